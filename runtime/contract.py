@@ -1,0 +1,237 @@
+"""The contract: every setting that training, conversion, the Pi and the firmware must share.
+
+It travels inside the model file (see `modelfile`), so features on the device cannot
+differ from those in training without somebody noticing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sernet_edge.runtime.errors import ContractError
+
+CONTRACT_VERSION = 1
+
+_FORMAT = "sernet-contract"
+
+Level = Literal["none", "running", "window", "clip"]
+"""How loudness is taken out of the features; see `Contract.level`."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The settings shared by everything that touches one model.
+
+    Two consumers with the same `id` compute the same features and name the same labels.
+
+    Attributes:
+        labels: Class names, in the order of the model's outputs.
+        mean: Per-coefficient mean of the training speakers' MFCCs, `mfcc_count` values.
+        std: Their standard deviation, `mfcc_count` values, each above 0.
+        sample_rate_hz: Rate of the audio that enters the front end.
+        sample_scale: "int16": samples are -32768..32767; "unit": they are -1..1.
+        frame_length_samples: Samples in a frame; the window function spans all of them.
+        frame_step_samples: Samples from one frame's start to the next one's.
+        fft_size: Points of the FFT, at least the frame length.
+        window_function: "hann_periodic" is 0.5 - 0.5 cos(2 pi n / frame length).
+        mel_bands: Triangular filters, placed as `python_speech_features.get_filterbanks` does.
+        mel_low_hz: Lower edge of the lowest filter.
+        mel_high_hz: Upper edge of the highest filter.
+        energy_floor: Filter energies below it count as this much, in squared sample units.
+            At int16 scale 1.0 lies about where one bit of dither does, and digital silence
+            becomes an MFCC vector of zeros.
+        mfcc_count: Cepstral coefficients kept, c0 included.
+        level: How loudness, which only shifts c0, is taken out.
+            "none": not at all. "running": the mean c0 of the stream so far is subtracted,
+            exponentially forgetting with `level_frames` as time constant (causal, frame by
+            frame). "window": the mean c0 of the window is subtracted (causal, but a window's
+            features wait for its end). "clip": samples are divided by the 99.9th percentile of
+            the whole recording's magnitude, as LIGHT-SERNET does (not causal; never live).
+        level_frames: Time constant of "running" in frames.
+        clip: Standardised features are limited to -clip..clip.
+        window_frames: Frames the model sees at once.
+        hop_frames: Default distance between decisions.
+        smoothing: Weight of the earlier smoothed scores against the new ones, 0 (off) to below 1.
+        version: Version of this format.
+        provenance: Where the model came from (corpus, protocol, seed, metrics); free-form
+            JSON, and the one attribute that does not enter `id`.
+    """
+
+    labels: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    sample_rate_hz: int = 16_000
+    sample_scale: Literal["int16", "unit"] = "int16"
+    frame_length_samples: int = 1024
+    frame_step_samples: int = 256
+    fft_size: int = 1024
+    window_function: Literal["hann_periodic"] = "hann_periodic"
+    mel_bands: int = 64
+    mel_low_hz: float = 80.0
+    mel_high_hz: float = 7600.0
+    energy_floor: float = 1.0
+    mfcc_count: int = 40
+    level: Level = "none"
+    level_frames: int = 184
+    clip: float = 4.0
+    window_frames: int = 184
+    hop_frames: int = 31
+    smoothing: float = 0.5
+    version: int = CONTRACT_VERSION
+    provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        """Refuse settings that no front end could follow.
+
+        Raises:
+            ContractError: Names the first field that is wrong.
+        """
+        for name, hint in typing.get_type_hints(Contract).items():
+            _check_type(name, getattr(self, name), hint)
+        if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
+            raise ContractError(f"contract: labels must be two or more different names: {self.labels}")
+        if not all(label.strip() and label.isprintable() for label in self.labels):
+            raise ContractError(f"contract: a label is empty or unprintable: {self.labels}")
+        positive = (
+            "sample_rate_hz frame_length_samples frame_step_samples mel_bands energy_floor "
+            "mfcc_count level_frames clip window_frames hop_frames"
+        )
+        for name in positive.split():
+            if not getattr(self, name) > 0:
+                raise ContractError(f"contract: {name} must be above 0, not {getattr(self, name)}")
+        if self.fft_size < self.frame_length_samples or self.fft_size & (self.fft_size - 1):
+            raise ContractError(
+                f"contract: fft_size must be a power of two and at least the frame length "
+                f"of {self.frame_length_samples}, not {self.fft_size}"
+            )
+        if not 0 <= self.mel_low_hz < self.mel_high_hz <= self.sample_rate_hz / 2:
+            raise ContractError(
+                f"contract: mel edges {self.mel_low_hz}..{self.mel_high_hz} Hz must rise and lie "
+                f"in 0..{self.sample_rate_hz / 2:g} Hz"
+            )
+        if self.mfcc_count > self.mel_bands:
+            raise ContractError(
+                f"contract: {self.mfcc_count} MFCCs cannot come from {self.mel_bands} mel bands"
+            )
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) != self.mfcc_count:
+                raise ContractError(f"contract: {name} must have {self.mfcc_count} values")
+        if min(self.std) <= 0:
+            raise ContractError("contract: every std must be above 0")
+        if not 0 <= self.smoothing < 1:
+            raise ContractError(f"contract: smoothing must be in 0..1, not {self.smoothing}")
+
+    @property
+    def id(self) -> str:
+        """16 hex digits that change when any setting but the provenance does."""
+        settings = {k: v for k, v in dataclasses.asdict(self).items() if k != "provenance"}
+        # repr of a Python float is the shortest text that reads back as the same
+        # number, so the canonical form is the same on every machine.
+        canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def window_samples(self) -> int:
+        """Samples that one window of frames spans."""
+        return (self.window_frames - 1) * self.frame_step_samples + self.frame_length_samples
+
+    @property
+    def window_s(self) -> float:
+        """Seconds that one window of frames spans."""
+        return self.window_samples / self.sample_rate_hz
+
+    @property
+    def frame_step_s(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.frame_step_samples / self.sample_rate_hz
+
+    @property
+    def full_scale(self) -> float:
+        """The value in front-end units of a sample at digital full scale."""
+        return 32768.0 if self.sample_scale == "int16" else 1.0
+
+    def replace(self, **changes: Any) -> Contract:
+        """Return a copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_json(self) -> str:
+        """Return the contract as JSON text; `from_json` reads it back to an equal object."""
+        document = {"format": _FORMAT, "id": self.id, **dataclasses.asdict(self)}
+        return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+    @staticmethod
+    def from_json(text: str | bytes, where: str = "contract") -> Contract:
+        """Read what `to_json` wrote.
+
+        Args:
+            text: The JSON document.
+            where: What to call the document in an error, e.g. the file it came from.
+
+        Raises:
+            ContractError: Not JSON, another format, a newer version, an unknown, missing or
+                impossible field, or an id that does not match the settings.
+        """
+        damaged = "get the model again, or convert it again with `sernet-edge convert`"
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise ContractError(f"{where}: the contract is not JSON: {error}", damaged) from error
+        if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
+            raise ContractError(f"{where}: this JSON is no sernet-edge contract", damaged)
+        version = document.get("version")
+        if isinstance(version, int) and version > CONTRACT_VERSION:
+            raise ContractError(
+                f"{where}: the contract has version {version}, "
+                f"this program knows up to {CONTRACT_VERSION}",
+                "pip install --upgrade sernet-edge",
+            )
+        claimed_id = document.pop("id", None)
+        known = {f.name for f in dataclasses.fields(Contract)}
+        if unknown := sorted(set(document) - known):
+            raise ContractError(f"{where}: the contract has unknown fields {unknown}", damaged)
+        if missing := sorted(known - set(document)):
+            raise ContractError(f"{where}: the contract lacks the fields {missing}", damaged)
+        try:
+            contract = Contract(**{k: _from_json_value(v) for k, v in document.items()})
+        except ContractError as error:
+            raise ContractError(f"{where}: {error.message}", damaged) from error
+        if contract.id != claimed_id:
+            raise ContractError(
+                f"{where}: the contract says its id is {claimed_id}, but its settings "
+                f"give {contract.id}: it was changed or damaged",
+                damaged,
+            )
+        return contract
+
+
+def _from_json_value(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _check_type(name: str, value: Any, hint: Any) -> None:
+    """Raise ContractError unless `value` is what the annotation `hint` says, numbers finite."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        ok = value in arguments
+    elif origin is tuple:
+        ok = isinstance(value, tuple)
+        if ok:
+            for item in value:
+                _check_type(name, item, arguments[0])
+    elif hint is float:
+        ok = type(value) in (int, float) and math.isfinite(value)
+    elif hint in (int, str):
+        ok = type(value) is hint
+    else:
+        ok = isinstance(value, (dict, types.MappingProxyType))
+    if not ok:
+        wanted = " or ".join(map(repr, arguments)) if origin is Literal else hint
+        raise ContractError(f"contract: {name} cannot be {value!r}; it must be {wanted}")

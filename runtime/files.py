@@ -1,0 +1,57 @@
+"""Outputs that are either whole or not there: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sernet_edge.runtime.errors import SernetError
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path to write to, renamed to `path` when the block succeeds.
+
+    The temporary file lies in the same folder (a rename is atomic only within one
+    file system) and keeps the suffix of `path`, for writers that go by it. If the block
+    raises, the temporary file is removed and an earlier `path` stays as it was.
+
+    Raises:
+        SernetError: The folder does not exist or the file cannot be written; names `path`.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
+        )
+        os.close(handle)
+        temporary = Path(name)
+        # mkstemp makes files that only their owner may read; outputs follow the umask.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        yield temporary
+        os.replace(temporary, target)
+    except OSError as error:
+        raise SernetError(
+            f"cannot write {target}: {error.strerror or error}",
+            hint="check that the folder exists, is writable and has space",
+        ) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write `text` as UTF-8 with Unix line ends to `path`, whole or not at all."""
+    write_bytes(path, text.encode())

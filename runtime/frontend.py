@@ -1,0 +1,210 @@
+"""The front end: PCM to standardised MFCCs, one implementation for batch and stream.
+
+Frame n is samples [step*n, step*n + length), whole frames only. Its features are
+
+    power   = |rfft(samples * window)|^2 / fft_size
+    energy  = mel filter bank . power, at least the floor
+    mfcc    = first coefficients of the orthonormal DCT-II of log(energy)
+
+which is `python_speech_features.mfcc(..., preemph=0, ceplifter=0, appendEnergy=False)` with
+a floor. Then the level is taken out of c0, and each coefficient is standardised and
+clipped as the contract says. Training, the Pi and the generated C all follow this file.
+
+Everything is computed in float64, and no step is a BLAS product: a product's last bits depend
+on how many frames are in the batch, and streamed features must equal batch ones to the bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError
+
+Float64 = NDArray[np.float64]
+Float32 = NDArray[np.float32]
+
+# Frames computed at a time: bounds memory on long recordings and stays in cache.
+_BLOCK_FRAMES = 64
+
+
+def window_function(contract: Contract) -> Float64:
+    """Return the periodic Hann window, float64 (frame_length,), 0..1."""
+    n = np.arange(contract.frame_length_samples)
+    return 0.5 - 0.5 * np.cos(2 * np.pi * n / contract.frame_length_samples)
+
+
+def mel_filter_bank(contract: Contract) -> Float64:
+    """Return triangular filters with corners on whole FFT bins, float64 (bands, fft_size/2 + 1).
+
+    The definition, HTK's mel scale (2595 log10(1 + f/700)) with corners at
+    floor((fft_size + 1) f / rate), is that of `python_speech_features.get_filterbanks`.
+
+    Raises:
+        SernetError: So many bands that one has no FFT bin; its energy would be always zero.
+    """
+    low, high = (
+        2595 * np.log10(1 + hz / 700) for hz in (contract.mel_low_hz, contract.mel_high_hz)
+    )
+    corners_hz = 700 * (10 ** (np.linspace(low, high, contract.mel_bands + 2) / 2595) - 1)
+    corners = np.floor((contract.fft_size + 1) * corners_hz / contract.sample_rate_hz)
+    bins = np.arange(contract.fft_size // 2 + 1)
+    left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rising = (bins - left) / (centre - left)
+        falling = (right - bins) / (right - centre)
+    # The library rises on [left, centre) and falls on [centre, right).
+    bank = np.where((bins >= left) & (bins < centre), rising, 0.0)
+    bank = np.where((bins >= centre) & (bins < right), falling, bank)
+    if empty := np.flatnonzero(~bank.any(axis=1)).tolist():
+        raise SernetError(
+            f"mel bands {empty} have no FFT bin: {contract.mel_bands} bands between "
+            f"{contract.mel_low_hz:g} and {contract.mel_high_hz:g} Hz are too many "
+            f"for {contract.fft_size} FFT points",
+            hint="use fewer mel bands or a larger FFT",
+        )
+    return bank
+
+
+def dct_matrix(contract: Contract) -> Float64:
+    """Return the first rows of the orthonormal DCT-II, float64 (mfcc_count, mel_bands)."""
+    bands = contract.mel_bands
+    k = np.arange(contract.mfcc_count)[:, None]
+    m = np.arange(bands)[None, :]
+    matrix = np.sqrt(2 / bands) * np.cos(np.pi * k * (2 * m + 1) / (2 * bands))
+    matrix[0] /= np.sqrt(2)
+    return matrix
+
+
+class FrontEnd:
+    """The tables of one contract and the pure functions that use them."""
+
+    def __init__(self, contract: Contract) -> None:
+        """Precompute the window, filter bank and DCT of `contract`."""
+        self.contract = contract
+        self._window = window_function(contract)
+        self._dct = dct_matrix(contract)
+        bank = mel_filter_bank(contract)
+        # Each filter spans a short run of bins. Listing the runs one after the other
+        # makes the bank a gather, a product and a sum over each run.
+        runs = [np.flatnonzero(row) for row in bank]
+        self._run_bins = np.concatenate(runs)
+        self._run_weights = np.concatenate([row[run] for row, run in zip(bank, runs, strict=True)])
+        self._run_starts = np.cumsum([0] + [len(run) for run in runs[:-1]])
+        self._mean = np.asarray(contract.mean, np.float64)
+        self._std = np.asarray(contract.std, np.float64)
+
+    def energies(self, frames: Float64) -> Float64:
+        """Return mel energies, floored, of frames in the contract's sample scale.
+
+        Args:
+            frames: float64 (frames, frame_length).
+
+        Returns:
+            float64 (frames, mel_bands), at least `energy_floor`.
+        """
+        contract = self.contract
+        spectrum = np.fft.rfft(frames * self._window, contract.fft_size)
+        power = (spectrum.real**2 + spectrum.imag**2) / contract.fft_size
+        energy = np.add.reduceat(
+            power[:, self._run_bins] * self._run_weights, self._run_starts, axis=1
+        )
+        return np.maximum(energy, contract.energy_floor)
+
+    def mfcc(self, frames: Float64) -> Float64:
+        """Return MFCCs before any level, float64 (frames, mfcc_count), of (frames, frame_length)."""
+        # einsum without `optimize` is a plain loop; see the top of this file about BLAS.
+        return np.einsum("fm,km->fk", np.log(self.energies(frames)), self._dct)
+
+    def window_features(self, mfcc: Float64) -> Float32:
+        """Turn one window of a stream's MFCC rows into the model's input.
+
+        Args:
+            mfcc: float64 (frames, mfcc_count) rows from `FeatureStream.push`.
+
+        Returns:
+            float32 of the same shape, within -clip..clip.
+        """
+        if self.contract.level == "window":
+            mfcc = mfcc.copy()
+            mfcc[:, 0] -= mfcc[:, 0].mean()
+        scaled = (mfcc - self._mean) / self._std
+        return np.clip(scaled, -self.contract.clip, self.contract.clip).astype(np.float32)
+
+
+class FeatureStream:
+    """PCM in, in chunks of any size; MFCC rows out, each computed once.
+
+    The rows are the same, to the bit, however the audio is cut into chunks.
+    """
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        """Start a stream at its first sample.
+
+        Raises:
+            SernetError: The contract's level needs the whole recording.
+        """
+        if front_end.contract.level == "clip":
+            raise SernetError(
+                "this model normalises by the loudness of a whole recording, "
+                "which a stream does not have yet",
+                hint="train with another --level, or evaluate it on files",
+            )
+        self._front_end = front_end
+        self._pending: NDArray[np.int16] = np.zeros(0, np.int16)
+        self._level = 0.0
+        self._frames = 0
+
+    def push(self, samples: NDArray[np.int16]) -> Float64:
+        """Take int16 samples (n,) at the contract's rate; return the rows they complete.
+
+        Returns:
+            float64 (frames, mfcc_count), possibly with no row.
+        """
+        contract = self._front_end.contract
+        length, step = contract.frame_length_samples, contract.frame_step_samples
+        pending = np.concatenate([self._pending, samples])
+        count = max(0, (len(pending) - length) // step + 1)
+        self._pending = pending[count * step :]
+        rows = np.empty((count, contract.mfcc_count))
+        if count:
+            scale = contract.full_scale / 32768.0
+            frames = np.lib.stride_tricks.sliding_window_view(pending, length)[::step]
+            for start in range(0, count, _BLOCK_FRAMES):
+                block = frames[start : start + _BLOCK_FRAMES].astype(np.float64) * scale
+                rows[start : start + len(block)] = self._front_end.mfcc(block)
+            if contract.level == "running":
+                self._subtract_running_level(rows)
+        return rows
+
+    def _subtract_running_level(self, rows: Float64) -> None:
+        """Subtract from c0, in place, its mean so far, forgetting with the contract's constant."""
+        for row in rows:
+            self._frames += 1
+            weight = 1 / min(self._frames, self._front_end.contract.level_frames)
+            self._level += weight * (row[0] - self._level)
+            row[0] -= self._level
+
+
+def mfcc_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
+    """Return the MFCC rows of a whole recording, float64 (frames, mfcc_count).
+
+    Args:
+        front_end: The contract's front end.
+        samples: int16 (n,) at the contract's rate.
+    """
+    if front_end.contract.level != "clip":
+        return FeatureStream(front_end).push(samples)
+    contract = front_end.contract
+    magnitude = max(float(np.percentile(np.abs(samples.astype(np.float64)), 99.9)), 1.0)
+    # The percentile maps to full scale, so that the floor keeps its meaning.
+    scale = contract.full_scale / magnitude
+    count = max(
+        0, (len(samples) - contract.frame_length_samples) // contract.frame_step_samples + 1
+    )
+    if not count:
+        return np.empty((0, contract.mfcc_count))
+    frames = np.lib.stride_tricks.sliding_window_view(samples, contract.frame_length_samples)
+    frames = frames[:: contract.frame_step_samples].astype(np.float64) * scale
+    return front_end.mfcc(frames)

@@ -1,0 +1,160 @@
+"""The one place that chooses a TFLite interpreter and runs a model with it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import ContractError, ModelError
+from sernet_edge.runtime.frontend import Float32
+
+INTERPRETERS = ("tflite_runtime", "ai_edge_litert")
+"""Packages that can run a `.tflite`, in the order they are tried."""
+
+
+def interpreter_module() -> Any:
+    """Return the `interpreter` module of the first package installed.
+
+    The environment variable SERNET_EDGE_INTERPRETER names one package to use instead.
+
+    Raises:
+        ModelError: None is installed, or the variable names none of `INTERPRETERS`.
+    """
+    wanted = os.environ.get("SERNET_EDGE_INTERPRETER")
+    if wanted and wanted not in INTERPRETERS:
+        raise ModelError(
+            f"SERNET_EDGE_INTERPRETER is {wanted!r}, but must be one of {', '.join(INTERPRETERS)}"
+        )
+    for package in (wanted,) if wanted else INTERPRETERS:
+        try:
+            if package == "tflite_runtime":
+                from tflite_runtime import interpreter
+            else:
+                from ai_edge_litert import interpreter
+            return interpreter
+        except ImportError:
+            continue
+    raise ModelError(
+        f"no TFLite interpreter is installed ({wanted or ' or '.join(INTERPRETERS)})",
+        hint="pip install tflite-runtime (Python 3.11) or pip install ai-edge-litert",
+    )
+
+
+class Model:
+    """A `.tflite` model with its contract, ready to run.
+
+    Attributes:
+        contract: What the model was trained with.
+        name: The file's name, for messages.
+        input_scale: Quantisation of the input; 0.0 for a float model.
+        input_zero_point: Likewise.
+        output_scale: Quantisation of the output; 0.0 for a float model.
+        output_zero_point: Likewise.
+    """
+
+    def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
+        """Load a model from the bytes of its file.
+
+        Args:
+            data: The whole `.tflite`, contract included.
+            name: The file's name, for messages.
+            threads: Threads that the interpreter may use.
+
+        Raises:
+            ModelError: Not a TFLite model, or a damaged one.
+            ContractError: No contract, or one that does not fit the model's tensors.
+        """
+        self.name = name
+        module = interpreter_module()
+        if not modelfile.is_flatbuffer(data):
+            raise ModelError(f"{name} is no TensorFlow Lite model", "give a .tflite file")
+        try:
+            # Without the default delegate every interpreter computes the reference bits,
+            # which are also those of TensorFlow Lite Micro; XNNPACK rounds differently.
+            self._interpreter = module.Interpreter(
+                model_content=data,
+                num_threads=threads,
+                experimental_op_resolver_type=module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            )
+            self._interpreter.allocate_tensors()
+            inputs = self._interpreter.get_input_details()
+            outputs = self._interpreter.get_output_details()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown reason"
+            raise ModelError(
+                f"{name}: the model is damaged or truncated: {reason}", "get the file again"
+            ) from error
+        self.contract = modelfile.read_contract(data, name)
+        self._check_tensors(inputs, outputs)
+        self._input, self._output = inputs[0], outputs[0]
+        self.input_scale, self.input_zero_point = self._input["quantization"]
+        self.output_scale, self.output_zero_point = self._output["quantization"]
+
+    def _check_tensors(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
+        contract = self.contract
+        expected = {
+            "input": (inputs, (1, contract.window_frames, contract.mfcc_count, 1)),
+            "output": (outputs, (1, len(contract.labels))),
+        }
+        for what, (tensors, shape) in expected.items():
+            found = [tuple(int(n) for n in tensor["shape"]) for tensor in tensors]
+            if found != [shape]:
+                raise ContractError(
+                    f"{self.name}: the contract asks for one {what} of shape {shape}, "
+                    f"the model has {', '.join(map(str, found))}",
+                    "convert the model again with `sernet-edge convert`",
+                )
+            if tensors[0]["dtype"] not in (np.int8, np.float32):
+                raise ContractError(
+                    f"{self.name}: the model's {what} is {np.dtype(tensors[0]['dtype']).name}, "
+                    f"only int8 and float32 are known"
+                )
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether the model takes and gives int8."""
+        return self._input["dtype"] is np.int8 and self._output["dtype"] is np.int8
+
+    def quantise(self, features: Float32) -> NDArray[np.int8]:
+        """Return features as the model's int8 input: round half to even, saturate.
+
+        The arithmetic is float32: it is the device's.
+        """
+        scaled = np.rint(features / np.float32(self.input_scale)) + self.input_zero_point
+        return np.clip(scaled, -128, 127).astype(np.int8)
+
+    def run_int8(self, features: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Run an int8 model on int8 features (frames, mfcc); return int8 scores (labels,)."""
+        return self._invoke(features)
+
+    def run(self, features: Float32) -> Float32:
+        """Return the scores of one window.
+
+        Args:
+            features: float32 (window_frames, mfcc_count) from `FrontEnd.window_features`.
+
+        Returns:
+            float32 (labels,), 0..1, summing to about 1.
+        """
+        tensor = self.quantise(features) if self._input["dtype"] is np.int8 else features
+        scores = self._invoke(tensor)
+        if scores.dtype == np.int8:
+            shifted = scores.astype(np.float32) - self.output_zero_point
+            scores = shifted * np.float32(self.output_scale)
+        return scores
+
+    def _invoke(self, tensor: NDArray[Any]) -> NDArray[Any]:
+        self._interpreter.set_tensor(self._input["index"], tensor[None, :, :, None])
+        self._interpreter.invoke()
+        scores: NDArray[Any] = self._interpreter.get_tensor(self._output["index"])[0]
+        return scores
+
+
+def load(path: str | os.PathLike[str], threads: int = 1) -> Model:
+    """Load a `.tflite` file; see `Model` for what it raises."""
+    return Model(modelfile.read_bytes(path), str(path), threads)

@@ -1,0 +1,5 @@
+"""`python -m sernet_edge` is `sernet-edge`."""
+
+from sernet_edge.cli import main
+
+main()

@@ -1,0 +1,106 @@
+"""The front door: the `sernet-edge` command, which loads a stage only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+import click
+
+from sernet_edge import __version__
+from sernet_edge.runtime.errors import SernetError
+
+# Command name -> (module, attribute, one-line help, extra that brings what it needs).
+# The help stands here so that `sernet-edge --help` loads no stage.
+_COMMANDS = {
+    "train": (
+        "sernet_edge.train.command",
+        "train",
+        "Train LIGHT-SERNET on a corpus of emotional speech.",
+        "train",
+    ),
+    "convert": (
+        "sernet_edge.convert.command",
+        "convert",
+        "Quantise a Keras model to an int8 .tflite and a C header.",
+        "convert",
+    ),
+    "export": (
+        "sernet_edge.firmware_export.command",
+        "export",
+        "Turn a .tflite into C for firmware.",
+        "firmware",
+    ),
+    "listen": (
+        "sernet_edge.runtime.command",
+        "listen",
+        "Print the emotions in live or recorded speech.",
+        "",
+    ),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose subcommands are imported when they are called, not before."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute, _, extra = _COMMANDS[cmd_name]
+        try:
+            return cast(click.Command, getattr(importlib.import_module(module), attribute))
+        except ModuleNotFoundError as error:
+            missing = error.name or "?"
+            if not extra or missing.startswith("sernet_edge"):
+                raise
+            raise SernetError(
+                f"`sernet-edge {cmd_name}` needs the Python package {missing!r}",
+                hint=f"pip install 'sernet-edge[{extra}]'",
+            ) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry[2]) for name, entry in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="sernet-edge")
+def cli() -> None:
+    """Emotion from speech, on the device, with no cloud."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit with 2 for wrong usage, 1 for failure, never a traceback."""
+    try:
+        cli.main(args=arguments, prog_name="sernet-edge", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except SernetError as error:
+        click.echo(f"sernet-edge: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); Python would complain
+        # once more when it flushes standard output at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        # What a stage did not name itself: a full disk, a folder without permission.
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"sernet-edge: {error.strerror or error}{where}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
