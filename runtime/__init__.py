@@ -8,6 +8,7 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import AudioError, ContractError, ModelError, SernetError
 from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
 from sernet_edge.runtime.interpreter import Model, load
+from sernet_edge.runtime.stream import Listener, Result
 
 __all__ = [
     "AudioError",
@@ -15,8 +16,10 @@ __all__ = [
     "ContractError",
     "FeatureStream",
     "FrontEnd",
+    "Listener",
     "Model",
     "ModelError",
+    "Result",
     "SernetError",
     "load",
 ]

@@ -1,0 +1,24 @@
+"""Where results go: one class an output, each fed one `Result` at a time."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from sernet_edge.runtime.outputs.json_lines import JsonLines
+from sernet_edge.runtime.outputs.terminal import LiveView, PlainLines
+from sernet_edge.runtime.stream import Result
+
+__all__ = ["JsonLines", "LiveView", "Output", "PlainLines"]
+
+
+class Output(Protocol):
+    """Something that shows or sends results."""
+
+    def write(self, result: Result) -> None:
+        """Give out one result, now."""
+
+    def finish(self) -> None:
+        """Say what there is to say when a recording has come to its end."""
+
+    def close(self) -> None:
+        """Leave everything as it was found, whatever happened."""

@@ -1,0 +1,179 @@
+"""A stream of PCM in, one result per hop out: windows, the model, smoothing.
+
+It has no thread, device or file of its own: whoever has samples pushes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.frontend import FeatureStream, Float32, Float64, FrontEnd
+
+RESULT_VERSION = 1
+"""Version of the record that `Result.record` makes."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the model makes of one window.
+
+    Attributes:
+        time_s: Where the window ends, in seconds of audio since the stream began.
+        label: The label with the highest smoothed score.
+        scores: Smoothed scores by label, 0..1, summing to about 1, in the contract's order.
+        feature_ms: Computing time of the features since the last result.
+        inference_ms: Computing time of the model.
+        overflows: How often the source had lost audio by then.
+        padded: Whether silence was added because the whole stream was shorter than a window.
+    """
+
+    time_s: float
+    label: str
+    scores: dict[str, float]
+    feature_ms: float
+    inference_ms: float
+    overflows: int = 0
+    padded: bool = False
+
+    def record(self, timing: bool = True) -> dict[str, Any]:
+        """Return the result as every machine-readable output gives it.
+
+        Args:
+            timing: Whether to include the computing times, which alone differ between two runs.
+        """
+        record: dict[str, Any] = {
+            "version": RESULT_VERSION,
+            "time_s": round(self.time_s, 3),
+            "label": self.label,
+            "scores": {label: round(score, 4) for label, score in self.scores.items()},
+        }
+        if timing:
+            record["feature_ms"] = round(self.feature_ms, 3)
+            record["inference_ms"] = round(self.inference_ms, 3)
+        record["overflows"] = self.overflows
+        if self.padded:
+            record["padded"] = True
+        return record
+
+
+class Classifier(Protocol):
+    """What a `Listener` needs of a model; `interpreter.Model` is one."""
+
+    @property
+    def contract(self) -> Contract:
+        """The settings the model was trained with."""
+
+    def run(self, features: Float32) -> Float32:
+        """Return scores (labels,) of features (window_frames, mfcc_count)."""
+
+
+class Listener:
+    """PCM in, in chunks of any size; one `Result` per hop out.
+
+    Window n covers frames [n*hop, n*hop + window_frames) of the stream. Each frame's MFCCs are
+    computed once. The results' scores and times are the same however the audio is cut.
+
+    Example:
+        >>> from sernet_edge.runtime import Listener, load
+        >>> listener = Listener(load("model.tflite"))  # doctest: +SKIP
+        >>> results = listener.push(samples)  # int16, 16 kHz  # doctest: +SKIP
+
+    Attributes:
+        hop_frames: Frames from one result to the next.
+        smoothing: Weight of the earlier smoothed scores against the new ones.
+        samples: Samples pushed so far.
+    """
+
+    def __init__(
+        self, model: Classifier, hop_frames: int | None = None, smoothing: float | None = None
+    ) -> None:
+        """Start a stream at its first sample.
+
+        Args:
+            model: The model, with its contract.
+            hop_frames: At least 1; the contract's if None.
+            smoothing: 0 (off) to below 1; the contract's if None.
+
+        Raises:
+            ContractError: The hop or the smoothing is out of range.
+            SernetError: The model cannot be used on a stream.
+        """
+        changes = {"hop_frames": hop_frames, "smoothing": smoothing}
+        # The contract knows which values are possible.
+        contract = model.contract.replace(**{k: v for k, v in changes.items() if v is not None})
+        self.hop_frames = contract.hop_frames
+        self.smoothing = contract.smoothing
+        self.samples = 0
+        self._model = model
+        self._contract = contract
+        self._front_end = FrontEnd(contract)
+        self._features = FeatureStream(self._front_end)
+        self._ring: deque[Float64] = deque(maxlen=contract.window_frames)
+        self._frames = 0
+        self._scores: Float64 | None = None
+        self._feature_s = 0.0
+
+    def push(self, samples: NDArray[np.int16], overflows: int = 0) -> list[Result]:
+        """Take int16 samples (n,) at the contract's rate; return the results they complete.
+
+        Args:
+            samples: Mono PCM, the continuation of what was pushed before.
+            overflows: How often the source has lost audio so far, for the results.
+        """
+        self.samples += len(samples)
+        results = []
+        # Hop by hop, so that each result carries the time of its own features only.
+        step = self.hop_frames * self._contract.frame_step_samples
+        for start in range(0, len(samples), step):
+            began = time.perf_counter()
+            rows = self._features.push(samples[start : start + step])
+            self._feature_s += time.perf_counter() - began
+            for row in rows:
+                self._ring.append(row)
+                self._frames += 1
+                beyond_first = self._frames - self._contract.window_frames
+                if beyond_first >= 0 and beyond_first % self.hop_frames == 0:
+                    results.append(self._decide(overflows))
+        return results
+
+    def finish(self, overflows: int = 0) -> list[Result]:
+        """End the stream; return one result, padded with silence, if it was shorter than a window.
+
+        Audio after the last whole window of a longer stream, less than a hop, is not judged.
+        """
+        if not self.samples or self._scores is not None:
+            return []
+        silence = np.zeros(self._contract.window_samples - self.samples, np.int16)
+        return [replace(result, padded=True) for result in self.push(silence, overflows)]
+
+    def _decide(self, overflows: int) -> Result:
+        """Run the model on the ring, which is full, and smooth its scores."""
+        contract = self._contract
+        began = time.perf_counter()
+        features = self._front_end.window_features(np.stack(self._ring))
+        featured = time.perf_counter()
+        new = self._model.run(features).astype(np.float64)
+        done = time.perf_counter()
+        if self._scores is not None:
+            new = self.smoothing * self._scores + (1 - self.smoothing) * new
+        self._scores = new
+        feature_s = self._feature_s + featured - began
+        self._feature_s = 0.0
+        end_samples = (
+            self._frames - 1
+        ) * contract.frame_step_samples + contract.frame_length_samples
+        return Result(
+            time_s=end_samples / contract.sample_rate_hz,
+            label=contract.labels[int(np.argmax(new))],
+            scores=dict(zip(contract.labels, new.tolist(), strict=True)),
+            feature_ms=1000 * feature_s,
+            inference_ms=1000 * (done - featured),
+            overflows=overflows,
+        )
