@@ -1,0 +1,105 @@
+/* The schedule: which layer makes a row when. plan.py plays the same rule to size the
+ * rings, so there are no checks for room here. */
+#include "sernet_engine.h"
+
+#include <string.h>
+
+#include "sernet_kernels.h"
+
+/* State: steps done by each layer, uint16 (layers); steps wanted, uint16 (layers); arena. */
+static uint16_t *steps_done(void *state) { return (uint16_t *)state; }
+
+/* Rows of each input that a step needs to exist. */
+static uint32_t rows_needed(const sernet_net *net, const sernet_layer *layer, uint32_t step) {
+    const uint32_t height = net->layers[layer->inputs[0]].height;
+    /* A kernel never lies wholly in the padding, so this is above 0. */
+    const uint32_t rows = step * layer->stride_height + layer->kernel_height - layer->pad_top;
+    return rows < height ? rows : height;
+}
+
+static int has_rows(const sernet_net *net, const uint16_t *done, uint32_t index, uint32_t rows) {
+    const sernet_layer *layer = &net->layers[index];
+    return (layer->join == 1 ? done[index] : done[index] / layer->join) >= rows;
+}
+
+/* Sets the steps that the layers of a group must have done for `root` to do its next one.
+ * Returns whether the rows they start from are there. */
+static int want(const sernet_net *net, const uint16_t *done, uint16_t *wanted, uint32_t root) {
+    const uint32_t start = net->layers[root].group_start;
+    for (uint32_t i = start; i < root; i++) wanted[i] = done[i];
+    wanted[root] = (uint16_t)(done[root] + 1u);
+    for (uint32_t i = root + 1; i-- > start;) {
+        const sernet_layer *layer = &net->layers[i];
+        if (wanted[i] == done[i]) continue;
+        const uint32_t rows = rows_needed(net, layer, wanted[i] - 1u);
+        for (uint32_t j = 0; j < layer->input_count; j++) {
+            const uint32_t source = layer->inputs[j];
+            if (!net->layers[source].waits) {
+                if (!has_rows(net, done, source, rows)) return 0;
+            } else if (wanted[source] < rows) {
+                wanted[source] = (uint16_t)rows;
+            }
+        }
+    }
+    return 1;
+}
+
+static int ready(const sernet_net *net, const uint16_t *done, uint32_t index) {
+    const sernet_layer *layer = &net->layers[index];
+    const uint32_t rows = rows_needed(net, layer, done[index]);
+    for (uint32_t j = 0; j < layer->input_count; j++)
+        if (!has_rows(net, done, layer->inputs[j], rows)) return 0;
+    return 1;
+}
+
+/* Does the next step of `root` and what it takes, the last layers first. */
+static void run(const sernet_net *net, uint16_t *done, const uint16_t *wanted, uint32_t root,
+                int8_t *arena) {
+    while (done[root] < wanted[root]) {
+        uint32_t i = root;
+        while (done[i] == wanted[i] || !ready(net, done, i)) i--;
+        const sernet_step step = {net->layers, &net->layers[i], arena, done[i]};
+        sernet_run(&step);
+        done[i]++;
+    }
+}
+
+/* Advances the last layer that can; returns 0 when another row of the input is needed. */
+static int advance(const sernet_net *net, uint16_t *done, int8_t *arena) {
+    uint16_t *wanted = done + net->layer_count;
+    for (uint32_t i = net->layer_count; i-- > 1;) {
+        if (net->layers[i].waits || done[i] == net->layers[i].steps) continue;
+        if (want(net, done, wanted, i)) {
+            run(net, done, wanted, i, arena);
+            return 1;
+        }
+    }
+    return 0;
+}
+
+int sernet_net_reset(const sernet_net *net, void *state, size_t bytes) {
+    if (net == NULL || state == NULL) return SERNET_ERROR_NULL;
+    if ((uintptr_t)state % SERNET_STATE_ALIGN != 0) return SERNET_ERROR_ALIGN;
+    if (bytes < net->state_bytes) return SERNET_ERROR_SIZE;
+    memset(state, 0, net->arena_offset);
+    return SERNET_OK;
+}
+
+int sernet_net_push(const sernet_net *net, void *state, const int8_t *row) {
+    if (net == NULL || state == NULL || row == NULL) return SERNET_ERROR_NULL;
+    uint16_t *done = steps_done(state);
+    int8_t *arena = (int8_t *)state + net->arena_offset;
+    const sernet_layer *input = &net->layers[0], *last = &net->layers[net->layer_count - 1];
+    if (done[0] < input->steps) {
+        memcpy(sernet_row(input, arena, done[0]), row, (size_t)input->width * input->channels);
+        done[0]++;
+        while (advance(net, done, arena)) {}
+    }
+    return done[net->layer_count - 1] == last->steps ? SERNET_READY : SERNET_OK;
+}
+
+const int8_t *sernet_net_output(const sernet_net *net, const void *state) {
+    if (net == NULL || state == NULL) return NULL;
+    return (const int8_t *)state + net->arena_offset +
+           net->layers[net->layer_count - 1].ring_offset;
+}

@@ -1,0 +1,114 @@
+/* The row engine: an int8 network, one row of its input at a time.
+ *
+ * The generated sernet_model.c describes a network with the types below. Rows of every
+ * tensor lie in rings in the caller's state, only as high as the layers that read them
+ * need. No heap, no recursion, no floating point; the bits are TensorFlow Lite Micro's. */
+#ifndef SERNET_ENGINE_H
+#define SERNET_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Changes when generated data of one version cannot be read by an engine of another. */
+#define SERNET_ENGINE_VERSION 1
+
+/* The instructions that the kernels use; SERNET_PORTABLE keeps to C. */
+#if !defined(SERNET_PORTABLE) && defined(__ARM_FEATURE_MVE)
+#define SERNET_HELIUM 1
+#elif !defined(SERNET_PORTABLE) && defined(__ARM_FEATURE_DSP)
+#define SERNET_DSP 1
+#endif
+
+/* 32 weights: 16 of one output channel (a) and the same 16 of the next (b), laid out as
+ * the kernel reads them: Helium takes 16 at a time, the others 4. */
+#ifdef SERNET_HELIUM
+#define SERNET_WEIGHTS(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, b0,   \
+                       b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15)           \
+    a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, b0, b1, b2, b3, b4, b5,  \
+        b6, b7, b8, b9, b10, b11, b12, b13, b14, b15
+#else
+#define SERNET_WEIGHTS(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, b0,   \
+                       b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15)           \
+    a0, a1, a2, a3, b0, b1, b2, b3, a4, a5, a6, a7, b4, b5, b6, b7, a8, a9, a10, a11, b8, b9, b10, \
+        b11, a12, a13, a14, a15, b12, b13, b14, b15
+#endif
+
+enum {
+    SERNET_OK = 0,
+    SERNET_READY = 1,        /* the window's output is there */
+    SERNET_ERROR_NULL = -1,  /* a null pointer was passed */
+    SERNET_ERROR_ALIGN = -2, /* the state is not aligned to SERNET_STATE_ALIGN bytes */
+    SERNET_ERROR_SIZE = -3   /* the state is smaller than the network needs */
+};
+
+#define SERNET_STATE_ALIGN 8
+
+typedef enum {
+    SERNET_INPUT,
+    SERNET_CONV,      /* CONV_2D and FULLY_CONNECTED */
+    SERNET_DEPTHWISE, /* DEPTHWISE_CONV_2D */
+    SERNET_AVERAGE_POOL,
+    SERNET_MAX_POOL,
+    SERNET_CONCATENATE,
+    SERNET_ADD,
+    SERNET_MEAN,
+    SERNET_LOOKUP, /* any function of one int8: RELU, RELU6, QUANTIZE */
+    SERNET_SOFTMAX,
+    SERNET_COLLECT /* joins rows: RESHAPE */
+} sernet_op;
+
+/* One layer and the tensor it makes. */
+typedef struct {
+    uint8_t op; /* sernet_op */
+    uint8_t input_count;
+    uint8_t waits; /* advances only when its reader wants a row */
+    uint8_t kernel_height, kernel_width;
+    uint8_t stride_height, stride_width;
+    uint8_t pad_top, pad_left;
+    uint8_t group_start; /* lowest index of the layers that run on this one's demand */
+    uint8_t quick;       /* CONV: every sum is below 2^30 and every shift below 0 */
+    uint8_t over_width;  /* MEAN: reduces width, too */
+    int8_t zero_point;   /* of the output */
+    int8_t low, high;    /* limits of the output */
+    uint16_t height, width, channels; /* of the output; 0 < height * join */
+    uint16_t steps;                   /* in a window */
+    uint16_t join;                    /* input rows, and steps, for each output row */
+    uint16_t ring_rows;
+    uint32_t ring_offset;    /* bytes into the arena */
+    uint32_t scratch_offset; /* bytes into the arena */
+    const uint8_t *inputs;   /* (input_count), indices of layers */
+    const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
+                                kernel width, channels); LOOKUP: (256), from -128 */
+    const int32_t *bias;     /* CONV, DEPTHWISE: (channels); others: see sernet_kernels.c */
+    const int32_t *multiplier; /* CONV, DEPTHWISE: (channels) */
+    const int8_t *shift;       /* CONV, DEPTHWISE: (channels), -31..31, negative to the right */
+} sernet_layer;
+
+typedef struct {
+    const sernet_layer *layers; /* the first is the input, the last makes the output */
+    uint16_t layer_count;
+    uint32_t arena_offset; /* bytes into the state */
+    uint32_t state_bytes;
+} sernet_net;
+
+/* Starts a window. `state` is the caller's, aligned to SERNET_STATE_ALIGN, `bytes` long.
+ * Returns SERNET_OK or an error. */
+int sernet_net_reset(const sernet_net *net, void *state, size_t bytes);
+
+/* Takes the next row, int8 (width, channels), of a state that was reset, and does the work
+ * that it allows. Returns SERNET_READY from the last row on (more rows are ignored),
+ * SERNET_OK before, or an error. */
+int sernet_net_push(const sernet_net *net, void *state, const int8_t *row);
+
+/* Returns the output, int8 (height, width, channels); it is whole after SERNET_READY. */
+const int8_t *sernet_net_output(const sernet_net *net, const void *state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

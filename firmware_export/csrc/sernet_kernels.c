@@ -1,0 +1,246 @@
+/* One step of every layer but the convolution, which has sernet_conv.c to itself. */
+#include "sernet_kernels.h"
+
+#include <string.h>
+
+/* The part of a kernel along one axis that lies on the input: taps from..to-1. */
+typedef struct {
+    int32_t origin; /* of the kernel, in input positions */
+    int32_t from, to;
+} taps;
+
+static taps taps_at(uint32_t position, uint32_t stride, uint32_t pad, uint32_t kernel,
+                    uint32_t size) {
+    taps t;
+    t.origin = (int32_t)(position * stride) - (int32_t)pad;
+    t.from = t.origin < 0 ? -t.origin : 0;
+    t.to = (int32_t)size - t.origin;
+    if (t.to > (int32_t)kernel) t.to = (int32_t)kernel;
+    return t;
+}
+
+static void depthwise(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels, multiple = channels / source->channels;
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
+    const taps ty = taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
+                            source->height);
+    for (uint32_t x = 0; x < layer->width; x++) {
+        const taps tx =
+            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        memcpy(sums, layer->bias, channels * sizeof *sums);
+        for (int32_t y = ty.from; y < ty.to; y++) {
+            const int8_t *row = sernet_row(source, s->arena, (uint32_t)(ty.origin + y));
+            for (int32_t k = tx.from; k < tx.to; k++) {
+                const int8_t *in = row + (uint32_t)(tx.origin + k) * source->channels;
+                const int8_t *w =
+                    layer->weights + ((uint32_t)y * layer->kernel_width + (uint32_t)k) * channels;
+                for (uint32_t c = 0, i = 0; i < source->channels; i++) {
+                    const int32_t value = in[i] - source->zero_point;
+                    for (uint32_t m = 0; m < multiple; m++, c++) sums[c] += value * w[c];
+                }
+            }
+        }
+        for (uint32_t c = 0; c < channels; c++) {
+            const int32_t v = sernet_rescale(sums[c], layer->multiplier[c], layer->shift[c]);
+            *out++ = (int8_t)sernet_clamp(v + layer->zero_point, layer->low, layer->high);
+        }
+    }
+}
+
+static void average_pool(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels;
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
+    const taps ty = taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
+                            source->height);
+    for (uint32_t x = 0; x < layer->width; x++) {
+        const taps tx =
+            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const int32_t count = (ty.to - ty.from) * (tx.to - tx.from);
+        memset(sums, 0, channels * sizeof *sums);
+        for (int32_t y = ty.from; y < ty.to; y++) {
+            const int8_t *in = sernet_row(source, s->arena, (uint32_t)(ty.origin + y)) +
+                               (uint32_t)(tx.origin + tx.from) * channels;
+            for (int32_t k = tx.from; k < tx.to; k++)
+                for (uint32_t c = 0; c < channels; c++) sums[c] += *in++;
+        }
+        for (uint32_t c = 0; c < channels; c++) {
+            const int32_t sum = sums[c] + (sums[c] > 0 ? count / 2 : -(count / 2));
+            *out++ = (int8_t)sernet_clamp(sum / count, layer->low, layer->high);
+        }
+    }
+}
+
+static void max_pool(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels;
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    const taps ty = taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
+                            source->height);
+    for (uint32_t x = 0; x < layer->width; x++, out += channels) {
+        const taps tx =
+            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        memset(out, layer->low, channels);
+        for (int32_t y = ty.from; y < ty.to; y++) {
+            const int8_t *in = sernet_row(source, s->arena, (uint32_t)(ty.origin + y)) +
+                               (uint32_t)(tx.origin + tx.from) * channels;
+            for (int32_t k = tx.from; k < tx.to; k++)
+                for (uint32_t c = 0; c < channels; c++, in++)
+                    if (*in > out[c]) out[c] = *in;
+        }
+        for (uint32_t c = 0; c < channels; c++)
+            if (out[c] > layer->high) out[c] = layer->high;
+    }
+}
+
+/* Along channels: each input's channels at every position. Along width: each input's whole
+ * row, which the generator describes as width 1. */
+static void concatenate(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    const uint32_t positions = layer->over_width ? 1 : layer->width;
+    for (uint32_t i = 0; i < layer->input_count; i++) {
+        const sernet_layer *source = sernet_input(s, i);
+        const uint32_t bytes = (uint32_t)source->width * source->channels / positions;
+        const uint32_t stride = (uint32_t)layer->width * layer->channels / positions;
+        const int8_t *in = sernet_row(source, s->arena, s->step);
+        for (uint32_t x = 0; x < positions; x++) memcpy(out + x * stride, in + x * bytes, bytes);
+        out += bytes;
+    }
+}
+
+/* bias: zero point, multiplier and shift of each input; then multiplier and shift. */
+static void add(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    const int32_t *p = layer->bias;
+    const int8_t *a = sernet_row(sernet_input(s, 0), s->arena, s->step);
+    const int8_t *b = sernet_row(sernet_input(s, 1), s->arena, s->step);
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    for (uint32_t i = 0; i < (uint32_t)layer->width * layer->channels; i++) {
+        const int32_t x = sernet_rescale((a[i] - p[0]) * (1 << 20), p[1], p[2]);
+        const int32_t y = sernet_rescale((b[i] - p[3]) * (1 << 20), p[4], p[5]);
+        const int32_t sum = sernet_rescale(x + y, p[6], p[7]) + layer->zero_point;
+        out[i] = (int8_t)sernet_clamp(sum, layer->low, layer->high);
+    }
+}
+
+/* bias: what to subtract from a sum; multiplier and shift, 1/n included. */
+static void mean(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const int32_t *p = layer->bias;
+    const uint32_t part = s->step % layer->join, count = (uint32_t)layer->width * layer->channels;
+    const uint32_t repeats = layer->over_width ? source->width : 1;
+    int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
+    const int8_t *in = sernet_row(source, s->arena, s->step);
+    if (part == 0) memset(sums, 0, count * sizeof *sums);
+    for (uint32_t x = 0; x < repeats; x++)
+        for (uint32_t c = 0; c < count; c++) sums[c] += *in++;
+    if (part + 1u < layer->join) return;
+    int8_t *out = sernet_row(layer, s->arena, s->step / layer->join);
+    for (uint32_t c = 0; c < count; c++) {
+        const int32_t v = sernet_rescale(sums[c] - p[0], p[1], p[2]) + layer->zero_point;
+        out[c] = (int8_t)sernet_clamp(v, -128, 127);
+    }
+}
+
+static void lookup(const sernet_step *s) {
+    const int8_t *in = sernet_row(sernet_input(s, 0), s->arena, s->step);
+    int8_t *out = sernet_row(s->layer, s->arena, s->step);
+    for (uint32_t i = 0; i < (uint32_t)s->layer->width * s->layer->channels; i++)
+        out[i] = s->layer->weights[in[i] + 128];
+}
+
+static void collect(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t bytes = (uint32_t)source->width * source->channels;
+    memcpy(sernet_row(layer, s->arena, s->step / layer->join) + s->step % layer->join * bytes,
+           sernet_row(source, s->arena, s->step), bytes);
+}
+
+/* Fixed-point numbers below are named after their integer bits: q0 is Q0.31, q5 is Q5.26. */
+
+static int32_t saturating_left(int32_t x, int bits) {
+    const int32_t limit = INT32_MAX >> bits;
+    return x > limit ? INT32_MAX : x < -limit ? INT32_MIN : x * (1 << bits);
+}
+
+/* exp(x) in q0 of x <= 0 in q5, as gemmlowp's exp_on_negative_values. */
+static int32_t exp_q0(int32_t x_q5) {
+    /* exp(-1/4), exp(-1/2), exp(-1), ..., exp(-16). */
+    static const int32_t factors[] = {1672461947, 1302514674, 790015084, 290630308,
+                                      39332535,   720401,     242};
+    const int32_t quarter = 1 << 24;
+    const int32_t part_q5 = (x_q5 & (quarter - 1)) - quarter; /* -1/4 <= part < 0 */
+    uint32_t rest = (uint32_t)part_q5 - (uint32_t)x_q5;
+    if (x_q5 == 0) return INT32_MAX;
+    /* A Taylor series around -1/8. */
+    const int32_t x = part_q5 * (1 << 5) + (1 << 28);
+    const int32_t x2 = sernet_high(x, x), x3 = sernet_high(x2, x), x4 = sernet_high(x2, x2);
+    const int32_t sum = sernet_high(sernet_round_shift(x4, 2) + x3, 715827883) + x2;
+    const int32_t eighth = 1895147668; /* exp(-1/8) */
+    int32_t result = eighth + sernet_high(eighth, x + sernet_round_shift(sum, 1));
+    rest >>= 24;
+    for (uint32_t i = 0; i < sizeof factors / sizeof *factors; i++, rest >>= 1)
+        if (rest & 1u) result = sernet_high(result, factors[i]);
+    return result;
+}
+
+/* 1 / (1 + x) in q0 of 0 <= x < 1 in q0, as gemmlowp's one_over_one_plus_x_for_x_in_0_1. */
+static int32_t reciprocal_q0(int32_t x_q0) {
+    const int32_t half = (int32_t)(((int64_t)x_q0 + INT32_MAX + 1) / 2);
+    /* Newton-Raphson from 48/17 - 32/17 * half, in q2. */
+    int32_t x_q2 = 1515870810 + sernet_high(half, -1010580540);
+    for (int i = 0; i < 3; i++) {
+        const int32_t error = (1 << 29) - sernet_high(half, x_q2);
+        x_q2 += saturating_left(sernet_high(x_q2, error), 2);
+    }
+    return saturating_left(x_q2, 1);
+}
+
+/* bias: multiplier and left shift that turn a difference into q5; the least that counts. */
+static void softmax(const sernet_step *s) {
+    const int32_t *p = s->layer->bias;
+    const uint32_t channels = s->layer->channels;
+    const int8_t *in = sernet_row(sernet_input(s, 0), s->arena, s->step);
+    int8_t *out = sernet_row(s->layer, s->arena, s->step);
+    for (uint32_t x = 0; x < s->layer->width; x++, in += channels, out += channels) {
+        int32_t most = -128, sum_q12 = 0;
+        for (uint32_t c = 0; c < channels; c++)
+            if (in[c] > most) most = in[c];
+        for (uint32_t c = 0; c < channels; c++)
+            if (in[c] - most >= p[2])
+                sum_q12 += sernet_round_shift(
+                    exp_q0(sernet_high((in[c] - most) * (1 << p[1]), p[0])), 12);
+        int headroom = 1; /* so that sum << headroom has its leading one at bit 31, less it */
+        while (((uint32_t)sum_q12 << headroom & 0x80000000u) == 0) headroom++;
+        const int32_t scale =
+            reciprocal_q0((int32_t)(((uint32_t)sum_q12 << headroom) - 0x80000000u));
+        for (uint32_t c = 0; c < channels; c++) {
+            int32_t score = 0;
+            if (in[c] - most >= p[2]) {
+                const int32_t e = exp_q0(sernet_high((in[c] - most) * (1 << p[1]), p[0]));
+                score = sernet_round_shift(sernet_high(scale, e), 12 - headroom + 23);
+            }
+            out[c] = (int8_t)sernet_clamp(score - 128, -128, 127);
+        }
+    }
+}
+
+void sernet_run(const sernet_step *s) {
+    switch ((sernet_op)s->layer->op) {
+    case SERNET_INPUT: break; /* sernet_net_push stores its rows */
+    case SERNET_CONV: sernet_conv(s); break;
+    case SERNET_DEPTHWISE: depthwise(s); break;
+    case SERNET_AVERAGE_POOL: average_pool(s); break;
+    case SERNET_MAX_POOL: max_pool(s); break;
+    case SERNET_CONCATENATE: concatenate(s); break;
+    case SERNET_ADD: add(s); break;
+    case SERNET_MEAN: mean(s); break;
+    case SERNET_LOOKUP: lookup(s); break;
+    case SERNET_SOFTMAX: softmax(s); break;
+    case SERNET_COLLECT: collect(s); break;
+    }
+}

@@ -1,0 +1,319 @@
+"""Plans how a network runs row by row: which rows are kept, where, and for how long.
+
+Each layer advances in steps. A step of most layers makes one row of its tensor; a step of a
+layer that gathers rows (MEAN over time, COLLECT) takes one row in, and its row is there after
+the last. A tensor is kept in a ring: row r lies at place `r % ring_rows`.
+
+Two kinds of layers keep the rings small:
+
+* A layer whose every row is read by one step of one other layer waits until that step
+  wants its rows. So the two rows that a pool averages exist for a moment only, and of
+  several branches that are joined none runs ahead of the others.
+* Every other layer advances as soon as its inputs are there, the last one first.
+
+Here that rule is played through for a whole window. What the rings had to hold gives
+their heights; which of them never held rows at the same time gives what may share memory.
+The C engine follows the same rule and so needs no checks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sernet_edge.firmware_export.reader import MAX_DIMENSION, Layer, Network, Tensor
+from sernet_edge.runtime.errors import ModelError
+
+ALIGNMENT = 8
+"""Of every buffer in the arena, in bytes: kernels load pairs of words."""
+
+MAX_ARENA_BYTES = 16 * 1024 * 1024
+MAX_STEPS = 1_000_000
+
+COLUMN_PIXELS = 3
+"""Positions whose inputs a convolution gathers at a time, as int16."""
+
+_GATHERING = ("MEAN", "COLLECT")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How one layer runs.
+
+    Attributes:
+        layer: What it computes.
+        steps: Steps in a window; rows that nobody reads are not made.
+        join: Input rows, and steps, for each row of the tensor.
+        waits: Whether it advances only when its reader wants a row.
+        group_start: The lowest index of the layers that run on this one's demand.
+        ring_rows: Rows of its tensor that are kept.
+        ring_offset: Where in the arena, bytes.
+        scratch_bytes: Working memory of a step; for MEAN, of its sums.
+        scratch_offset: Where in the arena, bytes.
+    """
+
+    layer: Layer
+    steps: int
+    join: int
+    waits: bool
+    group_start: int
+    ring_rows: int = 0
+    ring_offset: int = 0
+    scratch_bytes: int = 0
+    scratch_offset: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A schedule and its memory.
+
+    Attributes:
+        stages: One a layer, in the network's order; the last one's ring holds the output.
+        arena_bytes: Memory for rings and working memory.
+    """
+
+    stages: tuple[Stage, ...]
+    arena_bytes: int
+
+
+def plan_network(network: Network) -> Plan:
+    """Return the schedule of a network and the memory it needs.
+
+    Raises:
+        ModelError: It needs more memory or steps than any microcontroller has.
+    """
+    layers = list(network.layers)
+    output = layers[-1].output
+    if output.height > 1:
+        # The caller wants the whole output at once.
+        if output.height * output.row_bytes > MAX_DIMENSION:
+            raise ModelError(
+                f"the output {output.name!r} has {output.height * output.row_bytes} bytes, "
+                f"the engine takes up to {MAX_DIMENSION}"
+            )
+        whole = Tensor(
+            output.name,
+            1,
+            output.height * output.width,
+            output.channels,
+            output.scale,
+            output.zero_point,
+        )
+        layers.append(Layer("COLLECT", (len(layers) - 1,), whole))
+    schedule = Schedule(_stages(layers))
+    if sum(stage.steps for stage in schedule.stages) > MAX_STEPS:
+        raise ModelError(f"the model needs more than {MAX_STEPS} row operations a window")
+    return _with_memory(schedule)
+
+
+def _join(layers: list[Layer], layer: Layer) -> int:
+    if layer.op == "COLLECT" or (layer.op == "MEAN" and layer.axes[0]):
+        return layers[layer.inputs[0]].output.height // layer.output.height
+    return 1
+
+
+def _stages(layers: list[Layer]) -> list[Stage]:
+    readers: list[set[int]] = [set() for _ in layers]
+    for index, layer in enumerate(layers):
+        for source in layer.inputs:
+            readers[source].add(index)
+    last = len(layers) - 1
+    stages: list[Stage] = []
+    for index, layer in enumerate(layers):
+        join = _join(layers, layer)
+        waits = False
+        if 0 < index < last and join == 1 and len(readers[index]) == 1:
+            window = layers[next(iter(readers[index]))].window
+            waits = window.kernel[0] <= window.stride[0]
+        group_start = min(
+            [index] + [stages[i].group_start for i in layer.inputs if stages[i].waits]
+        )
+        stages.append(
+            Stage(
+                layer, layer.output.height * join, join, waits, group_start,
+                scratch_bytes=scratch_bytes(layers, layer),
+            )
+        )  # fmt: skip
+    # Rows that no step reads, as at the end of a strided kernel, are not made.
+    for index in range(last, -1, -1):
+        if index != last:
+            rows = max(
+                rows_needed(stages[reader], stages[reader].steps - 1, layers)
+                for reader in readers[index]
+            )
+            stages[index] = replace(stages[index], steps=rows * stages[index].join)
+    return stages
+
+
+def rows_needed(stage: Stage, step: int, layers: list[Layer]) -> int:
+    """Return how many rows of each input a step needs to exist."""
+    window, height = stage.layer.window, layers[stage.layer.inputs[0]].output.height
+    return min(height, step * window.stride[0] - window.padding[0] + window.kernel[0])
+
+
+def scratch_bytes(layers: list[Layer], layer: Layer) -> int:
+    """Return the working memory of one step of a layer, bytes."""
+    source = layers[layer.inputs[0]].output if layer.inputs else layer.output
+    if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
+        pixels = min(COLUMN_PIXELS, layer.output.width)
+        elements = -(-layer.weights[0].size // 16) * 16
+        # int16 columns for one block of pixels; Helium instead takes 4 columns of int8.
+        return max(2 * pixels, min(4, layer.output.width)) * elements
+    if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D"):
+        return 4 * layer.output.channels
+    if layer.op == "MEAN":
+        return 4 * (layer.output.channels if layer.axes[1] else source.row_bytes)
+    return 0
+
+
+class Schedule:
+    """The engine's rule, played step by step; the C engine's `run` is its twin."""
+
+    def __init__(self, stages: list[Stage]) -> None:
+        """Start before the first row."""
+        self.stages = stages
+        self._layers = [stage.layer for stage in stages]
+        self.done = [0] * len(stages)
+
+    def advance(self) -> list[int]:
+        """Do the next steps that the rows pushed so far allow; return whose, in order.
+
+        An empty list means that another row must be pushed (`done[0] += 1`) first.
+        """
+        for index in range(len(self.stages) - 1, 0, -1):
+            stage = self.stages[index]
+            if stage.waits or self.done[index] == stage.steps:
+                continue
+            wanted = self._wanted(index)
+            if wanted is not None:
+                return self._order(index, wanted)
+        return []
+
+    def _wanted(self, root: int) -> list[int] | None:
+        """Return the steps that each layer must have done for `root` to do its next."""
+        wanted = list(self.done)
+        wanted[root] += 1
+        for index in range(root, self.stages[root].group_start - 1, -1):
+            if wanted[index] == self.done[index]:
+                continue
+            rows = rows_needed(self.stages[index], wanted[index] - 1, self._layers)
+            for source in self.stages[index].layer.inputs:
+                if self.stages[source].waits:
+                    wanted[source] = max(wanted[source], rows)
+                elif self.done[source] // self.stages[source].join < rows:
+                    return None
+        return wanted
+
+    def _order(self, root: int, wanted: list[int]) -> list[int]:
+        done, order = list(self.done), []
+        while done[root] < wanted[root]:
+            index = root
+            while done[index] == wanted[index] or not self._ready(index, done):
+                index -= 1
+            order.append(index)
+            done[index] += 1
+        return order
+
+    def _ready(self, index: int, done: list[int]) -> bool:
+        rows = rows_needed(self.stages[index], done[index], self._layers)
+        return all(
+            done[source] // self.stages[source].join >= rows
+            for source in self.stages[index].layer.inputs
+        )
+
+
+def _with_memory(schedule: Schedule) -> Plan:
+    """Play a window; set ring heights and offsets."""
+    stages, layers, done = schedule.stages, [s.layer for s in schedule.stages], schedule.done
+    count = len(stages)
+    readers: list[list[int]] = [[] for _ in stages]
+    for index, layer in enumerate(layers):
+        for source in set(layer.inputs):
+            readers[source].append(index)
+    ring_rows = [1] * count
+    # Buffer numbers: tensor i's ring is i, its working memory count + i.
+    together: set[int] = set()  # bit masks of buffers that were in use at one time
+
+    def oldest_read(index: int) -> int:
+        """The first row of a tensor that a coming step reads."""
+        if index == count - 1:
+            return 0
+        rows = [
+            max(0, done[r] * layers[r].window.stride[0] - layers[r].window.padding[0])
+            for r in readers[index]
+            if done[r] < stages[r].steps
+        ]
+        return min(rows, default=layers[index].output.height)
+
+    def step(index: int) -> None:
+        in_use = 1 << index
+        if stages[index].scratch_bytes:
+            in_use |= 1 << (count + index)
+        for i in range(count):
+            partial = done[i] % stages[i].join > 0
+            rows = -(-done[i] // stages[i].join) + (i == index and not partial)
+            kept = rows - oldest_read(i)
+            ring_rows[i] = max(ring_rows[i], kept)
+            if kept > 0:
+                in_use |= 1 << i
+            if partial:
+                # A row is being gathered.
+                in_use |= (1 << i) | ((1 << (count + i)) if stages[i].scratch_bytes else 0)
+        together.add(in_use)
+        done[index] += 1
+
+    for _ in range(stages[0].steps):
+        step(0)
+        while order := schedule.advance():
+            for index in order:
+                step(index)
+    sizes = [r * layer.output.row_bytes for r, layer in zip(ring_rows, layers, strict=True)]
+    sizes += [stage.scratch_bytes for stage in stages]
+    offsets = _place(sizes, together)
+    planned = tuple(
+        replace(
+            stage,
+            ring_rows=ring_rows[i],
+            ring_offset=offsets[i],
+            scratch_offset=offsets[count + i],
+        )
+        for i, stage in enumerate(stages)
+    )
+    arena = max(offset + size for offset, size in zip(offsets, sizes, strict=True))
+    if arena > MAX_ARENA_BYTES:
+        raise ModelError(f"the model needs {arena} bytes of working memory, even row by row")
+    return Plan(planned, -(-arena // ALIGNMENT) * ALIGNMENT)
+
+
+def _place(sizes: list[int], together: set[int]) -> list[int]:
+    """Return offsets such that buffers in use at one time do not overlap.
+
+    Args:
+        sizes: Bytes of each buffer.
+        together: Sets of buffers in use at one time, as bit masks.
+    """
+    conflicts = [0] * len(sizes)
+    for mask in together:
+        for buffer in range(len(sizes)):
+            if mask >> buffer & 1:
+                conflicts[buffer] |= mask
+    offsets = [0] * len(sizes)
+    placed: list[int] = []
+
+    def crowd(buffer: int) -> int:
+        """Bytes that the buffer must not overlap: most for what is kept longest."""
+        return sum(size for other, size in enumerate(sizes) if conflicts[buffer] >> other & 1)
+
+    # The hardest to place first, each at the lowest place that is free.
+    for buffer in sorted(range(len(sizes)), key=lambda b: (-crowd(b), -sizes[b], b)):
+        if sizes[buffer] == 0:
+            continue
+        offset = 0
+        for other in sorted(placed, key=lambda b: offsets[b]):
+            if conflicts[buffer] >> other & 1:
+                if offset + sizes[buffer] <= offsets[other]:
+                    break
+                end = offsets[other] + sizes[other]
+                offset = max(offset, -(-end // ALIGNMENT) * ALIGNMENT)
+        offsets[buffer] = offset
+        placed.append(buffer)
+    return offsets

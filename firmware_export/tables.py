@@ -1,0 +1,201 @@
+"""The integers that stand for a layer's real scales: TensorFlow Lite's own, to the bit.
+
+Every function follows a named function of TensorFlow Lite, whose interpreter computes the
+same numbers when it starts; here that is done once, at export.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.firmware_export.reader import Int8Array, Layer, Tensor
+from sernet_edge.runtime.errors import ModelError
+
+CHUNK = 16
+"""Weights of a channel that lie side by side; kernels are padded to a multiple with zeros."""
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """Return (multiplier, shift) with real = multiplier / 2**31 * 2**shift (QuantizeMultiplier).
+
+    Args:
+        real: At least 0.
+
+    Returns:
+        A multiplier of 2**30 to 2**31 - 1, or 0, and a shift of -31 to 31.
+    """
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    # Halves are rounded up; fraction * 2**31 is exact, and so is adding a half below 2**52.
+    multiplier = math.floor(fraction * (1 << 31) + 0.5)
+    if multiplier == 1 << 31:
+        multiplier //= 2
+        shift += 1
+    return (0, 0) if shift < -31 else (multiplier, shift)
+
+
+def rescale(x: int, multiplier: int, shift: int) -> int:
+    """Return x times the real factor, rounded as MultiplyByQuantizedMultiplier rounds (int32)."""
+    x = (x << max(shift, 0)) + 0x8000_0000
+    x = (x & 0xFFFF_FFFF) - 0x8000_0000  # as the interpreter's 32 bits would wrap
+    high = (x * multiplier + (1 << 30)) >> 31
+    right = max(-shift, 0)
+    remainder = high & ((1 << right) - 1)
+    threshold = (((1 << right) - 1) >> 1) + (high < 0)
+    return (high >> right) + (remainder > threshold)
+
+
+def activation_range(layer: Layer) -> tuple[int, int]:
+    """Return the int8 limits of a fused activation (CalculateActivationRangeQuantized)."""
+    output = layer.output
+
+    def quantised(real: float) -> int:
+        # In float32, as the interpreter; halves away from zero.
+        ratio = float(np.float32(real) / output.scale)
+        return output.zero_point + int(math.copysign(math.floor(abs(ratio) + 0.5), ratio))
+
+    low, high = layer.activation
+    return (
+        max(-128, -128 if low is None else quantised(low)),
+        min(127, 127 if high is None else quantised(high)),
+    )
+
+
+@dataclass(frozen=True)
+class ConvTables:
+    """A convolution in integers.
+
+    Attributes:
+        weights: int8 (pairs, chunks, 2, 16): two channels' weights in turns of 16.
+        bias: int32 (out,), less zero point times the sum of weights, so that raw inputs can
+            be multiplied.
+        multipliers: int32 (out,).
+        shifts: int8 (out,), from -31 to 31, negative to the right.
+        quick: Whether every sum keeps below 2**30 and every shift is to the right, which
+            allows a shorter way to rescale.
+    """
+
+    weights: Int8Array
+    bias: NDArray[np.int32]
+    multipliers: NDArray[np.int32]
+    shifts: NDArray[np.int8]
+    quick: bool
+
+
+def conv_scales(layer: Layer, source: Tensor) -> list[tuple[int, int]]:
+    """Return (multiplier, shift) of each channel of a convolution or dense layer."""
+    input_scale, output_scale = float(source.scale), float(layer.output.scale)
+    channels = layer.output.channels
+    if len(layer.weight_scales) == 1 and layer.op == "FULLY_CONNECTED":
+        # GetQuantizedConvolutionMultipler multiplies in float32.
+        product = float(np.float32(source.scale) * layer.weight_scales[0])
+        return [quantize_multiplier(product / output_scale)] * channels
+    scales = np.broadcast_to(layer.weight_scales, (channels,))
+    return [quantize_multiplier(input_scale * float(s) / output_scale) for s in scales]
+
+
+def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
+    """Return the tables of a CONV_2D or FULLY_CONNECTED layer.
+
+    Raises:
+        ModelError: A sum could leave 32 bits.
+    """
+    channels = layer.output.channels
+    flat = layer.weights.reshape(channels, -1).astype(np.int64)
+    bias = layer.bias.astype(np.int64) - source.zero_point * flat.sum(axis=1)
+    scales = conv_scales(layer, source)
+    # Partial sums of raw products on top of the bias.
+    largest = np.abs(bias) + 128 * np.abs(flat).sum(axis=1)
+    if (largest >= 1 << 31).any():
+        raise ModelError(
+            f"{layer.op} that makes tensor {layer.output.name!r}: the sum of channel "
+            f"{int(largest.argmax())} can leave 32 bits",
+            "convert the model again: its biases cannot have come from training",
+        )
+    chunks = -(-flat.shape[1] // CHUNK)
+    padded = np.zeros((channels + channels % 2, chunks * CHUNK), np.int8)
+    padded[:channels, : flat.shape[1]] = flat
+    weights = padded.reshape(-1, 2, chunks, CHUNK).transpose(0, 2, 1, 3)
+    quick = bool((largest < 1 << 30).all()) and all(-30 <= shift < 0 for _, shift in scales)
+    return ConvTables(
+        np.ascontiguousarray(weights),
+        bias.astype(np.int32),
+        np.array([m for m, _ in scales], np.int32),
+        np.array([s for _, s in scales], np.int8),
+        quick,
+    )
+
+
+def lookup_table(layer: Layer, source: Tensor) -> NDArray[np.int8]:
+    """Return the 256 outputs of a RELU, RELU6 or QUANTIZE for the inputs -128 to 127."""
+    output = layer.output
+    low, high = -128, 127
+    if layer.op == "RELU6":
+        # FloatToQuantizedType: 6.0 in steps of the input.
+        low = source.zero_point
+        high = min(127, source.zero_point + int(np.rint(np.float32(6.0) / source.scale)))
+        return np.clip(np.arange(-128, 128), low, high).astype(np.int8)
+    if layer.op == "RELU":
+        # CalculateReluOpData divides in float32.
+        real = float(source.scale / output.scale)
+        low = max(low, output.zero_point)
+    else:
+        real = float(source.scale) / float(output.scale)
+    multiplier, shift = quantize_multiplier(real)
+    values = [
+        rescale(x - source.zero_point, multiplier, shift) + output.zero_point
+        for x in range(-128, 128)
+    ]
+    return np.clip(values, low, high).astype(np.int8)
+
+
+def add_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:
+    """Return the integers of ADD (CalculateOpDataAdd).
+
+    Returns:
+        Zero point, multiplier and shift of the first input, then of the second, then
+        multiplier and shift of the output.
+
+    Raises:
+        ModelError: The output's scale is so small that the interpreter refuses it.
+    """
+    twice_max = 2 * max(float(first.scale), float(second.scale))
+    output = twice_max / ((1 << 20) * float(layer.output.scale))
+    if output >= 1:
+        raise ModelError(
+            f"ADD that makes tensor {layer.output.name!r}: its output's scale "
+            f"{layer.output.scale} is too small for inputs of {first.scale} and {second.scale}"
+        )
+    numbers: list[int] = []
+    for tensor in (first, second):
+        numbers += [tensor.zero_point, *quantize_multiplier(float(tensor.scale) / twice_max)]
+    return numbers + list(quantize_multiplier(output))
+
+
+def mean_parameters(layer: Layer, source: Tensor) -> list[int]:
+    """Return the integers of MEAN (QuantizedMeanOrSum).
+
+    Returns:
+        What to subtract from a sum, multiplier and shift; 1/n is part of the multiplier.
+    """
+    count = (source.height if layer.axes[0] else 1) * (source.width if layer.axes[1] else 1)
+    multiplier, shift = quantize_multiplier(float(source.scale) / float(layer.output.scale))
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    return [source.zero_point * count, (multiplier << extra) // count, shift - extra]
+
+
+def softmax_parameters(layer: Layer, source: Tensor) -> list[int]:
+    """Return the integers of SOFTMAX (PreprocessSoftmaxScaling, CalculateInputRadius).
+
+    Returns:
+        Multiplier and left shift that turn a difference of two inputs into Q5.26, and the
+        smallest difference whose exponential counts.
+    """
+    real = min(layer.beta * float(source.scale) * (1 << 26), (1 << 31) - 1.0)
+    multiplier, shift = quantize_multiplier(real)
+    return [multiplier, shift, -math.floor(31 * (1 << 26) / (1 << shift))]
