@@ -138,7 +138,8 @@ def lookup_table(layer: Layer, source: Tensor) -> NDArray[np.int8]:
     if layer.op == "RELU6":
         # FloatToQuantizedType: 6.0 in steps of the input.
         low = source.zero_point
-        high = min(127, source.zero_point + int(np.rint(np.float32(6.0) / source.scale)))
+        six = math.floor(float(np.float32(6.0) / source.scale) + 0.5)
+        high = min(127, source.zero_point + six)
         return np.clip(np.arange(-128, 128), low, high).astype(np.int8)
     if layer.op == "RELU":
         # CalculateReluOpData divides in float32.

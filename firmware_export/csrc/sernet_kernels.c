@@ -200,7 +200,12 @@ static int32_t reciprocal_q0(int32_t x_q0) {
     return saturating_left(x_q2, 1);
 }
 
-/* bias: multiplier and left shift that turn a difference into q5; the least that counts. */
+/* exp of a difference of two inputs; multiplier and left shift turn it into q5. */
+static int32_t exp_of(int32_t difference, int32_t multiplier, int32_t shift) {
+    return exp_q0(sernet_high((int32_t)((uint32_t)difference << shift), multiplier));
+}
+
+/* bias: multiplier and left shift for `exp_of`, and the least difference that counts. */
 static void softmax(const sernet_step *s) {
     const int32_t *p = s->layer->bias;
     const uint32_t channels = s->layer->channels;
@@ -212,8 +217,7 @@ static void softmax(const sernet_step *s) {
             if (in[c] > most) most = in[c];
         for (uint32_t c = 0; c < channels; c++)
             if (in[c] - most >= p[2])
-                sum_q12 += sernet_round_shift(
-                    exp_q0(sernet_high((in[c] - most) * (1 << p[1]), p[0])), 12);
+                sum_q12 += sernet_round_shift(exp_of(in[c] - most, p[0], p[1]), 12);
         int headroom = 1; /* so that sum << headroom has its leading one at bit 31, less it */
         while (((uint32_t)sum_q12 << headroom & 0x80000000u) == 0) headroom++;
         const int32_t scale =
@@ -221,7 +225,7 @@ static void softmax(const sernet_step *s) {
         for (uint32_t c = 0; c < channels; c++) {
             int32_t score = 0;
             if (in[c] - most >= p[2]) {
-                const int32_t e = exp_q0(sernet_high((in[c] - most) * (1 << p[1]), p[0]));
+                const int32_t e = exp_of(in[c] - most, p[0], p[1]);
                 score = sernet_round_shift(sernet_high(scale, e), 12 - headroom + 23);
             }
             out[c] = (int8_t)sernet_clamp(score - 128, -128, 127);
