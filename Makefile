@@ -1,0 +1,83 @@
+# `make help` lists what there is. Everything happens in .venv, made on first use.
+
+# The sample that `make demo` listens to; `make demo INPUT=other.wav` takes another.
+INPUT ?= docs/demo/anger_then_sadness.wav
+
+# Debian packages that the tests need: compilers for the C header, PortAudio and an ALSA
+# that can play a file as a microphone.
+TEST_PACKAGES = gcc g++ clang libportaudio2 libasound2-plugins alsa-utils
+
+# The first Python that the package supports.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	2>/dev/null && echo $$python && break; done)
+BIN = .venv/bin
+
+# Debian keeps what makes environments in a package of its own.
+VENV_PACKAGES = $(shell $(PYTHON) -c 'import ensurepip' 2>/dev/null || echo python3-venv)
+
+# Shell command that brings Debian packages: `$(call packages,A B)` installs what is missing of
+# A and B when run as root, else says how to and fails. Elsewhere than on Debian the
+# user knows best, and what is missing will say so itself.
+packages = if command -v dpkg-query >/dev/null; then missing=; for package in $(1); do \
+	dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q ' installed' \
+	|| missing="$$missing $$package"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ]; then apt-get update -q \
+	&& DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+	else echo "Debian packages are missing; install them with"; \
+	echo "    sudo apt-get install$$missing"; exit 1; fi; fi
+
+.PHONY: help
+help: ## List the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: demo
+demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
+	$(BIN)/sernet-edge listen --input '$(INPUT)'
+
+.PHONY: test
+test: test-packages .venv/dev ## Install what the tests need and run them
+	$(BIN)/python -m pytest
+
+.PHONY: test-packages
+test-packages:
+	@$(call packages,$(VENV_PACKAGES) $(TEST_PACKAGES))
+
+.PHONY: lint
+lint: .venv/dev ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# mypy cannot follow an editable install whose folders have other names than its
+	@# packages, so it is shown the packages under their own names.
+	@rm -rf .venv/tree && mkdir -p .venv/tree/sernet_edge
+	@ln -s ../../../sernet_edge/* ../../../runtime ../../../train ../../../convert \
+		../../../firmware_export .venv/tree/sernet_edge/
+	cd .venv/tree && ../bin/mypy --config-file ../../pyproject.toml -p sernet_edge
+
+.PHONY: model
+model: .venv/dev ## Rebuild the shipped model from EMO-DB, found through SERNET_EMODB
+	@echo "not written yet"; exit 1
+
+.PHONY: demo-audio
+demo-audio: ## Speak the demo's sample again (needs espeak-ng and sox)
+	@$(call packages,espeak-ng sox)
+	docs/demo/make_sample.sh
+
+.PHONY: clean
+clean: ## Remove the environment and the tools' caches
+	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.venv/bin/pip:
+	@[ -n '$(PYTHON)' ] || { echo "no Python 3.11, 3.12 or 3.13 is installed"; exit 1; }
+	@$(call packages,$(VENV_PACKAGES))
+	$(PYTHON) -m venv .venv
+
+.venv/base: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+.venv/dev: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ .venv/base
