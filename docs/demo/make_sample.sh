@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 
 # -s words a minute, -p pitch 0..99, -a loudness 0..200
-espeak-ng -v de -s 210 -p 75 -a 130 -w "$work/1-anger.wav" \
+espeak-ng -v de -s 210 -p 75 -a 100 -w "$work/1-anger.wav" \
     "Jetzt reicht es mir aber! Wie oft soll ich das denn noch sagen! Verschwinde, und zwar sofort!"
 espeak-ng -v de -s 115 -p 20 -a 35 -w "$work/2-sadness.wav" \
     "Sie kommt nicht mehr zurück. Ich weiß nicht, was ich noch tun soll."

@@ -1,0 +1,109 @@
+"""Which stage may import what, read from the source; and what a base install loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[1]
+
+# Stage -> stages that it may import besides itself. There is no way back, so no cycle.
+_ALLOWED = {
+    "runtime": set[str](),
+    "train": {"runtime"},
+    "firmware_export": {"runtime"},
+    "convert": {"runtime", "train", "firmware_export"},
+}
+_SOURCES = {stage: sorted((_ROOT / stage).rglob("*.py")) for stage in (*_ALLOWED, "sernet_edge")}
+_STAGE_FILES = [(stage, path) for stage in _ALLOWED for path in _SOURCES[stage]]
+_IDS = [str(path.relative_to(_ROOT)) for _, path in _STAGE_FILES]
+
+# What a Pi does not have; `runtime` may not even ask for it.
+_WORKSTATION_ONLY = {"tensorflow", "keras", "scipy", "matplotlib", "python_speech_features"}
+
+
+def _imports(node: ast.AST, package: str) -> Iterator[str]:
+    """Yield the dotted names that `node` and its children import, absolute.
+
+    `from a import b` yields a.b: b may be a module.
+    """
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            yield from (alias.name for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            parents = package.split(".")[: -child.level + 1 or None] if child.level else []
+            base = ".".join([*parents, *filter(None, [child.module])])
+            yield from (f"{base}.{alias.name}" for alias in child.names)
+
+
+def _import_time_statements(tree: ast.Module) -> ast.Module:
+    """Return `tree` without the bodies of its functions: what is left runs at import."""
+
+    class Strip(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+            return None
+
+        def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
+            return None
+
+    return Strip().visit(tree)
+
+
+def _package(stage: str, path: Path) -> str:
+    inside = path.relative_to(_ROOT / stage).parent.parts
+    return ".".join(["sernet_edge", *([] if stage == "sernet_edge" else [stage]), *inside])
+
+
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("import scipy.signal as s", "scipy.signal"),
+        ("from sernet_edge.train import fit", "sernet_edge.train.fit"),
+        ("from sernet_edge import train", "sernet_edge.train"),
+        ("from . import frontend", "sernet_edge.runtime.frontend"),
+        ("from ..train.fit import fit", "sernet_edge.train.fit.fit"),
+        ("def f():\n    import keras", "keras"),
+    ],
+)
+def test_this_test_sees_every_kind_of_import(statement: str, name: str) -> None:
+    assert list(_imports(ast.parse(statement), "sernet_edge.runtime")) == [name]
+
+
+def test_every_stage_has_sources() -> None:
+    assert all(_SOURCES.values())
+
+
+@pytest.mark.parametrize(("stage", "path"), _STAGE_FILES, ids=_IDS)
+def test_a_stage_imports_only_the_stages_it_may(stage: str, path: Path) -> None:
+    names = list(_imports(ast.parse(path.read_text()), _package(stage, path)))
+    own = [name.split(".") for name in names if name.split(".")[0] == "sernet_edge"]
+    stages = {parts[1] for parts in own if parts[1:2] != ["__version__"]}
+    assert stages <= _ALLOWED[stage] | {stage}
+    if stage == "runtime":
+        assert not {name.split(".")[0] for name in names} & _WORKSTATION_ONLY
+
+
+@pytest.mark.parametrize("path", _SOURCES["sernet_edge"], ids=lambda path: path.name)
+def test_the_front_door_loads_a_stage_only_when_it_is_called(path: Path) -> None:
+    names = _imports(
+        _import_time_statements(ast.parse(path.read_text())), _package("sernet_edge", path)
+    )
+    stages = tuple(f"sernet_edge.{stage}" for stage in _ALLOWED)
+    loaded = {name for name in names if name.startswith(stages)}
+    assert {name for name in loaded if not name.startswith("sernet_edge.runtime.errors")} == set()
+
+
+@pytest.mark.parametrize("module", ["sernet_edge.runtime", "sernet_edge.cli"])
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    interpreters = {"tflite_runtime", "ai_edge_litert"}
+    audio = {"sounddevice", "soxr"}
+    assert not set(loaded) & (_WORKSTATION_ONLY | interpreters | audio)
