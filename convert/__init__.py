@@ -1,0 +1,1 @@
+"""From a Keras model to a `.tflite` with its contract, verified, and a C header."""

@@ -53,8 +53,9 @@ class Contract:
             "none": not at all. "running": the mean c0 of the stream so far is subtracted,
             exponentially forgetting with `level_frames` as time constant (causal, frame by
             frame). "window": the mean c0 of the window is subtracted (causal, but a window's
-            features wait for its end). "clip": samples are divided by the 99.9th percentile of
-            the whole recording's magnitude, as LIGHT-SERNET does (not causal; never live).
+            features wait for its end); the default, for the reasons in docs/levels.md. "clip":
+            samples are divided by the 99.9th percentile of the whole recording's magnitude, as
+            LIGHT-SERNET does (not causal; never live).
         level_frames: Time constant of "running" in frames.
         clip: Standardised features are limited to -clip..clip.
         window_frames: Frames the model sees at once.
@@ -79,7 +80,7 @@ class Contract:
     mel_high_hz: float = 7600.0
     energy_floor: float = 1.0
     mfcc_count: int = 40
-    level: Level = "none"
+    level: Level = "window"
     level_frames: int = 184
     clip: float = 4.0
     window_frames: int = 184
@@ -95,9 +96,17 @@ class Contract:
             ContractError: Names the first field that is wrong.
         """
         for name, hint in typing.get_type_hints(Contract).items():
-            _check_type(name, getattr(self, name), hint)
+            value = getattr(self, name)
+            _check_type(name, value, hint)
+            # 80 and 80.0 are the same setting and must give the same id.
+            if hint is float:
+                object.__setattr__(self, name, float(value))
+            elif hint == tuple[float, ...]:
+                object.__setattr__(self, name, tuple(map(float, value)))
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
-            raise ContractError(f"contract: labels must be two or more different names: {self.labels}")
+            raise ContractError(
+                f"contract: labels must be two or more different names: {self.labels}"
+            )
         if not all(label.strip() and label.isprintable() for label in self.labels):
             raise ContractError(f"contract: a label is empty or unprintable: {self.labels}")
         positive = (

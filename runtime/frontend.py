@@ -113,7 +113,7 @@ class FrontEnd:
         return np.maximum(energy, contract.energy_floor)
 
     def mfcc(self, frames: Float64) -> Float64:
-        """Return MFCCs before any level, float64 (frames, mfcc_count), of (frames, frame_length)."""
+        """Return MFCCs before any level, float64 (frames, mfcc_count); see `energies`."""
         # einsum without `optimize` is a plain loop; see the top of this file about BLAS.
         return np.einsum("fm,km->fk", np.log(self.energies(frames)), self._dct)
 
@@ -196,15 +196,15 @@ def mfcc_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
     """
     if front_end.contract.level != "clip":
         return FeatureStream(front_end).push(samples)
-    contract = front_end.contract
+    plain = FrontEnd(front_end.contract.replace(level="none"))
+    return FeatureStream(plain).push(scale_to_clip(samples))
+
+
+def scale_to_clip(samples: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return a whole recording with its 99.9th percentile of magnitude at full scale.
+
+    The "clip" level, as LIGHT-SERNET's code has it; louder samples saturate.
+    """
     magnitude = max(float(np.percentile(np.abs(samples.astype(np.float64)), 99.9)), 1.0)
-    # The percentile maps to full scale, so that the floor keeps its meaning.
-    scale = contract.full_scale / magnitude
-    count = max(
-        0, (len(samples) - contract.frame_length_samples) // contract.frame_step_samples + 1
-    )
-    if not count:
-        return np.empty((0, contract.mfcc_count))
-    frames = np.lib.stride_tricks.sliding_window_view(samples, contract.frame_length_samples)
-    frames = frames[:: contract.frame_step_samples].astype(np.float64) * scale
-    return front_end.mfcc(frames)
+    scaled = np.rint(samples * (32767.0 / magnitude))
+    return np.clip(scaled, -32768, 32767).astype(np.int16)

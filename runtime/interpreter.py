@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError, ModelError
 from sernet_edge.runtime.frontend import Float32
 
@@ -73,6 +72,8 @@ class Model:
         module = interpreter_module()
         if not modelfile.is_flatbuffer(data):
             raise ModelError(f"{name} is no TensorFlow Lite model", "give a .tflite file")
+        # First, since it also checks that the bytes are whole: interpreters crash where not.
+        self.contract = modelfile.read_contract(data, name)
         try:
             # Without the default delegate every interpreter computes the reference bits,
             # which are also those of TensorFlow Lite Micro; XNNPACK rounds differently.
@@ -87,9 +88,9 @@ class Model:
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown reason"
             raise ModelError(
-                f"{name}: the model is damaged or truncated: {reason}", "get the file again"
+                f"{name}: {module.__name__} cannot run the model: {reason}",
+                "convert it again with `sernet-edge convert`",
             ) from error
-        self.contract = modelfile.read_contract(data, name)
         self._check_tensors(inputs, outputs)
         self._input, self._output = inputs[0], outputs[0]
         self.input_scale, self.input_zero_point = self._input["quantization"]

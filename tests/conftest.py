@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support import Run, write_wav
 
+from sernet_edge.runtime.interpreter import interpreter_module
 from sernet_edge.runtime.models import DEFAULT_MODEL
+
+# Before any test loads TensorFlow; convert/quantize.py says why.
+interpreter_module()
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +32,45 @@ def emodb() -> Path:
 def shipped_model() -> Path:
     """The int8 model in the package."""
     return DEFAULT_MODEL
+
+
+@pytest.fixture(scope="session")
+def sernet_edge() -> Run:
+    """Run the command line in a process of its own, as a user does; never a traceback."""
+
+    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sernet_edge", *map(str, arguments)]
+        result = subprocess.run(  # type: ignore[call-overload]
+            command, capture_output=True, text=True, timeout=300, **options
+        )
+        assert "Traceback" not in result.stderr, result.stderr
+        return result  # type: ignore[no-any-return]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corpus named as EMO-DB is: 3 speakers, 7 emotions, each a chord with noise, 1 to 4 s."""
+    folder = tmp_path_factory.mktemp("corpus")
+    rng = np.random.default_rng(7)
+    for speaker in ("03", "08", "09"):
+        for index, letter in enumerate("WLEAFTN"):
+            time = np.arange(int(rng.uniform(1, 4) * 16_000)) / 16_000
+            tone = np.sin(2 * np.pi * 200 * (index + 1) * time)
+            sound = 4000 * tone + rng.normal(0, 300, len(time))
+            write_wav(folder / f"{speaker}a01{letter}a.wav", sound.astype(np.int16))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_keras(
+    sernet_edge: Run, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """LIGHT-SERNET after two epochs on the small corpus, speaker 09 held out."""
+    out = tmp_path_factory.mktemp("trained") / "small.keras"
+    result = sernet_edge(
+        "train", "--corpus", "emodb", small_corpus, "--out", out, "--holdout", "09", "--epochs", 2
+    )
+    assert result.returncode == 0, result.stderr
+    return out

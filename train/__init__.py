@@ -1,0 +1,1 @@
+"""From a corpus of emotional speech to a Keras model with its contract."""

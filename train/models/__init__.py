@@ -1,0 +1,1 @@
+"""Architectures: each module builds one family of Keras models, with `keras` alone."""

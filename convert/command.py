@@ -1,0 +1,178 @@
+"""`sernet-edge convert`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import click
+import numpy as np
+
+from sernet_edge import __version__
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import ContractError, ModelError, SernetError
+from sernet_edge.runtime.files import write_bytes, write_text
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.quiet import quietly
+
+PRECISIONS = ("int8", "float32", "float16", "dynamic")
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--calibration",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder of the corpus that the model was trained on. Only recordings of the training "
+    "speakers calibrate the quantisation; others verify it.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Model to write, *.tflite; an int8 model's C header goes beside it, *.h.",
+)
+@click.option("--precision", type=click.Choice(PRECISIONS), default="int8", show_default=True)
+@click.option(
+    "--windows",
+    "calibration_windows",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Windows of speech to calibrate on.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--force", is_flag=True, help="Replace existing files.")
+@click.option("--json", "as_json", is_flag=True, help="Print the verification as JSON.")
+def convert(
+    model: Path,
+    calibration: Path,
+    out: Path,
+    precision: str,
+    calibration_windows: int,
+    seed: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Quantise the Keras model MODEL to a .tflite that carries its contract.
+
+    Writes OUT, its verification (.verify.json) and, for int8, its C header (.h).
+    """
+    if out.suffix != ".tflite":
+        raise click.BadParameter(f"{out} must end in .tflite", param_hint="--out")
+    outputs = [out, out.with_suffix(".verify.json")]
+    if precision == "int8":
+        outputs.append(out.with_suffix(".h"))
+    if existing := [path for path in outputs if path.exists() and not force]:
+        raise SernetError(f"{existing[0]} exists already", "name another file, or add --force")
+    contract = modelfile.read_contract(modelfile.read_bytes(model), str(model))
+    corpus = CORPORA.get(contract.provenance.get("corpus", ""))
+    if corpus is None:
+        raise SernetError(
+            f"{model}: its contract names no corpus that this program can read, so nobody "
+            "knows which speakers it was trained on",
+            "train the model again with `sernet-edge train`",
+        )
+    utterances = corpus.read(calibration)
+
+    # TensorFlow takes seconds to load: everything cheap is checked by now.
+    with quietly():
+        from sernet_edge.convert import quantize, verify
+    from sernet_edge.firmware_export.header import model_header
+    from sernet_edge.runtime.interpreter import Model
+    from sernet_edge.train import dataset
+    from sernet_edge.train.recipe import Recipe
+
+    parent = _load_keras(model, contract)
+    _say(f"reading {len(utterances)} recordings")
+    recordings = dataset.read_recordings(utterances, contract)
+    held_out = set(contract.provenance.get("holdout_speakers", ()))
+    rng = np.random.default_rng(seed)
+    training = [r for r in recordings if r.utterance.speaker not in held_out]
+    chosen = rng.choice(len(training), min(calibration_windows, len(training)), replace=False)
+    calibrating = [training[i] for i in chosen]
+    # A model trained on everybody is verified on speech that did not calibrate it.
+    verifying = [r for r in recordings if r.utterance.speaker in held_out] or [
+        training[i] for i in sorted(set(range(len(training))) - set(chosen.tolist()))
+    ]
+    if not verifying:
+        raise SernetError("no recording is left to verify on", "use fewer --windows")
+
+    plain = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
+    windows = dataset.Windows(contract, plain)
+    samples = np.stack([windows.random_window(recording, rng) for recording in calibrating])
+    _say(f"converting to {precision}, calibrated on {len(samples)} windows")
+    flatbuffer = quantize.convert_model(parent, cast(quantize.Precision, precision), samples)
+
+    _say(f"verifying on {len(verifying)} recordings")
+    draft = modelfile.with_contract(flatbuffer, contract)
+    report: dict[str, Any] = {
+        "model": out.name,
+        "parent": model.name,
+        "precision": precision,
+        "bytes": len(flatbuffer),
+        "calibration_windows": len(samples),
+        "verified_on": f"{len(verifying)} recordings of "
+        + (f"held-out speakers {', '.join(sorted(held_out))}" if held_out else "training speakers"),
+        **verify.verify(parent, Model(draft, out.name), windows, verifying),
+        "converted_with": f"sernet-edge {__version__}, tensorflow {quantize.tf.__version__}",
+    }
+    brief = {k: v for k, v in report.items() if k not in ("model", "float", "converted")}
+    brief |= {name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")}
+    contract = contract.replace(provenance={**contract.provenance, "conversion": brief})
+    data = modelfile.with_contract(flatbuffer, contract)
+
+    write_bytes(out, data)
+    write_text(outputs[1], json.dumps(report, indent=1) + "\n")
+    if precision == "int8":
+        write_text(outputs[2], model_header(data, out.name))
+    _say(f"wrote {', '.join(str(path) for path in outputs)}; contract {contract.id}")
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        click.echo(_summary(report))
+
+
+def _load_keras(path: Path, contract: Contract) -> Any:
+    """Load a Keras model and check its shapes against its contract."""
+    import keras
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises what the damaged part happens to cause.
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise ModelError(
+            f"{path}: Keras cannot load it: {reason}", "train the model again"
+        ) from error
+    expected = (
+        (None, contract.window_frames, contract.mfcc_count, 1),
+        (None, len(contract.labels)),
+    )
+    if (found := (model.input_shape, model.output_shape)) != expected:
+        raise ContractError(
+            f"{path}: the contract asks for shapes {expected[0]} and {expected[1]}, "
+            f"the model has {found[0]} and {found[1]}",
+            "train the model again with `sernet-edge train`",
+        )
+    return model
+
+
+def _summary(report: dict[str, Any]) -> str:
+    before, after = report["float"], report["converted"]
+    return (
+        f"{report['precision']}: {report['bytes']:,} bytes; on {report['windows']} windows "
+        f"({report['verified_on']}):\n"
+        f"  same label as Keras  {report['label_agreement']:.1%}\n"
+        f"  score difference     largest {report['largest_score_difference']:.3f}, "
+        f"mean {report['mean_score_difference']:.4f}\n"
+        f"  UAR                  {before['uar']:.1%} -> {after['uar']:.1%}\n"
+        f"  WA                   {before['wa']:.1%} -> {after['wa']:.1%}"
+    )
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,108 @@
+"""Post-training quantisation with TensorFlow's converter, and the check that it is complete."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+from tflite.BuiltinOperator import BuiltinOperator
+from tflite.Model import Model as Flatbuffer
+from tflite.TensorType import TensorType
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.frontend import Float32
+from sernet_edge.runtime.interpreter import interpreter_module
+from sernet_edge.train.quiet import quietly
+
+# tflite-runtime fails in a process where TensorFlow's copy of the same C++ code came first;
+# the other way round both work, and a converted model can be verified where it was made.
+interpreter_module()
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+Precision = Literal["int8", "float32", "float16", "dynamic"]
+
+_FLOAT_TYPES = {TensorType.FLOAT16, TensorType.FLOAT32, TensorType.FLOAT64}
+_OP_NAMES = {value: name for name, value in vars(BuiltinOperator).items() if name[0] != "_"}
+
+
+def convert_model(model: keras.Model, precision: Precision, calibration: Float32) -> bytes:
+    """Convert a Keras model with one input and one output.
+
+    Args:
+        model: From (batch, frames, mfcc, 1) to (batch, labels).
+        precision: "int8": weights, activations, input and output; "float32": nothing;
+            "float16": weights, as float16; "dynamic": weights only, as int8.
+        calibration: float32 (windows, frames, mfcc); only "int8" looks at it.
+
+    Returns:
+        The flatbuffer, with a batch of 1.
+
+    Raises:
+        SernetError: The converter failed, or left a float tensor in an int8 model.
+    """
+    # With a free batch size the converter leaves arithmetic on shapes in the graph.
+    inputs = keras.Input(batch_shape=(1, *model.input_shape[1:]), name="mfcc")
+    fixed = keras.Model(inputs, model(inputs, training=False), name=model.name)
+    converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
+    # Interpreters disagree by one on int8 dense layers with a scale for each output, and
+    # tflite-runtime 2.14 has no dynamic-range ones.
+    converter._experimental_disable_per_channel_quantization_for_dense_layers = True
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision == "int8":
+
+        def representative() -> Iterator[list[Any]]:
+            for window in calibration:
+                yield [window[None, :, :, None]]
+
+        converter.representative_dataset = representative
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+    try:
+        with quietly():
+            flatbuffer: bytes = converter.convert()
+    except Exception as error:  # The converter raises whatever MLIR gives it.
+        raise SernetError(f"TensorFlow cannot convert the model: {_reason(error)}") from error
+    if precision == "int8" and (found := float_tensors(flatbuffer)):
+        raise SernetError(
+            f"the converted model is not int8 throughout: {'; '.join(found)}",
+            hint="leave out the layer that the converter cannot quantise",
+        )
+    return flatbuffer
+
+
+def float_tensors(flatbuffer: bytes) -> list[str]:
+    """Name every float tensor that an op of the model reads or writes, and the op."""
+    model = Flatbuffer.GetRootAs(flatbuffer, 0)
+    found = []
+    for graph_index in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(graph_index)
+        for op_index in range(graph.OperatorsLength()):
+            op = graph.Operators(op_index)
+            code = model.OperatorCodes(op.OpcodeIndex())
+            name = _OP_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            tensors = [*_indices(op.InputsAsNumpy()), *_indices(op.OutputsAsNumpy())]
+            for tensor in (graph.Tensors(index) for index in tensors if index >= 0):
+                if tensor.Type() in _FLOAT_TYPES:
+                    found.append(
+                        f"op {op_index} {name} has the float tensor {tensor.Name().decode()}"
+                    )
+    return found
+
+
+def _reason(error: Exception) -> str:
+    """Return the one line of the converter's pages of diagnostics that names the op."""
+    lines = str(error).strip().splitlines() or [repr(error)]
+    named = re.search(r"'tfl?\.\w+' op .*|[^\n]*not yet supported for op[^\n]*", "\n".join(lines))
+    return named.group() if named else lines[-1]
+
+
+def _indices(vector: Any) -> list[int]:
+    # The schema's accessor returns 0 instead of an empty array.
+    return [int(index) for index in vector] if isinstance(vector, np.ndarray) else []

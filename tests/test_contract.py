@@ -1,0 +1,178 @@
+"""The contract: JSON both ways, its id, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import CONTRACT_VERSION, Contract
+from sernet_edge.runtime.errors import ContractError, ModelError
+from sernet_edge.runtime.interpreter import Model, load
+
+CONTRACT = Contract(labels=("calm", "ängstlich"), mean=(0.1,) * 40, std=(1.5,) * 40)
+
+
+def changed(**fields: object) -> str:
+    document = json.loads(CONTRACT.to_json())
+    document.update(fields)
+    return json.dumps(document)
+
+
+def test_json_gives_the_same_contract_back() -> None:
+    contract = CONTRACT.replace(level="running", provenance={"corpus": "x", "wa": 0.5})
+    again = Contract.from_json(contract.to_json())
+    assert again == contract
+    assert again.id == contract.id
+
+
+def test_the_id_is_stable_across_releases() -> None:
+    # A change of this value orphans every model in the field: raise CONTRACT_VERSION with it.
+    assert CONTRACT.id == "d2e3a15496bad7e5"
+
+
+def test_every_setting_but_the_provenance_changes_the_id() -> None:
+    changes = {
+        "labels": ("a", "b"),
+        "mean": (0.2,) * 40,
+        "std": (2.0,) * 40,
+        "sample_scale": "unit",
+        "level": "none",
+        "fft_size": 2048,
+        "mel_low_hz": 100.0,
+        "mel_high_hz": 7000.0,
+        "energy_floor": 2.0,
+        "clip": 3.0,
+        "smoothing": 0.25,
+        "mel_bands": 65,
+        "version": 0,
+    }
+    settings = {f.name for f in dataclasses.fields(Contract)} - {"provenance", "window_function"}
+    for name in settings:
+        value = getattr(CONTRACT, name)
+        if name == "mfcc_count":
+            other = CONTRACT.replace(mfcc_count=39, mean=(0.1,) * 39, std=(1.5,) * 39)
+        elif name == "frame_length_samples":
+            other = CONTRACT.replace(frame_length_samples=1000)
+        else:
+            other = CONTRACT.replace(**{name: changes[name] if name in changes else value + 1})
+        assert other.id != CONTRACT.id, name
+    assert CONTRACT.replace(provenance={"seed": 1}).id == CONTRACT.id
+
+
+def test_whole_numbers_and_floats_are_the_same_setting() -> None:
+    assert CONTRACT.replace(mel_low_hz=80, std=(1,) * 40).id == CONTRACT.replace(std=(1.0,) * 40).id
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "no sernet-edge contract"),
+        ('{"format": "other"}', "no sernet-edge contract"),
+        (changed(version=CONTRACT_VERSION + 1), "pip install --upgrade sernet-edge"),
+        (changed(surprise=1), "surprise"),
+        (changed(mel_bands=30), "40 MFCCs cannot come from 30 mel bands"),
+        (changed(mel_bands="64"), "mel_bands cannot be '64'"),
+        (changed(mean=[0.1] * 39), "mean must have 40 values"),
+        (changed(std=[0.0] * 40), "std must be above 0"),
+        (changed(mel_high_hz=9000), "must rise and lie in 0..8000"),
+        (changed(energy_floor=float("nan")), "energy_floor cannot be nan"),
+        (changed(labels=["a", "a"]), "different names"),
+        (changed(labels=["a", "b\n"]), "unprintable"),
+        (changed(level="loud"), "level cannot be 'loud'"),
+        (changed(smoothing=1.0), "smoothing"),
+        (changed(fft_size=1000), "power of two"),
+        (changed(provenance=3), "provenance"),
+        (changed(clip=5.0), "changed or damaged"),
+    ],
+)
+def test_a_contract_that_cannot_be_followed_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ContractError, match="model.tflite") as caught:
+        Contract.from_json(text, "model.tflite")
+    assert message in str(caught.value)
+
+
+def test_a_missing_field_is_named() -> None:
+    document = json.loads(CONTRACT.to_json())
+    del document["window_frames"]
+    with pytest.raises(ContractError, match="window_frames"):
+        Contract.from_json(json.dumps(document))
+
+
+def test_any_zip_tool_lists_the_contract_in_a_model(shipped_model: Path) -> None:
+    with zipfile.ZipFile(shipped_model) as archive:
+        assert set(archive.namelist()) == {"sernet.json", "labels.txt", "flatbuffer.sha256"}
+        labels = archive.read("labels.txt").decode().splitlines()
+    assert tuple(labels) == load(shipped_model).contract.labels
+
+
+def test_adding_a_contract_keeps_the_flatbuffer_and_replaces_an_older_one(
+    shipped_model: Path,
+) -> None:
+    data = shipped_model.read_bytes()
+    flatbuffer = modelfile.strip_contract(data)
+    once = modelfile.with_contract(flatbuffer, CONTRACT)
+    assert once.startswith(flatbuffer)
+    assert modelfile.with_contract(data, CONTRACT) == once
+    assert modelfile.read_contract(once, "it") == CONTRACT
+
+
+def test_a_model_without_contract_is_refused(shipped_model: Path) -> None:
+    flatbuffer = modelfile.strip_contract(shipped_model.read_bytes())
+    with pytest.raises(ContractError, match="has no contract.*sernet-edge convert"):
+        Model(flatbuffer, "bare.tflite")
+
+
+def test_a_model_with_a_damaged_contract_is_refused(shipped_model: Path) -> None:
+    data = bytearray(shipped_model.read_bytes())
+    start = len(modelfile.strip_contract(bytes(data)))
+    data[start + 200] ^= 0xFF  # inside the contract
+    with pytest.raises(ContractError, match="damaged"):
+        Model(bytes(data), "bad.tflite")
+
+
+def test_a_zip_without_contract_is_refused(shipped_model: Path) -> None:
+    buffer = BytesIO(modelfile.strip_contract(shipped_model.read_bytes()))
+    with zipfile.ZipFile(buffer, "a") as archive:
+        archive.writestr("labels.txt", "a\nb\n")
+    with pytest.raises(ContractError, match="has no contract"):
+        Model(buffer.getvalue(), "foreign.tflite")
+
+
+def test_a_damaged_or_truncated_flatbuffer_never_reaches_an_interpreter(
+    shipped_model: Path,
+) -> None:
+    data = shipped_model.read_bytes()
+    for position in (100, 5000, 400_000):
+        flipped = bytearray(data)
+        flipped[position] ^= 1
+        with pytest.raises(ModelError, match="damaged"):
+            Model(bytes(flipped), "bad.tflite")
+    for length in (8, 1000, len(data) - 1):
+        with pytest.raises(ContractError, match="truncated|damaged"):
+            Model(data[:length], "cut.tflite")
+    with pytest.raises(ModelError, match="no TensorFlow Lite model"):
+        Model(b"hello", "text.tflite")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"window_frames": 185}, r"input of shape \(1, 185, 40, 1\).*\(1, 184, 40, 1\)"),
+        ({"labels": ("a", "b")}, r"output of shape \(1, 2\)"),
+    ],
+)
+def test_a_contract_that_does_not_match_the_tensors_is_refused(
+    shipped_model: Path, change: dict[str, object], message: str
+) -> None:
+    model = load(shipped_model)
+    other = model.contract.replace(**change)
+    data = modelfile.with_contract(shipped_model.read_bytes(), other)
+    with pytest.raises(ContractError, match=message):
+        Model(data, "other.tflite")

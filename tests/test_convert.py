@@ -1,0 +1,177 @@
+"""`sernet-edge convert`: int8 throughout, calibrated honestly, verified, with its contract."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support import Run, write_wav
+
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.interpreter import load
+
+
+@pytest.fixture(scope="session")
+def small_tflite(
+    sernet_edge: Run,
+    small_keras: Path,
+    small_corpus: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    out = tmp_path_factory.mktemp("converted") / "small.tflite"
+    result = sernet_edge("convert", small_keras, "--calibration", small_corpus, "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert "same label as Keras" in result.stdout
+    return out
+
+
+def test_int8_means_every_tensor_of_every_op(small_tflite: Path) -> None:
+    from sernet_edge.convert.quantize import float_tensors
+
+    assert float_tensors(small_tflite.read_bytes()) == []
+    model = load(small_tflite)
+    assert model.is_int8
+    # Features lie in -4..4 and use all 256 levels.
+    assert model.input_scale * 255 == pytest.approx(8, rel=0.02)
+
+
+def test_the_graph_has_the_expected_ops_and_no_arithmetic_on_shapes(small_tflite: Path) -> None:
+    from tflite.BuiltinOperator import BuiltinOperator
+    from tflite.Model import Model as Flatbuffer
+
+    names = {value: name for name, value in vars(BuiltinOperator).items()}
+    model = Flatbuffer.GetRootAs(small_tflite.read_bytes(), 0)
+    ops = {names[model.OperatorCodes(i).BuiltinCode()] for i in range(model.OperatorCodesLength())}
+    assert ops == {
+        "CONV_2D",
+        "AVERAGE_POOL_2D",
+        "CONCATENATION",
+        "MEAN",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+    }
+
+
+def test_the_contract_and_its_history_travel_into_the_model(
+    small_tflite: Path, small_keras: Path
+) -> None:
+    before = modelfile.read_contract(small_keras.read_bytes(), "keras")
+    after = load(small_tflite).contract
+    assert after.id == before.id
+    assert after.provenance["holdout_speakers"] == ["09"]
+    assert after.provenance["conversion"]["precision"] == "int8"
+
+
+def test_the_verification_is_of_the_held_out_speaker(small_tflite: Path) -> None:
+    report = json.loads(small_tflite.with_suffix(".verify.json").read_text())
+    assert report["verified_on"] == "7 recordings of held-out speakers 09"
+    assert report["converted"]["utterances"] == 7
+    assert 0 <= report["mean_score_difference"] <= report["largest_score_difference"] < 0.1
+    assert report["bytes"] == len(modelfile.strip_contract(small_tflite.read_bytes()))
+
+
+def test_held_out_speech_has_no_part_in_the_calibration(
+    small_tflite: Path, small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    other = tmp_path / "corpus"
+    shutil.copytree(small_corpus, other)
+    rng = np.random.default_rng(0)
+    for path in other.glob("09*.wav"):
+        write_wav(path, rng.integers(-32768, 32768, 40_000).astype(np.int16))
+    out = tmp_path / "small.tflite"
+    result = sernet_edge("convert", small_keras, "--calibration", other, "--out", out)
+    assert result.returncode == 0, result.stderr
+    same, here = (modelfile.strip_contract(path.read_bytes()) for path in (small_tflite, out))
+    assert same == here
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
+def test_other_precisions_run_with_the_same_contract(
+    precision: str, small_tflite: Path, small_keras: Path, small_corpus: Path, tmp_path: Path,
+    sernet_edge: Run,
+) -> None:  # fmt: skip
+    from sernet_edge.convert.quantize import float_tensors
+
+    out = tmp_path / "small.tflite"
+    result = sernet_edge(
+        "convert", small_keras, "--calibration", small_corpus, "--out", out,
+        "--precision", precision, "--json",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["largest_score_difference"] < {"float32": 1e-4, "float16": 0.01}.get(
+        precision, 0.1
+    )
+    model = load(out)
+    assert not model.is_int8
+    assert model.contract.id == load(small_tflite).contract.id
+    assert any("CONV_2D" in name for name in float_tensors(out.read_bytes()))
+    assert not out.with_suffix(".h").exists()
+
+
+@pytest.mark.filterwarnings("ignore")  # The converter's own, which the command line discards.
+@pytest.mark.parametrize("name", ["erf", "sin"])
+def test_an_op_that_cannot_be_int8_is_named(name: str) -> None:
+    import keras
+
+    from sernet_edge.convert.quantize import convert_model
+    from sernet_edge.runtime.errors import SernetError
+
+    inputs = keras.Input((16, 4, 1))
+    x = keras.layers.Conv2D(2, 3)(inputs)
+    x = keras.layers.Lambda(getattr(keras.ops, name))(x)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.Flatten()(x)))
+    samples = np.random.default_rng(0).normal(size=(8, 16, 4)).astype(np.float32)
+    with pytest.raises(SernetError, match=f"(?i){name}"):
+        convert_model(model, "int8", samples)
+
+
+def keras_file(path: Path, frames: int, source: Path, contract: bool = True) -> Path:
+    """A small Keras model of `frames` frames, with the contract of `source` or none."""
+    import keras
+
+    inputs = keras.Input((frames, 40, 1))
+    outputs = keras.layers.Dense(7, "softmax")(keras.layers.Flatten()(inputs))
+    keras.Model(inputs, outputs).save(path)
+    if contract:
+        its = modelfile.read_contract(source.read_bytes(), "")
+        path.write_bytes(modelfile.with_contract(path.read_bytes(), its))
+    return path
+
+
+def test_bad_usage_and_bad_files_are_told_in_one_line(
+    small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    out = tmp_path / "m.tflite"
+    folder = ("--calibration", small_corpus)
+    not_keras = tmp_path / "text.keras"
+    not_keras.write_text("hello")
+    truncated = tmp_path / "cut.keras"
+    truncated.write_bytes(small_keras.read_bytes()[:-5000])
+    bare = keras_file(tmp_path / "bare.keras", 184, small_keras, contract=False)
+    other = keras_file(tmp_path / "other.keras", 100, small_keras)
+    existing = tmp_path / "there.tflite"
+    existing.write_bytes(b"precious")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    cases: list[tuple[int, str, list[Any]]] = [
+        (2, "must end in .tflite", [small_keras, *folder, "--out", tmp_path / "m.bin"]),
+        (2, "--calibration", [small_keras, "--out", out]),
+        (1, "cannot read the model", [tmp_path / "no.keras", *folder, "--out", out]),
+        (1, "has no contract", [not_keras, *folder, "--out", out]),
+        (1, "has no contract", [bare, *folder, "--out", out]),
+        (1, "cut.keras", [truncated, *folder, "--out", out]),
+        (1, "the model has (None, 100, 40, 1)", [other, *folder, "--out", out]),
+        (1, "exists already", [small_keras, *folder, "--out", existing]),
+        (1, "holds no .wav", [small_keras, "--calibration", empty, "--out", out]),
+    ]
+    for code, message, arguments in cases:
+        result = sernet_edge("convert", *arguments)
+        assert (result.returncode, message in result.stderr) == (code, True), result.stderr
+        assert len(result.stderr.strip().splitlines()) <= (4 if code == 2 else 1), result.stderr
+    assert existing.read_bytes() == b"precious"
+    assert not list(tmp_path.glob("m.*"))

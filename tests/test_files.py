@@ -1,0 +1,54 @@
+"""Outputs are whole or not there."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+from support import Run
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import replacing, write_bytes, write_text
+
+
+def test_a_file_is_replaced_whole_and_readable_by_others(tmp_path: Path) -> None:
+    out = tmp_path / "a.txt"
+    write_text(out, "one\n")
+    write_text(out, "zwei ä\n")
+    assert out.read_bytes() == "zwei ä\n".encode()
+    plain = tmp_path / "plain"
+    plain.touch()
+    assert out.stat().st_mode == plain.stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "plain"]
+
+
+def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "a.bin"
+    write_bytes(out, b"precious")
+    with pytest.raises(RuntimeError), replacing(out) as temporary:
+        temporary.write_bytes(b"half of the n")
+        raise RuntimeError
+    assert out.read_bytes() == b"precious"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("path", ["/proc/nowhere/a", "/dev/null/a", "/no/such/folder/a"])
+def test_a_place_that_cannot_be_written_is_named(path: str) -> None:
+    with pytest.raises(SernetError, match=f"cannot write {path}: .*check that the folder exists"):
+        write_bytes(path, b"x")
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_behind(
+    shipped_model: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    out = tmp_path / "model.h"
+
+    def small_disk() -> None:
+        # The kernel refuses to let any file grow beyond this, as a full disk would.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    result = sernet_edge("export", shipped_model, "--header", out, preexec_fn=small_disk)
+    assert result.returncode == 1
+    assert f"cannot write {out}" in result.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,242 @@
+"""`sernet-edge train`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sernet_edge import __version__
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import Contract, Level
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import replacing, write_bytes, write_text
+from sernet_edge.train.corpora import CORPORA, Utterance
+from sernet_edge.train.quiet import quietly
+from sernet_edge.train.recipe import RECIPES, Recipe
+
+_ORACLE_FILES = 10
+
+
+@click.command()
+@click.option(
+    "--corpus",
+    "corpus_and_folder",
+    type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
+    required=True,
+    metavar="NAME DIR",
+    help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder it lies in.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Model to write, *.keras; its metrics and picture are written beside it.",
+)
+@click.option(
+    "--holdout",
+    metavar="SPEAKERS",
+    help="Speakers to test on and not to train on, with commas, or 'none'.  "
+    "[default: the last two]",
+)
+@click.option("--recipe", type=click.Choice(sorted(RECIPES)), default="default", show_default=True)
+@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Likewise.")
+@click.option(
+    "--loss",
+    type=click.Choice(["cross-entropy", "focal"]),
+    default="cross-entropy",
+    show_default=True,
+)
+@click.option("--focal-gamma", type=click.FloatRange(0), default=2.0, show_default=True)
+@click.option(
+    "--level",
+    type=click.Choice(["none", "running", "window", "clip"]),
+    help="How loudness is taken out of the features.  [default: the contract's]",
+)
+@click.option(
+    "--window-frames",
+    type=click.IntRange(16),
+    default=Contract.window_frames,
+    show_default=True,
+    help="Frames that the model sees at once; 184 are 3 s, 434 are 7 s.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--force", is_flag=True, help="Replace an existing model.")
+@click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
+def train(
+    corpus_and_folder: tuple[str, Path],
+    out: Path,
+    holdout: str | None,
+    recipe: str,
+    epochs: int | None,
+    learning_rate: float | None,
+    loss: str,
+    focal_gamma: float,
+    level: Level | None,
+    window_frames: int,
+    seed: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Train LIGHT-SERNET on a corpus of emotional speech.
+
+    Writes OUT (the Keras model, its contract inside), OUT's .metrics.json and
+    .confusion.png. A run that was stopped goes on when the same command is given again.
+    """
+    if out.suffix != ".keras":
+        raise click.BadParameter(f"{out} must end in .keras", param_hint="--out")
+    if out.exists() and not force:
+        raise SernetError(f"{out} exists already", hint="name another file, or add --force")
+    if not out.parent.is_dir():
+        raise SernetError(f"the folder {out.parent} does not exist", hint="make it first")
+    name, folder = corpus_and_folder
+    corpus = CORPORA[name]
+    utterances = corpus.read(folder)
+    held_out = _held_out_speakers(holdout, utterances)
+    if not [u for u in utterances if u.speaker not in held_out]:
+        raise click.BadParameter("no speaker is left to train on", param_hint="--holdout")
+
+    with quietly():
+        import keras
+
+    from sernet_edge.train import dataset, metrics, oracle
+    from sernet_edge.train.fit import Fit, predict
+    from sernet_edge.train.models.light_sernet import light_sernet
+
+    changes = {"epochs": epochs, "learning_rate": learning_rate}
+    settings = dataclasses.replace(
+        RECIPES[recipe],
+        loss=loss,
+        focal_gamma=focal_gamma,
+        **{k: v for k, v in changes.items() if v is not None},
+    )
+    keras.utils.set_random_seed(seed)
+    contract = _new_contract(corpus.labels, level, window_frames)
+
+    _say(f"reading {len(utterances)} recordings")
+    recordings = dataset.read_recordings(utterances, contract)
+    training = [r for r in recordings if r.utterance.speaker not in held_out]
+    testing = [r for r in recordings if r.utterance.speaker in held_out]
+    difference = oracle.check_front_end(
+        training[:: max(1, len(training) // _ORACLE_FILES)], contract
+    )
+    _say(f"front end: at most {difference:.1e} from python_speech_features")
+    contract = dataset.with_statistics(contract, training)
+
+    windows = dataset.Windows(contract, settings)
+    model = light_sernet(
+        contract.window_frames,
+        contract.mfcc_count,
+        len(contract.labels),
+        settings.batch_norm_momentum,
+    )
+    _say(
+        f"training on {len(training)} recordings of {len({r.utterance.speaker for r in training})} "
+        f"speakers, testing on {len(testing)} of {', '.join(held_out) or 'none'}; "
+        f"{model.count_params():,} parameters, Keras on {keras.backend.backend()}"
+    )
+    fit = Fit(model, windows, training, seed, out.with_suffix(".checkpoint.npz"))
+    if fit.history:
+        _say(f"going on after epoch {len(fit.history)}, from the checkpoint")
+    fit.run(_progress(settings, len(fit.history)))
+    fit.finish()
+
+    results: dict[str, Any] = {"holdout_speakers": held_out}
+    matrix = None
+    if testing:
+        truth = [contract.labels.index(r.utterance.label) for r in testing]
+        guess = predict(model, windows, testing).argmax(axis=1).tolist()
+        matrix = metrics.confusion_matrix(truth, guess, len(contract.labels))
+        results |= metrics.summary(matrix, contract.labels)
+    provenance = {
+        "architecture": model.name,
+        "corpus": name,
+        "protocol": "single speaker-disjoint split, last epochs averaged"
+        if testing
+        else "all speakers",
+        "holdout_speakers": held_out,
+        "seed": seed,
+        "recipe": dataclasses.asdict(settings),
+        "trained_with": f"sernet-edge {__version__}, keras {keras.__version__} "
+        f"on {keras.backend.backend()}",
+        "metrics": {k: results[k] for k in ("utterances", "wa", "uar", "macro_f1") if testing},
+    }
+    contract = contract.replace(provenance=provenance)
+    with replacing(out) as temporary:
+        model.save(temporary)
+        write_bytes(temporary, modelfile.with_contract(temporary.read_bytes(), contract))
+    report = {"model": out.name, "contract_id": contract.id, **provenance, **results}
+    report |= {"history": fit.history, "front_end_difference": difference}
+    write_text(out.with_suffix(".metrics.json"), json.dumps(report, indent=1) + "\n")
+    written = [out, out.with_suffix(".metrics.json")]
+    if matrix is not None:
+        title = (
+            f"{name}, held-out speakers {', '.join(held_out)}: "
+            f"UAR {results['uar']:.1%}, WA {results['wa']:.1%}"
+        )
+        metrics.draw_confusion(matrix, contract.labels, title, out.with_suffix(".confusion.png"))
+        written.append(out.with_suffix(".confusion.png"))
+    _say(f"wrote {', '.join(str(path) for path in written)}; contract {contract.id}")
+    if as_json:
+        click.echo(json.dumps(report))
+    elif testing:
+        click.echo(
+            f"held-out speakers {', '.join(held_out)}: UAR {results['uar']:.1%}, "
+            f"WA {results['wa']:.1%}, macro F1 {results['macro_f1']:.1%} "
+            f"over {results['utterances']} utterances (a single split)"
+        )
+
+
+def _held_out_speakers(holdout: str | None, utterances: list[Utterance]) -> list[str]:
+    speakers = sorted({utterance.speaker for utterance in utterances})
+    if holdout is None:
+        return speakers[-2:]
+    if holdout.strip() == "none":
+        return []
+    wanted = sorted({speaker.strip() for speaker in holdout.split(",")})
+    if unknown := [speaker for speaker in wanted if speaker not in speakers]:
+        raise click.BadParameter(
+            f"no speaker {', '.join(unknown)} in this corpus, which has {', '.join(speakers)}",
+            param_hint="--holdout",
+        )
+    return wanted
+
+
+def _new_contract(labels: tuple[str, ...], level: Level | None, window_frames: int) -> Contract:
+    count = Contract.mfcc_count
+    contract = Contract(
+        labels=labels, mean=(0.0,) * count, std=(1.0,) * count, window_frames=window_frames
+    )
+    return contract.replace(level=level) if level else contract
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _progress(settings: Recipe, done: int) -> Any:
+    """Return a reporter that rewrites one line on a terminal, and prints now and then elsewhere."""
+    started = time.monotonic()
+    live = sys.stderr.isatty()
+
+    def report(epoch: int, entry: dict[str, float]) -> None:
+        last = epoch + 1 == settings.epochs
+        if not live and (epoch + 1) % 10 and not last:
+            return
+        per_epoch = (time.monotonic() - started) / (epoch + 1 - done)
+        left = round(per_epoch * (settings.epochs - epoch - 1))
+        click.echo(
+            ("\r\x1b[K" if live else "")
+            + f"epoch {epoch + 1}/{settings.epochs}: loss {entry['loss']:.3f}, accuracy "
+            f"{entry['accuracy']:.1%} (on augmented windows), {left // 60}:{left % 60:02d} left",
+            err=True,
+            nl=not live or last,
+        )
+
+    return report

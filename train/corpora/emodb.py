@@ -1,0 +1,60 @@
+"""EMO-DB, the Berlin Database of Emotional Speech: 535 utterances, 10 actors, 7 emotions.
+
+Files are named `SSTTTEv.wav`: speaker (two digits), text (three), emotion (the initial of its
+German name), version.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.corpora.utterance import Utterance
+
+LICENCE = "CC0-1.0"
+CITATION = (
+    "F. Burkhardt, A. Paeschke, M. Rolfes, W. Sendlmeier, B. Weiss: "
+    "A Database of German Emotional Speech. Interspeech 2005"
+)
+
+_LETTERS = {
+    "W": "anger",  # Wut
+    "L": "boredom",  # Langeweile
+    "E": "disgust",  # Ekel
+    "A": "fear",  # Angst
+    "F": "happiness",  # Freude
+    "T": "sadness",  # Trauer
+    "N": "neutral",
+}
+LABELS = tuple(_LETTERS.values())
+
+_NAME = re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[WLEAFTN])[a-z]\.wav", re.IGNORECASE)
+
+
+def read(folder: Path) -> list[Utterance]:
+    """List the utterances of EMO-DB in `folder` or in its subfolder `wav`, by file name.
+
+    Raises:
+        SernetError: No such folder, no WAV in it, or names that are not EMO-DB's.
+    """
+    if not folder.is_dir():
+        raise SernetError(f"the corpus folder {folder} does not exist")
+    wavs = folder / "wav" if (folder / "wav").is_dir() else folder
+    paths = sorted(path for path in wavs.iterdir() if path.suffix.lower() == ".wav")
+    if not paths:
+        raise SernetError(
+            f"{wavs} holds no .wav file", hint="name the folder that EMO-DB was unpacked to"
+        )
+    matches = [_NAME.fullmatch(path.name) for path in paths]
+    if strange := [p.name for p, m in zip(paths, matches, strict=True) if not m]:
+        raise SernetError(
+            f"{wavs}: {len(strange)} of {len(paths)} files are not named as EMO-DB's are "
+            f"(03a01Fa.wav), the first: {strange[0]}",
+            hint="move them elsewhere, or check that the folder is EMO-DB",
+        )
+    return [
+        Utterance(path, _LETTERS[match["emotion"].upper()], match["speaker"])
+        for path, match in zip(paths, matches, strict=True)
+        if match
+    ]

@@ -1,0 +1,137 @@
+"""A corpus in memory, the features' statistics, and the windows that training and testing see."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.audio import mono
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import AudioError
+from sernet_edge.runtime.frontend import Float32, FrontEnd, mfcc_rows, scale_to_clip
+from sernet_edge.runtime.wav import WavSource
+from sernet_edge.train.corpora import Utterance
+from sernet_edge.train.recipe import Recipe
+
+# Digits kept of the normalisation vectors: few enough that the decimal text in the contract
+# and in a C header is the number itself, more than the features' own precision needs.
+_SIGNIFICANT_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An utterance with its audio: int16 (samples,) at the contract's rate."""
+
+    utterance: Utterance
+    samples: NDArray[np.int16]
+
+
+def read_recording(path: Path, rate_hz: int) -> NDArray[np.int16]:
+    """Return the whole of a WAV file as `listen` hears it, int16 (samples,) at `rate_hz`.
+
+    Raises:
+        AudioError: Not a WAV file, damaged, or empty.
+    """
+    source = WavSource(path)
+    try:
+        samples = np.concatenate(list(mono(source, rate_hz)))
+    finally:
+        source.close()
+    if not len(samples):
+        raise AudioError(f"{path} holds no audio")
+    return samples
+
+
+def read_recordings(utterances: Sequence[Utterance], contract: Contract) -> list[Recording]:
+    """Read and, where needed, resample the audio of `utterances`."""
+    rate_hz = contract.sample_rate_hz
+    return [Recording(u, read_recording(u.path, rate_hz)) for u in utterances]
+
+
+def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Contract:
+    """Return `contract` with the mean and deviation of each MFCC over `recordings`.
+
+    Statistics are of whole recordings; with the "window" level each recording's own mean
+    of c0 stands for that of its windows.
+    """
+    front_end = FrontEnd(contract)
+    rows = []
+    for recording in recordings:
+        mfcc = mfcc_rows(front_end, recording.samples)
+        if contract.level == "window" and len(mfcc):
+            mfcc[:, 0] -= mfcc[:, 0].mean()
+        rows.append(mfcc)
+    stacked = np.concatenate(rows)
+
+    def rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
+        return tuple(float(f"{value:.{_SIGNIFICANT_DIGITS}g}") for value in values)
+
+    return contract.replace(mean=rounded(stacked.mean(axis=0)), std=rounded(stacked.std(axis=0)))
+
+
+class Windows:
+    """Cuts recordings into the model's windows, at random to train and in order to test."""
+
+    def __init__(self, contract: Contract, recipe: Recipe) -> None:
+        """Prepare the front end of `contract` and the augmentation of `recipe`."""
+        self.contract = contract
+        self.recipe = recipe
+        # The "clip" level belongs to whole recordings; windows of scaled ones have none.
+        self._whole_clip = contract.level == "clip"
+        self._front_end = FrontEnd(contract.replace(level="none") if self._whole_clip else contract)
+
+    def _samples(self, recording: Recording) -> NDArray[np.int16]:
+        return scale_to_clip(recording.samples) if self._whole_clip else recording.samples
+
+    def random_window(self, recording: Recording, rng: np.random.Generator) -> Float32:
+        """Return one augmented window, float32 (window_frames, mfcc_count), to train on.
+
+        A longer recording is cut at a random place; a shorter one is put at a random place
+        in digital silence.
+        """
+        contract, recipe = self.contract, self.recipe
+        samples = self._samples(recording)
+        gap = contract.window_samples - len(samples)
+        if gap > 0:
+            # A running level starts with the speech, as it does in a file.
+            before = 0 if contract.level == "running" else int(rng.integers(gap + 1))
+            samples = np.pad(samples, (before, gap - before))
+        else:
+            start = int(rng.integers(-gap + 1))
+            samples = samples[start : start + contract.window_samples]
+        if recipe.gain_db:
+            gain = 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
+            samples = np.clip(np.rint(samples * gain), -32768, 32767).astype(np.int16)
+        window = self._front_end.window_features(mfcc_rows(self._front_end, samples))
+        if recipe.time_mask_frames:
+            mask(window, recipe.time_mask_frames, rng)
+        if recipe.mfcc_mask:
+            mask(window.T, recipe.mfcc_mask, rng)
+        return window
+
+    def test_windows(self, recording: Recording) -> Float32:
+        """Return the windows that `listen` would score, float32 (windows, window_frames, mfcc).
+
+        One each hop, while there is a whole window; a recording shorter than that is followed
+        by digital silence.
+        """
+        contract = self.contract
+        samples = self._samples(recording)
+        if (gap := contract.window_samples - len(samples)) > 0:
+            samples = np.pad(samples, (0, gap))
+        rows = mfcc_rows(self._front_end, samples)
+        starts = range(0, len(rows) - contract.window_frames + 1, contract.hop_frames)
+        return np.stack(
+            [self._front_end.window_features(rows[s : s + contract.window_frames]) for s in starts]
+        )
+
+
+def mask(window: Float32, longest: int, rng: np.random.Generator) -> None:
+    """Set, in place, a random run of up to `longest` rows to 0, the mean of every feature."""
+    length = int(rng.integers(longest + 1))
+    start = int(rng.integers(len(window) - length + 1))
+    window[start : start + length] = 0.0

@@ -1,0 +1,186 @@
+"""The training loop, in Keras alone, so that any Keras backend can run it.
+
+Every random choice comes from the seed, the epoch and the place in it, so a run that was
+stopped goes on from its checkpoint as if it had not been.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import replacing
+from sernet_edge.train.dataset import Recording, Windows
+from sernet_edge.train.recipe import Recipe
+
+History = list[dict[str, float]]
+
+
+class Fit:
+    """One training run: a model, its optimiser and the epochs done so far.
+
+    Attributes:
+        history: One entry an epoch: the mean training loss and accuracy.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        windows: Windows,
+        recordings: Sequence[Recording],
+        seed: int,
+        checkpoint: Path,
+    ) -> None:
+        """Prepare to train `model`, or to go on where `checkpoint` stopped.
+
+        Args:
+            model: From (batch, frames, mfcc, 1) to softmax scores, freshly built.
+            windows: Cuts and augments the windows; its recipe is followed.
+            recordings: What to train on.
+            seed: Of every random choice.
+            checkpoint: Written after each epoch, removed by `finish`.
+
+        Raises:
+            SernetError: The checkpoint is of a run with other settings.
+        """
+        self.model, self.history = model, History()
+        self._windows, self._recordings, self._seed = windows, recordings, seed
+        self._recipe = recipe = windows.recipe
+        labels = windows.contract.labels
+        self._targets = np.eye(len(labels), dtype=np.float32)[
+            [labels.index(recording.utterance.label) for recording in recordings]
+        ]
+        model.compile(optimizer=_optimiser(recipe), loss=_loss(recipe), metrics=["accuracy"])
+        model.optimizer.build(model.trainable_variables)
+        self._average = [np.zeros_like(weight) for weight in model.get_weights()]
+        self._checkpoint = checkpoint
+        # Two runs with the same text here are the same run.
+        self._identity = json.dumps(
+            {
+                "recipe": dataclasses.asdict(recipe),
+                "contract": windows.contract.id,
+                "seed": seed,
+                "model": model.name,
+                "files": [recording.utterance.path.name for recording in recordings],
+            },
+            sort_keys=True,
+        )
+        if checkpoint.exists():
+            self._restore()
+
+    def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
+        """Train the epochs that remain, calling `report(epoch, entry)` after each.
+
+        Raises:
+            SernetError: The loss is no longer a number; the last checkpoint stays.
+        """
+        for epoch in range(len(self.history), self._recipe.epochs):
+            entry = self._epoch(epoch)
+            if not np.isfinite(entry["loss"]):
+                raise SernetError(
+                    f"the loss is not a number in epoch {epoch + 1}; the checkpoint "
+                    f"{self._checkpoint} holds the epoch before",
+                    hint="lower --learning-rate",
+                )
+            self.history.append(entry)
+            if epoch >= self._recipe.epochs - self._recipe.average_epochs:
+                for total, weight in zip(self._average, self.model.get_weights(), strict=True):
+                    total += weight / np.float32(self._recipe.average_epochs)
+            self._save()
+            report(epoch, entry)
+
+    def finish(self) -> None:
+        """Give the model its final, averaged weights and remove the checkpoint."""
+        self.model.set_weights(self._average)
+        self._checkpoint.unlink(missing_ok=True)
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        recipe, count = self._recipe, len(self._recordings)
+        order = np.random.default_rng([self._seed, epoch]).permutation(count)
+        batches = [order[i : i + recipe.batch_size] for i in range(0, count, recipe.batch_size)]
+        totals: defaultdict[str, float] = defaultdict(float)
+        for step, batch in enumerate(batches):
+            inputs, targets = self._batch(batch, np.random.default_rng([self._seed, epoch, step]))
+            self.model.optimizer.learning_rate = recipe.learning_rate_at(epoch, step, len(batches))
+            results = self.model.train_on_batch(inputs, targets, return_dict=True)
+            for name, value in results.items():
+                totals[name] += float(value) * len(batch)
+        return {name: total / count for name, total in totals.items()}
+
+    def _batch(
+        self, indices: np.ndarray[Any, Any], rng: np.random.Generator
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return float32 inputs (batch, frames, mfcc, 1) and targets (batch, labels)."""
+        windows = [self._windows.random_window(self._recordings[i], rng) for i in indices]
+        inputs, targets = np.stack(windows)[..., None], self._targets[indices]
+        smoothing = self._recipe.label_smoothing
+        targets = targets * (1 - smoothing) + smoothing / targets.shape[1]
+        if self._recipe.mixup:
+            share = rng.beta(self._recipe.mixup, self._recipe.mixup, len(indices))
+            share = share.astype(np.float32)[:, None]
+            other = rng.permutation(len(indices))
+            inputs = share[..., None, None] * inputs + (1 - share[..., None, None]) * inputs[other]
+            targets = share * targets + (1 - share) * targets[other]
+        return inputs, targets.astype(np.float32)
+
+    def _variables(self) -> list[Any]:
+        # All of them: weights, batch norm statistics, dropout's random state, Adam's moments.
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def _save(self) -> None:
+        arrays = {f"v{i}": np.asarray(v) for i, v in enumerate(self._variables())}
+        arrays |= {f"a{i}": total for i, total in enumerate(self._average)}
+        with replacing(self._checkpoint) as path, open(path, "wb") as file:
+            np.savez(file, identity=self._identity, history=json.dumps(self.history), **arrays)
+
+    def _restore(self) -> None:
+        try:
+            with np.load(self._checkpoint) as saved:
+                if str(saved["identity"]) != self._identity:
+                    raise SernetError(
+                        f"{self._checkpoint} is the checkpoint of a run with other settings",
+                        hint="repeat those settings to go on with it, or delete it",
+                    )
+                self.history = json.loads(str(saved["history"]))
+                self._average = [saved[f"a{i}"] for i in range(len(self._average))]
+                for i, variable in enumerate(self._variables()):
+                    variable.assign(saved[f"v{i}"])
+        except (OSError, ValueError, KeyError) as error:
+            raise SernetError(
+                f"the checkpoint {self._checkpoint} is damaged: {error}", hint="delete it"
+            ) from error
+
+
+def predict(
+    model: keras.Model, windows: Windows, recordings: Sequence[Recording]
+) -> np.ndarray[Any, Any]:
+    """Return one row of scores for each recording: the mean over its windows.
+
+    Returns:
+        float32 (recordings, labels).
+    """
+    cut = [windows.test_windows(recording) for recording in recordings]
+    scores = model.predict(np.concatenate(cut)[..., None], batch_size=64, verbose=0)
+    ends = np.cumsum([len(some) for some in cut])[:-1]
+    return np.stack([part.mean(axis=0) for part in np.split(np.asarray(scores), ends)])
+
+
+def _optimiser(recipe: Recipe) -> keras.optimizers.Optimizer:
+    if recipe.weight_decay:
+        return keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return keras.optimizers.Adam(recipe.learning_rate)
+
+
+def _loss(recipe: Recipe) -> keras.losses.Loss:
+    # Labels are smoothed in the batch, before mixup.
+    if recipe.loss == "focal":
+        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=recipe.focal_gamma)
+    return keras.losses.CategoricalCrossentropy()

@@ -1,0 +1,72 @@
+"""Compares the front end with `python_speech_features` on a corpus, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from python_speech_features import base
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.frontend import Float64, FrontEnd, mfcc_rows, window_function
+from sernet_edge.train.dataset import Recording
+
+TOLERANCE = 1e-3
+"""Largest difference accepted, in MFCC units before standardisation."""
+
+
+def reference_mfcc(samples: NDArray[np.int16], contract: Contract) -> tuple[Float64, Float64]:
+    """Return the library's MFCCs and unfloored mel energies of whole frames.
+
+    Returns:
+        float64 (frames, mfcc_count) and (frames, mel_bands).
+    """
+    step, length = contract.frame_step_samples, contract.frame_length_samples
+    frames = (len(samples) - length) // step + 1
+    # The library pads a last, partial frame; the front end has whole frames only.
+    whole = samples[: (frames - 1) * step + length] * (contract.full_scale / 32768.0)
+    rate = contract.sample_rate_hz
+    shared = {
+        "samplerate": rate,
+        "winlen": length / rate,
+        "winstep": step / rate,
+        "nfilt": contract.mel_bands,
+        "nfft": contract.fft_size,
+        "lowfreq": contract.mel_low_hz,
+        "highfreq": contract.mel_high_hz,
+        "preemph": 0,
+        "winfunc": lambda _: window_function(contract),
+    }
+    mfcc = base.mfcc(whole, numcep=contract.mfcc_count, ceplifter=0, appendEnergy=False, **shared)
+    energies, _ = base.fbank(whole, **shared)
+    return mfcc, energies
+
+
+def check_front_end(recordings: Sequence[Recording], contract: Contract) -> float:
+    """Compare both front ends on frames where no band is under the floor.
+
+    Returns:
+        The largest absolute difference of an MFCC.
+
+    Raises:
+        SernetError: It is above `TOLERANCE`.
+    """
+    plain = contract.replace(level="none")
+    front_end = FrontEnd(plain)
+    largest = 0.0
+    for recording in recordings:
+        if len(recording.samples) < contract.frame_length_samples:
+            continue
+        reference, energies = reference_mfcc(recording.samples, plain)
+        heard = energies.min(axis=1) >= contract.energy_floor
+        difference = np.abs(mfcc_rows(front_end, recording.samples) - reference)[heard]
+        largest = max(largest, float(difference.max(initial=0.0)))
+    if largest > TOLERANCE:
+        raise SernetError(
+            f"the front end differs from python_speech_features by {largest:.2g}, "
+            f"more than {TOLERANCE:g}",
+            hint="this is a defect of sernet-edge or of an installed library; please report it",
+        )
+    return largest

@@ -1,0 +1,73 @@
+"""How a model is trained: every setting that is not the contract's."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one training run.
+
+    Attributes:
+        epochs: Passes over the training utterances, each seen once a pass.
+        batch_size: Windows in a step.
+        learning_rate: Its highest value.
+        schedule: "cosine" falls to 0 along half a cosine; "stairs" is LIGHT-SERNET's:
+            times e^-0.15 every 20 epochs from epoch 50 on.
+        weight_decay: Decoupled decay of AdamW; 0 is plain Adam.
+        loss: "cross-entropy", or "focal" with alpha 1.
+        focal_gamma: How much the focal loss plays down what is already right.
+        label_smoothing: Share of the target given to all classes alike.
+        mixup: Parameter of the Beta distribution two windows are mixed by; 0 is off.
+        gain_db: Each window's level is changed by up to so much either way.
+        time_mask_frames: Longest run of frames set to the mean (SpecAugment); 0 is off.
+        mfcc_mask: Longest run of coefficients set to the mean (SpecAugment); 0 is off.
+        average_epochs: The final weights are the mean of those after each of the last so many
+            epochs; 1 takes the last epoch's.
+        batch_norm_momentum: How slowly the batch norms' running statistics follow.
+    """
+
+    epochs: int = 45
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    schedule: Literal["cosine", "stairs"] = "cosine"
+    weight_decay: float = 1e-2
+    loss: Literal["cross-entropy", "focal"] = "cross-entropy"
+    focal_gamma: float = 2.0
+    label_smoothing: float = 0.1
+    mixup: float = 0.2
+    gain_db: float = 6.0
+    time_mask_frames: int = 24
+    mfcc_mask: int = 6
+    average_epochs: int = 10
+    batch_norm_momentum: float = 0.9
+
+    def learning_rate_at(self, epoch: int, step: int, steps: int) -> float:
+        """Return the learning rate of step `step` of `steps` in epoch `epoch`, all from 0."""
+        if self.schedule == "stairs":
+            return self.learning_rate * math.exp(-0.15 * max(0, (epoch - 50) // 20 + 1))
+        progress = (epoch + step / steps) / self.epochs
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+RECIPES = {
+    "default": Recipe(),
+    # The published one: Adam, no augmentation, the last epoch's weights.
+    "paper": Recipe(
+        epochs=300,
+        learning_rate=1e-4,
+        schedule="stairs",
+        weight_decay=0.0,
+        label_smoothing=0.0,
+        mixup=0.0,
+        gain_db=0.0,
+        time_mask_frames=0,
+        mfcc_mask=0,
+        average_epochs=1,
+        batch_norm_momentum=0.99,
+    ),
+}
+"""Recipes by name."""
