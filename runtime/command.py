@@ -27,7 +27,7 @@ def _finite(
 ) -> float | None:
     """Refuse NaN and infinity, which click's ranges let through."""
     if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is no number of use here.", context, parameter)
+        raise click.BadParameter(f"{value} is not finite.", context, parameter)
     return value
 
 
@@ -177,10 +177,7 @@ def _output(as_json: bool, timing: bool) -> Output:
 
 
 def _print_devices() -> None:
-    devices = input_devices()
-    if not devices:
-        raise AudioError("no microphone found", "plug one in, or give a recording with --input")
-    for entry in devices:
+    for entry in input_devices():
         mark = "*" if entry.is_default else " "
         channels = "1 channel" if entry.channels == 1 else f"{entry.channels} channels"
         click.echo(f"{mark} {entry.index:3}  {entry.name}  ({channels}, {entry.rate_hz} Hz)")

@@ -44,17 +44,17 @@ class Device:
 
 
 def input_devices() -> list[Device]:
-    """Return the devices that can record.
+    """Return the devices that can record, at least one.
 
     Raises:
-        AudioError: sounddevice or PortAudio is missing.
+        AudioError: There is none, or sounddevice or PortAudio is missing.
     """
     sounddevice = _sounddevice()
     try:
         default = sounddevice.query_devices(kind="input")["index"]
     except sounddevice.PortAudioError:
         default = None
-    return [
+    devices = [
         Device(
             index=device["index"],
             name=device["name"],
@@ -65,6 +65,11 @@ def input_devices() -> list[Device]:
         for device in sounddevice.query_devices()
         if device["max_input_channels"] > 0
     ]
+    if not devices:
+        raise AudioError(
+            "no microphone found", "plug one in, or give a recording with --input FILE"
+        )
+    return devices
 
 
 class Microphone:
@@ -154,18 +159,14 @@ class Microphone:
         try:
             found: dict[str, Any] = self._sounddevice.query_devices(device, "input")
         except (ValueError, self._sounddevice.PortAudioError) as error:
-            if not input_devices():
-                raise AudioError(
-                    "no microphone found",
-                    hint="plug one in, or give a recording with --input FILE",
-                ) from error
+            input_devices()  # raises if there is none at all
             if device is None:
                 raise AudioError(
                     "no default microphone", "name one with --device; see --list-devices"
                 ) from error
-            raise AudioError(
-                f"no microphone {device!r}: {error.args[0]}", "see --list-devices"
-            ) from error
+            # sounddevice lists the candidates of an ambiguous name line by line.
+            reason = " ".join(str(error.args[0]).split())
+            raise AudioError(f"no microphone {device!r}: {reason}", "see --list-devices") from error
         return found
 
     def _possible_rate(self, wanted_hz: int, own_hz: int) -> int:

@@ -33,10 +33,10 @@ class Summary:
         total = self._leads.total()
         if not total:
             return ""
-        means = ", ".join(f"{label} {n / total:.2f}" for label, n in self._sums.most_common(3))
+        means = ", ".join(f"{label} {n / total:.2f}" for label, n in self._sums.most_common(2))
         leader, times = self._leads.most_common(1)[0]
         windows = "1 window" if total == 1 else f"{total} windows"
-        return f"mean of {windows}: {means}; {leader} leads in {times} of {total}"
+        return f"{windows}: {leader} leads in {times}; mean {means}"
 
 
 class PlainLines:
@@ -97,9 +97,9 @@ class LiveView:
         self._file.write(f"  {self._summary}\n")
 
     def close(self) -> None:
-        """Give the cursor back."""
+        """Give the cursor back, and wipe the `^C` that a terminal echoes."""
         if self._height:
-            self._file.write("\x1b[?25h")
+            self._file.write("\r\x1b[K\x1b[?25h")
             self._file.flush()
 
     def _draw(self, result: Result, width: int) -> list[str]:
@@ -136,7 +136,7 @@ def _remarks(result: Result, timing: bool) -> str:
     """Return what else there is to say about a result, each part after two spaces."""
     text = ""
     if timing:
-        text += f"  (features {result.feature_ms:.1f} ms, model {result.inference_ms:.1f} ms)"
+        text += f"  features {result.feature_ms:.1f} ms, model {result.inference_ms:.1f} ms"
     if result.overflows:
         text += f"  audio lost {result.overflows} times"
     if result.padded:
