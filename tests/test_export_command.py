@@ -1,0 +1,127 @@
+"""`sernet-edge export --header`, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support import Run
+
+from sernet_edge.firmware_export.header import model_header
+from sernet_edge.runtime import modelfile
+
+
+def _assert_refused(
+    result: subprocess.CompletedProcess[str], *words: str, exit_code: int = 1
+) -> None:
+    assert result.returncode == exit_code
+    assert result.stdout == ""
+    assert all(word in result.stderr for word in words), result.stderr
+    if exit_code == 1:
+        assert len(result.stderr.splitlines()) == 1, result.stderr
+
+
+def test_export_writes_the_header(sernet_edge: Run, shipped_model: Path, tmp_path: Path) -> None:
+    result = sernet_edge("export", shipped_model, "--header", tmp_path / "model.h")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert str(tmp_path / "model.h") in result.stdout
+    expected = model_header(shipped_model.read_bytes(), "model")
+    assert (tmp_path / "model.h").read_text() == expected
+
+
+def test_two_exports_are_byte_identical(
+    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.tflite"
+    copy.write_bytes(shipped_model.read_bytes())
+    sernet_edge("export", shipped_model, "--header", tmp_path / "a.h")
+    sernet_edge(
+        "export", copy, "--header", tmp_path / "b.h", env={**os.environ, "TZ": "Asia/Tokyo"}
+    )
+    assert (tmp_path / "a.h").read_bytes() == (tmp_path / "b.h").read_bytes()
+
+
+def test_an_existing_file_is_overwritten_only_by_force(
+    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    header = tmp_path / "model.h"
+    header.write_text("mine")
+    _assert_refused(
+        sernet_edge("export", shipped_model, "--header", header), str(header), "--force"
+    )
+    assert header.read_text() == "mine"
+    assert sernet_edge("export", shipped_model, "--header", header, "--force").returncode == 0
+    assert "SERNET_MODEL_BYTES" in header.read_text()
+
+
+def test_a_bad_model_leaves_the_existing_file_even_by_force(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
+    header = tmp_path / "model.h"
+    header.write_text("mine")
+    model = tmp_path / "model.tflite"
+    model.write_bytes(b"RIFF....WAVE")
+    _assert_refused(
+        sernet_edge("export", model, "--header", header, "--force"), str(model), "TensorFlow Lite"
+    )
+    assert header.read_text() == "mine"
+
+
+def test_an_unwritable_place_is_named(
+    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    missing = tmp_path / "nowhere" / "model.h"
+    _assert_refused(sernet_edge("export", shipped_model, "--header", missing), str(missing))
+    # Even root, as whom containers run tests, cannot create files in /proc.
+    _assert_refused(
+        sernet_edge("export", shipped_model, "--header", "/proc/model.h"), "/proc/model.h"
+    )
+    _assert_refused(sernet_edge("export", shipped_model, "--header", tmp_path, "--force"), "write")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_that_is_missing_or_a_folder_is_named(sernet_edge: Run, tmp_path: Path) -> None:
+    header = tmp_path / "model.h"
+    for model in (tmp_path / "absent.tflite", tmp_path):
+        _assert_refused(sernet_edge("export", model, "--header", header), str(model))
+    assert not header.exists()
+
+
+def test_a_model_that_no_header_can_come_from_is_named(
+    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    whole = shipped_model.read_bytes()
+    bare = modelfile.strip_contract(whole)
+    contract = modelfile.read_contract(whole, "model")
+    other_shape = contract.replace(window_frames=contract.window_frames + 1)
+    bad = {
+        "empty": (b"", "no TensorFlow Lite model"),
+        "text": (b"not a model at all", "no TensorFlow Lite model"),
+        "bare": (bare, "no contract"),
+        "other_shape": (modelfile.with_contract(bare, other_shape), "shape"),
+        "truncated": (whole[: len(whole) // 2], "model"),
+    }
+    for name, (data, words) in bad.items():
+        model = tmp_path / f"{name}.tflite"
+        model.write_bytes(data)
+        result = sernet_edge("export", model, "--header", tmp_path / "model.h")
+        _assert_refused(result, str(model), words)
+        assert not (tmp_path / "model.h").exists()
+
+
+def test_export_without_a_destination_is_wrong_usage(sernet_edge: Run, shipped_model: Path) -> None:
+    _assert_refused(sernet_edge("export", shipped_model), "--header", exit_code=2)
+
+
+def test_export_does_not_load_tensorflow(shipped_model: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = sys.modules['keras'] = sys.modules['scipy'] = None\n"
+        "from sernet_edge.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["export", str(shipped_model), "--header", str(tmp_path / "model.h")]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+    assert (tmp_path / "model.h").exists()
