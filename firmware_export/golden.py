@@ -1,0 +1,64 @@
+"""Golden vectors: inputs and what the interpreter makes of them, as C for the self-test."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.firmware_export.emit import banner, c_array
+from sernet_edge.firmware_export.reader import Network
+from sernet_edge.runtime.interpreter import interpreter_module
+
+
+def golden_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return what TensorFlow Lite's reference kernels compute.
+
+    Args:
+        data: A full-int8 `.tflite`.
+        inputs: int8 (windows, ...) of the model's input shape without the batch.
+
+    Returns:
+        int8 (windows, values).
+    """
+    module = interpreter_module()
+    interpreter = module.Interpreter(
+        model_content=data,
+        experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
+    )
+    interpreter.allocate_tensors()
+    source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    outputs = []
+    for window in inputs:
+        interpreter.set_tensor(source["index"], window.reshape(source["shape"]))
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(result["index"]).ravel())
+    return np.stack(outputs)
+
+
+def adversarial_windows(network: Network, seed: int = 0) -> NDArray[np.int8]:
+    """Return windows that real speech never makes, int8 (3, values): lowest, highest, noise."""
+    size = network.input.height * network.input.row_bytes
+    noise = np.random.default_rng(seed).integers(-128, 128, size)
+    return np.stack([np.full(size, -128), np.full(size, 127), noise]).astype(np.int8)
+
+
+def golden_source(
+    network: Network, inputs: NDArray[np.int8], outputs: NDArray[np.int8], name: str
+) -> str:
+    """Return C that defines `const sernet_golden NAME_golden`.
+
+    Args:
+        network: The network that the C tables called `name` describe.
+        inputs: int8 (windows, values).
+        outputs: int8 (windows, values).
+        name: The network's C name.
+    """
+    return (
+        banner()
+        + f'#include "{name}.h"\n#include "sernet_selftest.h"\n\n'
+        + c_array("int8_t", "inputs", inputs.ravel().tolist())
+        + c_array("int8_t", "outputs", outputs.ravel().tolist())
+        + f"extern const sernet_golden {name}_golden;\n"
+        + f"const sernet_golden {name}_golden = {{&{name}, {len(inputs)}, {network.input.height}, "
+        + f"{network.input.row_bytes}, {outputs.shape[1]}, inputs, outputs}};\n"
+    )
