@@ -14,7 +14,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 BIN = .venv/bin
 
 # Debian keeps what makes environments in a package of its own.
-VENV_PACKAGES = $(shell $(PYTHON) -c 'import ensurepip' 2>/dev/null || echo python3-venv)
+VENV_PACKAGES = $(shell $(or $(PYTHON),false) -c 'import ensurepip' 2>/dev/null || echo python3-venv)
 
 # Shell command that brings Debian packages: `$(call packages,A B)` installs what is missing of
 # A and B when run as root, else says how to and fails. Elsewhere than on Debian the
