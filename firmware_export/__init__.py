@@ -1,0 +1,1 @@
+"""From a `.tflite` to C for firmware; needs no TensorFlow."""
