@@ -51,8 +51,8 @@ lint: .venv/dev ## Check style, format and types
 	@# mypy cannot follow an editable install whose folders have other names than its
 	@# packages, so it is shown the packages under their own names.
 	@rm -rf .venv/tree && mkdir -p .venv/tree/sernet_edge
-	@ln -s ../../../sernet_edge/* ../../../runtime ../../../train ../../../convert \
-		../../../firmware_export .venv/tree/sernet_edge/
+	@cd .venv/tree/sernet_edge && ln -s ../../../sernet_edge/* ../../../runtime ../../../train \
+		../../../convert ../../../firmware_export .
 	cd .venv/tree && ../bin/mypy --config-file ../../pyproject.toml -p sernet_edge
 
 .PHONY: model
