@@ -1,7 +1,7 @@
 # `make help` lists what there is. Everything happens in .venv, made on first use.
 
 # The sample that `make demo` listens to; `make demo INPUT=other.wav` takes another.
-INPUT ?= docs/demo/anger_then_sadness.wav
+INPUT ?= docs/demo/two_moods.wav
 
 # Debian packages that the tests need: compilers for the C header, PortAudio and an ALSA
 # that can play a file as a microphone.
