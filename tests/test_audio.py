@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import sys
 import threading
 import wave
 from collections.abc import Callable, Iterator
@@ -44,8 +45,8 @@ def riff(*chunks: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", len(content)) + content
 
 
-def wav(samples: NDArray[np.int16], **format_: int) -> bytes:
-    return riff(fmt(PCM, 16, **format_), chunk(b"data", samples.astype("<i2").tobytes()))
+def wav(samples: NDArray[np.int16], rate: int = 16_000, channels: int = 1) -> bytes:
+    return riff(fmt(PCM, 16, rate, channels), chunk(b"data", samples.astype("<i2").tobytes()))
 
 
 @pytest.fixture
@@ -337,7 +338,7 @@ def test_resampling_does_not_depend_on_the_blocks(sizes: list[int], rate: int) -
 
 
 def test_a_missing_resampler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "soxr", None)
+    monkeypatch.setitem(sys.modules, "soxr", None)
     with pytest.raises(AudioError, match=r"44100 Hz.*16000 Hz.*soxr.*pip install"):
         hear(Blocks([SPEECH.reshape(-1, 1)], 44_100))
 

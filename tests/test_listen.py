@@ -1,0 +1,441 @@
+"""`sernet-edge listen` on files and standard input, through the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from support import Run, write_wav
+
+from sernet_edge.runtime import Contract, FrontEnd, interpreter, modelfile
+from sernet_edge.runtime.frontend import mfcc_rows
+
+RATE = 16_000
+
+
+def speech_like(seconds: float, seed: int = 5) -> NDArray[np.int16]:
+    """A tone that wanders, in noise that comes and goes."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(int(seconds * RATE)) / RATE
+    tone = np.sin(2 * np.pi * (200 + 60 * np.sin(3 * time)) * time)
+    noise = rng.normal(0, 1, len(time)) * (1 + np.sin(5 * time))
+    sound: NDArray[np.int16] = (3000 * tone + 800 * noise).astype(np.int16)
+    return sound
+
+
+AUDIO = speech_like(6)
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("listen") / "six.wav"
+    write_wav(path, AUDIO)
+    return path
+
+
+def records(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def failure(result: subprocess.CompletedProcess[str]) -> str:
+    """The one line of an error."""
+    assert result.returncode == 1, result
+    assert result.stdout == ""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("sernet-edge: ")]
+    # Lines before it tell the model and the audio; nothing comes after it.
+    assert len(lines) == 1 and result.stderr.endswith(lines[0] + "\n"), result.stderr
+    return lines[0]
+
+
+def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "sernet_edge", "listen", *map(str, arguments)]
+    # Where this is set, Python flushes on its own, and nobody would miss our flush.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options
+    )
+
+
+def test_a_recording_gives_one_record_per_hop(
+    sernet_edge: Run, recording: Path, shipped_model: Path
+) -> None:
+    found = records(sernet_edge("listen", "--input", recording, "--json"))
+    contract = interpreter.load(shipped_model).contract
+    frames = (len(AUDIO) - contract.frame_length_samples) // contract.frame_step_samples + 1
+    assert len(found) == (frames - contract.window_frames) // contract.hop_frames + 1
+    for index, record in enumerate(found):
+        assert list(record) == [
+            "version", "time_s", "label", "scores", "feature_ms", "inference_ms", "overflows"
+        ]  # fmt: skip
+        end_s = contract.window_s + index * contract.hop_frames * contract.frame_step_s
+        assert record["time_s"] == round(end_s, 3)
+        assert list(record["scores"]) == list(contract.labels)
+        assert sum(record["scores"].values()) == pytest.approx(1, abs=0.02)
+        assert record["label"] == max(record["scores"], key=record["scores"].__getitem__)
+        assert record["overflows"] == 0
+
+
+def test_the_scores_are_the_model_s_own(
+    sernet_edge: Run, recording: Path, shipped_model: Path
+) -> None:
+    found = records(sernet_edge("listen", "--input", recording, "--json", "--smoothing", 0))
+    # Batch features, cut by hand, straight into the interpreter.
+    model = interpreter.load(shipped_model)
+    contract = model.contract
+    front_end = FrontEnd(contract)
+    rows = mfcc_rows(front_end, AUDIO)
+    for index, record in enumerate(found):
+        start = index * contract.hop_frames
+        window = front_end.window_features(rows[start : start + contract.window_frames])
+        scores = [round(float(score), 4) for score in model.run(window)]
+        assert list(record["scores"].values()) == scores
+
+
+def test_without_timing_two_runs_are_the_same_byte_for_byte(
+    sernet_edge: Run, recording: Path
+) -> None:
+    runs = [sernet_edge("listen", "--input", recording, "--json", "--no-timing") for _ in "ab"]
+    assert runs[0].stdout == runs[1].stdout != ""
+    assert "_ms" not in runs[0].stdout
+
+
+def test_raw_pcm_on_standard_input_is_the_same_as_the_file(
+    sernet_edge: Run, recording: Path, tmp_path: Path
+) -> None:
+    raw = tmp_path / "six.raw"
+    raw.write_bytes(AUDIO.astype("<i2").tobytes())
+    options = ("--json", "--no-timing")
+    with raw.open("rb") as stdin:
+        piped = sernet_edge("listen", "--input", "-", *options, stdin=stdin)
+    assert piped.stdout == sernet_edge("listen", "--input", recording, *options).stdout != ""
+
+
+def test_raw_stereo_at_another_rate_is_the_same_as_the_file(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
+    samples = np.repeat(speech_like(11), 2).astype("<i2").tobytes()  # 4 s of 44.1 kHz stereo
+    header = struct.pack("<HHIIHH", 1, 2, 44_100, 44_100 * 4, 4, 16)
+    chunks = b"WAVEfmt \x10\0\0\0" + header + b"data" + struct.pack("<I", len(samples)) + samples
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + struct.pack("<I", len(chunks)) + chunks)
+    (tmp_path / "a.raw").write_bytes(samples)
+    options = ("--json", "--no-timing")
+    with (tmp_path / "a.raw").open("rb") as stdin:
+        piped = sernet_edge(
+            "listen", "--input", "-", "--rate", 44100, "--channels", 2, *options, stdin=stdin
+        )
+    file = sernet_edge("listen", "--input", tmp_path / "a.wav", *options)
+    assert piped.stdout == file.stdout
+    assert len(records(file)) > 1
+    assert "44100 Hz, 2 ch, resampled to 16000 Hz" in file.stderr
+
+
+def test_a_live_pipe_is_answered_before_it_ends() -> None:
+    process = start("--input", "-", "--json", stdin=subprocess.PIPE)
+    assert process.stdin and process.stdout
+    process.stdin.write(AUDIO[: 3 * RATE].tobytes())
+    process.stdin.flush()
+    assert json.loads(process.stdout.readline())["time_s"] < 3
+    process.communicate()
+    assert process.returncode == 0
+
+
+def test_the_hop_is_rounded_to_whole_frames_and_told(sernet_edge: Run, recording: Path) -> None:
+    result = sernet_edge("listen", "--input", recording, "--json", "--hop", 1)
+    times = [record["time_s"] for record in records(result)]
+    assert np.diff(times) == pytest.approx(62 * 0.016)  # 62.5 frames, half to even
+    assert "every 0.992 s (62 frames)" in result.stderr
+
+
+def test_smoothing_weighs_the_earlier_scores(sernet_edge: Run, recording: Path) -> None:
+    def scores(weight: float) -> NDArray[np.float64]:
+        result = sernet_edge("listen", "--input", recording, "--json", "--smoothing", weight)
+        return np.array([list(record["scores"].values()) for record in records(result)])
+
+    raw, smoothed = scores(0), scores(0.8)
+    expected = raw[0]
+    for index in range(1, len(raw)):
+        expected = 0.8 * expected + 0.2 * raw[index]
+        # Each side is rounded to four decimals.
+        np.testing.assert_allclose(smoothed[index], expected, atol=1.1e-4)
+
+
+def test_a_short_recording_is_padded_and_told(sernet_edge: Run, tmp_path: Path) -> None:
+    write_wav(tmp_path / "short.wav", AUDIO[:RATE])
+    write_wav(
+        tmp_path / "long.wav", np.concatenate([AUDIO[:RATE], np.zeros(47_872 - RATE, np.int16)])
+    )
+    options = ("--json", "--no-timing")
+    short = sernet_edge("listen", "--input", tmp_path / "short.wav", *options)
+    by_hand = sernet_edge("listen", "--input", tmp_path / "long.wav", *options)
+    assert records(short) == [{**records(by_hand)[0], "padded": True}]
+    assert "short.wav is shorter than the model's window of 2.992 s: padded" in short.stderr
+
+
+def test_a_plain_line_per_hop_and_a_summary_without_a_terminal(
+    sernet_edge: Run, recording: Path
+) -> None:
+    lines = sernet_edge("listen", "--input", recording, "--no-timing").stdout.splitlines()
+    found = records(sernet_edge("listen", "--input", recording, "--json"))
+    assert len(lines) == len(found) + 1
+    for line, record in zip(lines, found, strict=False):
+        score = record["scores"][record["label"]]
+        match = re.match(r" +([\d.]+) s  (\w+) ([\d.]+)  ", line)
+        assert match, line
+        assert float(match[1]) == pytest.approx(record["time_s"], abs=0.006)
+        assert match[2] == record["label"]
+        assert float(match[3]) == pytest.approx(score, abs=0.006)
+    labels = [record["label"] for record in found]
+    leader = max(set(labels), key=labels.count)
+    assert lines[-1].startswith(f"{len(found)} windows: {leader} leads in {labels.count(leader)}")
+
+
+def on_a_terminal(arguments: list[str], **variables: str) -> str:
+    """What `listen` writes to a terminal of 80 by 24."""
+    main, other = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | variables
+    environment |= {"COLUMNS": "80", "LINES": "24", "PYTHONUTF8": "1"}
+    command = [sys.executable, "-m", "sernet_edge", "listen", *arguments]
+    process = subprocess.Popen(command, stdout=other, stderr=subprocess.PIPE, env=environment)
+    os.close(other)
+    written = b""
+    while select.select([main], [], [], 60)[0]:
+        try:
+            data = os.read(main, 65_536)
+        except OSError:  # Linux says EIO where the other end is closed
+            break
+        written += data
+    os.close(main)
+    _, complaints = process.communicate()
+    assert process.returncode == 0, complaints
+    return written.decode().replace("\r\n", "\n")
+
+
+def screen(written: str) -> list[str]:
+    """The lines that a terminal shows in the end: just the few sequences that are used."""
+    lines, row = [""], 0
+    for token in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", written):
+        if token == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif token.endswith("A") and token.startswith("\x1b"):
+            row -= int(token[2:-1])
+        elif token.endswith("K") and token.startswith("\x1b"):
+            lines[row] = ""
+        elif not token.startswith("\x1b") and token != "\r":
+            lines[row] += token
+    return lines
+
+
+def test_the_live_view_is_redrawn_in_place_and_fits_80_by_24(recording: Path) -> None:
+    written = on_a_terminal(["--input", str(recording)])
+    lines = screen(written)
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    assert written.count("anger") > 3  # drawn once a hop ...
+    assert sum(line.startswith("  anger ") for line in lines) == 1  # ... on the same lines
+    assert any("model" in line and "ms" in line for line in lines)
+    assert any(line.startswith("  7 windows: ") for line in lines)
+    assert written.count("\x1b[?25l") == 1 and written.rstrip().endswith("\x1b[?25h")
+
+
+def test_the_bars_are_as_long_as_the_scores(recording: Path) -> None:
+    lines = screen(on_a_terminal(["--input", str(recording), "--no-timing"], NO_COLOR="1"))
+    bars = [re.fullmatch(r"  (\w+) +([█▏▎▍▌▋▊▉]*) +(0\.\d\d|1\.00)", line) for line in lines]
+    found = {match[1]: (len(match[2]), float(match[3])) for match in bars if match}
+    assert len(found) == 7
+    room = 80 - 1 - 9 - 10  # the width, its last column, the longest label, and the rest
+    for length, score in found.values():
+        assert length == pytest.approx(room * score, abs=1.4)
+
+
+def test_no_color_is_honoured(recording: Path) -> None:
+    assert "\x1b[92m" in on_a_terminal(["--input", str(recording)])
+    plain = on_a_terminal(["--input", str(recording)], NO_COLOR="1")
+    assert not re.search(r"\x1b\[[\d;]*m", plain)
+
+
+def test_a_dumb_terminal_gets_plain_lines(recording: Path) -> None:
+    assert "\x1b" not in on_a_terminal(["--input", str(recording)], TERM="dumb")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
+    process = start("--input", "-", "--json", stdin=subprocess.PIPE)
+    assert process.stdin and process.stdout
+    process.stdin.write(AUDIO.tobytes())
+    process.stdin.flush()
+    process.stdout.readline()
+    process.send_signal(number)
+    assert process.wait(timeout=30) == 0
+    assert process.stderr and b"Traceback" not in process.stderr.read()
+    # Not `communicate`: it would close the pipe, which ends the program too.
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        pipe.close()
+
+
+def test_a_reader_that_goes_away_is_no_traceback(recording: Path) -> None:
+    process = start("--input", recording, "--json", "--hop", 0.016)
+    assert process.stdout and process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    complaints = process.stderr.read()
+    process.wait(timeout=60)
+    process.stderr.close()
+    assert b"Traceback" not in complaints and b"BrokenPipe" not in complaints
+
+
+def test_a_missing_file_is_named(sernet_edge: Run, tmp_path: Path) -> None:
+    path = tmp_path / "none.wav"
+    line = failure(sernet_edge("listen", "--input", path))
+    assert line == f"sernet-edge: cannot read the audio {path}: No such file or directory"
+
+
+def test_a_directory_is_named(sernet_edge: Run, tmp_path: Path) -> None:
+    assert f"{tmp_path}: Is a directory" in failure(sernet_edge("listen", "--input", tmp_path))
+
+
+def test_a_file_that_is_no_wav_is_named(sernet_edge: Run) -> None:
+    line = failure(sernet_edge("listen", "--input", __file__))
+    assert f"{__file__} is not a WAV file (convert it" in line
+
+
+def test_a_truncated_wav_is_named(sernet_edge: Run, recording: Path, tmp_path: Path) -> None:
+    path = tmp_path / "cut.wav"
+    path.write_bytes(recording.read_bytes()[:-1000])
+    line = failure(sernet_edge("listen", "--input", path))
+    assert f"{path} is truncated: 1000 of its 192000 bytes of audio are missing" in line
+
+
+def test_a_compressed_wav_is_named(sernet_edge: Run, recording: Path, tmp_path: Path) -> None:
+    content = bytearray(recording.read_bytes())
+    content[20:22] = b"\x11\0"
+    (tmp_path / "adpcm.wav").write_bytes(content)
+    line = failure(sernet_edge("listen", "--input", tmp_path / "adpcm.wav"))
+    assert "format tag 0x0011 (IMA ADPCM) is not supported" in line
+
+
+def test_a_recording_without_audio_is_refused(sernet_edge: Run, tmp_path: Path) -> None:
+    write_wav(tmp_path / "zero.wav", AUDIO[:0])
+    assert "zero.wav holds no audio" in failure(
+        sernet_edge("listen", "--input", tmp_path / "zero.wav")
+    )
+    assert "standard input holds no audio" in failure(
+        sernet_edge("listen", "--input", "-", stdin=subprocess.DEVNULL)
+    )
+
+
+def test_standard_input_that_stops_in_mid_sample_is_told(sernet_edge: Run, tmp_path: Path) -> None:
+    (tmp_path / "odd.raw").write_bytes(AUDIO.tobytes() + b"\1")
+    with (tmp_path / "odd.raw").open("rb") as stdin:
+        result = sernet_edge("listen", "--input", "-", "--json", stdin=stdin)
+    assert len(records(result)) == 7
+    assert "ended in the middle of a sample: 1 of 2 bytes dropped" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--rate", "8000"], "--input - only"),
+        (["--channels", "2", "--input", "a.wav"], "--input - only"),
+        (["--input", "a.wav", "--device", "0"], "does not go with --input"),
+        (["--hop", "0"], "--hop"),
+        (["--hop", "nan"], "--hop"),
+        (["--hop", "inf"], "--hop"),
+        (["--smoothing", "1"], "--smoothing"),
+        (["--smoothing", "nan"], "--smoothing"),
+        (["--threads", "0"], "--threads"),
+        (["--input", "-", "--rate", "7"], "--rate"),
+        (["a.wav"], "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_is_told_and_exits_with_2(
+    arguments: list[str], complaint: str, sernet_edge: Run
+) -> None:
+    result = sernet_edge("listen", *arguments)
+    assert result.returncode == 2
+    assert complaint in result.stderr.splitlines()[-1]
+
+
+def with_model(tmp_path: Path, content: bytes) -> list[object]:
+    (tmp_path / "bad.tflite").write_bytes(content)
+    write_wav(tmp_path / "a.wav", AUDIO)
+    return ["listen", "--input", tmp_path / "a.wav", "--model", tmp_path / "bad.tflite"]
+
+
+def test_a_missing_model_is_named(sernet_edge: Run, recording: Path, tmp_path: Path) -> None:
+    line = failure(sernet_edge("listen", "--input", recording, "--model", tmp_path / "no.tflite"))
+    assert "no.tflite: No such file or directory" in line
+
+
+@pytest.mark.parametrize("content", [b"", b"not a model at all, but text"])
+def test_a_model_that_is_no_flatbuffer_is_named(
+    content: bytes, sernet_edge: Run, tmp_path: Path
+) -> None:
+    line = failure(sernet_edge(*with_model(tmp_path, content)))
+    assert "bad.tflite is no TensorFlow Lite model" in line
+
+
+@pytest.mark.parametrize("part", [0.001, 0.3, 0.9, 0.998])
+def test_a_truncated_model_is_named(
+    part: float, sernet_edge: Run, tmp_path: Path, shipped_model: Path
+) -> None:
+    whole = shipped_model.read_bytes()
+    line = failure(sernet_edge(*with_model(tmp_path, whole[: int(part * len(whole))])))
+    assert "bad.tflite" in line
+
+
+def test_a_model_without_contract_is_named(
+    sernet_edge: Run, tmp_path: Path, shipped_model: Path
+) -> None:
+    bare = modelfile.strip_contract(shipped_model.read_bytes())
+    line = failure(sernet_edge(*with_model(tmp_path, bare)))
+    assert "bad.tflite: the model has no contract" in line
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"window_frames": 100}, "one input of shape (1, 100, 40, 1)"),
+        ({"labels": ("a", "b")}, "one output of shape (1, 2)"),
+        ({"level": "clip"}, "whole recording"),
+    ],
+)
+def test_a_model_that_does_not_fit_its_contract_is_named(
+    change: dict[str, Any],
+    complaint: str,
+    sernet_edge: Run,
+    tmp_path: Path,
+    shipped_model: Path,
+) -> None:
+    data = shipped_model.read_bytes()
+    contract: Contract = modelfile.read_contract(data, "shipped").replace(**change)
+    line = failure(sernet_edge(*with_model(tmp_path, modelfile.with_contract(data, contract))))
+    assert complaint in line
+
+
+def test_every_recording_of_the_corpus_is_heard_as_in_batch(
+    emodb: Path, shipped_model: Path, sernet_edge: Run
+) -> None:
+    model = interpreter.load(shipped_model)
+    contract, front_end = model.contract, FrontEnd(model.contract)
+    for path in sorted((emodb / "wav").glob("*.wav"))[::107]:
+        found = records(sernet_edge("listen", "--input", path, "--json", "--smoothing", 0))
+        samples = np.frombuffer(path.read_bytes()[44:], "<i2")
+        samples = np.pad(samples, (0, max(0, contract.window_samples - len(samples))))
+        rows = mfcc_rows(front_end, samples.astype(np.int16))
+        window = front_end.window_features(rows[: contract.window_frames])
+        scores = [round(float(score), 4) for score in model.run(window)]
+        assert list(found[0]["scores"].values()) == scores
