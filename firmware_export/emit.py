@@ -20,7 +20,13 @@ from sernet_edge.runtime.files import write_text
 ENGINE_VERSION = 1
 """SERNET_ENGINE_VERSION in csrc/sernet_engine.h."""
 
-ENGINE_SOURCES = ("sernet_engine.c", "sernet_kernels.c", "sernet_conv.c", "sernet_selftest.c")
+ENGINE_SOURCES = (
+    "sernet_engine.c",
+    "sernet_kernels.c",
+    "sernet_conv.c",
+    "sernet_dot_dsp.S",
+    "sernet_selftest.c",
+)
 ENGINE_HEADERS = ("sernet_engine.h", "sernet_kernels.h", "sernet_selftest.h")
 
 _OPS = {
@@ -194,9 +200,11 @@ def _layer(plan: Plan, stage: Stage, index: int) -> tuple[list[str], list[tuple[
         fields["quick"] = int(conv.quick)
         arrays.append(_packed_weights(f"weights_{index}", conv.weights))
         fields["weights"] = f"weights_{index}"
-        array("bias", "int32_t", conv.bias.tolist())
-        array("multiplier", "int32_t", conv.multipliers.tolist())
-        array("shift", "int8_t", conv.shifts.tolist())
+        # The kernels take channels in pairs.
+        odd = [0] * (output.channels % 2)
+        array("bias", "int32_t", conv.bias.tolist() + odd)
+        array("multiplier", "int32_t", conv.multipliers.tolist() + odd)
+        array("shift", "int8_t", conv.shifts.tolist() + odd)
     elif layer.op == "DEPTHWISE_CONV_2D":
         scales = tables.conv_scales(layer, sources[0])
         array("weights", "int8_t", layer.weights.ravel().tolist())

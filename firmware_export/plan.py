@@ -156,8 +156,7 @@ def scratch_bytes(layers: list[Layer], layer: Layer) -> int:
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
         pixels = min(COLUMN_PIXELS, layer.output.width)
         elements = -(-layer.weights[0].size // 16) * 16
-        # int16 columns for one block of pixels; Helium instead takes 4 columns of int8.
-        return max(2 * pixels, min(4, layer.output.width)) * elements
+        return 2 * pixels * elements
     if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D"):
         return 4 * layer.output.channels
     if layer.op == "MEAN":

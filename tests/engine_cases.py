@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import wave
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from graphs import RandomGraph
 from numpy.typing import NDArray
 from tflite_micro.python.tflite_micro import runtime as tflm
 
 from sernet_edge.firmware_export import emit, golden
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.interpreter import load
 
 C_FOLDER = Path(__file__).parent / "c"
 ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
@@ -37,6 +41,33 @@ def tflm_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
         interpreter.invoke()
         outputs.append(interpreter.get_output(0).ravel().copy())
     return np.stack(outputs)
+
+
+def random_cases(count: int) -> list[Case]:
+    """Return the first members of the random family with extreme and random windows."""
+    cases = []
+    for seed in range(count):
+        data = RandomGraph(seed).build()
+        inputs = golden.adversarial_windows(read_network(data, "graph"), seed)
+        cases.append(Case(f"graph_{seed:03}", data, inputs))
+    return cases
+
+
+def real_windows(emodb: Path, model_path: Path, count: int) -> NDArray[np.int8]:
+    """Windows of recordings as the model gets them, int8 (count, values)."""
+    model = load(model_path)
+    contract, front_end = model.contract, FrontEnd(model.contract)
+    windows: list[NDArray[np.int8]] = []
+    for path in sorted((emodb / "wav").glob("*.wav")):
+        with wave.open(str(path)) as file:
+            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        # Short recordings are repeated to fill a window.
+        repeats = -(-contract.window_samples // len(samples))
+        rows = mfcc_rows(front_end, np.tile(samples, repeats))[: contract.window_frames]
+        windows.append(model.quantise(front_end.window_features(rows)).ravel())
+        if len(windows) == count:
+            break
+    return np.stack(windows)
 
 
 def write_cases(folder: Path, cases: list[Case]) -> list[Path]:

@@ -220,7 +220,7 @@ class RandomGraph:
         return int(self.pick(-128, 0, 127, self.rng.integers(-128, 128)))
 
     def gain(self) -> float:
-        """How much of the int8 range a layer's typical sums fill: much too little to far too much."""
+        """How much of the int8 range typical sums fill: much too little to far too much."""
         return float(2.0 ** self.pick(0, 0, 0, self.rng.uniform(-2, 2), self.rng.uniform(-8, 7)))
 
     def activation(self) -> int:

@@ -4,50 +4,28 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_cases import C_FOLDER, STRICT, Case, tflm_outputs, write_cases
+from engine_cases import (
+    C_FOLDER,
+    STRICT,
+    Case,
+    random_cases,
+    real_windows,
+    tflm_outputs,
+    write_cases,
+)
 from graphs import SAME, RandomGraph
-from numpy.typing import NDArray
 
 from sernet_edge.firmware_export import emit, golden
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.tables import conv_scales
-from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
-from sernet_edge.runtime.interpreter import load
 
 GRAPHS = 240
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-
-
-def random_cases(count: int) -> list[Case]:
-    cases = []
-    for seed in range(count):
-        data = RandomGraph(seed).build()
-        inputs = golden.adversarial_windows(read_network(data, "graph"), seed)
-        cases.append(Case(f"graph_{seed:03}", data, inputs))
-    return cases
-
-
-def real_windows(emodb: Path, model_path: Path, count: int) -> NDArray[np.int8]:
-    """Windows of recordings as the model gets them, int8 (count, values)."""
-    model = load(model_path)
-    contract, front_end = model.contract, FrontEnd(model.contract)
-    windows: list[NDArray[np.int8]] = []
-    for path in sorted((emodb / "wav").glob("*.wav")):
-        with wave.open(str(path)) as file:
-            samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        # Short recordings are repeated to fill a window.
-        repeats = -(-contract.window_samples // len(samples))
-        rows = mfcc_rows(front_end, np.tile(samples, repeats))[: contract.window_frames]
-        windows.append(model.quantise(front_end.window_features(rows)).ravel())
-        if len(windows) == count:
-            break
-    return np.stack(windows)
 
 
 @pytest.fixture(scope="module")

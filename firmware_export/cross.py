@@ -1,0 +1,107 @@
+"""Cross-compiles for Cortex-M and runs the result under QEMU; needs Debian's packages
+`gcc-arm-none-eabi`, `libnewlib-arm-none-eabi` and `qemu-system-arm`."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from sernet_edge.runtime.errors import SernetError
+
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
+
+
+@dataclass(frozen=True)
+class Core:
+    """A core and the QEMU board that has one."""
+
+    name: str
+    flags: tuple[str, ...]
+    machine: str
+
+
+CORES = {
+    core.name: core
+    for core in (
+        Core("m3", ("-mcpu=cortex-m3", "-mfloat-abi=soft"), "mps2-an385"),
+        Core("m4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "mps2-an386"),
+        Core("m7", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"), "mps2-an500"),
+        Core("m33", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), "mps2-an505"),
+        Core("m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "mps3-an547"),
+    )
+}
+
+
+def qemu_file(name: str) -> Path:
+    """Return the path of a file in qemu/."""
+    return Path(str(resources.files(__package__) / "qemu" / name))
+
+
+def build(core: Core, sources: Sequence[Path], program: Path, options: Sequence[str] = ()) -> None:
+    """Compile C files and the board's start-up into an ELF for a core.
+
+    Args:
+        core: What for.
+        sources: C files; their folders are searched for headers.
+        program: The ELF to write; objects are left beside it.
+        options: More compiler options.
+
+    Raises:
+        SernetError: The compiler is missing or refuses the program.
+    """
+    folders = sorted({str(source.parent) for source in sources} | {str(qemu_file(""))})
+    common = [
+        "arm-none-eabi-gcc", "-mthumb", *core.flags, "-O2", "-ffunction-sections",
+        "-fdata-sections", "-DSERNET_BARE_METAL", *(f"-I{folder}" for folder in folders), *options,
+    ]  # fmt: skip
+    objects = []
+    for source in sources:
+        objects.append(program.with_name(f"{program.stem}-{source.stem}.o"))
+        _run([*common, *STRICT, "-c", str(source), "-o", str(objects[-1])])
+    # GNU C: registers by name.
+    objects.append(program.with_name(f"{program.stem}-board.o"))
+    _run([*common, "-std=gnu99", "-c", str(qemu_file("board.c")), "-o", str(objects[-1])])
+    _run(
+        [
+            *common,
+            "-nostartfiles",
+            "--specs=nosys.specs",
+            "-Wl,--gc-sections",
+            f"-Wl,-L{qemu_file('')}",
+            f"-T{qemu_file(core.name + '.ld')}",
+            *map(str, objects),
+            "-o",
+            str(program),
+        ]  # fmt: skip
+    )
+
+
+def run(core: Core, program: Path, plugin: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run an ELF under QEMU to its end; its output and exit code are the program's."""
+    command = [
+        "qemu-system-arm", "-M", core.machine, "-kernel", str(program), "-display", "none",
+        "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native",
+    ]  # fmt: skip
+    if plugin is not None:
+        command += ["-plugin", str(plugin)]
+    # QEMU prints what a guest says by semihosting on its standard error.
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def build_counter(folder: Path) -> Path:
+    """Compile the plugin that counts instructions; return the library."""
+    library = folder / "libicount.so"
+    _run(["gcc", "-O2", "-fPIC", "-shared", str(qemu_file("icount.c")), "-o", str(library)])
+    return library
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise SernetError(f"cannot run {command[0]}: {error.strerror}", "install it") from error
+    if done.returncode != 0:
+        raise SernetError(f"{command[0]} failed: {done.stderr.strip()[:2000]}")

@@ -1,0 +1,97 @@
+/* Products of a pair of channels with the columns of 1, 2 or 3 positions, for cores with the
+ * DSP extension. In C, compilers run out of registers: here all fourteen are in use, and
+ * a group of 4 weights of 2 channels at 3 positions (24 products) takes 20 instructions.
+ *
+ * void sernet_dot_N(const int16_t *columns,   (groups, N, 4), each 4 in the order 0 2 1 3
+ *                   const int8_t *weights,    (groups, 2, 4)
+ *                   uint32_t groups,          at least 1
+ *                   int32_t *sums,            (N, 16): the pair's go to each first two
+ *                   const int32_t *bias)      (2)
+ */
+#if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && !defined(SERNET_PORTABLE)
+
+        .syntax unified
+        .thumb
+        .text
+
+        /* Two words of a column times the unpacked weights: r8 r9 of one channel, r10 r11. */
+        .macro position a, b
+        ldrd    r12, lr, [r0], #8
+        smlad   \a, r12, r8, \a
+        smlad   \b, r12, r10, \b
+        smlad   \a, lr, r9, \a
+        smlad   \b, lr, r11, \b
+        .endm
+
+        /* All instructions are four bytes long. */
+        .macro group positions
+        ldrd    r8, r10, [r1], #8
+        sxtb16  r9, r8, ror #8
+        sxtb16  r8, r8
+        sxtb16  r11, r10, ror #8
+        sxtb16  r10, r10
+        position r2, r3
+        .if \positions > 1
+        position r4, r5
+        .endif
+        .if \positions > 2
+        position r6, r7
+        .endif
+        .endm
+
+        .macro dot positions
+        .global sernet_dot_\positions
+        .type   sernet_dot_\positions, %function
+        .thumb_func
+        .balign 4
+sernet_dot_\positions:
+        push    {r3-r11, lr}
+        /* The columns' end; the address in the loop where the first groups % 4 are left. */
+        mov     r12, #(8 * \positions)
+        mla     r12, r2, r12, r0
+        rsb     r2, r2, #0
+        and     r2, r2, #3
+        mov     lr, #(20 + 20 * \positions)
+        mul     r2, r2, lr
+        adr     lr, 1f
+        add     lr, lr, r2
+        orr     lr, lr, #1
+        ldr     r2, [sp, #40]
+        push    {r11, r12}
+        ldrd    r2, r3, [r2]
+        mov     r4, r2
+        mov     r5, r3
+        mov     r6, r2
+        mov     r7, r3
+        bx      lr
+        .balign 4
+1:
+        group   \positions
+        group   \positions
+        group   \positions
+        group   \positions
+        ldr     r12, [sp, #4]
+        cmp     r0, r12
+        bcc.w   1b
+        ldr     r12, [sp, #8]
+        strd    r2, r3, [r12]
+        .if \positions > 1
+        strd    r4, r5, [r12, #64]
+        .endif
+        .if \positions > 2
+        strd    r6, r7, [r12, #128]
+        .endif
+        add     sp, sp, #8
+        pop     {r3-r11, pc}
+        .size   sernet_dot_\positions, . - sernet_dot_\positions
+        .endm
+
+        dot     1
+        dot     2
+        dot     3
+
+#endif
+
+#if defined(__linux__) && defined(__ELF__)
+        .section .note.GNU-stack, "", %progbits
+#endif

@@ -1,0 +1,54 @@
+/* Start-up of a Cortex-M without any vendor's files: vectors, .bss, FPU, main, exit. */
+#include "board.h"
+
+#include <stddef.h>
+
+extern uint32_t board_bss_start[], board_bss_end[], board_stack_bottom[], board_stack_top[];
+int main(void);
+void board_reset(void);
+
+#define UNUSED_STACK 0xC5C5C5C5u
+
+enum { SYS_WRITE0 = 0x04, SYS_EXIT_EXTENDED = 0x20 };
+
+static int32_t semihosting(uint32_t operation, const void *argument) {
+    register uint32_t r0 __asm("r0") = operation;
+    register const void *r1 __asm("r1") = argument;
+    __asm volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory", "cc");
+    return (int32_t)r0;
+}
+
+static void leave(uint32_t code) {
+    const uint32_t argument[2] = {0x20026u, code}; /* ADP_Stopped_ApplicationExit */
+    semihosting(SYS_EXIT_EXTENDED, argument);
+    for (;;) {}
+}
+
+void board_print(const char *text) { semihosting(SYS_WRITE0, text); }
+
+uint32_t board_stack_used(void) {
+    const uint32_t *at = board_stack_bottom;
+    while (at < board_stack_top && *at == UNUSED_STACK) at++;
+    return (uint32_t)(board_stack_top - at) * (uint32_t)sizeof *at;
+}
+
+static void fault(void) {
+    board_print("fault\n");
+    leave(99);
+}
+
+void board_reset(void) {
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: allow FPU and Helium */
+    __asm volatile("dsb\n isb");
+#endif
+    for (uint32_t *at = board_bss_start; at < board_bss_end; at++) *at = 0;
+    /* Up to this function's own frame. */
+    for (uint32_t *at = board_stack_bottom; at < (uint32_t *)__builtin_frame_address(0) - 16; at++)
+        *at = UNUSED_STACK;
+    leave((uint32_t)main());
+}
+
+__attribute__((section(".vectors"), used)) static void *const vectors[16] = {
+    board_stack_top, (void *)board_reset, (void *)fault, (void *)fault, (void *)fault,
+    (void *)fault,   (void *)fault,       (void *)fault};

@@ -1,0 +1,98 @@
+"""The native engine computes TensorFlow Lite Micro's bits on Cortex-M cores, under QEMU."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_cases import C_FOLDER, Case, random_cases, real_windows, write_cases
+
+from sernet_edge.firmware_export import cross, emit, golden
+from sernet_edge.firmware_export.reader import read_network
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("arm-none-eabi-gcc") is None or shutil.which("qemu-system-arm") is None,
+    reason="needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and qemu-system-arm",
+)
+
+GRAPHS = 240
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    folder = tmp_path_factory.mktemp("graphs")
+    return folder, write_cases(folder, random_cases(GRAPHS))
+
+
+@pytest.fixture(scope="module")
+def speech(
+    shipped_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Path], int]:
+    """The shipped model with real windows where the corpus is at hand, and extremes."""
+    folder = tmp_path_factory.mktemp("speech")
+    data = shipped_model.read_bytes()
+    inputs = golden.adversarial_windows(read_network(data, "model"))
+    corpus = os.environ.get("SERNET_EMODB")
+    if corpus:
+        inputs = np.concatenate([inputs, real_windows(Path(corpus), shipped_model, 7)])
+    return folder, write_cases(folder, [Case("shipped", data, inputs)]), len(inputs)
+
+
+def replay(core: str, folder: Path, sources: list[Path]) -> str:
+    program = folder / f"{core}.elf"
+    cross.build(cross.CORES[core], [*sources, C_FOLDER / "replay.c"], program)
+    done = cross.run(cross.CORES[core], program)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+@pytest.mark.parametrize("core", cross.CORES)
+def test_random_graphs_have_the_bits_of_tflm(core: str, graphs: tuple[Path, list[Path]]) -> None:
+    output = replay(core, *graphs)
+    assert f"cases {GRAPHS}\nwindows {3 * GRAPHS}\nfailures 0" in output
+
+
+@pytest.mark.parametrize("core", cross.CORES)
+def test_the_shipped_model_has_the_bits_of_tflm(
+    core: str, speech: tuple[Path, list[Path], int]
+) -> None:
+    folder, sources, windows = speech
+    assert f"windows {windows}\nfailures 0" in replay(core, folder, sources)
+
+
+def test_a_wrong_golden_value_is_noticed(shipped_model: Path, tmp_path: Path) -> None:
+    data = shipped_model.read_bytes()
+    network = read_network(data, "model")
+    inputs = golden.adversarial_windows(network)[:1]
+    sources = write_cases(tmp_path, [Case("shipped", data, inputs)])
+    wrong = golden.golden_outputs(data, inputs) ^ 1
+    (tmp_path / "shipped_golden.c").write_text(
+        golden.golden_source(network, inputs, wrong, "shipped")
+    )
+    program = tmp_path / "m4.elf"
+    cross.build(cross.CORES["m4"], [*sources, C_FOLDER / "replay.c"], program)
+    done = cross.run(cross.CORES["m4"], program)
+    assert done.returncode == 1 and "failures 1" in done.stdout
+
+
+@pytest.mark.parametrize("core", cross.CORES)
+def test_the_engine_calls_nothing_but_memcpy_and_memset(core: str, tmp_path: Path) -> None:
+    for name in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS:
+        (tmp_path / name).write_text(emit.engine_file(name))
+    objects = []
+    for name in emit.ENGINE_SOURCES:
+        objects.append(tmp_path / f"{name}.o")
+        command = ["arm-none-eabi-gcc", "-mthumb", *cross.CORES[core].flags, "-O2", "-c"]
+        subprocess.run(
+            [*command, str(tmp_path / name), "-o", str(objects[-1])], check=True, cwd=tmp_path
+        )
+    listed = subprocess.run(
+        ["arm-none-eabi-nm", "-u", *map(str, objects)], check=True, capture_output=True, text=True
+    )
+    undefined = {line.split()[-1] for line in listed.stdout.splitlines() if " U " in line}
+    outside = {name for name in undefined if not name.startswith("sernet_")}
+    assert outside <= {"memcpy", "memset"}
