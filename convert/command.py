@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
-import numpy as np
 
 from sernet_edge import __version__
 from sernet_edge.runtime import modelfile
@@ -39,7 +38,7 @@ PRECISIONS = ("int8", "float32", "float16", "dynamic")
 @click.option("--precision", type=click.Choice(PRECISIONS), default="int8", show_default=True)
 @click.option(
     "--windows",
-    "calibration_windows",
+    "count",
     type=click.IntRange(1),
     default=200,
     show_default=True,
@@ -53,7 +52,7 @@ def convert(
     calibration: Path,
     out: Path,
     precision: str,
-    calibration_windows: int,
+    count: int,
     seed: int,
     force: bool,
     as_json: bool,
@@ -81,30 +80,24 @@ def convert(
 
     # TensorFlow takes seconds to load: everything cheap is checked by now.
     with quietly():
-        from sernet_edge.convert import quantize, verify
+        from sernet_edge.convert import calibrate, quantize, verify
     from sernet_edge.firmware_export.header import model_header
     from sernet_edge.runtime.interpreter import Model
     from sernet_edge.train import dataset
-    from sernet_edge.train.recipe import Recipe
 
     parent = _load_keras(model, contract)
     _say(f"reading {len(utterances)} recordings")
     recordings = dataset.read_recordings(utterances, contract)
     held_out = set(contract.provenance.get("holdout_speakers", ()))
-    rng = np.random.default_rng(seed)
     training = [r for r in recordings if r.utterance.speaker not in held_out]
-    chosen = rng.choice(len(training), min(calibration_windows, len(training)), replace=False)
-    calibrating = [training[i] for i in chosen]
+    samples, chosen = calibrate.calibration_windows(contract, training, count, seed)
     # A model trained on everybody is verified on speech that did not calibrate it.
     verifying = [r for r in recordings if r.utterance.speaker in held_out] or [
-        training[i] for i in sorted(set(range(len(training))) - set(chosen.tolist()))
+        training[i] for i in sorted(set(range(len(training))) - set(chosen))
     ]
     if not verifying:
         raise SernetError("no recording is left to verify on", "use fewer --windows")
 
-    plain = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
-    windows = dataset.Windows(contract, plain)
-    samples = np.stack([windows.random_window(recording, rng) for recording in calibrating])
     _say(f"converting to {precision}, calibrated on {len(samples)} windows")
     flatbuffer = quantize.convert_model(parent, cast(quantize.Precision, precision), samples)
 
@@ -118,8 +111,8 @@ def convert(
         "calibration_windows": len(samples),
         "verified_on": f"{len(verifying)} recordings of "
         + (f"held-out speakers {', '.join(sorted(held_out))}" if held_out else "training speakers"),
-        **verify.verify(parent, Model(draft, out.name), windows, verifying),
-        "converted_with": f"sernet-edge {__version__}, tensorflow {quantize.tf.__version__}",
+        **verify.verify(parent, Model(draft, out.name), verifying),
+        "converted_with": f"sernet-edge {__version__}, tensorflow {quantize.TENSORFLOW_VERSION}",
     }
     brief = {k: v for k, v in report.items() if k not in ("model", "float", "converted")}
     brief |= {name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")}

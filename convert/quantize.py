@@ -22,6 +22,8 @@ interpreter_module()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
+TENSORFLOW_VERSION: str = tf.__version__
+
 Precision = Literal["int8", "float32", "float16", "dynamic"]
 
 _FLOAT_TYPES = {TensorType.FLOAT16, TensorType.FLOAT32, TensorType.FLOAT64}

@@ -10,11 +10,10 @@ import numpy as np
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.train import metrics
 from sernet_edge.train.dataset import Recording, Windows
+from sernet_edge.train.recipe import Recipe
 
 
-def verify(
-    parent: keras.Model, converted: Model, windows: Windows, recordings: list[Recording]
-) -> dict[str, Any]:
+def verify(parent: keras.Model, converted: Model, recordings: list[Recording]) -> dict[str, Any]:
     """Score every window of `recordings` with both models.
 
     Returns:
@@ -22,6 +21,7 @@ def verify(
         `largest_score_difference`, `mean_score_difference`, and for each model the metrics
         of whole recordings, `float` (Keras) and `converted`.
     """
+    windows = Windows(converted.contract, Recipe())
     cut = [windows.test_windows(recording) for recording in recordings]
     stacked = np.concatenate(cut)
     ours = np.stack([converted.run(window) for window in stacked])

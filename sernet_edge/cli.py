@@ -22,6 +22,12 @@ _COMMANDS = {
         "Train LIGHT-SERNET on a corpus of emotional speech.",
         "train",
     ),
+    "cross-validate": (
+        "sernet_edge.crossvalidate",
+        "cross_validate",
+        "Train and test once a speaker; the figures to believe.",
+        "all",
+    ),
     "convert": (
         "sernet_edge.convert.command",
         "convert",

@@ -13,25 +13,20 @@ import click
 
 from sernet_edge import __version__
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.contract import Contract, Level
+from sernet_edge.runtime.contract import Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing, write_bytes, write_text
-from sernet_edge.train.corpora import CORPORA, Utterance
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.options import chosen_recipe, training_options
 from sernet_edge.train.quiet import quietly
-from sernet_edge.train.recipe import RECIPES, Recipe
+from sernet_edge.train.recipe import Loss, Recipe
 
 _ORACLE_FILES = 10
 
 
 @click.command()
-@click.option(
-    "--corpus",
-    "corpus_and_folder",
-    type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
-    required=True,
-    metavar="NAME DIR",
-    help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder it lies in.",
-)
+@training_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -44,29 +39,6 @@ _ORACLE_FILES = 10
     help="Speakers to test on and not to train on, with commas, or 'none'.  "
     "[default: the last two]",
 )
-@click.option("--recipe", type=click.Choice(sorted(RECIPES)), default="default", show_default=True)
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
-@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Likewise.")
-@click.option(
-    "--loss",
-    type=click.Choice(["cross-entropy", "focal"]),
-    default="cross-entropy",
-    show_default=True,
-)
-@click.option("--focal-gamma", type=click.FloatRange(0), default=2.0, show_default=True)
-@click.option(
-    "--level",
-    type=click.Choice(["none", "running", "window", "clip"]),
-    help="How loudness is taken out of the features.  [default: the contract's]",
-)
-@click.option(
-    "--window-frames",
-    type=click.IntRange(16),
-    default=Contract.window_frames,
-    show_default=True,
-    help="Frames that the model sees at once; 184 are 3 s, 434 are 7 s.",
-)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @click.option("--force", is_flag=True, help="Replace an existing model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def train(
@@ -76,9 +48,9 @@ def train(
     recipe: str,
     epochs: int | None,
     learning_rate: float | None,
-    loss: str,
+    loss: Loss,
     focal_gamma: float,
-    level: Level | None,
+    level: Level,
     window_frames: int,
     seed: int,
     force: bool,
@@ -109,15 +81,9 @@ def train(
     from sernet_edge.train.fit import Fit, predict
     from sernet_edge.train.models.light_sernet import light_sernet
 
-    changes = {"epochs": epochs, "learning_rate": learning_rate}
-    settings = dataclasses.replace(
-        RECIPES[recipe],
-        loss=loss,
-        focal_gamma=focal_gamma,
-        **{k: v for k, v in changes.items() if v is not None},
-    )
+    settings = chosen_recipe(recipe, epochs, learning_rate, loss, focal_gamma)
     keras.utils.set_random_seed(seed)
-    contract = _new_contract(corpus.labels, level, window_frames)
+    contract = dataset.new_contract(corpus.labels, level, window_frames)
 
     _say(f"reading {len(utterances)} recordings")
     recordings = dataset.read_recordings(utterances, contract)
@@ -171,6 +137,7 @@ def train(
     with replacing(out) as temporary:
         model.save(temporary)
         write_bytes(temporary, modelfile.with_contract(temporary.read_bytes(), contract))
+    fit.checkpoint.unlink(missing_ok=True)
     report = {"model": out.name, "contract_id": contract.id, **provenance, **results}
     report |= {"history": fit.history, "front_end_difference": difference}
     write_text(out.with_suffix(".metrics.json"), json.dumps(report, indent=1) + "\n")
@@ -206,14 +173,6 @@ def _held_out_speakers(holdout: str | None, utterances: list[Utterance]) -> list
             param_hint="--holdout",
         )
     return wanted
-
-
-def _new_contract(labels: tuple[str, ...], level: Level | None, window_frames: int) -> Contract:
-    count = Contract.mfcc_count
-    contract = Contract(
-        labels=labels, mean=(0.0,) * count, std=(1.0,) * count, window_frames=window_frames
-    )
-    return contract.replace(level=level) if level else contract
 
 
 def _say(text: str) -> None:

@@ -9,9 +9,9 @@ before the speech begins, as a microphone has.
 
 from __future__ import annotations
 
+import functools
 import json
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ _ROOM_RMS = 30.0  # int16 units: about 60 dB below full scale
 
 
 def _amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
-    louder = np.rint(samples * 10 ** (gain_db / 20))
+    louder: NDArray[np.float64] = np.rint(samples * 10 ** (gain_db / 20))
     return np.clip(louder, -32768, 32767).astype(np.int16)
 
 
@@ -91,8 +91,7 @@ def main(folder: Path, out: Path, epochs: int, seed: int) -> None:
     from sernet_edge.train.models.light_sernet import light_sernet
 
     labels = CORPORA["emodb"].labels
-    zeros, ones = (0.0,) * Contract.mfcc_count, (1.0,) * Contract.mfcc_count
-    base = Contract(labels=labels, mean=zeros, std=ones)
+    base = dataset.new_contract(labels, "none", Contract.window_frames)
     recordings = dataset.read_recordings(CORPORA["emodb"].read(folder), base)
     recipe = replace(RECIPES["default"], epochs=epochs)
     pooled: dict[tuple[str, str], NDArray[np.int64]] = {}
@@ -108,7 +107,7 @@ def main(folder: Path, out: Path, epochs: int, seed: int) -> None:
             with tempfile.TemporaryDirectory() as scratch:
                 windows = dataset.Windows(contract, recipe)
                 fit = Fit(model, windows, training, seed, Path(scratch) / "checkpoint.npz")
-                fit.run(lambda epoch, _, what=(level, split): _progress(what, epoch, epochs))
+                fit.run(functools.partial(_progress, f"{level}, without {', '.join(split)}"))
                 fit.finish()
             truth = [labels.index(r.utterance.label) for r in testing]
             front_end = FrontEnd(contract)
@@ -123,9 +122,9 @@ def main(folder: Path, out: Path, epochs: int, seed: int) -> None:
     click.echo(json.dumps({f"{a}, {b}": [f["uar"], f["wa"]] for (a, b), f in figures.items()}))
 
 
-def _progress(what: tuple[str, Sequence[str]], epoch: int, epochs: int) -> None:
+def _progress(what: str, epoch: int, entry: dict[str, float]) -> None:
     if (epoch + 1) % 5 == 0:
-        click.echo(f"{what[0]}, without {', '.join(what[1])}: {epoch + 1}/{epochs}", err=True)
+        click.echo(f"{what}: epoch {epoch + 1}, loss {entry['loss']:.3f}", err=True)
 
 
 def _document(figures: dict[tuple[str, str], Any], epochs: int, seed: int, keras: Any) -> str:

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.audio import mono
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.contract import Contract, Level
 from sernet_edge.runtime.errors import AudioError
 from sernet_edge.runtime.frontend import Float32, FrontEnd, mfcc_rows, scale_to_clip
 from sernet_edge.runtime.wav import WavSource
-from sernet_edge.train.corpora import Utterance
+from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.recipe import Recipe
 
 # Digits kept of the normalisation vectors: few enough that the decimal text in the contract
@@ -50,6 +50,18 @@ def read_recordings(utterances: Sequence[Utterance], contract: Contract) -> list
     """Read and, where needed, resample the audio of `utterances`."""
     rate_hz = contract.sample_rate_hz
     return [Recording(u, read_recording(u.path, rate_hz)) for u in utterances]
+
+
+def new_contract(labels: tuple[str, ...], level: Level, window_frames: int) -> Contract:
+    """Return the contract of a model to be; `with_statistics` fills in its normalisation."""
+    count = Contract.mfcc_count
+    return Contract(
+        labels=labels,
+        mean=(0.0,) * count,
+        std=(1.0,) * count,
+        level=level,
+        window_frames=window_frames,
+    )
 
 
 def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Contract:

@@ -29,6 +29,8 @@ class Fit:
 
     Attributes:
         history: One entry an epoch: the mean training loss and accuracy.
+        checkpoint: The file that a stopped run goes on from; the caller's to remove when
+            the trained model is safe.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Fit:
             windows: Cuts and augments the windows; its recipe is followed.
             recordings: What to train on.
             seed: Of every random choice.
-            checkpoint: Written after each epoch, removed by `finish`.
+            checkpoint: Written after each epoch.
 
         Raises:
             SernetError: The checkpoint is of a run with other settings.
@@ -60,8 +62,8 @@ class Fit:
         ]
         model.compile(optimizer=_optimiser(recipe), loss=_loss(recipe), metrics=["accuracy"])
         model.optimizer.build(model.trainable_variables)
-        self._average = [np.zeros_like(weight) for weight in model.get_weights()]
-        self._checkpoint = checkpoint
+        self._average: list[Any] = [np.zeros_like(weight) for weight in model.get_weights()]
+        self.checkpoint = checkpoint
         # Two runs with the same text here are the same run.
         self._identity = json.dumps(
             {
@@ -87,7 +89,7 @@ class Fit:
             if not np.isfinite(entry["loss"]):
                 raise SernetError(
                     f"the loss is not a number in epoch {epoch + 1}; the checkpoint "
-                    f"{self._checkpoint} holds the epoch before",
+                    f"{self.checkpoint} holds the epoch before",
                     hint="lower --learning-rate",
                 )
             self.history.append(entry)
@@ -98,9 +100,8 @@ class Fit:
             report(epoch, entry)
 
     def finish(self) -> None:
-        """Give the model its final, averaged weights and remove the checkpoint."""
+        """Give the model its final, averaged weights."""
         self.model.set_weights(self._average)
-        self._checkpoint.unlink(missing_ok=True)
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         recipe, count = self._recipe, len(self._recordings)
@@ -120,12 +121,13 @@ class Fit:
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return float32 inputs (batch, frames, mfcc, 1) and targets (batch, labels)."""
         windows = [self._windows.random_window(self._recordings[i], rng) for i in indices]
-        inputs, targets = np.stack(windows)[..., None], self._targets[indices]
+        inputs: Any = np.stack(windows)[..., None]
+        targets: Any = self._targets[indices]
         smoothing = self._recipe.label_smoothing
         targets = targets * (1 - smoothing) + smoothing / targets.shape[1]
         if self._recipe.mixup:
-            share = rng.beta(self._recipe.mixup, self._recipe.mixup, len(indices))
-            share = share.astype(np.float32)[:, None]
+            drawn = rng.beta(self._recipe.mixup, self._recipe.mixup, len(indices))
+            share = drawn.astype(np.float32)[:, None]
             other = rng.permutation(len(indices))
             inputs = share[..., None, None] * inputs + (1 - share[..., None, None]) * inputs[other]
             targets = share * targets + (1 - share) * targets[other]
@@ -138,15 +140,15 @@ class Fit:
     def _save(self) -> None:
         arrays = {f"v{i}": np.asarray(v) for i, v in enumerate(self._variables())}
         arrays |= {f"a{i}": total for i, total in enumerate(self._average)}
-        with replacing(self._checkpoint) as path, open(path, "wb") as file:
+        with replacing(self.checkpoint) as path, open(path, "wb") as file:
             np.savez(file, identity=self._identity, history=json.dumps(self.history), **arrays)
 
     def _restore(self) -> None:
         try:
-            with np.load(self._checkpoint) as saved:
+            with np.load(self.checkpoint) as saved:
                 if str(saved["identity"]) != self._identity:
                     raise SernetError(
-                        f"{self._checkpoint} is the checkpoint of a run with other settings",
+                        f"{self.checkpoint} is the checkpoint of a run with other settings",
                         hint="repeat those settings to go on with it, or delete it",
                     )
                 self.history = json.loads(str(saved["history"]))
@@ -155,7 +157,7 @@ class Fit:
                     variable.assign(saved[f"v{i}"])
         except (OSError, ValueError, KeyError) as error:
             raise SernetError(
-                f"the checkpoint {self._checkpoint} is damaged: {error}", hint="delete it"
+                f"the checkpoint {self.checkpoint} is damaged: {error}", hint="delete it"
             ) from error
 
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.files import replacing
 
 
-def confusion_matrix(truth: Sequence[int], guess: Sequence[int], classes: int) -> NDArray[np.int64]:
+def confusion_matrix(
+    truth: Sequence[int] | NDArray[np.int64], guess: Sequence[int] | NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
     """Return counts, int64 (classes, classes): rows are the truth, columns the guess."""
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (np.asarray(truth, int), np.asarray(guess, int)), 1)

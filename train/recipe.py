@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+Loss = Literal["cross-entropy", "focal"]
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -35,7 +37,7 @@ class Recipe:
     learning_rate: float = 1e-3
     schedule: Literal["cosine", "stairs"] = "cosine"
     weight_decay: float = 1e-2
-    loss: Literal["cross-entropy", "focal"] = "cross-entropy"
+    loss: Loss = "cross-entropy"
     focal_gamma: float = 2.0
     label_smoothing: float = 0.1
     mixup: float = 0.2

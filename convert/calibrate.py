@@ -1,0 +1,35 @@
+"""Chooses the speech that sets the ranges of an int8 model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.frontend import Float32
+from sernet_edge.train.dataset import Recording, Windows
+from sernet_edge.train.recipe import Recipe
+
+# As training cuts its windows, at random places, but without its distortions.
+_PLAIN = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
+
+
+def calibration_windows(
+    contract: Contract, recordings: Sequence[Recording], count: int, seed: int
+) -> tuple[Float32, list[int]]:
+    """Cut one window out of each of `count` recordings, or of all if there are fewer.
+
+    Args:
+        contract: The model's.
+        recordings: Of training speakers.
+        count: How many to choose.
+        seed: Of the choice.
+
+    Returns:
+        float32 (windows, window_frames, mfcc_count), and the indices of the recordings chosen.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(recordings), min(count, len(recordings)), replace=False).tolist()
+    windows = Windows(contract, _PLAIN)
+    return np.stack([windows.random_window(recordings[i], rng) for i in chosen]), chosen

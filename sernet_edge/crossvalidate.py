@@ -1,0 +1,215 @@
+"""`sernet-edge cross-validate`: train and test once a fold, and pool what the folds predict."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sernet_edge import __version__
+from sernet_edge.runtime.contract import Level
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import write_text
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.options import chosen_recipe, training_options
+from sernet_edge.train.protocols import PROTOCOLS, folds
+from sernet_edge.train.quiet import quietly
+from sernet_edge.train.recipe import Loss, Recipe
+from sernet_edge.train.report import as_text, report
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One fold of one run; everything a worker process needs, and nothing that cannot travel."""
+
+    corpus: str
+    folder: Path
+    run: Path
+    fold: str
+    protocol: str
+    recipe: Recipe
+    level: Level
+    window_frames: int
+    seed: int
+
+
+@click.command()
+@training_options
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder of the run; made anew."
+)
+@click.option(
+    "--split",
+    type=click.Choice(["speakers", "random"]),
+    default="speakers",
+    show_default=True,
+    help="Leave one speaker out, or ten random folds as in the published figures.",
+)
+@click.option(
+    "--folds", "only", metavar="NAMES", help="Only these folds, with commas.  [default: all]"
+)
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def cross_validate(
+    corpus_and_folder: tuple[str, Path],
+    out: Path,
+    split: str,
+    recipe: str,
+    epochs: int | None,
+    learning_rate: float | None,
+    loss: Loss,
+    focal_gamma: float,
+    level: Level,
+    window_frames: int,
+    seed: int,
+    only: str | None,
+    jobs: int,
+    as_json: bool,
+) -> None:
+    """Train and test LIGHT-SERNET once a fold.
+
+    Writes each fold's predictions to OUT/fold-NAME.json as it finishes. The same command goes on
+    with a run that was stopped; folds that are there are not trained again. Pooled over the
+    folds there, it reports the figures of every protocol that the run can answer for.
+    """
+    name, folder = corpus_and_folder
+    settings = chosen_recipe(recipe, epochs, learning_rate, loss, focal_gamma)
+    protocol = "strict" if split == "speakers" else "published"
+    splits = folds(PROTOCOLS[protocol], CORPORA[name].read(folder), seed)
+    names = [fold.name for fold in splits]
+    wanted = [fold.strip() for fold in only.split(",")] if only else names
+    if unknown := [fold for fold in wanted if fold not in names]:
+        raise click.BadParameter(
+            f"no fold {', '.join(unknown)}, there are {', '.join(names)}", param_hint="--folds"
+        )
+    description = {
+        "corpus": name,
+        "split": split,
+        "architecture": "light_sernet",
+        "recipe": dataclasses.asdict(settings),
+        "level": level,
+        "window_frames": window_frames,
+        "seed": seed,
+        "made_with": f"sernet-edge {__version__}",
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    _check_same_run(out / "run.json", description)
+    todo = [
+        Job(name, folder, out, fold, protocol, settings, level, window_frames, seed)
+        for fold in wanted
+        if not _fold_file(out, fold).exists()
+    ]
+    click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} folds are there", err=True)
+    started = time.monotonic()
+    # Each fold in a process of its own: TensorFlow gives no memory back.
+    with ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=1
+    ) as pool:
+        running = {pool.submit(run_fold, job): job.fold for job in todo}
+        for done, future in enumerate(as_completed(running), 1):
+            future.result()
+            left = (time.monotonic() - started) / done * (len(todo) - done) / 60
+            click.echo(f"fold {running[future]} done, {left:.0f} minutes left", err=True)
+    result = report(out)
+    write_text(out / "report.json", json.dumps(result, indent=1) + "\n")
+    click.echo(json.dumps(result) if as_json else as_text(result))
+
+
+def _fold_file(run: Path, fold: str) -> Path:
+    return run / f"fold-{fold}.json"
+
+
+def _check_same_run(path: Path, description: dict[str, Any]) -> None:
+    """Write the run's settings, or refuse a folder that holds a run of other settings."""
+    if path.exists():
+        earlier = json.loads(path.read_text())
+        differing = sorted(k for k in description if earlier.get(k) != description[k])
+        if differing:
+            raise SernetError(
+                f"{path.parent} holds a run with another {', '.join(differing)}",
+                hint="repeat its settings to go on with it, or name another folder",
+            )
+    else:
+        write_text(path, json.dumps(description, indent=1) + "\n")
+
+
+def run_fold(job: Job) -> None:
+    """Train, convert and test one fold; write its predictions."""
+    with quietly():
+        from sernet_edge.convert import quantize
+    import keras
+    import numpy as np
+
+    from sernet_edge.convert.calibrate import calibration_windows
+    from sernet_edge.runtime import modelfile
+    from sernet_edge.runtime.interpreter import Model
+    from sernet_edge.train import dataset
+    from sernet_edge.train.fit import Fit, predict
+    from sernet_edge.train.models.light_sernet import light_sernet
+
+    corpus = CORPORA[job.corpus]
+    utterances = corpus.read(job.folder)
+    splits = folds(PROTOCOLS[job.protocol], utterances, job.seed)
+    fold = next(fold for fold in splits if fold.name == job.fold)
+    contract = dataset.new_contract(corpus.labels, job.level, job.window_frames)
+    recordings = dataset.read_recordings(utterances, contract)
+    training = [recordings[i] for i in fold.train]
+    testing = [recordings[i] for i in fold.test]
+    contract = dataset.with_statistics(contract, training)
+    recipe = job.recipe
+    windows = dataset.Windows(contract, recipe)
+    keras.utils.set_random_seed(job.seed)
+    model = light_sernet(
+        contract.window_frames,
+        contract.mfcc_count,
+        len(contract.labels),
+        recipe.batch_norm_momentum,
+    )
+    fit = Fit(model, windows, training, job.seed, job.run / f"fold-{job.fold}.checkpoint.npz")
+    # What each epoch's weights say of the test data: logged, never used in training.
+    epochs_log = job.run / f"fold-{job.fold}.epochs.json"
+    by_epoch = json.loads(epochs_log.read_text()) if fit.history else []
+    by_epoch = by_epoch[: len(fit.history)]
+
+    def log(epoch: int, entry: dict[str, float]) -> None:
+        by_epoch.append(predict(model, windows, testing).argmax(axis=1).tolist())
+        write_text(epochs_log, json.dumps(by_epoch))
+
+    fit.run(log)
+    fit.finish()
+    float_scores = predict(model, windows, testing)
+    samples, _ = calibration_windows(contract, training, 200, job.seed)
+    flatbuffer = quantize.convert_model(model, "int8", samples)
+    int8 = Model(modelfile.with_contract(flatbuffer, contract), f"fold {job.fold}")
+    int8_scores = np.stack(
+        [
+            np.stack([int8.run(window) for window in windows.test_windows(recording)]).mean(axis=0)
+            for recording in testing
+        ]
+    )
+    write_text(
+        _fold_file(job.run, job.fold),
+        json.dumps(
+            {
+                "fold": job.fold,
+                "backend": f"keras {keras.__version__} on {keras.backend.backend()}",
+                "files": [recording.utterance.path.name for recording in testing],
+                "speakers": [recording.utterance.speaker for recording in testing],
+                "truth": [contract.labels.index(r.utterance.label) for r in testing],
+                "labels": contract.labels,
+                "float_scores": np.round(float_scores.astype(float), 4).tolist(),
+                "int8_scores": np.round(int8_scores.astype(float), 4).tolist(),
+                "guess_by_epoch": by_epoch,
+                "history": fit.history,
+            }
+        )
+        + "\n",
+    )
+    for scratch in (epochs_log, fit.checkpoint):
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,87 @@
+"""Who is trained on and who is tested on: the protocols that figures are quoted under.
+
+Only `strict` says what to expect of a new speaker. The other two exist for comparison with
+published figures, and say so wherever their results appear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.corpora.utterance import Utterance
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a corpus is split, and which epoch's weights are judged.
+
+    Attributes:
+        speaker_disjoint: Whether no test speaker is trained on.
+        best_epoch_on_test: Whether the epoch is the one that does best on the test data,
+            rather than the last of a fixed budget.
+        caveat: Why its figures are optimistic; empty if they are not.
+    """
+
+    speaker_disjoint: bool
+    best_epoch_on_test: bool
+    caveat: str
+
+
+PROTOCOLS = {
+    "strict": Protocol(True, False, ""),
+    "test-epoch": Protocol(
+        True, True, "optimistic: the epoch was chosen on the test speaker's own results"
+    ),
+    "published": Protocol(
+        False,
+        True,
+        "optimistic: the same speakers are trained and tested on, and the epoch was chosen "
+        "on the test data",
+    ),
+}
+"""Protocols by name."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split of a corpus.
+
+    Attributes:
+        name: The test speaker, or the fold's number.
+        train: Indices of the utterances to train on.
+        test: Indices of the utterances to test on.
+    """
+
+    name: str
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+
+def folds(protocol: Protocol, utterances: Sequence[Utterance], seed: int) -> list[Fold]:
+    """Return the protocol's folds: one a speaker, or ten at random.
+
+    Raises:
+        SernetError: A speaker-disjoint protocol and fewer than two speakers.
+    """
+    everything = range(len(utterances))
+    if protocol.speaker_disjoint:
+        speakers = sorted({utterance.speaker for utterance in utterances})
+        if len(speakers) < 2:
+            raise SernetError(
+                f"a protocol that leaves a speaker out needs two or more, the corpus has "
+                f"{len(speakers)}"
+            )
+        groups = {s: [i for i in everything if utterances[i].speaker == s] for s in speakers}
+    else:
+        order = np.random.default_rng(seed).permutation(len(utterances))
+        groups = {
+            f"{n:02}": sorted(part.tolist()) for n, part in enumerate(np.array_split(order, 10))
+        }
+    return [
+        Fold(name, tuple(i for i in everything if i not in set(test)), tuple(test))
+        for name, test in groups.items()
+    ]

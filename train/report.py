@@ -1,0 +1,107 @@
+"""Pools the predictions of a cross-validation's folds into the figures of each protocol."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train import metrics
+from sernet_edge.train.protocols import PROTOCOLS
+
+_RESAMPLES = 2000
+
+Ints = NDArray[np.int64]
+
+
+def report(run: Path) -> dict[str, Any]:
+    """Return the figures of a run from the files of its folds.
+
+    Predictions are pooled over the folds: a speaker without disgust has no recall of it, the
+    corpus has. Intervals are of 95 %, bootstrapped over speakers.
+
+    Returns:
+        JSON-ready: the run's settings, the folds there, and for each protocol that the run
+        answers for and each precision (float, int8) what `metrics.summary` gives, with
+        `uar_interval`, `wa_interval` and `caveat`.
+
+    Raises:
+        SernetError: The folder holds no run, or no finished fold.
+    """
+    try:
+        settings = json.loads((run / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise SernetError(f"{run} holds no cross-validation: {error}") from error
+    folds = [json.loads(path.read_text()) for path in sorted(run.glob("fold-*.json"))]
+    folds = [fold for fold in folds if isinstance(fold, dict)]
+    if not folds:
+        raise SernetError(f"{run} holds no finished fold yet")
+    truth = np.concatenate([fold["truth"] for fold in folds])
+    speakers = np.concatenate([fold["speakers"] for fold in folds])
+    labels = folds[0]["labels"]
+
+    def figures(guess: Ints, protocol: str) -> dict[str, Any]:
+        summary = metrics.summary(metrics.confusion_matrix(truth, guess, len(labels)), labels)
+        return {
+            **summary,
+            **_intervals(truth, guess, speakers, len(labels)),
+            "caveat": PROTOCOLS[protocol].caveat,
+        }
+
+    best_on_test = np.concatenate([_best_epoch_guess(fold) for fold in folds])
+    protocols: dict[str, Any] = {}
+    if settings["split"] == "speakers":
+        protocols["strict"] = {
+            precision: figures(
+                np.concatenate([np.argmax(f[f"{precision}_scores"], axis=1) for f in folds]),
+                "strict",
+            )
+            for precision in ("float", "int8")
+        }
+        protocols["test-epoch"] = {"float": figures(best_on_test, "test-epoch")}
+    else:
+        protocols["published"] = {"float": figures(best_on_test, "published")}
+    return {**settings, "folds": [fold["fold"] for fold in folds], "protocols": protocols}
+
+
+def _best_epoch_guess(fold: dict[str, Any]) -> Ints:
+    """Return the guesses of the epoch that is right most often on the test data itself."""
+    guesses = np.asarray(fold["guess_by_epoch"])
+    right: Ints = (guesses == np.asarray(fold["truth"])).sum(axis=1)
+    best: Ints = guesses[int(right.argmax())]
+    return best
+
+
+def _intervals(
+    truth: Ints, guess: Ints, speakers: NDArray[np.str_], classes: int
+) -> dict[str, list[float]]:
+    rng = np.random.default_rng(0)
+    each = [
+        metrics.confusion_matrix(truth[speakers == s], guess[speakers == s], classes)
+        for s in np.unique(speakers)
+    ]
+    draws = rng.integers(len(each), size=(_RESAMPLES, len(each)))
+    labels = [str(index) for index in range(classes)]
+    samples = [metrics.summary(np.sum([each[i] for i in draw], axis=0), labels) for draw in draws]
+    return {
+        f"{name}_interval": np.percentile([s[name] for s in samples], [2.5, 97.5]).tolist()
+        for name in ("uar", "wa")
+    }
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """Return the figures as a few lines for a terminal."""
+    lines = [f"{len(report['folds'])} folds: {', '.join(report['folds'])}"]
+    for protocol, precisions in report["protocols"].items():
+        for precision, f in precisions.items():
+            low, high = f["uar_interval"]
+            lines.append(
+                f"{protocol:<10} {precision:<5} UAR {f['uar']:.1%} ({low:.1%} to {high:.1%}), "
+                f"WA {f['wa']:.1%}, macro F1 {f['macro_f1']:.1%}"
+                + (f"  [{f['caveat']}]" if f["caveat"] else "")
+            )
+    return "\n".join(lines)
