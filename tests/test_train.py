@@ -21,7 +21,8 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
 from sernet_edge.train import metrics
-from sernet_edge.train.corpora import CORPORA, Utterance
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.dataset import Recording, Windows, with_statistics
 from sernet_edge.train.recipe import RECIPES, Recipe
 

@@ -1,0 +1,139 @@
+"""`sernet-edge cross-validate`: speakers kept apart, predictions anyone can recompute."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import Run
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.protocols import PROTOCOLS, folds
+from sernet_edge.train.report import report
+
+
+def test_leaving_a_speaker_out_keeps_speakers_apart_and_tests_everybody_once(emodb: Path) -> None:
+    utterances = CORPORA["emodb"].read(emodb)
+    splits = folds(PROTOCOLS["strict"], utterances, seed=1)
+    assert [fold.name for fold in splits] == [
+        "03",
+        "08",
+        "09",
+        "10",
+        "11",
+        "12",
+        "13",
+        "14",
+        "15",
+        "16",
+    ]
+    for fold in splits:
+        assert {utterances[i].speaker for i in fold.test} == {fold.name}
+        assert fold.name not in {utterances[i].speaker for i in fold.train}
+        assert sorted(fold.train + fold.test) == list(range(535))
+    assert sorted(i for fold in splits for i in fold.test) == list(range(535))
+
+
+def test_the_published_protocol_mixes_speakers_in_ten_random_folds(emodb: Path) -> None:
+    utterances = CORPORA["emodb"].read(emodb)
+    splits = folds(PROTOCOLS["published"], utterances, seed=1)
+    assert len(splits) == 10
+    assert sorted(i for fold in splits for i in fold.test) == list(range(535))
+    assert all(not set(fold.train) & set(fold.test) for fold in splits)
+    assert {utterances[i].speaker for i in splits[0].test} & {
+        utterances[i].speaker for i in splits[0].train
+    }
+
+
+def test_one_speaker_alone_cannot_be_left_out() -> None:
+    alone = [Utterance(Path(f"{i}.wav"), "anger", "03") for i in range(5)]
+    with pytest.raises(SernetError, match="two or more, the corpus has 1"):
+        folds(PROTOCOLS["strict"], alone, seed=1)
+
+
+def fold_file(run: Path, name: str, truth: list[int], by_epoch: list[list[int]]) -> None:
+    final = np.eye(3)[by_epoch[-1]].tolist()
+    (run / f"fold-{name}.json").write_text(
+        json.dumps(
+            {
+                "fold": name,
+                "speakers": [name] * len(truth),
+                "truth": truth,
+                "labels": ["a", "b", "c"],
+                "float_scores": final,
+                "int8_scores": np.eye(3)[truth].tolist(),
+                "guess_by_epoch": by_epoch,
+            }
+        )
+    )
+
+
+def test_the_strict_figure_is_the_last_epochs_and_the_other_the_best_ones(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"split": "speakers"}')
+    fold_file(tmp_path, "1", [0, 0, 1, 2], [[0, 0, 1, 2], [0, 1, 1, 1]])
+    fold_file(tmp_path, "2", [0, 1, 1], [[1, 1, 0], [0, 1, 0]])
+    figures = report(tmp_path)["protocols"]
+    strict = figures["strict"]["float"]
+    assert strict["wa"] == pytest.approx(4 / 7)
+    # Pooled over folds: speaker 2 never says c and still counts for a and b.
+    assert strict["uar"] == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert strict["caveat"] == ""
+    assert strict["wa_interval"][0] <= strict["wa"] <= strict["wa_interval"][1]
+    assert figures["strict"]["int8"]["wa"] == 1
+    assert figures["test-epoch"]["float"]["wa"] == pytest.approx(6 / 7)
+    assert "chosen on the test speaker" in figures["test-epoch"]["float"]["caveat"]
+
+
+@pytest.fixture(scope="module")
+def small_run(
+    sernet_edge: Run, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Two of three folds, one epoch each."""
+    out = tmp_path_factory.mktemp("cv") / "run"
+    arguments = ["--corpus", "emodb", small_corpus, "--out", out, "--epochs", 1]
+    result = sernet_edge("cross-validate", *arguments, "--folds", "03,08", "--jobs", 2)
+    assert result.returncode == 0, result.stderr
+    assert "strict     int8" in result.stdout
+    return out
+
+
+def test_a_run_goes_on_without_training_its_folds_again(
+    small_run: Path, small_corpus: Path, sernet_edge: Run
+) -> None:
+    before = (small_run / "fold-03.json").read_bytes()
+    (small_run / "fold-08.json").unlink()
+    again = ["--corpus", "emodb", small_corpus, "--out", small_run, "--epochs", 1]
+    result = sernet_edge("cross-validate", *again, "--folds", "03,08", "--json")
+    assert result.returncode == 0, result.stderr
+    assert "1 of 2 folds are there" in result.stderr
+    assert (small_run / "fold-03.json").read_bytes() == before
+    figures = json.loads(result.stdout)
+    assert figures["folds"] == ["03", "08"]
+    # The figure is what anybody computes from the predictions.
+    saved = [json.loads((small_run / f"fold-{name}.json").read_text()) for name in ("03", "08")]
+    right = [np.argmax(f["int8_scores"], axis=1) == np.asarray(f["truth"]) for f in saved]
+    assert figures["protocols"]["strict"]["int8"]["wa"] == pytest.approx(
+        np.concatenate(right).mean()
+    )
+    assert sorted(p.name for p in small_run.iterdir()) == [
+        "fold-03.json",
+        "fold-08.json",
+        "report.json",
+        "run.json",
+    ]
+
+
+def test_a_folder_of_another_run_and_wrong_names_are_refused(
+    small_run: Path, small_corpus: Path, sernet_edge: Run
+) -> None:
+    arguments = ["--corpus", "emodb", small_corpus, "--out", small_run]
+    result = sernet_edge("cross-validate", *arguments, "--epochs", 2)
+    assert result.returncode == 1
+    assert "holds a run with another recipe" in result.stderr
+    result = sernet_edge("cross-validate", *arguments, "--epochs", 1, "--folds", "77")
+    assert result.returncode == 2
+    assert "no fold 77, there are 03, 08, 09" in result.stderr
