@@ -3,9 +3,9 @@
 # The sample that `make demo` listens to; `make demo INPUT=other.wav` takes another.
 INPUT ?= docs/demo/two_moods.wav
 
-# Debian packages that the tests need: compilers for the C header, PortAudio and an ALSA
-# that can play a file as a microphone.
-TEST_PACKAGES = gcc g++ clang libportaudio2 libasound2-plugins alsa-utils
+# Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio
+# and an ALSA that can play a file as a microphone.
+TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 libasound2-plugins alsa-utils
 
 # The first Python that the package supports.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
