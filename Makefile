@@ -3,9 +3,10 @@
 # The sample that `make demo` listens to; `make demo INPUT=other.wav` takes another.
 INPUT ?= docs/demo/two_moods.wav
 
-# Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio
-# and an ALSA that can play a file as a microphone.
-TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 libasound2-plugins alsa-utils
+# Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio for
+# the microphone, Arm's compiler and a machine that runs what it compiles.
+TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 \
+	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
 
 # The first Python that the package supports.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
