@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from typing import cast
@@ -96,11 +95,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SernetError as error:
         click.echo(f"sernet-edge: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); Python would complain
-        # once more when it flushes standard output at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         # What a stage did not name itself: a full disk, a folder without permission.
         where = f": {error.filename}" if error.filename else ""

@@ -89,9 +89,8 @@ def train(
     recordings = dataset.read_recordings(utterances, contract)
     training = [r for r in recordings if r.utterance.speaker not in held_out]
     testing = [r for r in recordings if r.utterance.speaker in held_out]
-    difference = oracle.check_front_end(
-        training[:: max(1, len(training) // _ORACLE_FILES)], contract
-    )
+    spread = training[:: -(-len(training) // _ORACLE_FILES)]
+    difference = oracle.check_front_end(spread, contract)
     _say(f"front end: at most {difference:.1e} from python_speech_features")
     contract = dataset.with_statistics(contract, training)
 
