@@ -129,10 +129,10 @@ def model_header(data: bytes, name: str) -> str:
         return _TEMPLATE.format(
             generator=GENERATOR,
             macros="\n".join(_macros(model, contract, len(flatbuffer))),
-            model=_rows([f"0x{byte:02x}" for byte in flatbuffer], _BYTES_PER_LINE, ","),
-            labels=_rows(map(_c_string, contract.labels), 1),
-            mean=_rows(map(_c_float, contract.mean), _FLOATS_PER_LINE),
-            std=_rows(map(_c_float, contract.std), _FLOATS_PER_LINE),
+            model=c_rows([f"0x{byte:02x}" for byte in flatbuffer], _BYTES_PER_LINE, ","),
+            labels=c_rows(map(c_string, contract.labels), 1),
+            mean=c_rows(map(c_float, contract.mean), _FLOATS_PER_LINE),
+            std=c_rows(map(c_float, contract.std), _FLOATS_PER_LINE),
         )
     except OverflowError as error:
         raise ContractError(f"{name}: {error}, so it cannot go into a C header") from error
@@ -141,10 +141,37 @@ def model_header(data: bytes, name: str) -> str:
 def _macros(model: Model, contract: Contract, model_bytes: int) -> list[str]:
     """Return the lines that define every scalar of the model and its contract."""
     lines = [
-        f"#define SERNET_MODEL_GENERATOR {_c_string(GENERATOR)}",
+        f"#define SERNET_MODEL_GENERATOR {c_string(GENERATOR)}",
         "",
+        *contract_macros(contract),
+        "",
+        "/* The model: (1, frames, mfcc, 1) in, (1, labels) out. */",
+        f"#define SERNET_LABEL_COUNT {len(contract.labels)}",
+        f"#define SERNET_MODEL_BYTES {model_bytes}",
+        "#define SERNET_INPUT_SHAPE {1, SERNET_WINDOW_FRAMES, SERNET_MFCC_COUNT, 1}",
+        "#define SERNET_OUTPUT_SHAPE {1, SERNET_LABEL_COUNT}",
+        f"#define SERNET_MODEL_IS_INT8 {int(model.is_int8)}",
+    ]
+    if model.is_int8:
+        lines += [
+            "/* real value = scale * (int8 value - zero point) */",
+            f"#define SERNET_INPUT_SCALE {c_float(model.input_scale)}",
+            f"#define SERNET_INPUT_ZERO_POINT ({model.input_zero_point})",
+            f"#define SERNET_OUTPUT_SCALE {c_float(model.output_scale)}",
+            f"#define SERNET_OUTPUT_ZERO_POINT ({model.output_zero_point})",
+        ]
+    return lines
+
+
+def contract_macros(contract: Contract) -> list[str]:
+    """Return the lines that define every scalar of a contract.
+
+    Raises:
+        OverflowError: A number does not fit a 32-bit float.
+    """
+    return [
         "/* The contract's id is 16 hex digits; the number is for #if and static_assert. */",
-        f"#define SERNET_CONTRACT_ID {_c_string(contract.id)}",
+        f"#define SERNET_CONTRACT_ID {c_string(contract.id)}",
         f"#define SERNET_CONTRACT_ID_U64 0x{contract.id}ULL",
         f"#define SERNET_CONTRACT_VERSION {contract.version}",
         "",
@@ -160,9 +187,9 @@ def _macros(model: Model, contract: Contract, model_bytes: int) -> list[str]:
         "",
         "/* Mel energies, at least the floor; mfcc = orthonormal DCT-II of their logarithms. */",
         f"#define SERNET_MEL_BANDS {contract.mel_bands}",
-        f"#define SERNET_MEL_LOW_HZ {_c_float(contract.mel_low_hz)}",
-        f"#define SERNET_MEL_HIGH_HZ {_c_float(contract.mel_high_hz)}",
-        f"#define SERNET_ENERGY_FLOOR {_c_float(contract.energy_floor)}",
+        f"#define SERNET_MEL_LOW_HZ {c_float(contract.mel_low_hz)}",
+        f"#define SERNET_MEL_HIGH_HZ {c_float(contract.mel_high_hz)}",
+        f"#define SERNET_ENERGY_FLOOR {c_float(contract.energy_floor)}",
         f"#define SERNET_MFCC_COUNT {contract.mfcc_count}",
         "",
         "/* How loudness is taken out of mfcc[0]: not at all; by its running mean, with the time",
@@ -172,31 +199,15 @@ def _macros(model: Model, contract: Contract, model_bytes: int) -> list[str]:
         f"#define SERNET_LEVEL_FRAMES {contract.level_frames}",
         "",
         "/* Standardised features are limited to -clip..clip. */",
-        f"#define SERNET_CLIP {_c_float(contract.clip)}",
+        f"#define SERNET_CLIP {c_float(contract.clip)}",
         "",
         "/* The model sees a window of frames; a decision every hop; the smoothed scores are",
         " * smoothing * earlier ones + (1 - smoothing) * new ones. */",
         f"#define SERNET_WINDOW_FRAMES {contract.window_frames}",
         f"#define SERNET_WINDOW_SAMPLES {contract.window_samples}",
         f"#define SERNET_HOP_FRAMES {contract.hop_frames}",
-        f"#define SERNET_SMOOTHING {_c_float(contract.smoothing)}",
-        "",
-        "/* The model: (1, frames, mfcc, 1) in, (1, labels) out. */",
-        f"#define SERNET_LABEL_COUNT {len(contract.labels)}",
-        f"#define SERNET_MODEL_BYTES {model_bytes}",
-        "#define SERNET_INPUT_SHAPE {1, SERNET_WINDOW_FRAMES, SERNET_MFCC_COUNT, 1}",
-        "#define SERNET_OUTPUT_SHAPE {1, SERNET_LABEL_COUNT}",
-        f"#define SERNET_MODEL_IS_INT8 {int(model.is_int8)}",
+        f"#define SERNET_SMOOTHING {c_float(contract.smoothing)}",
     ]
-    if model.is_int8:
-        lines += [
-            "/* real value = scale * (int8 value - zero point) */",
-            f"#define SERNET_INPUT_SCALE {_c_float(model.input_scale)}",
-            f"#define SERNET_INPUT_ZERO_POINT ({model.input_zero_point})",
-            f"#define SERNET_OUTPUT_SCALE {_c_float(model.output_scale)}",
-            f"#define SERNET_OUTPUT_ZERO_POINT ({model.output_zero_point})",
-        ]
-    return lines
 
 
 def _choice(field: str, contract: Contract) -> list[str]:
@@ -214,14 +225,14 @@ def _choice(field: str, contract: Contract) -> list[str]:
     ]
 
 
-def _rows(values: Iterable[str], per_line: int, separator: str = ", ") -> str:
+def c_rows(values: Iterable[str], per_line: int, separator: str = ", ") -> str:
     """Return an initialiser's values, `per_line` of them a line."""
     listed = list(values)
     lines = (listed[n : n + per_line] for n in range(0, len(listed), per_line))
     return ",\n".join("    " + separator.join(line) for line in lines)
 
 
-def _c_float(value: float) -> str:
+def c_float(value: float) -> str:
     """Return the shortest C constant that reads back as `value` rounded to float32.
 
     Raises:
@@ -236,7 +247,7 @@ def _c_float(value: float) -> str:
     return f"{rounded!s}f"
 
 
-def _c_string(text: str) -> str:
+def c_string(text: str) -> str:
     """Return `text` as a C string literal of its UTF-8 bytes, in ASCII.
 
     Octal escapes end after three digits, so that no digit after one can be taken for a part
