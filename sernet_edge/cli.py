@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import click
 
@@ -57,21 +57,34 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module, attribute, _, extra = _COMMANDS[cmd_name]
+        module, attribute, *_ = _COMMANDS[cmd_name]
         try:
             return cast(click.Command, getattr(importlib.import_module(module), attribute))
         except ModuleNotFoundError as error:
-            missing = error.name or "?"
-            if not extra or missing.startswith("sernet_edge"):
-                raise
-            raise SernetError(
-                f"`sernet-edge {cmd_name}` needs the Python package {missing!r}",
-                hint=f"pip install 'sernet-edge[{extra}]'",
-            ) from None
+            raise _missing_package(cmd_name, error) from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            # A stage loads its heavy packages when it gets to them.
+            raise _missing_package(ctx.invoked_subcommand or "", error) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry[2]) for name, entry in _COMMANDS.items()])
+
+
+def _missing_package(command: str, error: ModuleNotFoundError) -> Exception:
+    """Return what to raise: how to get the package, or the error itself where it is our defect."""
+    package = (error.name or "").partition(".")[0]
+    extra = _COMMANDS[command][3] if command in _COMMANDS else ""
+    if not extra or package in ("", "sernet_edge"):
+        return error
+    return SernetError(
+        f"`sernet-edge {command}` needs the Python package {package!r}",
+        hint=f"pip install 'sernet-edge[{extra}]'",
+    )
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,0 +1,65 @@
+"""The front door: what it says without loading a stage, and when a package is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import Run
+
+import sernet_edge as package
+
+
+def test_help_lists_every_command(sernet_edge: Run) -> None:
+    result = sernet_edge("--help")
+    assert result.returncode == 0
+    for command in ("train", "cross-validate", "convert", "export", "listen"):
+        assert f"  {command} " in result.stdout
+
+
+def test_the_version_is_the_packages(sernet_edge: Run) -> None:
+    assert sernet_edge("--version").stdout.strip().endswith(package.__version__)
+
+
+@pytest.mark.parametrize("arguments", [["dance"], ["listen", "--nonsense"], ["train"]])
+def test_wrong_usage_exits_with_2(arguments: list[str], sernet_edge: Run) -> None:
+    result = sernet_edge(*arguments)
+    assert result.returncode == 2
+    assert "Usage:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "arguments"),
+    [
+        ("keras", "train", ["train", "--corpus", "emodb", "CORPUS", "--out", "OUT/m.keras"]),
+        (
+            "tflite",
+            "convert",
+            ["convert", "KERAS", "--calibration", "CORPUS", "--out", "OUT/a.tflite"],
+        ),
+    ],
+)
+def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+    missing: str,
+    extra: str,
+    arguments: list[str],
+    small_corpus: Path,
+    small_keras: Path,
+    tmp_path: Path,
+) -> None:
+    places = {"CORPUS": str(small_corpus), "KERAS": str(small_keras), "OUT": str(tmp_path)}
+    for name, place in places.items():
+        arguments = [argument.replace(name, place) for argument in arguments]
+    # None in sys.modules is how Python itself marks a module that cannot be imported.
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        f"from sernet_edge.cli import main; main({arguments!r})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1] == (
+        f"sernet-edge: `sernet-edge {extra}` needs the Python package {missing!r} "
+        f"(pip install 'sernet-edge[{extra}]')"
+    )
