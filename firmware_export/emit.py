@@ -25,25 +25,26 @@ ENGINE_SOURCES = (
     "sernet_kernels.c",
     "sernet_conv.c",
     "sernet_dot_dsp.S",
+    "sernet_dot_helium.S",
     "sernet_selftest.c",
 )
 ENGINE_HEADERS = ("sernet_engine.h", "sernet_kernels.h", "sernet_selftest.h")
 
-_OPS = {
-    "INPUT": "SERNET_INPUT",
-    "CONV_2D": "SERNET_CONV",
-    "FULLY_CONNECTED": "SERNET_CONV",
-    "DEPTHWISE_CONV_2D": "SERNET_DEPTHWISE",
-    "AVERAGE_POOL_2D": "SERNET_AVERAGE_POOL",
-    "MAX_POOL_2D": "SERNET_MAX_POOL",
-    "CONCATENATION": "SERNET_CONCATENATE",
-    "ADD": "SERNET_ADD",
-    "MEAN": "SERNET_MEAN",
-    "RELU": "SERNET_LOOKUP",
-    "RELU6": "SERNET_LOOKUP",
-    "QUANTIZE": "SERNET_LOOKUP",
-    "SOFTMAX": "SERNET_SOFTMAX",
-    "COLLECT": "SERNET_COLLECT",
+_KERNELS = {
+    "INPUT": "0",
+    "CONV_2D": "sernet_conv",
+    "FULLY_CONNECTED": "sernet_conv",
+    "DEPTHWISE_CONV_2D": "sernet_depthwise",
+    "AVERAGE_POOL_2D": "sernet_average_pool",
+    "MAX_POOL_2D": "sernet_max_pool",
+    "CONCATENATION": "sernet_concatenate",
+    "ADD": "sernet_add",
+    "MEAN": "sernet_mean",
+    "RELU": "sernet_lookup",
+    "RELU6": "sernet_lookup",
+    "QUANTIZE": "sernet_lookup",
+    "SOFTMAX": "sernet_softmax",
+    "COLLECT": "sernet_collect",
 }
 
 
@@ -162,8 +163,9 @@ def _layer(plan: Plan, stage: Stage, index: int) -> tuple[list[str], list[tuple[
     layer, output, window = stage.layer, stage.layer.output, stage.layer.window
     sources = [plan.stages[i].layer.output for i in layer.inputs]
     low, high = tables.activation_range(layer)
+    unlimited = (low, high) == (-128, 127)
     fields: dict[str, object] = {
-        "op": _OPS[layer.op],
+        "run": _KERNELS[layer.op],
         "input_count": len(layer.inputs),
         "waits": int(stage.waits),
         "kernel_height": window.kernel[0],
@@ -174,6 +176,7 @@ def _layer(plan: Plan, stage: Stage, index: int) -> tuple[list[str], list[tuple[
         "pad_left": window.padding[1],
         "group_start": stage.group_start,
         "quick": 0,
+        "pixels": stage.pixels,
         "over_width": int(layer.axes[1]),
         "zero_point": output.zero_point,
         "low": low,
@@ -197,7 +200,7 @@ def _layer(plan: Plan, stage: Stage, index: int) -> tuple[list[str], list[tuple[
         array("inputs", "uint8_t", layer.inputs)
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
         conv = tables.conv_tables(layer, sources[0])
-        fields["quick"] = int(conv.quick)
+        fields["quick"] = int(conv.quick and unlimited)
         arrays.append(_packed_weights(f"weights_{index}", conv.weights))
         fields["weights"] = f"weights_{index}"
         # The kernels take channels in pairs.
@@ -206,11 +209,15 @@ def _layer(plan: Plan, stage: Stage, index: int) -> tuple[list[str], list[tuple[
         array("multiplier", "int32_t", conv.multipliers.tolist() + odd)
         array("shift", "int8_t", conv.shifts.tolist() + odd)
     elif layer.op == "DEPTHWISE_CONV_2D":
+        tables.check_depthwise_sums(layer)
         scales = tables.conv_scales(layer, sources[0])
         array("weights", "int8_t", layer.weights.ravel().tolist())
         array("bias", "int32_t", layer.bias.tolist())
         array("multiplier", "int32_t", [m for m, _ in scales])
         array("shift", "int8_t", [s for _, s in scales])
+    elif layer.op == "AVERAGE_POOL_2D":
+        if max(window.kernel) <= 2 and unlimited:
+            fields["run"] = "sernet_average_pool_2x2"
     elif layer.op in ("RELU", "RELU6", "QUANTIZE"):
         array("weights", "int8_t", tables.lookup_table(layer, sources[0]).tolist())
     elif layer.op == "ADD":

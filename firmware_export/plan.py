@@ -27,10 +27,13 @@ ALIGNMENT = 8
 """Of every buffer in the arena, in bytes: kernels load pairs of words."""
 
 MAX_ARENA_BYTES = 16 * 1024 * 1024
-MAX_STEPS = 1_000_000
+# Playing the schedule takes time in proportion to steps times layers; a minute of speech
+# through LIGHT-SERNET is half a million.
+MAX_WORK = 4_000_000
 
-COLUMN_PIXELS = 3
-"""Positions whose inputs a convolution gathers at a time, as int16."""
+FEWEST_PIXELS, MOST_PIXELS = 2, 3
+"""Positions whose inputs a convolution gathers at a time, as int16. Three take the fewest
+instructions, two the least memory; Helium's three columns of int8 fit in either."""
 
 _GATHERING = ("MEAN", "COLLECT")
 
@@ -47,6 +50,7 @@ class Stage:
         group_start: The lowest index of the layers that run on this one's demand.
         ring_rows: Rows of its tensor that are kept.
         ring_offset: Where in the arena, bytes.
+        pixels: Positions that a convolution gathers at a time.
         scratch_bytes: Working memory of a step; for MEAN, of its sums.
         scratch_offset: Where in the arena, bytes.
     """
@@ -58,6 +62,7 @@ class Stage:
     group_start: int
     ring_rows: int = 0
     ring_offset: int = 0
+    pixels: int = 0
     scratch_bytes: int = 0
     scratch_offset: int = 0
 
@@ -100,8 +105,9 @@ def plan_network(network: Network) -> Plan:
         )
         layers.append(Layer("COLLECT", (len(layers) - 1,), whole))
     schedule = Schedule(_stages(layers))
-    if sum(stage.steps for stage in schedule.stages) > MAX_STEPS:
-        raise ModelError(f"the model needs more than {MAX_STEPS} row operations a window")
+    steps = sum(stage.steps for stage in schedule.stages)
+    if steps * len(layers) > MAX_WORK:
+        raise ModelError(f"a window of {steps} row operations in {len(layers)} layers is too long")
     return _with_memory(schedule)
 
 
@@ -127,10 +133,11 @@ def _stages(layers: list[Layer]) -> list[Stage]:
         group_start = min(
             [index] + [stages[i].group_start for i in layer.inputs if stages[i].waits]
         )
+        pixels = FEWEST_PIXELS if layer.op in ("CONV_2D", "FULLY_CONNECTED") else 0
         stages.append(
             Stage(
                 layer, layer.output.height * join, join, waits, group_start,
-                scratch_bytes=scratch_bytes(layers, layer),
+                pixels=pixels, scratch_bytes=scratch_bytes(layers, layer, pixels),
             )
         )  # fmt: skip
     # Rows that no step reads, as at the end of a strided kernel, are not made.
@@ -150,13 +157,12 @@ def rows_needed(stage: Stage, step: int, layers: list[Layer]) -> int:
     return min(height, step * window.stride[0] - window.padding[0] + window.kernel[0])
 
 
-def scratch_bytes(layers: list[Layer], layer: Layer) -> int:
+def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int) -> int:
     """Return the working memory of one step of a layer, bytes."""
     source = layers[layer.inputs[0]].output if layer.inputs else layer.output
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
-        pixels = min(COLUMN_PIXELS, layer.output.width)
         elements = -(-layer.weights[0].size // 16) * 16
-        return 2 * pixels * elements
+        return 2 * min(pixels, layer.output.width) * elements
     if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D"):
         return 4 * layer.output.channels
     if layer.op == "MEAN":
@@ -267,34 +273,50 @@ def _with_memory(schedule: Schedule) -> Plan:
                 step(index)
     sizes = [r * layer.output.row_bytes for r, layer in zip(ring_rows, layers, strict=True)]
     sizes += [stage.scratch_bytes for stage in stages]
-    offsets = _place(sizes, together)
+    conflicts = _conflicts(len(sizes), together)
+    arena, offsets = _place(sizes, conflicts)
+    pixels = [stage.pixels for stage in stages]
+    for i in range(count):
+        # More where it costs no memory.
+        if pixels[i]:
+            tried = list(sizes)
+            tried[count + i] = scratch_bytes(layers, layers[i], MOST_PIXELS)
+            tried_arena, tried_offsets = _place(tried, conflicts)
+            if tried_arena <= arena:
+                sizes, offsets, pixels[i] = tried, tried_offsets, MOST_PIXELS
+    if arena > MAX_ARENA_BYTES:
+        raise ModelError(f"the model needs {arena} bytes of working memory, even row by row")
     planned = tuple(
         replace(
             stage,
             ring_rows=ring_rows[i],
             ring_offset=offsets[i],
+            pixels=pixels[i],
+            scratch_bytes=sizes[count + i],
             scratch_offset=offsets[count + i],
         )
         for i, stage in enumerate(stages)
     )
-    arena = max(offset + size for offset, size in zip(offsets, sizes, strict=True))
-    if arena > MAX_ARENA_BYTES:
-        raise ModelError(f"the model needs {arena} bytes of working memory, even row by row")
-    return Plan(planned, -(-arena // ALIGNMENT) * ALIGNMENT)
+    return Plan(planned, arena)
 
 
-def _place(sizes: list[int], together: set[int]) -> list[int]:
-    """Return offsets such that buffers in use at one time do not overlap.
+def _conflicts(count: int, together: set[int]) -> list[int]:
+    """Return, for each of `count` buffers, the bit mask of those that it must not overlap.
 
     Args:
-        sizes: Bytes of each buffer.
+        count: Buffers.
         together: Sets of buffers in use at one time, as bit masks.
     """
-    conflicts = [0] * len(sizes)
+    conflicts = [0] * count
     for mask in together:
-        for buffer in range(len(sizes)):
+        for buffer in range(count):
             if mask >> buffer & 1:
                 conflicts[buffer] |= mask
+    return conflicts
+
+
+def _place(sizes: list[int], conflicts: list[int]) -> tuple[int, list[int]]:
+    """Return the arena's size and an offset for each buffer, in bytes."""
     offsets = [0] * len(sizes)
     placed: list[int] = []
 
@@ -315,4 +337,5 @@ def _place(sizes: list[int], together: set[int]) -> list[int]:
                 offset = max(offset, -(-end // ALIGNMENT) * ALIGNMENT)
         offsets[buffer] = offset
         placed.append(buffer)
-    return offsets
+    arena = max(offset + size for offset, size in zip(offsets, sizes, strict=True))
+    return -(-arena // ALIGNMENT) * ALIGNMENT, offsets

@@ -39,6 +39,29 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (multiplier, shift)
 
 
+def _refusal(layer: Layer, message: str) -> ModelError:
+    return ModelError(
+        f"{layer.op} that makes tensor {layer.output.name!r}: {message}",
+        "convert the model again: such numbers cannot have come from training",
+    )
+
+
+def _multiplier(layer: Layer, real: float) -> tuple[int, int]:
+    multiplier, shift = quantize_multiplier(real)
+    # Interpreters shift 32 bits by this much, which has no meaning from 31 on.
+    if shift > 30:
+        raise _refusal(layer, f"its scales differ by a factor of {real:g}")
+    return multiplier, shift
+
+
+def _float32_quotient(layer: Layer, a: np.float32, b: np.float32) -> float:
+    with np.errstate(over="ignore"):
+        quotient = float(a / b)
+    if not abs(quotient) < 1 << 30:
+        raise _refusal(layer, f"its scales differ by a factor of {quotient:g}")
+    return quotient
+
+
 def rescale(x: int, multiplier: int, shift: int) -> int:
     """Return x times the real factor, rounded as MultiplyByQuantizedMultiplier rounds (int32)."""
     x = (x << max(shift, 0)) + 0x8000_0000
@@ -56,7 +79,7 @@ def activation_range(layer: Layer) -> tuple[int, int]:
 
     def quantised(real: float) -> int:
         # In float32, as the interpreter; halves away from zero.
-        ratio = float(np.float32(real) / output.scale)
+        ratio = _float32_quotient(layer, np.float32(real), output.scale)
         return output.zero_point + int(math.copysign(math.floor(abs(ratio) + 0.5), ratio))
 
     low, high = layer.activation
@@ -76,7 +99,7 @@ class ConvTables:
             be multiplied.
         multipliers: int32 (out,).
         shifts: int8 (out,), from -31 to 31, negative to the right.
-        quick: Whether every sum keeps below 2**30 and every shift is to the right, which
+        quick: Whether every sum keeps below 2**30 and every shift is -22 to -1, which
             allows a shorter way to rescale.
     """
 
@@ -93,10 +116,11 @@ def conv_scales(layer: Layer, source: Tensor) -> list[tuple[int, int]]:
     channels = layer.output.channels
     if len(layer.weight_scales) == 1 and layer.op == "FULLY_CONNECTED":
         # GetQuantizedConvolutionMultipler multiplies in float32.
-        product = float(np.float32(source.scale) * layer.weight_scales[0])
-        return [quantize_multiplier(product / output_scale)] * channels
+        with np.errstate(over="ignore", under="ignore"):
+            product = float(source.scale * layer.weight_scales[0])
+        return [_multiplier(layer, min(product, 1e300) / output_scale)] * channels
     scales = np.broadcast_to(layer.weight_scales, (channels,))
-    return [quantize_multiplier(input_scale * float(s) / output_scale) for s in scales]
+    return [_multiplier(layer, input_scale * float(s) / output_scale) for s in scales]
 
 
 def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
@@ -112,16 +136,12 @@ def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
     # Partial sums of raw products on top of the bias.
     largest = np.abs(bias) + 128 * np.abs(flat).sum(axis=1)
     if (largest >= 1 << 31).any():
-        raise ModelError(
-            f"{layer.op} that makes tensor {layer.output.name!r}: the sum of channel "
-            f"{int(largest.argmax())} can leave 32 bits",
-            "convert the model again: its biases cannot have come from training",
-        )
+        raise _refusal(layer, f"the sum of channel {int(largest.argmax())} can leave 32 bits")
     chunks = -(-flat.shape[1] // CHUNK)
     padded = np.zeros((channels + channels % 2, chunks * CHUNK), np.int8)
     padded[:channels, : flat.shape[1]] = flat
     weights = padded.reshape(-1, 2, chunks, CHUNK).transpose(0, 2, 1, 3)
-    quick = bool((largest < 1 << 30).all()) and all(-30 <= shift < 0 for _, shift in scales)
+    quick = bool((largest < 1 << 30).all()) and all(-22 <= s < 0 for _, s in scales)
     return ConvTables(
         np.ascontiguousarray(weights),
         bias.astype(np.int32),
@@ -131,6 +151,18 @@ def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
     )
 
 
+def check_depthwise_sums(layer: Layer) -> None:
+    """Check that no sum of a DEPTHWISE_CONV_2D can leave 32 bits.
+
+    Raises:
+        ModelError: One could.
+    """
+    largest = np.abs(layer.bias.astype(np.int64))
+    largest += 255 * np.abs(layer.weights.astype(np.int64)).sum(axis=(0, 1))
+    if (largest >= 1 << 31).any():
+        raise _refusal(layer, f"the sum of channel {int(largest.argmax())} can leave 32 bits")
+
+
 def lookup_table(layer: Layer, source: Tensor) -> NDArray[np.int8]:
     """Return the 256 outputs of a RELU, RELU6 or QUANTIZE for the inputs -128 to 127."""
     output = layer.output
@@ -138,16 +170,16 @@ def lookup_table(layer: Layer, source: Tensor) -> NDArray[np.int8]:
     if layer.op == "RELU6":
         # FloatToQuantizedType: 6.0 in steps of the input.
         low = source.zero_point
-        six = math.floor(float(np.float32(6.0) / source.scale) + 0.5)
+        six = math.floor(_float32_quotient(layer, np.float32(6.0), source.scale) + 0.5)
         high = min(127, source.zero_point + six)
         return np.clip(np.arange(-128, 128), low, high).astype(np.int8)
     if layer.op == "RELU":
         # CalculateReluOpData divides in float32.
-        real = float(source.scale / output.scale)
+        real = _float32_quotient(layer, source.scale, output.scale)
         low = max(low, output.zero_point)
     else:
         real = float(source.scale) / float(output.scale)
-    multiplier, shift = quantize_multiplier(real)
+    multiplier, shift = _multiplier(layer, real)
     values = [
         rescale(x - source.zero_point, multiplier, shift) + output.zero_point
         for x in range(-128, 128)
@@ -168,9 +200,8 @@ def add_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:
     twice_max = 2 * max(float(first.scale), float(second.scale))
     output = twice_max / ((1 << 20) * float(layer.output.scale))
     if output >= 1:
-        raise ModelError(
-            f"ADD that makes tensor {layer.output.name!r}: its output's scale "
-            f"{layer.output.scale} is too small for inputs of {first.scale} and {second.scale}"
+        raise _refusal(
+            layer, f"its output's scale {layer.output.scale} is too small for its inputs"
         )
     numbers: list[int] = []
     for tensor in (first, second):
@@ -183,9 +214,14 @@ def mean_parameters(layer: Layer, source: Tensor) -> list[int]:
 
     Returns:
         What to subtract from a sum, multiplier and shift; 1/n is part of the multiplier.
+
+    Raises:
+        ModelError: A sum could leave 32 bits.
     """
     count = (source.height if layer.axes[0] else 1) * (source.width if layer.axes[1] else 1)
-    multiplier, shift = quantize_multiplier(float(source.scale) / float(layer.output.scale))
+    if count * 255 >= 1 << 31:
+        raise _refusal(layer, f"the sum of {count} values can leave 32 bits")
+    multiplier, shift = _multiplier(layer, float(source.scale) / float(layer.output.scale))
     extra = min(count.bit_length() - 1, 32, 31 + shift)
     return [source.zero_point * count, (multiplier << extra) // count, shift - extra]
 

@@ -3,10 +3,11 @@
  * a group of 4 weights of 2 channels at 3 positions (24 products) takes 20 instructions.
  *
  * void sernet_dot_N(const int16_t *columns,   (groups, N, 4), each 4 in the order 0 2 1 3
- *                   const int8_t *weights,    (groups, 2, 4)
+ *                   const int8_t *weights,    (groups, 2, 4), padded to a multiple of 4 groups
  *                   uint32_t groups,          at least 1
- *                   int32_t *sums,            (N, 16): the pair's go to each first two
- *                   const int32_t *bias)      (2)
+ *                   int32_t *sums,            (N, 16): a pair's go side by side
+ *                   const int32_t *bias,      (pairs, 2)
+ *                   uint32_t pairs)           at least 1; weights, bias and sums go on
  */
 #if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && !defined(SERNET_PORTABLE)
 
@@ -45,25 +46,35 @@
         .thumb_func
         .balign 4
 sernet_dot_\positions:
-        push    {r3-r11, lr}
-        /* The columns' end; the address in the loop where the first groups % 4 are left. */
+        push    {r4-r11, lr}
+        /* Kept in words of the stack, from sp on: the columns; their end; the loop's entry,
+         * where the first groups % 4 are left; the weights' padding; sums. Then comes what
+         * was pushed, and from sp + 56 on bias and pairs. */
         mov     r12, #(8 * \positions)
-        mla     r12, r2, r12, r0
-        rsb     r2, r2, #0
-        and     r2, r2, #3
+        mla     r5, r2, r12, r0
+        rsb     r6, r2, #0
+        and     r6, r6, #3
+        lsl     r7, r6, #3
         mov     lr, #(20 + 20 * \positions)
-        mul     r2, r2, lr
+        mul     r6, r6, lr
         adr     lr, 1f
-        add     lr, lr, r2
-        orr     lr, lr, #1
-        ldr     r2, [sp, #40]
-        push    {r11, r12}
-        ldrd    r2, r3, [r2]
+        add     r6, r6, lr
+        orr     r6, r6, #1
+        sub     sp, sp, #20
+        strd    r0, r5, [sp]
+        strd    r6, r7, [sp, #8]
+        str     r3, [sp, #16]
+        ldr     r12, [sp, #56]
+0:
+        ldr     r2, [r12], #4
+        ldr     r3, [r12], #4
+        str     r12, [sp, #56]
         mov     r4, r2
         mov     r5, r3
         mov     r6, r2
         mov     r7, r3
-        bx      lr
+        ldr     r12, [sp, #8]
+        bx      r12
         .balign 4
 1:
         group   \positions
@@ -73,16 +84,25 @@ sernet_dot_\positions:
         ldr     r12, [sp, #4]
         cmp     r0, r12
         bcc.w   1b
-        ldr     r12, [sp, #8]
-        strd    r2, r3, [r12]
+        ldr     r12, [sp, #16]
         .if \positions > 1
         strd    r4, r5, [r12, #64]
         .endif
         .if \positions > 2
         strd    r6, r7, [r12, #128]
         .endif
-        add     sp, sp, #8
-        pop     {r3-r11, pc}
+        strd    r2, r3, [r12], #8
+        str     r12, [sp, #16]
+        ldr     r0, [sp]
+        ldr     r2, [sp, #12]
+        add     r1, r1, r2
+        ldr     r12, [sp, #60]
+        subs    r12, r12, #1
+        str     r12, [sp, #60]
+        ldr     r12, [sp, #56]
+        bne.w   0b
+        add     sp, sp, #20
+        pop     {r4-r11, pc}
         .size   sernet_dot_\positions, . - sernet_dot_\positions
         .endm
 

@@ -59,7 +59,7 @@ static void run(const sernet_net *net, uint16_t *done, const uint16_t *wanted, u
         uint32_t i = root;
         while (done[i] == wanted[i] || !ready(net, done, i)) i--;
         const sernet_step step = {net->layers, &net->layers[i], arena, done[i]};
-        sernet_run(&step);
+        net->layers[i].run(&step);
         done[i]++;
     }
 }

@@ -47,30 +47,41 @@ enum {
 
 #define SERNET_STATE_ALIGN 8
 
-typedef enum {
-    SERNET_INPUT,
-    SERNET_CONV,      /* CONV_2D and FULLY_CONNECTED */
-    SERNET_DEPTHWISE, /* DEPTHWISE_CONV_2D */
-    SERNET_AVERAGE_POOL,
-    SERNET_MAX_POOL,
-    SERNET_CONCATENATE,
-    SERNET_ADD,
-    SERNET_MEAN,
-    SERNET_LOOKUP, /* any function of one int8: RELU, RELU6, QUANTIZE */
-    SERNET_SOFTMAX,
-    SERNET_COLLECT /* joins rows: RESHAPE */
-} sernet_op;
+typedef struct sernet_layer sernet_layer;
+
+/* What a step of a layer works on. */
+typedef struct {
+    const sernet_layer *layers; /* of the whole network */
+    const sernet_layer *layer;
+    int8_t *arena;
+    uint32_t step;
+} sernet_step;
+
+/* The kernels. Layers point to theirs, so a linker leaves out what a network does not use. */
+typedef void sernet_kernel(const sernet_step *step);
+sernet_kernel sernet_conv; /* CONV_2D and FULLY_CONNECTED */
+sernet_kernel sernet_depthwise;
+sernet_kernel sernet_average_pool;
+sernet_kernel sernet_average_pool_2x2; /* kernels up to 2 x 2, limits -128 and 127 */
+sernet_kernel sernet_max_pool;
+sernet_kernel sernet_concatenate;
+sernet_kernel sernet_add;
+sernet_kernel sernet_mean;
+sernet_kernel sernet_lookup; /* any function of one int8: RELU, RELU6, QUANTIZE */
+sernet_kernel sernet_softmax;
+sernet_kernel sernet_collect; /* joins rows: RESHAPE */
 
 /* One layer and the tensor it makes. */
-typedef struct {
-    uint8_t op; /* sernet_op */
+struct sernet_layer {
+    sernet_kernel *run; /* null for the input */
     uint8_t input_count;
     uint8_t waits; /* advances only when its reader wants a row */
     uint8_t kernel_height, kernel_width;
     uint8_t stride_height, stride_width;
     uint8_t pad_top, pad_left;
     uint8_t group_start; /* lowest index of the layers that run on this one's demand */
-    uint8_t quick;       /* CONV: every sum is below 2^30 and every shift below 0 */
+    uint8_t quick;       /* CONV: sums are below 2^30, shifts -22..-1, limits -128 and 127 */
+    uint8_t pixels;      /* CONV: positions whose columns of int16 fit the working memory */
     uint8_t over_width;  /* MEAN: reduces width, too */
     int8_t zero_point;   /* of the output */
     int8_t low, high;    /* limits of the output */
@@ -83,10 +94,11 @@ typedef struct {
     const uint8_t *inputs;   /* (input_count), indices of layers */
     const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
                                 kernel width, channels); LOOKUP: (256), from -128 */
-    const int32_t *bias;     /* CONV, DEPTHWISE: (channels); others: see sernet_kernels.c */
+    const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels); others: see
+                                sernet_kernels.c */
     const int32_t *multiplier; /* CONV, DEPTHWISE: (channels) */
     const int8_t *shift;       /* CONV, DEPTHWISE: (channels), -31..31, negative to the right */
-} sernet_layer;
+};
 
 typedef struct {
     const sernet_layer *layers; /* the first is the input, the last makes the output */

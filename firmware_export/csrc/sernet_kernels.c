@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+#ifdef SERNET_HELIUM
+#include <arm_mve.h>
+#endif
+
 /* The part of a kernel along one axis that lies on the input: taps from..to-1. */
 typedef struct {
     int32_t origin; /* of the kernel, in input positions */
@@ -19,7 +23,7 @@ static taps taps_at(uint32_t position, uint32_t stride, uint32_t pad, uint32_t k
     return t;
 }
 
-static void depthwise(const sernet_step *s) {
+void sernet_depthwise(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels, multiple = channels / source->channels;
     int8_t *out = sernet_row(layer, s->arena, s->step);
@@ -49,7 +53,43 @@ static void depthwise(const sernet_step *s) {
     }
 }
 
-static void average_pool(const sernet_step *s) {
+/* Rounded mean of four rows of values. */
+static void mean_of_4(const int8_t *const in[4], int8_t *out, uint32_t count) {
+    uint32_t i = 0;
+#ifdef SERNET_HELIUM
+    for (; i + 8 <= count; i += 8) {
+        int16x8_t sum = vaddq_s16(vldrbq_s16(in[0] + i), vldrbq_s16(in[1] + i));
+        sum = vaddq_s16(sum, vaddq_s16(vldrbq_s16(in[2] + i), vldrbq_s16(in[3] + i)));
+        sum = vaddq_s16(sum, vshrq_n_s16(sum, 15));
+        vstrbq_s16(out + i, vrshrq_n_s16(sum, 2));
+    }
+#endif
+    for (; i < count; i++) {
+        const int32_t sum = in[0][i] + in[1][i] + in[2][i] + in[3][i];
+        out[i] = (int8_t)((sum + 2 + (sum >> 31)) >> 2); /* halves away from zero */
+    }
+}
+
+/* Kernels of up to 2 x 2. Where one has fewer taps, at an edge, each counts more than once. */
+void sernet_average_pool_2x2(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels;
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    const taps ty = taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
+                            source->height);
+    const int8_t *upper = sernet_row(source, s->arena, (uint32_t)(ty.origin + ty.from));
+    const int8_t *lower = sernet_row(source, s->arena, (uint32_t)(ty.origin + ty.to - 1));
+    for (uint32_t x = 0; x < layer->width; x++, out += channels) {
+        const taps tx =
+            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const uint32_t left = (uint32_t)(tx.origin + tx.from) * channels;
+        const uint32_t right = (uint32_t)(tx.origin + tx.to - 1) * channels;
+        const int8_t *const in[4] = {upper + left, upper + right, lower + left, lower + right};
+        mean_of_4(in, out, channels);
+    }
+}
+
+void sernet_average_pool(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels;
     int8_t *out = sernet_row(layer, s->arena, s->step);
@@ -74,7 +114,7 @@ static void average_pool(const sernet_step *s) {
     }
 }
 
-static void max_pool(const sernet_step *s) {
+void sernet_max_pool(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels;
     int8_t *out = sernet_row(layer, s->arena, s->step);
@@ -98,7 +138,7 @@ static void max_pool(const sernet_step *s) {
 
 /* Along channels: each input's channels at every position. Along width: each input's whole
  * row, which the generator describes as width 1. */
-static void concatenate(const sernet_step *s) {
+void sernet_concatenate(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     int8_t *out = sernet_row(layer, s->arena, s->step);
     const uint32_t positions = layer->over_width ? 1 : layer->width;
@@ -113,7 +153,7 @@ static void concatenate(const sernet_step *s) {
 }
 
 /* bias: zero point, multiplier and shift of each input; then multiplier and shift. */
-static void add(const sernet_step *s) {
+void sernet_add(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const int32_t *p = layer->bias;
     const int8_t *a = sernet_row(sernet_input(s, 0), s->arena, s->step);
@@ -128,7 +168,7 @@ static void add(const sernet_step *s) {
 }
 
 /* bias: what to subtract from a sum; multiplier and shift, 1/n included. */
-static void mean(const sernet_step *s) {
+void sernet_mean(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t *p = layer->bias;
     const uint32_t part = s->step % layer->join, count = (uint32_t)layer->width * layer->channels;
@@ -146,14 +186,14 @@ static void mean(const sernet_step *s) {
     }
 }
 
-static void lookup(const sernet_step *s) {
+void sernet_lookup(const sernet_step *s) {
     const int8_t *in = sernet_row(sernet_input(s, 0), s->arena, s->step);
     int8_t *out = sernet_row(s->layer, s->arena, s->step);
     for (uint32_t i = 0; i < (uint32_t)s->layer->width * s->layer->channels; i++)
         out[i] = s->layer->weights[in[i] + 128];
 }
 
-static void collect(const sernet_step *s) {
+void sernet_collect(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t bytes = (uint32_t)source->width * source->channels;
     memcpy(sernet_row(layer, s->arena, s->step / layer->join) + s->step % layer->join * bytes,
@@ -206,7 +246,7 @@ static int32_t exp_of(int32_t difference, int32_t multiplier, int32_t shift) {
 }
 
 /* bias: multiplier and left shift for `exp_of`, and the least difference that counts. */
-static void softmax(const sernet_step *s) {
+void sernet_softmax(const sernet_step *s) {
     const int32_t *p = s->layer->bias;
     const uint32_t channels = s->layer->channels;
     const int8_t *in = sernet_row(sernet_input(s, 0), s->arena, s->step);
@@ -230,21 +270,5 @@ static void softmax(const sernet_step *s) {
             }
             out[c] = (int8_t)sernet_clamp(score - 128, -128, 127);
         }
-    }
-}
-
-void sernet_run(const sernet_step *s) {
-    switch ((sernet_op)s->layer->op) {
-    case SERNET_INPUT: break; /* sernet_net_push stores its rows */
-    case SERNET_CONV: sernet_conv(s); break;
-    case SERNET_DEPTHWISE: depthwise(s); break;
-    case SERNET_AVERAGE_POOL: average_pool(s); break;
-    case SERNET_MAX_POOL: max_pool(s); break;
-    case SERNET_CONCATENATE: concatenate(s); break;
-    case SERNET_ADD: add(s); break;
-    case SERNET_MEAN: mean(s); break;
-    case SERNET_LOOKUP: lookup(s); break;
-    case SERNET_SOFTMAX: softmax(s); break;
-    case SERNET_COLLECT: collect(s); break;
     }
 }

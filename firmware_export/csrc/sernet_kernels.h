@@ -1,16 +1,8 @@
-/* Private to the engine: one step of one layer. */
+/* Private to the engine: what its kernels share. */
 #ifndef SERNET_KERNELS_H
 #define SERNET_KERNELS_H
 
 #include "sernet_engine.h"
-
-/* What a step works on. */
-typedef struct {
-    const sernet_layer *layers; /* of the whole network */
-    const sernet_layer *layer;
-    int8_t *arena;
-    uint32_t step;
-} sernet_step;
 
 static inline int8_t *sernet_row(const sernet_layer *layer, int8_t *arena, uint32_t row) {
     const uint32_t row_bytes = (uint32_t)layer->width * layer->channels;
@@ -44,8 +36,5 @@ static inline int32_t sernet_rescale(int32_t x, int32_t multiplier, int shift) {
     const int32_t shifted = (int32_t)((uint32_t)x << left);
     return sernet_round_shift(sernet_high(shifted, multiplier), right);
 }
-
-void sernet_conv(const sernet_step *s);
-void sernet_run(const sernet_step *s);
 
 #endif
