@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from importlib import resources
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge import __version__
 from sernet_edge.firmware_export import tables
-from sernet_edge.firmware_export.plan import ALIGNMENT, Plan, Stage, plan_network
-from sernet_edge.firmware_export.reader import Network, Tensor, read_network
-from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.files import write_text
+from sernet_edge.firmware_export.plan import ALIGNMENT, Plan, Stage
+from sernet_edge.firmware_export.reader import Network, Tensor
 
 ENGINE_VERSION = 1
 """SERNET_ENGINE_VERSION in csrc/sernet_engine.h."""
@@ -51,28 +48,6 @@ _KERNELS = {
 def engine_file(name: str) -> str:
     """Return the text of a file in csrc/."""
     return (resources.files(__package__) / "csrc" / name).read_text(encoding="utf-8")
-
-
-def export_network(model_path: str | Path, out: Path) -> Plan:
-    """Write the engine and a model's tables to an existing folder.
-
-    Args:
-        model_path: A full-int8 `.tflite`.
-        out: Where the C files go.
-
-    Returns:
-        The plan that the tables describe.
-
-    Raises:
-        SernetError: The model cannot be read, or has something the engine does not know.
-    """
-    network = read_network(modelfile.read_bytes(model_path), str(model_path))
-    plan = plan_network(network)
-    for name in ENGINE_SOURCES + ENGINE_HEADERS:
-        write_text(out / name, engine_file(name))
-    write_text(out / "sernet_model.h", model_header(network, plan, "sernet_model"))
-    write_text(out / "sernet_model.c", model_source(plan, "sernet_model"))
-    return plan
 
 
 def state_bytes(plan: Plan) -> int:
@@ -131,14 +106,14 @@ def model_source(plan: Plan, name: str) -> str:
     text = [banner(), f'#include "{name}.h"\n']
     rows = []
     for index, stage in enumerate(plan.stages):
-        arrays, fields = _layer(plan, stage, index)
+        arrays, fields = _layer(plan, stage, f"{name}_{index}")
         text.append(f"\n/* Layer {index}: {_comment(stage)} */\n")
         text += arrays
         rows.append(f"    /* {index} */ {{" + ", ".join(f"{k} = {v}" for k, v in fields) + "},\n")
-    text.append(f"\nstatic const sernet_layer layers[] = {{\n{''.join(rows)}}};\n")
+    text.append(f"\nstatic const sernet_layer {name}_layers[] = {{\n{''.join(rows)}}};\n")
     text.append(
-        f"\nconst sernet_net {name} = {{layers, {len(plan.stages)}, {_arena_offset(plan)}, "
-        f"{state_bytes(plan)}}};\n"
+        f"\nconst sernet_net {name} = {{{name}_layers, {len(plan.stages)}, "
+        f"{_arena_offset(plan)}, {state_bytes(plan)}}};\n"
     )
     return "".join(text)
 
@@ -151,15 +126,15 @@ def banner() -> str:
 def _comment(stage: Stage) -> str:
     tensor = stage.layer.output
     # A tensor's name comes from the file and must not end the comment.
-    name = re.sub(r"[^\w/.:;-]", "?", tensor.name).replace("*/", "??").replace("/*", "??")
+    name = re.sub(r"[^A-Za-z0-9_/.:;-]", "_", tensor.name)
     return (
         f"{stage.layer.op}, int8 ({tensor.height}, {tensor.width}, {tensor.channels}), "
         f"{stage.ring_rows} rows kept, {name[:60]}"
     )
 
 
-def _layer(plan: Plan, stage: Stage, index: int) -> tuple[list[str], list[tuple[str, object]]]:
-    """Return the C arrays of a layer and the fields of its `sernet_layer`."""
+def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple[str, object]]]:
+    """Return the C arrays of a layer, named `prefix`_..., and the fields of its `sernet_layer`."""
     layer, output, window = stage.layer, stage.layer.output, stage.layer.window
     sources = [plan.stages[i].layer.output for i in layer.inputs]
     low, high = tables.activation_range(layer)
@@ -193,16 +168,17 @@ def _layer(plan: Plan, stage: Stage, index: int) -> tuple[list[str], list[tuple[
     arrays: list[str] = []
 
     def array(field: str, kind: str, values: Iterable[int]) -> None:
-        arrays.append(c_array(kind, f"{field}_{index}", values))
-        fields[field] = f"{field}_{index}"
+        section = "SERNET_WEIGHTS_SECTION " if field == "weights" else ""
+        arrays.append(section + c_array(kind, f"{prefix}_{field}", values))
+        fields[field] = f"{prefix}_{field}"
 
     if layer.inputs:
         array("inputs", "uint8_t", layer.inputs)
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
         conv = tables.conv_tables(layer, sources[0])
         fields["quick"] = int(conv.quick and unlimited)
-        arrays.append(_packed_weights(f"weights_{index}", conv.weights))
-        fields["weights"] = f"weights_{index}"
+        arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))
+        fields["weights"] = f"{prefix}_weights"
         # The kernels take channels in pairs.
         odd = [0] * (output.channels % 2)
         array("bias", "int32_t", conv.bias.tolist() + odd)
@@ -246,4 +222,5 @@ def _packed_weights(name: str, weights: NDArray[np.int8]) -> str:
         "    SERNET_WEIGHTS(" + ", ".join(map(str, chunk)) + ")"
         for chunk in weights.reshape(-1, 2 * tables.CHUNK).tolist()
     )
-    return f"static const int8_t {name}[{weights.size}] = {{\n" + ",\n".join(lines) + "};\n"
+    definition = f"SERNET_WEIGHTS_SECTION static const int8_t {name}[{weights.size}]"
+    return f"{definition} = {{\n" + ",\n".join(lines) + "};\n"

@@ -56,9 +56,9 @@ def golden_source(
     return (
         banner()
         + f'#include "{name}.h"\n#include "sernet_selftest.h"\n\n'
-        + c_array("int8_t", "inputs", inputs.ravel().tolist())
-        + c_array("int8_t", "outputs", outputs.ravel().tolist())
+        + c_array("int8_t", f"{name}_inputs", inputs.ravel().tolist())
+        + c_array("int8_t", f"{name}_outputs", outputs.ravel().tolist())
         + f"extern const sernet_golden {name}_golden;\n"
         + f"const sernet_golden {name}_golden = {{&{name}, {len(inputs)}, {network.input.height}, "
-        + f"{network.input.row_bytes}, {outputs.shape[1]}, inputs, outputs}};\n"
+        + f"{network.input.row_bytes}, {outputs.shape[1]}, {name}_inputs, {name}_outputs}};\n"
     )

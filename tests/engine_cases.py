@@ -97,6 +97,7 @@ def write_cases(folder: Path, cases: list[Case]) -> list[Path]:
         + ", ".join(f"&{name}_golden" for name in names)
         + "};\n"
     )
-    return [folder / name for name in emit.ENGINE_SOURCES] + [
-        folder / f"{name}{part}.c" for name in names for part in ("", "_golden")
-    ]
+    # One file to compile instead of hundreds.
+    tables = folder / "tables.c"
+    tables.write_text("".join(f'#include "{n}.c"\n#include "{n}_golden.c"\n' for n in names))
+    return [folder / name for name in emit.ENGINE_SOURCES] + [tables]

@@ -37,15 +37,26 @@ extern "C" {
         b11, a12, a13, a14, a15, b12, b13, b14, b15
 #endif
 
+/* What functions return: 0 or more, or an error. */
 enum {
     SERNET_OK = 0,
-    SERNET_READY = 1,        /* the window's output is there */
-    SERNET_ERROR_NULL = -1,  /* a null pointer was passed */
-    SERNET_ERROR_ALIGN = -2, /* the state is not aligned to SERNET_STATE_ALIGN bytes */
-    SERNET_ERROR_SIZE = -3   /* the state is smaller than the network needs */
+    SERNET_READY = 1,           /* the window's output is there */
+    SERNET_ERROR_NULL = -1,     /* a null pointer was passed */
+    SERNET_ERROR_ALIGN = -2,    /* the state is not aligned to SERNET_STATE_ALIGN bytes */
+    SERNET_ERROR_SIZE = -3,     /* the state is smaller than it must be */
+    SERNET_ERROR_STATE = -4,    /* the state was not initialised, or was overwritten */
+    SERNET_ERROR_CONTRACT = -5, /* compiled from the files of two different models */
+    SERNET_ERROR_EMPTY = -6,    /* a push of no samples */
+    SERNET_ERROR_FEATURES = -7  /* the self-test's features differ by more than 1 */
 };
 
 #define SERNET_STATE_ALIGN 8
+
+/* Put before the definition of each array of weights, to place them in a memory of your
+ * choice, such as __attribute__((section(".qspi"))). */
+#ifndef SERNET_WEIGHTS_SECTION
+#define SERNET_WEIGHTS_SECTION
+#endif
 
 typedef struct sernet_layer sernet_layer;
 

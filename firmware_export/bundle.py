@@ -1,0 +1,143 @@
+"""The firmware bundle: a folder that builds without anything else."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from sernet_edge import __version__
+from sernet_edge.firmware_export import emit, frontend_tables, golden, golden_pcm
+from sernet_edge.firmware_export.plan import Plan, plan_network
+from sernet_edge.firmware_export.reader import Network, read_network
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.interpreter import Model
+
+API_SOURCES = ("sernet.c", "sernet_selftest_features.c")
+API_HEADERS = ("sernet.h", "sernet_selftest_features.h")
+
+SOURCES = (
+    *emit.ENGINE_SOURCES,
+    *emit.ENGINE_HEADERS,
+    *frontend_tables.FRONTEND_SOURCES,
+    *frontend_tables.FRONTEND_HEADERS,
+    *API_SOURCES,
+    *API_HEADERS,
+)
+"""Files of csrc/ that every bundle holds."""
+
+EXAMPLES = ("demo_host.c", "selftest.c")
+
+_MODEL = "sernet_model"
+
+_LEVELS = {
+    "none": "Features are final as soon as their frame is: the network keeps up with the audio, and "
+    "at a window's end one row is left to do.",
+    "running": "Features are final as soon as their frame is: the network keeps up with the audio, "
+    "and at a window's end one row is left to do.",
+    "window": "This model takes the window's mean loudness out of its first feature, so the network "
+    "cannot start before the window's end, and a result comes one run of the network after it; "
+    "that costs 4 bytes of RAM a frame, {c0_bytes:,} in all. Models trained with `--level running` "
+    "do the work while the audio arrives.",
+}
+
+
+def bundle_files(data: bytes, name: str) -> dict[str, str]:
+    """Return the text of every file of a bundle by its path in it.
+
+    Args:
+        data: The whole `.tflite`, contract included.
+        name: The file's name.
+
+    Raises:
+        SernetError: The model cannot be read, or has something that the C code does not know.
+    """
+    model = Model(data, name)
+    header, source = frontend_tables.contract_header(model), frontend_tables.contract_source(model)
+    network = read_network(data, name)
+    plan = plan_network(network)
+    pcm = golden_pcm.golden_pcm(model.contract)
+    features = golden_pcm.golden_features(model, pcm)
+    noise = golden.adversarial_windows(network)[2]
+    windows = np.stack([features.ravel(), noise])
+    outputs = golden.golden_outputs(data, windows)
+    texts = {f"src/{file}": emit.engine_file(file) for file in SOURCES}
+    texts |= {
+        f"src/{_MODEL}.h": emit.model_header(network, plan, _MODEL),
+        f"src/{_MODEL}.c": emit.model_source(plan, _MODEL),
+        "src/sernet_contract.h": header,
+        "src/sernet_contract.c": source,
+        "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, _MODEL),
+        "examples/sernet_golden_pcm.c": golden_pcm.golden_pcm_source(
+            model.contract, pcm, features, _MODEL
+        ),
+        "Makefile": _packaged("layouts/plain/Makefile"),
+        "README.md": _readme(model, network, plan),
+    }
+    return texts | {f"examples/{file}": _packaged(f"examples/{file}") for file in EXAMPLES}
+
+
+def write_bundle(data: bytes, name: str, out: Path, force: bool) -> None:
+    """Write a bundle to a folder, made if it is missing; see `bundle_files`.
+
+    Args:
+        data: The whole `.tflite`.
+        name: The file's name.
+        out: The folder.
+        force: Whether the folder may hold something already; other files in it stay.
+
+    Raises:
+        SernetError: The folder is not empty, or cannot be written.
+    """
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())) and not force:
+            raise SernetError(
+                f"{out} exists already and is not an empty folder",
+                hint="choose another or add --force",
+            )
+        texts = bundle_files(data, name)
+        for path in sorted(texts):
+            (out / path).parent.mkdir(parents=True, exist_ok=True)
+            write_text(out / path, texts[path])
+    except OSError as error:
+        raise SernetError(
+            f"cannot write {error.filename or out}: {error.strerror}",
+            hint="check that the place is a writable folder",
+        ) from error
+
+
+def _packaged(path: str) -> str:
+    return (resources.files(__package__) / path).read_text(encoding="utf-8")
+
+
+def _readme(model: Model, network: Network, plan: Plan) -> str:
+    contract = model.contract
+    frames, labels = contract.window_frames, contract.labels
+    c0_bytes = 4 * frames if contract.level == "window" else 0
+    net_bytes = emit.state_bytes(plan)
+    ring_bytes = frames * contract.mfcc_count + c0_bytes
+    frontend_bytes = 2 * contract.frame_length_samples + 4 * contract.fft_size
+    return _packaged("layouts/plain/README.md").format(
+        version=__version__,
+        model=Path(model.name).name,
+        contract_id=contract.id,
+        label_list=f"{', '.join(labels[:-1])} and {labels[-1]}",
+        sample_rate_hz=contract.sample_rate_hz,
+        hop_s=contract.hop_frames * contract.frame_step_s,
+        window_s=contract.window_s,
+        step_ms=1000 * contract.frame_step_s,
+        hop_frames=contract.hop_frames,
+        smoothing=contract.smoothing,
+        level_text=_LEVELS[contract.level].format(c0_bytes=c0_bytes),
+        cmsis_bytes=4 * contract.fft_size,
+        net_bytes=net_bytes,
+        ring_bytes=ring_bytes,
+        frontend_bytes=frontend_bytes,
+        # Counters and scores; their padding depends on the compiler.
+        state_bytes=net_bytes + ring_bytes + frontend_bytes + 100,
+        weight_bytes=network.weight_bytes,
+        table_bytes=frontend_tables.table_bytes(contract),
+        windows_at_once=frames / contract.hop_frames,
+    )
