@@ -152,8 +152,8 @@ def _document(figures: dict[tuple[str, str], Any], epochs: int, seed: int, keras
             "|---|" + "---|" * len(CONDITIONS),
             *rows,
             "",
-            f"LIGHT-SERNET, default recipe, {epochs} epochs, seed {seed}; two splits that hold out "
-            f"{splits}, {count} utterances pooled; float, whole utterances; "
+            f"LIGHT-SERNET, default recipe, {epochs} epochs, seed {seed}; two splits that hold out",
+            f"{splits}, {count} utterances pooled; float, whole utterances;",
             f"sernet-edge {__version__}, Keras {keras.__version__} on {keras.backend.backend()}.",
             "One utterance is 0.4 points of WA, and one run differs from the next by a few points:",
             "differences below that say nothing.",
