@@ -1,8 +1,10 @@
-"""Cross-compiles for Cortex-M and runs the result under QEMU; needs Debian's packages
-`gcc-arm-none-eabi`, `libnewlib-arm-none-eabi` and `qemu-system-arm`."""
+"""Cross-compiles for Cortex-M and RISC-V and runs the result under QEMU; needs Debian's packages
+`gcc-arm-none-eabi`, `libnewlib-arm-none-eabi` and `qemu-system-arm`, for RISC-V
+`gcc-riscv64-unknown-elf`, `picolibc-riscv64-unknown-elf` and `qemu-system-misc`."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,23 +16,44 @@ from sernet_edge.runtime.errors import SernetError
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 
+ARM = ("arm-none-eabi-gcc", "-mthumb", "--specs=nosys.specs")
+RISCV = ("riscv64-unknown-elf-gcc", "--specs=picolibc.specs", "-msmall-data-limit=0")
+
+
 @dataclass(frozen=True)
 class Core:
-    """A core and the QEMU board that has one."""
+    """A core and the QEMU board that has one, or one that runs the same instructions."""
 
     name: str
     flags: tuple[str, ...]
     machine: str
+    compiler: tuple[str, ...] = ARM
+    emulator: tuple[str, ...] = ("qemu-system-arm",)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The programs for this core that are not installed."""
+        return tuple(p for p in (self.compiler[0], self.emulator[0]) if shutil.which(p) is None)
 
 
 CORES = {
     core.name: core
     for core in (
+        # QEMU has no M0+ with the memory for a test; an M3 knows all its instructions.
+        Core("m0plus", ("-mcpu=cortex-m0plus", "-mfloat-abi=soft"), "mps2-an385"),
         Core("m3", ("-mcpu=cortex-m3", "-mfloat-abi=soft"), "mps2-an385"),
         Core("m4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "mps2-an386"),
         Core("m7", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"), "mps2-an500"),
         Core("m33", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), "mps2-an505"),
         Core("m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "mps3-an547"),
+        # The ESP32-C3's kind.
+        Core(
+            "rv32imc",
+            ("-march=rv32imc", "-mabi=ilp32"),
+            "virt",
+            RISCV,
+            ("qemu-system-riscv32", "-bios", "none"),
+        ),
     )
 }
 
@@ -54,8 +77,8 @@ def build(core: Core, sources: Sequence[Path], program: Path, options: Sequence[
     """
     folders = sorted({str(source.parent) for source in sources} | {str(qemu_file(""))})
     common = [
-        "arm-none-eabi-gcc", "-mthumb", *core.flags, "-O2", "-ffunction-sections",
-        "-fdata-sections", "-DSERNET_BARE_METAL", *(f"-I{folder}" for folder in folders), *options,
+        *core.compiler, *core.flags, "-O2", "-ffunction-sections", "-fdata-sections",
+        "-DSERNET_BARE_METAL", *(f"-I{folder}" for folder in folders), *options,
     ]  # fmt: skip
     objects = []
     for source in sources:
@@ -68,7 +91,6 @@ def build(core: Core, sources: Sequence[Path], program: Path, options: Sequence[
         [
             *common,
             "-nostartfiles",
-            "--specs=nosys.specs",
             "-Wl,--gc-sections",
             f"-Wl,-L{qemu_file('')}",
             f"-T{qemu_file(core.name + '.ld')}",
@@ -82,7 +104,7 @@ def build(core: Core, sources: Sequence[Path], program: Path, options: Sequence[
 def run(core: Core, program: Path, plugin: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run an ELF under QEMU to its end; its output and exit code are the program's."""
     command = [
-        "qemu-system-arm", "-M", core.machine, "-kernel", str(program), "-display", "none",
+        *core.emulator, "-M", core.machine, "-kernel", str(program), "-display", "none",
         "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native",
     ]  # fmt: skip
     if plugin is not None:

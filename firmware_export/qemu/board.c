@@ -1,4 +1,5 @@
-/* Start-up of a Cortex-M without any vendor's files: vectors, .bss, FPU, main, exit. */
+/* Start-up of a Cortex-M or RISC-V core without any vendor's files: vectors, .bss, FPU, main,
+ * exit. */
 #include "board.h"
 
 #include <stddef.h>
@@ -12,10 +13,20 @@ void board_reset(void);
 enum { SYS_WRITE0 = 0x04, SYS_EXIT_EXTENDED = 0x20 };
 
 static int32_t semihosting(uint32_t operation, const void *argument) {
+#ifdef __riscv
+    register uint32_t a0 __asm("a0") = operation;
+    register const void *a1 __asm("a1") = argument;
+    /* The debugger knows the call by all three, uncompressed and on one page. */
+    __asm volatile(".option push\n .option norvc\n .balign 16\n"
+                   "slli zero, zero, 0x1f\n ebreak\n srai zero, zero, 7\n .option pop"
+                   : "+r"(a0) : "r"(a1) : "memory");
+    return (int32_t)a0;
+#else
     register uint32_t r0 __asm("r0") = operation;
     register const void *r1 __asm("r1") = argument;
     __asm volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory", "cc");
     return (int32_t)r0;
+#endif
 }
 
 static void leave(uint32_t code) {
@@ -32,12 +43,15 @@ uint32_t board_stack_used(void) {
     return (uint32_t)(board_stack_top - at) * (uint32_t)sizeof *at;
 }
 
-static void fault(void) {
+__attribute__((aligned(4))) static void fault(void) {
     board_print("fault\n");
     leave(99);
 }
 
 void board_reset(void) {
+#ifdef __riscv
+    __asm volatile(".option arch, +zicsr\n csrw mtvec, %0" : : "r"(fault));
+#endif
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: allow FPU and Helium */
     __asm volatile("dsb\n isb");
@@ -49,6 +63,10 @@ void board_reset(void) {
     leave((uint32_t)main());
 }
 
+#ifdef __riscv
+__asm(".section .vectors, \"ax\"\n la sp, board_stack_top\n j board_reset\n .text");
+#else
 __attribute__((section(".vectors"), used)) static void *const vectors[16] = {
     board_stack_top, (void *)board_reset, (void *)fault, (void *)fault, (void *)fault,
     (void *)fault,   (void *)fault,       (void *)fault};
+#endif
