@@ -63,7 +63,7 @@ model: runs/emodb_light_sernet.keras ## Rebuild the shipped model from EMO-DB (S
 	$(BIN)/python -m sernet_edge.convert.card runs/emodb_light_sernet_int8.tflite
 	cp runs/emodb_light_sernet_int8.tflite runs/emodb_light_sernet_int8.md runtime/models/
 
-# About 20 minutes on two cores; a run that was stopped goes on.
+# Some minutes; a run that was stopped goes on.
 runs/emodb_light_sernet.keras: | .venv/dev
 	@[ -n "$$SERNET_EMODB" ] || { echo "SERNET_EMODB must name the folder of EMO-DB"; exit 1; }
 	@mkdir -p runs
