@@ -35,7 +35,9 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], 
     return folder, write_cases(folder, cases), cases
 
 
-def compiled(compiler: str, folder: Path, sources: list[Path], name: str) -> Path:
+def compiled(
+    compiler: str, folder: Path, sources: list[Path], name: str, main: str = "replay.c"
+) -> Path:
     """Compile; the tables without optimisation and checks, which only cost time there."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
@@ -47,7 +49,7 @@ def compiled(compiler: str, folder: Path, sources: list[Path], name: str) -> Pat
     common = [compiler, *STRICT, *include, "-c"]
     subprocess.run([*common, "-O0", *map(str, tables)], check=True, cwd=work)
     subprocess.run(
-        [*common, *SANITIZE, *map(str, engine), str(C_FOLDER / "replay.c")], check=True, cwd=work
+        [*common, *SANITIZE, *map(str, engine), str(C_FOLDER / main)], check=True, cwd=work
     )
     program = work / "replay"
     objects = [str(path) for path in work.glob("*.o")]
@@ -124,6 +126,14 @@ def test_the_shipped_model_has_the_bits_of_tflm_on_real_speech(
     inputs = real_windows(emodb, shipped_model, 60)
     sources = write_cases(tmp_path, [Case("shipped", data, inputs)])
     assert "windows 60\nfailures 0" in replay(compiled("gcc", tmp_path, sources, "gcc"))
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_wrong_use_is_an_error_code(compiler: str, tmp_path: Path) -> None:
+    data = light_sernet_like(50)
+    inputs = golden.adversarial_windows(read_network(data, "model"))[2:]
+    sources = write_cases(tmp_path, [Case("tested", data, inputs)])
+    replay(compiled(compiler, tmp_path, sources, compiler, "engine_misuse.c"))
 
 
 def test_a_longer_window_needs_no_more_memory(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 /* CONV_2D and FULLY_CONNECTED: one row of output.
  *
- * The inputs of up to three positions are gathered into columns; then every pair of output
+ * The inputs of two or three positions are gathered into columns; then every pair of output
  * channels is multiplied with them. Padding is filled in while gathering, so the products
  * know nothing of edges. Inputs are used as they are; the bias makes up for their zero point.
  * Columns and weights are in groups; the weights end in zeros up to a whole chunk. */
@@ -15,11 +15,12 @@
 #include <arm_acle.h>
 #endif
 
-#define PIXELS 3u    /* positions at a time, at most */
 #define CHUNK 16u    /* a channel's weights are padded to a multiple of it */
 #define CHANNELS 16u /* summed before they are rescaled */
 
 #ifdef SERNET_HELIUM
+
+#define PIXELS 3u /* positions at a time */
 
 /* int8 columns one after the other, each of whole chunks. */
 typedef int8_t element;
@@ -70,6 +71,12 @@ static inline int is_single(const sernet_layer *layer, const sernet_layer *sourc
 }
 
 #else
+
+#ifdef SERNET_DSP
+#define PIXELS 3u /* positions at a time, at most */
+#else
+#define PIXELS 2u
+#endif
 
 /* int16 columns, interleaved: (groups, pixels, 4). */
 typedef int16_t element;
@@ -219,23 +226,53 @@ static void dot(uint32_t pixels, const element *columns, const int8_t *weights, 
 
 #else
 
-/* One position at a time needs the fewest registers of those that a plain core has. */
+/* Sums of a pair of channels at one position. */
+static void dot_1(const element *x, uint32_t step, const int8_t *w, uint32_t groups,
+                  const int32_t *bias, int32_t *sums) {
+    int32_t a = bias[0], b = bias[1];
+    for (; groups > 0; groups--, w += 2 * GROUP, x += step) {
+        a += x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3];
+        b += x[0] * w[4] + x[1] * w[5] + x[2] * w[6] + x[3] * w[7];
+    }
+    sums[0] = a;
+    sums[1] = b;
+}
+
+/* Element i of two columns times its weights for two channels. */
+#define MULTIPLY(i)                                                                                \
+    do {                                                                                           \
+        const int32_t u = x[i], v = x[GROUP + (i)], p = w[i], q = w[GROUP + (i)];                  \
+        a += u * p;                                                                                \
+        b += u * q;                                                                                \
+        c += v * p;                                                                                \
+        d += v * q;                                                                                \
+    } while (0)
+
+/* At two: as many sums as a plain core has registers for. */
+static void dot_2(const element *x, uint32_t step, const int8_t *w, uint32_t groups,
+                  const int32_t *bias, int32_t *sums) {
+    int32_t a = bias[0], b = bias[1], c = a, d = b;
+    for (; groups > 0; groups--, w += 2 * GROUP, x += step) {
+        MULTIPLY(0);
+        MULTIPLY(1);
+        MULTIPLY(2);
+        MULTIPLY(3);
+    }
+    sums[0] = a;
+    sums[1] = b;
+    sums[CHANNELS] = c;
+    sums[CHANNELS + 1] = d;
+}
+
 static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
                 uint32_t pairs, const int32_t *bias, int32_t *sums) {
-    const uint32_t groups = (size + GROUP - 1) / GROUP;
+    const uint32_t groups = (size + GROUP - 1) / GROUP, step = pixels * GROUP;
     const uint32_t pair_bytes = (size + CHUNK - 1) / CHUNK * CHUNK * 2;
     for (; pairs > 0; pairs--, weights += pair_bytes, bias += 2, sums += 2) {
-        for (uint32_t p = 0; p < pixels; p++) {
-            const int16_t *x = columns + p * GROUP;
-            const int8_t *w = weights;
-            int32_t a = bias[0], b = bias[1];
-            for (uint32_t g = 0; g < groups; g++, w += 2 * GROUP, x += pixels * GROUP) {
-                a += x[0] * w[0] + x[1] * w[1] + x[2] * w[2] + x[3] * w[3];
-                b += x[0] * w[4] + x[1] * w[5] + x[2] * w[6] + x[3] * w[7];
-            }
-            sums[p * CHANNELS] = a;
-            sums[p * CHANNELS + 1] = b;
-        }
+        if (pixels == 2)
+            dot_2(columns, step, weights, groups, bias, sums);
+        else
+            dot_1(columns, step, weights, groups, bias, sums);
     }
 }
 
@@ -315,7 +352,7 @@ static void quick_finish(const sernet_layer *layer, uint32_t pixels, uint32_t c,
         out[0] = saturated(quick_rescale(sums[0], m, right, offset));
         if (pixels == 1) continue;
         out[channels] = saturated(quick_rescale(sums[CHANNELS], m, right, offset));
-        if (pixels == 2) continue;
+        if (PIXELS == 2 || pixels == 2) continue;
         out[2 * channels] = saturated(quick_rescale(sums[2 * CHANNELS], m, right, offset));
     }
 }
@@ -349,7 +386,7 @@ void sernet_conv(const sernet_step *s) {
 #ifdef SERNET_HELIUM
     const uint32_t most = PIXELS; /* of int8 fit where one less of int16 would */
 #else
-    const uint32_t most = layer->pixels;
+    const uint32_t most = layer->pixels < PIXELS ? layer->pixels : PIXELS;
 #endif
     for (uint32_t x = 0; x < layer->width;) {
         const uint32_t pixels = layer->width - x < most ? layer->width - x : most;
