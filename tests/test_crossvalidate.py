@@ -10,6 +10,7 @@ import pytest
 from support import Run
 
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train import results
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.protocols import PROTOCOLS, folds
@@ -86,6 +87,27 @@ def test_the_strict_figure_is_the_last_epochs_and_the_other_the_best_ones(tmp_pa
     assert figures["strict"]["int8"]["wa"] == 1
     assert figures["test-epoch"]["float"]["wa"] == pytest.approx(6 / 7)
     assert "chosen on the test speaker" in figures["test-epoch"]["float"]["caveat"]
+
+
+def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "mine"
+    run.mkdir(parents=True)
+    settings = {
+        "split": "speakers",
+        "architecture": "light_sernet",
+        "recipe": {"loss": "focal", "epochs": 2},
+        "seed": 1,
+        "made_with": "a test",
+    }
+    (run / "run.json").write_text(json.dumps(settings))
+    fold_file(run, "1", [0, 0, 1, 2], [[0, 0, 1, 2], [0, 1, 1, 1]])
+    fold_file(run, "2", [0, 1, 1], [[1, 1, 0], [0, 1, 0]])
+    page = tmp_path / "results.md"
+    results.main([str(tmp_path / "runs"), "--out", str(page)], standalone_mode=False)
+    text = page.read_text()
+    assert "| light_sernet, focal, 2 epochs | strict | float | 44.44 (" in text
+    assert "| a | 2 | 1 | 0 | 66.7% |" not in text  # the matrix is the int8 model's
+    assert "| a | 3 | 0 | 0 | 100.0% |" in text
 
 
 @pytest.fixture(scope="module")
