@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from engine_cases import C_FOLDER, Case, random_cases, real_windows, write_cases
 
-from sernet_edge.firmware_export import cross, emit, golden
+from sernet_edge.firmware_export import cross, emit, golden, measure
 from sernet_edge.firmware_export.reader import read_network
 
 GRAPHS = 240
@@ -105,3 +105,15 @@ def test_the_engine_calls_nothing_but_memcpy_and_memset(core: cross.Core, tmp_pa
     # Multiplication and division that a small core has no instructions for.
     arithmetic = {f"__aeabi_{name}" for name in ("idiv", "idivmod", "uidiv", "uidivmod", "lmul")}
     assert outside <= {"memcpy", "memset"} | arithmetic
+
+
+@pytest.mark.parametrize(("core", "instructions"), [("m4", 195_000_000), ("m55", 38_000_000)])
+def test_the_shipped_model_keeps_to_its_budget(
+    core: str, instructions: int, shipped_model: Path, tmp_path: Path
+) -> None:
+    measured = measure.measure(
+        shipped_model.read_bytes(), "model", available(cross.CORES[core]), tmp_path
+    )
+    assert measured.ram_bytes <= 24_000
+    assert measured.code_bytes <= 14 * 1024
+    assert measured.instructions <= instructions
