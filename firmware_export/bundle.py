@@ -32,15 +32,19 @@ EXAMPLES = ("demo_host.c", "selftest.c")
 
 _MODEL = "sernet_model"
 
+_AS_IT_COMES = (
+    "Features are final as soon as their frame is: the network keeps up with the audio, and at a\n"
+    "  window's end one row is left to do."
+)
 _LEVELS = {
-    "none": "Features are final as soon as their frame is: the network keeps up with the audio, and "
-    "at a window's end one row is left to do.",
-    "running": "Features are final as soon as their frame is: the network keeps up with the audio, "
-    "and at a window's end one row is left to do.",
-    "window": "This model takes the window's mean loudness out of its first feature, so the network "
-    "cannot start before the window's end, and a result comes one run of the network after it; "
-    "that costs 4 bytes of RAM a frame, {c0_bytes:,} in all. Models trained with `--level running` "
-    "do the work while the audio arrives.",
+    "none": _AS_IT_COMES,
+    "running": _AS_IT_COMES,
+    "window": (
+        "This model takes the window's mean loudness out of its first feature. So the network\n"
+        "  cannot start before the window's end, and a result comes one run of the network after\n"
+        "  it; that costs 4 bytes of RAM a frame, {c0_bytes:,} in all. Models trained with\n"
+        "  `--level running` do the work while the audio arrives."
+    ),
 }
 
 

@@ -1,0 +1,139 @@
+/* Emotion from speech: PCM in, one result a hop out.
+ *
+ *     SERNET_STATE(state);
+ *     sernet_init(state, sizeof state);
+ *     for (;;) {
+ *         size_t count = ...next samples, as many as there are...;
+ *         while (count > 0) {
+ *             int32_t taken = sernet_push(state, pcm, count);
+ *             if (taken < 0) ...an error...
+ *             pcm += taken;
+ *             count -= (size_t)taken;
+ *             sernet_result result;
+ *             while (sernet_poll(state, &result) == 1)
+ *                 ...sernet_labels[result.label], result.scores...
+ *         }
+ *     }
+ *
+ * A result is about the last SERNET_WINDOW_FRAMES frames and comes every SERNET_EVERY_FRAMES;
+ * results do not depend on how the audio is cut into pushes, nor on when they are polled for.
+ *
+ * `sernet_push` computes features; the network runs in `sernet_poll`, or before it in
+ * `sernet_work`, a feature row at a time, for those who must get back to the audio soon. If
+ * neither is called when a result is due, `sernet_push` first takes up to a hop of further
+ * audio, as far as that overwrites nothing still needed, and then takes no more: it returns
+ * how many samples it took. Nothing is lost but what the caller does not push again.
+ *
+ * A state is for one thread at a time. No heap, no recursion, no global variables. */
+#ifndef SERNET_H
+#define SERNET_H
+
+#include "sernet_frontend.h"
+#include "sernet_model.h"
+
+#define SERNET_API_VERSION 1
+
+/* Frames from one result to the next and the weight of earlier scores: the contract's, as
+ * `sernet-edge listen` has them, unless these are defined for the whole program. */
+#ifndef SERNET_EVERY_FRAMES
+#define SERNET_EVERY_FRAMES SERNET_HOP_FRAMES
+#endif
+#ifndef SERNET_SMOOTH
+#define SERNET_SMOOTH SERNET_SMOOTHING
+#endif
+
+#if SERNET_EVERY_FRAMES < 1
+#error "SERNET_EVERY_FRAMES must be 1 or more"
+#endif
+
+#if SERNET_MODEL_INPUT_ROWS != SERNET_WINDOW_FRAMES ||                                             \
+    SERNET_MODEL_INPUT_ROW_BYTES != SERNET_MFCC_COUNT ||                                           \
+    SERNET_MODEL_OUTPUT_BYTES != SERNET_LABEL_COUNT
+#error "sernet_model.h and sernet_contract.h are of different models: export again"
+#endif
+
+/* A program made for one model can say so by defining SERNET_EXPECT_CONTRACT_ID, for
+ * instance as 0x0123456789abcdefULL, or SERNET_EXPECT_API_VERSION. */
+#if defined(SERNET_EXPECT_CONTRACT_ID) && SERNET_EXPECT_CONTRACT_ID != SERNET_CONTRACT_ID_U64
+#error "the program expects another model's contract than SERNET_CONTRACT_ID in sernet_contract.h"
+#endif
+#if defined(SERNET_EXPECT_API_VERSION) && SERNET_EXPECT_API_VERSION != SERNET_API_VERSION
+#error "the program was written for another version of sernet.h"
+#endif
+
+/* Put before the definition of a state, to place it in a memory of your choice. */
+#ifndef SERNET_STATE_SECTION
+#define SERNET_STATE_SECTION
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What was found in one window. */
+typedef struct {
+    uint32_t frames;    /* of the stream, up to the window's end */
+    uint16_t label;     /* of the highest smoothed score: sernet_labels[label] */
+    uint16_t saturated; /* features of the window at a limit of their range; if there are many,
+                           the audio is not like what the model was trained on */
+    int8_t scores_int8[SERNET_LABEL_COUNT]; /* the network's, for this window alone */
+    float scores[SERNET_LABEL_COUNT];       /* smoothed, 0..1, summing to about 1 */
+} sernet_result;
+
+/* Samples of the stream up to the window's end. */
+#define SERNET_RESULT_SAMPLES(result)                                                              \
+    (((uint64_t)(result).frames - 1) * SERNET_FRAME_STEP_SAMPLES + SERNET_FRAME_LENGTH_SAMPLES)
+
+/* Everything that is remembered between calls; its members are private. */
+typedef struct {
+    uint64_t mark;      /* tells a state that was initialised */
+    uint32_t frames;    /* of the stream so far */
+    int32_t ahead;      /* frames since the end of the window in progress; below 0 before it */
+    uint32_t fed;       /* rows of that window that the network has taken */
+    uint32_t write_row; /* where in `rows` the next frame goes */
+    uint32_t read_row;  /* where in `rows` the network's next row is */
+    uint32_t saturated;
+    int32_t mean_c0;
+    uint32_t results;                 /* 0: there are no earlier scores */
+    float scores[SERNET_LABEL_COUNT]; /* smoothed */
+#if SERNET_LEVEL == SERNET_LEVEL_WINDOW
+    int32_t c0[SERNET_WINDOW_FRAMES]; /* Q18, of `rows` */
+#endif
+    int8_t rows[SERNET_WINDOW_FRAMES][SERNET_MFCC_COUNT]; /* a ring of features */
+    sernet_frontend frontend;
+    uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
+} sernet_state;
+
+#define SERNET_STATE_BYTES sizeof(sernet_state)
+
+/* Defines memory for a state, aligned to SERNET_STATE_ALIGN. */
+#define SERNET_STATE(name) SERNET_STATE_SECTION static uint64_t name[(SERNET_STATE_BYTES + 7) / 8]
+
+/* Starts a stream. Errors: SERNET_ERROR_NULL, _ALIGN, _SIZE, and _CONTRACT when this header
+ * is another model's than the library was compiled with. */
+int sernet_init_contract(void *state, size_t bytes, uint64_t contract_id);
+static inline int sernet_init(void *state, size_t bytes) {
+    return sernet_init_contract(state, bytes, SERNET_CONTRACT_ID_U64);
+}
+
+/* Takes int16 samples (count) at SERNET_SAMPLE_RATE_HZ, mono, the continuation of those
+ * before. Returns how many it took, less than `count` only when a result has to be polled
+ * for first, or an error: SERNET_ERROR_NULL, _ALIGN, _STATE, _EMPTY. */
+int32_t sernet_push(void *state, const int16_t *pcm, size_t count);
+
+/* Does a bounded part of the network's work, one feature row's. Returns 1 when there is more
+ * to do, 0 when more audio or a call to `sernet_poll` is needed first, or an error. */
+int sernet_work(void *state);
+
+/* Does all the work that is left and returns 1 with a result, 0 when it takes more audio to
+ * come to one, or an error: SERNET_ERROR_NULL, _ALIGN, _STATE. */
+int sernet_poll(void *state, sernet_result *result);
+
+/* Starts another stream, as after `sernet_init`. Errors: SERNET_ERROR_NULL, _ALIGN, _STATE. */
+int sernet_reset(void *state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,36 @@
+/* Private to the front end: the power spectrum of one frame. */
+#ifndef SERNET_SPECTRUM_H
+#define SERNET_SPECTRUM_H
+
+#include "sernet_contract.h"
+
+#if defined(SERNET_FIXED_POINT) && defined(SERNET_USE_CMSIS_DSP)
+#error "SERNET_USE_CMSIS_DSP is for the front end in floating point"
+#endif
+
+#define SERNET_BINS (SERNET_FFT_SIZE / 2)
+
+/* A power, in units of 2^(what sernet_spectrum returns) squared sample units. */
+#ifdef SERNET_FIXED_POINT
+typedef uint64_t sernet_power;
+#else
+typedef float sernet_power;
+#endif
+
+/* Two samples, or one complex value, and then its power in their place. */
+typedef union {
+    sernet_real part[2];
+    sernet_power power;
+} sernet_bin;
+
+/* Computes the power of bins 0 to SERNET_BINS - 1; the last one, at half the sample rate, is
+ * in no filter. `pcm` is a ring whose oldest sample is at `oldest`.
+ *
+ *     pcm   (frame length), int16
+ *     bins  (SERNET_BINS)
+ *     spare (FFT size) float for CMSIS-DSP; else not used, may be null
+ *
+ * Returns the exponent of the powers' unit. */
+int32_t sernet_spectrum(const int16_t *pcm, uint32_t oldest, sernet_bin *bins, float *spare);
+
+#endif

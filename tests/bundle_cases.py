@@ -1,0 +1,119 @@
+"""Builds programs from exported bundles and feeds them audio."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import wave
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_cases import C_FOLDER, STRICT
+from numpy.typing import NDArray
+
+from sernet_edge.firmware_export.bundle import bundle_files
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import Contract
+
+SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+FAST = ("-O2",)
+
+Samples = NDArray[np.int16]
+
+
+def write_bundle(folder: Path, data: bytes) -> Path:
+    """Write a model's bundle to a folder; return it."""
+    for path, text in bundle_files(data, "model.tflite").items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    return folder
+
+
+def with_contract(data: bytes, contract: Contract) -> bytes:
+    """Return a model with another contract of the same shapes."""
+    return modelfile.with_contract(modelfile.strip_contract(data), contract)
+
+
+def build(
+    bundle: Path,
+    program: Path,
+    main: Path,
+    options: Sequence[str] = FAST,
+    compiler: str = "gcc",
+    extra: Iterable[Path] = (),
+) -> Path:
+    """Compile a bundle's sources and a main file as strictly as the project does."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    sources = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
+    command = [compiler, *STRICT, *options, f"-I{bundle / 'src'}", f"-I{C_FOLDER}", "-o"]
+    done = subprocess.run(
+        [*command, str(program), str(main), *map(str, extra), *map(str, sources)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return program
+
+
+def run(program: Path, streams: Iterable[Samples], *arguments: object) -> bytes:
+    """Run one of the programs that read streams; return its output."""
+    parts = []
+    for stream in streams:
+        parts += [np.uint32(len(stream)).tobytes(), stream.astype(np.int16).tobytes()]
+    done = subprocess.run(
+        [str(program), *map(str, arguments)], input=b"".join(parts), capture_output=True
+    )
+    assert done.returncode == 0, done.stdout[-500:].decode() + done.stderr[-4000:].decode()
+    return done.stdout
+
+
+def utterances(emodb: Path, contract: Contract, count: int) -> list[Samples]:
+    """Read recordings from all over the corpus, the short ones padded to a window."""
+    paths = sorted((emodb / "wav").glob("*.wav"))
+    assert len(paths) >= count
+    return [padded(read_wav(path), contract) for path in paths[:: len(paths) // count][:count]]
+
+
+def read_wav(path: Path) -> Samples:
+    """Read a mono WAV of 16 bits."""
+    with wave.open(str(path)) as file:
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
+
+
+def padded(samples: Samples, contract: Contract) -> Samples:
+    """Return at least a window of samples, silence at the end."""
+    missing = max(0, contract.window_samples - len(samples))
+    return np.concatenate([samples, np.zeros(missing, np.int16)])
+
+
+def cmsis_dsp() -> tuple[tuple[str, ...], list[Path]]:
+    """Return compiler options and sources of CMSIS-DSP's FFT, from where the user has it."""
+    folder = os.environ.get("SERNET_CMSIS_DSP")
+    if not folder:
+        pytest.skip("SERNET_CMSIS_DSP does not name a folder with CMSIS-DSP")
+    source = Path(folder) / "Source"
+    names = (
+        "CommonTables/arm_common_tables.c",
+        "CommonTables/arm_const_structs.c",
+        "TransformFunctions/arm_rfft_fast_f32.c",
+        "TransformFunctions/arm_rfft_fast_init_f32.c",
+        "TransformFunctions/arm_cfft_f32.c",
+        "TransformFunctions/arm_cfft_init_f32.c",
+        "TransformFunctions/arm_cfft_radix8_f32.c",
+        "TransformFunctions/arm_bitreversal2.c",
+    )
+    return (
+        "-DSERNET_USE_CMSIS_DSP",
+        "-D__GNUC_PYTHON__",  # CMSIS-DSP's name for a build that is not for a Cortex
+        "-isystem",
+        f"{folder}/Include",
+        "-isystem",
+        f"{folder}/PrivateInclude",
+        "-w",
+        "-O2",
+        "-lm",
+    ), [source / name for name in names]
