@@ -27,6 +27,12 @@ _COMMANDS = {
         "Train and test once a speaker; the figures to believe.",
         "all",
     ),
+    "evaluate": (
+        "sernet_edge.evaluate",
+        "evaluate",
+        "Test a .tflite on a corpus.",
+        "train",
+    ),
     "convert": (
         "sernet_edge.convert.command",
         "convert",

@@ -16,7 +16,7 @@ from sernet_edge import __version__
 from sernet_edge.runtime.contract import Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
-from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.options import chosen_recipe, training_options
 from sernet_edge.train.protocols import PROTOCOLS, folds
 from sernet_edge.train.quiet import quietly
@@ -157,7 +157,7 @@ def run_fold(job: Job) -> None:
     utterances = corpus.read(job.folder)
     splits = folds(PROTOCOLS[job.protocol], utterances, job.seed)
     fold = next(fold for fold in splits if fold.name == job.fold)
-    contract = dataset.new_contract(corpus.labels, job.level, job.window_frames)
+    contract = dataset.new_contract(labels_of(corpus, utterances), job.level, job.window_frames)
     recordings = dataset.read_recordings(utterances, contract)
     training = [recordings[i] for i in fold.train]
     testing = [recordings[i] for i in fold.test]

@@ -16,7 +16,7 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing, write_bytes, write_text
-from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.options import chosen_recipe, training_options
 from sernet_edge.train.quiet import quietly
@@ -70,6 +70,7 @@ def train(
     name, folder = corpus_and_folder
     corpus = CORPORA[name]
     utterances = corpus.read(folder)
+    labels = labels_of(corpus, utterances)
     held_out = _held_out_speakers(holdout, utterances)
     if not [u for u in utterances if u.speaker not in held_out]:
         raise click.BadParameter("no speaker is left to train on", param_hint="--holdout")
@@ -83,7 +84,7 @@ def train(
 
     settings = chosen_recipe(recipe, epochs, learning_rate, loss, focal_gamma)
     keras.utils.set_random_seed(seed)
-    contract = dataset.new_contract(corpus.labels, level, window_frames)
+    contract = dataset.new_contract(labels, level, window_frames)
 
     _say(f"reading {len(utterances)} recordings")
     recordings = dataset.read_recordings(utterances, contract)
@@ -161,9 +162,14 @@ def train(
 
 def _held_out_speakers(holdout: str | None, utterances: list[Utterance]) -> list[str]:
     speakers = sorted({utterance.speaker for utterance in utterances})
+    if holdout != "none" and "" in speakers:
+        raise SernetError(
+            "the corpus does not say who speaks in every recording, so no speaker can be held out",
+            "add the column speaker, or train on everything with --holdout none",
+        )
     if holdout is None:
         return speakers[-2:]
-    if holdout.strip() == "none":
+    if holdout == "none":
         return []
     wanted = sorted({speaker.strip() for speaker in holdout.split(",")})
     if unknown := [speaker for speaker in wanted if speaker not in speakers]:

@@ -20,8 +20,8 @@ _OPTIONS = (
         "corpus_and_folder",
         type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
         required=True,
-        metavar="NAME DIR",
-        help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder it lies in.",
+        metavar="NAME PATH",
+        help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder, or csv file, it lies in.",
     ),
     click.option(
         "--recipe", type=click.Choice(sorted(RECIPES)), default="default", show_default=True

@@ -70,6 +70,12 @@ def folds(protocol: Protocol, utterances: Sequence[Utterance], seed: int) -> lis
     everything = range(len(utterances))
     if protocol.speaker_disjoint:
         speakers = sorted({utterance.speaker for utterance in utterances})
+        if "" in speakers:
+            raise SernetError(
+                "the corpus does not say who speaks in every recording, so no speaker can be "
+                "left out",
+                hint="add the column speaker",
+            )
         if len(speakers) < 2:
             raise SernetError(
                 f"a protocol that leaves a speaker out needs two or more, the corpus has "

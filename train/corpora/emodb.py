@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.corpora.utterance import Utterance, wavs_below
 
 LICENCE = "CC0-1.0"
 CITATION = (
@@ -33,23 +33,16 @@ _NAME = re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[WLEAFTN])[a-z]\.wav",
 
 
 def read(folder: Path) -> list[Utterance]:
-    """List the utterances of EMO-DB in `folder` or in its subfolder `wav`, by file name.
+    """List the utterances of EMO-DB in `folder`, at any depth, by file name.
 
     Raises:
         SernetError: No such folder, no WAV in it, or names that are not EMO-DB's.
     """
-    if not folder.is_dir():
-        raise SernetError(f"the corpus folder {folder} does not exist")
-    wavs = folder / "wav" if (folder / "wav").is_dir() else folder
-    paths = sorted(path for path in wavs.iterdir() if path.suffix.lower() == ".wav")
-    if not paths:
-        raise SernetError(
-            f"{wavs} holds no .wav file", hint="name the folder that EMO-DB was unpacked to"
-        )
+    paths = wavs_below(folder)
     matches = [_NAME.fullmatch(path.name) for path in paths]
     if strange := [p.name for p, m in zip(paths, matches, strict=True) if not m]:
         raise SernetError(
-            f"{wavs}: {len(strange)} of {len(paths)} files are not named as EMO-DB's are "
+            f"{folder}: {len(strange)} of {len(paths)} files are not named as EMO-DB's are "
             f"(03a01Fa.wav), the first: {strange[0]}",
             hint="move them elsewhere, or check that the folder is EMO-DB",
         )

@@ -1,0 +1,54 @@
+"""RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song: its speech.
+
+1440 utterances of 24 actors, in folders `Actor_01` to `Actor_24`. File names are seven numbers:
+modality, vocal channel, emotion, intensity, statement, repetition, actor.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.corpora.utterance import Utterance, wavs_below
+
+LICENCE = "CC BY-NC-SA 4.0"
+CITATION = (
+    "S. R. Livingstone, F. A. Russo: The Ryerson Audio-Visual Database of Emotional Speech and "
+    "Song (RAVDESS). PLoS ONE 13(5), 2018"
+)
+
+LABELS = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
+
+_NAME = re.compile(
+    r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<emotion>0[1-8])(-\d\d){3}-(?P<actor>\d\d)\.wav",
+    re.IGNORECASE,
+)
+_AUDIO_ONLY, _SPEECH = "03", "01"
+
+
+def read(folder: Path) -> list[Utterance]:
+    """List the audio-only speech in `folder`, at any depth; song and video are left out.
+
+    Raises:
+        SernetError: No such folder, no WAV in it, or names that are not RAVDESS's.
+    """
+    paths = wavs_below(folder)
+    matches = [_NAME.fullmatch(path.name) for path in paths]
+    if strange := [p.name for p, m in zip(paths, matches, strict=True) if not m]:
+        raise SernetError(
+            f"{folder}: {len(strange)} of {len(paths)} files are not named as RAVDESS's are "
+            f"(03-01-05-01-02-01-12.wav), the first: {strange[0]}",
+            hint="move them elsewhere, or check that the folder is RAVDESS",
+        )
+    utterances = [
+        Utterance(path, LABELS[int(match["emotion"]) - 1], match["actor"])
+        for path, match in zip(paths, matches, strict=True)
+        if match and (match["modality"], match["channel"]) == (_AUDIO_ONLY, _SPEECH)
+    ]
+    if not utterances:
+        raise SernetError(
+            f"{folder} holds no speech of RAVDESS, only song or video's sound",
+            hint="unpack Audio_Speech_Actors_01-24.zip",
+        )
+    return utterances
