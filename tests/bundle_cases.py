@@ -14,9 +14,12 @@ import pytest
 from engine_cases import C_FOLDER, STRICT
 from numpy.typing import NDArray
 
+from sernet_edge.firmware_export import frontend_tables
 from sernet_edge.firmware_export.bundle import bundle_files
+from sernet_edge.firmware_export.emit import engine_file
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.interpreter import Model
 
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FAST = ("-O2",)
@@ -29,6 +32,17 @@ def write_bundle(folder: Path, data: bytes) -> Path:
     for path, text in bundle_files(data, "model.tflite").items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
+    return folder
+
+
+def write_front_end(folder: Path, model: Model) -> Path:
+    """Write a bundle of the front end alone, which compiles in a moment."""
+    src = folder / "src"
+    src.mkdir(parents=True)
+    for name in frontend_tables.FRONTEND_SOURCES + frontend_tables.FRONTEND_HEADERS:
+        (src / name).write_text(engine_file(name))
+    (src / "sernet_contract.h").write_text(frontend_tables.contract_header(model))
+    (src / "sernet_contract.c").write_text(frontend_tables.contract_source(model))
     return folder
 
 

@@ -1,0 +1,259 @@
+"""The C interface gives what `Listener` gives, and an error for every misuse."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundle_cases import (
+    C_FOLDER,
+    FAST,
+    SANITIZE,
+    Samples,
+    build,
+    run,
+    utterances,
+    with_contract,
+    write_bundle,
+)
+
+from sernet_edge.firmware_export.golden_pcm import golden_pcm
+from sernet_edge.runtime import interpreter
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.stream import Listener
+
+MAIN = C_FOLDER / "api_results.c"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One result of api_results.c."""
+
+    frames: int
+    label: int
+    saturated: int
+    int8: tuple[int, ...]
+    scores: tuple[float, ...]
+
+
+@pytest.fixture(scope="module")
+def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle"), shipped_model.read_bytes())
+
+
+@pytest.fixture(scope="module")
+def model(shipped_model: Path) -> Model:
+    return interpreter.load(shipped_model)
+
+
+def results(program: Path, streams: list[Samples], chunk: int, way: str) -> list[list[Line]]:
+    """Return the results of each stream."""
+    found: list[list[Line]] = [[]]
+    for text in run(program, streams, chunk, way).decode().splitlines():
+        if text == "end":
+            found.append([])
+            continue
+        words = text.split()
+        labels = (len(words) - 3) // 2
+        found[-1].append(
+            Line(
+                *map(int, words[:3]),
+                tuple(map(int, words[3 : 3 + labels])),
+                tuple(map(float, words[3 + labels :])),
+            )
+        )
+    assert found.pop() == []
+    return found
+
+
+def end_s(line: Line, contract: Contract) -> float:
+    samples = (line.frames - 1) * contract.frame_step_samples + contract.frame_length_samples
+    return samples / contract.sample_rate_hz
+
+
+def test_whole_utterances_come_to_what_the_listener_says(
+    bundle: Path, model: Model, emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract = model.contract
+    # The recordings one after the other make streams of many overlapping windows.
+    recordings = utterances(emodb, contract, 60)
+    streams = [np.concatenate(recordings[i : i + 3]) for i in range(0, 60, 3)]
+    program = build(bundle, tmp_path / "program", MAIN)
+    largest, exact, windows = 0.0, 0, 0
+    for stream, lines in zip(streams, results(program, streams, 512, "poll"), strict=True):
+        expected = Listener(model).push(stream)
+        assert len(lines) == len(expected)
+        for line, result in zip(lines, expected, strict=True):
+            assert end_s(line, contract) == result.time_s
+            assert contract.labels[line.label] == result.label
+            difference = np.abs(np.array(line.scores) - list(result.scores.values())).max()
+            exact += difference < 1e-6
+            largest = max(largest, float(difference))
+            windows += 1
+    with capsys.disabled():
+        print(
+            f"\n{windows} results of {len(streams)} streams: labels and times equal, scores equal "
+            f"in {exact}, largest difference {largest:.4f}"
+        )
+    # A feature in some 30,000 is rounded the other way, and moves a score by a step or two.
+    assert exact >= 0.8 * windows
+    assert largest <= 4 / 256
+
+
+def test_equal_features_come_to_equal_scores(
+    bundle: Path, model: Model, emodb: Path, tmp_path: Path
+) -> None:
+    contract = model.contract
+    streams = utterances(emodb, contract, 40)
+    shape = (-1, contract.window_frames, contract.mfcc_count)
+    features = np.frombuffer(
+        run(build(bundle, tmp_path / "features", C_FOLDER / "frontend_features.c"), streams, 512),
+        np.int8,
+    ).reshape(shape)
+    found = results(build(bundle, tmp_path / "api", MAIN), streams, 512, "poll")
+    lines = [line for stream in found for line in stream]
+    low, high = model.quantise(np.array([-contract.clip, contract.clip], np.float32))
+    for window, line in zip(features, lines, strict=True):
+        assert tuple(model.run_int8(window)) == line.int8
+        assert ((window == low) | (window == high)).sum() == line.saturated
+
+
+@pytest.mark.parametrize("level", ["window", "none", "running"])
+@pytest.mark.parametrize("hop", [3, 31, 184, 200])
+def test_neither_chunks_nor_the_time_of_polling_change_results(
+    level: str, hop: int, model: Model, shipped_model: Path, tmp_path: Path
+) -> None:
+    contract = model.contract.replace(level=level, hop_frames=hop)
+    voice = golden_pcm(contract)
+    stream = np.concatenate([voice, voice[: len(voice) // 3], voice[::-1]])
+    if hop == 3:
+        stream = stream[: contract.window_samples + 20 * contract.frame_step_samples]
+    data = with_contract(shipped_model.read_bytes(), contract)
+    program = build(write_bundle(tmp_path, data), tmp_path / "program", MAIN)
+    (expected,) = results(program, [stream], 512, "poll")
+    frames = len(mfcc_rows(FrontEnd(contract), stream))
+    assert len(expected) == (frames - contract.window_frames) // hop + 1
+    for chunk, way in ((1 << 20, "poll"), (256, "late"), (4001, "late"), (97, "work"), (1, "work")):
+        assert results(program, [stream], chunk, way) == [expected], (chunk, way)
+    listened = Listener(Model(data, "model")).push(stream)
+    assert [end_s(line, contract) for line in expected] == [r.time_s for r in listened]
+
+
+def test_a_reset_forgets_the_stream(bundle: Path, model: Model, tmp_path: Path) -> None:
+    program = build(bundle, tmp_path / "program", MAIN)
+    voice = np.tile(golden_pcm(model.contract), 2)
+    other = voice[::-1][: len(voice) - 5000]
+    after, alone = (
+        results(program, [other, voice], 512, "late"),
+        results(program, [voice], 9, "poll"),
+    )
+    assert after[1] == alone[0]
+
+
+def test_hop_and_smoothing_can_be_set_when_compiling(
+    bundle: Path, model: Model, tmp_path: Path
+) -> None:
+    options = (*FAST, "-DSERNET_EVERY_FRAMES=92", "-DSERNET_SMOOTH=0.25f")
+    stream = np.tile(golden_pcm(model.contract), 3)
+    (lines,) = results(build(bundle, tmp_path / "program", MAIN, options), [stream], 512, "poll")
+    expected = Listener(model, hop_frames=92, smoothing=0.25).push(stream)
+    for line, result in zip(lines, expected, strict=True):
+        assert end_s(line, model.contract) == result.time_s
+        np.testing.assert_allclose(line.scores, list(result.scores.values()), atol=2 / 256)
+
+
+@pytest.mark.parametrize("variant", [(), ("-DSERNET_FIXED_POINT",)], ids=["float", "fixed"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_interface_is_clean_under_the_sanitizers(
+    compiler: str, variant: tuple[str, ...], bundle: Path, model: Model, tmp_path: Path
+) -> None:
+    options = (*SANITIZE, *variant)
+    voice = golden_pcm(model.contract)
+    stream = np.concatenate([voice, voice[: len(voice) // 3]])
+    program = build(bundle, tmp_path / "results", MAIN, options, compiler)
+    assert len(results(program, [stream, voice], 300, "work")[0]) > 1
+    run(build(bundle, tmp_path / "misuse", C_FOLDER / "api_misuse.c", options, compiler), [])
+
+
+def test_the_wrong_files_do_not_compile(bundle: Path, model: Model, tmp_path: Path) -> None:
+    main = tmp_path / "main.c"
+    main.write_text('#include "sernet.h"\nint main(void) { return 0; }\n')
+    contract_id = model.contract.id
+
+    def errors(*options: str) -> str:
+        command = ["gcc", "-std=c99", f"-I{bundle / 'src'}", "-fsyntax-only", *options, str(main)]
+        return subprocess.run(command, capture_output=True, text=True).stderr
+
+    assert errors(f"-DSERNET_EXPECT_CONTRACT_ID=0x{contract_id}ULL") == ""
+    assert "another model's contract" in errors("-DSERNET_EXPECT_CONTRACT_ID=0x123ULL")
+    assert "another version" in errors("-DSERNET_EXPECT_API_VERSION=99")
+    assert "SERNET_EVERY_FRAMES" in errors("-DSERNET_EVERY_FRAMES=0")
+    assert "floating point" in errors("-DSERNET_FIXED_POINT", "-DSERNET_USE_CMSIS_DSP")
+    for name, old, new, words in (
+        ("sernet_contract.h", "TABLES_VERSION 1", "TABLES_VERSION 2", "another version"),
+        ("sernet_contract.h", "MFCC_COUNT 40", "MFCC_COUNT 39", "different models"),
+    ):
+        (tmp_path / name).write_text((bundle / "src" / name).read_text().replace(old, new))
+        for header in (bundle / "src").glob("*.h"):
+            if header.name != name:
+                (tmp_path / header.name).write_text(header.read_text())
+        command = ["gcc", "-std=c99", f"-I{tmp_path}", "-fsyntax-only", str(main)]
+        assert words in subprocess.run(command, capture_output=True, text=True).stderr
+
+
+def test_cpp_programs_can_use_the_interface(bundle: Path, tmp_path: Path) -> None:
+    main = tmp_path / "main.cpp"
+    main.write_text(
+        '#include "sernet.h"\n#include "sernet_selftest_features.h"\n'
+        "SERNET_STATE(state);\n"
+        "int main() { sernet_result r; return sernet_init(state, sizeof state) != SERNET_OK\n"
+        "  || sernet_poll(state, &r) != 0 || sernet_labels[0] == nullptr; }\n"
+    )
+    objects = []
+    for source in (*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")):
+        objects.append(tmp_path / f"{source.name}.o")
+        subprocess.run(["gcc", "-c", str(source), "-o", str(objects[-1])], check=True)
+    program = tmp_path / "program"
+    strict = ["-std=c++11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{bundle / 'src'}"]
+    subprocess.run(["g++", *strict, str(main), *map(str, objects), "-o", str(program)], check=True)
+    subprocess.run([str(program)], check=True)
+
+
+def test_state_and_weights_can_be_placed(bundle: Path, tmp_path: Path) -> None:
+    main = tmp_path / "main.c"
+    main.write_text(
+        '#include "sernet.h"\nSERNET_STATE(state);\n'
+        "int main(void) { return sernet_init(state, sizeof state); }\n"
+    )
+    options = (
+        '-DSERNET_STATE_SECTION=__attribute__((section(".fast")))',
+        '-DSERNET_WEIGHTS_SECTION=__attribute__((section(".external")))',
+    )
+    program = build(bundle, tmp_path / "program", main, options)
+    listed = subprocess.run(
+        ["size", "-A", str(program)], capture_output=True, text=True, check=True
+    ).stdout
+    sizes = {line.split()[0]: int(line.split()[1]) for line in listed.splitlines()[2:-2]}
+    assert sizes[".external"] > 400_000
+    assert sizes[".fast"] > 30_000
+
+
+def test_the_tables_are_as_large_as_the_readme_says(bundle: Path, tmp_path: Path) -> None:
+    main = tmp_path / "size.c"
+    main.write_text(
+        '#include "sernet.h"\n#include <stdio.h>\n'
+        'int main(void) { printf("%d %d", (int)(sizeof sernet_window + sizeof sernet_sine\n'
+        "+ sizeof sernet_mel_filters + sizeof sernet_log_table + sizeof sernet_cosine\n"
+        "+ sizeof sernet_gain + sizeof sernet_offset), (int)SERNET_STATE_BYTES); return 0; }\n"
+    )
+    program = build(bundle, tmp_path / "size", main, FAST)
+    tables, state = map(int, run(program, []).split())
+    readme = (bundle / "README.md").read_text()
+    assert f"| front end's tables | {tables:,} |" in readme
+    told = readme.split("`SERNET_STATE_BYTES` | about ")[1].split()[0]
+    assert abs(int(told.replace(",", "")) - state) <= 100

@@ -1,0 +1,202 @@
+"""The front end in C computes the runtime's int8 features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundle_cases import (
+    C_FOLDER,
+    FAST,
+    SANITIZE,
+    Samples,
+    build,
+    cmsis_dsp,
+    run,
+    utterances,
+    with_contract,
+    write_front_end,
+)
+from numpy.typing import NDArray
+
+from sernet_edge.firmware_export.frontend_tables import contract_header, contract_source
+from sernet_edge.firmware_export.golden_pcm import golden_pcm
+from sernet_edge.runtime import interpreter
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import ContractError
+from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.interpreter import Model
+
+MAIN = C_FOLDER / "frontend_features.c"
+FIXED = ("-DSERNET_FIXED_POINT",)
+VARIANTS = pytest.mark.parametrize("variant", [(), FIXED], ids=["float", "fixed"])
+
+Features = NDArray[np.int8]  # (windows, frames, mfcc)
+
+
+@pytest.fixture(scope="module")
+def model(shipped_model: Path) -> Model:
+    return interpreter.load(shipped_model)
+
+
+@pytest.fixture(scope="module")
+def bundle(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_front_end(tmp_path_factory.mktemp("front-end"), model)
+
+
+def python_features(model: Model, streams: list[Samples]) -> Features:
+    contract, front_end = model.contract, FrontEnd(model.contract)
+    windows = []
+    for stream in streams:
+        rows = mfcc_rows(front_end, stream)
+        for start in range(0, len(rows) - contract.window_frames + 1, contract.hop_frames):
+            window = rows[start : start + contract.window_frames]
+            windows.append(model.quantise(front_end.window_features(window)))
+    return np.stack(windows)
+
+
+def c_features(program: Path, contract: Contract, streams: list[Samples], chunk: int) -> Features:
+    shape = (-1, contract.window_frames, contract.mfcc_count)
+    return np.frombuffer(run(program, streams, chunk), np.int8).reshape(shape)
+
+
+def compare(found: Features, expected: Features) -> tuple[float, int]:
+    """Return the share of equal values and the largest difference."""
+    difference = np.abs(found.astype(int) - expected)
+    return float(np.mean(difference == 0)), int(difference.max())
+
+
+def hard_cases(contract: Contract) -> list[Samples]:
+    """Audio that real speech never is, each a window and two hops long."""
+    count = contract.window_samples + 2 * contract.hop_frames * contract.frame_step_samples
+    rng = np.random.default_rng(5)
+    time = np.arange(count)
+    cases = [
+        np.zeros(count),
+        np.full(count, -32768),
+        np.where(time // 37 % 2, 32767, -32768),
+        np.where(time % 5000 == 0, 32767, 0),
+        rng.integers(-32768, 32768, count),
+        rng.integers(-1, 2, count),
+        32767 * np.sin(2 * np.pi * (time / count) ** 2 * count / 4),
+        30000 * np.sin(2 * np.pi * time * 440 / 16000),
+    ]
+    return [case.astype(np.int16) for case in cases]
+
+
+def test_features_of_real_speech_equal_the_runtimes(
+    bundle: Path, model: Model, emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    streams = utterances(emodb, model.contract, 100)
+    expected = python_features(model, streams)
+    labels = [model.run_int8(window).argmax() for window in expected]
+    for name, variant in (("float", ()), ("fixed", FIXED)):
+        program = build(bundle, tmp_path / name, MAIN, (*FAST, *variant))
+        found = c_features(program, model.contract, streams, 256)
+        share, largest = compare(found, expected)
+        with capsys.disabled():
+            print(
+                f"\n{name}: {100 * share:.4f} % of {expected.size} features of 100 utterances "
+                f"equal, largest difference {largest}"
+            )
+        assert largest <= 1
+        assert share >= 0.9999
+        assert [model.run_int8(window).argmax() for window in found] == labels
+
+
+def test_cmsis_dsps_fft_serves_as_well(
+    bundle: Path, model: Model, emodb: Path, tmp_path: Path
+) -> None:
+    options, sources = cmsis_dsp()
+    program = build(bundle, tmp_path / "cmsis", MAIN, options, extra=sources)
+    streams = utterances(emodb, model.contract, 100)
+    found = c_features(program, model.contract, streams, 256)
+    share, largest = compare(found, python_features(model, streams))
+    assert largest <= 1
+    assert share >= 0.9999
+
+
+@VARIANTS
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_size_of_chunks_makes_no_difference(
+    compiler: str, variant: tuple[str, ...], bundle: Path, model: Model, tmp_path: Path
+) -> None:
+    program = build(bundle, tmp_path / "program", MAIN, (*SANITIZE, *variant), compiler)
+    streams = [golden_pcm(model.contract), *hard_cases(model.contract)]
+    whole = c_features(program, model.contract, streams, 1 << 20)
+    for chunk in (1, 7, 255, 256, 257, 1024, 5000):
+        assert np.array_equal(c_features(program, model.contract, streams, chunk), whole)
+
+
+@VARIANTS
+def test_extreme_audio_is_within_one(
+    variant: tuple[str, ...], bundle: Path, model: Model, tmp_path: Path
+) -> None:
+    program = build(bundle, tmp_path / "program", MAIN, (*SANITIZE, *variant))
+    for stream in hard_cases(model.contract):
+        found = c_features(program, model.contract, [stream], 512)
+        share, largest = compare(found, python_features(model, [stream]))
+        assert largest <= 1
+        # A full-scale tone beside bands 90 dB below it is where float32 rounds most.
+        assert share >= 0.98
+
+
+CONTRACTS: dict[str, dict[str, object]] = {
+    "no level": {"level": "none"},
+    "running level": {"level": "running", "level_frames": 50},
+    "samples up to 1": {"sample_scale": "unit", "energy_floor": 1e-9},
+    "padded FFT": {"frame_length_samples": 600, "frame_step_samples": 200},
+    "odd bands": {"mel_bands": 45, "fft_size": 2048},
+    "8 kHz": {
+        "sample_rate_hz": 8000,
+        "frame_length_samples": 512,
+        "fft_size": 512,
+        "mel_high_hz": 3800.0,
+        "mel_bands": 41,
+        "mel_low_hz": 100.0,
+    },
+    "from 0 Hz to the highest": {"mel_low_hz": 0.0, "mel_high_hz": 8000.0, "mel_bands": 40},
+    "hop of a frame": {"hop_frames": 1},
+    "hop beyond the window": {"hop_frames": 200},
+    "wide clip": {"clip": 3.0, "mel_bands": 50},
+}
+
+
+@VARIANTS
+@pytest.mark.parametrize("name", CONTRACTS)
+def test_other_contracts_are_followed(
+    name: str, variant: tuple[str, ...], model: Model, shipped_model: Path, tmp_path: Path
+) -> None:
+    contract = model.contract.replace(**CONTRACTS[name])
+    voice = golden_pcm(contract)
+    # Statistics as training would find them.
+    plain = FrontEnd(contract.replace(mean=(0.0,) * 40, std=(1.0,) * 40, clip=1e9))
+    rows = mfcc_rows(plain, voice)
+    if contract.level == "window":
+        rows[:, 0] -= rows[:, 0].mean()
+    mean, std = rows.mean(axis=0).tolist(), rows.std(axis=0).tolist()
+    contract = contract.replace(mean=tuple(mean), std=tuple(std))
+    other = Model(with_contract(shipped_model.read_bytes(), contract), name)
+    options = (*SANITIZE, *variant)
+    program = build(write_front_end(tmp_path, other), tmp_path / "program", MAIN, options)
+    for stream, wanted in ((voice, 0.9995), *((case, 0.98) for case in hard_cases(contract))):
+        found = c_features(program, contract, [stream], 300)
+        share, largest = compare(found, python_features(other, [stream]))
+        assert largest <= 1
+        assert share >= wanted
+
+
+def test_a_contract_that_firmware_cannot_follow_is_refused(
+    model: Model, shipped_model: Path
+) -> None:
+    for change, words in (
+        ({"level": "clip"}, "not causal"),
+        ({"energy_floor": 1e-300}, "floor"),
+        ({"std": (1e-9,) * 40}, "std"),
+        ({"frame_length_samples": 1023}, "even"),
+    ):
+        data = with_contract(shipped_model.read_bytes(), model.contract.replace(**change))
+        for write in (contract_header, contract_source):
+            with pytest.raises(ContractError, match=words):
+                write(Model(data, "model.tflite"))
