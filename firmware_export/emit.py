@@ -135,7 +135,8 @@ def _comment(stage: Stage) -> str:
 
 def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple[str, object]]]:
     """Return the C arrays of a layer, named `prefix`_..., and the fields of its `sernet_layer`."""
-    layer, output, window = stage.layer, stage.layer.output, stage.layer.window
+    layer, output = stage.layer, stage.layer.output
+    window, reads = layer.window, stage.reads
     sources = [plan.stages[i].layer.output for i in layer.inputs]
     low, high = tables.activation_range(layer)
     unlimited = (low, high) == (-128, 127)
@@ -143,11 +144,11 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         "run": _KERNELS[layer.op],
         "input_count": len(layer.inputs),
         "waits": int(stage.waits),
-        "kernel_height": window.kernel[0],
+        "kernel_height": reads.kernel[0],
         "kernel_width": window.kernel[1],
-        "stride_height": window.stride[0],
+        "stride_height": reads.stride[0],
         "stride_width": window.stride[1],
-        "pad_top": window.padding[0],
+        "pad_top": reads.padding[0],
         "pad_left": window.padding[1],
         "group_start": stage.group_start,
         "quick": 0,
@@ -191,9 +192,10 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         array("bias", "int32_t", layer.bias.tolist())
         array("multiplier", "int32_t", [m for m, _ in scales])
         array("shift", "int8_t", [s for _, s in scales])
-    elif layer.op == "AVERAGE_POOL_2D":
-        if max(window.kernel) <= 2 and unlimited:
-            fields["run"] = "sernet_average_pool_2x2"
+    elif layer.op == "AVERAGE_POOL_2D" and max(window.kernel) <= 2 and unlimited:
+        fields["run"] = "sernet_average_pool_2x2"
+    elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:
+        fields["run"] = f"{_KERNELS[layer.op]}_rows"
     elif layer.op in ("RELU", "RELU6", "QUANTIZE"):
         array("weights", "int8_t", tables.lookup_table(layer, sources[0]).tolist())
     elif layer.op == "ADD":

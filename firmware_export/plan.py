@@ -1,14 +1,16 @@
 """Plans how a network runs row by row: which rows are kept, where, and for how long.
 
 Each layer advances in steps. A step of most layers makes one row of its tensor; a step of a
-layer that gathers rows (MEAN over time, COLLECT) takes one row in, and its row is there after
-the last. A tensor is kept in a ring: row r lies at place `r % ring_rows`.
+layer that gathers rows (MEAN over time, a tall pool, COLLECT) takes one row in, and its row is
+there after the last. A tensor is kept in a ring: row r lies at place `r % ring_rows`.
 
 Two kinds of layers keep the rings small:
 
 * A layer whose every row is read by one step of one other layer waits until that step
   wants its rows. So the two rows that a pool averages exist for a moment only, and of
   several branches that are joined none runs ahead of the others.
+  Only for kernels that are too tall it doesn't: what its own rows are made from
+  would have to be kept meanwhile.
 * Every other layer advances as soon as its inputs are there, the last one first.
 
 Here that rule is played through for a whole window. What the rings had to hold gives
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sernet_edge.firmware_export.reader import MAX_DIMENSION, Layer, Network, Tensor
+from sernet_edge.firmware_export.reader import MAX_DIMENSION, Layer, Network, Tensor, Window
 from sernet_edge.runtime.errors import ModelError
 
 ALIGNMENT = 8
@@ -35,7 +37,8 @@ FEWEST_PIXELS, MOST_PIXELS = 2, 3
 """Positions whose inputs a convolution gathers at a time, as int16. Three take the fewest
 instructions, two the least memory; Helium's three columns of int8 fit in either."""
 
-_GATHERING = ("MEAN", "COLLECT")
+TALL_POOL = 8
+"""Rows from which on a pool that shares none with the next gathers them one by one."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Stage:
     pixels: int = 0
     scratch_bytes: int = 0
     scratch_offset: int = 0
+
+    @property
+    def reads(self) -> Window:
+        """How its steps move over the rows of its inputs."""
+        return Window() if self.join > 1 else self.layer.window
 
 
 @dataclass(frozen=True)
@@ -104,32 +112,52 @@ def plan_network(network: Network) -> Plan:
             output.zero_point,
         )
         layers.append(Layer("COLLECT", (len(layers) - 1,), whole))
-    schedule = Schedule(_stages(layers))
-    steps = sum(stage.steps for stage in schedule.stages)
-    if steps * len(layers) > MAX_WORK:
-        raise ModelError(f"a window of {steps} row operations in {len(layers)} layers is too long")
-    return _with_memory(schedule)
+    # Waiting for a tall kernel's many rows saves no memory: the rows that they are made from
+    # have to be kept instead. How tall is too tall is found by trying.
+    heights = sorted({layer.window.kernel[0] for layer in layers} | {1})
+    plans = []
+    for tallest in heights:
+        stages = _stages(layers, tallest)
+        steps = sum(stage.steps for stage in stages)
+        if steps * len(layers) * len(heights) > MAX_WORK:
+            raise ModelError(
+                f"a window of {steps} row operations in {len(layers)} layers is too long"
+            )
+        plans.append(_with_memory(Schedule(stages)))
+    best = min(plans, key=lambda plan: plan.arena_bytes)
+    if best.arena_bytes > MAX_ARENA_BYTES:
+        raise ModelError(
+            f"the model needs {best.arena_bytes} bytes of working memory, even row by row"
+        )
+    return best
 
 
 def _join(layers: list[Layer], layer: Layer) -> int:
     if layer.op == "COLLECT" or (layer.op == "MEAN" and layer.axes[0]):
         return layers[layer.inputs[0]].output.height // layer.output.height
+    if layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
+        kernel, stride = layer.window.kernel[0], layer.window.stride[0]
+        whole = layer.output.height * kernel <= layers[layer.inputs[0]].output.height
+        if TALL_POOL <= kernel == stride and whole:
+            return kernel
     return 1
 
 
-def _stages(layers: list[Layer]) -> list[Stage]:
+def _stages(layers: list[Layer], tallest: int) -> list[Stage]:
+    """Return how layers run; none waits for a kernel that is higher than `tallest` rows."""
     readers: list[set[int]] = [set() for _ in layers]
     for index, layer in enumerate(layers):
         for source in layer.inputs:
             readers[source].add(index)
     last = len(layers) - 1
     stages: list[Stage] = []
-    for index, layer in enumerate(layers):
-        join = _join(layers, layer)
+    joins = [_join(layers, layer) for layer in layers]
+    for index, (layer, join) in enumerate(zip(layers, joins, strict=True)):
         waits = False
         if 0 < index < last and join == 1 and len(readers[index]) == 1:
-            window = layers[next(iter(readers[index]))].window
-            waits = window.kernel[0] <= window.stride[0]
+            reader = next(iter(readers[index]))
+            window = Window() if joins[reader] > 1 else layers[reader].window
+            waits = window.kernel[0] <= min(window.stride[0], tallest)
         group_start = min(
             [index] + [stages[i].group_start for i in layer.inputs if stages[i].waits]
         )
@@ -137,7 +165,7 @@ def _stages(layers: list[Layer]) -> list[Stage]:
         stages.append(
             Stage(
                 layer, layer.output.height * join, join, waits, group_start,
-                pixels=pixels, scratch_bytes=scratch_bytes(layers, layer, pixels),
+                pixels=pixels, scratch_bytes=scratch_bytes(layers, layer, pixels, join),
             )
         )  # fmt: skip
     # Rows that no step reads, as at the end of a strided kernel, are not made.
@@ -153,16 +181,18 @@ def _stages(layers: list[Layer]) -> list[Stage]:
 
 def rows_needed(stage: Stage, step: int, layers: list[Layer]) -> int:
     """Return how many rows of each input a step needs to exist."""
-    window, height = stage.layer.window, layers[stage.layer.inputs[0]].output.height
+    window, height = stage.reads, layers[stage.layer.inputs[0]].output.height
     return min(height, step * window.stride[0] - window.padding[0] + window.kernel[0])
 
 
-def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int) -> int:
+def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> int:
     """Return the working memory of one step of a layer, bytes."""
     source = layers[layer.inputs[0]].output if layer.inputs else layer.output
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
         elements = -(-layer.weights[0].size // 16) * 16
         return 2 * min(pixels, layer.output.width) * elements
+    if layer.op == "AVERAGE_POOL_2D" and join > 1:
+        return 4 * layer.output.row_bytes
     if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D"):
         return 4 * layer.output.channels
     if layer.op == "MEAN":
@@ -243,7 +273,7 @@ def _with_memory(schedule: Schedule) -> Plan:
         if index == count - 1:
             return 0
         rows = [
-            max(0, done[r] * layers[r].window.stride[0] - layers[r].window.padding[0])
+            max(0, done[r] * stages[r].reads.stride[0] - stages[r].reads.padding[0])
             for r in readers[index]
             if done[r] < stages[r].steps
         ]
@@ -280,12 +310,10 @@ def _with_memory(schedule: Schedule) -> Plan:
         # More where it costs no memory.
         if pixels[i]:
             tried = list(sizes)
-            tried[count + i] = scratch_bytes(layers, layers[i], MOST_PIXELS)
+            tried[count + i] = scratch_bytes(layers, layers[i], MOST_PIXELS, 1)
             tried_arena, tried_offsets = _place(tried, conflicts)
             if tried_arena <= arena:
                 sizes, offsets, pixels[i] = tried, tried_offsets, MOST_PIXELS
-    if arena > MAX_ARENA_BYTES:
-        raise ModelError(f"the model needs {arena} bytes of working memory, even row by row")
     planned = tuple(
         replace(
             stage,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,11 @@ from sernet_edge.runtime.interpreter import load
 C_FOLDER = Path(__file__).parent / "c"
 ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+
+
+def real_window_count(default: int) -> int:
+    """Windows of real speech to test with: the environment variable SERNET_FIRMWARE_WINDOWS."""
+    return int(os.environ.get("SERNET_FIRMWARE_WINDOWS", default))
 
 
 @dataclass(frozen=True)

@@ -329,6 +329,12 @@ class RandomGraph:
 
     def pool(self, source: int) -> int:
         padding, kernel, stride = self._window(source, 4)
+        _, height, width, _ = self.shape(source)
+        if height >= 8 and self.pick(True, False):
+            # Tall and not overlapping, up to the whole height, as a global pool has it.
+            tall = int(self.pick(height, self.rng.integers(8, height + 1)))
+            padding, kernel = VALID, (tall, min(kernel[1], width))
+            stride = (tall, stride[1])
         height, width = self._slid(source, padding, kernel, stride)
         entry = self.graph.entries[source]
         output = self.graph.tensor(

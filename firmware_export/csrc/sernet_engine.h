@@ -74,7 +74,9 @@ sernet_kernel sernet_conv; /* CONV_2D and FULLY_CONNECTED */
 sernet_kernel sernet_depthwise;
 sernet_kernel sernet_average_pool;
 sernet_kernel sernet_average_pool_2x2; /* kernels up to 2 x 2, limits -128 and 127 */
+sernet_kernel sernet_average_pool_rows; /* one of `join` rows at a time */
 sernet_kernel sernet_max_pool;
+sernet_kernel sernet_max_pool_rows;
 sernet_kernel sernet_concatenate;
 sernet_kernel sernet_add;
 sernet_kernel sernet_mean;

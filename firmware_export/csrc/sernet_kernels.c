@@ -89,6 +89,12 @@ void sernet_average_pool_2x2(const sernet_step *s) {
     }
 }
 
+/* Mean of what was summed up, halves away from zero. */
+static int8_t rounded_mean(const sernet_layer *layer, int32_t sum, int32_t count) {
+    return (int8_t)sernet_clamp((sum + (sum > 0 ? count / 2 : -(count / 2))) / count, layer->low,
+                                layer->high);
+}
+
 void sernet_average_pool(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels;
@@ -107,10 +113,26 @@ void sernet_average_pool(const sernet_step *s) {
             for (int32_t k = tx.from; k < tx.to; k++)
                 for (uint32_t c = 0; c < channels; c++) sums[c] += *in++;
         }
-        for (uint32_t c = 0; c < channels; c++) {
-            const int32_t sum = sums[c] + (sums[c] > 0 ? count / 2 : -(count / 2));
-            *out++ = (int8_t)sernet_clamp(sum / count, layer->low, layer->high);
-        }
+        for (uint32_t c = 0; c < channels; c++) *out++ = rounded_mean(layer, sums[c], count);
+    }
+}
+
+void sernet_average_pool_rows(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels, part = s->step % layer->join;
+    int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
+    int8_t *out = sernet_row(layer, s->arena, s->step / layer->join);
+    const int8_t *row = sernet_row(source, s->arena, s->step);
+    if (part == 0) memset(sums, 0, layer->width * channels * sizeof *sums);
+    for (uint32_t x = 0; x < layer->width; x++, sums += channels, out += channels) {
+        const taps tx =
+            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const int8_t *in = row + (uint32_t)(tx.origin + tx.from) * channels;
+        for (int32_t k = tx.from; k < tx.to; k++)
+            for (uint32_t c = 0; c < channels; c++) sums[c] += *in++;
+        if (part + 1u == layer->join)
+            for (uint32_t c = 0; c < channels; c++)
+                out[c] = rounded_mean(layer, sums[c], layer->join * (tx.to - tx.from));
     }
 }
 
@@ -133,6 +155,22 @@ void sernet_max_pool(const sernet_step *s) {
         }
         for (uint32_t c = 0; c < channels; c++)
             if (out[c] > layer->high) out[c] = layer->high;
+    }
+}
+
+void sernet_max_pool_rows(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels, part = s->step % layer->join;
+    int8_t *out = sernet_row(layer, s->arena, s->step / layer->join);
+    const int8_t *row = sernet_row(source, s->arena, s->step);
+    if (part == 0) memset(out, layer->low, layer->width * channels);
+    for (uint32_t x = 0; x < layer->width; x++, out += channels) {
+        const taps tx =
+            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const int8_t *in = row + (uint32_t)(tx.origin + tx.from) * channels;
+        for (int32_t k = tx.from; k < tx.to; k++)
+            for (uint32_t c = 0; c < channels; c++, in++)
+                if (*in > out[c]) out[c] = *in < layer->high ? *in : layer->high;
     }
 }
 
