@@ -224,5 +224,5 @@ def _packed_weights(name: str, weights: NDArray[np.int8]) -> str:
         "    SERNET_WEIGHTS(" + ", ".join(map(str, chunk)) + ")"
         for chunk in weights.reshape(-1, 2 * tables.CHUNK).tolist()
     )
-    definition = f"SERNET_WEIGHTS_SECTION static const int8_t {name}[{weights.size}]"
+    definition = f"SERNET_WEIGHTS_SECTION static const int8_t {name}[{weights.size}] SERNET_ALIGNED"
     return f"{definition} = {{\n" + ",\n".join(lines) + "};\n"

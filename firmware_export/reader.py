@@ -202,6 +202,8 @@ class _Reader:
         output_index = graph.Outputs(0)
         output = self._layer_of(output_index)
         layers = self._needed_for(output)
+        if len(layers) > MAX_LAYERS:
+            raise self._refusal(f"it takes {len(layers)} layers, more than {MAX_LAYERS}")
         return Network(layers, self._weight_bytes)
 
     # Errors and checks

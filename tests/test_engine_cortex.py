@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -83,6 +84,40 @@ def test_the_shipped_model_has_the_bits_of_tflm(
 ) -> None:
     for folder, sources, windows in speech:
         assert f"windows {windows}\nfailures 0" in replay(core, folder, sources)
+
+
+@pytest.mark.parametrize("core", ["m3", "m4", "m55"])
+def test_clang_compiles_the_same_bits(core: str, graphs: tuple[Path, list[Path]]) -> None:
+    if shutil.which("clang") is None:
+        pytest.skip("clang not installed")
+    folder, sources = graphs
+    flags = ["-mthumb", *available(cross.CORES[core]).flags]
+    # Debian's C library for Arm comes with GCC, which also has to link.
+    listed = subprocess.run(
+        ["arm-none-eabi-gcc", "-print-sysroot"], capture_output=True, text=True, check=True
+    )
+    headers = next(
+        path for path in (f"{listed.stdout.strip()}/include", "/usr/lib/arm-none-eabi/include")
+        if Path(path, "string.h").exists()
+    )  # fmt: skip
+    work = folder / f"clang-{core}"
+    work.mkdir()
+    board = cross.qemu_file("")
+    include = [f"-I{folder}", f"-I{C_FOLDER}", f"-I{board}", "-isystem", headers]
+    subprocess.run(
+        ["clang", "--target=arm-none-eabi", *flags, "-std=c99", "-O2", "-DSERNET_BARE_METAL",
+         *include, "-c", *map(str, sources), str(C_FOLDER / "replay.c")],
+        check=True, cwd=work,
+    )  # fmt: skip
+    program = folder / f"clang-{core}.elf"
+    subprocess.run(
+        ["arm-none-eabi-gcc", *flags, f"-I{board}", "-nostartfiles", "--specs=nosys.specs",
+         "-Wl,--gc-sections,--no-enum-size-warning", f"-L{board}", f"-T{core}.ld",
+         str(board / "board.c"), *map(str, work.glob("*.o")), "-o", str(program)],
+        check=True,
+    )  # fmt: skip
+    done = cross.run(cross.CORES[core], program)
+    assert done.returncode == 0 and "failures 0" in done.stdout, done.stdout[-2000:]
 
 
 def test_a_wrong_golden_value_is_noticed(shipped_model: Path, tmp_path: Path) -> None:

@@ -52,6 +52,13 @@ enum {
 
 #define SERNET_STATE_ALIGN 8
 
+/* The assembly kernels load weights in pairs of words; no other kernel needs them aligned. */
+#ifdef __GNUC__
+#define SERNET_ALIGNED __attribute__((aligned(16)))
+#else
+#define SERNET_ALIGNED
+#endif
+
 /* Put before the definition of each array of weights, to place them in a memory of your
  * choice, such as __attribute__((section(".qspi"))). */
 #ifndef SERNET_WEIGHTS_SECTION
