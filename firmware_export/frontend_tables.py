@@ -34,7 +34,7 @@ _COSINE_BITS = 26
 _SUM_BITS = 18  # sums over bands, c0 among them
 _LOG_STEPS = 32  # intervals of the logarithm's table
 
-# What a logarithm of a filter's energy can come to, in any contract's units.
+# What a logarithm of a filter's energy can come to; two of them fit an integer.
 _MAX_LOG = 60.0
 
 _ENERGY_BITS = 60
@@ -218,8 +218,8 @@ def _check(model: Model) -> None:
             f"{name}: the C front end needs an FFT of 8 points or more and an even frame length, "
             f"not {contract.fft_size} and {contract.frame_length_samples}"
         )
-    largest = contract.mel_bands * max(_MAX_LOG, abs(math.log(contract.energy_floor)))
-    if largest >= 2 ** (31 - _SUM_BITS):
+    beyond = abs(math.log(contract.energy_floor)) > _MAX_LOG
+    if beyond or contract.mel_bands * _MAX_LOG >= 2 ** (31 - _SUM_BITS):
         raise ContractError(
             f"{name}: {contract.mel_bands} mel bands with a floor of {contract.energy_floor:g} "
             "are beyond the range of the C front end's integers"

@@ -122,7 +122,8 @@ def test_cmsis_dsps_fft_serves_as_well(
 def test_the_size_of_chunks_makes_no_difference(
     compiler: str, variant: tuple[str, ...], bundle: Path, model: Model, tmp_path: Path
 ) -> None:
-    program = build(bundle, tmp_path / "program", MAIN, (*SANITIZE, *variant), compiler)
+    options = (*SANITIZE, "-Wconversion", *variant)
+    program = build(bundle, tmp_path / "program", MAIN, options, compiler)
     streams = [golden_pcm(model.contract), *hard_cases(model.contract)]
     whole = c_features(program, model.contract, streams, 1 << 20)
     for chunk in (1, 7, 255, 256, 257, 1024, 5000):

@@ -125,6 +125,13 @@ int32_t sernet_frontend_row(sernet_frontend *frontend, int8_t *row) {
         total += logs[m];
     }
     const int32_t c0 = (int32_t)(total >> (LOG_BITS - SUM_BITS));
+    /* The cosines are even or odd about the middle: sums of the two halves' bands are all that
+     * even coefficients need, and differences all that odd ones do. */
+    for (uint32_t m = 0; m < SERNET_MEL_BANDS / 2; m++) {
+        const int32_t low = logs[m], high = logs[SERNET_MEL_BANDS - 1 - m];
+        logs[m] = low + high;
+        logs[SERNET_MEL_BANDS - 1 - m] = low - high;
+    }
 #if SERNET_LEVEL == SERNET_LEVEL_RUNNING
     row[0] = quantised(without_level(frontend, c0), 0);
 #elif SERNET_LEVEL == SERNET_LEVEL_NONE
@@ -134,8 +141,9 @@ int32_t sernet_frontend_row(sernet_frontend *frontend, int8_t *row) {
         int64_t sum = 0;
         /* The cosine of pi k (2m + 1) / (2 bands) is at index k (2m + 1). */
         uint32_t index = k;
-        for (uint32_t m = 0; m < SERNET_MEL_BANDS; m++) {
-            sum += (int64_t)logs[m] * sernet_cosine[index];
+        for (uint32_t m = 0; m < (SERNET_MEL_BANDS + 1) / 2; m++) {
+            const int32_t band = logs[k % 2 == 0 ? m : SERNET_MEL_BANDS - 1 - m];
+            sum += (int64_t)band * sernet_cosine[index];
             index += 2 * k;
             if (index >= 4 * SERNET_MEL_BANDS) index -= 4 * SERNET_MEL_BANDS;
         }

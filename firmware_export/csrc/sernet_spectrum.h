@@ -8,7 +8,15 @@
 #error "SERNET_USE_CMSIS_DSP is for the front end in floating point"
 #endif
 
+#if defined(SERNET_USE_CMSIS_DSP) && (SERNET_FFT_SIZE < 32 || SERNET_FFT_SIZE > 4096)
+#error "CMSIS-DSP has no FFT of SERNET_FFT_SIZE points"
+#endif
+
 #define SERNET_BINS (SERNET_FFT_SIZE / 2)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* A power, in units of 2^(what sernet_spectrum returns) squared sample units. */
 #ifdef SERNET_FIXED_POINT
@@ -32,5 +40,9 @@ typedef union {
  *
  * Returns the exponent of the powers' unit. */
 int32_t sernet_spectrum(const int16_t *pcm, uint32_t oldest, sernet_bin *bins, float *spare);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
