@@ -13,8 +13,8 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError, ModelError, SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
+from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.quiet import quietly
 
 PRECISIONS = ("int8", "float32", "float16", "dynamic")
 

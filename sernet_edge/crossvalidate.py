@@ -16,10 +16,10 @@ from sernet_edge import __version__
 from sernet_edge.runtime.contract import Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
+from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.options import chosen_recipe, training_options
 from sernet_edge.train.protocols import PROTOCOLS, folds
-from sernet_edge.train.quiet import quietly
 from sernet_edge.train.recipe import Loss, Recipe
 from sernet_edge.train.report import as_text, report
 

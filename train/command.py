@@ -16,10 +16,10 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing, write_bytes, write_text
+from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.options import chosen_recipe, training_options
-from sernet_edge.train.quiet import quietly
 from sernet_edge.train.recipe import Loss, Recipe
 
 _ORACLE_FILES = 10

@@ -23,8 +23,8 @@ from sernet_edge import __version__
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.frontend import Float32, FrontEnd, mfcc_rows
+from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.quiet import quietly
 from sernet_edge.train.recipe import RECIPES
 
 LEVELS = ("none", "running", "window")
