@@ -1,0 +1,133 @@
+"""The plan's memory, checked byte by byte while a window is played through."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from graphs import SAME, RandomGraph
+
+from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
+from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime.errors import ModelError
+
+FREE = -1
+
+
+class Memory:
+    """An arena that knows whose each byte is: that of a row, or of a layer's working memory."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.owner = np.full(plan.arena_bytes, FREE)
+        self.layers = [stage.layer for stage in plan.stages]
+        self.unread: dict[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
+        for reader, stage in enumerate(plan.stages):
+            for step in range(stage.steps):
+                for source in set(stage.layer.inputs):
+                    for row in self.rows_read(reader, step):
+                        self.unread[source, row].add((reader, step))
+        # Nobody reads the output's row within the plan; the caller does, after it.
+        self.unread[len(plan.stages) - 1, 0].add((FREE, FREE))
+
+    def rows_read(self, reader: int, step: int) -> range:
+        """The rows of each input that a step reads, from the operator's definition."""
+        layer = self.layers[reader]
+        height = self.layers[layer.inputs[0]].output.height if layer.inputs else 0
+        if not layer.inputs or self.plan.stages[reader].join > 1:
+            return range(step, step + bool(layer.inputs))
+        top = step * layer.window.stride[0] - layer.window.padding[0]
+        return range(max(0, top), min(height, top + layer.window.kernel[0]))
+
+    def row(self, index: int, row: int) -> slice:
+        stage, size = self.plan.stages[index], self.layers[index].output.row_bytes
+        start = stage.ring_offset + row % stage.ring_rows * size
+        return slice(start, start + size)
+
+    def take(self, where: slice, owner: int) -> None:
+        assert set(self.owner[where].tolist()) <= {FREE, owner}, "bytes in use are overwritten"
+        self.owner[where] = owner
+
+    def step(self, index: int, step: int) -> None:
+        stage, count = self.plan.stages[index], len(self.plan.stages)
+        last_part = step % stage.join == stage.join - 1
+        for source in set(stage.layer.inputs):
+            for row in self.rows_read(index, step):
+                name = row * count + source
+                assert (self.owner[self.row(source, row)] == name).all(), "an input row is gone"
+        scratch = slice(stage.scratch_offset, stage.scratch_offset + stage.scratch_bytes)
+        self.take(scratch, -2 - index)
+        made = step // stage.join
+        self.take(self.row(index, made), made * count + index)
+        if last_part:
+            self.owner[scratch] = FREE
+            if not self.unread[index, made]:
+                self.owner[self.row(index, made)] = FREE
+        for source in set(stage.layer.inputs):
+            for row in self.rows_read(index, step):
+                readers = self.unread[source, row]
+                readers.discard((index, step))
+                if not readers:
+                    self.owner[self.row(source, row)] = FREE
+
+
+def play(plan: Plan) -> Memory:
+    schedule, memory = Schedule(list(plan.stages)), Memory(plan)
+    for row in range(plan.stages[0].steps):
+        memory.step(0, row)
+        schedule.done[0] += 1
+        while order := schedule.advance():
+            for index in order:
+                memory.step(index, schedule.done[index])
+                schedule.done[index] += 1
+    assert schedule.done == [stage.steps for stage in plan.stages]
+    return memory
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_no_byte_is_overwritten_while_it_is_needed(seed: int) -> None:
+    play(plan_network(read_network(RandomGraph(seed).build(), "graph")))
+
+
+def test_the_shipped_model_keeps_its_rows_while_they_are_needed(shipped_model: Path) -> None:
+    plan = plan_network(read_network(shipped_model.read_bytes(), "model"))
+    memory = play(plan)
+    # Only the output is left.
+    assert (memory.owner != FREE).sum() == plan.stages[-1].layer.output.row_bytes
+    # A 3 x 3 convolution whose rows are pooled in pairs reads four rows, and no more are kept.
+    rings = [s.ring_rows for s in plan.stages if s.layer.op == "CONCATENATION"]
+    assert rings == [4]
+
+
+def test_a_convolution_keeps_as_many_rows_as_its_kernel_is_high() -> None:
+    builder = RandomGraph(0)
+    source = builder.graph.input((1, 50, 8, 3), 0.1, 0)
+    output = builder.mean(builder.conv(source, 4, window=(SAME, (7, 3), (1, 1))), (1, 2), False)
+    plan = plan_network(read_network(builder.graph.finish(output), "model"))
+    assert [stage.ring_rows for stage in plan.stages] == [7, 1, 1]
+
+
+def test_a_branch_does_not_run_ahead_of_the_one_it_is_joined_with() -> None:
+    builder = RandomGraph(0)
+    source = builder.graph.input((1, 50, 8, 1), 0.1, 0)
+    branches = [
+        builder.conv(source, 16, window=(SAME, (height, 1), (1, 1)), scale=0.1, zero_point=0)
+        for height in (11, 1)
+    ]
+    joined = builder.graph.tensor((1, 50, 8, 32), 0.1, 0)
+    values = {"Axis": 3}
+    builder.graph.operator("CONCATENATION", branches, joined, "ConcatenationOptions", values)
+    data = builder.graph.finish(builder.mean(joined, (1, 2), False))
+    plan = plan_network(read_network(data, "model"))
+    # The narrow input waits in its ring, not the wide branches.
+    assert [stage.ring_rows for stage in plan.stages[:4]] == [11, 1, 1, 1]
+
+
+def test_an_output_that_is_too_large_is_refused() -> None:
+    builder = RandomGraph(0)
+    source = builder.graph.input((1, 200, 100, 1), 0.1, 0)
+    output = builder.conv(source, 16, window=(SAME, (1, 1), (1, 1)))
+    with pytest.raises(ModelError, match="320000 bytes"):
+        plan_network(read_network(builder.graph.finish(output), "model"))
