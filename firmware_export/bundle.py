@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sernet_edge import __version__
-from sernet_edge.firmware_export import emit, frontend_tables, golden, golden_pcm
+from sernet_edge.firmware_export import emit, frontend_tables, golden, golden_pcm, layout, tflm
 from sernet_edge.firmware_export.plan import Plan, plan_network
 from sernet_edge.firmware_export.reader import Network, read_network
+from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
@@ -18,15 +21,16 @@ from sernet_edge.runtime.interpreter import Model
 API_SOURCES = ("sernet.c", "sernet_selftest_features.c")
 API_HEADERS = ("sernet.h", "sernet_selftest_features.h")
 
-SOURCES = (
-    *emit.ENGINE_SOURCES,
-    *emit.ENGINE_HEADERS,
+COMMON_SOURCES = (
     *frontend_tables.FRONTEND_SOURCES,
     *frontend_tables.FRONTEND_HEADERS,
     *API_SOURCES,
     *API_HEADERS,
 )
 """Files of csrc/ that every bundle holds."""
+
+NATIVE_SOURCES = (*emit.ENGINE_SOURCES, *emit.ENGINE_HEADERS)
+TFLM_SOURCES = ("sernet_engine.h", "sernet_tflm.cc", "sernet_selftest.c", "sernet_selftest.h")
 
 EXAMPLES = ("demo_host.c", "selftest.c")
 
@@ -49,7 +53,7 @@ _LEVELS = {
 
 
 def bundle_files(data: bytes, name: str) -> dict[str, str]:
-    """Return the text of every file of a bundle by its path in it.
+    """Return the text of every file of a bundle for the native engine by its path in it.
 
     Args:
         data: The whole `.tflite`, contract included.
@@ -59,36 +63,94 @@ def bundle_files(data: bytes, name: str) -> dict[str, str]:
         SernetError: The model cannot be read, or has something that the C code does not know.
     """
     model = Model(data, name)
-    header, source = frontend_tables.contract_header(model), frontend_tables.contract_source(model)
+    texts, windows = _common_files(model)
     network = read_network(data, name)
     plan = plan_network(network)
+    outputs = golden.golden_outputs(data, windows)
+    return (
+        texts
+        | {f"src/{file}": emit.engine_file(file) for file in NATIVE_SOURCES}
+        | {
+            f"src/{_MODEL}.h": emit.model_header(network, plan, _MODEL),
+            f"src/{_MODEL}.c": emit.model_source(plan, _MODEL),
+            "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, _MODEL),
+            "Makefile": _packaged("layouts/plain/Makefile"),
+            "README.md": _readme(model, network, plan),
+        }
+    )
+
+
+def tflm_bundle_files(data: bytes, name: str) -> dict[str, str]:
+    """Return the text of every file of a bundle for TensorFlow Lite Micro by its path in it.
+
+    Args:
+        data: The whole `.tflite`, contract included.
+        name: The file's name.
+
+    Raises:
+        SernetError: The package tflite-micro is missing or cannot run the model, or the model's
+            contract is beyond the C front end.
+    """
+    model = Model(data, name)
+    texts, windows = _common_files(model)
+    measured = tflm.run(data, name, windows)
+    network = tflm.as_network(model)
+    texts |= {f"src/{file}": emit.engine_file(file) for file in TFLM_SOURCES}
+    texts |= {
+        "src/sernet_tflm_ops.h": tflm.ops_header(tflm.operators(data, name)),
+        f"src/{_MODEL}.h": tflm.model_header(model, data, measured.arena_bytes),
+        f"src/{_MODEL}.c": tflm.model_source(data),
+        "examples/sernet_golden.c": golden.golden_source(
+            network, windows, measured.outputs, _MODEL
+        ),
+    }
+    texts |= layout.filled("tflm", texts)
+    contract, margin = model.contract, tflm.margin_bytes(data)
+    objects = tflm.object_bytes(data, name)
+    facts = {
+        "MODEL": Path(model.name).name,
+        "CONTRACT_ID": contract.id,
+        "SAMPLE_RATE_HZ": contract.sample_rate_hz,
+        "HOP_S": f"{contract.hop_frames * contract.frame_step_s:.3f}",
+        "WINDOW_S": f"{contract.window_s:.3f}",
+        "ARENA": f"{measured.arena_bytes:,}",
+        "MARGIN": f"{margin:,}",
+        "OBJECTS": f"{objects:,}",
+        "STATE": f"{measured.arena_bytes + margin + objects:,}",
+        "FLATBUFFER": f"{len(modelfile.strip_contract(data)):,}",
+        "OPS": ", ".join(tflm.operators(data, name)),
+    }
+    for key, value in facts.items():
+        texts["README.md"] = texts["README.md"].replace(f"@{key}@", str(value))
+    return texts
+
+
+def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
+    """Return what does not depend on the engine, and windows for the golden vectors.
+
+    The windows, int8 (2, values), are the golden audio's features and noise.
+    """
+    header, source = frontend_tables.contract_header(model), frontend_tables.contract_source(model)
     pcm = golden_pcm.golden_pcm(model.contract)
     features = golden_pcm.golden_features(model, pcm)
-    noise = golden.adversarial_windows(network)[2]
-    windows = np.stack([features.ravel(), noise])
-    outputs = golden.golden_outputs(data, windows)
-    texts = {f"src/{file}": emit.engine_file(file) for file in SOURCES}
+    noise = np.random.default_rng(0).integers(-128, 128, features.size, np.int8)
+    texts = {f"src/{file}": emit.engine_file(file) for file in COMMON_SOURCES}
     texts |= {
-        f"src/{_MODEL}.h": emit.model_header(network, plan, _MODEL),
-        f"src/{_MODEL}.c": emit.model_source(plan, _MODEL),
         "src/sernet_contract.h": header,
         "src/sernet_contract.c": source,
-        "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, _MODEL),
         "examples/sernet_golden_pcm.c": golden_pcm.golden_pcm_source(
             model.contract, pcm, features, _MODEL
         ),
-        "Makefile": _packaged("layouts/plain/Makefile"),
-        "README.md": _readme(model, network, plan),
     }
-    return texts | {f"examples/{file}": _packaged(f"examples/{file}") for file in EXAMPLES}
+    texts |= {f"examples/{file}": _packaged(f"examples/{file}") for file in EXAMPLES}
+    return texts, np.stack([features.ravel(), noise])
 
 
-def write_bundle(data: bytes, name: str, out: Path, force: bool) -> None:
-    """Write a bundle to a folder, made if it is missing; see `bundle_files`.
+def write_files(texts: Mapping[str, str], out: Path, force: bool) -> None:
+    """Write a bundle to a folder, made if it is missing.
 
     Args:
-        data: The whole `.tflite`.
-        name: The file's name.
+        texts: By path in the bundle.
         out: The folder.
         force: Whether the folder may hold something already; other files in it stay.
 
@@ -101,7 +163,6 @@ def write_bundle(data: bytes, name: str, out: Path, force: bool) -> None:
                 f"{out} exists already and is not an empty folder",
                 hint="choose another or add --force",
             )
-        texts = bundle_files(data, name)
         for path in sorted(texts):
             (out / path).parent.mkdir(parents=True, exist_ok=True)
             write_text(out / path, texts[path])

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sernet_edge.firmware_export.header import model_header
+from sernet_edge.firmware_export.layout import LAYOUTS, arrange
 from sernet_edge.runtime import files, modelfile
 from sernet_edge.runtime.errors import SernetError
 
@@ -25,17 +26,37 @@ from sernet_edge.runtime.errors import SernetError
     metavar="FILE.h",
     help="Write the model and its contract as one C header for TensorFlow Lite Micro.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["native", "tflm"]),
+    default="native",
+    show_default=True,
+    help="What runs the network: the row engine, or a TensorFlow Lite Micro of yours (tflm).",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUTS),
+    help="Build files and folders as an ecosystem expects them.  [default: plain; tflm: cmake]",
+)
 @click.option("--force", is_flag=True, help="Overwrite what exists.")
-def export(model: Path, out: Path | None, header: Path | None, force: bool) -> None:
+def export(
+    model: Path, out: Path | None, header: Path | None, engine: str, layout: str | None, force: bool
+) -> None:
     """Turn MODEL, a .tflite made by `sernet-edge convert`, into C for firmware."""
     if (out is None) == (header is None):
         raise click.UsageError("Give either --out DIR or --header FILE.h.")
+    if engine == "tflm" and layout not in (None, "cmake"):
+        raise click.UsageError("With --engine tflm the layout is cmake.")
     data = modelfile.read_bytes(model)
     if out is not None:
         # Here, since --header does without the parser's package.
-        from sernet_edge.firmware_export.bundle import write_bundle
+        from sernet_edge.firmware_export import bundle
 
-        write_bundle(data, str(model), out, force)
+        if engine == "tflm":
+            texts = bundle.tflm_bundle_files(data, str(model))
+        else:
+            texts = arrange(layout or "plain", bundle.bundle_files(data, str(model)))
+        bundle.write_files(texts, out, force)
         click.echo(f"wrote {out}; {out}/README.md says how to build it")
     if header is not None:
         if header.exists() and not force:

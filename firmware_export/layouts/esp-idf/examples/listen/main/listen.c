@@ -63,8 +63,9 @@ void app_main(void) {
         /* 24 bits or fewer, in the upper part of a word. */
         for (size_t i = 0; i < count; i++) pcm[i] = (int16_t)(words[i] >> 16);
         take(pcm, count);
-        /* Until the next part is there, or at least its share. */
-        for (int rows = 0; rows < 4 && sernet_work(state) == 1; rows++) {}
-        if (sernet_work(state) == 0) report();
+        /* A part is as long as a frame; more rows are there only at the start of a window. */
+        int more = 1;
+        for (int rows = 0; more && rows < 4; rows++) more = sernet_work(state) == 1;
+        if (!more) report();
     }
 }

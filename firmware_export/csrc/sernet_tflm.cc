@@ -1,0 +1,70 @@
+/* The engine's interface (sernet_engine.h) over TensorFlow Lite Micro, for models with operators
+ * that the row engine does not know. Rows gather in the interpreter's input tensor; the last
+ * one of a window runs the whole network. Compile and link with your own TFLM, C++17. */
+#include "sernet_engine.h"
+
+#include <cstring>
+#include <new>
+
+#include "sernet_model.h"
+#include "sernet_tflm_ops.h"
+#include "tensorflow/lite/micro/micro_interpreter.h"
+#include "tensorflow/lite/schema/schema_generated.h"
+
+namespace {
+
+constexpr size_t kArenaAlignment = 16; /* what tensors want */
+
+/* At the start of the caller's state; the arena follows. The interpreter refers to the ops. */
+struct Runner {
+    explicit Runner(uint8_t *arena)
+        : registered(sernet_register_ops(ops) == kTfLiteOk),
+          interpreter(tflite::GetModel(sernet_flatbuffer), ops, arena, SERNET_TFLM_ARENA_BYTES) {}
+
+    sernet_tflm_ops ops;
+    bool registered;
+    tflite::MicroInterpreter interpreter;
+    uint32_t rows = 0; /* of the window so far */
+};
+
+static_assert(sizeof(Runner) + kArenaAlignment <= SERNET_TFLM_OBJECT_BYTES,
+              "this TFLM's interpreter is larger: raise SERNET_TFLM_OBJECT_BYTES");
+static_assert(alignof(Runner) <= SERNET_STATE_ALIGN, "the state is not aligned for this TFLM");
+
+Runner *runner_in(void *state) { return std::launder(static_cast<Runner *>(state)); }
+
+}  // namespace
+
+/* A window starts with a new interpreter: all that it has is in the state, so there is nothing
+ * to give back, and nothing left of a window that failed. */
+extern "C" int sernet_net_reset(const sernet_net *net, void *state, size_t bytes) {
+    if (net == nullptr || state == nullptr) return SERNET_ERROR_NULL;
+    const auto address = reinterpret_cast<uintptr_t>(state);
+    if (address % SERNET_STATE_ALIGN != 0) return SERNET_ERROR_ALIGN;
+    if (bytes < net->state_bytes) return SERNET_ERROR_SIZE;
+    const uintptr_t end = address + sizeof(Runner);
+    const uintptr_t arena = (end + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment;
+    auto *runner = new (state) Runner(reinterpret_cast<uint8_t *>(arena));
+    if (!runner->registered) return SERNET_ERROR_STATE;
+    if (runner->interpreter.AllocateTensors() != kTfLiteOk) return SERNET_ERROR_SIZE;
+    if (runner->interpreter.input(0)->bytes != SERNET_MODEL_INPUT_ROWS * SERNET_MODEL_INPUT_ROW_BYTES ||
+        runner->interpreter.output(0)->bytes != SERNET_MODEL_OUTPUT_BYTES)
+        return SERNET_ERROR_CONTRACT;
+    return SERNET_OK;
+}
+
+extern "C" int sernet_net_push(const sernet_net *net, void *state, const int8_t *row) {
+    if (net == nullptr || state == nullptr || row == nullptr) return SERNET_ERROR_NULL;
+    Runner *runner = runner_in(state);
+    if (runner->rows == SERNET_MODEL_INPUT_ROWS) return SERNET_READY;
+    std::memcpy(runner->interpreter.input(0)->data.int8 +
+                    runner->rows * SERNET_MODEL_INPUT_ROW_BYTES,
+                row, SERNET_MODEL_INPUT_ROW_BYTES);
+    if (++runner->rows < SERNET_MODEL_INPUT_ROWS) return SERNET_OK;
+    return runner->interpreter.Invoke() == kTfLiteOk ? SERNET_READY : SERNET_ERROR_STATE;
+}
+
+extern "C" const int8_t *sernet_net_output(const sernet_net *net, const void *state) {
+    if (net == nullptr || state == nullptr) return nullptr;
+    return runner_in(const_cast<void *>(state))->interpreter.output(0)->data.int8;
+}

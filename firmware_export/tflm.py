@@ -1,0 +1,281 @@
+"""The TensorFlow Lite Micro route: what its interpreter needs, measured, and its files.
+
+The `tflite-micro` package runs the model once, with the same memory planner as a device, and so
+says which arena it takes. It does so in a process of its own: the interpreter ends the process
+on some models that it cannot run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tflite
+from numpy.typing import NDArray
+
+from sernet_edge.firmware_export.emit import banner
+from sernet_edge.firmware_export.header import ALIGN_16, byte_rows, c_float
+from sernet_edge.firmware_export.reader import Layer, Network, Tensor
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.errors import ModelError, SernetError
+from sernet_edge.runtime.interpreter import Model
+
+_LARGEST_ARENA_BYTES = 64 * 1024 * 1024
+
+_ROUND_UP_BYTES = 1024
+
+# C++ that names an operator otherwise than by joining its words.
+_METHODS = {
+    "BATCH_MATMUL": "BatchMatMul",
+    "CUMSUM": "CumSum",
+    "PADV2": "PadV2",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
+}
+_BUILTINS = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
+
+# Arguments: model, windows, where to write the outputs. Says the arena on standard error.
+_MEASURE = """
+import sys
+import numpy as np
+from tflite_micro.python.tflite_micro import runtime
+model, windows, outputs, arena = sys.argv[1:]
+interpreter = runtime.Interpreter.from_file(model, arena_size=int(arena))
+shape = interpreter.get_input_details(0)["shape"]
+found = []
+for window in np.load(windows):
+    interpreter.set_input(window.reshape(shape), 0)
+    interpreter.invoke()
+    found.append(interpreter.get_output(0).ravel().copy())
+np.save(outputs, np.stack(found))
+interpreter.print_allocations()
+"""
+_ARENA = re.compile(rb"Arena allocation total (\d+) bytes")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the interpreter.
+
+    Attributes:
+        arena_bytes: The smallest arena that it takes.
+        outputs: int8 (windows, values).
+    """
+
+    arena_bytes: int
+    outputs: NDArray[np.int8]
+
+
+def run(
+    data: bytes, name: str, windows: NDArray[np.int8], arena_bytes: int = _LARGEST_ARENA_BYTES
+) -> Run:
+    """Run a model in TensorFlow Lite Micro.
+
+    Args:
+        data: A `.tflite`.
+        name: The file's name, for errors.
+        windows: int8 (windows, values).
+        arena_bytes: What it gets.
+
+    Raises:
+        SernetError: The package is not installed.
+        ModelError: TensorFlow Lite Micro cannot run the model; says why.
+    """
+    if importlib.util.find_spec("tflite_micro") is None:
+        raise SernetError(
+            "`--engine tflm` needs the Python package 'tflite_micro' to measure the arena",
+            "pip install --pre tflite-micro",
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        model, inputs, outputs = (Path(folder) / n for n in ("m.tflite", "in.npy", "out.npy"))
+        model.write_bytes(modelfile.strip_contract(data))
+        np.save(inputs, windows)
+        done = subprocess.run(
+            [sys.executable, "-c", _MEASURE, *map(str, (model, inputs, outputs, arena_bytes))],
+            capture_output=True,
+        )
+        found = _ARENA.search(done.stderr)
+        if done.returncode != 0 or found is None:
+            raise ModelError(
+                f"{name}: TensorFlow Lite Micro cannot run the model in {arena_bytes:,} bytes: "
+                f"{_reason(done.stderr)}"
+            )
+        return Run(int(found[1]), np.load(outputs))
+
+
+def _reason(stderr: bytes) -> str:
+    """Return what the interpreter said first; Python's traceback comes after it."""
+    for line in stderr.decode("utf-8", "replace").splitlines():
+        if line.strip() and not line.startswith(("Traceback", " ")):
+            return line.strip()[:200]
+    return "it says no more"
+
+
+def margin_bytes(data: bytes) -> int:
+    """Return what to add to the arena that was measured on a PC.
+
+    The PC's reference kernels work in place; CMSIS-NN's and ESP-NN's take scratch memory, one
+    layer at a time: columns of a kernel's inputs, four of int8 or two of int16, and sums for each
+    output. The largest layer's is added, and up to 16 bytes for each of the two ends of the
+    arena that are aligned, and all rounded up to 1 KiB. Everything else is smaller on a device,
+    whose pointers take 4 bytes, not 8.
+    """
+    model = tflite.Model.GetRootAs(data, 0)
+    graph, largest = model.Subgraphs(0), 0
+    for number in range(graph.OperatorsLength()):
+        operator = graph.Operators(number)
+        for index in (operator.Inputs(i) for i in range(operator.InputsLength())):
+            tensor = graph.Tensors(index) if index >= 0 else None
+            if tensor is None or tensor.ShapeLength() < 2:
+                continue
+            shape = tensor.ShapeAsNumpy().tolist()
+            if model.Buffers(tensor.Buffer()).DataLength():
+                # Weights: (out, height, width, in), (out, in) or (1, height, width, out).
+                largest = max(largest, 4 * math.prod(shape[1:]) + 4 * shape[0])
+            else:
+                # Sums of channels.
+                largest = max(largest, 4 * shape[-1])
+    return -(-(largest + 32) // _ROUND_UP_BYTES) * _ROUND_UP_BYTES
+
+
+def operators(data: bytes, name: str) -> list[str]:
+    """Return the names of the operators in a model, sorted, each once.
+
+    Raises:
+        ModelError: One is custom.
+    """
+    model = tflite.Model.GetRootAs(data, 0)
+    names = set()
+    for number in range(model.OperatorCodesLength()):
+        code = model.OperatorCodes(number)
+        operator = _BUILTINS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        if operator == "CUSTOM":
+            custom = (code.CustomCode() or b"").decode("utf-8", "replace")[:60]
+            raise ModelError(f"{name}: the operator CUSTOM {custom!r} has no name in C++")
+        names.add(operator)
+    return sorted(names)
+
+
+def method(operator: str) -> str:
+    """Return what MicroMutableOpResolver calls an operator: CONV_2D is Conv2D."""
+    joined = "".join(word.capitalize() for word in operator.split("_"))
+    return _METHODS.get(operator, re.sub(r"(?<=\d)d\b", "D", joined))
+
+
+def ops_header(names: list[str]) -> str:
+    """Return sernet_tflm_ops.h: a resolver with exactly these operators."""
+    calls = " ||\n        ".join(f"resolver.Add{method(name)}() != kTfLiteOk" for name in names)
+    return f"""\
+{banner()}\
+#ifndef SERNET_TFLM_OPS_H
+#define SERNET_TFLM_OPS_H
+
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+
+typedef tflite::MicroMutableOpResolver<{len(names)}> sernet_tflm_ops;
+
+inline TfLiteStatus sernet_register_ops(sernet_tflm_ops &resolver) {{
+    if ({calls})
+        return kTfLiteError;
+    return kTfLiteOk;
+}}
+
+#endif
+"""
+
+
+def model_header(model: Model, data: bytes, measured_bytes: int) -> str:
+    """Return sernet_model.h for TensorFlow Lite Micro; what it defines is what sernet.h needs.
+
+    Args:
+        model: Its contract and quantisation.
+        data: The `.tflite`.
+        measured_bytes: The arena on a PC.
+    """
+    contract = model.contract
+    flatbuffer_bytes = len(modelfile.strip_contract(data))
+    return f"""\
+{banner()}\
+#ifndef SERNET_MODEL_H
+#define SERNET_MODEL_H
+
+#include "sernet_engine.h"
+
+/* The arena: what the interpreter of the package tflite-micro used on a PC, and a margin for the
+ * scratch memory of optimised kernels (CMSIS-NN, ESP-NN), which that one lacks. If
+ * interpreter.arena_used_bytes() is less on your device, define SERNET_TFLM_ARENA_BYTES. */
+#define SERNET_TFLM_ARENA_MEASURED_BYTES {measured_bytes}
+#define SERNET_TFLM_ARENA_MARGIN_BYTES {margin_bytes(data)}
+#ifndef SERNET_TFLM_ARENA_BYTES
+#define SERNET_TFLM_ARENA_BYTES \\
+    (SERNET_TFLM_ARENA_MEASURED_BYTES + SERNET_TFLM_ARENA_MARGIN_BYTES)
+#endif
+/* Interpreter and resolver; sernet_tflm.cc checks it. */
+#ifndef SERNET_TFLM_OBJECT_BYTES
+#define SERNET_TFLM_OBJECT_BYTES {object_bytes(data, model.name)}
+#endif
+
+#define SERNET_MODEL_STATE_BYTES (SERNET_TFLM_OBJECT_BYTES + SERNET_TFLM_ARENA_BYTES)
+/* Input: rows of int8 ({contract.mfcc_count}). */
+#define SERNET_MODEL_INPUT_ROWS {contract.window_frames}
+#define SERNET_MODEL_INPUT_ROW_BYTES {contract.mfcc_count}
+#define SERNET_MODEL_INPUT_SCALE {c_float(model.input_scale)}
+#define SERNET_MODEL_INPUT_ZERO_POINT ({model.input_zero_point})
+/* Output: int8 ({len(contract.labels)}). */
+#define SERNET_MODEL_OUTPUT_BYTES {len(contract.labels)}
+#define SERNET_MODEL_OUTPUT_SCALE {c_float(model.output_scale)}
+#define SERNET_MODEL_OUTPUT_ZERO_POINT ({model.output_zero_point})
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+/* The TensorFlow Lite flatbuffer, aligned to 16 bytes as its tensors are inside it. */
+extern const unsigned char sernet_flatbuffer[{flatbuffer_bytes}];
+extern const sernet_net sernet_model;
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def object_bytes(data: bytes, name: str) -> int:
+    """Return room for MicroInterpreter and MicroMutableOpResolver, with pointers of 8 bytes."""
+    return 512 + 96 * len(operators(data, name))
+
+
+def as_network(model: Model) -> Network:
+    """Return a network of the model's input alone, for `golden.golden_source`."""
+    contract = model.contract
+    source = Tensor(
+        "input",
+        contract.window_frames,
+        contract.mfcc_count,
+        1,
+        np.float32(model.input_scale),
+        model.input_zero_point,
+    )
+    return Network((Layer("INPUT", (), source),), 0)
+
+
+def model_source(data: bytes) -> str:
+    """Return sernet_model.c: the flatbuffer, without its contract.
+
+    Args:
+        data: The `.tflite`.
+    """
+    return (
+        banner()
+        + f'#include "sernet_model.h"\n\n{ALIGN_16}\n'
+        + "SERNET_WEIGHTS_SECTION SERNET_ALIGN_16 const unsigned char sernet_flatbuffer[] = {\n"
+        + byte_rows(modelfile.strip_contract(data))
+        + "\n};\n\n/* There are no layers: sernet_tflm.cc runs the flatbuffer. */\n"
+        + "const sernet_net sernet_model = {.state_bytes = SERNET_MODEL_STATE_BYTES};\n"
+    )
