@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.firmware_export import reference
 from sernet_edge.firmware_export.emit import banner, c_array
-from sernet_edge.firmware_export.reader import Network
+from sernet_edge.firmware_export.reader import Network, read_network
+from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.interpreter import interpreter_module
 
 
 def golden_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return what TensorFlow Lite's reference kernels compute.
+    """Return what TensorFlow Lite's reference kernels and TensorFlow Lite Micro compute.
 
     Args:
         data: A full-int8 `.tflite`.
@@ -21,6 +23,11 @@ def golden_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
         int8 (windows, values).
     """
     module = interpreter_module()
+    if module.__name__.startswith("ai_edge_litert"):
+        # LiteRT rounds dense layers with a scale for each output in floating point, once.
+        network = _with_channelwise_dense_layer(data)
+        if network is not None:
+            return np.stack([reference.run(network, window.ravel()) for window in inputs])
     interpreter = module.Interpreter(
         model_content=data,
         experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
@@ -33,6 +40,16 @@ def golden_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
         interpreter.invoke()
         outputs.append(interpreter.get_tensor(result["index"]).ravel())
     return np.stack(outputs)
+
+
+def _with_channelwise_dense_layer(data: bytes) -> Network | None:
+    """Return the network if it has such a layer and the engine knows its operators."""
+    try:
+        network = read_network(data, "model")
+    except ModelError:
+        return None
+    dense = [layer for layer in network.layers if layer.op == "FULLY_CONNECTED"]
+    return network if any(len(layer.weight_scales) > 1 for layer in dense) else None
 
 
 def adversarial_windows(network: Network, seed: int = 0) -> NDArray[np.int8]:

@@ -20,7 +20,7 @@ from engine_cases import (
 )
 from graphs import SAME, RandomGraph
 
-from sernet_edge.firmware_export import emit, golden
+from sernet_edge.firmware_export import emit, golden, reference
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.tables import conv_scales
@@ -73,13 +73,28 @@ def test_random_graphs_have_the_bits_of_tflm(
     assert f"cases {len(cases)}\nwindows {3 * len(cases)}\nfailures 0" in output
 
 
-def test_tflm_and_tflite_reference_agree_on_the_random_graphs(
-    graphs: tuple[Path, list[Path], list[Case]],
+def test_the_numpy_reference_has_the_bits_of_tflm(
+    graphs: tuple[Path, list[Path], list[Case]], shipped_model: Path
 ) -> None:
+    data = shipped_model.read_bytes()
+    shipped = Case("shipped", data, golden.adversarial_windows(read_network(data, "model")))
+    for case in [*graphs[2], shipped]:
+        network = read_network(case.data, case.name)
+        computed = np.stack([reference.run(network, window) for window in case.inputs])
+        expected = tflm_outputs(case.data, case.inputs)
+        np.testing.assert_array_equal(computed, expected, err_msg=case.name)
+
+
+@pytest.mark.parametrize("interpreter", ["tflite_runtime", "ai_edge_litert"])
+def test_golden_outputs_are_tflms_whichever_interpreter_is_installed(
+    interpreter: str, graphs: tuple[Path, list[Path], list[Case]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(interpreter)
+    monkeypatch.setenv("SERNET_EDGE_INTERPRETER", interpreter)
     for case in graphs[2]:
         np.testing.assert_array_equal(
-            tflm_outputs(case.data, case.inputs),
             golden.golden_outputs(case.data, case.inputs),
+            tflm_outputs(case.data, case.inputs),
             err_msg=case.name,
         )
 
