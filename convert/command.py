@@ -15,6 +15,7 @@ from sernet_edge.runtime.errors import ContractError, ModelError, SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.outputs import check_outputs
 
 PRECISIONS = ("int8", "float32", "float16", "dynamic")
 
@@ -66,8 +67,7 @@ def convert(
     outputs = [out, out.with_suffix(".verify.json")]
     if precision == "int8":
         outputs.append(out.with_suffix(".h"))
-    if existing := [path for path in outputs if path.exists() and not force]:
-        raise SernetError(f"{existing[0]} exists already", "name another file, or add --force")
+    check_outputs(outputs, force)
     contract = modelfile.read_contract(modelfile.read_bytes(model), str(model))
     corpus = CORPORA.get(contract.provenance.get("corpus", ""))
     if corpus is None:
@@ -88,15 +88,28 @@ def convert(
     parent = _load_keras(model, contract)
     _say(f"reading {len(utterances)} recordings")
     recordings = dataset.read_recordings(utterances, contract)
-    held_out = set(contract.provenance.get("holdout_speakers", ()))
+    held_out = contract.provenance.get("holdout_speakers", ())
     training = [r for r in recordings if r.utterance.speaker not in held_out]
+    if not training:
+        raise SernetError(
+            f"{calibration} holds no recording of a training speaker, only of the held-out "
+            f"{', '.join(held_out)}",
+            "name the whole corpus",
+        )
     samples, chosen = calibrate.calibration_windows(contract, training, count, seed)
-    # A model trained on everybody is verified on speech that did not calibrate it.
-    verifying = [r for r in recordings if r.utterance.speaker in held_out] or [
-        training[i] for i in sorted(set(range(len(training))) - set(chosen))
-    ]
+    verifying = [r for r in recordings if r.utterance.speaker in held_out]
+    whose = f"held-out speakers {', '.join(sorted({r.utterance.speaker for r in verifying}))}"
+    if not held_out:
+        # A model trained on everybody is verified on speech that did not calibrate it.
+        rest = sorted(set(range(len(training))) - set(chosen))
+        verifying, whose = [training[i] for i in rest], "training speakers"
     if not verifying:
-        raise SernetError("no recording is left to verify on", "use fewer --windows")
+        raise SernetError(
+            f"no recording in {calibration} is left to verify on",
+            f"name the whole corpus, with the speakers {', '.join(held_out)}"
+            if held_out
+            else "calibrate on fewer --windows",
+        )
 
     _say(f"converting to {precision}, calibrated on {len(samples)} windows")
     flatbuffer = quantize.convert_model(parent, cast(quantize.Precision, precision), samples)
@@ -109,8 +122,7 @@ def convert(
         "precision": precision,
         "bytes": len(flatbuffer),
         "calibration_windows": len(samples),
-        "verified_on": f"{len(verifying)} recordings of "
-        + (f"held-out speakers {', '.join(sorted(held_out))}" if held_out else "training speakers"),
+        "verified_on": f"{len(verifying)} recordings of {whose}",
         **verify.verify(parent, Model(draft, out.name), verifying),
         "converted_with": f"sernet-edge {__version__}, tensorflow {quantize.TENSORFLOW_VERSION}",
     }

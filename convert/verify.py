@@ -9,7 +9,7 @@ import numpy as np
 
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.train import metrics
-from sernet_edge.train.dataset import Recording, Windows
+from sernet_edge.train.dataset import Recording, Windows, mean_by_recording
 from sernet_edge.train.recipe import Recipe
 
 
@@ -28,10 +28,9 @@ def verify(parent: keras.Model, converted: Model, recordings: list[Recording]) -
     theirs = np.asarray(parent.predict(stacked[..., None], batch_size=64, verbose=0))
     labels = converted.contract.labels
     truth = [labels.index(recording.utterance.label) for recording in recordings]
-    ends = np.cumsum([len(some) for some in cut])[:-1]
 
     def of_recordings(scores: Any) -> dict[str, Any]:
-        guess = [part.mean(axis=0).argmax() for part in np.split(scores, ends)]
+        guess = mean_by_recording(scores, cut).argmax(axis=1)
         return metrics.summary(metrics.confusion_matrix(truth, guess, len(labels)), labels)
 
     difference = np.abs(ours - theirs)

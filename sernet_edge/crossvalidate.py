@@ -13,30 +13,23 @@ from typing import Any
 import click
 
 from sernet_edge import __version__
-from sernet_edge.runtime.contract import Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
-from sernet_edge.train.options import chosen_recipe, training_options
+from sernet_edge.train.options import Settings, training_options
 from sernet_edge.train.protocols import PROTOCOLS, folds
-from sernet_edge.train.recipe import Loss, Recipe
-from sernet_edge.train.report import as_text, report
+from sernet_edge.train.report import as_text, read_json, report
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One fold of one run; everything a worker process needs, and nothing that cannot travel."""
 
-    corpus: str
-    folder: Path
+    settings: Settings
     run: Path
     fold: str
     protocol: str
-    recipe: Recipe
-    level: Level
-    window_frames: int
-    seed: int
 
 
 @click.command()
@@ -57,20 +50,7 @@ class Job:
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def cross_validate(
-    corpus_and_folder: tuple[str, Path],
-    out: Path,
-    split: str,
-    recipe: str,
-    epochs: int | None,
-    learning_rate: float | None,
-    loss: Loss,
-    focal_gamma: float,
-    level: Level,
-    window_frames: int,
-    seed: int,
-    only: str | None,
-    jobs: int,
-    as_json: bool,
+    settings: Settings, out: Path, split: str, only: str | None, jobs: int, as_json: bool
 ) -> None:
     """Train and test LIGHT-SERNET once a fold.
 
@@ -78,10 +58,11 @@ def cross_validate(
     with a run that was stopped; folds that are there are not trained again. Pooled over the
     folds there, it reports the figures of every protocol that the run can answer for.
     """
-    name, folder = corpus_and_folder
-    settings = chosen_recipe(recipe, epochs, learning_rate, loss, focal_gamma)
+    if out.exists() and not out.is_dir():
+        raise click.BadParameter(f"{out} is no folder", param_hint="--out")
     protocol = "strict" if split == "speakers" else "published"
-    splits = folds(PROTOCOLS[protocol], CORPORA[name].read(folder), seed)
+    utterances = CORPORA[settings.corpus].read(settings.folder)
+    splits = folds(PROTOCOLS[protocol], utterances, settings.seed)
     names = [fold.name for fold in splits]
     wanted = [fold.strip() for fold in only.split(",")] if only else names
     if unknown := [fold for fold in wanted if fold not in names]:
@@ -89,21 +70,19 @@ def cross_validate(
             f"no fold {', '.join(unknown)}, there are {', '.join(names)}", param_hint="--folds"
         )
     description = {
-        "corpus": name,
+        "corpus": settings.corpus,
         "split": split,
         "architecture": "light_sernet",
-        "recipe": dataclasses.asdict(settings),
-        "level": level,
-        "window_frames": window_frames,
-        "seed": seed,
+        "recipe": dataclasses.asdict(settings.recipe),
+        "level": settings.level,
+        "window_frames": settings.window_frames,
+        "seed": settings.seed,
         "made_with": f"sernet-edge {__version__}",
     }
     out.mkdir(parents=True, exist_ok=True)
     _check_same_run(out / "run.json", description)
     todo = [
-        Job(name, folder, out, fold, protocol, settings, level, window_frames, seed)
-        for fold in wanted
-        if not _fold_file(out, fold).exists()
+        Job(settings, out, fold, protocol) for fold in wanted if not _fold_file(out, fold).exists()
     ]
     click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} folds are there", err=True)
     started = time.monotonic()
@@ -128,7 +107,7 @@ def _fold_file(run: Path, fold: str) -> Path:
 def _check_same_run(path: Path, description: dict[str, Any]) -> None:
     """Write the run's settings, or refuse a folder that holds a run of other settings."""
     if path.exists():
-        earlier = json.loads(path.read_text())
+        earlier = read_json(path)
         differing = sorted(k for k in description if earlier.get(k) != description[k])
         if differing:
             raise SernetError(
@@ -150,49 +129,41 @@ def run_fold(job: Job) -> None:
     from sernet_edge.runtime import modelfile
     from sernet_edge.runtime.interpreter import Model
     from sernet_edge.train import dataset
-    from sernet_edge.train.fit import Fit, predict
-    from sernet_edge.train.models.light_sernet import light_sernet
+    from sernet_edge.train.fit import predict, start
 
-    corpus = CORPORA[job.corpus]
-    utterances = corpus.read(job.folder)
-    splits = folds(PROTOCOLS[job.protocol], utterances, job.seed)
+    settings = job.settings
+    corpus = CORPORA[settings.corpus]
+    utterances = corpus.read(settings.folder)
+    splits = folds(PROTOCOLS[job.protocol], utterances, settings.seed)
     fold = next(fold for fold in splits if fold.name == job.fold)
-    contract = dataset.new_contract(labels_of(corpus, utterances), job.level, job.window_frames)
+    labels = labels_of(corpus, utterances)
+    contract = dataset.new_contract(labels, settings.level, settings.window_frames)
     recordings = dataset.read_recordings(utterances, contract)
     training = [recordings[i] for i in fold.train]
     testing = [recordings[i] for i in fold.test]
-    contract = dataset.with_statistics(contract, training)
-    recipe = job.recipe
-    windows = dataset.Windows(contract, recipe)
-    keras.utils.set_random_seed(job.seed)
-    model = light_sernet(
-        contract.window_frames,
-        contract.mfcc_count,
-        len(contract.labels),
-        recipe.batch_norm_momentum,
-    )
-    fit = Fit(model, windows, training, job.seed, job.run / f"fold-{job.fold}.checkpoint.npz")
+    checkpoint = job.run / f"fold-{job.fold}.checkpoint.npz"
+    fit = start(contract, settings.recipe, training, settings.seed, checkpoint)
+    model, windows, contract = fit.model, fit.windows, fit.windows.contract
     # What each epoch's weights say of the test data: logged, never used in training.
     epochs_log = job.run / f"fold-{job.fold}.epochs.json"
-    by_epoch = json.loads(epochs_log.read_text()) if fit.history else []
-    by_epoch = by_epoch[: len(fit.history)]
+    by_epoch = json.loads(epochs_log.read_text()) if epochs_log.exists() else []
+    del by_epoch[len(fit.history) :]
 
-    def log(epoch: int, entry: dict[str, float]) -> None:
+    def log() -> None:
         by_epoch.append(predict(model, windows, testing).argmax(axis=1).tolist())
         write_text(epochs_log, json.dumps(by_epoch))
 
-    fit.run(log)
+    if len(by_epoch) < len(fit.history):
+        log()  # The run was stopped between the checkpoint and this.
+    fit.run(lambda epoch, entry: log())
     fit.finish()
     float_scores = predict(model, windows, testing)
-    samples, _ = calibration_windows(contract, training, 200, job.seed)
+    samples, _ = calibration_windows(contract, training, 200, settings.seed)
     flatbuffer = quantize.convert_model(model, "int8", samples)
     int8 = Model(modelfile.with_contract(flatbuffer, contract), f"fold {job.fold}")
-    int8_scores = np.stack(
-        [
-            np.stack([int8.run(window) for window in windows.test_windows(recording)]).mean(axis=0)
-            for recording in testing
-        ]
-    )
+    cut = [windows.test_windows(recording) for recording in testing]
+    all_scores = np.stack([int8.run(window) for window in np.concatenate(cut)])
+    int8_scores = dataset.mean_by_recording(all_scores, cut)
     write_text(
         _fold_file(job.run, job.fold),
         json.dumps(

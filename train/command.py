@@ -13,14 +13,13 @@ import click
 
 from sernet_edge import __version__
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.contract import Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing, write_bytes, write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.options import chosen_recipe, training_options
-from sernet_edge.train.recipe import Loss, Recipe
+from sernet_edge.train.options import Settings, training_options
+from sernet_edge.train.outputs import check_outputs
 
 _ORACLE_FILES = 10
 
@@ -41,21 +40,7 @@ _ORACLE_FILES = 10
 )
 @click.option("--force", is_flag=True, help="Replace an existing model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-def train(
-    corpus_and_folder: tuple[str, Path],
-    out: Path,
-    holdout: str | None,
-    recipe: str,
-    epochs: int | None,
-    learning_rate: float | None,
-    loss: Loss,
-    focal_gamma: float,
-    level: Level,
-    window_frames: int,
-    seed: int,
-    force: bool,
-    as_json: bool,
-) -> None:
+def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_json: bool) -> None:
     """Train LIGHT-SERNET on a corpus of emotional speech.
 
     Writes OUT (the Keras model, its contract inside), OUT's .metrics.json and
@@ -63,29 +48,20 @@ def train(
     """
     if out.suffix != ".keras":
         raise click.BadParameter(f"{out} must end in .keras", param_hint="--out")
-    if out.exists() and not force:
-        raise SernetError(f"{out} exists already", hint="name another file, or add --force")
-    if not out.parent.is_dir():
-        raise SernetError(f"the folder {out.parent} does not exist", hint="make it first")
-    name, folder = corpus_and_folder
-    corpus = CORPORA[name]
-    utterances = corpus.read(folder)
+    outputs = {name: out.with_suffix(f".{name}") for name in ("metrics.json", "confusion.png")}
+    check_outputs((out, *outputs.values()), force)
+    corpus = CORPORA[settings.corpus]
+    utterances = corpus.read(settings.folder)
     labels = labels_of(corpus, utterances)
     held_out = _held_out_speakers(holdout, utterances)
-    if not [u for u in utterances if u.speaker not in held_out]:
-        raise click.BadParameter("no speaker is left to train on", param_hint="--holdout")
 
     with quietly():
         import keras
 
     from sernet_edge.train import dataset, metrics, oracle
-    from sernet_edge.train.fit import Fit, predict
-    from sernet_edge.train.models.light_sernet import light_sernet
+    from sernet_edge.train.fit import predict, start
 
-    settings = chosen_recipe(recipe, epochs, learning_rate, loss, focal_gamma)
-    keras.utils.set_random_seed(seed)
-    contract = dataset.new_contract(labels, level, window_frames)
-
+    contract = dataset.new_contract(labels, settings.level, settings.window_frames)
     _say(f"reading {len(utterances)} recordings")
     recordings = dataset.read_recordings(utterances, contract)
     training = [r for r in recordings if r.utterance.speaker not in held_out]
@@ -93,42 +69,35 @@ def train(
     spread = training[:: -(-len(training) // _ORACLE_FILES)]
     difference = oracle.check_front_end(spread, contract)
     _say(f"front end: at most {difference:.1e} from python_speech_features")
-    contract = dataset.with_statistics(contract, training)
-
-    windows = dataset.Windows(contract, settings)
-    model = light_sernet(
-        contract.window_frames,
-        contract.mfcc_count,
-        len(contract.labels),
-        settings.batch_norm_momentum,
-    )
+    checkpoint = out.with_suffix(".checkpoint.npz")
+    fit = start(contract, settings.recipe, training, settings.seed, checkpoint)
+    model, contract = fit.model, fit.windows.contract
     _say(
         f"training on {len(training)} recordings of {len({r.utterance.speaker for r in training})} "
         f"speakers, testing on {len(testing)} of {', '.join(held_out) or 'none'}; "
         f"{model.count_params():,} parameters, Keras on {keras.backend.backend()}"
     )
-    fit = Fit(model, windows, training, seed, out.with_suffix(".checkpoint.npz"))
     if fit.history:
         _say(f"going on after epoch {len(fit.history)}, from the checkpoint")
-    fit.run(_progress(settings, len(fit.history)))
+    fit.run(_progress(settings.recipe.epochs, len(fit.history)))
     fit.finish()
 
     results: dict[str, Any] = {"holdout_speakers": held_out}
     matrix = None
     if testing:
         truth = [contract.labels.index(r.utterance.label) for r in testing]
-        guess = predict(model, windows, testing).argmax(axis=1).tolist()
+        guess = predict(model, fit.windows, testing).argmax(axis=1).tolist()
         matrix = metrics.confusion_matrix(truth, guess, len(contract.labels))
         results |= metrics.summary(matrix, contract.labels)
     provenance = {
         "architecture": model.name,
-        "corpus": name,
+        "corpus": settings.corpus,
         "protocol": "single speaker-disjoint split, last epochs averaged"
         if testing
         else "all speakers",
         "holdout_speakers": held_out,
-        "seed": seed,
-        "recipe": dataclasses.asdict(settings),
+        "seed": settings.seed,
+        "recipe": dataclasses.asdict(settings.recipe),
         "trained_with": f"sernet-edge {__version__}, keras {keras.__version__} "
         f"on {keras.backend.backend()}",
         "metrics": {k: results[k] for k in ("utterances", "wa", "uar", "macro_f1") if testing},
@@ -140,15 +109,15 @@ def train(
     fit.checkpoint.unlink(missing_ok=True)
     report = {"model": out.name, "contract_id": contract.id, **provenance, **results}
     report |= {"history": fit.history, "front_end_difference": difference}
-    write_text(out.with_suffix(".metrics.json"), json.dumps(report, indent=1) + "\n")
-    written = [out, out.with_suffix(".metrics.json")]
+    write_text(outputs["metrics.json"], json.dumps(report, indent=1) + "\n")
+    written = [out, outputs["metrics.json"]]
     if matrix is not None:
         title = (
-            f"{name}, held-out speakers {', '.join(held_out)}: "
+            f"{settings.corpus}, held-out speakers {', '.join(held_out)}: "
             f"UAR {results['uar']:.1%}, WA {results['wa']:.1%}"
         )
-        metrics.draw_confusion(matrix, contract.labels, title, out.with_suffix(".confusion.png"))
-        written.append(out.with_suffix(".confusion.png"))
+        metrics.draw_confusion(matrix, contract.labels, title, outputs["confusion.png"])
+        written.append(outputs["confusion.png"])
     _say(f"wrote {', '.join(str(path) for path in written)}; contract {contract.id}")
     if as_json:
         click.echo(json.dumps(report))
@@ -167,16 +136,23 @@ def _held_out_speakers(holdout: str | None, utterances: list[Utterance]) -> list
             "the corpus does not say who speaks in every recording, so no speaker can be held out",
             "add the column speaker, or train on everything with --holdout none",
         )
-    if holdout is None:
-        return speakers[-2:]
     if holdout == "none":
         return []
+    if len(speakers) < 2:
+        raise SernetError(
+            f"the corpus has {len(speakers)} speaker, so none can be held out",
+            "add speakers, or train on everything with --holdout none",
+        )
+    if holdout is None:
+        return speakers[-min(2, len(speakers) - 1) :]
     wanted = sorted({speaker.strip() for speaker in holdout.split(",")})
     if unknown := [speaker for speaker in wanted if speaker not in speakers]:
         raise click.BadParameter(
             f"no speaker {', '.join(unknown)} in this corpus, which has {', '.join(speakers)}",
             param_hint="--holdout",
         )
+    if wanted == speakers:
+        raise click.BadParameter("no speaker is left to train on", param_hint="--holdout")
     return wanted
 
 
@@ -184,20 +160,20 @@ def _say(text: str) -> None:
     click.echo(text, err=True)
 
 
-def _progress(settings: Recipe, done: int) -> Any:
+def _progress(epochs: int, done: int) -> Any:
     """Return a reporter that rewrites one line on a terminal, and prints now and then elsewhere."""
     started = time.monotonic()
     live = sys.stderr.isatty()
 
     def report(epoch: int, entry: dict[str, float]) -> None:
-        last = epoch + 1 == settings.epochs
+        last = epoch + 1 == epochs
         if not live and (epoch + 1) % 10 and not last:
             return
         per_epoch = (time.monotonic() - started) / (epoch + 1 - done)
-        left = round(per_epoch * (settings.epochs - epoch - 1))
+        left = round(per_epoch * (epochs - epoch - 1))
         click.echo(
             ("\r\x1b[K" if live else "")
-            + f"epoch {epoch + 1}/{settings.epochs}: loss {entry['loss']:.3f}, accuracy "
+            + f"epoch {epoch + 1}/{epochs}: loss {entry['loss']:.3f}, accuracy "
             f"{entry['accuracy']:.1%} (on augmented windows), {left // 60}:{left % 60:02d} left",
             err=True,
             nl=not live or last,

@@ -87,8 +87,7 @@ def main(folder: Path, out: Path, epochs: int, seed: int) -> None:
     from dataclasses import replace
 
     from sernet_edge.train import dataset, metrics
-    from sernet_edge.train.fit import Fit
-    from sernet_edge.train.models.light_sernet import light_sernet
+    from sernet_edge.train.fit import start
 
     labels = CORPORA["emodb"].labels
     base = dataset.new_contract(labels, "none", Contract.window_frames)
@@ -99,22 +98,19 @@ def main(folder: Path, out: Path, epochs: int, seed: int) -> None:
         for split in SPLITS:
             training = [r for r in recordings if r.utterance.speaker not in split]
             testing = [r for r in recordings if r.utterance.speaker in split]
-            contract = dataset.with_statistics(base.replace(level=level), training)
-            keras.utils.set_random_seed(seed)
-            model = light_sernet(
-                contract.window_frames, contract.mfcc_count, len(labels), recipe.batch_norm_momentum
-            )
+            contract = base.replace(level=level)
             with tempfile.TemporaryDirectory() as scratch:
-                windows = dataset.Windows(contract, recipe)
-                fit = Fit(model, windows, training, seed, Path(scratch) / "checkpoint.npz")
+                fit = start(contract, recipe, training, seed, Path(scratch) / "checkpoint.npz")
                 fit.run(functools.partial(_progress, f"{level}, without {', '.join(split)}"))
                 fit.finish()
             truth = [labels.index(r.utterance.label) for r in testing]
-            front_end = FrontEnd(contract)
+            front_end = FrontEnd(fit.windows.contract)
             for name, gain_db in CONDITIONS.items():
                 rng = np.random.default_rng(seed)
                 cut = [windows_of(front_end, r.samples, gain_db, rng) for r in testing]
-                guess = [np.asarray(model(some[..., None])).mean(axis=0).argmax() for some in cut]
+                guess = [
+                    np.asarray(fit.model(some[..., None])).mean(axis=0).argmax() for some in cut
+                ]
                 matrix = metrics.confusion_matrix(truth, guess, len(labels))
                 pooled[level, name] = pooled.get((level, name), 0) + matrix
     figures = {key: metrics.summary(matrix, labels) for key, matrix in pooled.items()}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.audio import mono
 from sernet_edge.runtime.contract import Contract, Level
-from sernet_edge.runtime.errors import AudioError
+from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.frontend import Float32, FrontEnd, mfcc_rows, scale_to_clip
 from sernet_edge.runtime.wav import WavSource
 from sernet_edge.train.corpora.utterance import Utterance
@@ -69,15 +70,26 @@ def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Cont
 
     Statistics are of whole recordings; with the "window" level each recording's own mean
     of c0 stands for that of its windows.
+
+    Raises:
+        SernetError: A recording is shorter than a frame, or all of them are silence.
     """
     front_end = FrontEnd(contract)
     rows = []
     for recording in recordings:
         mfcc = mfcc_rows(front_end, recording.samples)
-        if contract.level == "window" and len(mfcc):
+        if not len(mfcc):
+            raise SernetError(
+                f"{recording.utterance.path} is shorter than a frame of "
+                f"{contract.frame_length_samples} samples",
+                hint="leave it out",
+            )
+        if contract.level == "window":
             mfcc[:, 0] -= mfcc[:, 0].mean()
         rows.append(mfcc)
     stacked = np.concatenate(rows)
+    if not stacked.std(axis=0).min() > 0:
+        raise SernetError("the training recordings hold nothing but silence")
 
     def rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
         return tuple(float(f"{value:.{_SIGNIFICANT_DIGITS}g}") for value in values)
@@ -140,6 +152,17 @@ class Windows:
         return np.stack(
             [self._front_end.window_features(rows[s : s + contract.window_frames]) for s in starts]
         )
+
+
+def mean_by_recording(scores: NDArray[Any], cut: Sequence[Float32]) -> NDArray[Any]:
+    """Return the mean scores (recordings, labels) of scores (windows, labels).
+
+    Args:
+        scores: Of all windows of all recordings, one after the other.
+        cut: Each recording's windows, for their number.
+    """
+    ends = np.cumsum([len(windows) for windows in cut])[:-1]
+    return np.stack([part.mean(axis=0) for part in np.split(scores, ends)])
 
 
 def mask(window: Float32, longest: int, rng: np.random.Generator) -> None:

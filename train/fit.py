@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing
-from sernet_edge.train.dataset import Recording, Windows
+from sernet_edge.train.dataset import Recording, Windows, mean_by_recording, with_statistics
+from sernet_edge.train.models.light_sernet import light_sernet
 from sernet_edge.train.recipe import Recipe
 
 History = list[dict[str, float]]
@@ -28,6 +31,7 @@ class Fit:
     """One training run: a model, its optimiser and the epochs done so far.
 
     Attributes:
+        windows: Cuts the windows; its contract is the model's.
         history: One entry an epoch: the mean training loss and accuracy.
         checkpoint: The file that a stopped run goes on from; the caller's to remove when
             the trained model is safe.
@@ -54,7 +58,7 @@ class Fit:
             SernetError: The checkpoint is of a run with other settings.
         """
         self.model, self.history = model, History()
-        self._windows, self._recordings, self._seed = windows, recordings, seed
+        self.windows, self._recordings, self._seed = windows, recordings, seed
         self._recipe = recipe = windows.recipe
         labels = windows.contract.labels
         self._targets = np.eye(len(labels), dtype=np.float32)[
@@ -82,19 +86,22 @@ class Fit:
         """Train the epochs that remain, calling `report(epoch, entry)` after each.
 
         Raises:
-            SernetError: The loss is no longer a number; the last checkpoint stays.
+            SernetError: The loss or a weight is no longer a number; the last checkpoint stays.
         """
         for epoch in range(len(self.history), self._recipe.epochs):
             entry = self._epoch(epoch)
-            if not np.isfinite(entry["loss"]):
+            weights = self.model.get_weights()
+            # The last step's damage shows in the weights alone.
+            if not all(np.isfinite(values).all() for values in (entry["loss"], *weights)):
+                kept = f"; {self.checkpoint} holds the epoch before" if epoch else ""
                 raise SernetError(
-                    f"the loss is not a number in epoch {epoch + 1}; the checkpoint "
-                    f"{self.checkpoint} holds the epoch before",
-                    hint="lower --learning-rate",
+                    f"training diverged in epoch {epoch + 1}: the loss or a weight is no longer "
+                    f"a number{kept}",
+                    hint="delete the checkpoint, if there is one, and lower --learning-rate",
                 )
             self.history.append(entry)
             if epoch >= self._recipe.epochs - self._recipe.average_epochs:
-                for total, weight in zip(self._average, self.model.get_weights(), strict=True):
+                for total, weight in zip(self._average, weights, strict=True):
                     total += weight / np.float32(self._recipe.average_epochs)
             self._save()
             report(epoch, entry)
@@ -120,7 +127,7 @@ class Fit:
         self, indices: np.ndarray[Any, Any], rng: np.random.Generator
     ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return float32 inputs (batch, frames, mfcc, 1) and targets (batch, labels)."""
-        windows = [self._windows.random_window(self._recordings[i], rng) for i in indices]
+        windows = [self.windows.random_window(self._recordings[i], rng) for i in indices]
         inputs: Any = np.stack(windows)[..., None]
         targets: Any = self._targets[indices]
         smoothing = self._recipe.label_smoothing
@@ -155,10 +162,25 @@ class Fit:
                 self._average = [saved[f"a{i}"] for i in range(len(self._average))]
                 for i, variable in enumerate(self._variables()):
                     variable.assign(saved[f"v{i}"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise SernetError(
                 f"the checkpoint {self.checkpoint} is damaged: {error}", hint="delete it"
             ) from error
+
+
+def start(
+    contract: Contract, recipe: Recipe, recordings: Sequence[Recording], seed: int, checkpoint: Path
+) -> Fit:
+    """Prepare to train LIGHT-SERNET on `recordings`, whose statistics complete `contract`.
+
+    Raises:
+        SernetError: The recordings cannot be trained on, or see `Fit`.
+    """
+    contract = with_statistics(contract, recordings)
+    keras.utils.set_random_seed(seed)
+    shape = (contract.window_frames, contract.mfcc_count, len(contract.labels))
+    model = light_sernet(*shape, recipe.batch_norm_momentum)
+    return Fit(model, Windows(contract, recipe), recordings, seed, checkpoint)
 
 
 def predict(
@@ -171,8 +193,7 @@ def predict(
     """
     cut = [windows.test_windows(recording) for recording in recordings]
     scores = model.predict(np.concatenate(cut)[..., None], batch_size=64, verbose=0)
-    ends = np.cumsum([len(some) for some in cut])[:-1]
-    return np.stack([part.mean(axis=0) for part in np.split(np.asarray(scores), ends)])
+    return mean_by_recording(np.asarray(scores), cut)
 
 
 def _optimiser(recipe: Recipe) -> keras.optimizers.Optimizer:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import math
 import typing
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,16 @@ import click
 from sernet_edge.runtime.contract import Contract, Level
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.recipe import RECIPES, Loss, Recipe
+
+
+def _finite(
+    context: click.Context, parameter: click.Parameter, value: float | None
+) -> float | None:
+    """Refuse NaN and infinity, which click's ranges let through."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not finite.", context, parameter)
+    return value
+
 
 _OPTIONS = (
     click.option(
@@ -28,7 +41,10 @@ _OPTIONS = (
     ),
     click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's."),
     click.option(
-        "--learning-rate", type=click.FloatRange(0, min_open=True), help="Instead of the recipe's."
+        "--learning-rate",
+        type=click.FloatRange(0, min_open=True),
+        callback=_finite,
+        help="Instead of the recipe's.",
     ),
     click.option(
         "--loss",
@@ -37,7 +53,11 @@ _OPTIONS = (
         show_default=True,
     ),
     click.option(
-        "--focal-gamma", type=click.FloatRange(0), default=Recipe.focal_gamma, show_default=True
+        "--focal-gamma",
+        type=click.FloatRange(0),
+        callback=_finite,
+        default=Recipe.focal_gamma,
+        show_default=True,
     ),
     click.option(
         "--level",
@@ -53,26 +73,61 @@ _OPTIONS = (
         show_default=True,
         help="Frames that the model sees at once; 184 are 3 s, 434 are 7 s.",
     ),
-    click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
+    click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True),
 )
 
 
-def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add to a click command the options of training."""
+@dataclass(frozen=True)
+class Settings:
+    """What the options say about a training run.
+
+    Attributes:
+        corpus: Its name in `CORPORA`.
+        folder: Where it lies.
+        recipe: The named recipe with what the options change.
+        level: See `Contract.level`.
+        window_frames: See `Contract.window_frames`.
+        seed: Of every random choice.
+    """
+
+    corpus: str
+    folder: Path
+    recipe: Recipe
+    level: Level
+    window_frames: int
+    seed: int
+
+
+def training_options(command: Callable[..., None]) -> Callable[..., Any]:
+    """Give a click command the options of training, as one argument `settings`."""
+
+    @functools.wraps(command)
+    def with_settings(
+        *,
+        corpus_and_folder: tuple[str, Path],
+        recipe: str,
+        epochs: int | None,
+        learning_rate: float | None,
+        loss: Loss,
+        focal_gamma: float,
+        level: Level,
+        window_frames: int,
+        seed: int,
+        **others: Any,
+    ) -> None:
+        base = RECIPES[recipe]
+        chosen = dataclasses.replace(
+            base,
+            epochs=epochs or base.epochs,
+            learning_rate=learning_rate or base.learning_rate,
+            loss=loss,
+            focal_gamma=focal_gamma,
+        )
+        name, folder = corpus_and_folder
+        settings = Settings(name, folder, chosen, level, window_frames, seed)
+        command(settings=settings, **others)
+
+    decorated: Callable[..., Any] = with_settings
     for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
-def chosen_recipe(
-    recipe: str, epochs: int | None, learning_rate: float | None, loss: Loss, focal_gamma: float
-) -> Recipe:
-    """Return the named recipe with what the options change."""
-    base = RECIPES[recipe]
-    return dataclasses.replace(
-        base,
-        epochs=epochs or base.epochs,
-        learning_rate=learning_rate or base.learning_rate,
-        loss=loss,
-        focal_gamma=focal_gamma,
-    )
+        decorated = option(decorated)
+    return decorated

@@ -18,6 +18,23 @@ _RESAMPLES = 2000
 Ints = NDArray[np.int64]
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a file of a run.
+
+    Raises:
+        SernetError: The file is missing, unreadable or damaged.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SernetError(
+            f"cannot read {path}: {error}", "delete it, and it is made anew"
+        ) from error
+    if not isinstance(document, dict):
+        raise SernetError(f"{path} is no file of a cross-validation")
+    return document
+
+
 def report(run: Path) -> dict[str, Any]:
     """Return the figures of a run from the files of its folds.
 
@@ -32,12 +49,9 @@ def report(run: Path) -> dict[str, Any]:
     Raises:
         SernetError: The folder holds no run, or no finished fold.
     """
-    try:
-        settings = json.loads((run / "run.json").read_text())
-    except (OSError, ValueError) as error:
-        raise SernetError(f"{run} holds no cross-validation: {error}") from error
-    folds = [json.loads(path.read_text()) for path in sorted(run.glob("fold-*.json"))]
-    folds = [fold for fold in folds if isinstance(fold, dict)]
+    settings = read_json(run / "run.json")
+    paths = sorted(run.glob("fold-*.json"))
+    folds = [read_json(path) for path in paths if not path.name.endswith(".epochs.json")]
     if not folds:
         raise SernetError(f"{run} holds no finished fold yet")
     truth = np.concatenate([fold["truth"] for fold in folds])
