@@ -1,25 +1,49 @@
 """What runs on the device: the contract, the front end, the interpreter and `listen`.
 
-Imports NumPy and the standard library only; an audio device, a resampler or an
-interpreter is loaded when it is first needed.
+Needs NumPy and the standard library only; an audio device, a resampler or an interpreter is
+loaded when it is first needed. The names below are, too: `import sernet_edge.runtime.errors`
+loads no NumPy.
 """
 
-from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import AudioError, ContractError, ModelError, SernetError
-from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
-from sernet_edge.runtime.interpreter import Model, load
-from sernet_edge.runtime.stream import Listener, Result
+import importlib
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AudioError",
-    "Contract",
-    "ContractError",
-    "FeatureStream",
-    "FrontEnd",
-    "Listener",
-    "Model",
-    "ModelError",
-    "Result",
-    "SernetError",
-    "load",
-]
+_MODULE_OF = {
+    "AudioError": "errors",
+    "Contract": "contract",
+    "ContractError": "errors",
+    "FeatureStream": "frontend",
+    "FrontEnd": "frontend",
+    "Listener": "stream",
+    "Model": "interpreter",
+    "ModelError": "errors",
+    "Result": "stream",
+    "SernetError": "errors",
+    "load": "interpreter",
+}
+
+__all__ = list(_MODULE_OF)
+
+if TYPE_CHECKING:  # the same names, for those who read the source instead of running it
+    from sernet_edge.runtime.contract import Contract as Contract
+    from sernet_edge.runtime.errors import AudioError as AudioError
+    from sernet_edge.runtime.errors import ContractError as ContractError
+    from sernet_edge.runtime.errors import ModelError as ModelError
+    from sernet_edge.runtime.errors import SernetError as SernetError
+    from sernet_edge.runtime.frontend import FeatureStream as FeatureStream
+    from sernet_edge.runtime.frontend import FrontEnd as FrontEnd
+    from sernet_edge.runtime.interpreter import Model as Model
+    from sernet_edge.runtime.interpreter import load as load
+    from sernet_edge.runtime.stream import Listener as Listener
+    from sernet_edge.runtime.stream import Result as Result
+else:
+
+    def __getattr__(name):
+        """Load the module of a name that is asked for the first time."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+
+    def __dir__():
+        """Return the names, loaded or not."""
+        return [*globals(), *__all__]

@@ -1,124 +1,54 @@
-"""The front door: the `sernet-edge` command, which loads a stage only when it is called."""
+"""Where the program starts and ends: exit codes, and one line instead of a traceback.
+
+It imports next to nothing until `main` is there to catch a Ctrl-C.
+"""
 
 from __future__ import annotations
 
-import importlib
+import os
 import sys
 from collections.abc import Sequence
-from typing import Any, cast
-
-import click
-
-from sernet_edge import __version__
-from sernet_edge.runtime.errors import SernetError
-
-# Command name -> (module, attribute, one-line help, extra that brings what it needs).
-# The help stands here so that `sernet-edge --help` loads no stage.
-_COMMANDS = {
-    "train": (
-        "sernet_edge.train.command",
-        "train",
-        "Train LIGHT-SERNET on a corpus of emotional speech.",
-        "train",
-    ),
-    "cross-validate": (
-        "sernet_edge.crossvalidate",
-        "cross_validate",
-        "Train and test once a speaker; the figures to believe.",
-        "all",
-    ),
-    "evaluate": (
-        "sernet_edge.evaluate",
-        "evaluate",
-        "Test a .tflite on a corpus.",
-        "train",
-    ),
-    "convert": (
-        "sernet_edge.convert.command",
-        "convert",
-        "Quantise a Keras model to an int8 .tflite and a C header.",
-        "convert",
-    ),
-    "export": (
-        "sernet_edge.firmware_export.command",
-        "export",
-        "Turn a .tflite into C for firmware.",
-        "firmware",
-    ),
-    "listen": (
-        "sernet_edge.runtime.command",
-        "listen",
-        "Print the emotions in live or recorded speech.",
-        "",
-    ),
-}
-
-
-class _LazyGroup(click.Group):
-    """A group whose subcommands are imported when they are called, not before."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module, attribute, *_ = _COMMANDS[cmd_name]
-        try:
-            return cast(click.Command, getattr(importlib.import_module(module), attribute))
-        except ModuleNotFoundError as error:
-            raise _missing_package(cmd_name, error) from error
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except ModuleNotFoundError as error:
-            # A stage loads its heavy packages when it gets to them.
-            raise _missing_package(ctx.invoked_subcommand or "", error) from error
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry[2]) for name, entry in _COMMANDS.items()])
-
-
-def _missing_package(command: str, error: ModuleNotFoundError) -> Exception:
-    """Return what to raise: how to get the package, or the error itself where it is our defect."""
-    package = (error.name or "").partition(".")[0]
-    extra = _COMMANDS[command][3] if command in _COMMANDS else ""
-    if not extra or package in ("", "sernet_edge"):
-        return error
-    return SernetError(
-        f"`sernet-edge {command}` needs the Python package {package!r}",
-        hint=f"pip install 'sernet-edge[{extra}]'",
-    )
-
-
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="sernet-edge")
-def cli() -> None:
-    """Emotion from speech, on the device, with no cloud."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit with 2 for wrong usage, 1 for failure, never a traceback."""
+    if sys.stderr is None:  # started with it closed
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as long as the program
+    if sys.stdout is None:
+        print("sernet-edge: standard output is closed", file=sys.stderr)
+        sys.exit(1)
+    try:
+        sys.exit(_run(arguments))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """Run a command; return the exit code after telling what went wrong."""
+    import click
+
+    from sernet_edge.commands import cli
+    from sernet_edge.runtime.errors import SernetError
+
     try:
         cli.main(args=arguments, prog_name="sernet-edge", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        return error.exit_code
+    except click.Abort as error:
+        raise KeyboardInterrupt from error
     except SernetError as error:
         click.echo(f"sernet-edge: {error}", err=True)
-        sys.exit(1)
+        return 1
     except OSError as error:
         # What a stage did not name itself: a full disk, a folder without permission.
         where = f": {error.filename}" if error.filename else ""
         click.echo(f"sernet-edge: {error.strerror or error}{where}", err=True)
-        sys.exit(1)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

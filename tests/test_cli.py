@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,38 @@ def test_wrong_usage_exits_with_2(arguments: list[str], sernet_edge: Run) -> Non
     result = sernet_edge(*arguments)
     assert result.returncode == 2
     assert "Usage:" in result.stderr
+
+
+def _in_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("module", ["click", "numpy", "tflite_runtime"])
+def test_ctrl_c_while_it_is_still_loading_is_no_traceback(module: str) -> None:
+    # What Python raises in whatever it is at when the signal comes; here, at an import.
+    result = _in_python(
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from sernet_edge.cli import main\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "main(['listen', '--input', 'none.wav'])"
+    )
+    assert result.returncode == 130
+    assert result.stderr.strip() == "interrupted"
+
+
+def test_a_closed_standard_output_is_one_line(sernet_edge: Run) -> None:
+    result = sernet_edge("listen", "--input", "none.wav", preexec_fn=lambda: os.close(1))
+    assert result.returncode == 1
+    assert result.stderr == "sernet-edge: standard output is closed\n"
+
+
+def test_a_closed_standard_error_changes_nothing(sernet_edge: Run) -> None:
+    result = sernet_edge("--version", preexec_fn=lambda: os.close(2))
+    assert result.returncode == 0
+    assert package.__version__ in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -57,7 +90,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
         f"import sys; sys.modules[{missing!r}] = None\n"
         f"from sernet_edge.cli import main; main({arguments!r})"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    result = _in_python(code)
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1] == (
         f"sernet-edge: `sernet-edge {extra}` needs the Python package {missing!r} "
