@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +18,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary file lies in the same folder (a rename is atomic only within one
     file system) and keeps the suffix of `path`, for writers that go by it. If the block
-    raises, the temporary file is removed and an earlier `path` stays as it was.
+    raises, the temporary file is removed and an earlier `path` stays as it was. Where `path`
+    is a symbolic link, the file it leads to is replaced, and the link stays.
 
     Raises:
-        SernetError: The folder does not exist or the file cannot be written; names `path`.
+        SernetError: `path` is there and no regular file (a rename would put a file in the
+            place of a device), its folder does not exist, or the file cannot be written;
+            names `path`.
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))
     temporary: Path | None = None
     try:
+        if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
+            kind = "a directory" if target.is_dir() else "not a regular file"
+            raise SernetError(f"cannot write {path}: it is {kind}", "name another file")
         handle, name = tempfile.mkstemp(
             dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
         )
@@ -38,7 +45,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     except OSError as error:
         raise SernetError(
-            f"cannot write {target}: {error.strerror or error}",
+            f"cannot write {path}: {error.strerror or error}",
             hint="check that the folder exists, is writable and has space",
         ) from error
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
@@ -37,6 +38,38 @@ def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> N
 def test_a_place_that_cannot_be_written_is_named(path: str) -> None:
     with pytest.raises(SernetError, match=f"cannot write {path}: .*check that the folder exists"):
         write_bytes(path, b"x")
+
+
+def test_a_link_stays_and_the_file_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("there.txt", "not yet there.txt"):
+        link, file = tmp_path / name, tmp_path / "elsewhere" / name
+        link.symlink_to(file)
+        write_text(link, "first\n")
+        write_text(link, "second\n")
+        assert link.is_symlink()
+        assert file.read_text() == "second\n"
+    assert len(list(tmp_path.rglob("*"))) == 5
+
+
+def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    (tmp_path / "to pipe").symlink_to(tmp_path / "pipe")
+    before = {path: path.lstat() for path in tmp_path.iterdir()}
+    for name, kind in (
+        ("pipe", "not a regular file"),
+        ("folder", "a directory"),
+        ("loop", "not a regular file"),
+        ("to pipe", "not a regular file"),
+    ):
+        with pytest.raises(SernetError) as caught:
+            write_bytes(tmp_path / name, b"x")
+        assert caught.value.message == f"cannot write {tmp_path / name}: it is {kind}"
+    assert {path: path.lstat().st_ino for path in tmp_path.iterdir()} == {
+        path: status.st_ino for path, status in before.items()
+    }
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_behind(
