@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import reprlib
 import types
 import typing
 from collections.abc import Mapping
@@ -21,6 +22,21 @@ from sernet_edge.runtime.errors import ContractError
 CONTRACT_VERSION = 1
 
 _FORMAT = "sernet-contract"
+
+# Whole numbers and the most they may be; the least is 1. Beyond it a number is damage rather
+# than a setting, and would fill the memory: these allow 85 ms frames at 192 kHz.
+_MOST = {
+    "sample_rate_hz": 192_000,
+    "frame_length_samples": 16_384,
+    "frame_step_samples": 16_384,
+    "fft_size": 16_384,
+    "mel_bands": 512,
+    "mfcc_count": 512,
+    "level_frames": 1_000_000,
+    "window_frames": 10_000,
+    "hop_frames": 1_000_000,
+    "version": CONTRACT_VERSION,
+}
 
 Level = Literal["none", "running", "window", "clip"]
 """How loudness is taken out of the features; see `Contract.level`."""
@@ -109,11 +125,11 @@ class Contract:
             )
         if not all(label.strip() and label.isprintable() for label in self.labels):
             raise ContractError(f"contract: a label is empty or unprintable: {self.labels}")
-        positive = (
-            "sample_rate_hz frame_length_samples frame_step_samples mel_bands energy_floor "
-            "mfcc_count level_frames clip window_frames hop_frames"
-        )
-        for name in positive.split():
+        for name, most in _MOST.items():
+            if not 1 <= getattr(self, name) <= most:
+                value = reprlib.repr(getattr(self, name))
+                raise ContractError(f"contract: {name} must be in 1..{most}, not {value}")
+        for name in ("energy_floor", "clip"):
             if not getattr(self, name) > 0:
                 raise ContractError(f"contract: {name} must be above 0, not {getattr(self, name)}")
         if self.fft_size < self.frame_length_samples or self.fft_size & (self.fft_size - 1):
@@ -141,7 +157,8 @@ class Contract:
     @property
     def id(self) -> str:
         """16 hex digits that change when any setting but the provenance does."""
-        settings = {k: v for k, v in dataclasses.asdict(self).items() if k != "provenance"}
+        names = {f.name for f in dataclasses.fields(self)} - {"provenance"}
+        settings = {name: getattr(self, name) for name in names}
         # repr of a Python float is the shortest text that reads back as the same
         # number, so the canonical form is the same on every machine.
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
@@ -191,7 +208,8 @@ class Contract:
         damaged = "get the model again, or convert it again with `sernet-edge convert`"
         try:
             document = json.loads(text)
-        except ValueError as error:
+        # RecursionError: nested deeper than anything we would write.
+        except (ValueError, RecursionError) as error:
             raise ContractError(f"{where}: the contract is not JSON: {error}", damaged) from error
         if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
             raise ContractError(f"{where}: this JSON is no sernet-edge contract", damaged)
@@ -225,6 +243,16 @@ def _from_json_value(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+_IN_WORDS = {
+    int: "a whole number",
+    float: "a finite number",
+    str: "a text",
+    tuple[str, ...]: "a list of texts",
+    tuple[float, ...]: "a list of numbers",
+    Mapping[str, Any]: "an object",
+}
+
+
 def _check_type(name: str, value: Any, hint: Any) -> None:
     """Raise ContractError unless `value` is what the annotation `hint` says, numbers finite."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -233,14 +261,24 @@ def _check_type(name: str, value: Any, hint: Any) -> None:
     elif origin is tuple:
         ok = isinstance(value, tuple)
         if ok:
-            for item in value:
-                _check_type(name, item, arguments[0])
+            for index, item in enumerate(value):
+                _check_type(f"{name}[{index}]", item, arguments[0])
     elif hint is float:
-        ok = type(value) in (int, float) and math.isfinite(value)
+        ok = type(value) in (int, float) and _is_finite(value)
     elif hint in (int, str):
         ok = type(value) is hint
     else:
         ok = isinstance(value, (dict, types.MappingProxyType))
     if not ok:
-        wanted = " or ".join(map(repr, arguments)) if origin is Literal else hint
-        raise ContractError(f"contract: {name} cannot be {value!r}; it must be {wanted}")
+        wanted = " or ".join(map(repr, arguments)) if origin is Literal else _IN_WORDS[hint]
+        # reprlib: a damaged value may be of any length.
+        raise ContractError(
+            f"contract: {name} cannot be {reprlib.repr(value)}; it must be {wanted}"
+        )
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond every float
+        return False

@@ -61,7 +61,8 @@ def read_contract(data: bytes, where: str) -> Contract:
             text = archive.read(CONTRACT_MEMBER)
             if is_flatbuffer(data):
                 checksum = archive.read(CHECKSUM_MEMBER)
-    except (zipfile.BadZipFile, KeyError, OSError, EOFError, NotImplementedError) as error:
+    # Where an archive is damaged decides what zipfile raises: nearly anything.
+    except Exception as error:
         if isinstance(error, KeyError) or CONTRACT_MEMBER.encode() not in data:
             raise ContractError(
                 f"{where}: the model has no contract; the file is truncated, or was not made "
@@ -81,11 +82,14 @@ def read_contract(data: bytes, where: str) -> Contract:
 
 
 def strip_contract(data: bytes) -> bytes:
-    """Return the flatbuffer alone, without the archive that follows it."""
+    """Return the flatbuffer alone, without the archive that follows it.
+
+    Where there is no archive, or one too damaged to be found, that is all of `data`.
+    """
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             return data[: min(info.header_offset for info in archive.infolist())]
-    except (zipfile.BadZipFile, ValueError):
+    except Exception:  # as in `read_contract`; an archive without members is a ValueError
         return data
 
 
