@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
+import uuid
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from sernet_edge.runtime.audio import MAX_RATE_HZ, MIN_RATE_HZ, ByteFrames, Frames, decode
 from sernet_edge.runtime.errors import AudioError
@@ -65,7 +66,7 @@ class WavSource:
         self.rate_hz = self.channels = self._frame_bytes = 0
         self._encoding = ""
         try:
-            self._file: BinaryIO = Path(path).open("rb")  # noqa: SIM115 - `close` closes it
+            self._file: BufferedReader = Path(path).open("rb")  # noqa: SIM115 - `close` closes it
         except OSError as error:
             raise AudioError(f"cannot read the audio {path}: {error.strerror}") from error
         try:
@@ -86,6 +87,7 @@ class WavSource:
             yield decode(data, self._encoding, self.channels, self.name)
         if self._data_bytes is not None:
             self._check_complete(frames.read_bytes, self._data_bytes)
+            self._note_more_data(self._data_bytes % 2)
         if frames.leftover_bytes:
             self.notes.append(
                 f"{self.name} ends in the middle of a sample: "
@@ -135,6 +137,20 @@ class WavSource:
             hint="get the file again",
         )
 
+    def _note_more_data(self, padding_bytes: int) -> None:
+        """Tell of a second chunk of samples behind the one that was read."""
+        if not self._file.seekable():
+            return  # a pipe's writer may stay silent for ever
+        self._skip(padding_bytes)
+        while len(header := self._file.read(8)) == 8:
+            size = int.from_bytes(header[4:], "little")
+            if header[:4] == b"data" and size:
+                self.notes.append(
+                    f"{self.name} has a second 'data' chunk: its {size} bytes were not read"
+                )
+                return
+            self._skip(size + size % 2)
+
     def _skip(self, size: int) -> None:
         # Reading, not seeking: the file may be a pipe.
         while size and (data := self._file.read(min(size, 65_536))):
@@ -142,16 +158,26 @@ class WavSource:
 
     def _data_size(self, position: int, size: int, riff_bytes: int) -> int | None:
         """Return how many bytes of samples follow `position`, or None for all there are."""
-        # A size of 0 means what it says only if the header was completed: the size of the
-        # whole, written at the same time, then reaches at least as far as this.
-        completed = position <= riff_bytes + 8 < _UNKNOWN_LENGTH
-        if size >= _UNKNOWN_LENGTH or (size == 0 and not completed):
+        if size >= _UNKNOWN_LENGTH or (size == 0 and not self._is_empty(position, riff_bytes + 8)):
             return None
         status = os.fstat(self._file.fileno())
         if stat.S_ISREG(status.st_mode):
             # Better to know now than after results have been printed.
             self._check_complete(min(size, status.st_size - position), size)
         return size
+
+    def _is_empty(self, position: int, end: int) -> bool:
+        """Whether a size of 0 at `position` means what it says, in a file said to end at `end`.
+
+        It does if the header was completed: the size of the whole, written at the same time, then
+        reaches at least as far as this; and if what follows is another chunk, or nothing.
+        """
+        if not position <= end < _UNKNOWN_LENGTH:
+            return False
+        header = self._file.peek(8)[:8]
+        name, size = header[:4], int.from_bytes(header[4:], "little")
+        is_chunk = len(header) == 8 and name.isascii() and name.decode().isprintable()
+        return not header or (is_chunk and position + 8 + size <= end)
 
     def _check_complete(self, present_bytes: int, data_bytes: int) -> None:
         if missing := data_bytes - present_bytes:
@@ -168,13 +194,17 @@ class WavSource:
         tag, self.channels = _u16(chunk, 0), _u16(chunk, 2)
         self.rate_hz = int.from_bytes(chunk[4:8], "little")
         self._frame_bytes, bits = _u16(chunk, 12), _u16(chunk, 14)
-        if tag == _EXTENSIBLE and chunk[26:40] == _GUID_TAIL:
-            tag = _u16(chunk, 24)
+        sub_format = chunk[24:40]
+        if tag == _EXTENSIBLE and sub_format[2:] == _GUID_TAIL:
+            tag = _u16(sub_format, 0)
         if tag not in (_PCM, _FLOAT):
-            known = f" ({_OTHER_FORMATS[tag]})" if tag in _OTHER_FORMATS else ""
+            kind = f"format tag 0x{tag:04X}"
+            if tag == _EXTENSIBLE and len(sub_format) == 16:
+                kind = f"sub-format {uuid.UUID(bytes_le=sub_format)}"
+            elif tag in _OTHER_FORMATS:
+                kind += f" ({_OTHER_FORMATS[tag]})"
             raise AudioError(
-                f"{self.name} is compressed: format tag 0x{tag:04X}{known} is not supported",
-                hint=_CONVERT,
+                f"{self.name} does not hold plain samples: {kind} is not supported", hint=_CONVERT
             )
         if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ or not self.channels:
             raise AudioError(

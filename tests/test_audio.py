@@ -25,6 +25,7 @@ SPEECH = np.random.default_rng(2).normal(0, 5000, 20_000).astype(np.int16)
 
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
+AMBISONIC = bytes.fromhex("010000002107d3118644c8c1ca000000")
 
 
 def chunk(name: bytes, content: bytes) -> bytes:
@@ -207,6 +208,25 @@ def test_a_completed_header_that_says_no_audio_is_believed(heard: Heard) -> None
     assert heard(content).tolist() == []
 
 
+@pytest.mark.parametrize("audio", [SPEECH, np.zeros(500, np.int16)], ids=["speech", "silence"])
+def test_samples_behind_a_size_of_0_are_read_though_the_header_was_completed(
+    audio: NDArray[np.int16], heard: Heard
+) -> None:
+    content = bytearray(wav(audio))
+    content[40:44] = bytes(4)
+    np.testing.assert_array_equal(heard(bytes(content)), audio)
+
+
+def test_a_second_chunk_of_samples_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    samples = chunk(b"data", SPEECH.tobytes())
+    path.write_bytes(riff(fmt(PCM, 16), samples, chunk(b"LIST", b"odd"), samples))
+    source = WavSource(path)
+    np.testing.assert_array_equal(hear(source), SPEECH)
+    assert source.notes == [f"{path} has a second 'data' chunk: its 40000 bytes were not read"]
+    source.close()
+
+
 def test_a_wav_from_a_pipe_is_read(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
@@ -261,7 +281,16 @@ def test_a_last_incomplete_frame_is_dropped_and_told(tmp_path: Path) -> None:
         (riff(fmt(2, 4), chunk(b"data", b"")), r"0x0002 \(Microsoft ADPCM\)"),
         (riff(fmt(0x55, 0), chunk(b"data", b"")), r"0x0055 \(MP3\)"),
         (riff(fmt(0xABCD, 16), chunk(b"data", b"")), "0xABCD is not supported"),
-        (riff(fmt(EXTENSIBLE, 16, extra=bytes(24)), chunk(b"data", b"")), "0xFFFE"),
+        (riff(fmt(EXTENSIBLE, 16), chunk(b"data", b"")), "format tag 0xFFFE is not supported"),
+        (
+            # Ambisonic B-format, as mmreg.h's SUBTYPE_AMBISONIC_B_FORMAT_PCM.
+            riff(fmt(EXTENSIBLE, 16, extra=bytes(8) + AMBISONIC), chunk(b"data", b"")),
+            "sub-format 00000001-0721-11d3-8644-c8c1ca000000 is not supported",
+        ),
+        (
+            riff(fmt(EXTENSIBLE, 16, extra=bytes(8) + b"\x55\0" + GUID_TAIL), chunk(b"data", b"")),
+            r"0x0055 \(MP3\)",
+        ),
         (wav(SPEECH, rate=0), "0 Hz"),
         (wav(SPEECH, rate=2_000_000_000), "2000000000 Hz"),
         (wav(SPEECH, channels=0), "0 channels"),
