@@ -64,7 +64,7 @@ def _finite(
 @click.option(
     "--hop",
     "hop_s",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 3600, min_open=True),
     callback=_finite,
     metavar="SECONDS",
     help="Time between results, rounded to whole frames.  [default: the model's]",
@@ -79,7 +79,7 @@ def _finite(
 )
 @click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 64),
     default=1,
     show_default=True,
     metavar="N",

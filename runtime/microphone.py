@@ -158,7 +158,8 @@ class Microphone:
         """Return PortAudio's description of the device."""
         try:
             found: dict[str, Any] = self._sounddevice.query_devices(device, "input")
-        except (ValueError, self._sounddevice.PortAudioError) as error:
+        # OverflowError: an index beyond C's int.
+        except (ValueError, OverflowError, self._sounddevice.PortAudioError) as error:
             input_devices()  # raises if there is none at all
             if device is None:
                 raise AudioError(

@@ -337,6 +337,16 @@ def test_a_recording_without_audio_is_refused(sernet_edge: Run, tmp_path: Path) 
     )
 
 
+def test_a_second_chunk_of_samples_is_told(
+    sernet_edge: Run, recording: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.wav"
+    path.write_bytes(recording.read_bytes() + b"data\x04\0\0\0abcd")
+    result = sernet_edge("listen", "--input", path, "--json")
+    assert len(records(result)) == 7
+    assert result.stderr.splitlines()[-1].endswith("second 'data' chunk: its 4 bytes were not read")
+
+
 def test_standard_input_that_stops_in_mid_sample_is_told(sernet_edge: Run, tmp_path: Path) -> None:
     (tmp_path / "odd.raw").write_bytes(AUDIO.tobytes() + b"\1")
     with (tmp_path / "odd.raw").open("rb") as stdin:
@@ -354,9 +364,11 @@ def test_standard_input_that_stops_in_mid_sample_is_told(sernet_edge: Run, tmp_p
         (["--hop", "0"], "--hop"),
         (["--hop", "nan"], "--hop"),
         (["--hop", "inf"], "--hop"),
+        (["--hop", "1e308"], "--hop"),
         (["--smoothing", "1"], "--smoothing"),
         (["--smoothing", "nan"], "--smoothing"),
         (["--threads", "0"], "--threads"),
+        (["--threads", "99999999999999"], "--threads"),
         (["--input", "-", "--rate", "7"], "--rate"),
         (["a.wav"], "unexpected extra argument"),
     ],

@@ -192,14 +192,14 @@ def test_a_microphone_can_be_chosen(by: str, sernet_edge: Run, tmp_path: Path) -
 
 
 @needs_portaudio
-@pytest.mark.parametrize("name", ["no such thing", "99", "a"])
+@pytest.mark.parametrize("name", ["no such thing", "99", "9" * 20, "a"])
 def test_an_unknown_or_ambiguous_microphone_is_named(
     name: str, sernet_edge: Run, tmp_path: Path
 ) -> None:
     environment = alsa(tmp_path, ANY_RATE, noise(10, 1))
     result = sernet_edge("listen", "--device", name, env=environment)
     assert result.returncode == 1
-    named = name if name == "99" else repr(name)
+    named = name if name.isdecimal() else repr(name)
     assert result.stderr.startswith(f"sernet-edge: no microphone {named}: ")
     assert result.stderr.endswith("(see --list-devices)\n")
     assert result.stderr.count("\n") == 1
