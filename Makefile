@@ -2,6 +2,7 @@
 
 # The sample that `make demo` listens to; `make demo INPUT=other.wav` takes another.
 INPUT ?= docs/demo/two_moods.wav
+export INPUT
 
 # Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio for
 # the microphone, Arm's compiler and a machine that runs what it compiles.
@@ -35,7 +36,7 @@ help: ## List the targets
 
 .PHONY: demo
 demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
-	$(BIN)/sernet-edge listen --input '$(INPUT)'
+	$(BIN)/sernet-edge listen --input "$$INPUT"
 
 .PHONY: test
 test: test-packages .venv/dev ## Install what the tests need and run them

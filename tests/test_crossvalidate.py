@@ -156,6 +156,12 @@ def test_a_folder_of_another_run_and_wrong_names_are_refused(
     result = sernet_edge("cross-validate", *arguments, "--epochs", 2)
     assert result.returncode == 1
     assert "holds a run with another recipe" in result.stderr
+    damaged = small_run.parent / "damaged"
+    damaged.mkdir()
+    (damaged / "run.json").write_text("[]")
+    result = sernet_edge("cross-validate", *arguments[:-1], damaged, "--epochs", 1)
+    assert result.returncode == 1
+    assert "run.json is no file of a cross-validation" in result.stderr
     result = sernet_edge("cross-validate", *arguments, "--epochs", 1, "--folds", "77")
     assert result.returncode == 2
     assert "no fold 77, there are 03, 08, 09" in result.stderr

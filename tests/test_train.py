@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,26 @@ def test_a_checkpoint_of_other_settings_is_refused(
     assert "m.checkpoint.npz is the checkpoint of a run with other settings" in result.stderr
 
 
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:5000]])
+def test_a_damaged_checkpoint_is_named(damage: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    from sernet_edge.train.fit import start
+
+    checkpoint = tmp_path / "m.checkpoint.npz"
+    np.savez(checkpoint, identity="x", weights=np.zeros(10_000))
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    with pytest.raises(SernetError, match=r"m\.checkpoint\.npz is damaged.*delete it"):
+        start(CONTRACT, Recipe(), [recording(1.0)], 1, checkpoint)
+
+
+def test_a_training_that_diverges_stops_and_says_so(tmp_path: Path) -> None:
+    from sernet_edge.train.fit import start
+
+    recipe = Recipe(epochs=2, learning_rate=1e30)
+    fit = start(CONTRACT, recipe, [recording(1.0)] * 4, 1, tmp_path / "c.npz")
+    with pytest.raises(SernetError, match="diverged in epoch"):
+        fit.run(lambda epoch, entry: None)
+
+
 def test_a_focal_loss_without_gamma_is_cross_entropy() -> None:
     from sernet_edge.train.fit import _loss
 
@@ -187,10 +208,10 @@ def test_metrics_agree_with_counting_by_hand() -> None:
     assert summary["classes"]["never spoken"]["recall"] is None
 
 
-def corpus_with(folder: Path, *names: str) -> Path:
+def corpus_with(folder: Path, *names: str, seconds: float = 1.0) -> Path:
     folder.mkdir()
     for name in names:
-        write_wav(folder / name, np.zeros(16_000, np.int16))
+        write_wav(folder / name, np.zeros(round(16_000 * seconds), np.int16))
     return folder
 
 
@@ -217,13 +238,24 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
     broken = tmp_path / "broken"
     shutil.copytree(small_corpus, broken)
     (broken / "03a01Wa.wav").write_bytes(b"RIFF")
+    (tmp_path / "old.metrics.json").touch()
+    silent = corpus_with(tmp_path / "silent", "03a01Wa.wav", "03a01Na.wav", "08a01Na.wav")
+    alone = corpus_with(tmp_path / "alone", "03a01Wa.wav", "03a01Na.wav")
+    short = corpus_with(tmp_path / "short", "03a01Wa.wav", "08a01Na.wav", seconds=0.05)
     out = tmp_path / "m.keras"
     cases = [
         (2, "must end in .keras", [*corpus, "--out", tmp_path / "m.h5"]),
         (2, "no speaker 99", [*corpus, "--out", out, "--holdout", "99"]),
         (2, "no speaker is left", [*corpus, "--out", out, "--holdout", "03,08,09"]),
         (2, "--epochs", [*corpus, "--out", out, "--epochs", "0"]),
+        (2, "--seed", [*corpus, "--out", out, "--seed", "99999999999"]),
+        (2, "not finite", [*corpus, "--out", out, "--learning-rate", "nan"]),
+        (2, "not finite", [*corpus, "--out", out, "--focal-gamma", "inf"]),
         (1, "exists already", [*corpus, "--out", existing]),
+        (1, "old.metrics.json exists already", [*corpus, "--out", tmp_path / "old.keras"]),
+        (1, "1 speaker, so none can be held out", ["--corpus", "emodb", alone, "--out", out]),
+        (1, "nothing but silence", ["--corpus", "emodb", silent, "--out", out]),
+        (1, "03a01Wa.wav is shorter than a frame", ["--corpus", "emodb", short, "--out", out]),
         (1, "does not exist", [*corpus, "--out", tmp_path / "no" / "m.keras"]),
         (1, "does not exist", ["--corpus", "emodb", tmp_path / "no", "--out", out]),
         (1, "03a01Wa.wav", ["--corpus", "emodb", broken, "--out", out]),
@@ -232,4 +264,7 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
         result = sernet_edge("train", *arguments, env={**os.environ, "COLUMNS": "200"})
         assert (result.returncode, message in result.stderr) == (code, True), result.stderr
     assert existing.read_bytes() == b"precious"
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["broken", "there.keras"]
+    assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == [
+        "old.metrics.json",
+        "there.keras",
+    ]

@@ -152,7 +152,8 @@ class Fit:
 
     def _restore(self) -> None:
         try:
-            with np.load(self.checkpoint) as saved:
+            # Opened here: np.load leaves a damaged file that it opened itself open.
+            with open(self.checkpoint, "rb") as file, np.load(file) as saved:
                 if str(saved["identity"]) != self._identity:
                     raise SernetError(
                         f"{self.checkpoint} is the checkpoint of a run with other settings",
