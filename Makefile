@@ -5,9 +5,10 @@ INPUT ?= docs/demo/two_moods.wav
 export INPUT
 
 # Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio for
-# the microphone, Arm's compiler and a machine that runs what it compiles.
+# the microphone, compilers for Arm and RISC-V and machines that run what they compile.
 TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 \
-	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cmake \
+	gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
 
 # The first Python that the package supports.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -32,7 +33,7 @@ packages = if command -v dpkg-query >/dev/null; then missing=; for package in $(
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
 
 .PHONY: demo
 demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
@@ -41,6 +42,23 @@ demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
 .PHONY: test
 test: test-packages .venv/dev ## Install what the tests need and run them
 	$(BIN)/python -m pytest
+
+# The engine, the C front end, the bundles and their layouts.
+FIRMWARE_TESTS = $(wildcard tests/test_reader*.py tests/test_plan.py tests/test_engine*.py \
+	tests/test_firmware*.py tests/test_export*.py tests/test_layout*.py tests/test_tflm.py \
+	tests/test_header.py)
+
+.PHONY: firmware-test
+firmware-test: test-packages .venv/dev ## Run the tests of the firmware, QEMU included
+	$(BIN)/python -m pytest $(FIRMWARE_TESTS)
+
+.PHONY: firmware-test-full
+firmware-test-full: test-packages .venv/dev ## The engine's with 500 windows of speech on each core
+	SERNET_FIRMWARE_WINDOWS=500 $(BIN)/python -m pytest tests/test_engine*.py
+
+.PHONY: size
+size: test-packages .venv/dev ## Measure the shipped model: RAM, code, instructions on each core
+	$(BIN)/python -m sernet_edge.firmware_export.measure runtime/models/emodb_light_sernet_int8.tflite
 
 .PHONY: test-packages
 test-packages:
