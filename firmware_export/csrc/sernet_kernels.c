@@ -23,6 +23,20 @@ static taps taps_at(uint32_t position, uint32_t stride, uint32_t pad, uint32_t k
     return t;
 }
 
+/* Adds one tap's products, a value for each channel. */
+static void add_products(int32_t *sums, const int8_t *in, const int8_t *w, int32_t zero_point,
+                         uint32_t channels) {
+    uint32_t c = 0;
+#ifdef SERNET_HELIUM
+    for (; c + 4 <= channels; c += 4) {
+        const int32x4_t value = vsubq_n_s32(vldrbq_s32(in + c), zero_point);
+        const int32x4_t product = vmulq_s32(value, vldrbq_s32(w + c));
+        vst1q_s32(sums + c, vaddq_s32(vld1q_s32(sums + c), product));
+    }
+#endif
+    for (; c < channels; c++) sums[c] += (in[c] - zero_point) * w[c];
+}
+
 void sernet_depthwise(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels, multiple = channels / source->channels;
@@ -40,6 +54,10 @@ void sernet_depthwise(const sernet_step *s) {
                 const int8_t *in = row + (uint32_t)(tx.origin + k) * source->channels;
                 const int8_t *w =
                     layer->weights + ((uint32_t)y * layer->kernel_width + (uint32_t)k) * channels;
+                if (multiple == 1) {
+                    add_products(sums, in, w, source->zero_point, channels);
+                    continue;
+                }
                 for (uint32_t c = 0, i = 0; i < source->channels; i++) {
                     const int32_t value = in[i] - source->zero_point;
                     for (uint32_t m = 0; m < multiple; m++, c++) sums[c] += value * w[c];
