@@ -79,6 +79,7 @@ def test_random_graphs_have_the_bits_of_tflm(
     assert f"cases {GRAPHS}\nwindows {3 * GRAPHS}\nfailures 0" in output
 
 
+@pytest.mark.timeout(7200)  # 500 windows on a core without the DSP extension take half an hour
 def test_the_shipped_model_has_the_bits_of_tflm(
     core: cross.Core, speech: list[tuple[Path, list[Path], int]]
 ) -> None:
