@@ -32,6 +32,9 @@ COMMON_SOURCES = (
 NATIVE_SOURCES = (*emit.ENGINE_SOURCES, *emit.ENGINE_HEADERS)
 TFLM_SOURCES = ("sernet_engine.h", "sernet_tflm.cc", "sernet_selftest.c", "sernet_selftest.h")
 
+QEMU_FILES = ("board.c", "board.h", "demo.c", "m4.ld", "m7.ld", "m55.ld", "sections.ld")
+"""Files of qemu/ that a plain bundle holds: the bare-metal demo."""
+
 EXAMPLES = ("demo_host.c", "selftest.c")
 
 _MODEL = "sernet_model"
@@ -77,6 +80,7 @@ def bundle_files(data: bytes, name: str) -> dict[str, str]:
             "Makefile": _packaged("layouts/plain/Makefile"),
             "README.md": _readme(model, network, plan),
         }
+        | {f"qemu/{file}": _packaged(f"qemu/{file}") for file in QEMU_FILES}
     )
 
 

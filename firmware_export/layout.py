@@ -65,7 +65,11 @@ def arrange(layout: str, bundle: Mapping[str, str], version: str = __version__) 
     if layout == "plain":
         return dict(bundle)
     place = _PLACES[layout]
-    files = {place(path): text for path, text in bundle.items() if path != "Makefile"}
+    files = {
+        place(path): text
+        for path, text in bundle.items()
+        if path != "Makefile" and not path.startswith("qemu/")  # which the Makefile builds
+    }
     build = filled(layout, list(bundle), version)
     build["README.md"] = _readme(bundle["README.md"], build["README.md"])
     return files | build

@@ -298,3 +298,54 @@ void delay(unsigned long);
             tmp_path / "Arduino.h", f"-I{tmp_path}", f"-I{lay('arduino') / 'src'}", "-x", "c++",
             sketch,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("board", ["m4", "m7", "m55"])
+def test_the_plain_bundle_runs_bare_metal_as_its_readme_says(
+    board: str, lay: Lay, tmp_path: Path
+) -> None:
+    if cross.CORES[board].missing:
+        pytest.skip(f"{' and '.join(cross.CORES[board].missing)} not installed")
+    copy = tmp_path / "bundle"
+    shutil.copytree(lay("plain"), copy)
+    out = run("make", "qemu", f"BOARD={board}", "CFLAGS=-Werror", cwd=copy)
+    assert "warning" not in out
+    assert "scores that differ: 0\n" in out and "heard: " in out
+    assert int(re.findall(r"stack, bytes: (\d+)", out)[0]) < 2048
+
+
+# Debian's newlib headers, which clang has to be shown; it links nothing here.
+_CLANG = {
+    name: ["clang", "--target=arm-none-eabi", "-isystem", "/usr/include/newlib"]
+    for name in ("m0plus", "m3", "m4", "m7", "m33", "m55")
+}
+
+
+def compile_strictly(compiler: list[str], core: cross.Core, src: Path, folder: Path) -> None:
+    options = ["-O2"] if "-mfloat-abi=hard" in core.flags else ["-O2", "-DSERNET_FIXED_POINT"]
+    for source in sorted(src.iterdir()):
+        if source.suffix in COMPILED:
+            command = [*compiler, *core.flags, *cross.STRICT, *options]
+            run(*command, "-c", source, "-o", folder / f"{source.name}.o")
+
+
+@pytest.mark.parametrize("core", cross.CORES.values(), ids=cross.CORES)
+def test_every_source_compiles_strictly_for_every_core(
+    core: cross.Core, lay: Lay, tmp_path: Path
+) -> None:
+    if shutil.which(core.compiler[0]) is None:
+        pytest.skip(f"{core.compiler[0]} is not installed")
+    compile_strictly(list(core.compiler), core, lay("plain") / "src", tmp_path)
+    # Nothing outside the bundle but what every C library has, and the compiler's own arithmetic.
+    nm = core.compiler[0].replace("gcc", "nm")
+    listed = run(nm, *tmp_path.glob("*.o"))
+    names = {line.split()[-1] for line in listed.splitlines() if " U " in line}
+    outside = {name for name in names if not name.startswith(("sernet_", "__"))}
+    assert outside <= {"memcpy", "memset", "memmove"}
+
+
+@pytest.mark.parametrize("name", _CLANG)
+def test_clang_compiles_every_source_strictly(name: str, lay: Lay, tmp_path: Path) -> None:
+    if shutil.which("clang") is None or not Path("/usr/include/newlib").is_dir():
+        pytest.skip("needs clang and libnewlib-arm-none-eabi")
+    compile_strictly(_CLANG[name], cross.CORES[name], lay("plain") / "src", tmp_path)
