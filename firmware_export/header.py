@@ -7,6 +7,7 @@ model file's content alone, so two exports are byte-identical.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from typing import get_args, get_type_hints
 
@@ -49,11 +50,17 @@ _TEMPLATE = """\
  *     #define SERNET_MODEL_IMPLEMENTATION
  *     #include "model.h"
  *
- * emits the data. Everything is const, so that it stays in flash.
+ * (under the name that this file has) emits the data. Everything is const, so that it stays
+ * in flash.
  */
+#if defined(SERNET_MODEL_H) && SERNET_MODEL_CHECKSUM_U64 != {checksum}
+#error "two different models' headers are included in one source file"
+#endif
 #ifndef SERNET_MODEL_H
 #define SERNET_MODEL_H
 
+/* The first 64 bits of the SHA-256 of sernet_model. */
+#define SERNET_MODEL_CHECKSUM_U64 {checksum}
 {macros}
 
 #ifdef __cplusplus
@@ -132,6 +139,7 @@ def model_header(data: bytes, name: str) -> str:
     try:
         return _TEMPLATE.format(
             generator=GENERATOR,
+            checksum=f"0x{hashlib.sha256(flatbuffer).hexdigest()[:16]}ULL",
             macros="\n".join(_macros(model, contract, len(flatbuffer))),
             align=ALIGN_16,
             model=byte_rows(flatbuffer),

@@ -319,6 +319,25 @@ def test_the_text_depends_on_the_models_content_alone(
     assert model_header(shipped_bytes, "elsewhere/another.tflite") == shipped_header
 
 
+@pytest.mark.parametrize("compiler", _COMPILERS)
+def test_two_models_in_one_source_file_are_an_error(
+    compiler: str, shipped_bytes: bytes, shipped_header: str, tmp_path: Path
+) -> None:
+    contract = modelfile.read_contract(shipped_bytes, "model")
+    flatbuffer = bytearray(modelfile.strip_contract(shipped_bytes))
+    flatbuffer[300_000] ^= 1  # another weight
+    other = model_header(modelfile.with_contract(bytes(flatbuffer), contract), "other.tflite")
+    (tmp_path / "one.h").write_text(shipped_header)
+    (tmp_path / "same.h").write_text(shipped_header)
+    (tmp_path / "other.h").write_text(other)
+    command = [*_COMPILERS[compiler], "-fsyntax-only", "-Werror", "-Wall", "-Wextra", "two.c"]
+    for second, accepted in (("same.h", True), ("other.h", False)):
+        (tmp_path / "two.c").write_text(f'#include "one.h"\n#include "{second}"\n')
+        built = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert (built.returncode == 0) == accepted, built.stderr
+    assert "two different models' headers" in built.stderr
+
+
 _FLOAT_MODEL = """
 import sys
 import tensorflow as tf
