@@ -45,6 +45,8 @@ def export(
     """Turn MODEL, a .tflite made by `sernet-edge convert`, into C for firmware."""
     if (out is None) == (header is None):
         raise click.UsageError("Give either --out DIR or --header FILE.h.")
+    if out is None and (engine, layout) != ("native", None):
+        raise click.UsageError("--engine and --layout belong to --out; --header is one file.")
     if engine == "tflm" and layout not in (None, "cmake"):
         raise click.UsageError("With --engine tflm the layout is cmake.")
     data = modelfile.read_bytes(model)

@@ -94,6 +94,9 @@ def test_the_command_line_writes_the_layout(
     assert (tmp_path / "a" / "library.properties").is_file()
     result = sernet_edge("export", shipped_model, "--out", tmp_path / "b", "--layout", "nuttx")
     assert result.returncode == 2 and "zephyr" in result.stderr
+    result = sernet_edge("export", shipped_model, "--header", tmp_path / "m.h", "--layout", "cmake")
+    assert result.returncode == 2 and "--out" in result.stderr
+    assert not (tmp_path / "m.h").exists()
 
 
 # What the Arduino, PlatformIO and plain layouts compile is all of src/; the others list it.
@@ -342,6 +345,7 @@ def test_every_source_compiles_strictly_for_every_core(
     names = {line.split()[-1] for line in listed.splitlines() if " U " in line}
     outside = {name for name in names if not name.startswith(("sernet_", "__"))}
     assert outside <= {"memcpy", "memset", "memmove"}
+    assert not any("cxa" in name for name in names)
 
 
 @pytest.mark.parametrize("name", _CLANG)
