@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
@@ -17,18 +16,10 @@ from sernet_edge.runtime.audio import MAX_RATE_HZ, MIN_RATE_HZ, RawSource, Sourc
 from sernet_edge.runtime.errors import AudioError
 from sernet_edge.runtime.microphone import Microphone, input_devices
 from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.options import finite
 from sernet_edge.runtime.outputs import JsonLines, LiveView, Output, PlainLines
 from sernet_edge.runtime.stream import Listener
 from sernet_edge.runtime.wav import WavSource
-
-
-def _finite(
-    context: click.Context, parameter: click.Parameter, value: float | None
-) -> float | None:
-    """Refuse NaN and infinity, which click's ranges let through."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not finite.", context, parameter)
-    return value
 
 
 @click.command()
@@ -65,14 +56,14 @@ def _finite(
     "--hop",
     "hop_s",
     type=click.FloatRange(0, 3600, min_open=True),
-    callback=_finite,
+    callback=finite,
     metavar="SECONDS",
     help="Time between results, rounded to whole frames.  [default: the model's]",
 )
 @click.option(
     "--smoothing",
     type=click.FloatRange(0, 1, max_open=True),
-    callback=_finite,
+    callback=finite,
     metavar="WEIGHT",
     help="Weight of the earlier scores against the new ones, 0 (off) to below 1.  "
     "[default: the model's]",

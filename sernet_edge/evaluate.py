@@ -15,19 +15,13 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train import dataset, metrics
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.options import corpus_option
 from sernet_edge.train.recipe import Recipe
 
 
 @click.command()
 @click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
-@click.option(
-    "--corpus",
-    "corpus_and_folder",
-    type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
-    required=True,
-    metavar="NAME PATH",
-    help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder, or csv file, it lies in.",
-)
+@corpus_option
 @click.option(
     "--map",
     "mappings",

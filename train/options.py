@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,28 +13,21 @@ from typing import Any
 import click
 
 from sernet_edge.runtime.contract import Contract, Level
+from sernet_edge.runtime.options import finite
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.recipe import RECIPES, Loss, Recipe
 
-
-def _finite(
-    context: click.Context, parameter: click.Parameter, value: float | None
-) -> float | None:
-    """Refuse NaN and infinity, which click's ranges let through."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"{value} is not finite.", context, parameter)
-    return value
-
+corpus_option = click.option(
+    "--corpus",
+    "corpus_and_folder",
+    type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
+    required=True,
+    metavar="NAME PATH",
+    help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder, or csv file, it lies in.",
+)
 
 _OPTIONS = (
-    click.option(
-        "--corpus",
-        "corpus_and_folder",
-        type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
-        required=True,
-        metavar="NAME PATH",
-        help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder, or csv file, it lies in.",
-    ),
+    corpus_option,
     click.option(
         "--recipe", type=click.Choice(sorted(RECIPES)), default="default", show_default=True
     ),
@@ -43,7 +35,7 @@ _OPTIONS = (
     click.option(
         "--learning-rate",
         type=click.FloatRange(0, min_open=True),
-        callback=_finite,
+        callback=finite,
         help="Instead of the recipe's.",
     ),
     click.option(
@@ -55,7 +47,7 @@ _OPTIONS = (
     click.option(
         "--focal-gamma",
         type=click.FloatRange(0),
-        callback=_finite,
+        callback=finite,
         default=Recipe.focal_gamma,
         show_default=True,
     ),

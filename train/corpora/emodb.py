@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora.utterance import Utterance, wavs_below
+from sernet_edge.train.corpora.utterance import Utterance, named_wavs
 
 LICENCE = "CC0-1.0"
 CITATION = (
@@ -38,16 +37,7 @@ def read(folder: Path) -> list[Utterance]:
     Raises:
         SernetError: No such folder, no WAV in it, or names that are not EMO-DB's.
     """
-    paths = wavs_below(folder)
-    matches = [_NAME.fullmatch(path.name) for path in paths]
-    if strange := [p.name for p, m in zip(paths, matches, strict=True) if not m]:
-        raise SernetError(
-            f"{folder}: {len(strange)} of {len(paths)} files are not named as EMO-DB's are "
-            f"(03a01Fa.wav), the first: {strange[0]}",
-            hint="move them elsewhere, or check that the folder is EMO-DB",
-        )
     return [
         Utterance(path, _LETTERS[match["emotion"].upper()], match["speaker"])
-        for path, match in zip(paths, matches, strict=True)
-        if match
+        for path, match in named_wavs(folder, _NAME, "EMO-DB", "03a01Fa.wav")
     ]

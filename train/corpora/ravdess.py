@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora.utterance import Utterance, wavs_below
+from sernet_edge.train.corpora.utterance import Utterance, named_wavs
 
 LICENCE = "CC BY-NC-SA 4.0"
 CITATION = (
@@ -33,18 +33,10 @@ def read(folder: Path) -> list[Utterance]:
     Raises:
         SernetError: No such folder, no WAV in it, or names that are not RAVDESS's.
     """
-    paths = wavs_below(folder)
-    matches = [_NAME.fullmatch(path.name) for path in paths]
-    if strange := [p.name for p, m in zip(paths, matches, strict=True) if not m]:
-        raise SernetError(
-            f"{folder}: {len(strange)} of {len(paths)} files are not named as RAVDESS's are "
-            f"(03-01-05-01-02-01-12.wav), the first: {strange[0]}",
-            hint="move them elsewhere, or check that the folder is RAVDESS",
-        )
     utterances = [
         Utterance(path, LABELS[int(match["emotion"]) - 1], match["actor"])
-        for path, match in zip(paths, matches, strict=True)
-        if match and (match["modality"], match["channel"]) == (_AUDIO_ONLY, _SPEECH)
+        for path, match in named_wavs(folder, _NAME, "RAVDESS", "03-01-05-01-02-01-12.wav")
+        if (match["modality"], match["channel"]) == (_AUDIO_ONLY, _SPEECH)
     ]
     if not utterances:
         raise SernetError(

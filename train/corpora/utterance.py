@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,3 +39,28 @@ def wavs_below(folder: Path) -> list[Path]:
             f"{folder} holds no .wav file", hint="name the folder that the corpus was unpacked to"
         )
     return paths
+
+
+def named_wavs(
+    folder: Path, name: re.Pattern[str], corpus: str, example: str
+) -> list[tuple[Path, re.Match[str]]]:
+    """Return every .wav file in `folder` with the match of its name.
+
+    Args:
+        folder: Searched at any depth.
+        name: What every file name must match whole.
+        corpus: The corpus's name, for errors.
+        example: A file name as it should be, likewise.
+
+    Raises:
+        SernetError: No such folder, no WAV in it, or other names.
+    """
+    paths = wavs_below(folder)
+    matches = [(path, name.fullmatch(path.name)) for path in paths]
+    if strange := [path.name for path, match in matches if not match]:
+        raise SernetError(
+            f"{folder}: {len(strange)} of {len(paths)} files are not named as {corpus}'s are "
+            f"({example}), the first: {strange[0]}",
+            hint=f"move them elsewhere, or check that the folder is {corpus}",
+        )
+    return [(path, match) for path, match in matches if match]
