@@ -1,58 +1,118 @@
-"""Measures what a network takes on Cortex-M: memory, flash, instructions.
+"""Measures what a model takes on Cortex-M: memory, flash, instructions.
 
     python -m sernet_edge.firmware_export.measure model.tflite
 
-Needs what `cross` needs. The network alone is linked with a board's start-up and run for one
-window of noise: RAM is `.data`, `.bss` and the most stack that was in use; code is all
-flash but the board, the window and the weights and biases of the `.tflite`, so the tables,
-padding and C library functions count as code; instructions are those of every call from the
-first row of features to the scores. Instructions are not cycles.
+Needs what `cross` needs. Two programs are linked with a board's start-up and run: the network
+alone for one window of noise, and in all, the firmware that is exported, for a window of audio
+and one hop more. RAM is `.data`, `.bss` and the most stack that was in use; the audio is in
+flash. Code is all flash but the board, the input and the weights and biases of the `.tflite`,
+so the tables, padding and C library functions count as code. Instructions are the network's,
+those of every call from the first row of features to the scores; they are not cycles.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import click
 
 from sernet_edge.firmware_export import cross, emit, golden
+from sernet_edge.firmware_export.bundle import bundle_files, write_files
 from sernet_edge.firmware_export.plan import plan_network
-from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.firmware_export.reader import Network, read_network
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 
 _NAME = "sernet_model"
 
-# Objects that are in the program only to measure it.
-_NOT_ENGINE = ("-board.o", "-measure.o", "-golden.o")
+# Objects that are in a program only to measure it.
+_NOT_ENGINE = ("-board.o", "-measure.o", "-measure_all.o", "-golden.o", "-sernet_golden_pcm.o")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a program takes.
+
+    Attributes:
+        ram_bytes: `.data`, `.bss` and stack.
+        stack_bytes: The most stack in use.
+        code_bytes: Code and tables, without weights and biases.
+    """
+
+    ram_bytes: int
+    stack_bytes: int
+    code_bytes: int
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a network takes on one core.
+    """What a model takes on one core.
 
     Attributes:
         core: Its name.
-        ram_bytes: `.data`, `.bss` and stack.
-        stack_bytes: The most stack in use.
-        code_bytes: Code and tables, without weights and biases.
+        network: The network alone.
+        instructions: Of the network for one window.
+        in_all: With front end, window of features and interface; None when the model has no
+            contract, which says what the front end must be.
+    """
+
+    core: str
+    network: Memory
+    instructions: int
+    in_all: Memory | None
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """What an interpreter took for a network, measured once and not here.
+
+    Attributes:
+        core: Its name.
+        arena_bytes: Of RAM; stack and other variables come on top.
+        code_kilobytes: Of code and constants of the library, rounded.
         instructions: Of one window.
     """
 
     core: str
-    ram_bytes: int
-    stack_bytes: int
-    code_bytes: int
+    arena_bytes: int
+    code_kilobytes: int
     instructions: int
 
 
+SAVED_ORIGIN = "saved run: tflite-micro with CMSIS-NN, commit and compiler flags not recorded"
+
+SAVED_RUNS = (
+    SavedRun("m4", 422_260, 94, 332_014_898),
+    SavedRun("m55", 422_100, 85, 55_821_236),
+)
+"""Runs of LIGHT-SERNET for 3 s and seven classes; see `saved_runs`."""
+
+
+def multiplications(network: Network) -> int:
+    """Return how many products of a weight one window takes, those with padding included."""
+    return sum(
+        layer.output.height * layer.output.width * layer.weights.size for layer in network.layers
+    )
+
+
+def saved_runs(network: Network) -> tuple[SavedRun, ...]:
+    """Return `SAVED_RUNS` if the network is like the one they were made with, else nothing."""
+    source, result = network.input, network.output
+    shape = (source.height, source.width, source.channels, result.height * result.row_bytes)
+    # What is known of that network: its input and output, and 159.3 million products.
+    same = shape == (184, 40, 1, 7) and round(multiplications(network) / 1e5) == 1593
+    return SAVED_RUNS if same else ()
+
+
 def measure(data: bytes, name: str, core: cross.Core, folder: Path) -> Measurement:
-    """Measure a network on a core.
+    """Measure a model on a core.
 
     Args:
         data: A full-int8 `.tflite`.
@@ -61,10 +121,18 @@ def measure(data: bytes, name: str, core: cross.Core, folder: Path) -> Measureme
         folder: For what is built.
 
     Raises:
-        SernetError: The model cannot be exported, a tool is missing, or the network's output
-            is wrong.
+        SernetError: The model cannot be exported, a tool is missing, or a program goes wrong.
     """
     network = read_network(data, name)
+    alone, instructions = _measure_network(network, data, name, core, folder / "network")
+    has_contract = modelfile.strip_contract(data) != data
+    in_all = _measure_all(network, data, name, core, folder / "all") if has_contract else None
+    return Measurement(core.name, alone, instructions, in_all)
+
+
+def _measure_network(
+    network: Network, data: bytes, name: str, core: cross.Core, folder: Path
+) -> tuple[Memory, int]:
     plan = plan_network(network)
     window = golden.adversarial_windows(network)[-1:]
     sources = {
@@ -75,22 +143,46 @@ def measure(data: bytes, name: str, core: cross.Core, folder: Path) -> Measureme
         ),
         **{n: emit.engine_file(n) for n in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS},
     }
-    for file, text in sources.items():
-        (folder / file).write_text(text, encoding="utf-8")
+    write_files(sources, folder, force=False)
     compiled = [folder / file for file in sources if not file.endswith(".h")]
+    compiled.append(cross.qemu_file("measure.c"))
+    plugin = cross.build_counter(folder)
+    memory, output = _run(network, name, core, folder, compiled, plugin=plugin)
+    return memory, _number(output, "instructions")
+
+
+def _measure_all(
+    network: Network, data: bytes, name: str, core: cross.Core, folder: Path
+) -> Memory:
+    write_files(bundle_files(data, name), folder, force=False)
+    source = folder / "src"
+    compiled = sorted([*source.glob("*.c"), *source.glob("*.S")])
+    compiled += [folder / "examples/sernet_golden_pcm.c", cross.qemu_file("measure_all.c")]
+    return _run(network, name, core, folder, compiled, core.front_end)[0]
+
+
+def _run(
+    network: Network,
+    name: str,
+    core: cross.Core,
+    folder: Path,
+    sources: Sequence[Path],
+    options: Sequence[str] = (),
+    plugin: Path | None = None,
+) -> tuple[Memory, str]:
+    """Build a program that says how much stack it took; return what it takes, and its output."""
     program, link_map = folder / f"{core.name}.elf", folder / f"{core.name}.map"
-    cross.build(core, [*compiled, cross.qemu_file("measure.c")], program, [f"-Wl,-Map={link_map}"])
-    done = cross.run(core, program, cross.build_counter(folder))
-    numbers = {key: int(value) for key, value in re.findall(r"^(\w+) (\d+)$", done.stdout, re.M)}
-    if done.returncode != 0 or numbers.get("differing") != 0:
-        raise SernetError(f"{name}: the network on {core.name} went wrong: {done.stdout[:500]}")
-    return Measurement(
-        core.name,
-        _variables(program) + numbers["stack"],
-        numbers["stack"],
-        _code(link_map) - network.weight_bytes,
-        numbers["instructions"],
-    )
+    cross.build(core, sources, program, [*options, f"-Wl,-Map={link_map}"])
+    done = cross.run(core, program, plugin)
+    if done.returncode != 0:
+        raise SernetError(f"{name}: the program on {core.name} went wrong: {done.stdout[:500]}")
+    stack = _number(done.stdout, "stack")
+    memory = Memory(_variables(program) + stack, stack, _code(link_map) - network.weight_bytes)
+    return memory, done.stdout
+
+
+def _number(output: str, key: str) -> int:
+    return int(re.findall(rf"^{key} (\d+)$", output, re.M)[0])
 
 
 def _variables(program: Path) -> int:
@@ -112,26 +204,58 @@ def _code(link_map: Path) -> int:
     return sum(int(size, 16) for size, file in contributions if not file.endswith(_NOT_ENGINE))
 
 
+def _line(core: str, *cells: str) -> str:
+    widths = (9, 11, 13, 12, 10, 11, 13)
+    return f"{core:14}" + "".join(f"  {c:>{w}}" for c, w in zip(cells, widths, strict=True))
+
+
+def _cells(memory: Memory | None) -> list[str]:
+    return [f"{n:,}" for n in asdict(memory).values()] if memory else ["-"] * 3
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-def main(model: Path) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def main(model: Path, as_json: bool) -> None:
     """Print what MODEL, a full-int8 .tflite, takes on each Cortex-M core."""
     data = modelfile.read_bytes(model)
-    click.echo("core   RAM bytes  of it stack  code + tables  instructions")
+    network = read_network(data, str(model))
+    saved = saved_runs(network)
+    if not as_json:
+        title = ("of it stack", "code + tables")
+        click.echo(_line("core", "RAM bytes", *title, "instructions", "RAM in all", *title))
+    measured = []
     for core in cross.CORES.values():
         if core.compiler != cross.ARM:
             continue
         with tempfile.TemporaryDirectory() as folder:
             m = measure(data, str(model), core, Path(folder))
-        click.echo(
-            f"{m.core:6} {m.ram_bytes:9,}  {m.stack_bytes:11,}  {m.code_bytes:13,}  "
-            f"{m.instructions:12,}"
-        )
+        measured.append(m)
+        if not as_json:
+            click.echo(
+                _line(m.core, *_cells(m.network), f"{m.instructions:,}", *_cells(m.in_all)).rstrip()
+            )
+    if as_json:
+        report = {
+            "multiplications": multiplications(network),
+            "cores": [asdict(m) for m in measured],
+            "saved": {"origin": SAVED_ORIGIN, "cores": [asdict(s) for s in saved]}
+            if saved
+            else None,
+        }
+        click.echo(json.dumps(report))
+        return
+    for s in saved:
+        code = f"about {s.code_kilobytes} KB"
+        counted = (f"{s.arena_bytes:,}", "-", code, f"{s.instructions:,}")
+        click.echo(_line(f"{s.core} TFLM saved", *counted, "-", "-", "-"))
+    if saved:
+        click.echo(f"{SAVED_ORIGIN}; its RAM is the arena alone")
 
 
 if __name__ == "__main__":
     try:
-        main(standalone_mode=False)
+        main()
     except SernetError as error:
         click.echo(f"measure: {error}", err=True)
         sys.exit(1)

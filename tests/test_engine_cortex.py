@@ -166,6 +166,8 @@ def test_the_shipped_model_keeps_to_its_budget(
     measured = measure.measure(
         shipped_model.read_bytes(), "model", available(cross.CORES[core]), tmp_path
     )
-    assert measured.ram_bytes <= 24_000
-    assert measured.code_bytes <= 14 * 1024
+    assert measured.network.ram_bytes <= 24_000
+    assert measured.network.code_bytes <= 14 * 1024
     assert measured.instructions <= instructions
+    assert measured.in_all is not None
+    assert measured.in_all.ram_bytes <= 40_000

@@ -10,12 +10,6 @@ from bundle_cases import C_FOLDER, write_bundle
 
 from sernet_edge.firmware_export import cross
 
-# Cores without FPU take the front end in integers.
-OPTIONS = {
-    name: ("-DSERNET_FIXED_POINT",) if name in ("m0plus", "m3", "rv32imc") else ()
-    for name in cross.CORES
-}
-
 
 @pytest.fixture(scope="module")
 def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -27,7 +21,7 @@ def built(bundle: Path, core: cross.Core, program: Path) -> Path:
         pytest.skip(f"{' and '.join(core.missing)} are not installed")
     sources = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
     sources += sorted((bundle / "examples").glob("sernet_golden*.c"))
-    cross.build(core, [*sources, C_FOLDER / "selftest_board.c"], program, OPTIONS[core.name])
+    cross.build(core, [*sources, C_FOLDER / "selftest_board.c"], program, core.front_end)
     return program
 
 

@@ -1,23 +1,11 @@
 /* The network alone on a board: counts the instructions of one window, from the first row to
  * the scores, checks the scores, and says how much stack it took. */
-#include "board.h"
+#include "measure.h"
 #include "sernet_model.h"
 #include "sernet_selftest.h"
 
 extern const sernet_golden sernet_model_golden;
 static uint64_t state[(SERNET_MODEL_STATE_BYTES + 7) / 8];
-
-static void print_number(const char *text, uint32_t number) {
-    char digits[12], *at = digits + sizeof digits;
-    *--at = '\0';
-    *--at = '\n';
-    do {
-        *--at = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    board_print(text);
-    board_print(at);
-}
 
 int main(void) {
     const sernet_golden *golden = &sernet_model_golden;

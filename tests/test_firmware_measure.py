@@ -1,0 +1,123 @@
+"""What `make size` prints: RAM, code and instructions, and the saved run beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from graphs import RandomGraph
+
+from sernet_edge.firmware_export import cross, golden, measure
+from sernet_edge.firmware_export.reader import Network, Tensor, read_network
+from sernet_edge.runtime.errors import SernetError
+
+M4 = cross.CORES["m4"]
+needs_m4 = pytest.mark.skipif(bool(M4.missing), reason=f"{' and '.join(M4.missing)} not installed")
+FIGURES = measure.Measurement(
+    "m4", measure.Memory(1, 2, 3), 1_000_000, measure.Memory(40_000, 500, 6)
+)
+
+
+@pytest.fixture
+def shipped(shipped_model: Path) -> Network:
+    return read_network(shipped_model.read_bytes(), "shipped")
+
+
+@needs_m4
+def test_ram_in_all_is_the_state_and_the_stack(shipped_model: Path, tmp_path: Path) -> None:
+    measured = measure.measure(shipped_model.read_bytes(), "shipped", M4, tmp_path).in_all
+    assert measured is not None
+    listed = subprocess.run(
+        ["arm-none-eabi-nm", "-S", str(tmp_path / "all" / "m4.elf")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (state,) = (line.split() for line in listed.stdout.splitlines() if line.endswith(" state"))
+    assert measured.ram_bytes - measured.stack_bytes == int(state[1], 16)
+    assert measured.stack_bytes > 0
+
+
+@needs_m4
+def test_a_model_without_contract_is_measured_as_a_network(tmp_path: Path) -> None:
+    measured = measure.measure(RandomGraph(0).build(), "graph", M4, tmp_path)
+    assert measured.in_all is None
+    assert measured.network.ram_bytes > measured.network.stack_bytes > 0
+    assert measured.network.code_bytes > 0 and measured.instructions > 0
+
+
+@needs_m4
+def test_a_network_with_wrong_results_has_no_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = golden.golden_outputs
+    monkeypatch.setattr(golden, "golden_outputs", lambda data, inputs: right(data, inputs) ^ 1)
+    with pytest.raises(SernetError, match="graph: the program on m4 went wrong: stack"):
+        measure.measure(RandomGraph(0).build(), "graph", M4, tmp_path)
+
+
+def test_multiplications_are_those_of_the_architecture(shipped: Network) -> None:
+    first = 184 * 40 * 32 * (11 * 1 + 1 * 9 + 3 * 3)
+    body = 92 * 20 * 64 * 9 * 96 + 46 * 10 * 96 * 9 * 64
+    body += 23 * 5 * 128 * 9 * 96 + 12 * 5 * 160 * 9 * 128 + 6 * 5 * 320 * 160
+    assert measure.multiplications(shipped) == first + body + 320 * 7
+
+
+def resized(network: Network, index: int, **sizes: int) -> Network:
+    """Return the network with a layer's output of another size."""
+    layers = list(network.layers)
+    output: Tensor = dataclasses.replace(layers[index].output, **sizes)
+    layers[index] = dataclasses.replace(layers[index], output=output)
+    return dataclasses.replace(network, layers=tuple(layers))
+
+
+def test_the_saved_run_is_shown_only_for_its_own_network(shipped: Network) -> None:
+    assert [run.core for run in measure.saved_runs(shipped)] == ["m4", "m55"]
+    longer, fewer = resized(shipped, 0, height=374), resized(shipped, -1, channels=4)
+    sparser = resized(shipped, 1, height=92)
+    for other in (longer, fewer, sparser, read_network(RandomGraph(0).build(), "graph")):
+        assert measure.saved_runs(other) == ()
+
+
+def test_the_table_says_where_saved_figures_come_from(
+    shipped_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "measure", lambda data, name, core, folder: FIGURES)
+    lines = CliRunner().invoke(measure.main, [str(shipped_model)]).output.splitlines()
+    assert lines[1].split() == ["m4", "1", "2", "3", "1,000,000", "40,000", "500", "6"]
+    saved = [line for line in lines if "TFLM saved" in line]
+    assert [line.split()[0] for line in saved] == ["m4", "m55"]
+    assert "422,260" in saved[0] and "332,014,898" in saved[0] and "about 94 KB" in saved[0]
+    assert "422,100" in saved[1] and "55,821,236" in saved[1]
+    assert lines[-1].startswith(
+        "saved run: tflite-micro with CMSIS-NN, commit and compiler flags not recorded"
+    )
+
+
+def test_json_has_the_figures_of_the_table(
+    shipped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure, "measure", lambda data, name, core, folder: FIGURES)
+    monkeypatch.setattr(cross, "CORES", {"m4": M4})
+    (tmp_path / "graph.tflite").write_bytes(RandomGraph(0).build())
+    shown = [
+        json.loads(CliRunner().invoke(measure.main, ["--json", str(path)]).output)
+        for path in (shipped_model, tmp_path / "graph.tflite")
+    ]
+    (figures,) = shown[0]["cores"]
+    assert figures["core"] == "m4" and figures["instructions"] == 1_000_000
+    assert figures["network"] == {"ram_bytes": 1, "stack_bytes": 2, "code_bytes": 3}
+    assert figures["in_all"] == {"ram_bytes": 40_000, "stack_bytes": 500, "code_bytes": 6}
+    assert [run["arena_bytes"] for run in shown[0]["saved"]["cores"]] == [422_260, 422_100]
+    assert shown[1]["saved"] is None
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["no.tflite"], 1), (["--nonsense"], 2)])
+def test_mistakes_are_said_without_a_traceback(arguments: list[str], code: int) -> None:
+    command = [sys.executable, "-m", "sernet_edge.firmware_export.measure", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code
+    assert arguments[0] in done.stderr and "Traceback" not in done.stderr
