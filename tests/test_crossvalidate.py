@@ -85,6 +85,9 @@ def test_the_strict_figure_is_the_last_epochs_and_the_other_the_best_ones(tmp_pa
     assert strict["caveat"] == ""
     assert strict["wa_interval"][0] <= strict["wa"] <= strict["wa_interval"][1]
     assert figures["strict"]["int8"]["wa"] == 1
+    assert report(tmp_path, only=["2"])["protocols"]["strict"]["float"]["wa"] == pytest.approx(
+        2 / 3
+    )
     assert figures["test-epoch"]["float"]["wa"] == pytest.approx(6 / 7)
     assert "chosen on the test speaker" in figures["test-epoch"]["float"]["caveat"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,15 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def report(run: Path) -> dict[str, Any]:
+def report(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
     """Return the figures of a run from the files of its folds.
 
     Predictions are pooled over the folds: a speaker without disgust has no recall of it, the
     corpus has. Intervals are of 95 %, bootstrapped over speakers.
+
+    Args:
+        run: The run's folder.
+        only: Folds to pool; empty for all.
 
     Returns:
         JSON-ready: the run's settings, the folds there, and for each protocol that the run
@@ -52,6 +57,8 @@ def report(run: Path) -> dict[str, Any]:
     settings = read_json(run / "run.json")
     paths = sorted(run.glob("fold-*.json"))
     folds = [read_json(path) for path in paths if not path.name.endswith(".epochs.json")]
+    if only:
+        folds = [fold for fold in folds if fold["fold"] in only]
     if not folds:
         raise SernetError(f"{run} holds no finished fold yet")
     truth = np.concatenate([fold["truth"] for fold in folds])
