@@ -49,6 +49,8 @@ def export(
         raise click.UsageError("--engine and --layout belong to --out; --header is one file.")
     if engine == "tflm" and layout not in (None, "cmake"):
         raise click.UsageError("With --engine tflm the layout is cmake.")
+    if header is not None and header.suffix not in (".h", ".hpp", ".hh"):
+        raise click.BadParameter(f"{header} must end in .h", param_hint="--header")
     data = modelfile.read_bytes(model)
     if out is not None:
         # Here, since --header does without the parser's package.

@@ -78,8 +78,11 @@ def test_an_unwritable_place_is_named(
     _assert_refused(
         sernet_edge("export", shipped_model, "--header", "/proc/model.h"), "/proc/model.h"
     )
-    _assert_refused(sernet_edge("export", shipped_model, "--header", tmp_path, "--force"), "write")
-    assert list(tmp_path.iterdir()) == []
+    folder = tmp_path / "folder.h"
+    folder.mkdir()
+    _assert_refused(sernet_edge("export", shipped_model, "--header", folder, "--force"), "folder.h")
+    assert list(tmp_path.iterdir()) == [folder]
+    assert list(folder.iterdir()) == []
 
 
 def test_a_model_that_is_missing_or_a_folder_is_named(sernet_edge: Run, tmp_path: Path) -> None:
@@ -125,3 +128,14 @@ def test_export_does_not_load_tensorflow(shipped_model: Path, tmp_path: Path) ->
     arguments = ["export", str(shipped_model), "--header", str(tmp_path / "model.h")]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
     assert (tmp_path / "model.h").exists()
+
+
+def test_a_header_cannot_replace_the_model_it_is_made_of(
+    shipped_model: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    model = tmp_path / "model.tflite"
+    model.write_bytes(shipped_model.read_bytes())
+    result = sernet_edge("export", model, "--header", model, "--force")
+    assert result.returncode == 2
+    assert "must end in .h" in result.stderr
+    assert model.read_bytes() == shipped_model.read_bytes()
