@@ -14,7 +14,7 @@ import click
 from sernet_edge import __version__
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import replacing, write_bytes, write_text
+from sernet_edge.runtime.files import replacing, write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
@@ -105,8 +105,7 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
     contract = contract.replace(provenance=provenance)
     with replacing(out) as temporary:
         model.save(temporary)
-        write_bytes(temporary, modelfile.with_contract(temporary.read_bytes(), contract))
-    fit.checkpoint.unlink(missing_ok=True)
+        temporary.write_bytes(modelfile.with_contract(temporary.read_bytes(), contract))
     report = {"model": out.name, "contract_id": contract.id, **provenance, **results}
     report |= {"history": fit.history, "front_end_difference": difference}
     write_text(outputs["metrics.json"], json.dumps(report, indent=1) + "\n")
@@ -118,6 +117,8 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
         )
         metrics.draw_confusion(matrix, contract.labels, title, outputs["confusion.png"])
         written.append(outputs["confusion.png"])
+    # Last, so that a full disk before it costs no training.
+    fit.checkpoint.unlink(missing_ok=True)
     _say(f"wrote {', '.join(str(path) for path in written)}; contract {contract.id}")
     if as_json:
         click.echo(json.dumps(report))

@@ -25,6 +25,7 @@ from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.frontend import Float32, FrontEnd, mfcc_rows
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.dataset import amplified, cut_windows
 from sernet_edge.train.recipe import RECIPES
 
 LEVELS = ("none", "running", "window")
@@ -35,11 +36,6 @@ SPLITS = (("03", "09", "11"), ("08", "10"))
 
 _ROOM_S = 3.0
 _ROOM_RMS = 30.0  # int16 units: about 60 dB below full scale
-
-
-def _amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
-    louder: NDArray[np.float64] = np.rint(samples * 10 ** (gain_db / 20))
-    return np.clip(louder, -32768, 32767).astype(np.int16)
 
 
 CONDITIONS: dict[str, float | None] = {
@@ -67,12 +63,9 @@ def windows_of(
         room = rng.normal(0, _ROOM_RMS, skip * contract.frame_step_samples)
         samples = np.concatenate([np.rint(room).astype(np.int16), samples])
     else:
-        samples = _amplified(samples, gain_db)
+        samples = amplified(samples, gain_db)
     rows = mfcc_rows(front_end, samples)[skip:]
-    starts = range(0, len(rows) - contract.window_frames + 1, contract.hop_frames)
-    return np.stack(
-        [front_end.window_features(rows[s : s + contract.window_frames]) for s in starts]
-    )
+    return cut_windows(front_end, rows)
 
 
 @click.command()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.audio import mono
 from sernet_edge.runtime.contract import Contract, Level
 from sernet_edge.runtime.errors import AudioError, SernetError
-from sernet_edge.runtime.frontend import Float32, FrontEnd, mfcc_rows, scale_to_clip
+from sernet_edge.runtime.frontend import Float32, Float64, FrontEnd, mfcc_rows, scale_to_clip
 from sernet_edge.runtime.wav import WavSource
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.recipe import Recipe
@@ -128,8 +128,7 @@ class Windows:
             start = int(rng.integers(-gap + 1))
             samples = samples[start : start + contract.window_samples]
         if recipe.gain_db:
-            gain = 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
-            samples = np.clip(np.rint(samples * gain), -32768, 32767).astype(np.int16)
+            samples = amplified(samples, rng.uniform(-recipe.gain_db, recipe.gain_db))
         window = self._front_end.window_features(mfcc_rows(self._front_end, samples))
         if recipe.time_mask_frames:
             mask(window, recipe.time_mask_frames, rng)
@@ -148,10 +147,27 @@ class Windows:
         if (gap := contract.window_samples - len(samples)) > 0:
             samples = np.pad(samples, (0, gap))
         rows = mfcc_rows(self._front_end, samples)
-        starts = range(0, len(rows) - contract.window_frames + 1, contract.hop_frames)
-        return np.stack(
-            [self._front_end.window_features(rows[s : s + contract.window_frames]) for s in starts]
-        )
+        return cut_windows(self._front_end, rows)
+
+
+def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
+    """Return samples made louder by `gain_db`, rounded and saturated."""
+    louder: NDArray[np.float64] = np.rint(samples * 10 ** (gain_db / 20))
+    return np.clip(louder, -32768, 32767).astype(np.int16)
+
+
+def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
+    """Return a stream's windows, one each hop: float32 (windows, window_frames, mfcc).
+
+    Args:
+        front_end: Of the model's contract.
+        rows: MFCC rows of the stream, a window of them at least.
+    """
+    contract = front_end.contract
+    starts = range(0, len(rows) - contract.window_frames + 1, contract.hop_frames)
+    return np.stack(
+        [front_end.window_features(rows[s : s + contract.window_frames]) for s in starts]
+    )
 
 
 def mean_by_recording(scores: NDArray[Any], cut: Sequence[Float32]) -> NDArray[Any]:
