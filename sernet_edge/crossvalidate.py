@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+from numpy.typing import NDArray
 
 from sernet_edge import __version__
-from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
@@ -122,14 +123,14 @@ def run_fold(job: Job) -> None:
     """Train, convert and test one fold; write its predictions."""
     with quietly():
         from sernet_edge.convert import quantize
-    import keras
     import numpy as np
 
     from sernet_edge.convert.calibrate import calibration_windows
     from sernet_edge.runtime import modelfile
     from sernet_edge.runtime.interpreter import Model
     from sernet_edge.train import dataset
-    from sernet_edge.train.fit import predict, start
+    from sernet_edge.train.backend import backend_and_processor
+    from sernet_edge.train.fit import predict, score_windows, start
 
     settings = job.settings
     corpus = CORPORA[settings.corpus]
@@ -157,25 +158,28 @@ def run_fold(job: Job) -> None:
         log()  # The run was stopped between the checkpoint and this.
     fit.run(lambda epoch, entry: log())
     fit.finish()
-    float_scores = predict(model, windows, testing)
+    cut = [windows.test_windows(recording) for recording in testing]
+    float_scores = score_windows(model, cut)
     samples, _ = calibration_windows(contract, training, 200, settings.seed)
     flatbuffer = quantize.convert_model(model, "int8", samples)
     int8 = Model(modelfile.with_contract(flatbuffer, contract), f"fold {job.fold}")
-    cut = [windows.test_windows(recording) for recording in testing]
-    all_scores = np.stack([int8.run(window) for window in np.concatenate(cut)])
-    int8_scores = dataset.mean_by_recording(all_scores, cut)
+    int8_scores = np.stack([int8.run(window) for window in np.concatenate(cut)])
     write_text(
         _fold_file(job.run, job.fold),
         json.dumps(
             {
                 "fold": job.fold,
-                "backend": f"keras {keras.__version__} on {keras.backend.backend()}",
+                **backend_and_processor(),
                 "files": [recording.utterance.path.name for recording in testing],
                 "speakers": [recording.utterance.speaker for recording in testing],
                 "truth": [contract.labels.index(r.utterance.label) for r in testing],
                 "labels": contract.labels,
-                "float_scores": np.round(float_scores.astype(float), 4).tolist(),
-                "int8_scores": np.round(int8_scores.astype(float), 4).tolist(),
+                "float_scores": _rounded(dataset.mean_by_recording(float_scores, cut)),
+                "int8_scores": _rounded(dataset.mean_by_recording(int8_scores, cut)),
+                # Of each window, for the temperature: logits but for a constant are their logs.
+                "windows": [len(some) for some in cut],
+                "float_window_scores": _rounded(float_scores),
+                "size": _size(flatbuffer),
                 "guess_by_epoch": by_epoch,
                 "history": fit.history,
             }
@@ -184,3 +188,25 @@ def run_fold(job: Job) -> None:
     )
     for scratch in (epochs_log, fit.checkpoint):
         scratch.unlink(missing_ok=True)
+
+
+def _rounded(scores: NDArray[Any]) -> list[list[float]]:
+    """Return scores as JSON numbers that keep what float32 knows, however small."""
+    return [[float(f"{score:.7g}") for score in row] for row in scores]
+
+
+def _size(flatbuffer: bytes) -> dict[str, int]:
+    """Return what an int8 model takes: `flash_bytes` of its file, and, where the native engine
+    runs it, `ram_bytes` of that engine's arena and `macs`, its products, for one window.
+    """
+    from sernet_edge.firmware_export.measure import multiplications
+    from sernet_edge.firmware_export.plan import plan_network
+    from sernet_edge.firmware_export.reader import read_network
+
+    size = {"flash_bytes": len(flatbuffer)}
+    try:
+        network = read_network(flatbuffer, "the fold's model")
+    except ModelError:  # an op that only TensorFlow Lite Micro has
+        return size
+    ram_bytes = plan_network(network).arena_bytes
+    return {**size, "ram_bytes": ram_bytes, "macs": multiplications(network)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
+from pathlib import Path
 
 # With more threads, the order of its sums and so the weights differ from run to run, with
 # deterministic ops, too. Cores are put to use by training several folds at a time.
@@ -37,3 +39,41 @@ def quietly() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def backend_and_processor() -> dict[str, str]:
+    """Say what Keras computes with, for the records of a run: "backend" and "processor"."""
+    import keras
+
+    backend = keras.backend.backend()
+    accelerator = None
+    if backend == "tensorflow":
+        import tensorflow
+
+        if gpus := tensorflow.config.list_physical_devices("GPU"):
+            details = tensorflow.config.experimental.get_device_details(gpus[0])
+            accelerator = details.get("device_name", "GPU")
+    elif backend == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            accelerator = jax.devices()[0].device_kind
+    elif backend == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            accelerator = torch.cuda.get_device_name()
+    return {
+        "backend": f"keras {keras.__version__} on {backend}",
+        "processor": accelerator or _cpu(),
+    }
+
+
+def _cpu() -> str:
+    """Return the processor's name as Linux has it, elsewhere its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -20,6 +20,7 @@ import numpy as np
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing
+from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.dataset import Recording, Windows, mean_by_recording, with_statistics
 from sernet_edge.train.models.light_sernet import light_sernet
 from sernet_edge.train.recipe import Recipe
@@ -193,8 +194,21 @@ def predict(
         float32 (recordings, labels).
     """
     cut = [windows.test_windows(recording) for recording in recordings]
+    return mean_by_recording(score_windows(model, cut), cut)
+
+
+def score_windows(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:
+    """Return one row of scores for each window of each recording, one after the other.
+
+    Args:
+        model: From (batch, frames, mfcc, 1) to softmax scores.
+        cut: Each recording's windows, float32 (windows, frames, mfcc).
+
+    Returns:
+        float32 (windows of all recordings, labels).
+    """
     scores = model.predict(np.concatenate(cut)[..., None], batch_size=64, verbose=0)
-    return mean_by_recording(np.asarray(scores), cut)
+    return np.asarray(scores)
 
 
 def _optimiser(recipe: Recipe) -> keras.optimizers.Optimizer:
