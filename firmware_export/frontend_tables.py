@@ -152,8 +152,8 @@ extern const sernet_log_entry sernet_log_table[{_LOG_STEPS}];
 extern const int32_t sernet_cosine[4 * SERNET_MEL_BANDS];
 /* Feature k is gain * (sum over bands) - offset: the DCT's factor, the standardisation and
  * the model's quantisation in one. */
-extern const int32_t sernet_gain[SERNET_MFCC_COUNT];   /* Q(SERNET_GAIN_BITS) */
-extern const int64_t sernet_offset[SERNET_MFCC_COUNT]; /* Q({_SUM_BITS} + SERNET_GAIN_BITS) */
+extern const int32_t sernet_gain[SERNET_FEATURE_COUNT];   /* Q(SERNET_GAIN_BITS) */
+extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SERNET_GAIN_BITS) */
 
 #ifdef __cplusplus
 }}

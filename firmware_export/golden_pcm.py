@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.firmware_export.emit import banner, c_array
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
 
 
@@ -32,7 +32,7 @@ def golden_pcm(contract: Contract) -> NDArray[np.int16]:
 def golden_features(model: Model, pcm: NDArray[np.int16]) -> NDArray[np.int8]:
     """Return what the runtime makes of one window, int8 (window_frames, mfcc_count)."""
     front_end = FrontEnd(model.contract)
-    return model.quantise(front_end.window_features(mfcc_rows(front_end, pcm)))
+    return model.quantise(front_end.window_features(feature_rows(front_end, pcm)))
 
 
 def golden_pcm_source(

@@ -73,9 +73,9 @@ extern const unsigned char sernet_model[SERNET_MODEL_BYTES];
 /* UTF-8 class names, in the order of the model's outputs. */
 extern const char *const sernet_labels[SERNET_LABEL_COUNT];
 
-/* Standardisation: feature k is (mfcc[k] - sernet_mean[k]) / sernet_std[k], then clipped. */
-extern const float sernet_mean[SERNET_MFCC_COUNT];
-extern const float sernet_std[SERNET_MFCC_COUNT];
+/* Standardisation: feature k is (value[k] - sernet_mean[k]) / sernet_std[k], then clipped. */
+extern const float sernet_mean[SERNET_FEATURE_COUNT];
+extern const float sernet_std[SERNET_FEATURE_COUNT];
 
 #ifdef __cplusplus
 }}
@@ -100,11 +100,11 @@ const char *const sernet_labels[SERNET_LABEL_COUNT] = {{
 {labels}
 }};
 
-const float sernet_mean[SERNET_MFCC_COUNT] = {{
+const float sernet_mean[SERNET_FEATURE_COUNT] = {{
 {mean}
 }};
 
-const float sernet_std[SERNET_MFCC_COUNT] = {{
+const float sernet_std[SERNET_FEATURE_COUNT] = {{
 {std}
 }};
 
@@ -158,10 +158,10 @@ def _macros(model: Model, contract: Contract, model_bytes: int) -> list[str]:
         "",
         *contract_macros(contract),
         "",
-        "/* The model: (1, frames, mfcc, 1) in, (1, labels) out. */",
+        "/* The model: (1, frames, features, 1) in, (1, labels) out. */",
         f"#define SERNET_LABEL_COUNT {len(contract.labels)}",
         f"#define SERNET_MODEL_BYTES {model_bytes}",
-        "#define SERNET_INPUT_SHAPE {1, SERNET_WINDOW_FRAMES, SERNET_MFCC_COUNT, 1}",
+        "#define SERNET_INPUT_SHAPE {1, SERNET_WINDOW_FRAMES, SERNET_FEATURE_COUNT, 1}",
         "#define SERNET_OUTPUT_SHAPE {1, SERNET_LABEL_COUNT}",
         f"#define SERNET_MODEL_IS_INT8 {int(model.is_int8)}",
     ]
@@ -204,6 +204,7 @@ def contract_macros(contract: Contract) -> list[str]:
         f"#define SERNET_MEL_HIGH_HZ {c_float(contract.mel_high_hz)}",
         f"#define SERNET_ENERGY_FLOOR {c_float(contract.energy_floor)}",
         f"#define SERNET_MFCC_COUNT {contract.mfcc_count}",
+        "#define SERNET_FEATURE_COUNT SERNET_MFCC_COUNT",
         "",
         "/* How loudness is taken out of mfcc[0]: not at all; by its running mean, with the time",
         " * constant below; by its mean over the window; or, never live, by dividing the samples",

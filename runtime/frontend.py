@@ -82,6 +82,8 @@ class FrontEnd:
 
     def __init__(self, contract: Contract) -> None:
         """Precompute the window, filter bank and DCT of `contract`."""
+        if contract.features != "mfcc":
+            raise SernetError(f"features of the kind {contract.features!r} are not known yet")
         self.contract = contract
         self._window = window_function(contract)
         self._dct = dct_matrix(contract)
@@ -117,24 +119,24 @@ class FrontEnd:
         # einsum without `optimize` is a plain loop; see the top of this file about BLAS.
         return np.einsum("fm,km->fk", np.log(self.energies(frames)), self._dct)
 
-    def window_features(self, mfcc: Float64) -> Float32:
-        """Turn one window of a stream's MFCC rows into the model's input.
+    def window_features(self, rows: Float64) -> Float32:
+        """Turn one window of a stream's rows into the model's input.
 
         Args:
-            mfcc: float64 (frames, mfcc_count) rows from `FeatureStream.push`.
+            rows: float64 (frames, mfcc_count) from `FeatureStream.push`.
 
         Returns:
             float32 of the same shape, within -clip..clip.
         """
         if self.contract.level == "window":
-            mfcc = mfcc.copy()
-            mfcc[:, 0] -= mfcc[:, 0].mean()
-        scaled = (mfcc - self._mean) / self._std
+            rows = rows.copy()
+            rows[:, 0] -= rows[:, 0].mean()
+        scaled = (rows - self._mean) / self._std
         return np.clip(scaled, -self.contract.clip, self.contract.clip).astype(np.float32)
 
 
 class FeatureStream:
-    """PCM in, in chunks of any size; MFCC rows out, each computed once.
+    """PCM in, in chunks of any size; rows of features out, each computed once.
 
     The rows are the same, to the bit, however the audio is cut into chunks.
     """
@@ -187,8 +189,8 @@ class FeatureStream:
             row[0] -= self._level
 
 
-def mfcc_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
-    """Return the MFCC rows of a whole recording, float64 (frames, mfcc_count).
+def feature_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
+    """Return the rows of features of a whole recording, float64 (frames, mfcc_count).
 
     Args:
         front_end: The contract's front end.

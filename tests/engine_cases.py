@@ -15,7 +15,7 @@ from tflite_micro.python.tflite_micro import runtime as tflm
 from sernet_edge.firmware_export import emit, golden
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import load
 
 C_FOLDER = Path(__file__).parent / "c"
@@ -69,7 +69,7 @@ def real_windows(emodb: Path, model_path: Path, count: int) -> NDArray[np.int8]:
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         # Short recordings are repeated to fill a window.
         repeats = -(-contract.window_samples // len(samples))
-        rows = mfcc_rows(front_end, np.tile(samples, repeats))[: contract.window_frames]
+        rows = feature_rows(front_end, np.tile(samples, repeats))[: contract.window_frames]
         windows.append(model.quantise(front_end.window_features(rows)).ravel())
         if len(windows) == count:
             break

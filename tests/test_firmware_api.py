@@ -23,7 +23,7 @@ from bundle_cases import (
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.runtime import interpreter
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.stream import Listener
 
@@ -136,7 +136,7 @@ def test_neither_chunks_nor_the_time_of_polling_change_results(
     data = with_contract(shipped_model.read_bytes(), contract)
     program = build(write_bundle(tmp_path, data), tmp_path / "program", MAIN)
     (expected,) = results(program, [stream], 512, "poll")
-    frames = len(mfcc_rows(FrontEnd(contract), stream))
+    frames = len(feature_rows(FrontEnd(contract), stream))
     assert len(expected) == (frames - contract.window_frames) // hop + 1
     for chunk, way in ((1 << 20, "poll"), (256, "late"), (4001, "late"), (97, "work"), (1, "work")):
         assert results(program, [stream], chunk, way) == [expected], (chunk, way)

@@ -25,7 +25,7 @@ from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.runtime import interpreter
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError
-from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
 
 MAIN = C_FOLDER / "frontend_features.c"
@@ -49,7 +49,7 @@ def python_features(model: Model, streams: list[Samples]) -> Features:
     contract, front_end = model.contract, FrontEnd(model.contract)
     windows = []
     for stream in streams:
-        rows = mfcc_rows(front_end, stream)
+        rows = feature_rows(front_end, stream)
         for start in range(0, len(rows) - contract.window_frames + 1, contract.hop_frames):
             window = rows[start : start + contract.window_frames]
             windows.append(model.quantise(front_end.window_features(window)))
@@ -173,7 +173,7 @@ def test_other_contracts_are_followed(
     voice = golden_pcm(contract)
     # Statistics as training would find them.
     plain = FrontEnd(contract.replace(mean=(0.0,) * 40, std=(1.0,) * 40, clip=1e9))
-    rows = mfcc_rows(plain, voice)
+    rows = feature_rows(plain, voice)
     if contract.level == "window":
         rows[:, 0] -= rows[:, 0].mean()
     mean, std = rows.mean(axis=0).tolist(), rows.std(axis=0).tolist()

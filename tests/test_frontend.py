@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.frontend import FeatureStream, FrontEnd, mel_filter_bank, mfcc_rows
+from sernet_edge.runtime.frontend import FeatureStream, FrontEnd, feature_rows, mel_filter_bank
 from sernet_edge.train.dataset import read_recording, read_recordings
 from sernet_edge.train.oracle import check_front_end, reference_mfcc
 
@@ -51,7 +51,7 @@ def log_and_dct(energies: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_synthetic_signals_give_the_librarys_energies_floored_then_log_and_dct(name: str) -> None:
     samples = synthetic_signals()[name]
     _, energies = reference_mfcc(samples, CONTRACT)
-    np.testing.assert_allclose(mfcc_rows(FRONT_END, samples), log_and_dct(energies), atol=1e-9)
+    np.testing.assert_allclose(feature_rows(FRONT_END, samples), log_and_dct(energies), atol=1e-9)
 
 
 def test_speech_gives_the_librarys_mfccs(emodb: Path) -> None:
@@ -61,7 +61,7 @@ def test_speech_gives_the_librarys_mfccs(emodb: Path) -> None:
     for path in paths:
         samples = read_recording(path, RATE)
         mfcc, energies = reference_mfcc(samples, CONTRACT)
-        ours = mfcc_rows(FRONT_END, samples)
+        ours = feature_rows(FRONT_END, samples)
         np.testing.assert_allclose(ours, log_and_dct(energies), atol=1e-9)
         heard = energies.min(axis=1) >= CONTRACT.energy_floor
         compared += int(heard.sum())
@@ -89,7 +89,7 @@ def test_other_contracts_match_the_library_too(scale: str) -> None:
         mel_high_hz=8000.0,
     )
     mfcc, _ = reference_mfcc(samples, contract)
-    np.testing.assert_allclose(mfcc_rows(FrontEnd(contract), samples), mfcc, atol=1e-9)
+    np.testing.assert_allclose(feature_rows(FrontEnd(contract), samples), mfcc, atol=1e-9)
 
 
 def test_the_check_before_training_catches_a_front_end_that_differs(
@@ -130,7 +130,7 @@ def test_any_chunking_gives_the_same_bits(sizes: list[int], level: str, seed: in
     rng = np.random.default_rng(seed)
     samples = (rng.normal(0, 3000, 4 * RATE) * rng.random(4 * RATE)).astype(np.int16)
     front_end = FrontEnd(CONTRACT.replace(level=level))
-    batch = mfcc_rows(front_end, samples)
+    batch = feature_rows(front_end, samples)
     stream = FeatureStream(front_end)
     streamed = np.concatenate([stream.push(piece) for piece in chunks(samples, sizes)])
     assert streamed.tobytes() == batch.tobytes()
@@ -140,7 +140,7 @@ def test_one_sample_at_a_time_gives_the_same_bits() -> None:
     samples = synthetic_signals()["white noise"][:3000]
     stream = FeatureStream(FRONT_END)
     streamed = np.concatenate([stream.push(samples[i : i + 1]) for i in range(len(samples))])
-    assert streamed.tobytes() == mfcc_rows(FRONT_END, samples).tobytes()
+    assert streamed.tobytes() == feature_rows(FRONT_END, samples).tobytes()
 
 
 @settings(max_examples=60, deadline=None)
@@ -155,34 +155,34 @@ def test_features_are_finite_and_clipped_for_any_int16_input(
     contract = CONTRACT.replace(level=level, sample_scale=scale, energy_floor=1e-9)
     samples = np.resize(np.array(values, np.int16), 4096)
     front_end = FrontEnd(contract)
-    features = front_end.window_features(mfcc_rows(front_end, samples))
+    features = front_end.window_features(feature_rows(front_end, samples))
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
     assert np.abs(features).max() <= contract.clip
 
 
 def test_digital_silence_gives_zeros_at_int16_scale() -> None:
-    assert not mfcc_rows(FRONT_END, np.zeros(RATE, np.int16)).any()
+    assert not feature_rows(FRONT_END, np.zeros(RATE, np.int16)).any()
 
 
 def test_audio_shorter_than_a_frame_gives_no_row() -> None:
-    assert mfcc_rows(FRONT_END, np.zeros(1023, np.int16)).shape == (0, 40)
-    assert mfcc_rows(FRONT_END, np.zeros(1024, np.int16)).shape == (1, 40)
+    assert feature_rows(FRONT_END, np.zeros(1023, np.int16)).shape == (0, 40)
+    assert feature_rows(FRONT_END, np.zeros(1024, np.int16)).shape == (1, 40)
 
 
 def test_a_gain_does_not_change_what_the_window_level_leaves(emodb: Path) -> None:
     samples = read_recording(emodb / "wav" / "03a01Wa.wav", RATE) // 4
     front_end = FrontEnd(CONTRACT.replace(level="window", energy_floor=1e-9))
-    loud = front_end.window_features(mfcc_rows(front_end, samples * 4))
-    quiet = front_end.window_features(mfcc_rows(front_end, samples))
+    loud = front_end.window_features(feature_rows(front_end, samples * 4))
+    quiet = front_end.window_features(feature_rows(front_end, samples))
     np.testing.assert_allclose(loud, quiet, atol=1e-4)
 
 
 def test_the_running_level_depends_on_the_past_alone() -> None:
     front_end = FrontEnd(CONTRACT.replace(level="running"))
     samples = synthetic_signals()["white noise"]
-    whole = mfcc_rows(front_end, samples)
-    start = mfcc_rows(front_end, samples[:RATE])
+    whole = feature_rows(front_end, samples)
+    start = feature_rows(front_end, samples[:RATE])
     assert start.tobytes() == whole[: len(start)].tobytes()
 
 

@@ -19,7 +19,7 @@ from sernet_edge.firmware_export.header import model_header
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError
-from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
 
 _WARNINGS = [
@@ -115,6 +115,7 @@ _INTEGERS = [
     "WINDOW_FUNCTION",
     "MEL_BANDS",
     "MFCC_COUNT",
+    "FEATURE_COUNT",
     "LEVEL",
     "LEVEL_FRAMES",
     "WINDOW_FRAMES",
@@ -230,7 +231,7 @@ def test_tflm_runs_the_headers_bytes_as_tflite_runs_the_model(
         with wave.open(str(path)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         samples = np.pad(samples, (0, max(0, contract.window_samples - len(samples))))
-        rows = mfcc_rows(front_end, samples)[: contract.window_frames]
+        rows = feature_rows(front_end, samples)[: contract.window_frames]
         features = model.quantise(front_end.window_features(rows))
         tflm.set_input(features[None, :, :, None], 0)
         tflm.invoke()

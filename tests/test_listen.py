@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from support import Run, write_wav
 
 from sernet_edge.runtime import Contract, FrontEnd, interpreter, modelfile
-from sernet_edge.runtime.frontend import mfcc_rows
+from sernet_edge.runtime.frontend import feature_rows
 
 RATE = 16_000
 
@@ -96,7 +96,7 @@ def test_the_scores_are_the_model_s_own(
     model = interpreter.load(shipped_model)
     contract = model.contract
     front_end = FrontEnd(contract)
-    rows = mfcc_rows(front_end, AUDIO)
+    rows = feature_rows(front_end, AUDIO)
     for index, record in enumerate(found):
         start = index * contract.hop_frames
         window = front_end.window_features(rows[start : start + contract.window_frames])
@@ -447,7 +447,7 @@ def test_every_recording_of_the_corpus_is_heard_as_in_batch(
         found = records(sernet_edge("listen", "--input", path, "--json", "--smoothing", 0))
         samples = np.frombuffer(path.read_bytes()[44:], "<i2")
         samples = np.pad(samples, (0, max(0, contract.window_samples - len(samples))))
-        rows = mfcc_rows(front_end, samples.astype(np.int16))
+        rows = feature_rows(front_end, samples.astype(np.int16))
         window = front_end.window_features(rows[: contract.window_frames])
         scores = [round(float(score), 4) for score in model.run(window)]
         assert list(found[0]["scores"].values()) == scores

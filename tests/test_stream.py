@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import Contract, ContractError, FrontEnd, Listener, Result, SernetError
-from sernet_edge.runtime.frontend import Float32, mfcc_rows
+from sernet_edge.runtime.frontend import Float32, feature_rows
 
 WINDOW, HOP = 6, 4
 CONTRACT = Contract(
@@ -50,7 +50,7 @@ def test_window_n_covers_the_frames_from_n_hops_on() -> None:
     model = Recorder()
     results = Listener(model).push(AUDIO)
     front_end = FrontEnd(CONTRACT)
-    rows = mfcc_rows(front_end, AUDIO)
+    rows = feature_rows(front_end, AUDIO)
     starts = range(0, len(rows) - WINDOW + 1, HOP)
     assert len(results) == len(model.seen) == len(starts) > 5
     for start, seen in zip(starts, model.seen, strict=True):
@@ -61,7 +61,7 @@ def test_window_n_covers_the_frames_from_n_hops_on() -> None:
 def test_the_hop_can_be_one_frame_or_leave_gaps(hop: int) -> None:
     model = Recorder()
     results = Listener(model, hop_frames=hop).push(AUDIO)
-    rows = mfcc_rows(FrontEnd(CONTRACT), AUDIO)
+    rows = feature_rows(FrontEnd(CONTRACT), AUDIO)
     starts = range(0, len(rows) - WINDOW + 1, hop)
     assert len(results) == len(starts)
     last = FrontEnd(CONTRACT).window_features(rows[starts[-1] : starts[-1] + WINDOW])
@@ -126,7 +126,7 @@ def test_a_short_stream_is_padded_with_silence_to_one_window() -> None:
     assert [result.padded for result in results] == [True]
     assert results[0].record()["padded"] is True
     silence = np.zeros(CONTRACT.window_samples - 1500, np.int16)
-    rows = mfcc_rows(FrontEnd(CONTRACT), np.concatenate([AUDIO[:1500], silence]))
+    rows = feature_rows(FrontEnd(CONTRACT), np.concatenate([AUDIO[:1500], silence]))
     np.testing.assert_array_equal(model.seen[0], FrontEnd(CONTRACT).window_features(rows))
 
 

@@ -20,7 +20,7 @@ from support import Run, write_wav
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.frontend import FrontEnd, mfcc_rows
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.train import metrics
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
@@ -81,7 +81,7 @@ def test_normalisation_is_learnt_on_the_training_speakers_alone(
 
     recordings = read_recordings(CORPORA["emodb"].read(small_corpus), contract)
     rows = np.concatenate(
-        [mfcc_rows(front_end, r.samples) for r in recordings if r.utterance.speaker != "09"]
+        [feature_rows(front_end, r.samples) for r in recordings if r.utterance.speaker != "09"]
     )
     # The level takes the mean out of c0, so that one is not the rows' own.
     np.testing.assert_allclose(contract.mean[1:], rows.mean(axis=0)[1:], rtol=1e-5, atol=1e-5)
@@ -179,7 +179,7 @@ def recording(seconds: float) -> Recording:
 
 def test_a_long_recording_is_tested_on_the_windows_that_listen_would_score() -> None:
     windows = Windows(CONTRACT, Recipe()).test_windows(recording(4.2))
-    rows = mfcc_rows(FrontEnd(CONTRACT), recording(4.2).samples)
+    rows = feature_rows(FrontEnd(CONTRACT), recording(4.2).samples)
     assert len(windows) == (len(rows) - CONTRACT.window_frames) // CONTRACT.hop_frames + 1 == 3
     front_end = FrontEnd(CONTRACT)
     expected = front_end.window_features(rows[31 : 31 + 184])

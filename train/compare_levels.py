@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sernet_edge import __version__
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
-from sernet_edge.runtime.frontend import Float32, FrontEnd, mfcc_rows
+from sernet_edge.runtime.frontend import Float32, FrontEnd, feature_rows
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.dataset import amplified, cut_windows
@@ -50,7 +50,7 @@ CONDITIONS: dict[str, float | None] = {
 def windows_of(
     front_end: FrontEnd, samples: NDArray[np.int16], gain_db: float | None, rng: np.random.Generator
 ) -> Float32:
-    """Return the windows of one recording under one condition, float32 (windows, frames, mfcc).
+    """Return the windows of one recording under one condition, float32 (windows, frames, features).
 
     Scored windows start with the speech, also where a room was heard before it: what that
     history does to them is what is measured.
@@ -64,7 +64,7 @@ def windows_of(
         samples = np.concatenate([np.rint(room).astype(np.int16), samples])
     else:
         samples = amplified(samples, gain_db)
-    rows = mfcc_rows(front_end, samples)[skip:]
+    rows = feature_rows(front_end, samples)[skip:]
     return cut_windows(front_end, rows)
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.audio import mono
 from sernet_edge.runtime.contract import Contract, Level
 from sernet_edge.runtime.errors import AudioError, SernetError
-from sernet_edge.runtime.frontend import Float32, Float64, FrontEnd, mfcc_rows, scale_to_clip
+from sernet_edge.runtime.frontend import Float32, Float64, FrontEnd, feature_rows, scale_to_clip
 from sernet_edge.runtime.wav import WavSource
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.recipe import Recipe
@@ -77,16 +77,16 @@ def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Cont
     front_end = FrontEnd(contract)
     rows = []
     for recording in recordings:
-        mfcc = mfcc_rows(front_end, recording.samples)
-        if not len(mfcc):
+        features = feature_rows(front_end, recording.samples)
+        if not len(features):
             raise SernetError(
                 f"{recording.utterance.path} is shorter than a frame of "
                 f"{contract.frame_length_samples} samples",
                 hint="leave it out",
             )
         if contract.level == "window":
-            mfcc[:, 0] -= mfcc[:, 0].mean()
-        rows.append(mfcc)
+            features[:, 0] -= features[:, 0].mean()
+        rows.append(features)
     stacked = np.concatenate(rows)
     if not stacked.std(axis=0).min() > 0:
         raise SernetError("the training recordings hold nothing but silence")
@@ -129,7 +129,7 @@ class Windows:
             samples = samples[start : start + contract.window_samples]
         if recipe.gain_db:
             samples = amplified(samples, rng.uniform(-recipe.gain_db, recipe.gain_db))
-        window = self._front_end.window_features(mfcc_rows(self._front_end, samples))
+        window = self._front_end.window_features(feature_rows(self._front_end, samples))
         if recipe.time_mask_frames:
             mask(window, recipe.time_mask_frames, rng)
         if recipe.mfcc_mask:
@@ -137,7 +137,7 @@ class Windows:
         return window
 
     def test_windows(self, recording: Recording) -> Float32:
-        """Return the windows that `listen` would score, float32 (windows, window_frames, mfcc).
+        """Return the windows that `listen` would score, float32 (windows, window_frames, features).
 
         One each hop, while there is a whole window; a recording shorter than that is followed
         by digital silence.
@@ -146,7 +146,7 @@ class Windows:
         samples = self._samples(recording)
         if (gap := contract.window_samples - len(samples)) > 0:
             samples = np.pad(samples, (0, gap))
-        rows = mfcc_rows(self._front_end, samples)
+        rows = feature_rows(self._front_end, samples)
         return cut_windows(self._front_end, rows)
 
 
@@ -157,11 +157,11 @@ def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
 
 
 def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
-    """Return a stream's windows, one each hop: float32 (windows, window_frames, mfcc).
+    """Return a stream's windows, one each hop: float32 (windows, window_frames, features).
 
     Args:
         front_end: Of the model's contract.
-        rows: MFCC rows of the stream, a window of them at least.
+        rows: The rows of the stream, a window of them at least.
     """
     contract = front_end.contract
     starts = range(0, len(rows) - contract.window_frames + 1, contract.hop_frames)

@@ -10,7 +10,7 @@ from python_speech_features import base
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.frontend import Float64, FrontEnd, mfcc_rows, window_function
+from sernet_edge.runtime.frontend import Float64, FrontEnd, feature_rows, window_function
 from sernet_edge.train.dataset import Recording
 
 TOLERANCE = 1e-3
@@ -61,7 +61,7 @@ def check_front_end(recordings: Sequence[Recording], contract: Contract) -> floa
             continue
         reference, energies = reference_mfcc(recording.samples, plain)
         heard = energies.min(axis=1) >= contract.energy_floor
-        difference = np.abs(mfcc_rows(front_end, recording.samples) - reference)[heard]
+        difference = np.abs(feature_rows(front_end, recording.samples) - reference)[heard]
         largest = max(largest, float(difference.max(initial=0.0)))
     if largest > TOLERANCE:
         raise SernetError(

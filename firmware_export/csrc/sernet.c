@@ -105,7 +105,7 @@ int sernet_work(void *state) {
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     row[0] = sernet_frontend_c0(s->c0[s->read_row] - s->mean_c0);
 #endif
-    for (uint32_t k = 0; k < SERNET_MFCC_COUNT; k++)
+    for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++)
         s->saturated += row[k] == SERNET_FEATURE_LOW || row[k] == SERNET_FEATURE_HIGH;
     status = sernet_net_push(&sernet_model, s->net, row);
     if (status < 0) return status;

@@ -47,7 +47,7 @@
 #endif
 
 #if SERNET_MODEL_INPUT_ROWS != SERNET_WINDOW_FRAMES ||                                             \
-    SERNET_MODEL_INPUT_ROW_BYTES != SERNET_MFCC_COUNT ||                                           \
+    SERNET_MODEL_INPUT_ROW_BYTES != SERNET_FEATURE_COUNT ||                                           \
     SERNET_MODEL_OUTPUT_BYTES != SERNET_LABEL_COUNT
 #error "sernet_model.h and sernet_contract.h are of different models: export again"
 #endif
@@ -99,7 +99,7 @@ typedef struct {
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     int32_t c0[SERNET_WINDOW_FRAMES]; /* Q18, of `rows` */
 #endif
-    int8_t rows[SERNET_WINDOW_FRAMES][SERNET_MFCC_COUNT]; /* a ring of features */
+    int8_t rows[SERNET_WINDOW_FRAMES][SERNET_FEATURE_COUNT]; /* a ring of features */
     sernet_frontend frontend;
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 } sernet_state;

@@ -39,7 +39,7 @@ void sernet_frontend_reset(sernet_frontend *frontend);
 /* Takes `count` samples, no more than are `missing`. */
 void sernet_frontend_take(sernet_frontend *frontend, const int16_t *pcm, uint32_t count);
 
-/* Computes the frame's features, int8 (mfcc), when none of its samples is missing.
+/* Computes the frame's features, int8 (SERNET_FEATURE_COUNT), when none of its samples is missing.
  * Returns the sum of its logarithmic energies, Q18, which is c0 before standardisation. With
  * the level "window" row[0] is not written: it is sernet_frontend_c0(c0 - the window's mean). */
 int32_t sernet_frontend_row(sernet_frontend *frontend, int8_t *row);

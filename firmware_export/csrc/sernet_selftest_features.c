@@ -14,7 +14,7 @@ int32_t sernet_selftest_features(const sernet_golden_pcm *golden, void *state, s
     const int32_t mean = sernet_frontend_mean(s->c0, SERNET_WINDOW_FRAMES);
 #endif
     for (uint32_t i = 0; i < SERNET_WINDOW_FRAMES; i++)
-        for (uint32_t k = 0; k < SERNET_MFCC_COUNT; k++) {
+        for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++) {
             int32_t feature = s->rows[i][k];
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
             if (k == 0) feature = sernet_frontend_c0(s->c0[i] - mean);

@@ -11,7 +11,7 @@ extern "C" {
 typedef struct {
     uint64_t contract_id;
     const int16_t *pcm;     /* (SERNET_WINDOW_SAMPLES) */
-    const int8_t *features; /* (SERNET_WINDOW_FRAMES, SERNET_MFCC_COUNT) */
+    const int8_t *features; /* (SERNET_WINDOW_FRAMES, SERNET_FEATURE_COUNT) */
 } sernet_golden_pcm;
 
 /* Starts a stream in the state and pushes one window. Returns how many features differ from

@@ -18,7 +18,7 @@ int main(void) {
         return 1;
     }
     printf("features that differ by 1: %ld of %ld\n", features,
-           (long)SERNET_WINDOW_FRAMES * SERNET_MFCC_COUNT);
+           (long)SERNET_WINDOW_FRAMES * SERNET_FEATURE_COUNT);
     printf("scores that differ: %ld of %ld\n", scores,
            (long)sernet_model_golden.windows * SERNET_LABEL_COUNT);
     return scores != 0;

@@ -7,7 +7,7 @@
 #define MOST_FRAMES (MOST_SAMPLES / SERNET_FRAME_STEP_SAMPLES)
 
 static sernet_frontend frontend;
-static int8_t rows[MOST_FRAMES][SERNET_MFCC_COUNT];
+static int8_t rows[MOST_FRAMES][SERNET_FEATURE_COUNT];
 static int32_t c0[MOST_FRAMES];
 
 static uint32_t frames_of(uint32_t count, uint32_t chunk) {
