@@ -1,10 +1,16 @@
-"""What the options of several commands check."""
+"""What the options of several commands check, and how a group of options becomes one object."""
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -12,3 +18,28 @@ def finite(context: click.Context, parameter: click.Parameter, value: float | No
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not finite.", context, parameter)
     return value
+
+
+def option_group(argument: str, settings: type[Any], options: Sequence[Decorator]) -> Decorator:
+    """Return a decorator that gives a click command `options` as one argument.
+
+    Args:
+        argument: The command's argument.
+        settings: A dataclass, whose fields are called as the options are. What it raises when
+            it is made (`click.UsageError`) is about options that contradict each other.
+        options: From `click.option`, in the order of the help.
+    """
+    names = [field.name for field in dataclasses.fields(settings)]
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def with_settings(**values: Any) -> Any:
+            chosen = settings(**{name: values.pop(name) for name in names})
+            return command(**{argument: chosen}, **values)
+
+        decorated: Callable[..., Any] = with_settings
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
