@@ -36,6 +36,25 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
+def finished_folds(run: Path, only: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the contents of a run's fold files, in the order of their names.
+
+    Args:
+        run: The run's folder.
+        only: Names of folds; empty for all.
+
+    Raises:
+        SernetError: A file is damaged, or there is none.
+    """
+    paths = sorted(run.glob("fold-*.json"))
+    folds = [read_json(path) for path in paths if not path.name.endswith(".epochs.json")]
+    if only:
+        folds = [fold for fold in folds if fold["fold"] in only]
+    if not folds:
+        raise SernetError(f"{run} holds no finished fold yet")
+    return folds
+
+
 def report(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
     """Return the figures of a run from the files of its folds.
 
@@ -55,12 +74,7 @@ def report(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
         SernetError: The folder holds no run, or no finished fold.
     """
     settings = read_json(run / "run.json")
-    paths = sorted(run.glob("fold-*.json"))
-    folds = [read_json(path) for path in paths if not path.name.endswith(".epochs.json")]
-    if only:
-        folds = [fold for fold in folds if fold["fold"] in only]
-    if not folds:
-        raise SernetError(f"{run} holds no finished fold yet")
+    folds = finished_folds(run, only)
     truth = np.concatenate([fold["truth"] for fold in folds])
     speakers = np.concatenate([fold["speakers"] for fold in folds])
     labels = folds[0]["labels"]
