@@ -45,6 +45,26 @@ def test_ravdess_speech_is_read_and_song_left_out(ravdess: Path) -> None:
     assert [fold.name for fold in folds(PROTOCOLS["strict"], utterances, 1)] == ["01", "12"]
 
 
+def test_all_of_ravdess_is_1440_utterances_and_what_is_missing_is_said(tmp_path: Path) -> None:
+    for actor in range(1, 25):
+        folder = tmp_path / f"Actor_{actor:02}"
+        folder.mkdir()
+        for emotion in range(1, 9):
+            for intensity in (1,) if emotion == 1 else (1, 2):
+                for statement in (1, 2):
+                    for repetition in (1, 2):
+                        numbers = (3, 1, emotion, intensity, statement, repetition, actor)
+                        (folder / ("-".join(f"{n:02}" for n in numbers) + ".wav")).touch()
+    corpus = CORPORA["ravdess"]
+    utterances = corpus.read(tmp_path)
+    assert len(utterances) == 1440
+    assert corpus.shortfall(utterances) == ""
+    rest = [u for u in utterances if u.speaker not in ("05", "24")]
+    assert corpus.shortfall(rest) == ("1,320 utterances where the corpus has 1,440, none by 05, 24")
+    # The archive is known to have been published with everything in it twice.
+    assert corpus.shortfall(utterances * 2) == "2,880 utterances where the corpus has 1,440"
+
+
 def test_a_folder_that_is_not_ravdess_is_refused(ravdess: Path) -> None:
     put(ravdess / "Actor_01" / "03a01Fa.wav")
     with pytest.raises(SernetError, match=r"1 of 33 files.*03a01Fa\.wav"):
@@ -73,6 +93,11 @@ def iemocap(tmp_path: Path) -> Path:
             evaluation = folder / "dialog" / "EmoEvaluation" / f"{dialogue}.txt"
             evaluation.parent.mkdir(parents=True, exist_ok=True)
             evaluation.write_text(EVALUATION.format(dialogue=dialogue))
+            # As in the real release: each evaluator's own files, and what a Mac left behind.
+            evaluator = evaluation.parent / "Categorical" / f"{dialogue}_e1_cat.txt"
+            evaluator.parent.mkdir(exist_ok=True)
+            evaluator.write_text(f"{dialogue}_F000 :Neutral state; ()\n")
+            evaluation.with_name(f"._{evaluation.name}").write_bytes(b"\x00\x05\x16\x07")
             for turn in ("F000", "M000", "M001", "F001", "F002"):
                 put(folder / "sentences" / "wav" / dialogue / f"{dialogue}_{turn}.wav")
     return tmp_path
@@ -95,12 +120,34 @@ def test_iemocap_can_be_limited_to_one_kind(kind: str, iemocap: Path) -> None:
 
 
 def test_what_iemocap_lacks_is_named(iemocap: Path, tmp_path: Path) -> None:
+    utterances = CORPORA["iemocap"].read(iemocap)
+    assert CORPORA["iemocap"].shortfall(utterances) == (
+        "16 utterances where the corpus has 5,531, none by "
+        "Ses03F, Ses03M, Ses04F, Ses04M, Ses05F, Ses05M"
+    )
     with pytest.raises(SernetError, match="no folder Session1 to Session5"):
         CORPORA["iemocap"].read(iemocap / "Session1")
     gone = iemocap / "Session2/sentences/wav/Ses02F_impro01/Ses02F_impro01_M001.wav"
     gone.unlink()
     with pytest.raises(SernetError, match=r"Ses02F_impro01_M001, but .* is missing"):
         CORPORA["iemocap"].read(iemocap)
+
+
+def test_a_folder_names_the_label_and_one_inside_it_the_speaker(tmp_path: Path) -> None:
+    for name in ("happy/anna/1.wav", "happy/bert/2.wav", "sad/3.wav"):
+        put(tmp_path / name)
+    utterances = CORPORA["folder"].read(tmp_path)
+    assert [(u.label, u.speaker) for u in utterances] == [
+        ("happy", "anna"),
+        ("happy", "bert"),
+        ("sad", ""),
+    ]
+    assert labels_of(CORPORA["folder"], utterances) == ("happy", "sad")
+    with pytest.raises(SernetError, match="does not say who speaks"):
+        folds(PROTOCOLS["strict"], utterances, 1)
+    put(tmp_path / "lost.wav")
+    with pytest.raises(SernetError, match=r"lost\.wav lies in no folder that names its label"):
+        CORPORA["folder"].read(tmp_path)
 
 
 def table(folder: Path, text: str) -> Path:

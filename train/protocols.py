@@ -74,7 +74,8 @@ def folds(protocol: Protocol, utterances: Sequence[Utterance], seed: int) -> lis
             raise SernetError(
                 "the corpus does not say who speaks in every recording, so no speaker can be "
                 "left out",
-                hint="add the column speaker",
+                hint="say who speaks (the column speaker of a csv, a folder LABEL/SPEAKER), or mix "
+                "speakers with --split random",
             )
         if len(speakers) < 2:
             raise SernetError(

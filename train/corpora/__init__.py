@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora import emodb, iemocap, ravdess, table
+from sernet_edge.train.corpora import emodb, folders, iemocap, ravdess, table
 from sernet_edge.train.corpora.utterance import Utterance
 
 
@@ -22,24 +22,57 @@ class Corpus:
         read: Lists the utterances in a place; raises SernetError where it is no such corpus.
         licence: Under which terms its speech is published.
         citation: The publication its authors ask to be cited.
+        published: How many utterances it has; 0 if nobody says.
+        speakers: Who speaks in it; empty if nobody says.
     """
 
     labels: tuple[str, ...]
     read: Callable[[Path], list[Utterance]]
     licence: str
     citation: str
+    published: int = 0
+    speakers: tuple[str, ...] = ()
 
+    def shortfall(self, utterances: Sequence[Utterance]) -> str:
+        """Return what a copy of the corpus lacks, or has too much, in words; empty if nothing."""
+        if not self.published or len(utterances) == self.published:
+            return ""
+        found = {utterance.speaker for utterance in utterances}
+        absent = [speaker for speaker in self.speakers if speaker not in found]
+        return f"{len(utterances):,} utterances where the corpus has {self.published:,}" + (
+            f", none by {', '.join(absent)}" if absent else ""
+        )
+
+
+_IEMOCAP = Corpus(
+    iemocap.LABELS,
+    iemocap.read,
+    iemocap.LICENCE,
+    iemocap.CITATION,
+    sum(iemocap.PUBLISHED.values()),
+    iemocap.SPEAKERS,
+)
 
 CORPORA = {
-    "emodb": Corpus(emodb.LABELS, emodb.read, emodb.LICENCE, emodb.CITATION),
-    "ravdess": Corpus(ravdess.LABELS, ravdess.read, ravdess.LICENCE, ravdess.CITATION),
-    "iemocap": Corpus(iemocap.LABELS, iemocap.read, iemocap.LICENCE, iemocap.CITATION),
-    "iemocap-impro": Corpus(
-        iemocap.LABELS, partial(iemocap.read, kind="impro"), iemocap.LICENCE, iemocap.CITATION
+    "emodb": Corpus(
+        emodb.LABELS, emodb.read, emodb.LICENCE, emodb.CITATION, emodb.PUBLISHED, emodb.SPEAKERS
     ),
-    "iemocap-script": Corpus(
-        iemocap.LABELS, partial(iemocap.read, kind="script"), iemocap.LICENCE, iemocap.CITATION
+    "ravdess": Corpus(
+        ravdess.LABELS,
+        ravdess.read,
+        ravdess.LICENCE,
+        ravdess.CITATION,
+        ravdess.PUBLISHED,
+        ravdess.SPEAKERS,
     ),
+    "iemocap": _IEMOCAP,
+    **{
+        f"iemocap-{kind}": replace(
+            _IEMOCAP, read=partial(iemocap.read, kind=kind), published=published
+        )
+        for kind, published in iemocap.PUBLISHED.items()
+    },
+    "folder": Corpus((), folders.read, "its owner's", "none given"),
     "csv": Corpus((), table.read, "its owner's", "none given"),
 }
 """Every corpus that can be named on the command line."""

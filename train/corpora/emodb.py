@@ -27,6 +27,8 @@ _LETTERS = {
     "N": "neutral",
 }
 LABELS = tuple(_LETTERS.values())
+PUBLISHED = 535
+SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
 
 _NAME = re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[WLEAFTN])[a-z]\.wav", re.IGNORECASE)
 

@@ -19,6 +19,8 @@ CITATION = (
 )
 
 LABELS = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
+PUBLISHED = 1440
+SPEAKERS = tuple(f"{actor:02}" for actor in range(1, 25))
 
 _NAME = re.compile(
     r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<emotion>0[1-8])(-\d\d){3}-(?P<actor>\d\d)\.wav",

@@ -1,0 +1,29 @@
+"""Any corpus whose folders are named for the labels: LABEL/x.wav, or LABEL/SPEAKER/x.wav."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.corpora.utterance import Utterance, wavs_below
+
+
+def read(folder: Path) -> list[Utterance]:
+    """List the WAV files below `folder`.
+
+    The folder inside it that a file lies in is its label; a folder inside that one is its
+    speaker. Without one nobody knows who speaks: such a corpus has no speaker-disjoint protocol.
+
+    Raises:
+        SernetError: No such folder, no WAV in it, or one that lies in no label's folder.
+    """
+    utterances = []
+    for path in wavs_below(folder):
+        label, *between = path.relative_to(folder).parts[:-1] or ("",)
+        if not label:
+            raise SernetError(
+                f"{path} lies in no folder that names its label",
+                hint=f"the folder must hold LABEL/{path.name} or LABEL/SPEAKER/{path.name}",
+            )
+        utterances.append(Utterance(path, label, between[0] if between else ""))
+    return utterances
