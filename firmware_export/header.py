@@ -206,6 +206,9 @@ def contract_macros(contract: Contract) -> list[str]:
         f"#define SERNET_MFCC_COUNT {contract.mfcc_count}",
         "#define SERNET_FEATURE_COUNT SERNET_MFCC_COUNT",
         "",
+        "/* What the network sees of a frame. */",
+        *_choice("features", contract),
+        "",
         "/* How loudness is taken out of mfcc[0]: not at all; by its running mean, with the time",
         " * constant below; by its mean over the window; or, never live, by dividing the samples",
         " * by the recording's 99.9th percentile. */",
@@ -221,6 +224,13 @@ def contract_macros(contract: Contract) -> list[str]:
         f"#define SERNET_WINDOW_SAMPLES {contract.window_samples}",
         f"#define SERNET_HOP_FRAMES {contract.hop_frames}",
         f"#define SERNET_SMOOTHING {c_float(contract.smoothing)}",
+        "",
+        "/* A decision whose top smoothed score is lower is unsure; 0 is off. */",
+        f"#define SERNET_UNSURE_BELOW {c_float(contract.unsure_below)}",
+        "",
+        "/* A window whose features drift further is unlike what the model was calibrated on;",
+        " * 0 is off. */",
+        f"#define SERNET_DRIFT_LIMIT {c_float(contract.drift_limit)}",
     ]
 
 

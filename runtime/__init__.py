@@ -12,12 +12,14 @@ _MODULE_OF = {
     "AudioError": "errors",
     "Contract": "contract",
     "ContractError": "errors",
+    "Event": "records",
     "FeatureStream": "frontend",
     "FrontEnd": "frontend",
     "Listener": "stream",
     "Model": "interpreter",
     "ModelError": "errors",
-    "Result": "stream",
+    "Notice": "records",
+    "Result": "records",
     "SernetError": "errors",
     "load": "interpreter",
 }
@@ -34,8 +36,10 @@ if TYPE_CHECKING:  # the same names, for those who read the source instead of ru
     from sernet_edge.runtime.frontend import FrontEnd as FrontEnd
     from sernet_edge.runtime.interpreter import Model as Model
     from sernet_edge.runtime.interpreter import load as load
+    from sernet_edge.runtime.records import Event as Event
+    from sernet_edge.runtime.records import Notice as Notice
+    from sernet_edge.runtime.records import Result as Result
     from sernet_edge.runtime.stream import Listener as Listener
-    from sernet_edge.runtime.stream import Result as Result
 else:
 
     def __getattr__(name):

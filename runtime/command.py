@@ -15,6 +15,7 @@ from sernet_edge.runtime.options_decisions import DecisionSettings, decision_opt
 from sernet_edge.runtime.options_outputs import OutputSettings, output_options
 from sernet_edge.runtime.options_source import SourceSettings, source_options
 from sernet_edge.runtime.outputs import Output
+from sernet_edge.runtime.records import Result
 from sernet_edge.runtime.stream import Listener
 
 
@@ -61,16 +62,17 @@ def listen(
 def _run(source: Source, listener: Listener, rate_hz: int, output: Output) -> None:
     """Push the whole source through the listener, giving out results as they come."""
     for samples in mono(source, rate_hz):
-        for result in listener.push(samples, source.overflows):
-            output.write(result)
+        for record in listener.push(samples, source.overflows):
+            output.write(record)
     if not listener.samples:
         raise AudioError(f"{source.name} holds no audio", "give a recording of speech")
-    for result in listener.finish(source.overflows):
-        source.notes.append(
-            f"{source.name} is shorter than the model's window of {result.time_s:.3f} s: "
-            "padded with silence at its end"
-        )
-        output.write(result)
+    for record in listener.finish(source.overflows):
+        if isinstance(record, Result) and record.padded:
+            source.notes.append(
+                f"{source.name} is shorter than the model's window of {record.time_s:.3f} s: "
+                "padded with silence at its end"
+            )
+        output.write(record)
     output.finish()
     for note in source.notes:
         _tell(note)

@@ -19,7 +19,11 @@ from typing import Any, Literal
 
 from sernet_edge.runtime.errors import ContractError
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
+
+# Fields that the first version lacked, and the version they came with. An older contract has
+# them at their defaults and keeps its id, which covers its own version's fields only.
+_SINCE = {"features": 2, "unsure_below": 2, "drift_limit": 2}
 
 _FORMAT = "sernet-contract"
 
@@ -38,6 +42,9 @@ _MOST = {
     "version": CONTRACT_VERSION,
 }
 
+Features = Literal["mfcc", "mel", "spectrogram"]
+"""What the model sees of a frame; see `Contract.features`."""
+
 Level = Literal["none", "running", "window", "clip"]
 """How loudness is taken out of the features; see `Contract.level`."""
 
@@ -50,8 +57,9 @@ class Contract:
 
     Attributes:
         labels: Class names, in the order of the model's outputs.
-        mean: Per-coefficient mean of the training speakers' MFCCs, `mfcc_count` values.
-        std: Their standard deviation, `mfcc_count` values, each above 0.
+        mean: Mean of each feature over the training speakers, `feature_count` values; one value
+            given stands for all of them.
+        std: Their standard deviation, `feature_count` values, each above 0; likewise.
         sample_rate_hz: Rate of the audio that enters the front end.
         sample_scale: "int16": samples are -32768..32767; "unit": they are -1..1.
         frame_length_samples: Samples in a frame; the window function spans all of them.
@@ -65,7 +73,8 @@ class Contract:
             At int16 scale 1.0 lies about where one bit of dither does, and digital silence
             becomes an MFCC vector of zeros.
         mfcc_count: Cepstral coefficients kept, c0 included.
-        level: How loudness, which only shifts c0, is taken out.
+        level: How loudness, which only shifts c0 (other features it shifts alike: there the
+            mean of a frame's features stands for c0), is taken out.
             "none": not at all. "running": the mean c0 of the stream so far is subtracted,
             exponentially forgetting with `level_frames` as time constant (causal, frame by
             frame). "window": the mean c0 of the window is subtracted (causal, but a window's
@@ -77,6 +86,15 @@ class Contract:
         window_frames: Frames the model sees at once.
         hop_frames: Default distance between decisions.
         smoothing: Weight of the earlier smoothed scores against the new ones, 0 (off) to below 1.
+        features: What the model sees of a frame. "mfcc": the first `mfcc_count` cepstral
+            coefficients. "mel": the logarithms of the `mel_bands` energies. "spectrogram": the
+            logarithm of the power of each FFT bin whose centre lies in
+            `mel_low_hz`..`mel_high_hz`. Each is floored at `energy_floor` before the logarithm;
+            logarithms are to the nearest 1024th.
+        unsure_below: A result whose top smoothed score is lower is "unsure"; 0 is off. Fitted on
+            scores of speakers that had no part in training.
+        drift_limit: A window whose drift (see `drift`) is higher lies outside what the model was
+            calibrated on; 0 is off.
         version: Version of this format.
         provenance: Where the model came from (corpus, protocol, seed, metrics); free-form
             JSON, and the one attribute that does not enter `id`.
@@ -102,6 +120,9 @@ class Contract:
     window_frames: int = 184
     hop_frames: int = 31
     smoothing: float = 0.5
+    features: Features = "mfcc"
+    unsure_below: float = 0.0
+    drift_limit: float = 0.0
     version: int = CONTRACT_VERSION
     provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -142,27 +163,66 @@ class Contract:
                 f"contract: mel edges {self.mel_low_hz}..{self.mel_high_hz} Hz must rise and lie "
                 f"in 0..{self.sample_rate_hz / 2:g} Hz"
             )
-        if self.mfcc_count > self.mel_bands:
+        if self.features == "mfcc" and self.mfcc_count > self.mel_bands:
             raise ContractError(
                 f"contract: {self.mfcc_count} MFCCs cannot come from {self.mel_bands} mel bands"
             )
+        if not self.feature_count:
+            raise ContractError(
+                f"contract: no FFT bin lies in {self.mel_low_hz}..{self.mel_high_hz} Hz"
+            )
         for name in ("mean", "std"):
-            if len(getattr(self, name)) != self.mfcc_count:
-                raise ContractError(f"contract: {name} must have {self.mfcc_count} values")
+            if len(getattr(self, name)) == 1:
+                object.__setattr__(self, name, getattr(self, name) * self.feature_count)
+            if len(getattr(self, name)) != self.feature_count:
+                raise ContractError(f"contract: {name} must have {self.feature_count} values")
         if min(self.std) <= 0:
             raise ContractError("contract: every std must be above 0")
         if not 0 <= self.smoothing < 1:
             raise ContractError(f"contract: smoothing must be in 0..1, not {self.smoothing}")
+        if not 0 <= self.unsure_below <= 1:
+            raise ContractError(f"contract: unsure_below must be in 0..1, not {self.unsure_below}")
+        if self.drift_limit < 0:
+            raise ContractError(f"contract: drift_limit must be 0 or more, not {self.drift_limit}")
+        for name in _later_than(self.version):
+            if getattr(self, name) != Contract.__dataclass_fields__[name].default:
+                raise ContractError(
+                    f"contract: {name} came with version {_SINCE[name]}, "
+                    f"and this contract has version {self.version}"
+                )
 
     @property
     def id(self) -> str:
         """16 hex digits that change when any setting but the provenance does."""
-        names = {f.name for f in dataclasses.fields(self)} - {"provenance"}
-        settings = {name: getattr(self, name) for name in names}
+        settings = {name: getattr(self, name) for name in _fields(self.version) - {"provenance"}}
         # repr of a Python float is the shortest text that reads back as the same
         # number, so the canonical form is the same on every machine.
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def feature_count(self) -> int:
+        """Features of a frame: the model's input is (window_frames, feature_count)."""
+        counts = {"mfcc": self.mfcc_count, "mel": self.mel_bands}
+        return counts.get(self.features, len(self.spectrum_bins))
+
+    @property
+    def spectrum_bins(self) -> range:
+        """FFT bins whose centre lies in mel_low_hz..mel_high_hz."""
+        low, high = (
+            hz * self.fft_size / self.sample_rate_hz for hz in (self.mel_low_hz, self.mel_high_hz)
+        )
+        return range(math.ceil(low), math.floor(high) + 1)
+
+    @property
+    def switched_off(self) -> list[str]:
+        """What a consumer has to do without, since the model was made without it, in words."""
+        off = []
+        if not self.unsure_below:
+            off.append("no unsure threshold: every result counts as sure")
+        if not self.drift_limit:
+            off.append("no drift limit: nothing warns of sound unlike the training's")
+        return off
 
     @property
     def window_samples(self) -> int:
@@ -190,7 +250,10 @@ class Contract:
 
     def to_json(self) -> str:
         """Return the contract as JSON text; `from_json` reads it back to an equal object."""
-        document = {"format": _FORMAT, "id": self.id, **dataclasses.asdict(self)}
+        settings = dataclasses.asdict(self)
+        for name in _later_than(self.version):
+            del settings[name]
+        document = {"format": _FORMAT, "id": self.id, **settings}
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
     @staticmethod
@@ -221,7 +284,8 @@ class Contract:
                 "pip install --upgrade sernet-edge",
             )
         claimed_id = document.pop("id", None)
-        known = {f.name for f in dataclasses.fields(Contract)}
+        # An impossible version is refused below, with other impossible values.
+        known = _fields(version if version in range(1, CONTRACT_VERSION) else CONTRACT_VERSION)
         if unknown := sorted(set(document) - known):
             raise ContractError(f"{where}: the contract has unknown fields {unknown}", damaged)
         if missing := sorted(known - set(document)):
@@ -237,6 +301,16 @@ class Contract:
                 damaged,
             )
         return contract
+
+
+def _fields(version: int) -> set[str]:
+    """Return the names of the fields that contracts of `version` have."""
+    return {field.name for field in dataclasses.fields(Contract)} - _later_than(version)
+
+
+def _later_than(version: int) -> set[str]:
+    """Return the names of the fields that came after `version`."""
+    return {name for name, since in _SINCE.items() if since > version}
 
 
 def _from_json_value(value: Any) -> Any:

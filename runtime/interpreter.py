@@ -100,7 +100,7 @@ class Model:
     def _check_tensors(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         contract = self.contract
         expected = {
-            "input": (inputs, (1, contract.window_frames, contract.mfcc_count, 1)),
+            "input": (inputs, (1, contract.window_frames, contract.feature_count, 1)),
             "output": (outputs, (1, len(contract.labels))),
         }
         for what, (tensors, shape) in expected.items():

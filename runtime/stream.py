@@ -7,60 +7,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import FeatureStream, Float32, Float64, FrontEnd
-
-RESULT_VERSION = 1
-"""Version of the record that `Result.record` makes."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What the model makes of one window.
-
-    Attributes:
-        time_s: Where the window ends, in seconds of audio since the stream began.
-        label: The label with the highest smoothed score.
-        scores: Smoothed scores by label, 0..1, summing to about 1, in the contract's order.
-        feature_ms: Computing time of the features since the last result.
-        inference_ms: Computing time of the model.
-        overflows: How often the source had lost audio by then.
-        padded: Whether silence was added because the whole stream was shorter than a window.
-    """
-
-    time_s: float
-    label: str
-    scores: dict[str, float]
-    feature_ms: float
-    inference_ms: float
-    overflows: int = 0
-    padded: bool = False
-
-    def record(self, timing: bool = True) -> dict[str, Any]:
-        """Return the result as every machine-readable output gives it.
-
-        Args:
-            timing: Whether to include the computing times, which alone differ between two runs.
-        """
-        record: dict[str, Any] = {
-            "version": RESULT_VERSION,
-            "time_s": round(self.time_s, 3),
-            "label": self.label,
-            "scores": {label: round(score, 4) for label, score in self.scores.items()},
-        }
-        if timing:
-            record["feature_ms"] = round(self.feature_ms, 3)
-            record["inference_ms"] = round(self.inference_ms, 3)
-        record["overflows"] = self.overflows
-        if self.padded:
-            record["padded"] = True
-        return record
+from sernet_edge.runtime.records import MIN_DBFS, Record, Result
 
 
 class Classifier(Protocol):
@@ -71,7 +26,7 @@ class Classifier(Protocol):
         """The settings the model was trained with."""
 
     def run(self, features: Float32) -> Float32:
-        """Return scores (labels,) of features (window_frames, mfcc_count)."""
+        """Return scores (labels,) of features (window_frames, feature_count)."""
 
 
 class Listener:
@@ -120,15 +75,15 @@ class Listener:
         self._scores: Float64 | None = None
         self._feature_s = 0.0
 
-    def push(self, samples: NDArray[np.int16], overflows: int = 0) -> list[Result]:
-        """Take int16 samples (n,) at the contract's rate; return the results they complete.
+    def push(self, samples: NDArray[np.int16], overflows: int = 0) -> list[Record]:
+        """Take int16 samples (n,) at the contract's rate; return what they lead to.
 
         Args:
             samples: Mono PCM, the continuation of what was pushed before.
             overflows: How often the source has lost audio so far, for the results.
         """
         self.samples += len(samples)
-        results = []
+        records: list[Record] = []
         # Hop by hop, so that each result carries the time of its own features only.
         step = self.hop_frames * self._contract.frame_step_samples
         for start in range(0, len(samples), step):
@@ -140,10 +95,10 @@ class Listener:
                 self._frames += 1
                 beyond_first = self._frames - self._contract.window_frames
                 if beyond_first >= 0 and beyond_first % self.hop_frames == 0:
-                    results.append(self._decide(overflows))
-        return results
+                    records.append(self._decide(overflows))
+        return records
 
-    def finish(self, overflows: int = 0) -> list[Result]:
+    def finish(self, overflows: int = 0) -> list[Record]:
         """End the stream; return one result, padded with silence, if it was shorter than a window.
 
         Audio after the last whole window of a longer stream, less than a hop, is not judged.
@@ -151,7 +106,10 @@ class Listener:
         if not self.samples or self._scores is not None:
             return []
         silence = np.zeros(self._contract.window_samples - self.samples, np.int16)
-        return [replace(result, padded=True) for result in self.push(silence, overflows)]
+        return [
+            replace(record, padded=True) if isinstance(record, Result) else record
+            for record in self.push(silence, overflows)
+        ]
 
     def _decide(self, overflows: int) -> Result:
         """Run the model on the ring, which is full, and smooth its scores."""
@@ -173,6 +131,11 @@ class Listener:
             time_s=end_samples / contract.sample_rate_hz,
             label=contract.labels[int(np.argmax(new))],
             scores=dict(zip(contract.labels, new.tolist(), strict=True)),
+            sure=bool(new.max() >= contract.unsure_below),
+            speech=None,
+            level_dbfs=MIN_DBFS,
+            clipped=0,
+            drift=None,
             feature_ms=1000 * feature_s,
             inference_ms=1000 * (done - featured),
             overflows=overflows,

@@ -33,7 +33,45 @@ def test_json_gives_the_same_contract_back() -> None:
 
 def test_the_id_is_stable_across_releases() -> None:
     # A change of this value orphans every model in the field: raise CONTRACT_VERSION with it.
-    assert CONTRACT.id == "d2e3a15496bad7e5"
+    assert CONTRACT.id == "540d115f12edb1dc"
+
+
+def test_a_contract_of_the_first_version_keeps_its_id() -> None:
+    # The id that the first version gave to these settings.
+    assert CONTRACT.replace(version=1).id == "d2e3a15496bad7e5"
+
+
+def test_a_contract_of_the_first_version_loads_without_what_came_later() -> None:
+    first = CONTRACT.replace(version=1)
+    document = json.loads(first.to_json())
+    assert not {"features", "unsure_below", "drift_limit"} & set(document)
+    again = Contract.from_json(first.to_json())
+    assert again == first
+    assert (again.features, again.unsure_below, again.drift_limit) == ("mfcc", 0, 0)
+
+
+def test_what_is_off_is_told() -> None:
+    assert len(CONTRACT.replace(version=1).switched_off) == 2
+    (told,) = CONTRACT.replace(drift_limit=1.0).switched_off
+    assert "no unsure threshold" in told
+    assert CONTRACT.replace(drift_limit=1.0, unsure_below=0.4).switched_off == []
+
+
+def test_an_older_version_cannot_hold_a_newer_setting() -> None:
+    with pytest.raises(ContractError, match="unsure_below came with version 2"):
+        CONTRACT.replace(version=1, unsure_below=0.5)
+    document = json.loads(CONTRACT.replace(version=1).to_json()) | {"unsure_below": 0.0}
+    with pytest.raises(ContractError, match="unknown fields.*unsure_below"):
+        Contract.from_json(json.dumps(document))
+
+
+def test_the_features_of_a_frame_are_counted() -> None:
+    assert CONTRACT.feature_count == 40
+    assert CONTRACT.replace(features="mel", mean=(0,) * 64, std=(1,) * 64).feature_count == 64
+    # Bins lie every 15.625 Hz: 80 Hz is between the 5th and the 6th, 7600 Hz between 486 and 487.
+    spectrum = CONTRACT.replace(features="spectrogram", mean=(0,) * 481, std=(1,) * 481)
+    assert spectrum.feature_count == 481
+    assert spectrum.spectrum_bins == range(6, 487)
 
 
 def test_every_setting_but_the_provenance_changes_the_id() -> None:
@@ -49,6 +87,7 @@ def test_every_setting_but_the_provenance_changes_the_id() -> None:
         "energy_floor": 2.0,
         "clip": 3.0,
         "smoothing": 0.25,
+        "unsure_below": 0.5,
         "mel_bands": 65,
     }
     # These two have but one value each.
@@ -58,6 +97,8 @@ def test_every_setting_but_the_provenance_changes_the_id() -> None:
         value = getattr(CONTRACT, name)
         if name == "mfcc_count":
             other = CONTRACT.replace(mfcc_count=39, mean=(0.1,) * 39, std=(1.5,) * 39)
+        elif name == "features":
+            other = CONTRACT.replace(features="mel", mean=(0.1,) * 64, std=(1.5,) * 64)
         elif name == "frame_length_samples":
             other = CONTRACT.replace(frame_length_samples=1000)
         else:
@@ -96,8 +137,8 @@ def test_whole_numbers_and_floats_are_the_same_setting() -> None:
         (changed(fft_size=2**40), "fft_size must be in 1..16384, not 1099511627776"),
         (changed(window_frames=10**9), "window_frames must be in 1..10000"),
         (changed(sample_rate_hz=0), "sample_rate_hz must be in 1..192000, not 0"),
-        (changed(version=0), "version must be in 1..1, not 0"),
-        (changed(version=-1), "version must be in 1..1, not -1"),
+        (changed(version=0), "version must be in 1..2, not 0"),
+        (changed(version=-1), "version must be in 1..2, not -1"),
         ("[" * 100_000, "not JSON"),
         (f'{{"clip": {"1" * 5000}}}', "not JSON"),
         (changed(mean=[0.1] * 39), "mean must have 40 values"),
@@ -108,6 +149,11 @@ def test_whole_numbers_and_floats_are_the_same_setting() -> None:
         (changed(labels=["a", "b\n"]), "unprintable"),
         (changed(level="loud"), "level cannot be 'loud'"),
         (changed(smoothing=1.0), "smoothing"),
+        (changed(unsure_below=1.5), "unsure_below must be in 0..1, not 1.5"),
+        (changed(drift_limit=-1), "drift_limit must be 0 or more, not -1.0"),
+        (changed(features="lpc"), "features cannot be 'lpc'"),
+        (changed(features="mel"), "mean must have 64 values"),
+        (changed(features="spectrogram", mel_low_hz=81, mel_high_hz=90), "no FFT bin lies in"),
         (changed(fft_size=1000), "power of two"),
         (changed(provenance=3), "provenance"),
         (changed(clip=5.0), "changed or damaged"),

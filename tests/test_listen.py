@@ -78,8 +78,9 @@ def test_a_recording_gives_one_record_per_hop(
     assert len(found) == (frames - contract.window_frames) // contract.hop_frames + 1
     for index, record in enumerate(found):
         assert list(record) == [
-            "version", "time_s", "label", "scores", "feature_ms", "inference_ms", "overflows"
-        ]  # fmt: skip
+            *("type", "version", "time_s", "label", "scores", "sure", "speech", "level_dbfs"),
+            *("clipped", "drift", "feature_ms", "inference_ms", "overflows", "skipped"),
+        ]
         end_s = contract.window_s + index * contract.hop_frames * contract.frame_step_s
         assert record["time_s"] == round(end_s, 3)
         assert list(record["scores"]) == list(contract.labels)

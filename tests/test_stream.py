@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime import Contract, ContractError, FrontEnd, Listener, Result, SernetError
 from sernet_edge.runtime.frontend import Float32, feature_rows
+from sernet_edge.runtime.records import Record
 
 WINDOW, HOP = 6, 4
 CONTRACT = Contract(
@@ -42,7 +43,11 @@ class Recorder:
         return scores
 
 
-def facts(results: list[Result]) -> list[dict[str, object]]:
+def results_of(records: list[Record]) -> list[Result]:
+    return [record for record in records if isinstance(record, Result)]
+
+
+def facts(results: list[Record]) -> list[dict[str, object]]:
     return [result.record(timing=False) for result in results]
 
 

@@ -1,4 +1,4 @@
-"""Where results go: one class an output, each fed one `Result` at a time."""
+"""Where results go: one class an output, each fed one `Record` at a time."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Protocol
 
 from sernet_edge.runtime.outputs.json_lines import JsonLines
 from sernet_edge.runtime.outputs.terminal import LiveView, PlainLines
-from sernet_edge.runtime.stream import Result
+from sernet_edge.runtime.records import Record
 
 __all__ = ["JsonLines", "LiveView", "Output", "PlainLines"]
 
 
 class Output(Protocol):
-    """Something that shows or sends results."""
+    """Something that shows or sends records."""
 
-    def write(self, result: Result) -> None:
-        """Give out one result, now."""
+    def write(self, record: Record) -> None:
+        """Give out one record, now."""
 
     def finish(self) -> None:
         """Say what there is to say when a recording has come to its end."""

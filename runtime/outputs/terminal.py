@@ -8,7 +8,7 @@ from typing import TextIO
 
 import click
 
-from sernet_edge.runtime.stream import Result
+from sernet_edge.runtime.records import Record, Result
 
 _MAX_WIDTH = 80
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -23,7 +23,9 @@ class Summary:
         self._sums: Counter[str] = Counter()
 
     def add(self, result: Result) -> None:
-        """Count one result."""
+        """Count one result, unless it has no label."""
+        if result.label is None:
+            return
         self._leads[result.label] += 1
         for label, score in result.scores.items():
             self._sums[label] += score  # type: ignore[assignment]  # a Counter sums floats too
@@ -48,13 +50,15 @@ class PlainLines:
         self._timing = timing
         self._summary = Summary()
 
-    def write(self, result: Result) -> None:
-        """Write one line, flushed at once."""
-        self._summary.add(result)
-        highest = sorted(result.scores.items(), key=lambda item: -item[1])[:3]
-        line = f"{result.time_s:7.2f} s  "
+    def write(self, record: Record) -> None:
+        """Write one line per result, flushed at once."""
+        if not isinstance(record, Result):
+            return
+        self._summary.add(record)
+        highest = sorted(record.scores.items(), key=lambda item: -item[1])[:3]
+        line = f"{record.time_s:7.2f} s  "
         line += "  ".join(f"{label} {score:.2f}" for label, score in highest)
-        self._file.write(f"{line}{_remarks(result, self._timing)}\n")
+        self._file.write(f"{line}{_remarks(record, self._timing)}\n")
         self._file.flush()
 
     def finish(self) -> None:
@@ -81,11 +85,13 @@ class LiveView:
         except UnicodeEncodeError:
             self._blocks = " #"
 
-    def write(self, result: Result) -> None:
-        """Replace what is on the screen."""
-        self._summary.add(result)
+    def write(self, record: Record) -> None:
+        """Replace what is on the screen with the latest result."""
+        if not isinstance(record, Result) or record.label is None:
+            return
+        self._summary.add(record)
         width = min(_MAX_WIDTH, shutil.get_terminal_size().columns - 1)
-        lines = self._draw(result, width)
+        lines = self._draw(record, width)
         # Up to the first line of the last view; each line is cleared before it is written.
         up = f"\x1b[{self._height}A" if self._height else "\x1b[?25l"  # first: hide the cursor
         self._height = len(lines)
@@ -107,8 +113,8 @@ class LiveView:
         names = min(20, max(len(label) for label in result.scores))
         room = max(4, width - names - 10)
         when = f"{result.time_s:.2f} s"
-        share = f"{result.scores[result.label]:.0%}"
-        head = f"  {result.label.upper()}  {share}"
+        label, share = result.label or "", max(result.scores.values())
+        head = f"  {label.upper()}  {share:.0%}"
         gap = " " * max(2, width - len(head) - len(when))
         lines = ["", self._style(head, fg="bright_green", bold=True) + gap + when, ""]
         for label, score in result.scores.items():

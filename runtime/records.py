@@ -1,0 +1,150 @@
+"""What a listener says: results, events and notices, and their form for other programs.
+
+docs/records.md describes the form for those who read it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+RECORD_VERSION = 2
+"""Version of the dictionaries that `record` makes; any change of them raises it."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the model makes of one window.
+
+    Attributes:
+        time_s: Where the window ends, in seconds of audio since the stream began.
+        label: The label with the highest smoothed score; None where nobody spoke and the model
+            was not asked.
+        scores: Smoothed scores by label, 0..1, summing to about 1, in the contract's order; empty
+            without a label.
+        sure: Whether the highest score reaches the threshold below which a result is unsure.
+        speech: Share of the time judged in which somebody spoke, 0..1; None without a gate.
+        level_dbfs: Mean level of the samples since the last result, in decibels against a sine
+            at full scale; `MIN_DBFS` for digital silence.
+        clipped: Samples at full scale among them.
+        drift: How far the window is from what the model was trained on (see `drift`); None
+            where the model was not asked.
+        feature_ms: Computing time of the features since the last result.
+        inference_ms: Computing time of the model.
+        overflows: How often the source had lost audio by then.
+        skipped: Hops left out by then because the machine could not keep up.
+        padded: Whether silence was added because the whole stream was shorter than a window.
+    """
+
+    time_s: float
+    label: str | None
+    scores: dict[str, float]
+    sure: bool
+    speech: float | None
+    level_dbfs: float
+    clipped: int
+    drift: float | None
+    feature_ms: float
+    inference_ms: float
+    overflows: int = 0
+    skipped: int = 0
+    padded: bool = False
+
+    def record(self, timing: bool = True) -> dict[str, Any]:
+        """Return the result as every machine-readable output gives it.
+
+        Args:
+            timing: Whether to include the computing times, which alone differ between two runs.
+        """
+        record: dict[str, Any] = {
+            "type": "result",
+            "version": RECORD_VERSION,
+            "time_s": round(self.time_s, 3),
+            "label": self.label,
+            "scores": {label: round(score, 4) for label, score in self.scores.items()},
+            "sure": self.sure,
+            "speech": _rounded(self.speech, 3),
+            "level_dbfs": round(self.level_dbfs, 1),
+            "clipped": self.clipped,
+            "drift": _rounded(self.drift, 3),
+        }
+        if timing:
+            record["feature_ms"] = round(self.feature_ms, 3)
+            record["inference_ms"] = round(self.inference_ms, 3)
+        record["overflows"] = self.overflows
+        record["skipped"] = self.skipped
+        if self.padded:
+            record["padded"] = True
+        return record
+
+
+@dataclass(frozen=True)
+class Event:
+    """The beginning or the end of an emotion that lasted.
+
+    Attributes:
+        kind: "start" when there is evidence enough, "end" when it is over.
+        id: Counts from 1; a start and its end have the same.
+        label: The emotion.
+        start_s: Where it began, in seconds of audio since the stream began.
+        end_s: Where it ended; None at its start.
+        peak: The highest smoothed score of the label so far, 0..1.
+    """
+
+    kind: Literal["start", "end"]
+    id: int
+    label: str
+    start_s: float
+    end_s: float | None
+    peak: float
+
+    def record(self, timing: bool = True) -> dict[str, Any]:
+        """Return the event as every machine-readable output gives it; see `Result.record`."""
+        return {
+            "type": "event",
+            "version": RECORD_VERSION,
+            "kind": self.kind,
+            "id": self.id,
+            "label": self.label,
+            "start_s": round(self.start_s, 3),
+            "end_s": _rounded(self.end_s, 3),
+            "peak": round(self.peak, 4),
+        }
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something that a person should know about the listening itself.
+
+    Attributes:
+        code: What it is about, for programs, such as "device-lost" or "drift".
+        text: What to tell a person, with what to do about it.
+        time_s: Seconds of audio since the stream began.
+        level: "warning" where results suffer or are missing, else "info".
+    """
+
+    code: str
+    text: str
+    time_s: float
+    level: Literal["info", "warning"]
+
+    def record(self, timing: bool = True) -> dict[str, Any]:
+        """Return the notice as every machine-readable output gives it; see `Result.record`."""
+        return {
+            "type": "notice",
+            "version": RECORD_VERSION,
+            "code": self.code,
+            "text": self.text,
+            "time_s": round(self.time_s, 3),
+            "level": self.level,
+        }
+
+
+Record = Result | Event | Notice
+
+MIN_DBFS = -120.0
+"""`Result.level_dbfs` of digital silence."""
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
