@@ -69,11 +69,13 @@ class Listener:
         self._model = model
         self._contract = contract
         self._front_end = FrontEnd(contract)
-        self._features = FeatureStream(self._front_end)
-        self._ring: deque[Float64] = deque(maxlen=contract.window_frames)
-        self._frames = 0
-        self._scores: Float64 | None = None
-        self._feature_s = 0.0
+        self._any_result = False
+        self._begin(at_s=0.0)
+
+    @property
+    def time_s(self) -> float:
+        """Seconds since the stream began, gaps included."""
+        return self._began_s + self._samples / self._contract.sample_rate_hz
 
     def push(self, samples: NDArray[np.int16], overflows: int = 0) -> list[Record]:
         """Take int16 samples (n,) at the contract's rate; return what they lead to.
@@ -83,6 +85,7 @@ class Listener:
             overflows: How often the source has lost audio so far, for the results.
         """
         self.samples += len(samples)
+        self._samples += len(samples)
         records: list[Record] = []
         # Hop by hop, so that each result carries the time of its own features only.
         step = self.hop_frames * self._contract.frame_step_samples
@@ -98,18 +101,37 @@ class Listener:
                     records.append(self._decide(overflows))
         return records
 
+    def gap(self, seconds: float) -> list[Record]:
+        """Leave out so much time, of which there is no audio; return what that leads to.
+
+        The time of what follows counts on from after the gap, and no window reaches over it: the
+        next result comes when a window is full again, and is smoothed with none before it.
+        """
+        self._begin(self.time_s + seconds)
+        return []
+
     def finish(self, overflows: int = 0) -> list[Record]:
         """End the stream; return one result, padded with silence, if it was shorter than a window.
 
         Audio after the last whole window of a longer stream, less than a hop, is not judged.
         """
-        if not self.samples or self._scores is not None:
+        if not self._samples or self._any_result:
             return []
-        silence = np.zeros(self._contract.window_samples - self.samples, np.int16)
+        silence = np.zeros(self._contract.window_samples - self._samples, np.int16)
         return [
             replace(record, padded=True) if isinstance(record, Result) else record
             for record in self.push(silence, overflows)
         ]
+
+    def _begin(self, at_s: float) -> None:
+        """Begin to listen anew, with nothing left of earlier audio, at a time of the stream."""
+        self._began_s = at_s
+        self._samples = 0  # since then
+        self._frames = 0
+        self._features = FeatureStream(self._front_end)
+        self._ring: deque[Float64] = deque(maxlen=self._contract.window_frames)
+        self._scores: Float64 | None = None
+        self._feature_s = 0.0
 
     def _decide(self, overflows: int) -> Result:
         """Run the model on the ring, which is full, and smooth its scores."""
@@ -122,13 +144,14 @@ class Listener:
         if self._scores is not None:
             new = self.smoothing * self._scores + (1 - self.smoothing) * new
         self._scores = new
+        self._any_result = True
         feature_s = self._feature_s + featured - began
         self._feature_s = 0.0
         end_samples = (
             self._frames - 1
         ) * contract.frame_step_samples + contract.frame_length_samples
         return Result(
-            time_s=end_samples / contract.sample_rate_hz,
+            time_s=self._began_s + end_samples / contract.sample_rate_hz,
             label=contract.labels[int(np.argmax(new))],
             scores=dict(zip(contract.labels, new.tolist(), strict=True)),
             sure=bool(new.max() >= contract.unsure_below),

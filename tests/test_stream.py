@@ -146,6 +146,21 @@ def test_an_empty_stream_has_no_result() -> None:
     assert Listener(Recorder()).finish() == []
 
 
+def test_no_window_reaches_over_a_gap_and_time_goes_on_behind_it() -> None:
+    listener = Listener(Recorder())
+    listener.push(AUDIO[:7000])
+    assert listener.time_s == 7000 / 16_000
+    assert listener.gap(90.5) == []
+    found = results_of(listener.push(AUDIO[7000:]))
+    assert listener.time_s == pytest.approx(1 + 90.5)
+    # As if the stream had begun there, but for its times.
+    alone = results_of(Listener(Recorder()).push(AUDIO[7000:]))
+    assert len(found) == len(alone) > 1
+    for result, expected in zip(found, alone, strict=True):
+        assert result.scores == expected.scores
+        assert result.time_s == pytest.approx(expected.time_s + 7000 / 16_000 + 90.5)
+
+
 def test_lost_audio_is_counted_in_the_results() -> None:
     assert {result.overflows for result in Listener(Recorder()).push(AUDIO, 3)} == {3}
 
