@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge import __version__
-from sernet_edge.firmware_export import emit, frontend_tables, golden, golden_pcm, layout, tflm
+from sernet_edge.firmware_export import (
+    emit,
+    frontend_tables,
+    golden,
+    golden_pcm,
+    identity,
+    layout,
+    tflm,
+)
 from sernet_edge.firmware_export.plan import Plan, plan_network
 from sernet_edge.firmware_export.reader import Network, read_network
 from sernet_edge.runtime import modelfile
@@ -18,8 +26,8 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
 
-API_SOURCES = ("sernet.c", "sernet_selftest_features.c")
-API_HEADERS = ("sernet.h", "sernet_selftest_features.h")
+API_SOURCES = ("sernet.c", "sernet_selftest_features.c", "sernet_serial.c")
+API_HEADERS = ("sernet.h", "sernet_selftest_features.h", "sernet_serial.h", "sernet_dwt.h")
 
 COMMON_SOURCES = (
     *frontend_tables.FRONTEND_SOURCES,
@@ -32,8 +40,11 @@ COMMON_SOURCES = (
 NATIVE_SOURCES = (*emit.ENGINE_SOURCES, *emit.ENGINE_HEADERS)
 TFLM_SOURCES = ("sernet_engine.h", "sernet_tflm.cc", "sernet_selftest.c", "sernet_selftest.h")
 
-QEMU_FILES = ("board.c", "board.h", "demo.c", "m4.ld", "m7.ld", "m55.ld", "sections.ld")
-"""Files of qemu/ that a plain bundle holds: the bare-metal demo."""
+QEMU_FILES = (
+    *("board.c", "board.h", "demo.c", "serial.c"),
+    *("m4.ld", "m7.ld", "m55.ld", "sections.ld"),
+)
+"""Files of qemu/ that a plain bundle holds: the bare-metal programs."""
 
 EXAMPLES = ("demo_host.c", "selftest.c")
 
@@ -66,7 +77,7 @@ def bundle_files(data: bytes, name: str) -> dict[str, str]:
         SernetError: The model cannot be read, or has something that the C code does not know.
     """
     model = Model(data, name)
-    texts, windows = _common_files(model)
+    texts, windows = _common_files(model, data)
     network = read_network(data, name)
     plan = plan_network(network)
     outputs = golden.golden_outputs(data, windows)
@@ -96,7 +107,7 @@ def tflm_bundle_files(data: bytes, name: str) -> dict[str, str]:
             contract is beyond the C front end.
     """
     model = Model(data, name)
-    texts, windows = _common_files(model)
+    texts, windows = _common_files(model, data)
     measured = tflm.run(data, name, windows)
     network = tflm.as_network(model)
     texts |= {f"src/{file}": emit.engine_file(file) for file in TFLM_SOURCES}
@@ -129,7 +140,7 @@ def tflm_bundle_files(data: bytes, name: str) -> dict[str, str]:
     return texts
 
 
-def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
+def _common_files(model: Model, data: bytes) -> tuple[dict[str, str], NDArray[np.int8]]:
     """Return what does not depend on the engine, and windows for the golden vectors.
 
     The windows, int8 (2, values), are the golden audio's features and noise.
@@ -142,6 +153,7 @@ def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
     texts |= {
         "src/sernet_contract.h": header,
         "src/sernet_contract.c": source,
+        "src/sernet_identity.h": identity.identity_header(data),
         "examples/sernet_golden_pcm.c": golden_pcm.golden_pcm_source(
             model.contract, pcm, features, _MODEL
         ),

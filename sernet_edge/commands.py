@@ -43,6 +43,12 @@ _COMMANDS = {
         "Turn a .tflite into C for firmware.",
         "firmware",
     ),
+    "selftest": (
+        "sernet_edge.selftest",
+        "selftest",
+        "Compare a board over a serial line with this computer.",
+        "board",
+    ),
     "listen": (
         "sernet_edge.runtime.command",
         "listen",

@@ -1,0 +1,225 @@
+#include "sernet_serial.h"
+
+#include <string.h>
+
+#include "sernet_identity.h"
+
+#define MARK_0 'S'
+#define MARK_1 'E'
+#define ROWS_AT_ONCE 8
+#define ROW_BYTES sizeof(((sernet_state *)0)->rows[0])
+#define MOST_NAME 63
+
+/* What a result's frame holds. */
+#if 23 + 5 * SERNET_LABEL_COUNT > SERNET_SERIAL_PAYLOAD
+#error "the model has too many labels for the self-test over a serial line"
+#endif
+
+/* Types of requests; an answer has the same letter, small, or an e for an error. */
+enum { HELLO = 'H', RESET = 'R', AUDIO = 'A', POLL = 'P', FEATURES = 'F', ERROR = 'e' };
+
+/* An answer to POLL starts with one of these. */
+enum { NEEDS_AUDIO = 0, RESULT = 1, BUSY = 2 };
+
+/* CRC-32 as in zlib and Ethernet, four bits at a time. */
+static uint32_t checksum(const uint8_t *bytes, size_t count) {
+    static const uint32_t table[16] = {
+        0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu, 0x76dc4190u, 0x6b6b51f4u,
+        0x4db26158u, 0x5005713cu, 0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
+        0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu};
+    uint32_t crc = 0xffffffffu;
+    while (count-- > 0) {
+        crc ^= *bytes++;
+        crc = crc >> 4 ^ table[crc & 15];
+        crc = crc >> 4 ^ table[crc & 15];
+    }
+    return ~crc;
+}
+
+/* Numbers on the line are little-endian, whatever the core is. */
+static uint8_t *put(uint8_t *at, uint64_t value, uint32_t bytes) {
+    while (bytes-- > 0) {
+        *at++ = (uint8_t)value;
+        value >>= 8;
+    }
+    return at;
+}
+
+static uint32_t get(const uint8_t *at, uint32_t bytes) {
+    uint32_t value = 0;
+    while (bytes-- > 0) value = value << 8 | at[bytes];
+    return value;
+}
+
+static uint8_t *put_float(uint8_t *at, float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return put(at, bits, 4);
+}
+
+static uint32_t now(const sernet_serial *serial) {
+    return serial->port->cycles != NULL ? serial->port->cycles() : 0;
+}
+
+static uint8_t *hello(const sernet_serial *serial, uint8_t *at) {
+    const sernet_port *port = serial->port;
+    at = put(at, SERNET_SERIAL_VERSION, 1);
+    at = put(at, port->cycles != NULL, 1);
+    at = put(at, SERNET_SERIAL_SAMPLES, 2);
+    at = put(at, SERNET_CONTRACT_ID_U64, 8);
+    at = put(at, SERNET_MODEL_CHECKSUM_U64, 8);
+    at = put(at, port->clock_hz, 4);
+    at = put(at, SERNET_WINDOW_FRAMES, 4);
+    at = put(at, SERNET_EVERY_FRAMES, 4);
+    at = put(at, ROW_BYTES, 4);
+    at = put(at, SERNET_LABEL_COUNT, 4);
+    at = put_float(at, SERNET_SMOOTH);
+    for (int i = 0; i < MOST_NAME && port->board[i] != '\0'; i++) *at++ = (uint8_t)port->board[i];
+    return at;
+}
+
+static int reset(sernet_serial *serial) {
+    serial->frontend_cycles = serial->network_cycles = 0;
+    return sernet_init(serial->state, serial->state_bytes);
+}
+
+static int push(sernet_serial *serial, const uint8_t *bytes, uint32_t count) {
+    if (count > 2 * SERNET_SERIAL_SAMPLES || count % 2 != 0) return SERNET_ERROR_SIZE;
+    for (uint32_t i = 0; i < count / 2; i++) {
+        const int32_t sample = (int32_t)get(bytes + 2 * i, 2);
+        serial->pcm[i] = (int16_t)(sample < 32768 ? sample : sample - 65536);
+    }
+    const uint32_t start = now(serial);
+    const int32_t taken = sernet_push(serial->state, serial->pcm, count / 2);
+    serial->frontend_cycles += (uint32_t)(now(serial) - start);
+    return taken;
+}
+
+/* Does a part of the network's work and writes how far it is. */
+static int poll(sernet_serial *serial, uint8_t **at) {
+    int status = 1;
+    for (int row = 0; row < ROWS_AT_ONCE && status == 1; row++) {
+        const uint32_t start = now(serial);
+        status = sernet_work(serial->state);
+        serial->network_cycles += (uint32_t)(now(serial) - start);
+    }
+    if (status < 0) return status;
+    if (status == 1) {
+        *at = put(*at, BUSY, 1);
+        return SERNET_OK;
+    }
+    sernet_result result;
+    status = sernet_poll(serial->state, &result);
+    if (status < 0) return status;
+    *at = put(*at, status == SERNET_READY ? RESULT : NEEDS_AUDIO, 1);
+    if (status != SERNET_READY) return SERNET_OK;
+    *at = put(*at, result.frames, 4);
+    *at = put(*at, result.label, 2);
+    *at = put(*at, serial->network_cycles, 8);
+    *at = put(*at, serial->frontend_cycles, 8);
+    memcpy(*at, result.scores_int8, SERNET_LABEL_COUNT);
+    *at += SERNET_LABEL_COUNT;
+    for (uint32_t i = 0; i < SERNET_LABEL_COUNT; i++) *at = put_float(*at, result.scores[i]);
+    serial->network_cycles = 0;
+    return SERNET_OK;
+}
+
+/* Copies features of the window that the last result was about, counted in bytes from its
+ * first row on. Right after the result the ring holds that window and nothing else. */
+static int features(const sernet_serial *serial, const uint8_t *request, uint32_t length,
+                    uint8_t **at) {
+    const sernet_state *s = serial->state;
+    if (length != 6) return SERNET_ERROR_SIZE;
+    const uint32_t first = get(request, 4), count = get(request + 4, 2);
+    const uint32_t all = (uint32_t)(SERNET_WINDOW_FRAMES * ROW_BYTES);
+    if (count > SERNET_SERIAL_PAYLOAD || first > all || count > all - first)
+        return SERNET_ERROR_SIZE;
+    for (uint32_t i = first; i < first + count; i++) {
+        const uint32_t row = (s->write_row + i / (uint32_t)ROW_BYTES) % SERNET_WINDOW_FRAMES;
+        *(*at)++ = (uint8_t)s->rows[row][i % ROW_BYTES];
+    }
+    return SERNET_OK;
+}
+
+static void answer(sernet_serial *serial) {
+    const uint8_t *request = serial->request, *payload = request + SERNET_SERIAL_HEADER;
+    const uint32_t length = get(request + 4, 2);
+    uint8_t *reply = serial->reply, *start = reply + SERNET_SERIAL_HEADER, *end = start;
+    int status = SERNET_OK;
+    switch (request[2]) {
+    case HELLO: end = hello(serial, start); break;
+    case RESET: status = reset(serial); break;
+    case AUDIO: status = push(serial, payload, length); break;
+    case POLL: status = poll(serial, &end); break;
+    case FEATURES: status = features(serial, payload, length, &end); break;
+    default: status = SERNET_ERROR_STATE;
+    }
+    reply[0] = MARK_0;
+    reply[1] = MARK_1;
+    reply[2] = status < 0 ? ERROR : (uint8_t)(request[2] + ('a' - 'A'));
+    reply[3] = request[3];
+    if (status < 0)
+        end = put(start, (uint32_t)status, 4);
+    else if (request[2] == AUDIO)
+        end = put(start, (uint32_t)status, 2); /* samples taken */
+    put(reply + 4, (uint64_t)(end - start), 2);
+    end = put(end, checksum(reply + 2, (size_t)(end - reply - 2)), 4);
+    serial->answered = (uint32_t)(end - reply);
+}
+
+/* Whether the request is the one that was answered last: then its answer was lost. A hello
+ * may come from another program, which counts anew. */
+static int is_repeated(const sernet_serial *serial) {
+    const uint8_t *request = serial->request, *reply = serial->reply;
+    return serial->answered > 0 && request[2] != HELLO && request[3] == reply[3] &&
+           (reply[2] == ERROR || reply[2] == request[2] + ('a' - 'A'));
+}
+
+/* Forgets the first byte and what cannot start a frame behind it. */
+static void skip(sernet_serial *serial) {
+    uint32_t from = 1;
+    while (from < serial->received && serial->request[from] != MARK_0) from++;
+    serial->received -= from;
+    memmove(serial->request, serial->request + from, serial->received);
+}
+
+/* Answers the frame at the start of what was received. Returns 0 when it is not complete. */
+static int take_frame(sernet_serial *serial) {
+    const uint8_t *request = serial->request;
+    const uint32_t received = serial->received;
+    if (received < 1) return 0;
+    if (request[0] != MARK_0 || (received > 1 && request[1] != MARK_1)) {
+        skip(serial);
+        return 1;
+    }
+    if (received < SERNET_SERIAL_HEADER) return 0;
+    const uint32_t length = get(request + 4, 2);
+    if (length <= SERNET_SERIAL_PAYLOAD) {
+        const uint32_t whole = SERNET_SERIAL_HEADER + length;
+        if (received < whole + SERNET_SERIAL_CHECKSUM) return 0;
+        if (checksum(request + 2, whole - 2) == get(request + whole, 4)) {
+            if (!is_repeated(serial)) answer(serial);
+            serial->port->write(serial->reply, serial->answered);
+            serial->received = 0; /* nothing is sent before the answer */
+            return 1;
+        }
+    }
+    /* Damaged; a whole frame may have started behind its first byte. */
+    skip(serial);
+    return 1;
+}
+
+int sernet_serial_init(sernet_serial *serial, const sernet_port *port, void *state, size_t bytes) {
+    if (serial == NULL || port == NULL) return SERNET_ERROR_NULL;
+    memset(serial, 0, sizeof *serial);
+    serial->port = port;
+    serial->state = state;
+    serial->state_bytes = bytes;
+    return sernet_init(state, bytes);
+}
+
+void sernet_serial_step(sernet_serial *serial) {
+    serial->received += (uint32_t)serial->port->read(serial->request + serial->received,
+                                                     sizeof serial->request - serial->received);
+    while (take_frame(serial)) {}
+}

@@ -1,0 +1,104 @@
+"""What a self-test on a board found, as a file: written by `selftest`, read by `bench`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sernet_edge.runtime import files
+from sernet_edge.runtime.errors import SernetError
+
+BOARD_RUN_VERSION = 1
+_FORMAT = "sernet-board-run"
+
+
+@dataclass(frozen=True)
+class BoardRun:
+    """One self-test of one model on one board.
+
+    Attributes:
+        model: The model file's name.
+        contract_id: The model's.
+        flatbuffer_sha256: Of the model without its contract, 64 hex digits.
+        board: What the firmware calls its board.
+        clock_hz: Of the core, as the firmware says; None: it does not.
+        audio: What was sent.
+        audio_s: Seconds of it.
+        windows: Results that were compared.
+        cycles_per_inference: Cycles of the network for one window, median; None: not counted.
+        cycles_per_inference_range: Fewest and most.
+        frontend_cycles_per_second: Cycles of the front end for a second of audio.
+        features: How many were compared.
+        features_differing: Of them, how many differ from Python's, by any amount.
+        features_largest_difference: int8 steps.
+        scores: How many were compared.
+        scores_differing: Of them, how many differ from what Python makes of the board's features.
+        labels_differing: Windows whose smoothed label is not Python's, ties left out.
+        frames_repeated: How often something got lost on the line and was sent again.
+        sernet_edge: This program's version.
+    """
+
+    model: str
+    contract_id: str
+    flatbuffer_sha256: str
+    board: str
+    clock_hz: int | None
+    audio: str
+    audio_s: float
+    windows: int
+    cycles_per_inference: int | None
+    cycles_per_inference_range: tuple[int, int] | None
+    frontend_cycles_per_second: int | None
+    features: int
+    features_differing: int
+    features_largest_difference: int
+    scores: int
+    scores_differing: int
+    labels_differing: int
+    frames_repeated: int
+    sernet_edge: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the board computes the model: features within 1, scores to the bit."""
+        return (
+            self.features_largest_difference <= 1
+            and self.scores_differing == 0
+            and self.labels_differing == 0
+        )
+
+    def write(self, path: Path) -> None:
+        """Write the run as JSON, whole or not at all."""
+        head = {"format": _FORMAT, "version": BOARD_RUN_VERSION, "passed": self.passed}
+        files.write_text(path, json.dumps({**head, **asdict(self)}, indent=1) + "\n")
+
+
+def read_board_run(path: Path) -> BoardRun:
+    """Read what `BoardRun.write` wrote.
+
+    Raises:
+        SernetError: The file cannot be read, is no such run, or a newer program's.
+    """
+    again = "run `sernet-edge selftest MODEL --port PORT --out FILE.json` again"
+    try:
+        document: Any = json.loads(path.read_bytes())
+    except OSError as error:
+        raise SernetError(f"cannot read the board's run {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise SernetError(f"{path} is no JSON: {error}", again) from error
+    if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
+        raise SernetError(f"{path} is no run of a self-test on a board", again)
+    if (version := document.pop("version", None)) != BOARD_RUN_VERSION:
+        raise SernetError(
+            f"{path} has version {version!r}, this program knows {BOARD_RUN_VERSION}",
+            "pip install --upgrade sernet-edge",
+        )
+    document.pop("passed", None)
+    names = {field.name for field in fields(BoardRun)}
+    if wrong := sorted(names ^ set(document)):
+        raise SernetError(f"{path} is damaged: {', '.join(wrong)}", again)
+    if (limits := document["cycles_per_inference_range"]) is not None:
+        document["cycles_per_inference_range"] = tuple(limits)
+    return BoardRun(**document)
