@@ -1,4 +1,4 @@
-"""The front end: PCM to standardised MFCCs, one implementation for batch and stream.
+"""The front end: PCM to standardised features, one implementation for batch and stream.
 
 Frame n is samples [step*n, step*n + length), whole frames only. Its features are
 
@@ -7,7 +7,12 @@ Frame n is samples [step*n, step*n + length), whole frames only. Its features ar
     mfcc    = first coefficients of the orthonormal DCT-II of log(energy)
 
 which is `python_speech_features.mfcc(..., preemph=0, ceplifter=0, appendEnergy=False)` with
-a floor. Then the level is taken out of c0, and each coefficient is standardised and
+a floor; or, as the contract says, one of
+
+    mel          = log(energy)
+    spectrogram  = log(power of the bins between the mel edges, at least the floor)
+
+to the nearest 1024th. Then the level is taken out, and each feature is standardised and
 clipped as the contract says. Training, the Pi and the generated C all follow this file.
 
 Everything is computed in float64, and no step is a BLAS product: a product's last bits depend
@@ -27,6 +32,13 @@ Float32 = NDArray[np.float32]
 
 # Frames computed at a time: bounds memory on long recordings and stays in cache.
 _BLOCK_FRAMES = 64
+
+LOG_STEPS = 1024
+"""Steps in 1 of the features "mel" and "spectrogram".
+
+A microcontroller keeps a window's features until it knows the window's level. On this grid
+16 bits hold them exactly; a step is a thousandth of what they usually vary by.
+"""
 
 
 def window_function(contract: Contract) -> Float64:
@@ -82,29 +94,34 @@ class FrontEnd:
 
     def __init__(self, contract: Contract) -> None:
         """Precompute the window, filter bank and DCT of `contract`."""
-        if contract.features != "mfcc":
-            raise SernetError(f"features of the kind {contract.features!r} are not known yet")
         self.contract = contract
         self._window = window_function(contract)
-        self._dct = dct_matrix(contract)
-        bank = mel_filter_bank(contract)
+        if contract.features == "mfcc":
+            self._dct = dct_matrix(contract)
         # Each filter spans a short run of bins. Listing the runs one after the other
         # makes the bank a gather, a product and a sum over each run.
-        runs = [np.flatnonzero(row) for row in bank]
+        if contract.features == "spectrogram":
+            runs = [np.array([k]) for k in contract.spectrum_bins]
+            weights = [np.ones(1) for _ in runs]
+        else:
+            bank = mel_filter_bank(contract)
+            runs = [np.flatnonzero(row) for row in bank]
+            weights = [row[run] for row, run in zip(bank, runs, strict=True)]
         self._run_bins = np.concatenate(runs)
-        self._run_weights = np.concatenate([row[run] for row, run in zip(bank, runs, strict=True)])
+        self._run_weights = np.concatenate(weights)
         self._run_starts = np.cumsum([0] + [len(run) for run in runs[:-1]])
         self._mean = np.asarray(contract.mean, np.float64)
         self._std = np.asarray(contract.std, np.float64)
 
     def energies(self, frames: Float64) -> Float64:
-        """Return mel energies, floored, of frames in the contract's sample scale.
+        """Return energies, floored, of frames in the contract's sample scale.
 
         Args:
             frames: float64 (frames, frame_length).
 
         Returns:
-            float64 (frames, mel_bands), at least `energy_floor`.
+            float64 (frames, bands), at least `energy_floor`: of the mel bands, or of the FFT
+            bins of a spectrogram.
         """
         contract = self.contract
         spectrum = np.fft.rfft(frames * self._window, contract.fft_size)
@@ -114,23 +131,42 @@ class FrontEnd:
         )
         return np.maximum(energy, contract.energy_floor)
 
-    def mfcc(self, frames: Float64) -> Float64:
-        """Return MFCCs before any level, float64 (frames, mfcc_count); see `energies`."""
+    def features(self, frames: Float64) -> Float64:
+        """Return features before any level, float64 (frames, feature_count); see `energies`."""
+        logs = np.log(self.energies(frames))
+        if self.contract.features != "mfcc":
+            return np.rint(logs * LOG_STEPS) / LOG_STEPS
         # einsum without `optimize` is a plain loop; see the top of this file about BLAS.
-        return np.einsum("fm,km->fk", np.log(self.energies(frames)), self._dct)
+        return np.einsum("fm,km->fk", logs, self._dct)
+
+    def levels(self, rows: Float64) -> Float64:
+        """Return how loud each frame is: what a gain shifts by the same in all of them.
+
+        Args:
+            rows: float64 (frames, feature_count).
+
+        Returns:
+            float64 (frames,): c0 of MFCCs; of other features, which a gain shifts alike, the mean.
+        """
+        return rows[:, 0].copy() if self.contract.features == "mfcc" else rows.mean(axis=1)
+
+    def subtract_level(self, rows: Float64, level: float | Float64) -> None:
+        """Take a level, one or float64 (frames,), out of rows (frames, feature_count), in place."""
+        shifted = rows[:, :1] if self.contract.features == "mfcc" else rows
+        shifted -= np.reshape(level, (-1, 1))
 
     def window_features(self, rows: Float64) -> Float32:
         """Turn one window of a stream's rows into the model's input.
 
         Args:
-            rows: float64 (frames, mfcc_count) from `FeatureStream.push`.
+            rows: float64 (frames, feature_count) from `FeatureStream.push`.
 
         Returns:
             float32 of the same shape, within -clip..clip.
         """
         if self.contract.level == "window":
             rows = rows.copy()
-            rows[:, 0] -= rows[:, 0].mean()
+            self.subtract_level(rows, self.levels(rows).mean())
         scaled = (rows - self._mean) / self._std
         return np.clip(scaled, -self.contract.clip, self.contract.clip).astype(np.float32)
 
@@ -162,35 +198,37 @@ class FeatureStream:
         """Take int16 samples (n,) at the contract's rate; return the rows they complete.
 
         Returns:
-            float64 (frames, mfcc_count), possibly with no row.
+            float64 (frames, feature_count), possibly with no row.
         """
         contract = self._front_end.contract
         length, step = contract.frame_length_samples, contract.frame_step_samples
         pending = np.concatenate([self._pending, samples])
         count = max(0, (len(pending) - length) // step + 1)
         self._pending = pending[count * step :]
-        rows = np.empty((count, contract.mfcc_count))
+        rows = np.empty((count, contract.feature_count))
         if count:
             scale = contract.full_scale / 32768.0
             frames = np.lib.stride_tricks.sliding_window_view(pending, length)[::step]
             for start in range(0, count, _BLOCK_FRAMES):
                 block = frames[start : start + _BLOCK_FRAMES].astype(np.float64) * scale
-                rows[start : start + len(block)] = self._front_end.mfcc(block)
+                rows[start : start + len(block)] = self._front_end.features(block)
             if contract.level == "running":
                 self._subtract_running_level(rows)
         return rows
 
     def _subtract_running_level(self, rows: Float64) -> None:
-        """Subtract from c0, in place, its mean so far, forgetting with the contract's constant."""
-        for row in rows:
+        """Subtract, in place, the mean level so far, forgetting with the contract's constant."""
+        levels = self._front_end.levels(rows)
+        for index, level in enumerate(levels):
             self._frames += 1
             weight = 1 / min(self._frames, self._front_end.contract.level_frames)
-            self._level += weight * (row[0] - self._level)
-            row[0] -= self._level
+            self._level += weight * (level - self._level)
+            levels[index] = self._level
+        self._front_end.subtract_level(rows, levels)
 
 
 def feature_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
-    """Return the rows of features of a whole recording, float64 (frames, mfcc_count).
+    """Return the rows of features of a whole recording, float64 (frames, feature_count).
 
     Args:
         front_end: The contract's front end.

@@ -138,7 +138,7 @@ class Model:
         """Return the scores of one window.
 
         Args:
-            features: float32 (window_frames, mfcc_count) from `FrontEnd.window_features`.
+            features: float32 (window_frames, feature_count) from `FrontEnd.window_features`.
 
         Returns:
             float32 (labels,), 0..1, summing to about 1.

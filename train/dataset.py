@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.audio import mono
-from sernet_edge.runtime.contract import Contract, Level
+from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.frontend import Float32, Float64, FrontEnd, feature_rows, scale_to_clip
 from sernet_edge.runtime.wav import WavSource
@@ -21,6 +21,10 @@ from sernet_edge.train.recipe import Recipe
 # Digits kept of the normalisation vectors: few enough that the decimal text in the contract
 # and in a C header is the number itself, more than the features' own precision needs.
 _SIGNIFICANT_DIGITS = 6
+
+# Every bin of a spectrogram costs the same. Up to here lie a voice's pitch and its first three
+# or four formants, in half of the bins.
+_SPECTROGRAM_HIGH_HZ = 4000.0
 
 
 @dataclass(frozen=True)
@@ -53,23 +57,29 @@ def read_recordings(utterances: Sequence[Utterance], contract: Contract) -> list
     return [Recording(u, read_recording(u.path, rate_hz)) for u in utterances]
 
 
-def new_contract(labels: tuple[str, ...], level: Level, window_frames: int) -> Contract:
+def new_contract(
+    labels: tuple[str, ...],
+    level: Level,
+    window_frames: int,
+    features: Features = Contract.features,
+) -> Contract:
     """Return the contract of a model to be; `with_statistics` fills in its normalisation."""
-    count = Contract.mfcc_count
     return Contract(
         labels=labels,
-        mean=(0.0,) * count,
-        std=(1.0,) * count,
+        mean=(0.0,),
+        std=(1.0,),
         level=level,
         window_frames=window_frames,
+        features=features,
+        mel_high_hz=_SPECTROGRAM_HIGH_HZ if features == "spectrogram" else Contract.mel_high_hz,
     )
 
 
 def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Contract:
-    """Return `contract` with the mean and deviation of each MFCC over `recordings`.
+    """Return `contract` with the mean and deviation of each feature over `recordings`.
 
     Statistics are of whole recordings; with the "window" level each recording's own mean
-    of c0 stands for that of its windows.
+    level stands for that of its windows.
 
     Raises:
         SernetError: A recording is shorter than a frame, or all of them are silence.
@@ -85,7 +95,7 @@ def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Cont
                 hint="leave it out",
             )
         if contract.level == "window":
-            features[:, 0] -= features[:, 0].mean()
+            front_end.subtract_level(features, front_end.levels(features).mean())
         rows.append(features)
     stacked = np.concatenate(rows)
     if not stacked.std(axis=0).min() > 0:
@@ -112,7 +122,7 @@ class Windows:
         return scale_to_clip(recording.samples) if self._whole_clip else recording.samples
 
     def random_window(self, recording: Recording, rng: np.random.Generator) -> Float32:
-        """Return one augmented window, float32 (window_frames, mfcc_count), to train on.
+        """Return one augmented window, float32 (window_frames, features), to train on.
 
         A longer recording is cut at a random place; a shorter one is put at a random place
         in digital silence.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from python_speech_features import base
+from python_speech_features import base, sigproc
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
@@ -14,19 +14,24 @@ from sernet_edge.runtime.frontend import Float64, FrontEnd, feature_rows, window
 from sernet_edge.train.dataset import Recording
 
 TOLERANCE = 1e-3
-"""Largest difference accepted, in MFCC units before standardisation."""
+"""Largest difference accepted, in units of the features before standardisation; two times what
+the rounding of logarithms to a 1024th makes."""
 
 
-def reference_mfcc(samples: NDArray[np.int16], contract: Contract) -> tuple[Float64, Float64]:
-    """Return the library's MFCCs and unfloored mel energies of whole frames.
+def reference_features(samples: NDArray[np.int16], contract: Contract) -> tuple[Float64, Float64]:
+    """Return the library's features and the unfloored energies they come from, of whole frames.
 
     Returns:
-        float64 (frames, mfcc_count) and (frames, mel_bands).
+        float64 (frames, feature_count), and (frames, mel_bands) or (frames, bins).
     """
     step, length = contract.frame_step_samples, contract.frame_length_samples
     frames = (len(samples) - length) // step + 1
     # The library pads a last, partial frame; the front end has whole frames only.
     whole = samples[: (frames - 1) * step + length] * (contract.full_scale / 32768.0)
+    if contract.features == "spectrogram":
+        cut = sigproc.framesig(whole, length, step, lambda _: window_function(contract))
+        power = sigproc.powspec(cut, contract.fft_size)[:, contract.spectrum_bins]
+        return np.log(np.maximum(power, np.finfo(float).eps)), power
     rate = contract.sample_rate_hz
     shared = {
         "samplerate": rate,
@@ -39,8 +44,10 @@ def reference_mfcc(samples: NDArray[np.int16], contract: Contract) -> tuple[Floa
         "preemph": 0,
         "winfunc": lambda _: window_function(contract),
     }
-    mfcc = base.mfcc(whole, numcep=contract.mfcc_count, ceplifter=0, appendEnergy=False, **shared)
     energies, _ = base.fbank(whole, **shared)
+    if contract.features == "mel":
+        return np.log(energies), energies
+    mfcc = base.mfcc(whole, numcep=contract.mfcc_count, ceplifter=0, appendEnergy=False, **shared)
     return mfcc, energies
 
 
@@ -48,7 +55,7 @@ def check_front_end(recordings: Sequence[Recording], contract: Contract) -> floa
     """Compare both front ends on frames where no band is under the floor.
 
     Returns:
-        The largest absolute difference of an MFCC.
+        The largest absolute difference of a feature.
 
     Raises:
         SernetError: It is above `TOLERANCE`.
@@ -59,7 +66,7 @@ def check_front_end(recordings: Sequence[Recording], contract: Contract) -> floa
     for recording in recordings:
         if len(recording.samples) < contract.frame_length_samples:
             continue
-        reference, energies = reference_mfcc(recording.samples, plain)
+        reference, energies = reference_features(recording.samples, plain)
         heard = energies.min(axis=1) >= contract.energy_floor
         difference = np.abs(feature_rows(front_end, recording.samples) - reference)[heard]
         largest = max(largest, float(difference.max(initial=0.0)))
