@@ -6,8 +6,9 @@ Needs what `cross` needs. Two programs are linked with a board's start-up and ru
 alone for one window of noise, and in all, the firmware that is exported, for a window of audio
 and one hop more. RAM is `.data`, `.bss` and the most stack that was in use; the audio is in
 flash. Code is all flash but the board, the input and the weights and biases of the `.tflite`,
-so the tables, padding and C library functions count as code. Instructions are the network's,
-those of every call from the first row of features to the scores; they are not cycles.
+so the tables, padding and C library functions count as code. Flash is the sum of the ELF's
+sections, the board's start-up included. Instructions are the network's, those of every call
+from the first row of features to the scores; they are not cycles.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import click
 
 from sernet_edge.firmware_export import cross, emit, golden
 from sernet_edge.firmware_export.bundle import bundle_files, write_files
-from sernet_edge.firmware_export.plan import plan_network
+from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
 from sernet_edge.firmware_export.reader import Network, read_network
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
@@ -34,6 +35,9 @@ _NAME = "sernet_model"
 
 # Objects that are in a program only to measure it.
 _NOT_ENGINE = ("-board.o", "-measure.o", "-measure_all.o", "-golden.o", "-sernet_golden_pcm.o")
+
+_FLASH = (".vectors", ".text", ".ARM.exidx", ".rodata", ".data")
+_RAM = (".data", ".bss")
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,26 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class Hop:
+    """Instructions of all the firmware from one result to the next.
+
+    Attributes:
+        seconds: Of audio.
+        features: Of the front end.
+        network: Of the network and what makes a result of its scores.
+    """
+
+    seconds: float
+    features: int
+    network: int
+
+    @property
+    def per_second(self) -> float:
+        """Instructions for a second of audio."""
+        return (self.features + self.network) / self.seconds
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What a model takes on one core.
 
@@ -61,12 +85,25 @@ class Measurement:
         instructions: Of the network for one window.
         in_all: With front end, window of features and interface; None when the model has no
             contract, which says what the front end must be.
+        layers: Instructions of each stage of the plan for one window. Their sum is less than
+            `instructions` by what decides which layer is next.
+        hop: What one hop of audio takes, None as `in_all` is.
+        sections: Of the program in all, or of the network's where there is none: section of
+            the ELF -> bytes, as `arm-none-eabi-size -A` lists them.
     """
 
     core: str
     network: Memory
     instructions: int
     in_all: Memory | None
+    layers: tuple[int, ...]
+    hop: Hop | None
+    sections: dict[str, int]
+
+    @property
+    def flash_bytes(self) -> int:
+        """What goes to flash, `.data`'s initial values included."""
+        return flash_bytes(self.sections)
 
 
 @dataclass(frozen=True)
@@ -124,16 +161,49 @@ def measure(data: bytes, name: str, core: cross.Core, folder: Path) -> Measureme
         SernetError: The model cannot be exported, a tool is missing, or a program goes wrong.
     """
     network = read_network(data, name)
-    alone, instructions = _measure_network(network, data, name, core, folder / "network")
-    has_contract = modelfile.strip_contract(data) != data
-    in_all = _measure_all(network, data, name, core, folder / "all") if has_contract else None
-    return Measurement(core.name, alone, instructions, in_all)
-
-
-def _measure_network(
-    network: Network, data: bytes, name: str, core: cross.Core, folder: Path
-) -> tuple[Memory, int]:
     plan = plan_network(network)
+    alone = _measure_network(network, plan, data, name, core, folder / "network")
+    total, *steps = _regions(alone.output)
+    if modelfile.strip_contract(data) == data:
+        layers = _by_layer(plan, steps, name)
+        return Measurement(core.name, alone.memory, total, None, layers, None, alone.sections)
+    whole = _measure_all(network, data, name, core, folder / "all")
+    counted, contract = _regions(whole.output), modelfile.read_contract(data, name)
+    return Measurement(
+        core.name,
+        alone.memory,
+        total,
+        whole.memory,
+        _by_layer(plan, steps, name),
+        # The program pushes and polls in turns.
+        Hop(contract.hop_frames * contract.frame_step_s, sum(counted[::2]), sum(counted[1::2])),
+        whole.sections,
+    )
+
+
+def flash_bytes(sections: dict[str, int]) -> int:
+    """Return the bytes of flash that the sections of an ELF take."""
+    return sum(sections.get(name, 0) for name in _FLASH)
+
+
+def sections(program: Path) -> dict[str, int]:
+    """Return the sections of an ELF that a device has in its memory, and their bytes."""
+    listed = subprocess.run(
+        ["arm-none-eabi-size", "-A", str(program)], capture_output=True, text=True, check=True
+    )
+    found = re.findall(r"^(\.\S+)\s+(\d+)", listed.stdout, re.M)
+    return {name: int(size) for name, size in found if name in (*_FLASH, *_RAM)}
+
+
+def write_network(network: Network, plan: Plan, data: bytes, folder: Path) -> list[Path]:
+    """Write the C of a network alone, with one golden window of noise; return what to compile.
+
+    Args:
+        network: What was read of `data`.
+        plan: Its schedule.
+        data: The `.tflite`.
+        folder: For the files.
+    """
     window = golden.adversarial_windows(network)[-1:]
     sources = {
         f"{_NAME}.h": emit.model_header(network, plan, _NAME),
@@ -144,21 +214,31 @@ def _measure_network(
         **{n: emit.engine_file(n) for n in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS},
     }
     write_files(sources, folder, force=False)
-    compiled = [folder / file for file in sources if not file.endswith(".h")]
-    compiled.append(cross.qemu_file("measure.c"))
-    plugin = cross.build_counter(folder)
-    memory, output = _run(network, name, core, folder, compiled, plugin=plugin)
-    return memory, _number(output, "instructions")
+    return [folder / file for file in sources if not file.endswith(".h")]
 
 
-def _measure_all(
-    network: Network, data: bytes, name: str, core: cross.Core, folder: Path
-) -> Memory:
+@dataclass(frozen=True)
+class _Run:
+    """What a program took, and what it said."""
+
+    memory: Memory
+    sections: dict[str, int]
+    output: str
+
+
+def _measure_network(
+    network: Network, plan: Plan, data: bytes, name: str, core: cross.Core, folder: Path
+) -> _Run:
+    compiled = write_network(network, plan, data, folder)
+    return _run(network, name, core, folder, [*compiled, cross.qemu_file("measure.c")])
+
+
+def _measure_all(network: Network, data: bytes, name: str, core: cross.Core, folder: Path) -> _Run:
     write_files(bundle_files(data, name), folder, force=False)
     source = folder / "src"
     compiled = sorted([*source.glob("*.c"), *source.glob("*.S")])
     compiled += [folder / "examples/sernet_golden_pcm.c", cross.qemu_file("measure_all.c")]
-    return _run(network, name, core, folder, compiled, core.front_end)[0]
+    return _run(network, name, core, folder, compiled, core.front_end)
 
 
 def _run(
@@ -168,30 +248,52 @@ def _run(
     folder: Path,
     sources: Sequence[Path],
     options: Sequence[str] = (),
-    plugin: Path | None = None,
-) -> tuple[Memory, str]:
-    """Build a program that says how much stack it took; return what it takes, and its output."""
+) -> _Run:
+    """Build a program that says how much stack it took, and run it."""
     program, link_map = folder / f"{core.name}.elf", folder / f"{core.name}.map"
     cross.build(core, sources, program, [*options, f"-Wl,-Map={link_map}"])
-    done = cross.run(core, program, plugin)
+    done = cross.run(core, program, cross.build_counter(folder))
     if done.returncode != 0:
-        raise SernetError(f"{name}: the program on {core.name} went wrong: {done.stdout[:500]}")
-    stack = _number(done.stdout, "stack")
-    memory = Memory(_variables(program) + stack, stack, _code(link_map) - network.weight_bytes)
-    return memory, done.stdout
+        said = re.sub(r"^region \d+\n", "", done.stdout, flags=re.M)
+        raise SernetError(f"{name}: the program on {core.name} went wrong: {said[:500]}")
+    stack, listed = _number(done.stdout, "stack"), sections(program)
+    ram = listed.get(".data", 0) + listed.get(".bss", 0) + stack
+    memory = Memory(ram, stack, _code(link_map) - network.weight_bytes)
+    return _Run(memory, listed, done.stdout)
+
+
+def _regions(output: str) -> list[int]:
+    """Return the instructions of each region that the plugin counted, in order."""
+    return [int(count) for count in re.findall(r"^region (\d+)$", output, re.M)]
+
+
+def _by_layer(plan: Plan, steps: Sequence[int], name: str) -> tuple[int, ...]:
+    """Return the instructions of each stage.
+
+    Args:
+        plan: What was run.
+        steps: Instructions of each step, in the order in which the engine did them.
+        name: The model's, for errors.
+    """
+    schedule, order = Schedule(list(plan.stages)), []
+    for _ in range(plan.stages[0].steps):
+        schedule.done[0] += 1
+        while ready := schedule.advance():
+            for stage in ready:
+                schedule.done[stage] += 1
+            order += ready
+    if len(order) != len(steps):
+        raise SernetError(
+            f"{name}: the engine did {len(steps)} steps, not the {len(order)} planned"
+        )
+    instructions = [0] * len(plan.stages)
+    for stage, count in zip(order, steps, strict=True):
+        instructions[stage] += count
+    return tuple(instructions)
 
 
 def _number(output: str, key: str) -> int:
     return int(re.findall(rf"^{key} (\d+)$", output, re.M)[0])
-
-
-def _variables(program: Path) -> int:
-    """Return the bytes of `.data` and `.bss`."""
-    listed = subprocess.run(
-        ["arm-none-eabi-size", "-A", str(program)], capture_output=True, text=True, check=True
-    )
-    sizes = re.findall(r"^(\.data|\.bss)\s+(\d+)", listed.stdout, re.M)
-    return sum(int(size) for _, size in sizes)
 
 
 def _code(link_map: Path) -> int:

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tflite
@@ -56,7 +57,11 @@ for window in np.load(windows):
 np.save(outputs, np.stack(found))
 interpreter.print_allocations()
 """
-_ARENA = re.compile(rb"Arena allocation total (\d+) bytes")
+_ARENA = re.compile(
+    rb"Arena allocation total (\d+) bytes.*Arena allocation head (\d+) bytes.*"
+    rb"Arena allocation tail (\d+) bytes",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True)
@@ -65,22 +70,26 @@ class Run:
 
     Attributes:
         arena_bytes: The smallest arena that it takes.
-        outputs: int8 (windows, values).
+        head_bytes: Of it feature maps, which share memory over time.
+        tail_bytes: Of it what stays: tensors' and operators' data.
+        outputs: Of the model's type (windows, values).
     """
 
     arena_bytes: int
-    outputs: NDArray[np.int8]
+    head_bytes: int
+    tail_bytes: int
+    outputs: NDArray[Any]
 
 
 def run(
-    data: bytes, name: str, windows: NDArray[np.int8], arena_bytes: int = _LARGEST_ARENA_BYTES
+    data: bytes, name: str, windows: NDArray[Any], arena_bytes: int = _LARGEST_ARENA_BYTES
 ) -> Run:
     """Run a model in TensorFlow Lite Micro.
 
     Args:
         data: A `.tflite`.
         name: The file's name, for errors.
-        windows: int8 (windows, values).
+        windows: Of the model's type (windows, values).
         arena_bytes: What it gets.
 
     Raises:
@@ -106,7 +115,7 @@ def run(
                 f"{name}: TensorFlow Lite Micro cannot run the model in {arena_bytes:,} bytes: "
                 f"{_reason(done.stderr)}"
             )
-        return Run(int(found[1]), np.load(outputs))
+        return Run(*map(int, found.groups()), np.load(outputs))
 
 
 def _reason(stderr: bytes) -> str:
@@ -222,9 +231,9 @@ def model_header(model: Model, data: bytes, measured_bytes: int) -> str:
 #endif
 
 #define SERNET_MODEL_STATE_BYTES (SERNET_TFLM_OBJECT_BYTES + SERNET_TFLM_ARENA_BYTES)
-/* Input: rows of int8 ({contract.mfcc_count}). */
+/* Input: rows of int8 ({contract.feature_count}). */
 #define SERNET_MODEL_INPUT_ROWS {contract.window_frames}
-#define SERNET_MODEL_INPUT_ROW_BYTES {contract.mfcc_count}
+#define SERNET_MODEL_INPUT_ROW_BYTES {contract.feature_count}
 #define SERNET_MODEL_INPUT_SCALE {c_float(model.input_scale)}
 #define SERNET_MODEL_INPUT_ZERO_POINT ({model.input_zero_point})
 /* Output: int8 ({len(contract.labels)}). */
@@ -257,7 +266,7 @@ def as_network(model: Model) -> Network:
     source = Tensor(
         "input",
         contract.window_frames,
-        contract.mfcc_count,
+        contract.feature_count,
         1,
         np.float32(model.input_scale),
         model.input_zero_point,

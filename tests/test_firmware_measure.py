@@ -19,7 +19,13 @@ from sernet_edge.runtime.errors import SernetError
 M4 = cross.CORES["m4"]
 needs_m4 = pytest.mark.skipif(bool(M4.missing), reason=f"{' and '.join(M4.missing)} not installed")
 FIGURES = measure.Measurement(
-    "m4", measure.Memory(1, 2, 3), 1_000_000, measure.Memory(40_000, 500, 6)
+    "m4",
+    measure.Memory(1, 2, 3),
+    1_000_000,
+    measure.Memory(40_000, 500, 6),
+    layers=(0, 999_000),
+    hop=measure.Hop(0.5, 100, 1_000_100),
+    sections={".text": 7},
 )
 
 
@@ -28,17 +34,81 @@ def shipped(shipped_model: Path) -> Network:
     return read_network(shipped_model.read_bytes(), "shipped")
 
 
+@pytest.fixture(scope="module")
+def measured(
+    shipped_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[measure.Measurement, Path]:
+    """The shipped model on an M4, and the folder of what was built for it."""
+    folder = tmp_path_factory.mktemp("m4")
+    return measure.measure(shipped_model.read_bytes(), "shipped", M4, folder), folder
+
+
+def listed(*command: object) -> str:
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=True
+    ).stdout
+
+
 @needs_m4
-def test_ram_in_all_is_the_state_and_the_stack(shipped_model: Path, tmp_path: Path) -> None:
-    measured = measure.measure(shipped_model.read_bytes(), "shipped", M4, tmp_path).in_all
-    assert measured is not None
-    listed = subprocess.run(
-        ["arm-none-eabi-nm", "-S", str(tmp_path / "all" / "m4.elf")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    (state,) = (line.split() for line in listed.stdout.splitlines() if line.endswith(" state"))
-    assert measured.ram_bytes - measured.stack_bytes == int(state[1], 16)
-    assert measured.stack_bytes > 0
+def test_ram_in_all_is_the_state_and_the_stack(measured: tuple[measure.Measurement, Path]) -> None:
+    figures, folder = measured
+    symbols = listed("arm-none-eabi-nm", "-S", folder / "all" / "m4.elf").splitlines()
+    (state,) = (line.split() for line in symbols if line.endswith(" state"))
+    assert figures.in_all is not None
+    assert figures.in_all.ram_bytes - figures.in_all.stack_bytes == int(state[1], 16)
+    assert figures.in_all.stack_bytes > 0
+
+
+@needs_m4
+def test_flash_is_what_a_programmer_would_write(measured: tuple[measure.Measurement, Path]) -> None:
+    figures, folder = measured
+    # Without the audio, which is the measuring program's.
+    listed("arm-none-eabi-objcopy", "-R", ".input", "-O", "ihex",
+           folder / "all" / "m4.elf", folder / "m4.hex")  # fmt: skip
+    lines = (folder / "m4.hex").read_text().splitlines()
+    data_bytes = sum(int(line[1:3], 16) for line in lines if line[7:9] == "00")
+    # Between sections, a word's alignment.
+    assert data_bytes - 16 <= figures.flash_bytes <= data_bytes
+
+
+@needs_m4
+def test_the_layers_instructions_add_up_to_the_networks(
+    measured: tuple[measure.Measurement, Path], shipped: Network
+) -> None:
+    figures, _ = measured
+    assert len(figures.layers) == len(shipped.layers)
+    # What is left is the schedule.
+    assert 0.99 < sum(figures.layers) / figures.instructions < 1
+    # A convolution's instructions follow its products.
+    products = {
+        layer.output.height * layer.output.width * layer.weights.size: count
+        for layer, count in zip(shipped.layers, figures.layers, strict=True)
+    }
+    most = max(products)
+    assert products[most] == max(figures.layers)
+    assert products[most] > most  # 24 products in 20 instructions, and what is around them
+
+
+@needs_m4
+def test_a_hop_takes_a_run_of_the_network_and_as_many_frames_of_the_front_end(
+    measured: tuple[measure.Measurement, Path],
+) -> None:
+    figures, _ = measured
+    assert figures.hop is not None
+    assert figures.hop.seconds == pytest.approx(31 * 0.016)
+    assert figures.hop.network == pytest.approx(figures.instructions, rel=0.01)
+    assert figures.hop.per_second == (figures.hop.features + figures.hop.network) / (31 * 0.016)
+    # A frame: windowing and an FFT of 1024 points take more than 10 instructions a point.
+    assert figures.hop.features / 31 > 10 * 1024
+
+
+@needs_m4
+def test_instruction_counts_repeat_exactly(tmp_path: Path) -> None:
+    graph = RandomGraph(1).build()
+    first, second = (
+        measure.measure(graph, "graph", M4, tmp_path / name) for name in ("first", "second")
+    )
+    assert first == second
 
 
 @needs_m4
@@ -47,6 +117,7 @@ def test_a_model_without_contract_is_measured_as_a_network(tmp_path: Path) -> No
     assert measured.in_all is None
     assert measured.network.ram_bytes > measured.network.stack_bytes > 0
     assert measured.network.code_bytes > 0 and measured.instructions > 0
+    assert measured.hop is None and measured.flash_bytes > 0
 
 
 @needs_m4

@@ -1,6 +1,6 @@
 /* A QEMU plugin that counts the instructions a guest executes between BOARD_COUNT_START and
- * BOARD_COUNT_STOP (board.h) and prints the sum of all such regions. Instructions are not
- * cycles. Debian ships no plugin header, so what is used of QEMU's API (version 1) is declared.
+ * BOARD_COUNT_STOP (board.h) and prints what each such region took, in their order. Instructions
+ * are not cycles. Debian ships no plugin header, so what is used of QEMU's API (version 1) is declared.
  *
  * gcc -O2 -fPIC -shared -o libicount.so icount.c; qemu-system-arm ... -plugin ./libicount.so */
 #include <inttypes.h>
@@ -26,7 +26,6 @@ void qemu_plugin_register_vcpu_insn_exec_inline(struct qemu_plugin_insn *, enum 
 void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *,
                                             void (*)(unsigned, void *),
                                             enum qemu_plugin_cb_flags, void *);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, void (*)(qemu_plugin_id_t, void *), void *);
 
 #define EXPORTED __attribute__((visibility("default")))
 EXPORTED int qemu_plugin_version = 1;
@@ -34,7 +33,7 @@ EXPORTED int qemu_plugin_install(qemu_plugin_id_t, const struct qemu_info_t *, i
 
 enum { START = 0x46d2, STOP = 0x46db }; /* mov r10, r10; mov r11, r11 */
 
-static uint64_t executed, started_at, counted;
+static uint64_t executed, started_at;
 
 static void start(unsigned cpu, void *data) {
     (void)cpu, (void)data;
@@ -43,7 +42,7 @@ static void start(unsigned cpu, void *data) {
 
 static void stop(unsigned cpu, void *data) {
     (void)cpu, (void)data;
-    counted += executed - started_at - 1; /* less the stop itself */
+    fprintf(stderr, "region %" PRIu64 "\n", executed - started_at - 1); /* less the stop itself */
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
@@ -61,15 +60,9 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
     }
 }
 
-static void finished(qemu_plugin_id_t id, void *data) {
-    (void)id, (void)data;
-    fprintf(stderr, "instructions %" PRIu64 "\n", counted);
-}
-
 int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info_t *info, int argc,
                         char **argv) {
     (void)info, (void)argc, (void)argv;
     qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
-    qemu_plugin_register_atexit_cb(id, finished, NULL);
     return 0;
 }
