@@ -34,10 +34,11 @@ def convert_model(model: keras.Model, precision: Precision, calibration: Float32
     """Convert a Keras model with one input and one output.
 
     Args:
-        model: From (batch, frames, mfcc, 1) to (batch, labels).
+        model: From (batch, frames, features, 1) to (batch, labels); may take any number of frames.
         precision: "int8": weights, activations, input and output; "float32": nothing;
             "float16": weights, as float16; "dynamic": weights only, as int8.
-        calibration: float32 (windows, frames, mfcc); only "int8" looks at it.
+        calibration: float32 (windows, frames, features), whose values only "int8" looks at; their
+            number of frames becomes the model's.
 
     Returns:
         The flatbuffer, with a batch of 1.
@@ -45,8 +46,8 @@ def convert_model(model: keras.Model, precision: Precision, calibration: Float32
     Raises:
         SernetError: The converter failed, or left a float tensor in an int8 model.
     """
-    # With a free batch size the converter leaves arithmetic on shapes in the graph.
-    inputs = keras.Input(batch_shape=(1, *model.input_shape[1:]), name="mfcc")
+    # With a free size the converter leaves arithmetic on shapes in the graph.
+    inputs = keras.Input(batch_shape=(1, *calibration.shape[1:], 1), name="features")
     fixed = keras.Model(inputs, model(inputs, training=False), name=model.name)
     converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
     # Interpreters disagree by one on int8 dense layers with a scale for each output, and

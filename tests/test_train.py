@@ -150,18 +150,20 @@ def test_a_training_that_diverges_stops_and_says_so(tmp_path: Path) -> None:
 
 
 def test_a_focal_loss_without_gamma_is_cross_entropy() -> None:
-    from sernet_edge.train.fit import _loss
+    from sernet_edge.train.losses import scores_loss
 
     rng = np.random.default_rng(0)
     scores = rng.dirichlet(np.ones(7), 20).astype(np.float32)
     truth = np.eye(7, dtype=np.float32)[rng.integers(0, 7, 20)]
-    entropy = float(_loss(Recipe())(truth, scores))
-    assert float(_loss(Recipe(loss="focal", focal_gamma=0.0))(truth, scores)) == pytest.approx(
-        entropy, rel=1e-4
-    )
+    entropy = float(scores_loss(Recipe())(truth, scores))
+    assert float(
+        scores_loss(Recipe(loss="focal", focal_gamma=0.0))(truth, scores)
+    ) == pytest.approx(entropy, rel=1e-4)
     right = (truth * scores).sum(axis=1)
     expected = -((1 - right) ** 2 * np.log(right)).mean()
-    assert float(_loss(Recipe(loss="focal"))(truth, scores)) == pytest.approx(expected, rel=1e-3)
+    assert float(scores_loss(Recipe(loss="focal"))(truth, scores)) == pytest.approx(
+        expected, rel=1e-3
+    )
 
 
 def test_the_papers_learning_rate_falls_in_stairs_from_epoch_50() -> None:

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,8 +18,12 @@ from sernet_edge.runtime.files import replacing, write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.initial import Initial
 from sernet_edge.train.options import Settings, training_options
 from sernet_edge.train.outputs import check_outputs
+
+if TYPE_CHECKING:
+    from sernet_edge.train.fit import Fit
 
 _ORACLE_FILES = 10
 
@@ -41,7 +45,7 @@ _ORACLE_FILES = 10
 @click.option("--force", is_flag=True, help="Replace an existing model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
 def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_json: bool) -> None:
-    """Train LIGHT-SERNET on a corpus of emotional speech.
+    """Train a model on a corpus of emotional speech.
 
     Writes OUT (the Keras model, its contract inside), OUT's .metrics.json and
     .confusion.png. A run that was stopped goes on when the same command is given again.
@@ -54,6 +58,7 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
     utterances = corpus.read(settings.folder)
     labels = labels_of(corpus, utterances)
     held_out = _held_out_speakers(holdout, utterances)
+    initial = Initial.read(settings.init) if settings.init else None
 
     with quietly():
         import keras
@@ -61,7 +66,9 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
     from sernet_edge.train import dataset, metrics, oracle
     from sernet_edge.train.fit import predict, start
 
-    contract = dataset.new_contract(labels, settings.level, settings.window_frames)
+    contract = dataset.new_contract(
+        labels, settings.level, settings.window_frames, settings.features
+    )
     _say(f"reading {len(utterances)} recordings")
     recordings = dataset.read_recordings(utterances, contract)
     training = [r for r in recordings if r.utterance.speaker not in held_out]
@@ -70,13 +77,28 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
     difference = oracle.check_front_end(spread, contract)
     _say(f"front end: at most {difference:.1e} from python_speech_features")
     checkpoint = out.with_suffix(".checkpoint.npz")
-    fit = start(contract, settings.recipe, training, settings.seed, checkpoint)
+    fit = start(
+        contract,
+        settings.recipe,
+        training,
+        settings.seed,
+        checkpoint,
+        settings.architecture,
+        initial,
+    )
     model, contract = fit.model, fit.windows.contract
     _say(
         f"training on {len(training)} recordings of {len({r.utterance.speaker for r in training})} "
         f"speakers, testing on {len(testing)} of {', '.join(held_out) or 'none'}; "
         f"{model.count_params():,} parameters, Keras on {keras.backend.backend()}"
     )
+    if initial:
+        _say(_what_was_taken(initial, fit))
+        if heard := initial.heard(settings.corpus, held_out):
+            _say(
+                f"warning: {settings.init} was trained on the held-out {', '.join(heard)}: "
+                "the figures will be optimistic"
+            )
     if fit.history:
         _say(f"going on after epoch {len(fit.history)}, from the checkpoint")
     fit.run(_progress(settings.recipe.epochs, len(fit.history)))
@@ -90,7 +112,8 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
         matrix = metrics.confusion_matrix(truth, guess, len(contract.labels))
         results |= metrics.summary(matrix, contract.labels)
     provenance = {
-        "architecture": model.name,
+        "architecture": settings.architecture,
+        "initial": initial.provenance if initial else None,
         "corpus": settings.corpus,
         "protocol": "single speaker-disjoint split, last epochs averaged"
         if testing
@@ -155,6 +178,12 @@ def _held_out_speakers(holdout: str | None, utterances: list[Utterance]) -> list
     if wanted == speakers:
         raise click.BadParameter("no speaker is left to train on", param_hint="--holdout")
     return wanted
+
+
+def _what_was_taken(initial: Initial, fit: Fit) -> str:
+    """Say in words which layers start from another model's weights."""
+    said = f"{len(fit.taken)} layers start from {initial.path}: {', '.join(fit.taken)}"
+    return f"{said}; from random weights: {', '.join(fit.not_taken) or 'none'}"
 
 
 def _say(text: str) -> None:

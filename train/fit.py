@@ -16,13 +16,16 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.dataset import Recording, Windows, mean_by_recording, with_statistics
-from sernet_edge.train.models.light_sernet import light_sernet
+from sernet_edge.train.initial import Initial
+from sernet_edge.train.losses import Batch, Objective, balanced_weights
+from sernet_edge.train.models import DEFAULT_ARCHITECTURE, build
 from sernet_edge.train.recipe import Recipe
 
 History = list[dict[str, float]]
@@ -32,8 +35,12 @@ class Fit:
     """One training run: a model, its optimiser and the epochs done so far.
 
     Attributes:
+        model: What is trained, from (batch, frames, features, 1) to scores.
+        taken: Names of the layers that start from another model's weights.
+        not_taken: Names of those that do not, though there is another model.
         windows: Cuts the windows; its contract is the model's.
-        history: One entry an epoch: the mean training loss and accuracy.
+        history: One entry an epoch: the mean training loss and accuracy, and each loss by
+            itself where there are several.
         checkpoint: The file that a stopped run goes on from; the caller's to remove when
             the trained model is safe.
     """
@@ -45,28 +52,36 @@ class Fit:
         recordings: Sequence[Recording],
         seed: int,
         checkpoint: Path,
+        initial: Initial | None = None,
     ) -> None:
         """Prepare to train `model`, or to go on where `checkpoint` stopped.
 
         Args:
-            model: From (batch, frames, mfcc, 1) to softmax scores, freshly built.
+            model: Freshly built; see `models`.
             windows: Cuts and augments the windows; its recipe is followed.
             recordings: What to train on.
             seed: Of every random choice.
             checkpoint: Written after each epoch.
+            initial: Gives the model its first weights, where they fit; None leaves the seed's.
 
         Raises:
-            SernetError: The checkpoint is of a run with other settings.
+            SernetError: The checkpoint is of a run with other settings, or nothing of `initial`
+                fits.
         """
         self.model, self.history = model, History()
+        self.taken, self.not_taken = (
+            initial.give_to(model, windows.contract.labels) if initial else ([], [])
+        )
         self.windows, self._recordings, self._seed = windows, recordings, seed
         self._recipe = recipe = windows.recipe
         labels = windows.contract.labels
         self._targets = np.eye(len(labels), dtype=np.float32)[
             [labels.index(recording.utterance.label) for recording in recordings]
         ]
-        model.compile(optimizer=_optimiser(recipe), loss=_loss(recipe), metrics=["accuracy"])
-        model.optimizer.build(model.trainable_variables)
+        self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
+        self._objective = Objective(model, windows.contract.window_frames, recipe)
+        trained = self._objective.trained
+        trained.optimizer.build(trained.trainable_variables)
         self._average: list[Any] = [np.zeros_like(weight) for weight in model.get_weights()]
         self.checkpoint = checkpoint
         # Two runs with the same text here are the same run.
@@ -76,6 +91,7 @@ class Fit:
                 "contract": windows.contract.id,
                 "seed": seed,
                 "model": model.name,
+                "initial": initial.sha256 if initial else None,
                 "files": [recording.utterance.path.name for recording in recordings],
             },
             sort_keys=True,
@@ -92,8 +108,9 @@ class Fit:
         for epoch in range(len(self.history), self._recipe.epochs):
             entry = self._epoch(epoch)
             weights = self.model.get_weights()
+            trained = self._objective.trained.get_weights()
             # The last step's damage shows in the weights alone.
-            if not all(np.isfinite(values).all() for values in (entry["loss"], *weights)):
+            if not all(np.isfinite(values).all() for values in (entry["loss"], *trained)):
                 kept = f"; {self.checkpoint} holds the epoch before" if epoch else ""
                 raise SernetError(
                     f"training diverged in epoch {epoch + 1}: the loss or a weight is no longer "
@@ -113,37 +130,38 @@ class Fit:
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         recipe, count = self._recipe, len(self._recordings)
+        optimiser = self._objective.trained.optimizer
         order = np.random.default_rng([self._seed, epoch]).permutation(count)
         batches = [order[i : i + recipe.batch_size] for i in range(0, count, recipe.batch_size)]
         totals: defaultdict[str, float] = defaultdict(float)
         for step, batch in enumerate(batches):
-            inputs, targets = self._batch(batch, np.random.default_rng([self._seed, epoch, step]))
-            self.model.optimizer.learning_rate = recipe.learning_rate_at(epoch, step, len(batches))
-            results = self.model.train_on_batch(inputs, targets, return_dict=True)
-            for name, value in results.items():
-                totals[name] += float(value) * len(batch)
+            rng = np.random.default_rng([self._seed, epoch, step])
+            optimiser.learning_rate = recipe.learning_rate_at(epoch, step, len(batches))
+            for name, value in self._objective.step(self._batch(batch, rng)).items():
+                totals[name] += value * len(batch)
         return {name: total / count for name, total in totals.items()}
 
-    def _batch(
-        self, indices: np.ndarray[Any, Any], rng: np.random.Generator
-    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return float32 inputs (batch, frames, mfcc, 1) and targets (batch, labels)."""
+    def _batch(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Batch:
         windows = [self.windows.random_window(self._recordings[i], rng) for i in indices]
         inputs: Any = np.stack(windows)[..., None]
-        targets: Any = self._targets[indices]
+        labels: Any = self._targets[indices]
         smoothing = self._recipe.label_smoothing
-        targets = targets * (1 - smoothing) + smoothing / targets.shape[1]
+        targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
         if self._recipe.mixup:
             drawn = rng.beta(self._recipe.mixup, self._recipe.mixup, len(indices))
             share = drawn.astype(np.float32)[:, None]
             other = rng.permutation(len(indices))
             inputs = share[..., None, None] * inputs + (1 - share[..., None, None]) * inputs[other]
+            labels = share * labels + (1 - share) * labels[other]
             targets = share * targets + (1 - share) * targets[other]
-        return inputs, targets.astype(np.float32)
+        weights = None if self._label_weights is None else labels @ self._label_weights
+        return Batch(inputs, labels, targets.astype(np.float32), weights)
 
     def _variables(self) -> list[Any]:
-        # All of them: weights, batch norm statistics, dropout's random state, Adam's moments.
-        return [*self.model.variables, *self.model.optimizer.variables]
+        # All of them: weights, centers and decoder included, batch norm statistics, dropout's
+        # random state, Adam's moments.
+        trained = self._objective.trained
+        return [*trained.variables, *trained.optimizer.variables]
 
     def _save(self) -> None:
         arrays = {f"v{i}": np.asarray(v) for i, v in enumerate(self._variables())}
@@ -171,18 +189,32 @@ class Fit:
 
 
 def start(
-    contract: Contract, recipe: Recipe, recordings: Sequence[Recording], seed: int, checkpoint: Path
+    contract: Contract,
+    recipe: Recipe,
+    recordings: Sequence[Recording],
+    seed: int,
+    checkpoint: Path,
+    architecture: str = DEFAULT_ARCHITECTURE,
+    initial: Initial | None = None,
 ) -> Fit:
-    """Prepare to train LIGHT-SERNET on `recordings`, whose statistics complete `contract`.
+    """Prepare to train a model on `recordings`, whose statistics complete `contract`.
+
+    Args:
+        contract: Of the model to be.
+        recipe: See `Fit`.
+        recordings: Likewise.
+        seed: Likewise.
+        checkpoint: Likewise.
+        architecture: Its name in `models.ARCHITECTURES`.
+        initial: What to start from; None is the seed's random weights.
 
     Raises:
         SernetError: The recordings cannot be trained on, or see `Fit`.
     """
     contract = with_statistics(contract, recordings)
     keras.utils.set_random_seed(seed)
-    shape = (contract.window_frames, contract.mfcc_count, len(contract.labels))
-    model = light_sernet(*shape, recipe.batch_norm_momentum)
-    return Fit(model, Windows(contract, recipe), recordings, seed, checkpoint)
+    model = build(architecture, contract, recipe.batch_norm_momentum)
+    return Fit(model, Windows(contract, recipe), recordings, seed, checkpoint, initial)
 
 
 def predict(
@@ -201,24 +233,11 @@ def score_windows(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any,
     """Return one row of scores for each window of each recording, one after the other.
 
     Args:
-        model: From (batch, frames, mfcc, 1) to softmax scores.
-        cut: Each recording's windows, float32 (windows, frames, mfcc).
+        model: From (batch, frames, features, 1) to softmax scores.
+        cut: Each recording's windows, float32 (windows, frames, features).
 
     Returns:
         float32 (windows of all recordings, labels).
     """
     scores = model.predict(np.concatenate(cut)[..., None], batch_size=64, verbose=0)
     return np.asarray(scores)
-
-
-def _optimiser(recipe: Recipe) -> keras.optimizers.Optimizer:
-    if recipe.weight_decay:
-        return keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay)
-    return keras.optimizers.Adam(recipe.learning_rate)
-
-
-def _loss(recipe: Recipe) -> keras.losses.Loss:
-    # Labels are smoothed in the batch, before mixup.
-    if recipe.loss == "focal":
-        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=recipe.focal_gamma)
-    return keras.losses.CategoricalCrossentropy()

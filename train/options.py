@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sernet_edge.runtime.contract import Contract, Level
+from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.options import finite
 from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.recipe import RECIPES, Loss, Recipe
 
 corpus_option = click.option(
@@ -26,8 +28,68 @@ corpus_option = click.option(
     help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder, or csv file, it lies in.",
 )
 
+skip_bad_option = click.option(
+    "--skip-bad",
+    is_flag=True,
+    help="Name recordings that cannot be read and go on without them.",
+)
+
+
+def list_utterances(corpus: str, folder: Path) -> list[Utterance]:
+    """List the utterances of a corpus; tell on stderr where that is not all of it."""
+    utterances = CORPORA[corpus].read(folder)
+    if shortfall := CORPORA[corpus].shortfall(utterances):
+        click.echo(f"warning: {folder} holds {shortfall}", err=True)
+    return utterances
+
+
+def tell_skipped(bad: Sequence[str]) -> None:
+    """Name on stderr the recordings that --skip-bad left out, and count them."""
+    for problem in bad:
+        click.echo(f"skipped: {problem}", err=True)
+    if bad:
+        click.echo(f"{len(bad)} recordings were skipped", err=True)
+
+
+def _list_architectures(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        width = max(map(len, ARCHITECTURES))
+        for name, architecture in ARCHITECTURES.items():
+            click.echo(f"{name:{width}}  {architecture.summary}")
+        context.exit()
+
+
+_weight = click.FloatRange(0)
+
 _OPTIONS = (
     corpus_option,
+    click.option(
+        "--architecture",
+        type=click.Choice(list(ARCHITECTURES)),
+        default=DEFAULT_ARCHITECTURE,
+        show_default=True,
+        metavar="NAME",
+        help="What to train; --list-architectures says what there is.",
+    ),
+    click.option(
+        "--list-architectures",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_list_architectures,
+        help="List the architectures and exit.",
+    ),
+    click.option(
+        "--features",
+        type=click.Choice(typing.get_args(Features)),
+        help="What the model sees of each frame.  [default: what the architecture is meant for]",
+    ),
+    click.option(
+        "--init",
+        type=click.Path(path_type=Path),
+        metavar="MODEL.keras",
+        help="Start from this model's weights, where layers have the same name and shape.",
+    ),
     click.option(
         "--recipe", type=click.Choice(sorted(RECIPES)), default="default", show_default=True
     ),
@@ -50,6 +112,21 @@ _OPTIONS = (
         callback=finite,
         default=Recipe.focal_gamma,
         show_default=True,
+    ),
+    click.option("--class-weights", is_flag=True, help="Rare labels weigh more: all the same."),
+    click.option(
+        "--center-loss",
+        type=_weight,
+        callback=finite,
+        help="Weight of the center loss; 0 is off.  [default: the architecture's, else the "
+        "recipe's]",
+    ),
+    click.option(
+        "--reconstruction",
+        type=_weight,
+        callback=finite,
+        help="Weight of the error of a decoder that reconstructs the input; 0 is off.  "
+        "[default: the architecture's, else the recipe's]",
     ),
     click.option(
         "--level",
@@ -76,6 +153,9 @@ class Settings:
     Attributes:
         corpus: Its name in `CORPORA`.
         folder: Where it lies.
+        architecture: Its name in `ARCHITECTURES`.
+        features: See `Contract.features`.
+        init: Model to start from; None is random weights.
         recipe: The named recipe with what the options change.
         level: See `Contract.level`.
         window_frames: See `Contract.window_frames`.
@@ -84,6 +164,9 @@ class Settings:
 
     corpus: str
     folder: Path
+    architecture: str
+    features: Features
+    init: Path | None
     recipe: Recipe
     level: Level
     window_frames: int
@@ -97,26 +180,49 @@ def training_options(command: Callable[..., None]) -> Callable[..., Any]:
     def with_settings(
         *,
         corpus_and_folder: tuple[str, Path],
+        architecture: str,
+        features: Features | None,
+        init: Path | None,
         recipe: str,
         epochs: int | None,
         learning_rate: float | None,
         loss: Loss,
         focal_gamma: float,
+        class_weights: bool,
+        center_loss: float | None,
+        reconstruction: float | None,
         level: Level,
         window_frames: int,
         seed: int,
         **others: Any,
     ) -> None:
-        base = RECIPES[recipe]
+        base, own = RECIPES[recipe], ARCHITECTURES[architecture]
+        if center_loss is None:
+            center_loss = own.center_loss or base.center_loss
+        if reconstruction is None:
+            reconstruction = own.reconstruction or base.reconstruction
         chosen = dataclasses.replace(
             base,
             epochs=epochs or base.epochs,
             learning_rate=learning_rate or base.learning_rate,
             loss=loss,
             focal_gamma=focal_gamma,
+            class_weights=class_weights or base.class_weights,
+            center_loss=center_loss,
+            reconstruction=reconstruction,
         )
         name, folder = corpus_and_folder
-        settings = Settings(name, folder, chosen, level, window_frames, seed)
+        settings = Settings(
+            name,
+            folder,
+            architecture,
+            features or own.features,
+            init,
+            chosen,
+            level,
+            window_frames,
+            seed,
+        )
         command(settings=settings, **others)
 
     decorated: Callable[..., Any] = with_settings

@@ -30,6 +30,11 @@ class Recipe:
         average_epochs: The final weights are the mean of those after each of the last so many
             epochs; 1 takes the last epoch's.
         batch_norm_momentum: How slowly the batch norms' running statistics follow.
+        class_weights: Whether rare labels weigh more in the loss, so that all weigh the same.
+        center_loss: Weight of the mean over a batch of half the squared distance to the class's
+            center; 0 is off. See `losses`.
+        reconstruction: Weight of the mean squared error of what a decoder makes of the
+            embedding, in standardised features; 0 is off.
     """
 
     epochs: int = 45
@@ -46,6 +51,9 @@ class Recipe:
     mfcc_mask: int = 6
     average_epochs: int = 10
     batch_norm_momentum: float = 0.9
+    class_weights: bool = False
+    center_loss: float = 0.0
+    reconstruction: float = 0.0
 
     def learning_rate_at(self, epoch: int, step: int, steps: int) -> float:
         """Return the learning rate of step `step` of `steps` in epoch `epoch`, all from 0."""

@@ -1,1 +1,92 @@
-"""Architectures: each module builds one family of Keras models, with `keras` alone."""
+"""Architectures: each module builds one family of Keras models, with `keras` alone.
+
+Every model goes from (batch, frames, features, 1) to (batch, labels) softmax scores and names
+two layers: "embedding", one vector for the window, and "scores", the dense softmax after it. The
+other names are fixed, too: `--init` finds weights by them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sernet_edge.runtime.contract import Contract, Features
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A system that can be trained by name.
+
+    Attributes:
+        family: The module in this package, and the function in it, that builds it.
+        summary: One line for those who choose.
+        settings: What this one differs in from the rest of its family.
+        features: The front end's output that it is meant for; others work, too.
+        center_loss: See `Recipe.center_loss`; this one's own, for it belongs to the system.
+        reconstruction: Likewise.
+    """
+
+    family: str
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    features: Features = "mfcc"
+    center_loss: float = 0.0
+    reconstruction: float = 0.0
+
+
+ARCHITECTURES = {
+    "light-sernet": Architecture("light_sernet", "LIGHT-SERNET as published (ICASSP 2022)"),
+    "light-sernet-half": Architecture(
+        "light_sernet", "LIGHT-SERNET with half the channels", {"width": 0.5}
+    ),
+    "light-sernet-quarter": Architecture(
+        "light_sernet", "LIGHT-SERNET with a quarter of the channels", {"width": 0.25}
+    ),
+    "light-sernet-ds": Architecture(
+        "light_sernet", "LIGHT-SERNET with depthwise-separable convolutions", {"separable": True}
+    ),
+    "light-sernet-ds-half": Architecture(
+        "light_sernet", "the same with half the channels", {"separable": True, "width": 0.5}
+    ),
+    "light-sernet-1path": Architecture(
+        "light_sernet", "LIGHT-SERNET with one path at the input instead of three", {"paths": 1}
+    ),
+    "attention-fcn": Architecture(
+        "attention_fcn",
+        "attention over an AlexNet-like spectrogram network (after arXiv 1806.01506)",
+        features="spectrogram",
+    ),
+    "attention-fcn-small": Architecture(
+        "attention_fcn",
+        "the same with a quarter of the channels, for a microcontroller",
+        {"width": 0.25},
+        features="spectrogram",
+    ),
+    "multitask-cnn": Architecture(
+        "multitask_cnn",
+        "CNN with center loss and reconstruction (in the manner of arXiv 1906.08873)",
+        center_loss=0.01,
+        reconstruction=0.1,
+    ),
+}
+"""Architectures by name."""
+
+DEFAULT_ARCHITECTURE = "light-sernet"
+
+
+def build(name: str, contract: Contract, batch_norm_momentum: float) -> Any:
+    """Return a freshly built `keras.Model` of architecture `name` for a contract's windows."""
+    architecture = ARCHITECTURES[name]
+    # Loaded here: the names are wanted by --help, too, which must not wait for Keras.
+    module = importlib.import_module(f"{__name__}.{architecture.family}")
+    model = getattr(module, architecture.family)(
+        contract.window_frames,
+        contract.feature_count,
+        len(contract.labels),
+        batch_norm_momentum,
+        **architecture.settings,
+    )
+    model.name = name
+    return model

@@ -1,5 +1,8 @@
 """LIGHT-SERNET: A. Aftab et al., "LIGHT-SERNET: A lightweight fully convolutional neural network
 for speech emotion recognition", ICASSP 2022, with the layers of its authors' code.
+
+Its smaller relatives are not the authors': the width multiplier and the depthwise-separable
+convolutions are MobileNet's (Howard et al. 2017, arXiv 1704.04861).
 """
 
 from __future__ import annotations
@@ -11,53 +14,93 @@ from keras import layers, regularizers
 
 _L2 = 1e-6
 
+# Kernels are time x frequency: both, what changes over time, what lies side by side in the
+# cepstrum. Their order is the one they are given up in: the last goes first.
+_PATHS = {"both": (3, 3), "time": (11, 1), "frequency": (1, 9)}
+
 
 def light_sernet(
-    frames: int, mfcc_count: int, classes: int, batch_norm_momentum: float = 0.99
+    frames: int,
+    features: int,
+    classes: int,
+    batch_norm_momentum: float = 0.99,
+    *,
+    width: float = 1.0,
+    paths: int = 3,
+    separable: bool = False,
 ) -> keras.Model:
-    """Build LIGHT-SERNET.
+    """Build LIGHT-SERNET or a smaller relative.
 
     Args:
         frames: Frames in a window.
-        mfcc_count: MFCCs in a frame.
+        features: Features in a frame.
         classes: Emotions.
         batch_norm_momentum: How slowly the batch norms' running statistics follow.
+        width: Multiplies the channels of every convolution.
+        paths: Convolutions side by side at the input, 1 to 3.
+        separable: Whether the convolutions after the paths filter each channel by itself and
+            mix the channels afterwards.
 
     Returns:
-        A model from (batch, frames, mfcc_count, 1) to (batch, classes) softmax scores.
+        A model from (batch, frames, features, 1) to (batch, classes) softmax scores.
     """
 
     def convolve(
-        x: Any, filters: int, kernel: tuple[int, int], use_bias: bool, pool: tuple[int, int] | None
+        x: Any, name: str, filters: int, kernel: tuple[int, int], use_bias: bool = False
     ) -> Any:
         x = layers.Conv2D(
-            filters,
+            round(filters * width),
             kernel,
             padding="same",
             use_bias=use_bias,
             kernel_regularizer=regularizers.L2(_L2),
+            name=f"{name}_conv",
         )(x)
-        x = layers.BatchNormalization(momentum=batch_norm_momentum)(x)
-        x = layers.ReLU()(x)
-        return layers.AveragePooling2D(pool, padding="same")(x) if pool else x
+        return activate(x, name)
 
-    inputs = keras.Input((frames, mfcc_count, 1), name="mfcc")
-    # Kernels are time x frequency: what changes over time, what lies side by side in
-    # the cepstrum, and both.
-    paths = [
-        convolve(inputs, 32, kernel, use_bias=True, pool=(2, 2))
-        for kernel in ((11, 1), (1, 9), (3, 3))
+    def convolve_each(x: Any, name: str) -> Any:
+        x = layers.DepthwiseConv2D(
+            (3, 3),
+            padding="same",
+            use_bias=False,
+            depthwise_regularizer=regularizers.L2(_L2),
+            name=f"{name}_conv",
+        )(x)
+        return activate(x, name)
+
+    def activate(x: Any, name: str) -> Any:
+        x = layers.BatchNormalization(momentum=batch_norm_momentum, name=f"{name}_norm")(x)
+        return layers.ReLU(name=f"{name}_relu")(x)
+
+    def pool(x: Any, name: str, size: tuple[int, int]) -> Any:
+        return layers.AveragePooling2D(size, padding="same", name=f"{name}_pool")(x)
+
+    inputs = keras.Input((frames, features, 1), name="features")
+    kept = list(_PATHS)[:paths]
+    # In the order of the authors' code, which fixes what the seed draws.
+    parallel = [
+        pool(convolve(inputs, f"path_{name}", 32, _PATHS[name], use_bias=True), name, (2, 2))
+        for name in ("time", "frequency", "both")
+        if name in kept
     ]
-    x = layers.Concatenate()(paths)
-    for filters, pool in ((64, (2, 2)), (96, (2, 2)), (128, (2, 1)), (160, (2, 1))):
-        x = convolve(x, filters, (3, 3), use_bias=False, pool=pool)
-    x = convolve(x, 320, (1, 1), use_bias=False, pool=None)
-    x = layers.GlobalAveragePooling2D()(x)
-    x = layers.Dropout(0.3)(x)
+    x = layers.Concatenate(name="paths")(parallel) if len(parallel) > 1 else parallel[0]
+    for number, (filters, size) in enumerate(
+        ((64, (2, 2)), (96, (2, 2)), (128, (2, 1)), (160, (2, 1))), 1
+    ):
+        name = f"block{number}"
+        if separable:
+            x = convolve_each(x, f"{name}_each")
+            x = convolve(x, f"{name}_mix", filters, (1, 1))
+        else:
+            x = convolve(x, name, filters, (3, 3))
+        x = pool(x, name, size)
+    x = convolve(x, "mix", 320, (1, 1))
+    x = layers.GlobalAveragePooling2D(name="embedding")(x)
+    x = layers.Dropout(0.3, name="dropout")(x)
     outputs = layers.Dense(
         classes,
         activation="softmax",
         kernel_regularizer=regularizers.L2(_L2),
         name="scores",
     )(x)
-    return keras.Model(inputs, outputs, name="light_sernet")
+    return keras.Model(inputs, outputs)

@@ -1,0 +1,96 @@
+"""Starts a training from another model's weights instead of random ones: transfer learning."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.models.saved import load_saved
+
+# Its weights mean labels, so a model with other labels has no use for them.
+_OF_THE_LABELS = "scores"
+
+
+@dataclass(frozen=True)
+class Initial:
+    """A model that another one starts from.
+
+    Attributes:
+        path: Its file, *.keras.
+        contract: Its contract.
+        sha256: Of its file.
+    """
+
+    path: Path
+    contract: Contract
+    sha256: str
+
+    @staticmethod
+    def read(path: Path) -> Initial:
+        """Read what a model says of itself; its weights are read when they are given.
+
+        Raises:
+            SernetError: No model that `sernet-edge train` wrote.
+        """
+        data = modelfile.read_bytes(path)
+        contract = modelfile.read_contract(data, str(path))
+        return Initial(path, contract, hashlib.sha256(data).hexdigest())
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a model that starts from this one says of it, JSON-ready."""
+        known = self.contract.provenance
+        inherited = ("architecture", "corpus", "holdout_speakers", "initial")
+        return {
+            "model": self.path.name,
+            "sha256": self.sha256,
+            **{key: known[key] for key in inherited if key in known},
+        }
+
+    def heard(self, corpus: str, speakers: Iterable[str]) -> list[str]:
+        """Return those `speakers` of `corpus` whom its weights learnt from, its own start's too."""
+        speakers, heard = set(speakers), set()
+        model: Mapping[str, Any] | None = self.provenance
+        while model:
+            if model.get("corpus") == corpus:
+                heard |= speakers - set(model.get("holdout_speakers", ()))
+            model = model.get("initial")
+        return sorted(heard)
+
+    def give_to(self, model: Any, labels: tuple[str, ...]) -> tuple[list[str], list[str]]:
+        """Give a Keras model the weights of those layers that have its names and shapes.
+
+        Args:
+            model: What is to be trained.
+            labels: Of `model`; only where they are the same is the last layer taken, too.
+
+        Returns:
+            The names of the layers that were given weights, and of those that were not.
+
+        Raises:
+            SernetError: The file is damaged, or nothing fits.
+        """
+        other = load_saved(self.path, self.contract)
+        theirs = {layer.name: layer.get_weights() for layer in other.layers}
+        taken, not_taken = [], []
+        for layer in (layer for layer in model.layers if layer.weights):
+            found = theirs.get(layer.name, [])
+            fits = [w.shape for w in found] == [tuple(w.shape) for w in layer.weights]
+            if fits and (layer.name != _OF_THE_LABELS or labels == self.contract.labels):
+                layer.set_weights(found)
+                taken.append(layer.name)
+            else:
+                not_taken.append(layer.name)
+        if not taken:
+            raise SernetError(
+                f"nothing of {self.path}, {self.contract.provenance.get('architecture')}, fits "
+                f"{model.name}: no layer has the same name and shape",
+                hint="start from a model of the same or a related architecture",
+            )
+        return taken, not_taken

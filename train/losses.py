@@ -1,0 +1,199 @@
+"""What training minimises: the loss of the scores and, where asked for, two more losses of the
+embedding. They are layers and losses of `keras` alone, in a model around the one that is trained.
+
+Center loss (Wen et al., "A discriminative feature learning approach for deep face recognition",
+ECCV 2016) pulls embeddings to the center of their class. Reconstruction makes a decoder find the
+input in the embedding, which keeps it from forgetting what it may need for other speakers. Both
+take part in training alone: the model that is saved has neither centers nor decoder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+from sernet_edge.train.recipe import Recipe
+
+CENTER_RATE = 0.5
+"""How far centers move to their class's embeddings in one step: Wen's alpha."""
+
+# The decoder doubles height and width once for each entry; these are its channels.
+_DECODER_CHANNELS = (16, 16, 8)
+
+
+def scores_loss(recipe: Recipe) -> keras.losses.Loss:
+    """Return the loss of (batch, labels) scores against targets of the same shape."""
+    # Labels are smoothed in the batch, before mixup.
+    if recipe.loss == "focal":
+        return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=recipe.focal_gamma)
+    return keras.losses.CategoricalCrossentropy()
+
+
+def balanced_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a weight for each label, so that all labels weigh the same in sum.
+
+    Args:
+        targets: float32 (recordings, labels), one-hot.
+
+    Returns:
+        float32 (labels,): recordings / (labels * recordings of the label), mean 1 over recordings;
+        0 for a label without any.
+    """
+    counts = targets.sum(axis=0)
+    shares = len(targets) / np.maximum(counts, 1) / np.count_nonzero(counts)
+    return np.where(counts > 0, shares, 0).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step trains on.
+
+    Attributes:
+        inputs: float32 (batch, frames, features, 1).
+        labels: float32 (batch, labels), the share of each label: one-hot unless mixed.
+        targets: float32 (batch, labels), the same with label smoothing: what the scores are to be.
+        weights: float32 (batch,), how much each weighs in the loss of the scores; None is alike.
+    """
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    weights: NDArray[np.float32] | None
+
+
+class CenterDistance(layers.Layer):  # type: ignore[misc]  # Keras has no types.
+    """Half the squared distance of an embedding to its class's center; learns the centers.
+
+    In training each center moves to the embeddings of its class by
+    rate * sum(embedding - center) / (1 + number of them), as Wen et al. do. Where targets are
+    mixed (mixup), an embedding belongs to each class by its share.
+    """
+
+    def build(self, input_shape: Sequence[Sequence[int]]) -> None:
+        """Make the centers: (labels, width), all 0."""
+        (_, width), (_, labels) = input_shape
+        self.centers = self.add_weight(
+            shape=(labels, width), initializer="zeros", trainable=False, name="centers"
+        )
+
+    def call(self, inputs: Sequence[Any], training: bool = False) -> Any:
+        """Return (batch, 1) from embeddings (batch, width) and targets (batch, labels)."""
+        embeddings, targets = inputs
+        offsets = ops.expand_dims(embeddings, 1) - self.centers  # (batch, labels, width)
+        distances = 0.5 * ops.sum(ops.square(offsets), axis=-1)
+        if training:
+            shares = ops.expand_dims(targets, -1)
+            moves = ops.sum(shares * offsets, axis=0) / (1 + ops.sum(shares, axis=0))
+            self.centers.assign(self.centers + CENTER_RATE * ops.stop_gradient(moves))
+        return ops.sum(targets * distances, axis=-1, keepdims=True)
+
+
+def decoder(embedding: Any, frames: int, features: int) -> Any:
+    """Return (batch, frames, features, 1) made from an embedding (batch, width)."""
+    factor = 2 ** len(_DECODER_CHANNELS)
+    height, width = math.ceil(frames / factor), math.ceil(features / factor)
+    first = _DECODER_CHANNELS[0]
+    x = layers.Dense(height * width * first, activation="relu", name="decoder_start")(embedding)
+    x = layers.Reshape((height, width, first))(x)
+    for number, channels in enumerate(_DECODER_CHANNELS, 1):
+        x = layers.Conv2DTranspose(
+            channels,
+            3,
+            strides=2,
+            padding="same",
+            activation="relu",
+            name=f"decoder{number}_conv",
+        )(x)
+    x = layers.Conv2D(1, 3, padding="same", name="decoder_end")(x)
+    return x[:, :frames, :features]
+
+
+class Objective:
+    """A model together with everything that its recipe minimises.
+
+    Attributes:
+        trained: The compiled Keras model to train: `model` itself, or one around it with more
+            inputs and outputs.
+    """
+
+    def __init__(self, model: keras.Model, frames: int, recipe: Recipe) -> None:
+        """Compile what trains `model`.
+
+        Args:
+            model: From (batch, frames, features, 1) to scores, with a layer "embedding".
+            frames: In a window.
+            recipe: Its losses and their weights are followed.
+        """
+        self._center, self._reconstruction = bool(recipe.center_loss), bool(recipe.reconstruction)
+        loss: Any = scores_loss(recipe)
+        # Without more losses nothing is around the model, and nothing can change its bits.
+        if not self._is_multitask:
+            self.trained = model
+            self.trained.compile(optimizer=_optimiser(recipe), loss=loss, metrics=["accuracy"])
+            return
+        features, labels = model.input_shape[2], model.output_shape[1]
+        inputs = {"features": model.input}
+        outputs = {"scores": model.output}
+        losses, weights = {"scores": loss}, {"scores": 1.0}
+        embedding = model.get_layer("embedding").output
+        if self._center:
+            inputs["labels"] = keras.Input((labels,), name="labels")
+            outputs["center"] = CenterDistance(name="center")([embedding, inputs["labels"]])
+            # Of values above 0, against 0: their mean.
+            losses["center"], weights["center"] = "mean_absolute_error", recipe.center_loss
+        if self._reconstruction:
+            outputs["reconstruction"] = decoder(embedding, frames, features)
+            losses["reconstruction"] = "mean_squared_error"
+            weights["reconstruction"] = recipe.reconstruction
+        self.trained = keras.Model(inputs, outputs, name=f"{model.name}_training")
+        self.trained.compile(
+            optimizer=_optimiser(recipe),
+            loss=losses,
+            loss_weights=weights,
+            metrics={"scores": ["accuracy"]},
+        )
+
+    @property
+    def _is_multitask(self) -> bool:
+        return self._center or self._reconstruction
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """Train on one batch.
+
+        Returns:
+            "loss", what is minimised; "accuracy"; with more losses "scores_loss", "center_loss"
+            and "reconstruction_loss", each by itself and unweighted.
+        """
+        if not self._is_multitask:
+            results = self.trained.train_on_batch(
+                batch.inputs, batch.targets, sample_weight=batch.weights, return_dict=True
+            )
+            return {name: float(value) for name, value in results.items()}
+        given, wanted = {"features": batch.inputs}, {"scores": batch.targets}
+        if self._center:
+            given["labels"] = batch.labels
+            wanted["center"] = np.zeros((len(batch.inputs), 1), np.float32)
+        if self._reconstruction:
+            wanted["reconstruction"] = batch.inputs
+        each = None
+        if batch.weights is not None:
+            # Keras asks for the weights of every output or of none.
+            each = {name: np.ones_like(batch.weights) for name in wanted}
+            each["scores"] = batch.weights
+        results = self.trained.train_on_batch(given, wanted, sample_weight=each, return_dict=True)
+        named = {name: float(value) for name, value in results.items()}
+        named["accuracy"] = named.pop("scores_accuracy")
+        return named
+
+
+def _optimiser(recipe: Recipe) -> keras.optimizers.Optimizer:
+    if recipe.weight_decay:
+        return keras.optimizers.AdamW(recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return keras.optimizers.Adam(recipe.learning_rate)

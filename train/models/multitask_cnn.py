@@ -1,0 +1,55 @@
+"""A CNN for joint supervision by softmax and center loss with reconstruction as a regulariser, in
+the manner of S. Tripathi et al., "Learning discriminative features using center loss and
+reconstruction as regularizer for speech emotion recognition", 2019 (arXiv 1906.08873).
+
+The abstract says what the losses are and that they supervise CNNs on spectrograms or MFCCs. It does
+not say which layers, and those here are ours: this is no reproduction. The losses are in
+`losses`; the decoder that reconstructs is part of training alone.
+"""
+
+from __future__ import annotations
+
+import keras
+from keras import layers, regularizers
+
+_L2 = 1e-6
+
+
+def multitask_cnn(
+    frames: int, features: int, classes: int, batch_norm_momentum: float = 0.99
+) -> keras.Model:
+    """Build the network.
+
+    Args:
+        frames: Frames in a window.
+        features: Features in a frame.
+        classes: Emotions.
+        batch_norm_momentum: How slowly the batch norms' running statistics follow.
+
+    Returns:
+        A model from (batch, frames, features, 1) to (batch, classes) softmax scores.
+    """
+    inputs = x = keras.Input((frames, features, 1), name="features")
+    for number, (filters, kernel) in enumerate(((32, 5), (64, 3), (96, 3), (128, 3)), 1):
+        name = f"block{number}"
+        x = layers.Conv2D(
+            filters,
+            kernel,
+            padding="same",
+            use_bias=False,
+            kernel_regularizer=regularizers.L2(_L2),
+            name=f"{name}_conv",
+        )(x)
+        x = layers.BatchNormalization(momentum=batch_norm_momentum, name=f"{name}_norm")(x)
+        x = layers.ReLU(name=f"{name}_relu")(x)
+        x = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
+    x = layers.GlobalAveragePooling2D(name="mean")(x)
+    x = layers.Dense(128, activation="relu", name="embedding")(x)
+    x = layers.Dropout(0.3, name="dropout")(x)
+    outputs = layers.Dense(
+        classes,
+        activation="softmax",
+        kernel_regularizer=regularizers.L2(_L2),
+        name="scores",
+    )(x)
+    return keras.Model(inputs, outputs)
