@@ -10,8 +10,7 @@ import click
 
 from sernet_edge import __version__
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import ContractError, ModelError, SernetError
+from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA
@@ -84,8 +83,9 @@ def convert(
     from sernet_edge.firmware_export.header import model_header
     from sernet_edge.runtime.interpreter import Model
     from sernet_edge.train import dataset
+    from sernet_edge.train.models.saved import load_saved
 
-    parent = _load_keras(model, contract)
+    parent = load_saved(model, contract)
     _say(f"reading {len(utterances)} recordings")
     recordings = dataset.read_recordings(utterances, contract)
     held_out = contract.provenance.get("holdout_speakers", ())
@@ -140,30 +140,6 @@ def convert(
         click.echo(json.dumps(report))
     else:
         click.echo(_summary(report))
-
-
-def _load_keras(path: Path, contract: Contract) -> Any:
-    """Load a Keras model and check its shapes against its contract."""
-    import keras
-
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises what the damaged part happens to cause.
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise ModelError(
-            f"{path}: Keras cannot load it: {reason}", "train the model again"
-        ) from error
-    expected = (
-        (None, contract.window_frames, contract.mfcc_count, 1),
-        (None, len(contract.labels)),
-    )
-    if (found := (model.input_shape, model.output_shape)) != expected:
-        raise ContractError(
-            f"{path}: the contract asks for shapes {expected[0]} and {expected[1]}, "
-            f"the model has {found[0]} and {found[1]}",
-            "train the model again with `sernet-edge train`",
-        )
-    return model
 
 
 def _summary(report: dict[str, Any]) -> str:
