@@ -155,20 +155,28 @@ class FrontEnd:
         shifted = rows[:, :1] if self.contract.features == "mfcc" else rows
         shifted -= np.reshape(level, (-1, 1))
 
-    def window_features(self, rows: Float64) -> Float32:
-        """Turn one window of a stream's rows into the model's input.
+    def standardise(self, rows: Float64) -> Float64:
+        """Take the level out of a window's rows, if the contract says so, and standardise them.
 
         Args:
             rows: float64 (frames, feature_count) from `FeatureStream.push`.
 
         Returns:
-            float32 of the same shape, within -clip..clip.
+            float64 of the same shape, not clipped.
         """
         if self.contract.level == "window":
             rows = rows.copy()
             self.subtract_level(rows, self.levels(rows).mean())
-        scaled = (rows - self._mean) / self._std
-        return np.clip(scaled, -self.contract.clip, self.contract.clip).astype(np.float32)
+        return (rows - self._mean) / self._std
+
+    def clip(self, standardised: Float64) -> Float32:
+        """Return the model's input, float32 within -clip..clip, of what `standardise` gives."""
+        clip = self.contract.clip
+        return np.clip(standardised, -clip, clip).astype(np.float32)
+
+    def window_features(self, rows: Float64) -> Float32:
+        """Turn one window of a stream's rows into the model's input; see the two above."""
+        return self.clip(self.standardise(rows))
 
 
 class FeatureStream:

@@ -1,0 +1,29 @@
+"""How far a window is from what the model was trained on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sernet_edge.runtime.frontend import Float64
+
+# A feature that hardly moves over a window counts as having this spread: silence has none, and
+# the logarithm of zero must not decide alone.
+_LEAST_SPREAD = 0.05
+
+
+def drift(standardised: Float64) -> float:
+    """Return how unlike the training's speech one window is; about 0.5 for such speech.
+
+    Over training, each standardised feature has the mean 0 and the spread 1. In a window it
+    deviates from both, and drift is the sum of the two deviations, averaged over features: how
+    many standard deviations its mean is off, and how many factors of e its spread. Noise and
+    silence have too little spread; another sample rate, or a tone, moves the means. A gain
+    moves neither, up to where sound drowns in the energy floor or clips.
+
+    Training fits `Contract.drift_limit` to the drift of its own windows with this function.
+
+    Args:
+        standardised: float64 (window_frames, feature_count) from `FrontEnd.standardise`.
+    """
+    spread = np.maximum(standardised.std(axis=0), _LEAST_SPREAD)
+    return float(np.mean(np.abs(standardised.mean(axis=0)) + np.abs(np.log(spread))))

@@ -1,0 +1,58 @@
+"""Drift: near zero for what is like training, and higher for what is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sernet_edge.runtime import FrontEnd, interpreter
+from sernet_edge.runtime.drift import drift
+from sernet_edge.runtime.frontend import feature_rows
+from sernet_edge.runtime.wav import WavSource
+
+
+def test_features_as_in_training_have_no_drift() -> None:
+    features = np.random.default_rng(1).normal(0, 1, (100_000, 40))
+    assert drift(features) < 0.01
+
+
+def test_drift_is_how_far_the_means_and_the_spreads_are_off() -> None:
+    features = np.random.default_rng(1).normal(0, 1, (100_000, 2))
+    # By hand: a mean that is off by 2, and a spread that is e times too large, of two features.
+    features[:, 0] += 2
+    features[:, 1] *= np.e
+    assert drift(features) == pytest.approx((2 + 1) / 2, abs=0.02)
+
+
+def test_features_that_do_not_move_have_a_finite_drift() -> None:
+    assert 2 < drift(np.zeros((184, 40))) < 4
+
+
+def test_silence_noise_and_a_wrong_rate_drift_further_than_speech(
+    emodb: Path, shipped_model: Path
+) -> None:
+    contract = interpreter.load(shipped_model).contract
+    front_end = FrontEnd(contract)
+
+    def drifts(samples: NDArray[Any]) -> float:
+        rows = feature_rows(front_end, samples.astype(np.int16))[: contract.window_frames]
+        return drift(front_end.standardise(rows))
+
+    speech = []
+    at_half_the_rate = []
+    for path in sorted((emodb / "wav").glob("*.wav"))[::20]:
+        samples = np.concatenate([block[:, 0] for block in WavSource(path).blocks()])
+        if len(samples) >= 2 * contract.window_samples:
+            speech.append(drifts(samples))
+            at_half_the_rate.append(drifts(samples[::2]))
+    assert len(speech) >= 3
+    noise = np.random.default_rng(1).normal(0, 500, contract.window_samples)
+    highest = max(speech)
+    assert 0.2 < np.median(speech) < highest < 1
+    assert np.median(at_half_the_rate) > highest
+    assert drifts(noise) > highest
+    assert drifts(0 * noise) > highest
