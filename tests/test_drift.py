@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sernet_edge.runtime import FrontEnd, interpreter
 from sernet_edge.runtime.drift import drift
 from sernet_edge.runtime.frontend import feature_rows
-from sernet_edge.runtime.wav import WavSource
 
 
 def test_features_as_in_training_have_no_drift() -> None:
@@ -44,12 +43,11 @@ def test_silence_noise_and_a_wrong_rate_drift_further_than_speech(
 
     speech = []
     at_half_the_rate = []
-    for path in sorted((emodb / "wav").glob("*.wav"))[::20]:
-        samples = np.concatenate([block[:, 0] for block in WavSource(path).blocks()])
-        if len(samples) >= 2 * contract.window_samples:
-            speech.append(drifts(samples))
-            at_half_the_rate.append(drifts(samples[::2]))
-    assert len(speech) >= 3
+    for path in sorted((emodb / "wav").glob("*.wav"))[::50]:
+        once = np.frombuffer(path.read_bytes()[44:], "<i2")
+        samples = np.resize(once, 2 * contract.window_samples)  # said again and again
+        speech.append(drifts(samples))
+        at_half_the_rate.append(drifts(samples[::2]))
     noise = np.random.default_rng(1).normal(0, 500, contract.window_samples)
     highest = max(speech)
     assert 0.2 < np.median(speech) < highest < 1
