@@ -5,8 +5,10 @@ INPUT ?= docs/demo/two_moods.wav
 export INPUT
 
 # Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio for
-# the microphone, compilers for Arm and RISC-V and machines that run what they compile.
+# the microphone and a sound server to take away, compilers for Arm and RISC-V and machines that
+# run what they compile.
 TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 \
+	pulseaudio pulseaudio-utils libasound2-plugins \
 	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cmake \
 	gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
 

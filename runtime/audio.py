@@ -8,7 +8,8 @@ then rounding half to even and saturation. Mono int16 at the contract's rate pas
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Protocol
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +26,32 @@ Frames = NDArray[Any]
 """int16 or float64 (frames, channels), in int16 units."""
 
 
+@dataclass(frozen=True)
+class Incident:
+    """Something that happened to a live source, between two blocks of its audio.
+
+    Attributes:
+        code: What it is, for programs; see `records.Notice`.
+        text: What to tell a person.
+        level: "warning" where results suffer or are missing, else "info".
+        gap_s: Seconds of audio that are missing here.
+    """
+
+    code: str
+    text: str
+    level: Literal["info", "warning"]
+    gap_s: float = 0.0
+
+
 class Source(Protocol):
     """Where audio comes from: a file, standard input, a microphone.
 
     Attributes:
         name: What to call it in messages.
-        rate_hz: Sample rate.
-        channels: Interleaved channels.
+        rate_hz: Sample rate; another one, perhaps, after a gap.
+        channels: Interleaved channels; likewise.
         overflows: How often it has lost audio so far; 0 for a file.
+        lag_s: How long ago a live source's latest block came; 0 for what can wait.
         notes: What the user should be told when the audio has ended.
     """
 
@@ -40,25 +59,35 @@ class Source(Protocol):
     rate_hz: int
     channels: int
     overflows: int
+    lag_s: float
     notes: list[str]
 
-    def blocks(self) -> Iterator[Frames]:
-        """Yield the audio as it comes, in blocks of any size."""
+    def blocks(self) -> Iterator[Frames | Incident]:
+        """Yield the audio as it comes, in blocks of any size, and what happens to the source.
+
+        A live source that has nothing yields an empty block several times a second.
+        """
 
     def close(self) -> None:
         """Let go of the file or device."""
 
 
-def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16]]:
+def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16] | Incident]:
     """Yield the audio of `source` as int16 (n,) at `rate_hz`, in blocks of any size.
 
-    What comes out does not depend on the blocks that the source gives.
+    What comes out does not depend on the blocks that the source gives. Incidents pass through.
 
     Raises:
         AudioError: The rates differ and no resampler is installed; or the source fails.
     """
-    resampler = None if source.rate_hz == rate_hz else _resampler(source, rate_hz)
+    resampler = _resampler(source, rate_hz)
     for block in source.blocks():
+        if isinstance(block, Incident):
+            if block.gap_s:
+                # What was before must not reach over the gap, and the rate may be another.
+                resampler = _resampler(source, rate_hz)
+            yield block
+            continue
         if block.shape[1] == 1 and block.dtype == np.int16 and resampler is None:
             yield block[:, 0]
             continue
@@ -74,6 +103,9 @@ def _to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:
 
 
 def _resampler(source: Source, rate_hz: int) -> Any:
+    """Return what turns the source's rate into `rate_hz`, or None if it is that already."""
+    if source.rate_hz == rate_hz:
+        return None
     try:
         import soxr
     except ImportError as error:
@@ -164,6 +196,7 @@ class RawSource:
         self.rate_hz = rate_hz
         self.channels = channels
         self.overflows = 0
+        self.lag_s = 0.0
         self.notes: list[str] = []
         self._file = file
 

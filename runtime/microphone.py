@@ -1,17 +1,18 @@
-"""The microphone, through PortAudio: the one file that imports sounddevice, and only when used."""
+"""The microphone: a device that is recorded from, and waited for when it goes away."""
 
 from __future__ import annotations
 
-import os
 import queue
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sernet_edge.runtime.audio import Frames
+from sernet_edge.runtime import portaudio
+from sernet_edge.runtime.audio import Frames, Incident
+from sernet_edge.runtime.device_checks import RateCheck, SilenceCheck
 from sernet_edge.runtime.errors import AudioError
 
 # PortAudio's blocks. The hop, half a second, hides their length.
@@ -20,56 +21,31 @@ _BLOCK_S = 0.05
 # How far the model may fall behind before audio is lost.
 _QUEUE_S = 5.0
 
-# A device with more channels is a sound server or a plugin, which mixes on its own.
-_MAX_CHANNELS = 8
+# How often `blocks` gives control back when there is nothing.
+_TICK_S = 0.5
+
+# A device that delivers nothing for so long has gone. A sound server takes a second or two to
+# deliver its first block.
+_STALL_S = 5.0
+
+# The first and the longest pause between attempts to get a device back.
+_RETRY_S = 0.5
+_MAX_RETRY_S = 10.0
 
 
 @dataclass(frozen=True)
-class Device:
-    """A device that can record.
+class _Block:
+    """What PortAudio delivered at once.
 
     Attributes:
-        index: PortAudio's number, which `Microphone` takes.
-        name: PortAudio's name; a part of it will do.
-        channels: Most channels it can give.
-        rate_hz: Its own sample rate.
-        is_default: Whether it is used when none is named.
+        data: int16 samples, interleaved.
+        lost: Whether audio before it was lost.
+        at_s: When it came, on the monotonic clock, which no one can set.
     """
 
-    index: int
-    name: str
-    channels: int
-    rate_hz: int
-    is_default: bool
-
-
-def input_devices() -> list[Device]:
-    """Return the devices that can record, at least one.
-
-    Raises:
-        AudioError: There is none, or sounddevice or PortAudio is missing.
-    """
-    sounddevice = _sounddevice()
-    try:
-        default = sounddevice.query_devices(kind="input")["index"]
-    except sounddevice.PortAudioError:
-        default = None
-    devices = [
-        Device(
-            index=device["index"],
-            name=device["name"],
-            channels=device["max_input_channels"],
-            rate_hz=round(device["default_samplerate"]),
-            is_default=device["index"] == default,
-        )
-        for device in sounddevice.query_devices()
-        if device["max_input_channels"] > 0
-    ]
-    if not devices:
-        raise AudioError(
-            "no microphone found", "plug one in, or give a recording with --input FILE"
-        )
-    return devices
+    data: bytes
+    lost: bool
+    at_s: float
 
 
 class Microphone:
@@ -78,6 +54,9 @@ class Microphone:
     PortAudio's own thread puts blocks into a queue that holds some seconds. When the model
     falls further behind, that thread waits, the device's buffer overflows, PortAudio says so,
     and it is counted: no audio is lost in silence, and none when the device can wait.
+
+    A device that goes away, or delivers nothing any more, is told as an `Incident` and opened
+    again as soon as it is there, which is told with how long it was gone.
     """
 
     def __init__(self, rate_hz: int, device: str | int | None = None) -> None:
@@ -91,32 +70,119 @@ class Microphone:
             AudioError: No microphone, not this one, or one that cannot be opened; or
                 sounddevice or PortAudio is missing.
         """
-        self._sounddevice = _sounddevice()
-        found = self._find(device)
-        self.name: str = found["name"]
+        self._sounddevice = portaudio.sounddevice()
+        self._wanted_hz = rate_hz
+        self._wanted = device
         self.overflows = 0
+        self.lag_s = 0.0
         self.notes: list[str] = []
-        self._index: int = found["index"]
-        most: int = found["max_input_channels"]
-        # All that there are: asked for fewer, PortAudio would drop the others.
-        self.channels = most if most <= _MAX_CHANNELS else 1
-        self.rate_hz = self._possible_rate(rate_hz, round(found["default_samplerate"]))
-        self._queue: queue.Queue[tuple[bytes, bool]] = queue.Queue(round(_QUEUE_S / _BLOCK_S))
+        self._queue: queue.Queue[_Block] = queue.Queue(round(_QUEUE_S / _BLOCK_S))
         self._stream: Any = None
         self._closing = False
+        self._use(portaudio.find_input(device))
 
-    def blocks(self) -> Iterator[Frames]:
-        """Yield what is recorded from now on, without end.
+    def blocks(self) -> Iterator[Frames | Incident]:
+        """Yield what is recorded from now on, without end; an empty block when nothing comes.
 
         Raises:
-            AudioError: The device cannot be opened, or stops.
+            AudioError: The device cannot be opened.
         """
+        self._open()
+        silence, rate = SilenceCheck(self.rate_hz), RateCheck(self.rate_hz)
+        last_s = time.monotonic()  # when audio came last
+        while True:
+            try:
+                block = self._queue.get(timeout=_TICK_S)
+            except queue.Empty:
+                # An unplugged device stops its stream, or merely delivers no more; none raises.
+                if self._stream.active and time.monotonic() - last_s < _STALL_S:
+                    yield self._nothing()
+                else:
+                    yield from self._wait_for_return(last_s)
+                    silence, rate = SilenceCheck(self.rate_hz), RateCheck(self.rate_hz)
+                    last_s = time.monotonic()
+                continue
+            last_s = block.at_s
+            self.overflows += block.lost
+            self.lag_s = time.monotonic() - block.at_s
+            frames = np.frombuffer(block.data, np.int16).reshape(-1, self.channels)
+            yield frames
+            for incident in (silence.see(frames), rate.see(len(frames), block.at_s, block.lost)):
+                if incident is not None:
+                    yield incident
+
+    def close(self) -> None:
+        """Stop recording."""
+        self._closing = True
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _wait_for_return(self, lost_s: float) -> Iterator[Frames | Incident]:
+        """Tell that the device has gone, wait until it delivers again, and tell that.
+
+        Args:
+            lost_s: When the last audio came.
+        """
+        why = "stopped delivering" if self._stream.active else "has gone"
+        yield Incident(
+            "device-lost",
+            f"the microphone {self.name!r} {why}: waiting for it to come back",
+            "warning",
+        )
+        pause_s = _RETRY_S
+        while not (yield from self._reopened()):
+            until_s = time.monotonic() + pause_s
+            while (left_s := until_s - time.monotonic()) > 0:
+                time.sleep(min(left_s, _TICK_S))
+                yield self._nothing()
+            pause_s = min(2 * pause_s, _MAX_RETRY_S)
+        gap_s = time.monotonic() - lost_s
+        yield Incident(
+            "device-back",
+            f"the microphone {self.name!r} is back after {gap_s:.1f} s, "
+            f"{self.rate_hz} Hz, {self.channels} ch",
+            "info",
+            gap_s,
+        )
+
+    def _reopened(self) -> Generator[Frames, None, bool]:
+        """Try to open the device anew; return whether it delivers, yielding while that is open."""
+        self.close()
         try:
-            with _quiet_stderr():
+            portaudio.rescan()
+            self._use(portaudio.find_again(self._wanted, self._device))
+            self._open()
+        except AudioError:
+            return False
+        opened_s = time.monotonic()
+        while self._queue.empty():
+            if not self._stream.active or time.monotonic() - opened_s > _STALL_S:
+                return False
+            time.sleep(_BLOCK_S)
+            yield self._nothing()
+        return True
+
+    def _nothing(self) -> Frames:
+        return np.zeros((0, self.channels), np.int16)
+
+    def _use(self, device: portaudio.Device) -> None:
+        """Make this the device, and find out how it can be opened."""
+        self._device = device
+        self.name = device.name
+        self.channels = device.used_channels
+        self.rate_hz = self._possible_rate(self._wanted_hz, device.rate_hz)
+
+    def _open(self) -> None:
+        """Start to record."""
+        self._closing = False
+        self._queue = queue.Queue(self._queue.maxsize)  # what an earlier stream left is over
+        try:
+            with portaudio.quiet_stderr():
                 self._stream = self._sounddevice.RawInputStream(
                     samplerate=self.rate_hz,
                     blocksize=round(_BLOCK_S * self.rate_hz),
-                    device=self._index,
+                    device=self._device.index,
                     channels=self.channels,
                     dtype="int16",
                     latency="high",
@@ -124,29 +190,11 @@ class Microphone:
                 )
                 self._stream.start()
         except self._sounddevice.PortAudioError as error:
-            raise self._cannot_open(error) from error
-        while True:
-            try:
-                data, overflowed = self._queue.get(timeout=1)
-            except queue.Empty:
-                # An unplugged device stops its stream and raises nothing.
-                if self._stream.active:
-                    continue
-                raise AudioError(
-                    f"the microphone {self.name!r} stopped", hint="is it still plugged in?"
-                ) from None
-            self.overflows += overflowed
-            yield np.frombuffer(data, np.int16).reshape(-1, self.channels)
-
-    def close(self) -> None:
-        """Stop recording."""
-        self._closing = True
-        if self._stream is not None:
-            self._stream.close()
+            raise self._cannot_open(str(error.args[0])) from error
 
     def _record(self, data: Any, frames: int, when: Any, status: Any) -> None:
         """Queue a block; called in PortAudio's thread."""
-        block = bytes(data), bool(status.input_overflow)
+        block = _Block(bytes(data), bool(status.input_overflow), time.monotonic())
         while not self._closing:
             try:
                 self._queue.put(block, timeout=0.1)
@@ -154,65 +202,16 @@ class Microphone:
             except queue.Full:
                 continue
 
-    def _find(self, device: str | int | None) -> dict[str, Any]:
-        """Return PortAudio's description of the device."""
-        try:
-            found: dict[str, Any] = self._sounddevice.query_devices(device, "input")
-        # OverflowError: an index beyond C's int.
-        except (ValueError, OverflowError, self._sounddevice.PortAudioError) as error:
-            input_devices()  # raises if there is none at all
-            if device is None:
-                raise AudioError(
-                    "no default microphone", "name one with --device; see --list-devices"
-                ) from error
-            # sounddevice lists the candidates of an ambiguous name line by line.
-            reason = " ".join(str(error.args[0]).split())
-            raise AudioError(f"no microphone {device!r}: {reason}", "see --list-devices") from error
-        return found
-
     def _possible_rate(self, wanted_hz: int, own_hz: int) -> int:
         """Return the wanted rate if the device takes it, else its own."""
         for rate_hz in (wanted_hz, own_hz):
-            try:
-                with _quiet_stderr():
-                    self._sounddevice.check_input_settings(
-                        self._index, self.channels, "int16", samplerate=rate_hz
-                    )
+            reason = portaudio.refusal(self._device, rate_hz)
+            if not reason:
                 return rate_hz
-            except self._sounddevice.PortAudioError as error:
-                reason = error
-        raise self._cannot_open(reason) from reason
+        raise self._cannot_open(reason)
 
-    def _cannot_open(self, error: Exception) -> AudioError:
+    def _cannot_open(self, reason: str) -> AudioError:
         return AudioError(
-            f"cannot open the microphone {self.name!r}: {error.args[0]}",
+            f"cannot open the microphone {self.name!r}: {reason}",
             hint="is another program using it? --list-devices shows the others",
         )
-
-
-def _sounddevice() -> Any:
-    try:
-        import sounddevice
-    except ImportError as error:
-        raise AudioError(
-            "a microphone needs the Python package sounddevice", "pip install sounddevice"
-        ) from error
-    except OSError as error:
-        raise AudioError(
-            f"a microphone needs the PortAudio library: {error}", "apt install libportaudio2"
-        ) from error
-    return sounddevice
-
-
-@contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Silence what ALSA and PortAudio print in C when a device refuses; the exception says it."""
-    saved = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -18,6 +19,12 @@ def finite(context: click.Context, parameter: click.Parameter, value: float | No
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"{value} is not finite.", context, parameter)
     return value
+
+
+def is_flag_given(name: str) -> bool:
+    """Whether an option of the command that runs was given on the command line."""
+    context = click.get_current_context()
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def option_group(argument: str, settings: type[Any], options: Sequence[Decorator]) -> Decorator:

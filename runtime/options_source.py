@@ -9,7 +9,7 @@ import click
 from sernet_edge.runtime.audio import MAX_RATE_HZ, MIN_RATE_HZ, RawSource, Source
 from sernet_edge.runtime.errors import AudioError
 from sernet_edge.runtime.microphone import Microphone
-from sernet_edge.runtime.options import option_group
+from sernet_edge.runtime.options import is_flag_given, option_group
 from sernet_edge.runtime.wav import WavSource
 
 
@@ -30,10 +30,10 @@ class SourceSettings:
     device: str | None
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
-        if self.input != "-" and (self.rate or self.channels):
+        """Refuse flags that contradict each other; what a file says for other runs may."""
+        if self.input != "-" and (is_flag_given("rate") or is_flag_given("channels")):
             raise click.UsageError("--rate and --channels go with --input - only.")
-        if self.input is not None and self.device is not None:
+        if self.input is not None and is_flag_given("device"):
             raise click.UsageError("--device names a microphone; it does not go with --input.")
 
     def open(self, rate_hz: int) -> Source:

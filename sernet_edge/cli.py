@@ -1,16 +1,27 @@
 """Where the program starts and ends: exit codes, and one line instead of a traceback.
 
-It imports next to nothing until `main` is there to catch a Ctrl-C.
+It imports next to nothing before a Ctrl-C is taken care of.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def _leave(number: int, frame: object) -> None:
+    """End at once: nothing has been begun, and an exception would surface in some import."""
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+# Until a command runs; a process in the background of a script ignores the signal, and shall.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _leave)
+
+
+def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit with 2 for wrong usage, 1 for failure, never a traceback."""
     if sys.stderr is None:  # started with it closed
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as long as the program
@@ -24,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(130)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(arguments: list[str] | None) -> int:
     """Run a command; return the exit code after telling what went wrong."""
     import click
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 from typing import Any, cast
 
 import click
@@ -69,9 +70,13 @@ class _LazyGroup(click.Group):
             return None
         module, attribute, *_ = _COMMANDS[cmd_name]
         try:
-            return cast(click.Command, getattr(importlib.import_module(module), attribute))
+            command = cast(click.Command, getattr(importlib.import_module(module), attribute))
         except ModuleNotFoundError as error:
             raise _missing_package(cmd_name, error) from error
+        # From now on Ctrl-C is an exception, for there may be something to clean up.
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return command
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -1,0 +1,177 @@
+"""PortAudio: the one file that imports sounddevice, and only when it is used."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from sernet_edge.runtime.errors import AudioError
+
+# A device with more channels is a sound server or a plugin, which mixes on its own.
+_MAX_CHANNELS = 8
+
+# ALSA numbers the cards; what was hw:1,0 may be hw:2,0 after it was unplugged.
+_ALSA_ADDRESS = re.compile(r" \(hw:\d+,\d+\)$")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device that can record.
+
+    Attributes:
+        index: PortAudio's number, until the next `rescan`.
+        name: PortAudio's name; a part of it will do to choose it.
+        host_api: The system that brings it, such as ALSA.
+        channels: Most channels it can give.
+        rate_hz: Its own sample rate.
+        is_default: Whether it is used when none is named.
+    """
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    rate_hz: int
+    is_default: bool
+
+    @property
+    def used_channels(self) -> int:
+        """Channels to record: all there are, for asked for fewer, PortAudio drops the others."""
+        return self.channels if self.channels <= _MAX_CHANNELS else 1
+
+
+def sounddevice() -> Any:
+    """Return the module.
+
+    Raises:
+        AudioError: The package, or the library that it needs, is missing.
+    """
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise AudioError(
+            "a microphone needs the Python package sounddevice", "pip install sounddevice"
+        ) from error
+    except OSError as error:
+        raise AudioError(
+            f"a microphone needs the PortAudio library: {error}", "apt install libportaudio2"
+        ) from error
+    return sounddevice
+
+
+def rescan() -> None:
+    """Make PortAudio look for devices anew: it does so only when it starts. No stream may be open.
+
+    It returns only when the sound system answers, which one that hangs does not.
+
+    Raises:
+        AudioError: PortAudio cannot be started.
+    """
+    module = sounddevice()
+    with quiet_stderr():
+        with suppress(module.PortAudioError):  # it could not be started the last time
+            module._terminate()
+        try:
+            module._initialize()
+        except module.PortAudioError as error:
+            raise AudioError(f"PortAudio cannot be started: {error.args[0]}") from error
+
+
+def input_devices() -> list[Device]:
+    """Return the devices that can record, at least one.
+
+    Raises:
+        AudioError: There is none, or sounddevice or PortAudio is missing.
+    """
+    module = sounddevice()
+    try:
+        default = module.query_devices(kind="input")["index"]
+    except module.PortAudioError:
+        default = None
+    devices = [
+        _device(found, default) for found in module.query_devices() if found["max_input_channels"]
+    ]
+    if not devices:
+        raise AudioError(
+            "no microphone found", "plug one in, or give a recording with --input FILE"
+        )
+    return devices
+
+
+def find_input(wanted: str | int | None) -> Device:
+    """Return the device of this index, or whose name has this part, or the default one.
+
+    Raises:
+        AudioError: There is none, or several; or sounddevice or PortAudio is missing.
+    """
+    module = sounddevice()
+    try:
+        found = module.query_devices(wanted, "input")
+    # OverflowError: an index beyond C's int.
+    except (ValueError, OverflowError, module.PortAudioError) as error:
+        input_devices()  # raises if there is none at all
+        if wanted is None:
+            raise AudioError(
+                "no default microphone", "name one with --device; see --list-devices"
+            ) from error
+        # sounddevice lists the candidates of an ambiguous name line by line.
+        reason = " ".join(str(error.args[0]).split())
+        raise AudioError(f"no microphone {wanted!r}: {reason}", "see --list-devices") from error
+    return _device(found, found["index"] if wanted is None else None)
+
+
+def find_again(wanted: str | int | None, before: Device) -> Device:
+    """Return what `find_input(wanted)` returned `before`, after a `rescan`: numbers have changed.
+
+    Raises:
+        AudioError: See `find_input`.
+    """
+    if not isinstance(wanted, int):
+        return find_input(wanted)
+    for device in input_devices():
+        if (device.name, device.host_api) == (before.name, before.host_api):
+            return device
+    return find_input(_ALSA_ADDRESS.sub("", before.name))
+
+
+def refusal(device: Device, rate_hz: int) -> str:
+    """Return why the device does not record at this rate; empty if it does."""
+    module = sounddevice()
+    try:
+        with quiet_stderr():
+            module.check_input_settings(
+                device.index, device.used_channels, "int16", samplerate=rate_hz
+            )
+    except module.PortAudioError as error:
+        return str(error.args[0])
+    return ""
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Silence what ALSA and PortAudio print in C when a device refuses; the exception says it."""
+    saved = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+def _device(found: dict[str, Any], default: int | None) -> Device:
+    """Turn sounddevice's description into ours."""
+    return Device(
+        index=found["index"],
+        name=found["name"],
+        host_api=sounddevice().query_hostapis(found["hostapi"])["name"],
+        channels=found["max_input_channels"],
+        rate_hz=round(found["default_samplerate"]),
+        is_default=found["index"] == default,
+    )
