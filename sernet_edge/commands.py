@@ -44,6 +44,12 @@ _COMMANDS = {
         "Turn a .tflite into C for firmware.",
         "firmware",
     ),
+    "inspect": (
+        "sernet_edge.inspect",
+        "inspect",
+        "Show what is in a model file, and what can run it.",
+        "firmware",
+    ),
     "selftest": (
         "sernet_edge.selftest",
         "selftest",
