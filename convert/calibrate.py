@@ -12,7 +12,7 @@ from sernet_edge.train.dataset import Recording, Windows
 from sernet_edge.train.recipe import Recipe
 
 # As training cuts its windows, at random places, but without its distortions.
-_PLAIN = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
+_PLAIN = Recipe(copies=1, gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
 
 
 def calibration_windows(
@@ -27,7 +27,7 @@ def calibration_windows(
         seed: Of the choice.
 
     Returns:
-        float32 (windows, window_frames, mfcc_count), and the indices of the recordings chosen.
+        float32 (windows, window_frames, features), and the indices of the recordings chosen.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(recordings), min(count, len(recordings)), replace=False).tolist()

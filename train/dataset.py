@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.frontend import Float32, Float64, FrontEnd, feature_rows, scale_to_clip
 from sernet_edge.runtime.wav import WavSource
+from sernet_edge.train import augment
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.recipe import Recipe
 
@@ -51,10 +53,37 @@ def read_recording(path: Path, rate_hz: int) -> NDArray[np.int16]:
     return samples
 
 
-def read_recordings(utterances: Sequence[Utterance], contract: Contract) -> list[Recording]:
-    """Read and, where needed, resample the audio of `utterances`."""
-    rate_hz = contract.sample_rate_hz
-    return [Recording(u, read_recording(u.path, rate_hz)) for u in utterances]
+def read_recordings(
+    utterances: Sequence[Utterance], contract: Contract, bad: list[str] | None = None
+) -> list[Recording]:
+    """Read and, where needed, resample the audio of `utterances`.
+
+    Args:
+        utterances: What to read.
+        contract: Says the rate, and how long a frame is.
+        bad: Takes, for each recording that cannot be used, what is wrong with it; the recording
+            is left out. None: the first one raises.
+
+    Raises:
+        AudioError: A recording is unreadable or shorter than a frame, and `bad` is None.
+    """
+    recordings = []
+    for utterance in utterances:
+        try:
+            samples = read_recording(utterance.path, contract.sample_rate_hz)
+            if len(samples) < contract.frame_length_samples:
+                raise AudioError(
+                    f"{utterance.path} is shorter than a frame of "
+                    f"{contract.frame_length_samples} samples",
+                    hint="leave it out, or add --skip-bad",
+                )
+        except AudioError as error:
+            if bad is None:
+                raise
+            bad.append(error.message)
+        else:
+            recordings.append(Recording(utterance, samples))
+    return recordings
 
 
 def new_contract(
@@ -82,18 +111,12 @@ def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Cont
     level stands for that of its windows.
 
     Raises:
-        SernetError: A recording is shorter than a frame, or all of them are silence.
+        SernetError: All of them are silence.
     """
     front_end = FrontEnd(contract)
     rows = []
     for recording in recordings:
         features = feature_rows(front_end, recording.samples)
-        if not len(features):
-            raise SernetError(
-                f"{recording.utterance.path} is shorter than a frame of "
-                f"{contract.frame_length_samples} samples",
-                hint="leave it out",
-            )
         if contract.level == "window":
             front_end.subtract_level(features, front_end.levels(features).mean())
         rows.append(features)
@@ -117,6 +140,7 @@ class Windows:
         # The "clip" level belongs to whole recordings; windows of scaled ones have none.
         self._whole_clip = contract.level == "clip"
         self._front_end = FrontEnd(contract.replace(level="none") if self._whole_clip else contract)
+        self._copies: dict[tuple[Path, int], Float32] = {}
 
     def _samples(self, recording: Recording) -> NDArray[np.int16]:
         return scale_to_clip(recording.samples) if self._whole_clip else recording.samples
@@ -127,24 +151,40 @@ class Windows:
         A longer recording is cut at a random place; a shorter one is put at a random place
         in digital silence.
         """
-        contract, recipe = self.contract, self.recipe
-        samples = self._samples(recording)
-        gap = contract.window_samples - len(samples)
-        if gap > 0:
-            # A running level starts with the speech, as it does in a file.
-            before = 0 if contract.level == "running" else int(rng.integers(gap + 1))
-            samples = np.pad(samples, (before, gap - before))
-        else:
-            start = int(rng.integers(-gap + 1))
-            samples = samples[start : start + contract.window_samples]
-        if recipe.gain_db:
-            samples = amplified(samples, rng.uniform(-recipe.gain_db, recipe.gain_db))
-        window = self._front_end.window_features(feature_rows(self._front_end, samples))
+        recipe = self.recipe
+        rows = self._copy(recording, int(rng.integers(recipe.copies)))
+        start = int(rng.integers(len(rows) - self.contract.window_frames + 1))
+        cut = rows[start : start + self.contract.window_frames].astype(np.float64)
+        window = self._front_end.window_features(cut)
         if recipe.time_mask_frames:
             mask(window, recipe.time_mask_frames, rng)
         if recipe.mfcc_mask:
             mask(window.T, recipe.mfcc_mask, rng)
         return window
+
+    def _copy(self, recording: Recording, number: int) -> Float32:
+        """Return the feature rows that windows of one copy of a recording are cut from.
+
+        They are computed when first asked for and kept: training asks for them all the time.
+        """
+        key = recording.utterance.path, number
+        if key not in self._copies:
+            contract, recipe = self.contract, self.recipe
+            # By the file's name: the same whatever else is trained on, and in every epoch.
+            rng = np.random.default_rng([number, zlib.crc32(key[0].name.encode())])
+            samples = self._samples(recording).astype(np.float64)
+            if number:
+                samples = augment.disguised(samples, contract.sample_rate_hz, recipe, rng)
+            if (gap := contract.window_samples - len(samples)) > 0:
+                # A running level starts with the speech, as it does in a file.
+                samples = np.pad(samples, (0 if contract.level == "running" else gap, gap))
+            if number and recipe.noise_snr_db:
+                samples = augment.noisy(samples, recipe.noise_snr_db, rng)
+            if number:
+                samples *= 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
+            rows = feature_rows(self._front_end, to_int16(samples))
+            self._copies[key] = rows.astype(np.float32)
+        return self._copies[key]
 
     def test_windows(self, recording: Recording) -> Float32:
         """Return the windows that `listen` would score, float32 (windows, window_frames, features).
@@ -162,8 +202,12 @@ class Windows:
 
 def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
     """Return samples made louder by `gain_db`, rounded and saturated."""
-    louder: NDArray[np.float64] = np.rint(samples * 10 ** (gain_db / 20))
-    return np.clip(louder, -32768, 32767).astype(np.int16)
+    return to_int16(samples * 10 ** (gain_db / 20))
+
+
+def to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Return samples in int16 units, rounded and saturated."""
+    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
 
 
 def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
