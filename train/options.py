@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,23 @@ def _list_architectures(context: click.Context, _: click.Parameter, asked: bool)
         for name, architecture in ARCHITECTURES.items():
             click.echo(f"{name:{width}}  {architecture.summary}")
         context.exit()
+
+
+def _recipe_changes(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the settings named in `given`, each "name=value", as keyword arguments."""
+    kinds = {f.name: type(getattr(Recipe(), f.name)) for f in dataclasses.fields(Recipe)}
+    changes: dict[str, Any] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in kinds:
+            raise click.BadParameter(f"no setting {name!r}; there are {', '.join(sorted(kinds))}")
+        try:
+            changes[name] = kinds[name](json.loads(value) if kinds[name] is not str else value)
+        except (ValueError, TypeError) as error:
+            raise click.BadParameter(f"{name} cannot be {value!r}") from error
+    return changes
 
 
 _weight = click.FloatRange(0)
@@ -129,6 +147,14 @@ _OPTIONS = (
         "[default: the architecture's, else the recipe's]",
     ),
     click.option(
+        "--set",
+        "changes",
+        multiple=True,
+        metavar="NAME=VALUE",
+        callback=_recipe_changes,
+        help="Change any other setting of the recipe, such as speed=0.1; train/recipe.py has them.",
+    ),
+    click.option(
         "--level",
         type=click.Choice(typing.get_args(Level)),
         default=Contract.level,
@@ -191,6 +217,7 @@ def training_options(command: Callable[..., None]) -> Callable[..., Any]:
         class_weights: bool,
         center_loss: float | None,
         reconstruction: float | None,
+        changes: dict[str, Any],
         level: Level,
         window_frames: int,
         seed: int,
@@ -211,6 +238,10 @@ def training_options(command: Callable[..., None]) -> Callable[..., Any]:
             center_loss=center_loss,
             reconstruction=reconstruction,
         )
+        try:
+            chosen = dataclasses.replace(chosen, **changes)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--set") from error
         name, folder = corpus_and_folder
         settings = Settings(
             name,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+import typing
 from dataclasses import dataclass
 from typing import Literal
 
 Loss = Literal["cross-entropy", "focal"]
+Schedule = Literal["cosine", "stairs"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Recipe:
     epochs: int = 45
     batch_size: int = 32
     learning_rate: float = 1e-3
-    schedule: Literal["cosine", "stairs"] = "cosine"
+    schedule: Schedule = "cosine"
     weight_decay: float = 1e-2
     loss: Loss = "cross-entropy"
     focal_gamma: float = 2.0
@@ -65,6 +68,25 @@ class Recipe:
     class_weights: bool = False
     center_loss: float = 0.0
     reconstruction: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse settings that nothing could be trained with.
+
+        Raises:
+            ValueError: Names the first one that is wrong.
+        """
+        for name in ("epochs", "batch_size", "copies", "average_epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name, value in dataclasses.asdict(self).items():
+            if not isinstance(value, str) and not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be 0 or more, not {value}")
+        for name in ("speed", "label_smoothing", "batch_norm_momentum"):
+            if getattr(self, name) >= 1:
+                raise ValueError(f"{name} must be below 1, not {getattr(self, name)}")
+        for name, names in (("schedule", Schedule), ("loss", Loss)):
+            if getattr(self, name) not in (known := typing.get_args(names)):
+                raise ValueError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)}")
 
     def learning_rate_at(self, epoch: int, step: int, steps: int) -> float:
         """Return the learning rate of step `step` of `steps` in epoch `epoch`, all from 0."""

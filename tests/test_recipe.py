@@ -1,0 +1,62 @@
+"""Recipes: what can be set, and how the command line sets it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sernet_edge.train.options import Settings, training_options
+from sernet_edge.train.recipe import RECIPES, Recipe
+
+
+def settings_from(*arguments: str) -> tuple[Settings | None, str]:
+    """Return what the options of training make of `arguments`, and what is printed."""
+    taken: list[Settings] = []
+
+    @click.command()
+    @training_options
+    def command(settings: Settings) -> None:
+        taken.append(settings)
+
+    result = CliRunner().invoke(command, ["--corpus", "emodb", "somewhere", *arguments])
+    assert result.exit_code in (0, 2)
+    return (taken or [None])[0], result.output
+
+
+def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
+    settings, _ = settings_from("--set", "speed=0.2", "--set", "copies=3", "--set", "loss=focal")
+    assert settings is not None
+    assert settings.folder == Path("somewhere")
+    recipe = settings.recipe
+    assert (recipe.speed, recipe.copies, recipe.loss) == (0.2, 3, "focal")
+    assert recipe.mixup == RECIPES["default"].mixup
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("tempo=0.2", "no setting 'tempo'"),
+        ("copies=0", "copies must be 1 or more, not 0"),
+        ("copies=many", "copies cannot be 'many'"),
+        ("speed=1", "speed must be below 1, not 1.0"),
+        ("speed=-0.1", "speed must be 0 or more, not -0.1"),
+        ("mixup=NaN", "mixup must be 0 or more, not nan"),
+        ("gain_db=Infinity", "gain_db must be 0 or more, not inf"),
+        ("schedule=ladder", "schedule must be cosine or stairs, not ladder"),
+        ("mixup", "mixup cannot be ''"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(change: str, message: str) -> None:
+    settings, output = settings_from("--set", change)
+    assert settings is None
+    assert message in output
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"loss": "hinge"}, {"label_smoothing": 1.0}])
+def test_a_recipe_that_nothing_could_be_trained_with_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        Recipe(**wrong)
