@@ -6,11 +6,12 @@ export INPUT
 
 # Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio for
 # the microphone and a sound server to take away, compilers for Arm and RISC-V and machines that
-# run what they compile.
+# run what they compile, an MQTT broker, a browser.
 TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 \
 	pulseaudio pulseaudio-utils libasound2-plugins \
 	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cmake \
-	gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
+	gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc \
+	mosquitto openssl chromium chromium-driver
 
 # The first Python that the package supports.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
@@ -61,6 +62,10 @@ firmware-test-full: test-packages .venv/dev ## The engine's with 500 windows of 
 .PHONY: size
 size: test-packages .venv/dev ## Measure the shipped model: RAM, code, instructions on each core
 	$(BIN)/python -m sernet_edge.firmware_export.measure runtime/models/emodb_light_sernet_int8.tflite
+
+.PHONY: bench
+bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards
+	$(BIN)/sernet-edge bench runtime/models/emodb_light_sernet_int8.tflite
 
 .PHONY: test-packages
 test-packages:

@@ -14,6 +14,7 @@ from sernet_edge.runtime.devices import device_reports
 from sernet_edge.runtime.options_decisions import DecisionSettings, decision_options
 from sernet_edge.runtime.options_outputs import OutputSettings, output_options
 from sernet_edge.runtime.options_source import SourceSettings, source_options
+from sernet_edge.runtime.outputs.session import Session
 
 
 @click.command(cls=ConfiguredCommand)
@@ -53,7 +54,15 @@ def listen(
             f"window  {contract.window_s:.3f} s every {hop_s:.3f} s "
             f"({listener.hop_frames} frames), smoothing {listener.smoothing:g}"
         )
-        with closing(output_settings.open()) as output:
+        session = Session(
+            decision_settings.model.name,
+            contract,
+            source.name,
+            source.rate_hz,
+            source.channels,
+            hop_s,
+        )
+        with closing(output_settings.open(session)) as output:
             notes = loop.run(source, listener, output, target_hz)
     for note in notes:
         _tell(note)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import signal
 import struct
 import subprocess
@@ -201,75 +199,6 @@ def test_a_plain_line_per_hop_and_a_summary_without_a_terminal(
     labels = [record["label"] for record in found]
     leader = max(set(labels), key=labels.count)
     assert lines[-1].startswith(f"{len(found)} windows: {leader} leads in {labels.count(leader)}")
-
-
-def on_a_terminal(arguments: list[str], **variables: str) -> str:
-    """What `listen` writes to a terminal of 80 by 24."""
-    main, other = pty.openpty()
-    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | variables
-    environment |= {"COLUMNS": "80", "LINES": "24", "PYTHONUTF8": "1"}
-    command = [sys.executable, "-m", "sernet_edge", "listen", *arguments]
-    process = subprocess.Popen(command, stdout=other, stderr=subprocess.PIPE, env=environment)
-    os.close(other)
-    written = b""
-    while select.select([main], [], [], 60)[0]:
-        try:
-            data = os.read(main, 65_536)
-        except OSError:  # Linux says EIO where the other end is closed
-            break
-        written += data
-    os.close(main)
-    _, complaints = process.communicate()
-    assert process.returncode == 0, complaints
-    return written.decode().replace("\r\n", "\n")
-
-
-def screen(written: str) -> list[str]:
-    """The lines that a terminal shows in the end: just the few sequences that are used."""
-    lines, row = [""], 0
-    for token in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|\n|\r|[^\x1b\n\r]+", written):
-        if token == "\n":
-            row += 1
-            lines += [""] * (row + 1 - len(lines))
-        elif token.endswith("A") and token.startswith("\x1b"):
-            row -= int(token[2:-1])
-        elif token.endswith("K") and token.startswith("\x1b"):
-            lines[row] = ""
-        elif not token.startswith("\x1b") and token != "\r":
-            lines[row] += token
-    return lines
-
-
-def test_the_live_view_is_redrawn_in_place_and_fits_80_by_24(recording: Path) -> None:
-    written = on_a_terminal(["--input", str(recording)])
-    lines = screen(written)
-    assert len(lines) < 24
-    assert max(map(len, lines)) <= 80
-    assert written.count("anger") > 3  # drawn once a hop ...
-    assert sum(line.startswith("  anger ") for line in lines) == 1  # ... on the same lines
-    assert any("model" in line and "ms" in line for line in lines)
-    assert any(line.startswith("  7 windows: ") for line in lines)
-    assert written.count("\x1b[?25l") == 1 and written.rstrip().endswith("\x1b[?25h")
-
-
-def test_the_bars_are_as_long_as_the_scores(recording: Path) -> None:
-    lines = screen(on_a_terminal(["--input", str(recording), "--no-timing"], NO_COLOR="1"))
-    bars = [re.fullmatch(r"  (\w+) +([█▏▎▍▌▋▊▉]*) +(0\.\d\d|1\.00)", line) for line in lines]
-    found = {match[1]: (len(match[2]), float(match[3])) for match in bars if match}
-    assert len(found) == 7
-    room = 80 - 1 - 9 - 10  # the width, its last column, the longest label, and the rest
-    for length, score in found.values():
-        assert length == pytest.approx(room * score, abs=1.4)
-
-
-def test_no_color_is_honoured(recording: Path) -> None:
-    assert "\x1b[92m" in on_a_terminal(["--input", str(recording)])
-    plain = on_a_terminal(["--input", str(recording)], NO_COLOR="1")
-    assert not re.search(r"\x1b\[[\d;]*m", plain)
-
-
-def test_a_dumb_terminal_gets_plain_lines(recording: Path) -> None:
-    assert "\x1b" not in on_a_terminal(["--input", str(recording)], TERM="dumb")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

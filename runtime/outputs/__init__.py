@@ -1,18 +1,19 @@
-"""Where results go: one class an output, each fed one `Record` at a time."""
+"""Where records go: a module an output, each fed one `Record` at a time.
+
+docs/outputs.md tells users.
+"""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from sernet_edge.runtime.outputs.json_lines import JsonLines
-from sernet_edge.runtime.outputs.terminal import LiveView, PlainLines
 from sernet_edge.runtime.records import Record
 
-__all__ = ["JsonLines", "LiveView", "Output", "PlainLines"]
+__all__ = ["Output"]
 
 
 class Output(Protocol):
-    """Something that shows or sends records."""
+    """Something that shows or sends records; it never holds up who writes them."""
 
     def write(self, record: Record) -> None:
         """Give out one record, now."""

@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import json
-from typing import TextIO
 
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.outputs.lines import Lines
 from sernet_edge.runtime.records import Record
 
 
 class JsonLines:
-    """Writes each record as a line of JSON, flushed at once."""
+    """Writes each record as a line of JSON."""
 
-    def __init__(self, file: TextIO, timing: bool = True) -> None:
-        """Write to `file`; without `timing` the same audio always gives the same lines."""
-        self._file = file
+    def __init__(self, lines: Lines, timing: bool = True) -> None:
+        """Write to `lines`; without `timing` the same audio always gives the same lines.
+
+        Raises:
+            SernetError: The file holds something else.
+        """
+        if lines.first_line and not lines.first_line.startswith("{"):
+            lines.close()
+            raise SernetError(
+                f"{lines.name} holds something else than JSON lines",
+                hint="name another file, or move this one away",
+            )
+        self._lines = lines
         self._timing = timing
 
     def write(self, record: Record) -> None:
         """Write one line."""
-        line = json.dumps(record.record(self._timing), ensure_ascii=False)
-        self._file.write(f"{line}\n")
-        self._file.flush()
+        self._lines.write(json.dumps(record.record(self._timing), ensure_ascii=False))
 
     def finish(self) -> None:
         """Add nothing: every line is a record."""
 
     def close(self) -> None:
-        """Leave the file open: it is the caller's."""
+        """Close the file, if it is one."""
+        self._lines.close()

@@ -1,102 +1,103 @@
-"""For people: a live view on a terminal, or a plain line per result elsewhere."""
+"""A live view on a terminal, redrawn in place."""
 
 from __future__ import annotations
 
 import shutil
-from collections import Counter
-from typing import TextIO
+import unicodedata
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, TextIO
 
 import click
 
-from sernet_edge.runtime.records import Record, Result
+from sernet_edge.runtime.outputs.session import Session
+from sernet_edge.runtime.outputs.wording import Summary, clock, event_text, notice_text, remarks
+from sernet_edge.runtime.records import Event, Notice, Record, Result
 
 _MAX_WIDTH = 80
+_CELL_S = 2.0
+"""Time that a character of the history stands for; a hop, if that is longer."""
+
+_LOG_LENGTH = 4
+_FLOOR_DBFS = -60.0
+_HOLD_S = 3.0
+"""Time for which clipping is shown: a clipped word is over in a moment."""
+
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
+_HEIGHTS = "▁▂▃▄▅▆▇█"
+
+_KNOWN_COLOURS = {
+    "anger": "bright_red",
+    "happiness": "bright_yellow",
+    "sadness": "bright_blue",
+    "fear": "bright_magenta",
+    "disgust": "bright_green",
+    "boredom": "yellow",
+    "neutral": "bright_cyan",
+}
+_OTHER_COLOURS = ("cyan", "magenta", "green", "blue", "red", "white")
+
+# Synchronised output, for terminals that know it: a frame is shown whole.
+_BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+
+_Style = dict[str, Any]
+_Line = list[tuple[str, _Style]]
+"""Pieces of text, each with what `click.style` takes."""
 
 
-class Summary:
-    """Counts over a whole recording."""
+@dataclass
+class _Cell:
+    """A character of the history: which state was the most frequent, and how high its scores."""
 
-    def __init__(self) -> None:
-        """Start with no result."""
-        self._leads: Counter[str] = Counter()
-        self._sums: Counter[str] = Counter()
-
-    def add(self, result: Result) -> None:
-        """Count one result, unless it has no label."""
-        if result.label is None:
-            return
-        self._leads[result.label] += 1
-        for label, score in result.scores.items():
-            self._sums[label] += score  # type: ignore[assignment]  # a Counter sums floats too
-
-    def __str__(self) -> str:
-        """Return one line, empty without a result."""
-        total = self._leads.total()
-        if not total:
-            return ""
-        means = ", ".join(f"{label} {n / total:.2f}" for label, n in self._sums.most_common(2))
-        leader, times = self._leads.most_common(1)[0]
-        windows = "1 window" if total == 1 else f"{total} windows"
-        return f"{windows}: {leader} leads in {times}; mean {means}"
-
-
-class PlainLines:
-    """One line per result: time, the three highest scores, computing times."""
-
-    def __init__(self, file: TextIO, timing: bool = True) -> None:
-        """Write to `file`, with computing times or without."""
-        self._file = file
-        self._timing = timing
-        self._summary = Summary()
-
-    def write(self, record: Record) -> None:
-        """Write one line per result, flushed at once."""
-        if not isinstance(record, Result):
-            return
-        self._summary.add(record)
-        highest = sorted(record.scores.items(), key=lambda item: -item[1])[:3]
-        line = f"{record.time_s:7.2f} s  "
-        line += "  ".join(f"{label} {score:.2f}" for label, score in highest)
-        self._file.write(f"{line}{_remarks(record, self._timing)}\n")
-        self._file.flush()
-
-    def finish(self) -> None:
-        """Write the summary."""
-        self._file.write(f"{self._summary}\n")
-
-    def close(self) -> None:
-        """Leave the file open: it is the caller's."""
+    index: int
+    marks: Counter[str] = field(default_factory=Counter)
+    scores: list[float] = field(default_factory=list)
 
 
 class LiveView:
-    """The latest result, drawn over the one before: the leading emotion and a bar for each."""
+    """Shows the latest result, the last two minutes, the level, and what happened last."""
 
-    def __init__(self, file: TextIO, timing: bool = True, colour: bool = True) -> None:
+    def __init__(
+        self, file: TextIO, session: Session, timing: bool = True, colour: bool = True
+    ) -> None:
         """Draw on `file`, a terminal."""
         self._file = file
         self._timing = timing
         self._colour = colour
+        self._source = session.source
+        self._labels = session.contract.labels
+        self._marks = _letters(self._labels)
+        others = iter(_OTHER_COLOURS * len(self._labels))
+        self._colours = {label: _KNOWN_COLOURS.get(label) or next(others) for label in self._labels}
+        self._cell_s = max(_CELL_S, session.hop_s)
+        self._cells: deque[_Cell] = deque(maxlen=_MAX_WIDTH)
+        self._log: deque[_Line] = deque(maxlen=_LOG_LENGTH)
+        self._result: Result | None = None
+        self._clipped_s = -_HOLD_S
         self._summary = Summary()
         self._height = 0
+        self._size: tuple[int, int] | None = None
         try:
-            _EIGHTHS.encode(file.encoding or "ascii")
-            self._blocks = _EIGHTHS
+            (_EIGHTHS + _HEIGHTS + "·…").encode(file.encoding or "ascii")
+            self._unicode = True
         except UnicodeEncodeError:
-            self._blocks = " #"
+            self._unicode = False
 
     def write(self, record: Record) -> None:
-        """Replace what is on the screen with the latest result."""
-        if not isinstance(record, Result) or record.label is None:
-            return
-        self._summary.add(record)
-        width = min(_MAX_WIDTH, shutil.get_terminal_size().columns - 1)
-        lines = self._draw(record, width)
-        # Up to the first line of the last view; each line is cleared before it is written.
-        up = f"\x1b[{self._height}A" if self._height else "\x1b[?25l"  # first: hide the cursor
-        self._height = len(lines)
-        self._file.write(up + "".join(f"\x1b[2K{line}\n" for line in lines))
-        self._file.flush()
+        """Replace what is on the screen."""
+        match record:
+            case Result():
+                self._summary.add(record)
+                self._remember(record)
+            case Event():
+                time_s = record.start_s if record.end_s is None else record.end_s
+                style = {"fg": self._colours.get(record.label)}
+                self._log.append(self._log_line(time_s, event_text(record), style))
+            case Notice():
+                style = {"fg": "yellow"} if record.level == "warning" else {}
+                self._log.append(self._log_line(record.time_s, notice_text(record), style))
+        self._show()
 
     def finish(self) -> None:
         """Write the summary below the last view."""
@@ -108,43 +109,205 @@ class LiveView:
             self._file.write("\r\x1b[K\x1b[?25h")
             self._file.flush()
 
-    def _draw(self, result: Result, width: int) -> list[str]:
-        """Return the view's lines, none wider than `width` characters."""
-        names = min(20, max(len(label) for label in result.scores))
+    def _remember(self, result: Result) -> None:
+        self._result = result
+        if result.clipped:
+            self._clipped_s = result.time_s
+        index = int(result.time_s / self._cell_s)
+        if not self._cells or self._cells[-1].index != index:
+            self._cells.append(_Cell(index))
+        cell = self._cells[-1]
+        cell.marks[_state(result)] += 1
+        if result.label is not None:
+            cell.scores.append(result.scores[result.label])
+
+    def _show(self) -> None:
+        """Draw over the last view, or anew where the terminal has another size than then."""
+        size = shutil.get_terminal_size()
+        width = min(_MAX_WIDTH, size.columns - 1)
+        lines = [self._rendered(line, width) for line in self._fitting(width, size.lines - 1)]
+        if not self._height:
+            start = "\x1b[?25l"  # hide the cursor
+        elif size != self._size:
+            start = "\x1b[H\x1b[2J"  # lines have been wrapped or cut; nobody knows which
+        else:
+            start = f"\x1b[{self._height}A"
+        self._height, self._size = len(lines), size
+        frame = "".join(f"{line}\x1b[K\n" for line in lines)
+        self._file.write(f"{_BEGIN}{start}{frame}\x1b[J{_END}")
+        self._file.flush()
+
+    def _fitting(self, width: int, height: int) -> list[_Line]:
+        """Return the view's lines, at most `height`: what matters least is left out first."""
+        ranked = list(self._draw(width))
+        while len(ranked) > max(1, height):
+            rank = max(rank for rank, _ in ranked)
+            last = max(i for i, (other, _) in enumerate(ranked) if other == rank)
+            del ranked[last]
+        return [line for _, line in ranked]
+
+    def _draw(self, width: int) -> Iterator[tuple[int, _Line]]:
+        """Yield the view's lines, each with its rank: 0 matters most."""
+        names = min(20, max(10, *map(len, self._labels)))
         room = max(4, width - names - 10)
-        when = f"{result.time_s:.2f} s"
-        label, share = result.label or "", max(result.scores.values())
-        head = f"  {label.upper()}  {share:.0%}"
-        gap = " " * max(2, width - len(head) - len(when))
-        lines = ["", self._style(head, fg="bright_green", bold=True) + gap + when, ""]
-        for label, score in result.scores.items():
-            leading = label == result.label
-            bar = self._bar(score, room)
-            lines.append(
-                f"  {self._style(label[:names].ljust(names), bold=leading)}  "
-                f"{self._style(bar, fg='bright_green' if leading else 'cyan')}  {score:.2f}"
-            )
-        remarks = _remarks(result, self._timing).strip()
-        return [*lines, "", f"  {self._style(remarks, dim=True)}", ""]
+        yield 6, []
+        yield 0, self._headline(width)
+        yield 6, []
+        for label in self._labels:
+            yield 1, self._bar_line(label, names, room)
+        yield 6, []
+        for line in self._history(names, room):
+            yield 4, line
+        yield 2, self._level(names, room)
+        if self._log:
+            yield 6, []
+        for line in self._log:
+            yield 5, line
+        yield 6, []
+        text = ", ".join(remarks(self._result, self._timing)) if self._result else ""
+        yield 3, [(f"  {text}", {"dim": True})]
+
+    def _headline(self, width: int) -> _Line:
+        result = self._result
+        if result is None:
+            left: _Line = [("  waiting for sound", {"dim": True})]
+        elif result.label is None:
+            left = [("  NO SPEECH", {"dim": True})]
+        else:
+            share = f"{result.scores[result.label]:.0%}"
+            if result.sure:
+                style = {"fg": self._colours[result.label], "bold": True}
+                left = [(f"  {result.label.upper()}  {share}", style)]
+            else:
+                left = [("  UNSURE", {"bold": True}), (f"  {result.label} {share}", {})]
+        time = clock(result.time_s) if result else ""
+        taken = sum(_columns(text) for text, _ in left) + len(time)
+        source = self._clipped(self._source, max(0, width - taken - 4))
+        gap = " " * max(2, width - taken - _columns(source) - 2)
+        return [*left, (f"{gap}{source}  ", {"dim": True}), (time, {})]
+
+    def _bar_line(self, label: str, names: int, room: int) -> _Line:
+        result = self._result
+        score = result.scores.get(label) if result else None
+        leads = result is not None and result.label == label and result.sure
+        name = self._clipped(self._marks[label].name, names)
+        return [
+            (f"  {name}{' ' * (names - _columns(name))}  ", {"bold": leads}),
+            (self._bar(score or 0.0, room), {"fg": self._colours[label], "bold": leads}),
+            ("     -" if score is None else f"  {score:.2f}", {}),
+        ]
+
+    def _history(self, names: int, room: int) -> Iterator[_Line]:
+        """Yield the strip: how high the leading score was, and whose it was."""
+        newest = self._cells[-1].index if self._cells else 0
+        by_index = {cell.index: cell for cell in self._cells}
+        title = f"last {room * self._cell_s:.0f} s"[:names].ljust(names)
+        heights: _Line = [(f"  {title}  ", {})]
+        letters: _Line = [(" " * (names + 4), {})]
+        for index in range(newest - room + 1, newest + 1):
+            cell = by_index.get(index)
+            if cell is None:
+                heights.append((" ", {}))
+                letters.append((" ", {}))
+                continue
+            state = cell.marks.most_common(1)[0][0]
+            style = {"fg": self._colours[state]} if state in self._colours else {"dim": True}
+            mean = sum(cell.scores) / max(1, len(cell.scores))
+            heights.append((_HEIGHTS[min(7, int(8 * mean))] if state else " ", style))
+            silent = "·" if self._unicode else "."
+            mark = self._marks[state].letter if state in self._marks else state or silent
+            letters.append((mark, style))
+        if self._unicode:
+            yield heights
+        else:
+            letters[0] = heights[0]
+        yield letters
+
+    def _level(self, names: int, room: int) -> _Line:
+        result = self._result
+        if result is None:
+            return [("  level", {})]
+        clipping = result.time_s - self._clipped_s < _HOLD_S
+        words = f"  {result.level_dbfs:.0f} dBFS"
+        room -= len(words) - 6
+        share = (result.level_dbfs - _FLOOR_DBFS) / -_FLOOR_DBFS
+        line: _Line = [(f"  {'level'.ljust(names)}  ", {})]
+        if clipping:
+            room -= 10
+        bar = self._bar(min(1.0, max(0.0, share)), max(0, room))
+        line += [(bar, {"fg": "red" if clipping else "green"}), (words, {})]
+        if clipping:
+            line.append(("  CLIPPING", {"fg": "red", "bold": True}))
+        return line
+
+    def _log_line(self, time_s: float, text: str, style: _Style) -> _Line:
+        return [(f"  {clock(time_s):>9}  ", {"dim": True}), (text, style)]
 
     def _bar(self, score: float, room: int) -> str:
         """Return a bar of `room` characters, `score` of it filled, to an eighth of a character."""
-        parts = len(self._blocks) - 1
+        blocks = _EIGHTHS if self._unicode else " #"
+        parts = len(blocks) - 1
         whole, rest = divmod(round(score * room * parts), parts)
-        bar = self._blocks[-1] * whole + (self._blocks[rest] if rest else "")
+        bar = blocks[-1] * whole + (blocks[rest] if rest else "")
         return bar[:room].ljust(room)
 
-    def _style(self, text: str, **style: str | bool) -> str:
-        return click.style(text, **style) if self._colour else text  # type: ignore[arg-type]
+    def _rendered(self, line: _Line, width: int) -> str:
+        """Return a line with its colours, none wider than `width` columns."""
+        text = ""
+        for piece, style in line:
+            clipped = self._clipped(piece, width)
+            width -= _columns(clipped)
+            text += click.style(clipped, **style) if self._colour and style else clipped
+        return text
+
+    def _clipped(self, text: str, width: int) -> str:
+        """Return `text` without what would move the cursor, at most `width` columns of it."""
+        text = "".join(c if c.isprintable() else "?" for c in text)
+        if _columns(text) <= width:
+            return text
+        mark = "…" if self._unicode else "~"
+        kept = ""
+        for character in text:
+            if _columns(kept + character) > width - 1:
+                break
+            kept += character
+        return kept + mark if width > 0 else ""
 
 
-def _remarks(result: Result, timing: bool) -> str:
-    """Return what else there is to say about a result, each part after two spaces."""
-    text = ""
-    if timing:
-        text += f"  features {result.feature_ms:.1f} ms, model {result.inference_ms:.1f} ms"
-    if result.overflows:
-        text += f"  audio lost {result.overflows} times"
-    if result.padded:
-        text += "  padded with silence"
-    return text
+@dataclass(frozen=True)
+class _Mark:
+    """How a label appears in the history: a letter, capital in its name unless the first."""
+
+    letter: str
+    name: str
+
+
+def _letters(labels: Iterable[str]) -> dict[str, _Mark]:
+    """Return a letter for each label that no label before it has."""
+    marks: dict[str, _Mark] = {}
+    used: set[str] = set()
+    for label in labels:
+        free = (i for i, c in enumerate(label) if c.isalnum() and c.lower() not in used)
+        at = next(free, None)
+        if at is None:
+            marks[label] = _Mark("*", label)
+            continue
+        used.add(label[at].lower())
+        letter = label[at].upper() if at else label[at]
+        marks[label] = _Mark(letter, label[:at] + letter + label[at + 1 :])
+    return marks
+
+
+def _state(result: Result) -> str:
+    """Return what a result counts as in the history: its label, "?" or nothing."""
+    if result.label is None:
+        return ""
+    return result.label if result.sure else "?"
+
+
+def _columns(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        for c in text
+    )

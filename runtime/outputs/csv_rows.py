@@ -1,0 +1,90 @@
+"""One row a result, for spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.outputs.lines import Lines
+from sernet_edge.runtime.records import Record, Result
+
+_COLUMNS = (
+    "time_s",
+    "label",
+    "sure",
+    "speech",
+    "level_dbfs",
+    "clipped",
+    "drift",
+    "overflows",
+    "skipped",
+    "padded",
+)
+_TIMING_COLUMNS = ("feature_ms", "inference_ms")
+
+
+class CsvRows:
+    """Writes each result as a row; events and notices have other columns and are left out.
+
+    The columns and what is in them are those of `Result.record`, with the scores last, one
+    column a label, and before all else the hour and date. True is 1, false 0, None is empty.
+    """
+
+    def __init__(self, lines: Lines, labels: tuple[str, ...], timing: bool = True) -> None:
+        """Write the header, unless rows with the same columns are there already.
+
+        Args:
+            lines: Where the rows go; closed with the output.
+            labels: The contract's.
+            timing: Whether to write what differs between two runs: date and computing times.
+
+        Raises:
+            SernetError: The file has other columns.
+        """
+        self._lines = lines
+        self._labels = labels
+        self._timing = timing
+        columns = [*_COLUMNS, *(f"score_{label}" for label in labels)]
+        if timing:
+            columns = ["utc", *_COLUMNS, *_TIMING_COLUMNS, *columns[len(_COLUMNS) :]]
+        header = _row(columns)
+        if lines.first_line == header:
+            return
+        if not header.startswith(lines.first_line):  # a part of it is what a power cut leaves
+            lines.close()
+            raise SernetError(
+                f"{lines.name} has other columns than this model's results",
+                hint="name another file, or move this one away",
+            )
+        lines.write(header)
+
+    def write(self, record: Record) -> None:
+        """Write a row for a result."""
+        if not isinstance(record, Result):
+            return
+        values = record.record(self._timing)
+        names = (*_COLUMNS, *_TIMING_COLUMNS) if self._timing else _COLUMNS
+        row = [_cell(values.get(name, False)) for name in names]
+        row += [values["scores"].get(label, "") for label in self._labels]
+        if self._timing:
+            row.insert(0, datetime.now(UTC).isoformat(timespec="milliseconds"))
+        self._lines.write(_row(row))
+
+    def finish(self) -> None:
+        """Add nothing: every row is a result."""
+
+    def close(self) -> None:
+        """Close the file, if it is one."""
+        self._lines.close()
+
+
+def _cell(value: object) -> object:
+    return int(value) if isinstance(value, bool) else value
+
+
+def _row(values: list[object] | list[str]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="").writerow(values)
+    return text.getvalue()

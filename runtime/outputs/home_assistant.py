@@ -1,0 +1,124 @@
+"""What Home Assistant is told so that the microphone appears there by itself.
+
+One retained message describes the device and all its entities: device-based MQTT discovery, in
+Home Assistant since 2024.12.
+Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sernet_edge import __version__
+from sernet_edge.runtime.outputs.session import Session
+from sernet_edge.runtime.records import Result
+
+STATUS_TOPIC = "homeassistant/status"
+"""Where Home Assistant says "online" when it has started; its default."""
+
+NO_SPEECH = "no speech"
+UNSURE = "unsure"
+
+
+def emotion(result: Result) -> str:
+    """Return what a result is called, one of the options of the emotion's entity."""
+    if result.label is None:
+        return NO_SPEECH
+    return result.label if result.sure else UNSURE
+
+
+def discovery_topic(prefix: str) -> str:
+    """Return the topic of the device whose own topics begin with `prefix`."""
+    return f"homeassistant/device/{_identifier(prefix)}/config"
+
+
+def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
+    """Return the device and its entities.
+
+    Args:
+        prefix: What the device's own topics begin with.
+        session: What is heard, and with which model.
+        expire_s: After so many seconds without a state, Home Assistant is to call the entities
+            unavailable: the microphone is gone, though the program is there.
+    """
+    identifier = _identifier(prefix)
+    labels = session.contract.labels
+    state = {"state_topic": f"{prefix}/state", "expire_after": expire_s}
+    measured = state | {"state_class": "measurement"}
+
+    components: dict[str, dict[str, Any]] = {
+        "emotion": state
+        | {
+            "platform": "sensor",
+            "name": "Emotion",
+            "device_class": "enum",
+            "options": [*labels, UNSURE, NO_SPEECH],
+            "value_template": "{{ value_json.emotion }}",
+            "icon": "mdi:emoticon-outline",
+        },
+        "speech": state
+        | {
+            "platform": "binary_sensor",
+            "name": "Speech",
+            "device_class": "sound",
+            "value_template": "{{ 'ON' if value_json.label else 'OFF' }}",
+        },
+        "event": {
+            "platform": "event",
+            "name": "Emotion event",
+            "state_topic": f"{prefix}/event",
+            "event_types": list(labels),
+            # Home Assistant ignores what is rendered empty: an event is told at its start.
+            "value_template": "{{ dict(value_json, event_type=value_json.label) | tojson "
+            "if value_json.kind == 'start' else '' }}",
+            "icon": "mdi:account-voice",
+        },
+        "level": measured
+        | {
+            "platform": "sensor",
+            "name": "Level",
+            "unit_of_measurement": "dBFS",
+            "suggested_display_precision": 0,
+            "value_template": "{{ value_json.level_dbfs }}",
+            "entity_category": "diagnostic",
+            "icon": "mdi:microphone",
+        },
+        "notice": {
+            "platform": "sensor",
+            "name": "Last notice",
+            "state_topic": f"{prefix}/notice",
+            # A state has at most 255 characters.
+            "value_template": "{{ value_json.text[:255] }}",
+            "entity_category": "diagnostic",
+            "icon": "mdi:message-alert-outline",
+        },
+    }
+    for label in labels:
+        components[f"score_{_identifier(label)}"] = measured | {
+            "platform": "sensor",
+            "name": f"Score {label}",
+            "unit_of_measurement": "%",
+            "suggested_display_precision": 0,
+            "value_template": f"{{{{ (100 * value_json.scores.get({label!r}, 0)) | round(1) }}}}",
+            "icon": "mdi:chart-bar",
+        }
+    for key, component in components.items():
+        component["unique_id"] = f"{identifier}_{key}"
+    return {
+        "device": {
+            "identifiers": [identifier],
+            "name": prefix.replace("/", " "),
+            "manufacturer": "sernet-edge",
+            "model": session.model,
+            "sw_version": __version__,
+        },
+        "origin": {"name": "sernet-edge", "sw_version": __version__},
+        "availability_topic": f"{prefix}/availability",
+        "components": components,
+    }
+
+
+def _identifier(name: str) -> str:
+    """Return `name` with only what Home Assistant allows in a topic of its own."""
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)

@@ -1,0 +1,132 @@
+"""Where lines of text go: standard output, or a file that grows over power cuts and full disks."""
+
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, TextIO
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.outputs.several import Tell
+
+
+class Lines(Protocol):
+    """Something that takes lines."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+
+    @property
+    def first_line(self) -> str:
+        """The first line that was there before, without its end; empty without one."""
+
+    def write(self, line: str) -> None:
+        """Take a line, given without its end, at once."""
+
+    def close(self) -> None:
+        """Leave everything as it was found."""
+
+
+class Standard:
+    """Lines on standard output, which stays open."""
+
+    name = "standard output"
+    first_line = ""
+
+    def __init__(self, file: TextIO) -> None:
+        """Write to `file`."""
+        self._file = file
+
+    def write(self, line: str) -> None:
+        """Write a line, flushed at once."""
+        self._file.write(f"{line}\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Leave the file open: it is the caller's."""
+
+
+class Appended:
+    """Lines at the end of a file.
+
+    A last line without its end, as a power cut leaves it, is taken off before the first one is
+    written. When the disk is full or gone, lines are dropped, which is told once, until there
+    is room again: listening goes on.
+    """
+
+    def __init__(self, path: Path, tell: Tell) -> None:
+        """Open or create `path`, a file or whatever else takes text, such as a named pipe.
+
+        Raises:
+            SernetError: It cannot be written; names it.
+        """
+        self.name = str(path)
+        self._tell = tell
+        self._missing = 0
+        self._begun = False
+        try:
+            self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - `close` does
+            self._cuttable = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+            self._length = _whole_lines(path) if self._cuttable else 0
+            self.first_line = _first_line(path) if self._cuttable else ""
+        except OSError as error:
+            raise SernetError(
+                f"cannot write {path}: {error.strerror or error}",
+                hint="check that the folder exists, is writable and has space",
+            ) from error
+
+    def write(self, line: str) -> None:
+        """Append a line, or nothing of it."""
+        data = f"{line}\n".encode()
+        try:
+            if not self._begun:
+                self._cut()
+                self._begun = True
+            written = 0
+            while written < len(data):
+                written += self._file.write(data[written:])
+        except OSError as error:
+            with suppress(OSError):
+                self._cut()
+            if not self._missing:
+                reason = error.strerror or str(error)
+                self._tell("file-lost", f"cannot write {self.name}: {reason}; make room")
+            self._missing += 1
+            return
+        self._length += len(data)
+        if self._missing:
+            self._tell(
+                "file-back", f"{self.name} is written again; missing: {self._missing}", "info"
+            )
+            self._missing = 0
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _cut(self) -> None:
+        """Take off what is no whole line."""
+        if self._cuttable:
+            self._file.truncate(self._length)
+
+
+def _first_line(path: Path) -> str:
+    with open(path, "rb") as file:
+        return file.readline(65_536).decode(errors="replace").rstrip("\r\n")
+
+
+def _whole_lines(path: Path) -> int:
+    """Return the bytes of a file up to its last line end."""
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 65_536)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0

@@ -1,0 +1,45 @@
+"""What an output may tell about the listening itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sernet_edge import __version__
+from sernet_edge.runtime.contract import Contract
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of `listen`: what is heard, and with which model.
+
+    Attributes:
+        model: Name of the model's file, without its folder.
+        contract: The model's contract.
+        source: Name of the microphone or recording.
+        rate_hz: Its sample rate, before resampling.
+        channels: Its channels, before they are mixed.
+        hop_s: Seconds between two results.
+    """
+
+    model: str
+    contract: Contract
+    source: str
+    rate_hz: int
+    channels: int
+    hop_s: float
+
+    def record(self) -> dict[str, Any]:
+        """Return what a program or page that shows records may want to know first."""
+        return {
+            "program_version": __version__,
+            "model": self.model,
+            "contract": self.contract.id,
+            "labels": list(self.contract.labels),
+            "source": self.source,
+            "rate_hz": self.rate_hz,
+            "channels": self.channels,
+            "model_rate_hz": self.contract.sample_rate_hz,
+            "window_s": round(self.contract.window_s, 3),
+            "hop_s": round(self.hop_s, 3),
+        }

@@ -1,0 +1,148 @@
+"""A web page that shows what is heard, live.
+
+Needs Starlette and uvicorn (the extra `web`), both pure Python. They run in a thread of their
+own, so that no reader can hold up the listening.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import threading
+import time
+from contextlib import suppress
+from urllib.parse import quote
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.outputs.session import Session
+from sernet_edge.runtime.outputs.several import Tell
+from sernet_edge.runtime.outputs.web_access import Address, Guard
+from sernet_edge.runtime.outputs.web_feed import Feed
+from sernet_edge.runtime.records import Record, Result
+
+_MIN_INTERVAL_S = 0.05
+"""Results that come faster, as those of a recording do, are thinned out."""
+
+_MAX_CONNECTIONS = 40
+
+_STALLED_MS = 30_000
+"""The system ends a connection whose other side has taken nothing for this long."""
+
+_SEND_BUFFER_BYTES = 65_536
+"""What the system holds for a connection: a reader that has gone must not look alive for long."""
+
+_LAST_WAIT_S = 3.0
+
+
+class Web:
+    """Serves the page and, on `/events`, every record as server-sent events.
+
+    Attributes:
+        url: What to open in a browser, with the token if there is one.
+    """
+
+    def __init__(
+        self, address: Address, token: str | None, session: Session, tell: Tell, timing: bool
+    ) -> None:
+        """Begin to serve.
+
+        Args:
+            address: Where to listen.
+            token: To be asked for; None for a new one, or for none on a loopback address.
+            session: What is heard, and with which model.
+            tell: Is told should the server end.
+            timing: Whether the records hold computing times.
+
+        Raises:
+            SernetError: A package is not installed, or the address cannot be listened on.
+        """
+        try:
+            import uvicorn
+
+            from sernet_edge.runtime.outputs.web_app import application
+        except ModuleNotFoundError as error:
+            raise SernetError(
+                f"--web needs the Python package {error.name!r}",
+                hint="pip install 'sernet-edge[web]'",
+            ) from error
+        self._timing = timing
+        self._tell = tell
+        self._feed = Feed(session.record())
+        self._skipped: Result | None = None
+        self._next_s = 0.0
+
+        listening = address.listen()
+        host, port = listening.getsockname()[:2]
+        guard = Guard(host, token)
+        self.url = _url(host, port, guard.token)
+        with suppress(AttributeError):  # Linux has it
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MS)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        config = uvicorn.Config(
+            application(self._feed, guard),
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            limit_concurrency=_MAX_CONNECTIONS,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._serve, args=(listening,), name="web", daemon=True
+        )
+        self._thread.start()
+
+    def write(self, record: Record) -> None:
+        """Hand a record to the thread that serves."""
+        if isinstance(record, Result):
+            now_s = time.monotonic()
+            self._skipped = record if now_s < self._next_s else None
+            if self._skipped:
+                return
+            self._next_s = now_s + _MIN_INTERVAL_S
+        self._send(record)
+
+    def finish(self) -> None:
+        """Show the last result, whether or not it was to be thinned out."""
+        if self._skipped:
+            self._send(self._skipped)
+
+    def close(self) -> None:
+        """Let the readers go and stop serving."""
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._feed.close)
+        self._server.should_exit = True
+        self._thread.join(_LAST_WAIT_S)
+
+    def _send(self, record: Record) -> None:
+        with suppress(RuntimeError):  # the loop is closed, which was told
+            self._loop.call_soon_threadsafe(self._feed.put, record.record(self._timing))
+
+    def _serve(self, listening: socket.socket) -> None:
+        """Serve until `close`; runs in the thread."""
+        asyncio.set_event_loop(self._loop)
+        try:
+            with listening:
+                self._loop.run_until_complete(self._server.serve([listening]))
+        except Exception as error:  # noqa: BLE001 - whatever it is, listening goes on
+            self._tell("web-lost", f"the web page has ended: {error}; start again to have it back")
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+
+def _url(host: str, port: int, token: str | None) -> str:
+    """Return the page's address as somebody else may type it."""
+    if ipaddress.ip_address(host).is_unspecified:
+        host = socket.gethostname()
+    elif ":" in host:
+        host = f"[{host}]"
+    return f"http://{host}:{port}/" + (f"?token={quote(token)}" if token else "")

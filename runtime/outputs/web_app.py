@@ -1,0 +1,130 @@
+"""What the web server answers: the page, its parts, the live events, and the door before them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from sernet_edge.runtime.outputs.web_access import Guard
+from sernet_edge.runtime.outputs.web_feed import Feed
+
+_FOLDER = files("sernet_edge.runtime.outputs") / "page"
+
+_MEDIA_TYPES = {
+    "page.html": "text/html",
+    "page.css": "text/css",
+    "page.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
+
+_HEADERS = {
+    # Nothing from elsewhere, nothing in the page itself, and no frame around it.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+
+_WRONG_TOKEN_S = 1.0
+"""Pause before a wrong token is refused, against trying many."""
+
+_MAX_FORM_BYTES = 2048
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def application(feed: Feed, guard: Guard) -> Starlette:
+    """Return the application that shows `feed` to those whom `guard` lets in."""
+    ask_for_token = (_FOLDER / "login.html").read_text("utf-8")
+
+    def guarded(endpoint: _Endpoint, *, for_all: bool = False) -> _Endpoint:
+        @functools.wraps(endpoint)
+        async def checked(request: Request) -> Response:
+            if not guard.knows_host(request.headers.get("host", "")):
+                response: Response = PlainTextResponse(
+                    "This page answers to localhost and 127.0.0.1 only.\n", 421
+                )
+            elif guard.token and request.url.path == "/" and "token" in request.query_params:
+                response = await enter(request)
+            elif for_all or _is_known(request, guard):
+                response = await endpoint(request)
+            elif request.url.path == "/":
+                response = await enter(request)
+            else:
+                response = PlainTextResponse("A token is needed.\n", 401)
+            response.headers.update(_HEADERS)
+            return response
+
+        return checked
+
+    async def enter(request: Request) -> Response:
+        """Let in who brings the token, in the address or the form; else ask for it."""
+        token = request.query_params.get("token")
+        if request.method == "POST":
+            token = await _token_of_form(request)
+        if token is None:
+            return Response(ask_for_token.replace("{message}", ""), 401, media_type="text/html")
+        if not guard.knows_token(token):
+            await asyncio.sleep(_WRONG_TOKEN_S)
+            text = ask_for_token.replace("{message}", "This is not the token.")
+            return Response(text, 401, media_type="text/html")
+        # To the page without the token in its address, which is seen and kept.
+        response = RedirectResponse("/", 303)
+        response.set_cookie(guard.COOKIE, guard.cookie, httponly=True, samesite="lax")
+        return response
+
+    async def events(request: Request) -> Response:
+        if feed.is_full:
+            return PlainTextResponse("Too many readers.\n", 503)
+        return StreamingResponse(feed.messages(), media_type="text/event-stream")
+
+    def file(name: str) -> _Endpoint:
+        content, media_type = (_FOLDER / name).read_bytes(), _MEDIA_TYPES[name]
+
+        async def send(request: Request) -> Response:
+            return Response(content, media_type=media_type)
+
+        return send
+
+    return Starlette(
+        routes=[
+            Route("/", guarded(file("page.html"))),
+            Route("/page.js", guarded(file("page.js"))),
+            Route("/events", guarded(events)),
+            # What the form that asks for the token needs, too.
+            Route("/page.css", guarded(file("page.css"), for_all=True)),
+            Route("/icon.svg", guarded(file("icon.svg"), for_all=True)),
+            Route("/login", guarded(enter, for_all=True), methods=["POST"]),
+        ]
+    )
+
+
+def _is_known(request: Request, guard: Guard) -> bool:
+    """Return whether a request brings the cookie, or the token as programs do."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and guard.knows_token(token.strip()):
+        return True
+    return guard.knows_cookie(request.cookies.get(guard.COOKIE, ""))
+
+
+async def _token_of_form(request: Request) -> str:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _MAX_FORM_BYTES:
+            return ""
+    return parse_qs(body.decode("latin-1")).get("token", [""])[0]

@@ -1,0 +1,67 @@
+"""Records, and what else the tests of the outputs have in common."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.outputs.session import Session
+from sernet_edge.runtime.records import Event, Notice, Result
+
+CONTRACT = modelfile.read_contract(DEFAULT_MODEL.read_bytes(), "the shipped model")
+LABELS = CONTRACT.labels
+SESSION = Session("shipped.tflite", CONTRACT, "USB Audio Device", 48_000, 1, 0.5)
+
+
+def result(time_s: float = 3.0, label: str | None = "anger", **changes: Any) -> Result:
+    """A result whose label has a score of 0.64."""
+    scores = {} if label is None else {name: 0.64 if name == label else 0.06 for name in LABELS}
+    plain = Result(
+        time_s=time_s,
+        label=label,
+        scores=scores,
+        sure=label is not None,
+        speech=0.8 if label else 0.0,
+        level_dbfs=-24.0,
+        clipped=0,
+        drift=0.25 if label else None,
+        feature_ms=1.5,
+        inference_ms=8.5,
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+START = Event("start", 1, "anger", 2.5, None, 0.7)
+END = Event("end", 1, "anger", 2.5, 6.0, 0.9)
+LOST = Notice("device-lost", "the microphone is gone: plug it in again", 4.0, "warning")
+
+
+class Told:
+    """What an output tells of itself."""
+
+    def __init__(self) -> None:
+        self.codes: list[str] = []
+        self.texts: list[str] = []
+
+    def __call__(self, code: str, text: str, level: str = "warning", /) -> None:
+        self.codes.append(code)
+        self.texts.append(text)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+def eventually(holds: Callable[[], object], what: str) -> None:
+    """Wait until `holds`, for as long as a busy machine may take."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
