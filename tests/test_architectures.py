@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,12 +13,16 @@ from numpy.typing import NDArray
 from sernet_edge.firmware_export import tflm
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.interpreter import Model, interpreter_module
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.dataset import Recording, new_contract
 from sernet_edge.train.models import ARCHITECTURES
 from sernet_edge.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sernet_edge.train.fit import Fit
+    from sernet_edge.train.losses import Objective
 
 # The converter's own, which the command line discards.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -35,39 +40,54 @@ def recordings() -> list[Recording]:
     time = np.arange(16_000) / 16_000
     made = []
     for index in range(8):
-        label = "low" if index % 2 else "high"
+        label = "low" if index % 3 else "high"
         tone = np.sin(2 * np.pi * (300 if label == "low" else 2500) * time)
         samples = (4000 * tone + rng.normal(0, 300, len(time))).astype(np.int16)
         made.append(Recording(Utterance(Path(f"{index}.wav"), label, str(index // 4)), samples))
     return made
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
-def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model file of one architecture after two epochs."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where models and checkpoints lie."""
+    return tmp_path_factory.mktemp("models")
+
+
+def ready(name: str, checkpoint: Path) -> Fit:
+    """A training of an architecture with its own losses, not begun or where it was stopped."""
     from sernet_edge.train.fit import start
 
-    name = request.param
     own = ARCHITECTURES[name]
-    folder = tmp_path_factory.mktemp(name)
     recipe = Recipe(
         epochs=2,
         batch_size=4,
-        average_epochs=1,
-        time_mask_frames=4,
+        average_epochs=2,
+        class_weights=True,
         center_loss=own.center_loss,
         reconstruction=own.reconstruction,
     )
     contract = new_contract(("high", "low"), "window", FRAMES, own.features)
-    fit = start(contract, recipe, recordings(), 1, folder / "checkpoint.npz", name)
+    return start(contract, recipe, recordings(), 1, checkpoint, name)
+
+
+@cache
+def train(folder: Path, name: str) -> Path:
+    """Train an architecture for two epochs; the checkpoint stays beside the model."""
+    path = folder / f"{name}.keras"
+    fit = ready(name, path.with_suffix(".npz"))
     fit.run(lambda epoch, entry: None)
     fit.finish()
-    assert len(fit.history) == 2
-    path: Path = folder / f"{name}.keras"
     fit.model.save(path)
-    contract = fit.windows.contract.replace(provenance={"architecture": name})
+    its = {"architecture": name, "corpus": "tones", "holdout_speakers": ["1"]}
+    contract = fit.windows.contract.replace(provenance=its)
     path.write_bytes(modelfile.with_contract(path.read_bytes(), contract))
     return path
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def trained(request: pytest.FixtureRequest, folder: Path) -> Path:
+    """A model file of one architecture after two epochs."""
+    return train(folder, request.param)
 
 
 def windows_of(path: Path) -> NDArray[np.float32]:
@@ -138,3 +158,210 @@ def test_the_native_engine_takes_it_or_says_what_it_lacks(trained: Path, convert
     else:
         network = read_network(converted, trained.name)
         assert network.output.channels == 2
+
+
+def test_attention_is_the_papers_formula() -> None:
+    import keras
+
+    from sernet_edge.train.models.attention_fcn import attend
+
+    rng = np.random.default_rng(2)
+    positions = rng.normal(size=(3, 5, 4, 6)).astype(np.float32)
+    inputs = keras.Input((None, 4, 6))
+    model = keras.Model(inputs, attend(inputs))
+    # Large enough that the attention is far from even.
+    weights = [rng.normal(0, 2, w.shape).astype(np.float32) for w in model.get_weights()]
+    model.set_weights(weights)
+    w, b, u = (values.astype(np.float64) for values in weights)
+    w, u = w[0, 0], u[0, 0, :, 0]
+    for found, a in zip(np.asarray(model(positions)), positions.reshape(3, 20, 6), strict=True):
+        e = np.tanh(a @ w + b) @ u
+        alpha = np.exp(0.3 * e) / np.exp(0.3 * e).sum()
+        assert alpha.max() > 3 * alpha.min()
+        np.testing.assert_allclose(found, alpha @ a, rtol=1e-4, atol=1e-5)
+
+
+def test_the_attention_network_takes_speech_of_any_length() -> None:
+    from sernet_edge.train.models import build
+
+    contract = new_contract(("high", "low"), "window", FRAMES, "spectrogram")
+    model = build("attention-fcn-small", contract, 0.9)
+    assert model.input_shape == (None, None, contract.feature_count, 1)
+    rng = np.random.default_rng(0)
+    for frames in (1, 33, 200):
+        window = rng.normal(size=(2, frames, contract.feature_count, 1)).astype(np.float32)
+        np.testing.assert_allclose(np.asarray(model(window)).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_centers_move_and_distances_are_measured_as_wen_et_al_do() -> None:
+    from sernet_edge.train.losses import CenterDistance
+
+    rng = np.random.default_rng(4)
+    embeddings = rng.normal(size=(6, 3)).astype(np.float32)
+    labels = np.array([0, 0, 2, 2, 2, 0])
+    targets = np.eye(4, dtype=np.float32)[labels]
+    layer = CenterDistance()
+    layer.build([(None, 3), (None, 4)])
+    centers = rng.normal(size=(4, 3)).astype(np.float32)
+    layer.centers.assign(centers)
+    found = np.asarray(layer([embeddings, targets], training=True))
+    expected = [
+        0.5 * ((x - centers[y]) ** 2).sum() for x, y in zip(embeddings, labels, strict=True)
+    ]
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5)
+    for j in range(4):
+        own = embeddings[labels == j]
+        delta = (centers[j] - own).sum(axis=0) / (1 + len(own))
+        np.testing.assert_allclose(layer.centers[j], centers[j] - 0.5 * delta, rtol=1e-5)
+    moved = np.asarray(layer.centers)
+    layer([embeddings, targets], training=False)
+    np.testing.assert_array_equal(layer.centers, moved)
+
+
+def objective(**weights: float) -> Objective:
+    """What trains a small model of 8 frames and 8 features, in which nothing is random."""
+    import keras
+
+    from sernet_edge.train.losses import Objective
+
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 1))
+    embedding = keras.layers.Dense(16, name="embedding")(keras.layers.Flatten()(inputs))
+    outputs = keras.layers.Dense(2, "softmax", name="scores")(embedding)
+    recipe = Recipe(learning_rate=3e-3, weight_decay=0, **weights)  # type: ignore[arg-type]
+    return Objective(keras.Model(inputs, outputs), 8, recipe)
+
+
+@pytest.mark.parametrize("name", ["center_loss", "reconstruction"])
+def test_a_further_loss_is_part_of_the_loss_and_falls(name: str) -> None:
+    from sernet_edge.train.losses import Batch
+
+    rng = np.random.default_rng(6)
+    # Few patterns, so that there is something that an embedding can hold.
+    inputs = (rng.normal(size=(32, 3)) @ rng.normal(size=(3, 64))).reshape(32, 8, 8, 1)
+    labels = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 32)]
+    batch = Batch(inputs.astype(np.float32), labels, labels)
+    alone, further = objective(), objective(**{name: 2.0})
+    entries = [further.step(batch) for _ in range(150)]
+    key = "center_loss" if name == "center_loss" else "reconstruction_loss"
+    assert entries[0]["scores_loss"] == pytest.approx(alone.step(batch)["loss"], rel=1e-5)
+    for entry in (entries[0], entries[-1]):
+        assert entry["loss"] == pytest.approx(entry["scores_loss"] + 2 * entry[key], rel=1e-5)
+    assert entries[-1][key] < 0.3 * entries[0][key]
+
+
+def test_the_model_itself_has_neither_centers_nor_decoder() -> None:
+    alone, further = objective(), objective(center_loss=0.1, reconstruction=0.1)
+    more = {weight.path for weight in further.trained.weights}
+    assert {"center/centers", "decoder_end/kernel"} <= more
+    assert {weight.path for weight in alone.trained.weights} < more
+    assert further.trained.get_layer("scores").output.shape == (None, 2)
+
+
+def test_balanced_weights_make_labels_weigh_the_same() -> None:
+    from sernet_edge.train.losses import balanced_weights
+
+    targets = np.eye(4, dtype=np.float32)[[0] * 6 + [1] * 2 + [3]]
+    weights = balanced_weights(targets)
+    np.testing.assert_allclose(targets.sum(axis=0) * weights, [3, 3, 0, 3])
+    assert (targets @ weights).mean() == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def other(folder: Path) -> Path:
+    """A model to start from, of the corpus "tones" with its speaker 1 held out."""
+    return train(folder, "light-sernet-half")
+
+
+def test_a_training_starts_from_another_models_weights(other: Path, tmp_path: Path) -> None:
+    from sernet_edge.train.fit import start
+    from sernet_edge.train.initial import Initial
+    from sernet_edge.train.models.saved import load_saved
+
+    initial = Initial.read(other)
+    theirs = load_saved(other, initial.contract)
+
+    def began(labels: tuple[str, ...], name: str) -> Fit:
+        contract = new_contract(labels, "window", FRAMES, "mfcc")
+        path = tmp_path / "none.npz"
+        return start(contract, Recipe(epochs=1), recordings(), 2, path, name, initial)
+
+    same = began(("high", "low"), "light-sernet-half")
+    assert same.not_taken == []
+    for ours, expected in zip(same.model.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    # Other labels, and as many in another order, have another meaning.
+    assert began(("high", "low", "none"), "light-sernet-half").not_taken == ["scores"]
+    assert began(("low", "high"), "light-sernet-half").not_taken == ["scores"]
+    # A related architecture: what lies before and after its separable convolutions.
+    related = began(("high", "low"), "light-sernet-ds-half")
+    assert {"path_time_conv", "path_time_norm", "mix_conv", "scores"} <= set(related.taken)
+    assert {"block1_each_conv", "block1_mix_conv"} <= set(related.not_taken)
+
+
+def test_a_start_that_fits_nothing_is_refused(other: Path, tmp_path: Path) -> None:
+    from sernet_edge.train.fit import start
+    from sernet_edge.train.initial import Initial
+
+    contract = new_contract(("high", "low", "none"), "window", FRAMES, "spectrogram")
+    with pytest.raises(SernetError, match="nothing of .*half.keras, .* fits attention-fcn-small"):
+        start(
+            contract,
+            Recipe(epochs=1),
+            recordings(),
+            1,
+            tmp_path / "c.npz",
+            "attention-fcn-small",
+            Initial.read(other),
+        )
+
+
+def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path: Path) -> None:
+    from sernet_edge.train.initial import Initial
+
+    first = Initial.read(other)
+    assert first.heard("tones", ["1", "2"]) == ["2"]
+    assert first.heard("emodb", ["1", "2"]) == []
+    # A second model, of another corpus, that began with the first.
+    its = {"corpus": "emodb", "holdout_speakers": ["03"], "initial": first.provenance}
+    contract = first.contract.replace(provenance=its)
+    second = tmp_path / "second.keras"
+    second.write_bytes(
+        modelfile.with_contract(modelfile.strip_contract(other.read_bytes()), contract)
+    )
+    assert Initial.read(second).heard("tones", ["1", "2"]) == ["2"]
+    assert Initial.read(second).heard("emodb", ["03", "08"]) == ["08"]
+
+
+def test_another_start_is_another_run(other: Path) -> None:
+    from sernet_edge.train.fit import Fit
+    from sernet_edge.train.initial import Initial
+
+    checkpoint = other.with_suffix(".npz")
+    same = ready("light-sernet-half", checkpoint)
+    assert len(same.history) == 2
+    with pytest.raises(SernetError, match="run with other settings"):
+        Fit(same.model, same.windows, recordings(), 1, checkpoint, Initial.read(other))
+
+
+def test_a_stopped_run_with_every_loss_goes_on_to_the_same_weights(
+    folder: Path, tmp_path: Path
+) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(epoch: int, entry: dict[str, float]) -> None:
+        raise Stop
+
+    whole = train(folder, "multitask-cnn").with_suffix(".npz")
+    stopped = tmp_path / "stopped.npz"
+    with pytest.raises(Stop):
+        ready("multitask-cnn", stopped).run(stop)
+    resumed = ready("multitask-cnn", stopped)
+    assert len(resumed.history) == 1
+    resumed.run(lambda epoch, entry: None)
+    with np.load(whole) as expected, np.load(stopped) as found:
+        # Centers, decoder, the optimiser's moments of both, and the history.
+        assert set(found) == set(expected)
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)

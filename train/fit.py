@@ -154,8 +154,9 @@ class Fit:
             inputs = share[..., None, None] * inputs + (1 - share[..., None, None]) * inputs[other]
             labels = share * labels + (1 - share) * labels[other]
             targets = share * targets + (1 - share) * targets[other]
-        weights = None if self._label_weights is None else labels @ self._label_weights
-        return Batch(inputs, labels, targets.astype(np.float32), weights)
+        if self._label_weights is not None:
+            targets *= labels @ self._label_weights[:, None]
+        return Batch(inputs, labels, targets.astype(np.float32))
 
     def _variables(self) -> list[Any]:
         # All of them: weights, centers and decoder included, batch norm statistics, dropout's

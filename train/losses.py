@@ -58,14 +58,13 @@ class Batch:
     Attributes:
         inputs: float32 (batch, frames, features, 1).
         labels: float32 (batch, labels), the share of each label: one-hot unless mixed.
-        targets: float32 (batch, labels), the same with label smoothing: what the scores are to be.
-        weights: float32 (batch,), how much each weighs in the loss of the scores; None is alike.
+        targets: float32 (batch, labels), what the scores are to be, times how much the window
+            weighs: the losses of the scores are proportional to it.
     """
 
     inputs: NDArray[np.float32]
     labels: NDArray[np.float32]
     targets: NDArray[np.float32]
-    weights: NDArray[np.float32] | None
 
 
 class CenterDistance(layers.Layer):  # type: ignore[misc]  # Keras has no types.
@@ -172,9 +171,7 @@ class Objective:
             and "reconstruction_loss", each by itself and unweighted.
         """
         if not self._is_multitask:
-            results = self.trained.train_on_batch(
-                batch.inputs, batch.targets, sample_weight=batch.weights, return_dict=True
-            )
+            results = self.trained.train_on_batch(batch.inputs, batch.targets, return_dict=True)
             return {name: float(value) for name, value in results.items()}
         given, wanted = {"features": batch.inputs}, {"scores": batch.targets}
         if self._center:
@@ -182,12 +179,7 @@ class Objective:
             wanted["center"] = np.zeros((len(batch.inputs), 1), np.float32)
         if self._reconstruction:
             wanted["reconstruction"] = batch.inputs
-        each = None
-        if batch.weights is not None:
-            # Keras asks for the weights of every output or of none.
-            each = {name: np.ones_like(batch.weights) for name in wanted}
-            each["scores"] = batch.weights
-        results = self.trained.train_on_batch(given, wanted, sample_weight=each, return_dict=True)
+        results = self.trained.train_on_batch(given, wanted, return_dict=True)
         named = {name: float(value) for name, value in results.items()}
         named["accuracy"] = named.pop("scores_accuracy")
         return named

@@ -68,11 +68,11 @@ def attention_fcn(
         return layers.MaxPooling2D(3, strides=2, padding="same", name=f"{name}_pool")(x)
 
     inputs = keras.Input((None, features, 1), name="features")
-    x = pool(convolve(inputs, "block1", 96, 11, stride=4), "block1")
-    x = pool(convolve(x, "block2", 256, 5), "block2")
-    x = convolve(x, "block3", 384, 3)
-    x = convolve(x, "block4", 384, 3)
-    x = pool(convolve(x, "block5", 256, 3), "block5")
+    x = pool(convolve(inputs, "layer1", 96, 11, stride=4), "layer1")
+    x = pool(convolve(x, "layer2", 256, 5), "layer2")
+    x = convolve(x, "layer3", 384, 3)
+    x = convolve(x, "layer4", 384, 3)
+    x = pool(convolve(x, "layer5", 256, 3), "layer5")
     x = attend(x)
     x = layers.Dropout(0.3, name="dropout")(x)
     outputs = layers.Dense(

@@ -31,7 +31,7 @@ def multitask_cnn(
     """
     inputs = x = keras.Input((frames, features, 1), name="features")
     for number, (filters, kernel) in enumerate(((32, 5), (64, 3), (96, 3), (128, 3)), 1):
-        name = f"block{number}"
+        name = f"stage{number}"
         x = layers.Conv2D(
             filters,
             kernel,
