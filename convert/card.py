@@ -25,7 +25,7 @@ An {precision} model that hears {labels} in {window_s:.1f} s of speech.
 
 | | |
 |---|---|
-| architecture | {architecture}, input {frames} frames x {mfccs} MFCCs |
+| architecture | {architecture}, input {frames} frames x {features} |
 | size | {bytes:,} bytes |
 | contract | {contract_id} |
 | trained on | {corpus}, all speakers but {holdout}; seed {seed} |
@@ -63,6 +63,9 @@ to judge people, nor where a wrong answer does harm.
 """
 
 
+_FEATURES = {"mfcc": "MFCCs", "mel": "mel bands", "spectrogram": "FFT bins"}
+
+
 def model_card(data: bytes, contract: Contract, name: str) -> str:
     """Return the card, Markdown, of a model made by `sernet-edge convert`.
 
@@ -81,7 +84,7 @@ def model_card(data: bytes, contract: Contract, name: str) -> str:
         labels=f"{', '.join(contract.labels[:-1])} or {contract.labels[-1]}",
         window_s=contract.window_s,
         frames=contract.window_frames,
-        mfccs=contract.mfcc_count,
+        features=f"{contract.feature_count} {_FEATURES[contract.features]}",
         bytes=len(data),
         contract_id=contract.id,
         corpus=provenance["corpus"],

@@ -58,10 +58,10 @@ _LEVELS = {
     "none": _AS_IT_COMES,
     "running": _AS_IT_COMES,
     "window": (
-        "This model takes the window's mean loudness out of its first feature. So the network\n"
-        "  cannot start before the window's end, and a result comes one run of the network after\n"
-        "  it; that costs 4 bytes of RAM a frame, {c0_bytes:,} in all. Models trained with\n"
-        "  `--level running` do the work while the audio arrives."
+        "This model takes the window's mean loudness out of its features. So the network cannot\n"
+        "  start before the window's end, and a result comes one run of the network after it;\n"
+        "  that costs {level_bytes:,} bytes of RAM. Models trained with `--level running` do the\n"
+        "  work while the audio arrives."
     ),
 }
 
@@ -196,9 +196,9 @@ def _packaged(path: str) -> str:
 def _readme(model: Model, network: Network, plan: Plan) -> str:
     contract = model.contract
     frames, labels = contract.window_frames, contract.labels
-    c0_bytes = 4 * frames if contract.level == "window" else 0
+    level_bytes = frames * frontend_tables.kept_bytes(contract)
     net_bytes = emit.state_bytes(plan)
-    ring_bytes = frames * contract.mfcc_count + c0_bytes
+    ring_bytes = frames * contract.feature_count + level_bytes
     frontend_bytes = 2 * contract.frame_length_samples + 4 * contract.fft_size
     return _packaged("layouts/plain/README.md").format(
         version=__version__,
@@ -211,7 +211,7 @@ def _readme(model: Model, network: Network, plan: Plan) -> str:
         step_ms=1000 * contract.frame_step_s,
         hop_frames=contract.hop_frames,
         smoothing=contract.smoothing,
-        level_text=_LEVELS[contract.level].format(c0_bytes=c0_bytes),
+        level_text=_LEVELS[contract.level].format(level_bytes=level_bytes),
         cmsis_bytes=4 * contract.fft_size,
         net_bytes=net_bytes,
         ring_bytes=ring_bytes,

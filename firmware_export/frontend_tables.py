@@ -1,7 +1,7 @@
 """The front end's constants as C: what csrc/sernet_frontend.c computes with.
 
 All constants come from the contract through `runtime.frontend`, in float64, and are rounded once.
-The C code takes float32 up to the mel energies (or int32 with SERNET_FIXED_POINT) and
+The C code takes float32 up to the energies (or int32 with SERNET_FIXED_POINT) and
 integers after them. An integer that stands for a fraction is called by its binary places: Q24
 is a number times 2^24.
 """
@@ -19,10 +19,15 @@ from sernet_edge.firmware_export.emit import banner
 from sernet_edge.firmware_export.header import c_float, c_rows, c_string, contract_macros
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError
-from sernet_edge.runtime.frontend import dct_matrix, mel_filter_bank, window_function
+from sernet_edge.runtime.frontend import (
+    LOG_STEPS,
+    dct_matrix,
+    mel_filter_bank,
+    window_function,
+)
 from sernet_edge.runtime.interpreter import Model
 
-FRONTEND_VERSION = 1
+FRONTEND_VERSION = 2
 """SERNET_FRONTEND_VERSION in csrc/sernet_frontend.h."""
 
 FRONTEND_SOURCES = ("sernet_spectrum.c", "sernet_frontend.c")
@@ -31,7 +36,7 @@ FRONTEND_HEADERS = ("sernet_spectrum.h", "sernet_frontend.h")
 # Binary places; the C code has the same names.
 _LOG_BITS = 24  # logarithms of energies
 _COSINE_BITS = 26
-_SUM_BITS = 18  # sums over bands, c0 among them
+_SUM_BITS = 18  # sums over bands, c0 among them, and levels
 _LOG_STEPS = 32  # intervals of the logarithm's table
 
 # What a logarithm of a filter's energy can come to; two of them fit an integer.
@@ -91,7 +96,8 @@ def contract_header(model: Model) -> str:
     """
     contract = model.contract
     _check(model)
-    widest = max(f.rise + 1 + f.fall for f in mel_filters(contract))
+    filters = [] if contract.features == "spectrogram" else mel_filters(contract)
+    widest = max((f.rise + 1 + f.fall for f in filters), default=1)
     # What samples are multiplied by and powers are divided by are powers of two.
     sample_exponent = 0 if contract.sample_scale == "int16" else -15
     low, high = model.quantise(np.array([-contract.clip, contract.clip], np.float32))
@@ -101,6 +107,14 @@ def contract_header(model: Model) -> str:
     except OverflowError as error:
         raise ContractError(f"{model.name}: {error}, so it cannot go into C") from error
     gain_bits = _gain_bits(model)
+    tables = "".join(
+        table
+        for table, is_needed in (
+            (_MEL_FILTERS, contract.features != "spectrogram"),
+            (_COSINE, contract.features == "mfcc"),
+        )
+        if is_needed
+    )
     return f"""\
 {banner()}\
 #ifndef SERNET_CONTRACT_H
@@ -127,11 +141,6 @@ def contract_header(model: Model) -> str:
 extern "C" {{
 #endif
 
-/* Weights i / (rise + 1), i = 1..rise, then j / fall, j = fall..1, from bin `start` on. */
-typedef struct {{
-    uint16_t start, rise, fall;
-}} sernet_mel_filter;
-
 typedef struct {{
     uint32_t reciprocal; /* Q32, of the middle of an interval of 1..2 */
     int32_t log;         /* Q30, of what the reciprocal is of */
@@ -146,12 +155,10 @@ typedef float sernet_real;
 extern const char *const sernet_labels[SERNET_LABEL_COUNT]; /* UTF-8 */
 extern const sernet_real sernet_window[SERNET_FRAME_LENGTH_SAMPLES / 2 + 1];
 extern const sernet_real sernet_sine[SERNET_FFT_SIZE / 4 + 1]; /* sin(2 pi n / FFT size) */
-extern const sernet_mel_filter sernet_mel_filters[SERNET_MEL_BANDS];
 extern const sernet_log_entry sernet_log_table[{_LOG_STEPS}];
-/* cos(2 pi n / (4 bands)), Q{_COSINE_BITS} */
-extern const int32_t sernet_cosine[4 * SERNET_MEL_BANDS];
-/* Feature k is gain * (sum over bands) - offset: the DCT's factor, the standardisation and
- * the model's quantisation in one. */
+{tables}\
+/* Feature k is gain * (sum over bands, or a band's logarithm) - offset: the DCT's factor, the
+ * standardisation and the model's quantisation in one. */
 extern const int32_t sernet_gain[SERNET_FEATURE_COUNT];   /* Q(SERNET_GAIN_BITS) */
 extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SERNET_GAIN_BITS) */
 
@@ -163,6 +170,21 @@ extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SER
 """
 
 
+_MEL_FILTERS = """\
+
+/* Weights i / (rise + 1), i = 1..rise, then j / fall, j = fall..1, from bin `start` on. */
+typedef struct {
+    uint16_t start, rise, fall;
+} sernet_mel_filter;
+extern const sernet_mel_filter sernet_mel_filters[SERNET_MEL_BANDS];
+
+"""
+_COSINE = f"""\
+/* cos(2 pi n / (4 bands)), Q{_COSINE_BITS} */
+extern const int32_t sernet_cosine[4 * SERNET_MEL_BANDS];
+"""
+
+
 def contract_source(model: Model) -> str:
     """Return sernet_contract.c: the tables; see `contract_header`."""
     contract = model.contract
@@ -170,10 +192,15 @@ def contract_source(model: Model) -> str:
     length, size, bands = contract.frame_length_samples, contract.fft_size, contract.mel_bands
     window = window_function(contract)[: length // 2 + 1]
     sine = np.sin(2 * np.pi * np.arange(size // 4 + 1) / size)
-    cosine = np.cos(2 * np.pi * np.arange(4 * bands) / (4 * bands))
     gain, offset = _standardisation(model)
     gain_bits = _gain_bits(model)
-    filters = [f"{{{f.start}, {f.rise}, {f.fall}}}" for f in mel_filters(contract)]
+    tables = ""
+    if contract.features != "spectrogram":
+        filters = [f"{{{f.start}, {f.rise}, {f.fall}}}" for f in mel_filters(contract)]
+        tables += _array("sernet_mel_filter", "mel_filters[SERNET_MEL_BANDS]", filters, 6)
+    if contract.features == "mfcc":
+        cosine = np.cos(2 * np.pi * np.arange(4 * bands) / (4 * bands))
+        tables += _array("int32_t", "cosine[]", _integers(cosine, _COSINE_BITS))
     return (
         banner()
         + '#include "sernet_contract.h"\n\n'
@@ -185,9 +212,8 @@ def contract_source(model: Model) -> str:
         + _array("sernet_real", "window[]", map(c_float, _rounded(window)), 6)
         + _array("sernet_real", "sine[]", map(c_float, _rounded(sine)), 6)
         + "#endif\n\n"
-        + _array("sernet_mel_filter", "mel_filters[SERNET_MEL_BANDS]", filters, 6)
         + _array("sernet_log_entry", f"log_table[{_LOG_STEPS}]", _log_table(), 4)
-        + _array("int32_t", "cosine[]", _integers(cosine, _COSINE_BITS))
+        + tables
         + _array("int32_t", "gain[]", _integers(gain, gain_bits))
         + _array(
             "int64_t", "offset[]", (f"{v}LL" for v in _integers(offset, _SUM_BITS + gain_bits))
@@ -198,8 +224,17 @@ def contract_source(model: Model) -> str:
 def table_bytes(contract: Contract) -> int:
     """Return the flash that the tables take, bytes, labels excluded."""
     reals = contract.frame_length_samples // 2 + 1 + contract.fft_size // 4 + 1
-    integers = 4 * contract.mel_bands + contract.mfcc_count
-    return 4 * (reals + integers) + 6 * contract.mel_bands + 8 * (_LOG_STEPS + contract.mfcc_count)
+    filters = 0 if contract.features == "spectrogram" else 6 * contract.mel_bands
+    cosine = 4 * 4 * contract.mel_bands if contract.features == "mfcc" else 0
+    return 4 * reals + 8 * _LOG_STEPS + filters + cosine + (4 + 8) * contract.feature_count
+
+
+def kept_bytes(contract: Contract) -> int:
+    """Return what a frame takes in RAM, bytes, besides its features until its level is known."""
+    if contract.level != "window":
+        return 0
+    # Its own level; and of features that all wait for the window's, the higher bytes.
+    return 4 if contract.features == "mfcc" else 4 + contract.feature_count
 
 
 def _check(model: Model) -> None:
@@ -218,10 +253,13 @@ def _check(model: Model) -> None:
             f"{name}: the C front end needs an FFT of 8 points or more and an even frame length, "
             f"not {contract.fft_size} and {contract.frame_length_samples}"
         )
-    beyond = abs(math.log(contract.energy_floor)) > _MAX_LOG
-    if beyond or contract.mel_bands * _MAX_LOG >= 2 ** (31 - _SUM_BITS):
+    # Sums over bands are 32-bit integers, features that are logarithms 16-bit ones.
+    is_mfcc = contract.features == "mfcc"
+    beyond = abs(math.log(contract.energy_floor)) >= (_MAX_LOG if is_mfcc else 2**15 / LOG_STEPS)
+    if beyond or (is_mfcc and contract.mel_bands * _MAX_LOG >= 2 ** (31 - _SUM_BITS)):
         raise ContractError(
-            f"{name}: {contract.mel_bands} mel bands with a floor of {contract.energy_floor:g} "
+            f"{name}: {contract.feature_count} features of {contract.mel_bands} mel bands with "
+            f"a floor of {contract.energy_floor:g} "
             "are beyond the range of the C front end's integers"
         )
     if _gain_bits(model) < 12:
@@ -229,13 +267,16 @@ def _check(model: Model) -> None:
 
 
 def _standardisation(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return gain and offset of the plain sums over bands that `sernet_cosine` gives."""
+    """Return gain and offset of logarithms, or of the plain sums that `sernet_cosine` gives."""
     contract = model.contract
+    steps = np.asarray(contract.std) * np.float64(model.input_scale)
+    offset = np.asarray(contract.mean) / steps
+    if contract.features != "mfcc":
+        return 1 / steps, offset
     # The DCT's factor, with the cosine's own 1 at band 0 of the first coefficient divided out.
     matrix = dct_matrix(contract)
     cosines = np.cos(np.pi * np.arange(contract.mfcc_count) / (2 * contract.mel_bands))
-    steps = np.asarray(contract.std) * np.float64(model.input_scale)
-    return matrix[:, 0] / cosines / steps, np.asarray(contract.mean) / steps
+    return matrix[:, 0] / cosines / steps, offset
 
 
 def _gain_bits(model: Model) -> int:

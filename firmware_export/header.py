@@ -198,20 +198,17 @@ def contract_macros(contract: Contract) -> list[str]:
         f"#define SERNET_FFT_SIZE {contract.fft_size}",
         *_choice("window_function", contract),
         "",
-        "/* Mel energies, at least the floor; mfcc = orthonormal DCT-II of their logarithms. */",
-        f"#define SERNET_MEL_BANDS {contract.mel_bands}",
+        *_choice("features", contract),
+        *_FEATURES[contract.features],
+        *_feature_settings(contract),
         f"#define SERNET_MEL_LOW_HZ {c_float(contract.mel_low_hz)}",
         f"#define SERNET_MEL_HIGH_HZ {c_float(contract.mel_high_hz)}",
         f"#define SERNET_ENERGY_FLOOR {c_float(contract.energy_floor)}",
-        f"#define SERNET_MFCC_COUNT {contract.mfcc_count}",
-        "#define SERNET_FEATURE_COUNT SERNET_MFCC_COUNT",
+        f"#define SERNET_FEATURE_COUNT {contract.feature_count}",
         "",
-        "/* What the network sees of a frame. */",
-        *_choice("features", contract),
-        "",
-        "/* How loudness is taken out of mfcc[0]: not at all; by its running mean, with the time",
-        " * constant below; by its mean over the window; or, never live, by dividing the samples",
-        " * by the recording's 99.9th percentile. */",
+        "/* How loudness is taken out of the features: not at all; by their level's running mean,",
+        " * with the time constant below; by its mean over the window; or, never live, by dividing",
+        " * the samples by the recording's 99.9th percentile. */",
         *_choice("level", contract),
         f"#define SERNET_LEVEL_FRAMES {contract.level_frames}",
         "",
@@ -232,6 +229,32 @@ def contract_macros(contract: Contract) -> list[str]:
         " * 0 is off. */",
         f"#define SERNET_DRIFT_LIMIT {c_float(contract.drift_limit)}",
     ]
+
+
+_FEATURES = {
+    "mfcc": (
+        "/* Mel energies, at least the floor; features = orthonormal DCT-II of their logarithms;",
+        " * a frame's level is feature 0, and is taken out of that one alone. */",
+    ),
+    "mel": (
+        "/* Features = logarithms, to 1/1024, of mel energies, at least the floor; a frame's level",
+        " * is their mean, and is taken out of each. */",
+    ),
+    "spectrogram": (
+        "/* Features = logarithms, to 1/1024, of the power, at least the floor, of the FFT's bins",
+        " * from the first one on; a frame's level is their mean, and is taken out of each. */",
+    ),
+}
+
+
+def _feature_settings(contract: Contract) -> list[str]:
+    """Return the lines that define what only some kinds of features have."""
+    if contract.features == "spectrogram":
+        return [f"#define SERNET_FIRST_BIN {contract.spectrum_bins[0]}"]
+    bands = [f"#define SERNET_MEL_BANDS {contract.mel_bands}"]
+    if contract.features == "mel":
+        return bands
+    return [*bands, f"#define SERNET_MFCC_COUNT {contract.mfcc_count}"]
 
 
 def _choice(field: str, contract: Contract) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_cases import C_FOLDER, STRICT
+from graphs import SAME, RandomGraph
 from numpy.typing import NDArray
 
 from sernet_edge.firmware_export import frontend_tables
@@ -19,6 +20,7 @@ from sernet_edge.firmware_export.bundle import bundle_files
 from sernet_edge.firmware_export.emit import engine_file
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
 
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -44,6 +46,32 @@ def write_front_end(folder: Path, model: Model) -> Path:
     (src / "sernet_contract.h").write_text(frontend_tables.contract_header(model))
     (src / "sernet_contract.c").write_text(frontend_tables.contract_source(model))
     return folder
+
+
+def small_model(contract: Contract) -> bytes:
+    """Return a network of the contract's shapes with weights by chance, and the contract in it."""
+    # With this seed the scores depend on what is heard, whatever the features are.
+    random = RandomGraph(10)
+    shape = (1, contract.window_frames, contract.feature_count, 1)
+    # The input's 256 values span -clip..clip.
+    last = random.graph.input(shape, float(np.float32(contract.clip / 127.5)), 0)
+    last = random.conv(last, 4, window=(SAME, (3, 5), (4, 4)))
+    last = random.reshape(last, (1, int(np.prod(random.shape(last)))))
+    last = random.softmax(random.dense(last, len(contract.labels)))
+    return modelfile.with_contract(random.graph.finish(last), contract)
+
+
+def with_statistics(contract: Contract, streams: list[Samples]) -> Contract:
+    """Return a contract with the mean and deviation that training would find."""
+    front_end = FrontEnd(contract)
+    rows = [feature_rows(front_end, stream) for stream in streams]
+    if contract.level == "window":
+        for some in rows:
+            front_end.subtract_level(some, front_end.levels(some).mean())
+    stacked = np.concatenate(rows)
+    return contract.replace(
+        mean=tuple(stacked.mean(axis=0).tolist()), std=tuple(stacked.std(axis=0).tolist())
+    )
 
 
 def with_contract(data: bytes, contract: Contract) -> bytes:

@@ -446,9 +446,9 @@ class RandomGraph:
         wanted = self.graph.constant(np.array(shape, np.int32))
         return self.graph.operator("RESHAPE", [source, wanted], output, "ReshapeOptions")
 
-    def dense(self, source: int) -> int:
+    def dense(self, source: int, channels: int | None = None) -> int:
         depth = int(np.prod(self.shape(source)))
-        channels, scale = int(self.pick(1, 2, 4, 7, 10)), self.scale()
+        channels, scale = channels or int(self.pick(1, 2, 4, 7, 10)), self.scale()
         constants, _ = self._weights(source, (channels, depth), 0, depth, scale)
         output = self.graph.tensor((1, channels), scale, self.zero_point())
         return self.graph.operator(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,21 @@ from bundle_cases import (
     Samples,
     build,
     run,
+    small_model,
     utterances,
     with_contract,
+    with_statistics,
     write_bundle,
 )
 
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.runtime import interpreter
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.records import Result
 from sernet_edge.runtime.stream import Listener
+from sernet_edge.train.dataset import new_contract
 
 MAIN = C_FOLDER / "api_results.c"
 
@@ -110,7 +115,7 @@ def test_equal_features_come_to_equal_scores(
 ) -> None:
     contract = model.contract
     streams = utterances(emodb, contract, 40)
-    shape = (-1, contract.window_frames, contract.mfcc_count)
+    shape = (-1, contract.window_frames, contract.feature_count)
     features = np.frombuffer(
         run(build(bundle, tmp_path / "features", C_FOLDER / "frontend_features.c"), streams, 512),
         np.int8,
@@ -142,6 +147,34 @@ def test_neither_chunks_nor_the_time_of_polling_change_results(
         assert results(program, [stream], chunk, way) == [expected], (chunk, way)
     listened = Listener(Model(data, "model")).push(stream)
     assert [end_s(line, contract) for line in expected] == [r.time_s for r in listened]
+
+
+@pytest.mark.parametrize(
+    ("compiler", "variant"), [("gcc", ()), ("clang", ("-DSERNET_FIXED_POINT",))]
+)
+@pytest.mark.parametrize("level", ["window", "running"])
+@pytest.mark.parametrize("features", ["mel", "spectrogram"])
+def test_other_features_come_to_what_the_listener_says(
+    features: Features, level: Level, compiler: str, variant: tuple[str, ...], tmp_path: Path
+) -> None:
+    contract = new_contract(("a", "b", "c"), level, 40, features).replace(hop_frames=9)
+    voice = golden_pcm(contract)
+    contract = with_statistics(contract, [voice])
+    data = small_model(contract)
+    program = build(
+        write_bundle(tmp_path, data), tmp_path / "program", MAIN, (*SANITIZE, *variant), compiler
+    )
+    stream = np.concatenate([voice, voice[: len(voice) // 3], voice[::-1]])
+    (lines,) = results(program, [stream], 512, "poll")
+    assert results(program, [stream], 97, "work") == results(program, [stream], 4001, "late")
+    assert results(program, [stream], 97, "work") == [lines]
+    listened = [r for r in Listener(Model(data, "model")).push(stream) if isinstance(r, Result)]
+    assert [end_s(line, contract) for line in lines] == [r.time_s for r in listened]
+    found = np.array([line.scores for line in lines])
+    expected = np.array([list(result.scores.values()) for result in listened])
+    np.testing.assert_allclose(found, expected, atol=2 / 256)
+    # Were they always the same, equality would say nothing.
+    assert len(np.unique(expected, axis=0)) > len(listened) // 2
 
 
 def test_a_reset_forgets_the_stream(bundle: Path, model: Model, tmp_path: Path) -> None:
@@ -195,8 +228,8 @@ def test_the_wrong_files_do_not_compile(bundle: Path, model: Model, tmp_path: Pa
     assert "SERNET_EVERY_FRAMES" in errors("-DSERNET_EVERY_FRAMES=0")
     assert "floating point" in errors("-DSERNET_FIXED_POINT", "-DSERNET_USE_CMSIS_DSP")
     for name, old, new, words in (
-        ("sernet_contract.h", "TABLES_VERSION 1", "TABLES_VERSION 2", "another version"),
-        ("sernet_contract.h", "MFCC_COUNT 40", "MFCC_COUNT 39", "different models"),
+        ("sernet_contract.h", "TABLES_VERSION 2", "TABLES_VERSION 3", "another version"),
+        ("sernet_contract.h", "FEATURE_COUNT 40", "FEATURE_COUNT 39", "different models"),
     ):
         (tmp_path / name).write_text((bundle / "src" / name).read_text().replace(old, new))
         for header in (bundle / "src").glob("*.h"):
@@ -243,17 +276,27 @@ def test_state_and_weights_can_be_placed(bundle: Path, tmp_path: Path) -> None:
     assert sizes[".fast"] > 30_000
 
 
-def test_the_tables_are_as_large_as_the_readme_says(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("features", ["mfcc", "mel", "spectrogram"])
+def test_the_tables_are_as_large_as_the_readme_says(features: Features, tmp_path: Path) -> None:
+    contract = new_contract(("a", "b"), "window", 40, features)
+    bundle = write_bundle(tmp_path / "bundle", small_model(contract))
+    tables = {"window", "sine", "log_table", "gain", "offset"}
+    if features != "spectrogram":
+        tables.add("mel_filters")
+    if features == "mfcc":
+        tables.add("cosine")
+    # These and no others: a table that is not needed takes no flash.
+    source = (bundle / "src" / "sernet_contract.c").read_text()
+    assert set(re.findall(r"sernet_(\w+)\[.*=", source)) == tables | {"labels"}
     main = tmp_path / "size.c"
     main.write_text(
-        '#include "sernet.h"\n#include <stdio.h>\n'
-        'int main(void) { printf("%d %d", (int)(sizeof sernet_window + sizeof sernet_sine\n'
-        "+ sizeof sernet_mel_filters + sizeof sernet_log_table + sizeof sernet_cosine\n"
-        "+ sizeof sernet_gain + sizeof sernet_offset), (int)SERNET_STATE_BYTES); return 0; }\n"
+        '#include "sernet.h"\n#include <stdio.h>\nint main(void) { printf("%d %d", (int)('
+        + " + ".join(f"sizeof sernet_{table}" for table in sorted(tables))
+        + "), (int)SERNET_STATE_BYTES); return 0; }\n"
     )
     program = build(bundle, tmp_path / "size", main, FAST)
-    tables, state = map(int, run(program, []).split())
+    flash, state = map(int, run(program, []).split())
     readme = (bundle / "README.md").read_text()
-    assert f"| front end's tables | {tables:,} |" in readme
+    assert f"| front end's tables | {flash:,} |" in readme
     told = readme.split("`SERNET_STATE_BYTES` | about ")[1].split()[0]
     assert abs(int(told.replace(",", "")) - state) <= 100

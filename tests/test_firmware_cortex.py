@@ -6,9 +6,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bundle_cases import C_FOLDER, write_bundle
+from bundle_cases import C_FOLDER, small_model, with_statistics, write_bundle
 
 from sernet_edge.firmware_export import cross
+from sernet_edge.firmware_export.golden_pcm import golden_pcm
+from sernet_edge.runtime.contract import Features, Level
+from sernet_edge.train.dataset import new_contract
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +32,19 @@ def built(bundle: Path, core: cross.Core, program: Path) -> Path:
 def test_the_self_test_passes_on_every_core(name: str, bundle: Path, tmp_path: Path) -> None:
     core = cross.CORES[name]
     done = cross.run(core, built(bundle, core, tmp_path / f"{name}.elf"))
+    assert done.returncode == 0, done.stdout
+    assert "scores that differ 0\n" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["m3", "m4", "m55"])
+@pytest.mark.parametrize(("features", "level"), [("mel", "window"), ("spectrogram", "running")])
+def test_the_self_test_passes_with_other_features(
+    features: Features, level: Level, name: str, tmp_path: Path
+) -> None:
+    contract = new_contract(("a", "b"), level, 60, features)
+    data = small_model(with_statistics(contract, [golden_pcm(contract)]))
+    core = cross.CORES[name]
+    done = cross.run(core, built(write_bundle(tmp_path, data), core, tmp_path / f"{name}.elf"))
     assert done.returncode == 0, done.stdout
     assert "scores that differ 0\n" in done.stdout
 

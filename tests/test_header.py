@@ -13,14 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tflite_micro
+from bundle_cases import small_model
 
 from sernet_edge import __version__
 from sernet_edge.firmware_export.header import model_header
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.contract import Contract, Features
 from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.train.dataset import new_contract
 
 _WARNINGS = [
     *("-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wconversion", "-Wshadow", "-Wundef"),
@@ -113,6 +115,7 @@ _INTEGERS = [
     "FRAME_STEP_SAMPLES",
     "FFT_SIZE",
     "WINDOW_FUNCTION",
+    "FIRST_BIN",
     "MEL_BANDS",
     "MFCC_COUNT",
     "FEATURE_COUNT",
@@ -150,7 +153,8 @@ def _build_and_run(
     folder: Path, header: str, contract_id: str, compiler: str = "gcc C99", is_int8: bool = True
 ) -> tuple[dict[str, Any], bytes]:
     """Compile two sources that include `header`, run the program; return its facts and bytes."""
-    integers = _INTEGERS + is_int8 * _INT8_INTEGERS
+    # Some belong to one kind of features; of those that a test asks for none can be missing.
+    integers = [n for n in _INTEGERS + is_int8 * _INT8_INTEGERS if f"define SERNET_{n} " in header]
     floats = _FLOATS + is_int8 * _INT8_FLOATS
     prints = (
         [f'    printf("\\"{name}\\": %ld,\\n", (long)SERNET_{name});' for name in integers]
@@ -203,7 +207,7 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
     assert facts["INPUT_ZERO_POINT"] == model.input_zero_point
     assert facts["OUTPUT_SCALE"] == _bits(model.output_scale)
     assert facts["OUTPUT_ZERO_POINT"] == model.output_zero_point
-    assert facts["input_shape"] == [1, contract.window_frames, contract.mfcc_count, 1]
+    assert facts["input_shape"] == [1, contract.window_frames, contract.feature_count, 1]
     assert facts["output_shape"] == [1, len(contract.labels)]
     assert facts["LABEL_COUNT"] == len(contract.labels)
     assert facts["WINDOW_SAMPLES"] == contract.window_samples
@@ -221,6 +225,19 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
         else:
             expected = _bits(value) if field.upper() in _FLOATS else value
             assert facts[field.upper()] == expected
+
+
+@pytest.mark.parametrize("features", ["mel", "spectrogram"])
+def test_the_header_says_what_other_features_are(features: Features, tmp_path: Path) -> None:
+    contract = new_contract(("a", "b"), "window", 20, features)
+    header = model_header(small_model(contract), "model.tflite")
+    facts, _ = _build_and_run(tmp_path, header, contract.id)
+    assert facts["FEATURES"] == facts[f"FEATURES_{features.upper()}"]
+    assert facts["FEATURE_COUNT"] == len(facts["mean"]) == contract.feature_count
+    assert facts["input_shape"] == [1, 20, contract.feature_count, 1]
+    assert facts.get("MEL_BANDS") == (64 if features == "mel" else None)
+    assert facts.get("FIRST_BIN") == (6 if features == "spectrogram" else None)
+    assert "MFCC_COUNT" not in facts
 
 
 def test_tflm_runs_the_headers_bytes_as_tflite_runs_the_model(
@@ -299,7 +316,7 @@ def test_labels_that_mean_something_to_a_c_compiler_survive(
 def test_every_float_reads_back_as_pythons_float32(shipped_bytes: bytes, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     contract = modelfile.read_contract(shipped_bytes, "model")
-    count = contract.mfcc_count
+    count = contract.feature_count
     std = np.exp(rng.uniform(-60, 60, count)).tolist()
     awkward = [0.1, 1 / 3, 1e-38, 3.4028234e38, 16777217.0, 1e-6, -0.0, 4e-41]
     mean = [*awkward, *rng.normal(0, 100, count - len(awkward)).tolist()]
@@ -363,7 +380,7 @@ open(sys.argv[1], "wb").write(converter.convert())
 def test_a_float_models_header_has_no_scales(shipped_bytes: bytes, tmp_path: Path) -> None:
     contract = modelfile.read_contract(shipped_bytes, "model")
     code = _FLOAT_MODEL.format(
-        frames=contract.window_frames, mfcc=contract.mfcc_count, labels=len(contract.labels)
+        frames=contract.window_frames, mfcc=contract.feature_count, labels=len(contract.labels)
     )
     bare = tmp_path / "float.tflite"
     subprocess.run([sys.executable, "-c", code, str(bare)], check=True, capture_output=True)

@@ -63,7 +63,7 @@ def test_the_model_runs_in_the_arena_measured_and_in_no_smaller_one(
 
 def test_the_interpreters_outputs_are_the_runtimes(data: bytes, windows: np.ndarray) -> None:
     model = Model(data, "model")
-    expected = [model.run_int8(w.reshape(-1, model.contract.mfcc_count)) for w in windows]
+    expected = [model.run_int8(w.reshape(-1, model.contract.feature_count)) for w in windows]
     np.testing.assert_array_equal(tflm.run(data, "model", windows).outputs, expected)
 
 
@@ -116,12 +116,12 @@ def test_operators_are_named_as_the_resolver_names_them(operator: str, method: s
 def with_tanh(model: Model) -> bytes:
     """A model of the shipped one's shapes with an operator that the row engine refuses."""
     contract, graph = model.contract, Graph()
-    shape = (1, contract.window_frames, contract.mfcc_count, 1)
+    shape = (1, contract.window_frames, contract.feature_count, 1)
     source = graph.input(shape, model.input_scale, model.input_zero_point)
     squashed = graph.tensor(shape, 1 / 128, 0, "squashed")
     graph.operator("TANH", [source], squashed)
     weights = np.random.default_rng(2).integers(
-        -127, 128, (len(contract.labels), contract.window_frames * contract.mfcc_count), np.int8
+        -127, 128, (len(contract.labels), contract.window_frames * contract.feature_count), np.int8
     )
     scores = graph.tensor((1, len(contract.labels)), 0.1, 0, "scores")
     constant = graph.constant(weights, [0.01])

@@ -35,7 +35,7 @@ int sernet_reset(void *state) {
     s->fed = 0;
     s->write_row = s->read_row = 0;
     s->saturated = 0;
-    s->mean_c0 = 0;
+    s->mean_level = 0;
     s->results = 0;
     sernet_frontend_reset(&s->frontend);
     return SERNET_OK;
@@ -49,7 +49,7 @@ static int has_room(const sernet_state *s) {
 
 static void add_frame(sernet_state *s) {
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-    s->c0[s->write_row] =
+    s->levels[s->write_row] =
 #endif
         sernet_frontend_row(&s->frontend, s->rows[s->write_row]);
     s->write_row = (s->write_row + 1) % SERNET_WINDOW_FRAMES;
@@ -92,18 +92,20 @@ int sernet_work(void *state) {
     if (status < 0) return status;
     sernet_state *s = state;
     if (!has_row(s)) return 0;
-    int8_t *row = s->rows[s->read_row];
     if (s->fed == 0) {
         status = sernet_net_reset(&sernet_model, s->net, sizeof s->net);
         if (status < 0) return status;
         s->saturated = 0;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
         /* No later frame has come yet, so the ring holds the window. */
-        s->mean_c0 = sernet_frontend_mean(s->c0, SERNET_WINDOW_FRAMES);
+        s->mean_level = sernet_frontend_mean(s->levels, SERNET_WINDOW_FRAMES);
 #endif
     }
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-    row[0] = sernet_frontend_c0(s->c0[s->read_row] - s->mean_c0);
+    int8_t row[SERNET_FEATURE_COUNT];
+    sernet_frontend_finish(s->rows[s->read_row], s->levels[s->read_row], s->mean_level, row);
+#else
+    const int8_t *row = s->rows[s->read_row];
 #endif
     for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++)
         s->saturated += row[k] == SERNET_FEATURE_LOW || row[k] == SERNET_FEATURE_HIGH;

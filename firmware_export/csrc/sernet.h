@@ -47,7 +47,7 @@
 #endif
 
 #if SERNET_MODEL_INPUT_ROWS != SERNET_WINDOW_FRAMES ||                                             \
-    SERNET_MODEL_INPUT_ROW_BYTES != SERNET_FEATURE_COUNT ||                                           \
+    SERNET_MODEL_INPUT_ROW_BYTES != SERNET_FEATURE_COUNT ||                                        \
     SERNET_MODEL_OUTPUT_BYTES != SERNET_LABEL_COUNT
 #error "sernet_model.h and sernet_contract.h are of different models: export again"
 #endif
@@ -93,13 +93,13 @@ typedef struct {
     uint32_t write_row; /* where in `rows` the next frame goes */
     uint32_t read_row;  /* where in `rows` the network's next row is */
     uint32_t saturated;
-    int32_t mean_c0;
+    int32_t mean_level;
     uint32_t results;                 /* 0: there are no earlier scores */
     float scores[SERNET_LABEL_COUNT]; /* smoothed */
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-    int32_t c0[SERNET_WINDOW_FRAMES]; /* Q18, of `rows` */
+    int32_t levels[SERNET_WINDOW_FRAMES]; /* Q18, of `rows` */
 #endif
-    int8_t rows[SERNET_WINDOW_FRAMES][SERNET_FEATURE_COUNT]; /* a ring of features */
+    sernet_kept rows[SERNET_WINDOW_FRAMES][SERNET_FEATURE_COUNT]; /* a ring of features */
     sernet_frontend frontend;
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 } sernet_state;

@@ -2,7 +2,7 @@
  *
  * What it computes stands in sernet-edge's runtime/frontend.py; the settings and tables are
  * in the generated sernet_contract.h. Most of it is single-precision floating point up to the
- * mel energies, and integers from there; SERNET_FIXED_POINT makes it integers throughout, for
+ * energies, and integers from there; SERNET_FIXED_POINT makes it integers throughout, for
  * cores without FPU. SERNET_USE_CMSIS_DSP takes CMSIS-DSP's FFT. */
 #ifndef SERNET_FRONTEND_H
 #define SERNET_FRONTEND_H
@@ -11,7 +11,7 @@
 
 #include "sernet_spectrum.h"
 
-#define SERNET_FRONTEND_VERSION 1
+#define SERNET_FRONTEND_VERSION 2
 
 #if SERNET_TABLES_VERSION != SERNET_FRONTEND_VERSION
 #error "sernet_contract.h was exported for another version of the front end: export it again"
@@ -21,13 +21,21 @@
 extern "C" {
 #endif
 
+/* A feature of a frame as it is kept until it is a window's turn. With the level "window" a
+ * logarithm waits for the window's mean; of MFCCs only the first one does, and is kept apart. */
+#if SERNET_LEVEL == SERNET_LEVEL_WINDOW && SERNET_FEATURES != SERNET_FEATURES_MFCC
+typedef int16_t sernet_kept; /* Q10 */
+#else
+typedef int8_t sernet_kept; /* the model's input */
+#endif
+
 typedef struct {
-    int64_t level;  /* "running": the mean c0, Q36 */
+    int64_t level;  /* "running": the mean level, Q36 */
     uint32_t frames; /* that the mean has seen, no more than SERNET_LEVEL_FRAMES */
     uint32_t missing; /* samples until the next frame is whole */
     uint32_t next;    /* where in `pcm` the next sample goes, and the oldest one is */
     int16_t pcm[SERNET_FRAME_LENGTH_SAMPLES];
-    sernet_bin bins[SERNET_BINS];
+    sernet_bin bins[SERNET_POWERS];
 #ifdef SERNET_USE_CMSIS_DSP
     float spare[SERNET_FFT_SIZE];
 #endif
@@ -39,16 +47,22 @@ void sernet_frontend_reset(sernet_frontend *frontend);
 /* Takes `count` samples, no more than are `missing`. */
 void sernet_frontend_take(sernet_frontend *frontend, const int16_t *pcm, uint32_t count);
 
-/* Computes the frame's features, int8 (SERNET_FEATURE_COUNT), when none of its samples is missing.
- * Returns the sum of its logarithmic energies, Q18, which is c0 before standardisation. With
- * the level "window" row[0] is not written: it is sernet_frontend_c0(c0 - the window's mean). */
-int32_t sernet_frontend_row(sernet_frontend *frontend, int8_t *row);
+/* Computes the frame's features (SERNET_FEATURE_COUNT), when none of its samples is missing.
+ * Returns its level, Q18: for MFCCs the sum of the logarithmic energies, which is c0 before
+ * standardisation, else their mean. */
+int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_kept *row);
 
-/* Feature 0 of a row with the level "window". */
-int8_t sernet_frontend_c0(int32_t c0);
+#if SERNET_LEVEL == SERNET_LEVEL_WINDOW
 
-/* The mean of a window's c0, int32 (count). */
-int32_t sernet_frontend_mean(const int32_t *c0, uint32_t count);
+/* The mean of a window's levels, int32 (count). */
+int32_t sernet_frontend_mean(const int32_t *levels, uint32_t count);
+
+/* Makes a kept row the model's input, int8 (SERNET_FEATURE_COUNT), in a window whose levels
+ * have the mean `mean`. */
+void sernet_frontend_finish(const sernet_kept *row, int32_t level, int32_t mean,
+                            int8_t *features);
+
+#endif
 
 #ifdef __cplusplus
 }

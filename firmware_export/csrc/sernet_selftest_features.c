@@ -11,17 +11,20 @@ int32_t sernet_selftest_features(const sernet_golden_pcm *golden, void *state, s
     const int8_t *expected = golden->features;
     int32_t differing = 0;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-    const int32_t mean = sernet_frontend_mean(s->c0, SERNET_WINDOW_FRAMES);
+    const int32_t mean = sernet_frontend_mean(s->levels, SERNET_WINDOW_FRAMES);
+    int8_t row[SERNET_FEATURE_COUNT];
 #endif
-    for (uint32_t i = 0; i < SERNET_WINDOW_FRAMES; i++)
-        for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++) {
-            int32_t feature = s->rows[i][k];
+    for (uint32_t i = 0; i < SERNET_WINDOW_FRAMES; i++) {
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-            if (k == 0) feature = sernet_frontend_c0(s->c0[i] - mean);
+        sernet_frontend_finish(s->rows[i], s->levels[i], mean, row);
+#else
+        const int8_t *row = s->rows[i];
 #endif
-            const int32_t difference = feature - *expected++;
+        for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++) {
+            const int32_t difference = row[k] - *expected++;
             if (difference < -1 || difference > 1) return SERNET_ERROR_FEATURES;
             differing += difference != 0;
         }
+    }
     return differing;
 }

@@ -49,7 +49,11 @@ int32_t sernet_spectrum(const int16_t *pcm, uint32_t oldest, sernet_bin *bins, f
     arm_rfft_fast_instance_f32 fft;
     arm_rfft_fast_init_f32(&fft, SERNET_FFT_SIZE);
     arm_rfft_fast_f32(&fft, bins[0].part, spare, 0);
-    spare[1] = 0.0f; /* the bin at half the sample rate, packed beside the first */
+    /* The bin at half the sample rate is packed beside the first. */
+#if SERNET_POWERS > SERNET_BINS
+    bins[SERNET_BINS].power = spare[1] * spare[1];
+#endif
+    spare[1] = 0.0f;
     for (uint32_t k = 0; k < SERNET_BINS; k++)
         bins[k].power = spare[2 * k] * spare[2 * k] + spare[2 * k + 1] * spare[2 * k + 1];
     return exponent;
@@ -152,10 +156,13 @@ int32_t sernet_spectrum(const int16_t *pcm, uint32_t oldest, sernet_bin *bins, f
         const wide odd_re = a->part[1] + b->part[1], odd_im = b->part[0] - a->part[0];
         const wide re = odd_re * w.cosine + odd_im * w.sine;
         const wide im = odd_im * w.cosine - odd_re * w.sine;
-        /* In this order: the first bin's partner is the last one, which nobody wants. */
+        /* In this order: the first bin's partner is the one at half the sample rate. */
         const sernet_power upper = power_of(q30(even_re) - re, q30(even_im) - im);
         a->power = power_of(q30(even_re) + re, q30(even_im) + im);
         if (b != a) b->power = upper;
+#if SERNET_POWERS > SERNET_BINS
+        if (k == 0) bins[SERNET_BINS].power = upper;
+#endif
     }
 #ifdef SERNET_FIXED_POINT
     /* The stages halved log2(N / 2) times. */

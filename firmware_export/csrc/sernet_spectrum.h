@@ -14,6 +14,13 @@
 
 #define SERNET_BINS (SERNET_FFT_SIZE / 2)
 
+/* A spectrogram may reach up to the bin at half the sample rate; mel filters end before it. */
+#if SERNET_FEATURES == SERNET_FEATURES_SPECTROGRAM
+#define SERNET_POWERS (SERNET_BINS + 1)
+#else
+#define SERNET_POWERS SERNET_BINS
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -31,11 +38,11 @@ typedef union {
     sernet_power power;
 } sernet_bin;
 
-/* Computes the power of bins 0 to SERNET_BINS - 1; the last one, at half the sample rate, is
- * in no filter. `pcm` is a ring whose oldest sample is at `oldest`.
+/* Computes the power of bins 0 to SERNET_POWERS - 1. `pcm` is a ring whose oldest sample is at
+ * `oldest`.
  *
  *     pcm   (frame length), int16
- *     bins  (SERNET_BINS)
+ *     bins  (SERNET_POWERS)
  *     spare (FFT size) float for CMSIS-DSP; else not used, may be null
  *
  * Returns the exponent of the powers' unit. */

@@ -7,7 +7,7 @@
 
 extern const sernet_golden_pcm sernet_model_golden_pcm;
 static sernet_frontend frontend;
-static int8_t row[SERNET_FEATURE_COUNT];
+static sernet_kept row[SERNET_FEATURE_COUNT];
 
 static void hop(void) {
     const int16_t *pcm = sernet_model_golden_pcm.pcm;

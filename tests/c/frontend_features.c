@@ -7,8 +7,8 @@
 #define MOST_FRAMES (MOST_SAMPLES / SERNET_FRAME_STEP_SAMPLES)
 
 static sernet_frontend frontend;
-static int8_t rows[MOST_FRAMES][SERNET_FEATURE_COUNT];
-static int32_t c0[MOST_FRAMES];
+static sernet_kept rows[MOST_FRAMES][SERNET_FEATURE_COUNT];
+static int32_t levels[MOST_FRAMES];
 
 static uint32_t frames_of(uint32_t count, uint32_t chunk) {
     uint32_t frames = 0;
@@ -22,7 +22,7 @@ static uint32_t frames_of(uint32_t count, uint32_t chunk) {
             pcm += part;
             left -= part;
             if (frontend.missing > 0) continue;
-            c0[frames] = sernet_frontend_row(&frontend, rows[frames]);
+            levels[frames] = sernet_frontend_row(&frontend, rows[frames]);
             frames++;
         }
     }
@@ -37,10 +37,15 @@ int main(int argc, char **argv) {
         for (uint32_t end = SERNET_WINDOW_FRAMES; end <= frames; end += SERNET_HOP_FRAMES) {
             const uint32_t start = end - SERNET_WINDOW_FRAMES;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-            const int32_t mean = sernet_frontend_mean(c0 + start, SERNET_WINDOW_FRAMES);
-            for (uint32_t i = start; i < end; i++) rows[i][0] = sernet_frontend_c0(c0[i] - mean);
-#endif
+            const int32_t mean = sernet_frontend_mean(levels + start, SERNET_WINDOW_FRAMES);
+            for (uint32_t i = start; i < end; i++) {
+                int8_t features[SERNET_FEATURE_COUNT];
+                sernet_frontend_finish(rows[i], levels[i], mean, features);
+                fwrite(features, 1, sizeof features, stdout);
+            }
+#else
             fwrite(rows[start], sizeof rows[start], SERNET_WINDOW_FRAMES, stdout);
+#endif
         }
     }
     return 0;
