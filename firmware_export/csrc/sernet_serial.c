@@ -7,7 +7,6 @@
 #define MARK_0 'S'
 #define MARK_1 'E'
 #define ROWS_AT_ONCE 8
-#define ROW_BYTES sizeof(((sernet_state *)0)->rows[0])
 #define MOST_NAME 63
 
 /* What a result's frame holds. */
@@ -71,7 +70,7 @@ static uint8_t *hello(const sernet_serial *serial, uint8_t *at) {
     at = put(at, port->clock_hz, 4);
     at = put(at, SERNET_WINDOW_FRAMES, 4);
     at = put(at, SERNET_EVERY_FRAMES, 4);
-    at = put(at, ROW_BYTES, 4);
+    at = put(at, SERNET_FEATURE_COUNT, 4);
     at = put(at, SERNET_LABEL_COUNT, 4);
     at = put_float(at, SERNET_SMOOTH);
     for (int i = 0; i < MOST_NAME && port->board[i] != '\0'; i++) *at++ = (uint8_t)port->board[i];
@@ -124,19 +123,30 @@ static int poll(sernet_serial *serial, uint8_t **at) {
     return SERNET_OK;
 }
 
-/* Copies features of the window that the last result was about, counted in bytes from its
- * first row on. Right after the result the ring holds that window and nothing else. */
+/* A row of the window that the last result was about; right after the result the ring holds
+ * that window and nothing else. */
+static void finished_row(const sernet_state *s, uint32_t number, int8_t *row) {
+    const uint32_t at = (s->write_row + number) % SERNET_WINDOW_FRAMES;
+#if SERNET_LEVEL == SERNET_LEVEL_WINDOW
+    sernet_frontend_finish(s->rows[at], s->levels[at], s->mean_level, row);
+#else
+    memcpy(row, s->rows[at], SERNET_FEATURE_COUNT);
+#endif
+}
+
+/* Copies features of that window, counted in bytes from its first row on. */
 static int features(const sernet_serial *serial, const uint8_t *request, uint32_t length,
                     uint8_t **at) {
-    const sernet_state *s = serial->state;
     if (length != 6) return SERNET_ERROR_SIZE;
     const uint32_t first = get(request, 4), count = get(request + 4, 2);
-    const uint32_t all = (uint32_t)(SERNET_WINDOW_FRAMES * ROW_BYTES);
+    const uint32_t all = SERNET_WINDOW_FRAMES * SERNET_FEATURE_COUNT;
     if (count > SERNET_SERIAL_PAYLOAD || first > all || count > all - first)
         return SERNET_ERROR_SIZE;
+    int8_t row[SERNET_FEATURE_COUNT];
     for (uint32_t i = first; i < first + count; i++) {
-        const uint32_t row = (s->write_row + i / (uint32_t)ROW_BYTES) % SERNET_WINDOW_FRAMES;
-        *(*at)++ = (uint8_t)s->rows[row][i % ROW_BYTES];
+        if (i == first || i % SERNET_FEATURE_COUNT == 0)
+            finished_row(serial->state, i / SERNET_FEATURE_COUNT, row);
+        *(*at)++ = (uint8_t)row[i % SERNET_FEATURE_COUNT];
     }
     return SERNET_OK;
 }
