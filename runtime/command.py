@@ -43,7 +43,8 @@ def listen(
         return
     model = decision_settings.load()
     contract = model.contract
-    listener = decision_settings.listener(model)
+    listener = decision_settings.listener(model, live=source_settings.input is None)
+    recorder = decision_settings.recorder(contract)
     target_hz = contract.sample_rate_hz
     hop_s = listener.hop_frames * contract.frame_step_s
     with closing(source_settings.open(target_hz)) as source:
@@ -54,6 +55,10 @@ def listen(
             f"window  {contract.window_s:.3f} s every {hop_s:.3f} s "
             f"({listener.hop_frames} frames), smoothing {listener.smoothing:g}"
         )
+        for line in contract.switched_off:
+            _tell(f"model   has {line}")
+        if recorder is not None:
+            _tell(f"record  {recorder}")
         session = Session(
             decision_settings.model.name,
             contract,
@@ -63,7 +68,7 @@ def listen(
             hop_s,
         )
         with closing(output_settings.open(session)) as output:
-            notes = loop.run(source, listener, output, target_hz)
+            notes = loop.run(source, listener, output, target_hz, recorder)
     for note in notes:
         _tell(note)
 

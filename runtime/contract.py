@@ -285,7 +285,7 @@ class Contract:
             )
         claimed_id = document.pop("id", None)
         # An impossible version is refused below, with other impossible values.
-        known = _fields(version if version in range(1, CONTRACT_VERSION) else CONTRACT_VERSION)
+        known = _fields(version if isinstance(version, int) and version > 0 else CONTRACT_VERSION)
         if unknown := sorted(set(document) - known):
             raise ContractError(f"{where}: the contract has unknown fields {unknown}", damaged)
         if missing := sorted(known - set(document)):

@@ -12,13 +12,20 @@ from sernet_edge.runtime.audio import Incident, Source, mono
 from sernet_edge.runtime.errors import AudioError
 from sernet_edge.runtime.notify import ServiceManager
 from sernet_edge.runtime.outputs import Output
+from sernet_edge.runtime.recorder import EventRecorder
 from sernet_edge.runtime.records import Notice, Result
 from sernet_edge.runtime.stream import Listener
 
 T = TypeVar("T")
 
 
-def run(source: Source, listener: Listener, output: Output, rate_hz: int) -> list[str]:
+def run(
+    source: Source,
+    listener: Listener,
+    output: Output,
+    rate_hz: int,
+    recorder: EventRecorder | None = None,
+) -> list[str]:
     """Give out what the audio of `source` leads to, until it ends or a signal ends it.
 
     Ctrl-C and SIGTERM let the work in hand be finished and given out; a second one does not.
@@ -28,6 +35,7 @@ def run(source: Source, listener: Listener, output: Output, rate_hz: int) -> lis
         listener: What judges it.
         output: What takes the records.
         rate_hz: The listener's rate.
+        recorder: What keeps the audio around events, if anything does.
 
     Returns:
         What is to be told when the output is closed.
@@ -47,24 +55,33 @@ def run(source: Source, listener: Listener, output: Output, rate_hz: int) -> lis
             manager.alive()
             if isinstance(item, Incident):
                 records = listener.gap(item.gap_s) if item.gap_s else []
+                if recorder is not None and item.gap_s:
+                    records += recorder.gap(records, listener.time_s)
                 records.append(Notice(item.code, item.text, listener.time_s, item.level))
                 manager.status(item.text)
             else:
-                records = listener.push(item, source.overflows)
+                records = listener.push(item, source.overflows, source.lag_s)
+                if recorder is not None:
+                    records += recorder.push(item, records, listener.time_s)
             for record in records:
                 output.write(record)
         manager.stopping()
         notes = list(source.notes)
-        if not stop.asked:
-            if not listener.samples:
-                raise AudioError(f"{source.name} holds no audio", "give a recording of speech")
-            for record in listener.finish(source.overflows):
-                if isinstance(record, Result) and record.padded:
-                    notes.append(
-                        f"{source.name} is shorter than the model's window of "
-                        f"{record.time_s:.3f} s: padded with silence at its end"
-                    )
-                output.write(record)
+        if stop.asked:
+            records = listener.gap(0.0)  # ends an event
+        elif listener.samples:
+            records = listener.finish(source.overflows)
+        else:
+            raise AudioError(f"{source.name} holds no audio", "give a recording of speech")
+        if recorder is not None:
+            records += recorder.gap(records, listener.time_s)
+        for record in records:
+            if isinstance(record, Result) and record.padded:
+                notes.append(
+                    f"{source.name} is shorter than the model's window of {record.time_s:.3f} s: "
+                    "padded with silence at its end"
+                )
+            output.write(record)
         output.finish()
     return notes
 

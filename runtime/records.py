@@ -24,12 +24,12 @@ class Result:
             without a label.
         sure: Whether the highest score reaches the threshold below which a result is unsure.
         speech: Share of the time judged in which somebody spoke, 0..1; None without a gate.
-        level_dbfs: Mean level of the samples since the last result, in decibels against a sine
-            at full scale; `MIN_DBFS` for digital silence.
+        level_dbfs: Level of the samples since the last result, in decibels against a sine at full
+            scale and without their offset; `MIN_DBFS` for digital silence.
         clipped: Samples at full scale among them.
         drift: How far the window is from what the model was trained on (see `drift`); None
             where the model was not asked.
-        feature_ms: Computing time of the features since the last result.
+        feature_ms: Computing time of the features, and of the gate, since the last result.
         inference_ms: Computing time of the model.
         overflows: How often the source had lost audio by then.
         skipped: Hops left out by then because the machine could not keep up.

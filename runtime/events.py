@@ -1,0 +1,89 @@
+"""Events: an emotion that lasted, with its onset and its end, out of one result after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sernet_edge.runtime.records import Event, Result
+
+EVIDENCE_S = 1.0
+"""For how long a label has to lead before it is an event, unless told otherwise."""
+
+REFRACTORY_S = 3.0
+"""For how long after an event none begins, unless told otherwise."""
+
+# An event is over when its label has not led for so long. Pauses within a sentence are shorter.
+_RELEASE_S = 1.5
+
+
+@dataclass
+class _Run:
+    """Results of one label: where they begin, where the last is, the highest score."""
+
+    label: str
+    start_s: float
+    last_s: float
+    peak: float
+
+    def extend(self, result: Result) -> None:
+        self.last_s = result.time_s
+        self.peak = max(self.peak, result.scores[self.label])
+
+
+class EventTracker:
+    """Makes at most one event at a time out of a stream of results.
+
+    A label that leads surely for `evidence_s` begins an event. It goes on through pauses and
+    other labels' moments, and ends when its label has not led for 1.5 s: one angry sentence is
+    one event. For `refractory_s` after an end no other begins.
+    """
+
+    def __init__(self, evidence_s: float = EVIDENCE_S, refractory_s: float = REFRACTORY_S) -> None:
+        """Start with no event."""
+        self._evidence_s = evidence_s
+        self._refractory_s = refractory_s
+        self._count = 0
+        self._leader: _Run | None = None  # the label that leads now, and since when
+        self._event: _Run | None = None
+        self._none_before_s = 0.0
+
+    def see(self, result: Result, since_s: float) -> list[Event]:
+        """Take the next result; return what begins or ends with it.
+
+        Args:
+            result: The result.
+            since_s: Where its last hop began: an onset is taken to lie there.
+        """
+        label = result.label if result.sure else None
+        if label is None:
+            self._leader = None
+        elif self._leader is None or self._leader.label != label:
+            self._leader = _Run(label, since_s, result.time_s, result.scores[label])
+        else:
+            self._leader.extend(result)
+        events = []
+        if self._event is not None:
+            if self._event.label == label:
+                self._event.extend(result)
+            elif result.time_s - self._event.last_s >= _RELEASE_S:
+                events += self._end_event()
+        if self._event is None and self._leader is not None:
+            leader = self._leader
+            start_s = max(leader.start_s, self._none_before_s)
+            if result.time_s - start_s >= self._evidence_s:
+                self._count += 1
+                self._event = _Run(leader.label, start_s, result.time_s, leader.peak)
+                events.append(Event("start", self._count, leader.label, start_s, None, leader.peak))
+        return events
+
+    def end(self) -> list[Event]:
+        """End what is going on, since the stream ends or has a gap."""
+        self._leader = None
+        return self._end_event()
+
+    def _end_event(self) -> list[Event]:
+        if self._event is None:
+            return []
+        event, self._event = self._event, None
+        self._none_before_s = event.last_s + self._refractory_s
+        return [Event("end", self._count, event.label, event.start_s, event.last_s, event.peak)]

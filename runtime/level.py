@@ -1,0 +1,73 @@
+"""How loud the audio is, and whether it clips."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.records import MIN_DBFS
+
+# Samples that differ by no more than this are silence with dither, or a dead microphone.
+_STILL = 2
+
+
+@dataclass(frozen=True)
+class Level:
+    """What a stretch of audio was like.
+
+    Attributes:
+        dbfs: Its level; see `records.Result.level_dbfs`.
+        clipped: Samples at full scale.
+        clipped_share: Their share.
+        still: Whether nothing moved: digital silence, whatever its offset.
+    """
+
+    dbfs: float
+    clipped: int
+    clipped_share: float
+    still: bool
+
+
+class LevelMeter:
+    """Measures a stretch of audio, however it is cut into chunks."""
+
+    def __init__(self) -> None:
+        """Begin a stretch."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._count = self._sum = self._squares = self._clipped = 0
+        self._low, self._high = 32767, -32768
+
+    def add(self, samples: NDArray[np.int16]) -> None:
+        """Take the next samples (n,) of the stretch."""
+        if not len(samples):
+            return
+        wide = samples.astype(np.int64)
+        self._count += len(wide)
+        # Whole numbers: their sums do not depend on the chunks.
+        self._sum += int(wide.sum())
+        self._squares += int((wide * wide).sum())
+        low, high = int(wide.min()), int(wide.max())
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        if low == -32768 or high == 32767:
+            self._clipped += int(np.count_nonzero((samples == -32768) | (samples == 32767)))
+
+    def read(self) -> Level:
+        """Return what the stretch was like, and begin another."""
+        count = max(1, self._count)
+        # Without its mean: a microphone's offset is no sound.
+        power = self._squares / count - (self._sum / count) ** 2
+        full_scale_sine = 32768**2 / 2
+        dbfs = 10 * math.log10(power / full_scale_sine) if power > 0 else MIN_DBFS
+        level = Level(
+            dbfs=max(MIN_DBFS, dbfs),
+            clipped=self._clipped,
+            clipped_share=self._clipped / count,
+            still=self._high - self._low <= _STILL,
+        )
+        self._begin()
+        return level

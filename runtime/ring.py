@@ -1,0 +1,41 @@
+"""The last rows of a stream, in one piece of memory that never grows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Ring:
+    """Keeps the last `length` rows; what is asked of it lies in one piece, ready for use."""
+
+    def __init__(self, length: int, row_shape: tuple[int, ...], dtype: Any) -> None:
+        """Start empty, with room for `length` rows."""
+        self._length = length
+        # Twice the room: rows move to the front only once in `length` of them.
+        self._memory = np.zeros((2 * length, *row_shape), dtype)
+        self._start = self._end = 0
+
+    def __len__(self) -> int:
+        """Return how many rows there are, `length` at most."""
+        return min(self._length, self._end - self._start)
+
+    def append(self, rows: NDArray[Any]) -> None:
+        """Add rows (n, ...) behind the others."""
+        rows = rows[-self._length :]
+        if self._end + len(rows) > len(self._memory):
+            keep = min(self._length - len(rows), self._end - self._start)
+            self._memory[:keep] = self._memory[self._end - keep : self._end]
+            self._start, self._end = 0, keep
+        self._memory[self._end : self._end + len(rows)] = rows
+        self._end += len(rows)
+
+    def last(self, count: int) -> NDArray[Any]:
+        """Return a view of the last rows, `count` or as many as there are, valid until `append`."""
+        return self._memory[self._end - min(count, len(self)) : self._end]
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._start = self._end = 0
