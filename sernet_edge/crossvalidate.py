@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
-from numpy.typing import NDArray
+import numpy as np
 
 from sernet_edge import __version__
-from sernet_edge.runtime.errors import ModelError, SernetError
-from sernet_edge.runtime.files import write_text
-from sernet_edge.train.backend import quietly
+from sernet_edge.fold import Job, run_baseline, run_fold
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import replacing, write_text
+from sernet_edge.spread import Cluster, Pool, Processes, why
+from sernet_edge.train import baseline, dataset
 from sernet_edge.train.corpora import CORPORA, labels_of
-from sernet_edge.train.options import Settings, training_options
-from sernet_edge.train.protocols import PROTOCOLS, folds
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.initial import Initial
+from sernet_edge.train.options import (
+    Settings,
+    list_utterances,
+    skip_bad_option,
+    tell_skipped,
+    training_options,
+)
+from sernet_edge.train.protocols import PROTOCOLS, check_labels, folds
 from sernet_edge.train.report import as_text, read_json, report
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One fold of one run; everything a worker process needs, and nothing that cannot travel."""
-
-    settings: Settings
-    run: Path
-    fold: str
-    protocol: str
 
 
 @click.command()
@@ -48,12 +51,44 @@ class Job:
 @click.option(
     "--folds", "only", metavar="NAMES", help="Only these folds, with commas.  [default: all]"
 )
-@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True)
+@click.option(
+    "--baseline",
+    "classical",
+    is_flag=True,
+    help="Instead of a network, openSMILE's ComParE functionals and a linear SVM; of the options "
+    "of training the seed alone matters.",
+)
+@skip_bad_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Folds to train at a time on this computer.",
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Spread the folds over the Dask cluster of this scheduler, tcp://HOST:PORT, whose workers "
+    "see the corpus and OUT under the same paths.",
+)
+@click.option(
+    "--log-csv", is_flag=True, help="Keep each epoch's figures in OUT/fold-NAME.csv, too."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def cross_validate(
-    settings: Settings, out: Path, split: str, only: str | None, jobs: int, as_json: bool
+    settings: Settings,
+    out: Path,
+    split: str,
+    only: str | None,
+    classical: bool,
+    skip_bad: bool,
+    jobs: int,
+    scheduler: str | None,
+    log_csv: bool,
+    as_json: bool,
 ) -> None:
-    """Train and test LIGHT-SERNET once a fold.
+    """Train and test a model once a fold.
 
     Writes each fold's predictions to OUT/fold-NAME.json as it finishes. The same command goes on
     with a run that was stopped; folds that are there are not trained again. Pooled over the
@@ -61,48 +96,84 @@ def cross_validate(
     """
     if out.exists() and not out.is_dir():
         raise click.BadParameter(f"{out} is no folder", param_hint="--out")
-    protocol = "strict" if split == "speakers" else "published"
-    utterances = CORPORA[settings.corpus].read(settings.folder)
-    splits = folds(PROTOCOLS[protocol], utterances, settings.seed)
+    # The workers of a cluster have working folders of their own.
+    settings = dataclasses.replace(
+        settings,
+        folder=settings.folder.resolve(),
+        init=settings.init.resolve() if settings.init else None,
+    )
+    utterances = list_utterances(settings.corpus, settings.folder)
+    labels = labels_of(CORPORA[settings.corpus], utterances)
+    bad: list[str] = []
+    if skip_bad:
+        contract = dataset.new_contract(labels, settings.level, settings.window_frames)
+        recordings = dataset.read_recordings(utterances, contract, bad)
+        utterances = [recording.utterance for recording in recordings]
+        tell_skipped(bad)
+    splits = folds(
+        PROTOCOLS["strict" if split == "speakers" else "published"], utterances, settings.seed
+    )
     names = [fold.name for fold in splits]
     wanted = [fold.strip() for fold in only.split(",")] if only else names
     if unknown := [fold for fold in wanted if fold not in names]:
         raise click.BadParameter(
             f"no fold {', '.join(unknown)}, there are {', '.join(names)}", param_hint="--folds"
         )
+    chosen = [fold for fold in splits if fold.name in wanted]
+    for remark in check_labels(chosen, utterances, labels):
+        click.echo(remark, err=True)
+    initial = _initial_for(settings, {utterances[i].speaker for f in chosen for i in f.test})
     description = {
         "corpus": settings.corpus,
         "split": split,
-        "architecture": "light_sernet",
-        "recipe": dataclasses.asdict(settings.recipe),
-        "level": settings.level,
-        "window_frames": settings.window_frames,
         "seed": settings.seed,
+        "skipped": bad,
         "made_with": f"sernet-edge {__version__}",
+        **(baseline.DESCRIPTION if classical else _network(settings, initial)),
     }
     out.mkdir(parents=True, exist_ok=True)
     _check_same_run(out / "run.json", description)
     todo = [
-        Job(settings, out, fold, protocol) for fold in wanted if not _fold_file(out, fold).exists()
+        job
+        for fold in chosen
+        if not (
+            job := Job(settings, out.resolve(), tuple(utterances), labels, fold, log_csv)
+        ).path.exists()
     ]
-    click.echo(f"{len(wanted) - len(todo)} of {len(wanted)} folds are there", err=True)
-    started = time.monotonic()
-    # Each fold in a process of its own: TensorFlow gives no memory back.
-    with ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=1
-    ) as pool:
-        running = {pool.submit(run_fold, job): job.fold for job in todo}
-        for done, future in enumerate(as_completed(running), 1):
-            future.result()
-            left = (time.monotonic() - started) / done * (len(todo) - done) / 60
-            click.echo(f"fold {running[future]} done, {left:.0f} minutes left", err=True)
+    click.echo(f"{len(chosen) - len(todo)} of {len(chosen)} folds are there", err=True)
+    if classical:
+        _run_baseline(todo, utterances, out / "functionals.npy")
+    elif todo:
+        with closing(Cluster(scheduler) if scheduler else Processes(jobs)) as pool:
+            _train(todo, pool)
     result = report(out)
     write_text(out / "report.json", json.dumps(result, indent=1) + "\n")
     click.echo(json.dumps(result) if as_json else as_text(result))
 
 
-def _fold_file(run: Path, fold: str) -> Path:
-    return run / f"fold-{fold}.json"
+def _network(settings: Settings, initial: Initial | None) -> dict[str, Any]:
+    """Return what tells a network's run from others."""
+    return {
+        "architecture": settings.architecture,
+        "features": settings.features,
+        "initial": initial.provenance if initial else None,
+        "recipe": dataclasses.asdict(settings.recipe),
+        "level": settings.level,
+        "window_frames": settings.window_frames,
+    }
+
+
+def _initial_for(settings: Settings, speakers: set[str]) -> Initial | None:
+    """Read what the run starts from; raise SernetError if that has heard one of `speakers`."""
+    if settings.init is None:
+        return None
+    initial = Initial.read(settings.init)
+    if heard := initial.heard(settings.corpus, speakers):
+        raise SernetError(
+            f"{settings.init} was trained on {', '.join(heard)}, whom this run is to test",
+            hint="start from a model of another corpus, or one that held these speakers out",
+        )
+    return initial
 
 
 def _check_same_run(path: Path, description: dict[str, Any]) -> None:
@@ -119,94 +190,76 @@ def _check_same_run(path: Path, description: dict[str, Any]) -> None:
         write_text(path, json.dumps(description, indent=1) + "\n")
 
 
-def run_fold(job: Job) -> None:
-    """Train, convert and test one fold; write its predictions."""
-    with quietly():
-        from sernet_edge.convert import quantize
-    import numpy as np
+def _train(todo: Sequence[Job], pool: Pool) -> None:
+    """Run folds in a pool, telling how far they are.
 
-    from sernet_edge.convert.calibrate import calibration_windows
-    from sernet_edge.runtime import modelfile
-    from sernet_edge.runtime.interpreter import Model
-    from sernet_edge.train import dataset
-    from sernet_edge.train.backend import backend_and_processor
-    from sernet_edge.train.fit import predict, score_windows, start
-
-    settings = job.settings
-    corpus = CORPORA[settings.corpus]
-    utterances = corpus.read(settings.folder)
-    splits = folds(PROTOCOLS[job.protocol], utterances, settings.seed)
-    fold = next(fold for fold in splits if fold.name == job.fold)
-    labels = labels_of(corpus, utterances)
-    contract = dataset.new_contract(labels, settings.level, settings.window_frames)
-    recordings = dataset.read_recordings(utterances, contract)
-    training = [recordings[i] for i in fold.train]
-    testing = [recordings[i] for i in fold.test]
-    checkpoint = job.run / f"fold-{job.fold}.checkpoint.npz"
-    fit = start(contract, settings.recipe, training, settings.seed, checkpoint)
-    model, windows, contract = fit.model, fit.windows, fit.windows.contract
-    # What each epoch's weights say of the test data: logged, never used in training.
-    epochs_log = job.run / f"fold-{job.fold}.epochs.json"
-    by_epoch = json.loads(epochs_log.read_text()) if epochs_log.exists() else []
-    del by_epoch[len(fit.history) :]
-
-    def log() -> None:
-        by_epoch.append(predict(model, windows, testing).argmax(axis=1).tolist())
-        write_text(epochs_log, json.dumps(by_epoch))
-
-    if len(by_epoch) < len(fit.history):
-        log()  # The run was stopped between the checkpoint and this.
-    fit.run(lambda epoch, entry: log())
-    fit.finish()
-    cut = [windows.test_windows(recording) for recording in testing]
-    float_scores = score_windows(model, cut)
-    samples, _ = calibration_windows(contract, training, 200, settings.seed)
-    flatbuffer = quantize.convert_model(model, "int8", samples)
-    int8 = Model(modelfile.with_contract(flatbuffer, contract), f"fold {job.fold}")
-    int8_scores = np.stack([int8.run(window) for window in np.concatenate(cut)])
-    write_text(
-        _fold_file(job.run, job.fold),
-        json.dumps(
-            {
-                "fold": job.fold,
-                **backend_and_processor(),
-                "files": [recording.utterance.path.name for recording in testing],
-                "speakers": [recording.utterance.speaker for recording in testing],
-                "truth": [contract.labels.index(r.utterance.label) for r in testing],
-                "labels": contract.labels,
-                "float_scores": _rounded(dataset.mean_by_recording(float_scores, cut)),
-                "int8_scores": _rounded(dataset.mean_by_recording(int8_scores, cut)),
-                # Of each window, for the temperature: logits but for a constant are their logs.
-                "windows": [len(some) for some in cut],
-                "float_window_scores": _rounded(float_scores),
-                "size": _size(flatbuffer),
-                "guess_by_epoch": by_epoch,
-                "history": fit.history,
-            }
-        )
-        + "\n",
-    )
-    for scratch in (epochs_log, fit.checkpoint):
-        scratch.unlink(missing_ok=True)
-
-
-def _rounded(scores: NDArray[Any]) -> list[list[float]]:
-    """Return scores as JSON numbers that keep what float32 knows, however small."""
-    return [[float(f"{score:.7g}") for score in row] for row in scores]
-
-
-def _size(flatbuffer: bytes) -> dict[str, int]:
-    """Return what an int8 model takes: `flash_bytes` of its file, and, where the native engine
-    runs it, `ram_bytes` of that engine's arena and `macs`, its products, for one window.
+    Raises:
+        SernetError: A fold failed. Those under way then are finished, none is begun.
     """
-    from sernet_edge.firmware_export.measure import multiplications
-    from sernet_edge.firmware_export.plan import plan_network
-    from sernet_edge.firmware_export.reader import read_network
+    started, failed = time.monotonic(), list[str]()
+    running = {pool.submit(run_fold, job): job for job in todo}
+    pending = set(running)
+    while pending:
+        done, pending = wait(pending, timeout=2, return_when=FIRST_COMPLETED)
+        for future in done:
+            if future.cancelled():
+                continue
+            name = running[future].fold.name
+            if error := future.exception():
+                if (reason := why(error)) is None:
+                    raise error
+                failed.append(f"fold {name}: {reason}")
+                _tell(f"{failed[-1]}; no other fold is begun")
+                for waiting in pending:
+                    waiting.cancel()
+                continue
+            finished = len(todo) - len(pending)
+            left = (time.monotonic() - started) / finished * len(pending) / 60
+            _tell(f"fold {name} done, {left:.0f} minutes left")
+        pool.check()
+        if sys.stderr.isatty():
+            _tell_epochs([running[future] for future in pending])
+    if failed:
+        raise SernetError(
+            "; ".join(failed), hint="the folds that are done stay; the same command goes on"
+        )
 
-    size = {"flash_bytes": len(flatbuffer)}
-    try:
-        network = read_network(flatbuffer, "the fold's model")
-    except ModelError:  # an op that only TensorFlow Lite Micro has
-        return size
-    ram_bytes = plan_network(network).arena_bytes
-    return {**size, "ram_bytes": ram_bytes, "macs": multiplications(network)}
+
+def _tell(text: str) -> None:
+    click.echo(("\r\x1b[K" if sys.stderr.isatty() else "") + text, err=True)
+
+
+def _tell_epochs(jobs: Sequence[Job]) -> None:
+    """Rewrite the terminal's last line: which folds are in which epoch."""
+    under_way = []
+    for job in jobs:
+        try:
+            epochs = len(json.loads(job.epochs_path.read_text()))
+        except (OSError, ValueError):  # not begun, or finished just now
+            continue
+        under_way.append(f"fold {job.fold.name}: epoch {epochs} of {job.settings.recipe.epochs}")
+    click.echo("\r\x1b[K" + ", ".join(under_way), err=True, nl=False)
+
+
+def _run_baseline(todo: Sequence[Job], utterances: Sequence[Utterance], cache: Path) -> None:
+    """Run folds of the classical baseline; features are kept in `cache` until all are done."""
+    if not todo:
+        return
+    if not cache.exists():
+        # openSMILE wants the audio alone: the contract says at which rate.
+        contract = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)
+        recordings = dataset.read_recordings(utterances, contract)
+        with click.progressbar(
+            length=len(utterances),
+            label="openSMILE",
+            file=sys.stderr,
+            hidden=not sys.stderr.isatty(),
+        ) as bar:
+            features = baseline.functionals(recordings, contract.sample_rate_hz, bar.update)
+        with replacing(cache) as temporary:
+            np.save(temporary, features)
+    features = np.load(cache)
+    for job in todo:
+        run_baseline(job, features)
+        _tell(f"fold {job.fold.name} done")
+    cache.unlink()

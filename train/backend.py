@@ -65,12 +65,12 @@ def backend_and_processor() -> dict[str, str]:
             accelerator = torch.cuda.get_device_name()
     return {
         "backend": f"keras {keras.__version__} on {backend}",
-        "processor": accelerator or _cpu(),
+        "processor": accelerator or processor(),
     }
 
 
-def _cpu() -> str:
-    """Return the processor's name as Linux has it, elsewhere its architecture."""
+def processor() -> str:
+    """Return this computer's processor's name as Linux has it, elsewhere its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

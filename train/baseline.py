@@ -7,6 +7,7 @@ the INTERSPEECH 2016 Computational Paralinguistics Challenge, 6,373 numbers an u
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,20 @@ from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.dataset import Recording
 from sernet_edge.train.protocols import PROTOCOLS, folds
 
-NAME = "opensmile-svm"
-
 COMPLEXITIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """What the SVM's C is chosen from."""
+
+DESCRIPTION = {
+    "architecture": "opensmile-svm",
+    "recipe": {
+        "functionals": "ComParE_2016",
+        "standardised_on": "training speakers",
+        "complexities": list(COMPLEXITIES),
+        "complexity_chosen_by": "UAR with each training speaker left out",
+        "class_weight": "balanced",
+    },
+}
+"""What a run of it says of itself."""
 
 
 def functionals(
@@ -34,7 +45,7 @@ def functionals(
     Args:
         recordings: With audio at `rate_hz`.
         rate_hz: Its rate.
-        report: Told after each recording how many are done.
+        report: Told after each recording that 1 more is done.
 
     Raises:
         SernetError: openSMILE is not installed.
@@ -48,10 +59,10 @@ def functionals(
         feature_level=opensmile.FeatureLevel.Functionals,
     )
     rows = []
-    for done, recording in enumerate(recordings, 1):
+    for recording in recordings:
         samples = recording.samples.astype(np.float32) / 32768
         rows.append(smile.process_signal(samples, rate_hz).to_numpy(np.float32)[0])
-        report(done)
+        report(1)
     return np.stack(rows)
 
 
@@ -138,6 +149,11 @@ def _scores(
             decisions = np.stack([-decisions, decisions], axis=1)
         values[index][:, machine.classes_] = decisions
     return values
+
+
+def versions() -> str:
+    """Name the packages that compute it, with their versions."""
+    return ", ".join(f"{name} {metadata.version(name)}" for name in ("opensmile", "scikit-learn"))
 
 
 def _missing(error: ModuleNotFoundError) -> SernetError:

@@ -130,7 +130,7 @@ def speakers(names: Sequence[str], counts: Sequence[int], accuracies: Mapping[st
     axes.set_ylabel("accuracy")
     axes.set_ylim(0, 1)
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize=9, loc="lower right", ncols=len(accuracies))
+    figure.legend(fontsize=9, loc="outside upper right", ncols=len(accuracies))
     axes.set_title("Whole utterances of each speaker; dashed: all of them (WA)", fontsize=10)
     return figure
 

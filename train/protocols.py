@@ -92,3 +92,33 @@ def folds(protocol: Protocol, utterances: Sequence[Utterance], seed: int) -> lis
         Fold(name, tuple(i for i in everything if i not in set(test)), tuple(test))
         for name, test in groups.items()
     ]
+
+
+def check_labels(
+    chosen: Sequence[Fold], utterances: Sequence[Utterance], labels: Sequence[str]
+) -> list[str]:
+    """Check that every label can be learnt in every fold.
+
+    Returns:
+        Remarks on the labels that a fold's test data lack.
+
+    Raises:
+        SernetError: A fold's training data lack a label; names both.
+    """
+    lacking: dict[str, list[str]] = {}
+    for fold in chosen:
+        trained, tested = ({utterances[i].label for i in part} for part in (fold.train, fold.test))
+        if missing := [label for label in labels if label not in trained]:
+            raise SernetError(
+                f"fold {fold.name} has no {', '.join(missing)} to train on: only whom it tests "
+                "says so, if anybody",
+                hint="add recordings by other speakers, or leave the label out of the corpus",
+            )
+        for label in labels:
+            if label not in tested:
+                lacking.setdefault(label, []).append(fold.name)
+    return [
+        f"no {label} to test in {'fold' if len(names) == 1 else 'folds'} {', '.join(names)}: "
+        "recalls are of all folds pooled, so it counts by the others"
+        for label, names in lacking.items()
+    ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +66,9 @@ def report(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
         only: Folds to pool; empty for all.
 
     Returns:
-        JSON-ready: the run's settings, the folds there, and for each protocol that the run
-        answers for and each precision (float, int8) what `metrics.summary` gives, with
-        `uar_interval`, `wa_interval` and `caveat`.
+        JSON-ready: the run's settings, the `folds` there, what they were `computed_on`, and for
+        each protocol that the run answers for and each precision (float, int8) what
+        `metrics.summary` gives, with `uar_interval`, `wa_interval` and `caveat`.
 
     Raises:
         SernetError: The folder holds no run, or no finished fold.
@@ -87,20 +87,38 @@ def report(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
             "caveat": PROTOCOLS[protocol].caveat,
         }
 
-    best_on_test = np.concatenate([_best_epoch_guess(fold) for fold in folds])
+    final, best = ("strict", "test-epoch") if settings["split"] == "speakers" else ("", "published")
     protocols: dict[str, Any] = {}
-    if settings["split"] == "speakers":
-        protocols["strict"] = {
-            precision: figures(
-                np.concatenate([np.argmax(f[f"{precision}_scores"], axis=1) for f in folds]),
-                "strict",
-            )
-            for precision in ("float", "int8")
+    if final:
+        protocols[final] = {
+            precision: figures(last_guess(folds, precision), final)
+            for precision in precisions(folds)
         }
-        protocols["test-epoch"] = {"float": figures(best_on_test, "test-epoch")}
-    else:
-        protocols["published"] = {"float": figures(best_on_test, "published")}
-    return {**settings, "folds": [fold["fold"] for fold in folds], "protocols": protocols}
+    if all(fold.get("guess_by_epoch") for fold in folds):
+        best_on_test = np.concatenate([_best_epoch_guess(fold) for fold in folds])
+        protocols[best] = {"float": figures(best_on_test, best)}
+    return {
+        **settings,
+        "folds": [fold["fold"] for fold in folds],
+        "computed_on": sorted({computed_on(fold) for fold in folds}),
+        "protocols": protocols,
+    }
+
+
+def precisions(folds: Sequence[dict[str, Any]]) -> list[str]:
+    """Return which of "float" and "int8" all `folds` have scores of."""
+    return [name for name in ("float", "int8") if all(f"{name}_scores" in f for f in folds)]
+
+
+def last_guess(folds: Sequence[dict[str, Any]], precision: str) -> Ints:
+    """Return int64 (utterances,): what the final models of `folds` take each utterance for."""
+    guess: Ints = np.concatenate([np.argmax(f[f"{precision}_scores"], axis=1) for f in folds])
+    return guess
+
+
+def computed_on(fold: dict[str, Any]) -> str:
+    """Return in words what a fold was computed with and on."""
+    return ", ".join(fold[key] for key in ("backend", "processor") if key in fold) or "unknown"
 
 
 def _best_epoch_guess(fold: dict[str, Any]) -> Ints:
