@@ -1,0 +1,476 @@
+"""The web page: who is let in, what readers are sent, and what a browser makes of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from output_cases import END, LABELS, LOST, SESSION, START, Told, eventually, free_port, result
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.outputs.web import Web
+from sernet_edge.runtime.outputs.web_access import Address, Guard
+from sernet_edge.runtime.records import Notice
+
+TOKEN = "correct-horse-battery"
+
+Serve = Callable[..., Web]
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Serve the page; it is closed in the end."""
+    # So that each record of a test is sent.
+    monkeypatch.setattr("sernet_edge.runtime.outputs.web._MIN_INTERVAL_S", 0.0)
+    monkeypatch.setattr("sernet_edge.runtime.outputs.web_app._WRONG_TOKEN_S", 0.0)
+    opened: list[Web] = []
+
+    def on(address: str = "127.0.0.1:0", token: str | None = None) -> Web:
+        opened.append(Web(Address.from_text(address), token, SESSION, Told(), timing=True))
+        return opened[-1]
+
+    yield on
+    for web in opened:
+        web.close()
+
+
+def request(web: Web, path: str = "/", method: str = "GET", body: str = "", **headers: str) -> Any:
+    """Ask over a new connection; the answer has `text`."""
+    connection = http.client.HTTPConnection("127.0.0.1", port(web), timeout=60)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    with closing(connection):
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        response.text = response.read().decode()  # type: ignore[attr-defined]
+    return response
+
+
+def port(web: Web) -> int:
+    return urlsplit(web.url).port or 0
+
+
+class Reader:
+    """Reads the events of a page, as an EventSource does."""
+
+    def __init__(self, web: Web, **headers: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port(web), timeout=60)
+        self._connection.request("GET", "/events", headers=headers)
+        self.response = self._connection.getresponse()
+
+    def next(self) -> tuple[str, Any]:
+        """Return the next event's name and data; nothing at the end."""
+        name, data = "", ""
+        while line := self.response.readline().decode():
+            field, _, value = line.rstrip("\n").partition(": ")
+            name = value if field == "event" else name
+            data = value if field == "data" else data
+            if line == "\n" and data:
+                return name, json.loads(data)
+        return "", None
+
+    def close(self) -> None:
+        self.response.close()
+        self._connection.close()
+
+
+def test_a_reader_is_told_what_was_and_then_each_record(serve: Serve) -> None:
+    web = serve()
+    for record in (result(3.0), START, LOST):
+        web.write(record)
+    with closing(Reader(web)) as reader:
+        assert reader.response.getheader("content-type", "").startswith("text/event-stream")
+        name, session = reader.next()
+        assert name == "session"
+        assert session["labels"] == list(LABELS)
+        assert (session["source"], session["rate_hz"]) == ("USB Audio Device", 48_000)
+        assert session["results"] == [result(3.0).record()]
+        assert session["log"] == [START.record(), LOST.record()]
+        for record in (result(3.5, None), END):
+            web.write(record)
+            assert reader.next() == ("record", record.record())
+
+
+def test_the_history_is_five_minutes_whatever_the_hop(serve: Serve) -> None:
+    web = serve()
+    for index in range(4000):
+        web.write(result(3 + index / 10))
+    with closing(Reader(web)) as reader:
+        times = [record["time_s"] for record in reader.next()[1]["results"]]
+    assert len(times) <= 600
+    assert times[-1] - times[0] >= 290
+    assert times[-1] > 402
+
+
+def test_results_faster_than_a_page_can_show_are_thinned_but_for_the_last(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = serve()
+    with closing(Reader(web)) as reader:
+        reader.next()
+        monkeypatch.setattr("sernet_edge.runtime.outputs.web._MIN_INTERVAL_S", 1000.0)
+        web.write(result(1))
+        for index in range(2, 100):
+            web.write(result(index))
+        web.write(LOST)  # which is not thinned
+        web.finish()
+        found = [reader.next()[1] for _ in range(3)]
+    assert [record["time_s"] for record in found] == [1, 4, 99]
+
+
+def test_a_reader_that_stops_reading_is_let_go_and_holds_nobody_up(serve: Serve) -> None:
+    web = serve()
+    long = Notice("x", "x" * 10_000, 1, "info")
+    stalled = socket.socket()
+    stalled.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with closing(stalled), closing(Reader(web)) as reader:
+        stalled.connect(("127.0.0.1", port(web)))
+        stalled.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        eventually(lambda: len(web._feed._readers) == 2, "two readers")
+        reader.next()
+        for _ in range(300):
+            web.write(long)
+            assert reader.next()[1]["code"] == "x"
+        eventually(lambda: len(web._feed._readers) == 1, "the stalled one is let go")
+
+
+def test_only_so_many_may_read(serve: Serve) -> None:
+    web = serve()
+    readers = [Reader(web) for _ in range(17)]
+    try:
+        assert [reader.response.status for reader in readers] == [200] * 16 + [503]
+    finally:
+        for reader in readers:
+            reader.close()
+    eventually(lambda: not web._feed._readers, "those who go are forgotten")
+
+
+def test_closing_lets_the_readers_go_and_frees_the_port(serve: Serve) -> None:
+    web = serve()
+    with closing(Reader(web)) as reader:
+        reader.next()
+        web.close()
+        assert reader.next() == ("", None)
+    serve(f"127.0.0.1:{port(web)}")
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/icon.svg", "/login"])
+def test_nothing_comes_from_elsewhere_and_nothing_is_framed_or_kept(
+    path: str, serve: Serve
+) -> None:
+    answer = request(serve(), path, "POST" if path == "/login" else "GET")
+    policy = answer.getheader("content-security-policy")
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy and "http" not in policy
+    assert answer.getheader("x-content-type-options") == "nosniff"
+    assert answer.getheader("referrer-policy") == "no-referrer"
+    assert answer.getheader("cache-control") == "no-store"
+    assert answer.getheader("access-control-allow-origin") is None
+    assert answer.getheader("server") is None
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", answer.text)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8723", "10.0.0.1", "", "127.evil"])
+@pytest.mark.parametrize("path", ["/", "/events", "/page.js"])
+def test_on_loopback_a_name_from_elsewhere_is_refused(host: str, path: str, serve: Serve) -> None:
+    assert request(serve(), path, Host=host).status == 421
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:9", "127.0.0.1:8723", "127.1.2.3", "[::1]", "[::1]:80"]
+)
+def test_this_machine_s_own_names_are_answered(host: str, serve: Serve) -> None:
+    assert request(serve(), Host=host).status == 200
+
+
+def test_on_loopback_no_token_is_needed_unless_one_is_given(serve: Serve) -> None:
+    assert request(serve()).status == 200
+    web = serve(token=TOKEN)
+    assert web.url.endswith(f"/?token={TOKEN}")
+    assert request(web).status == 401
+
+
+def test_elsewhere_a_token_is_made_and_asked_for(serve: Serve) -> None:
+    first, second = serve("0.0.0.0:0"), serve("0.0.0.0:0")
+    tokens = [parse_qs(urlsplit(web.url).query)["token"][0] for web in (first, second)]
+    assert tokens[0] != tokens[1] and min(map(len, tokens)) >= 32
+    assert request(first).status == 401
+    assert request(first, "/events").status == 401
+    assert request(first, "/page.js").status == 401
+    assert request(first, f"/?token={tokens[1]}").status == 401
+    assert request(first, f"/?token={tokens[0]}").status == 303
+
+
+def test_a_browser_that_has_shown_the_token_is_remembered(serve: Serve) -> None:
+    web = serve("0.0.0.0:0", TOKEN)
+    answers = [
+        request(web, f"/?token={TOKEN}"),
+        request(web, "/login", "POST", urlencode({"token": TOKEN})),
+    ]
+    for answer in answers:
+        assert (answer.status, answer.getheader("location")) == (303, "/")
+        cookie = answer.getheader("set-cookie")
+        assert "HttpOnly" in cookie and "SameSite=lax" in cookie
+        assert TOKEN not in cookie
+        kept = cookie.partition(";")[0]
+        assert request(web, "/", Cookie=kept).status == 200
+        assert "EventSource" in request(web, "/page.js", Cookie=kept).text
+        with closing(Reader(web, Cookie=kept)) as reader:
+            assert reader.next()[0] == "session"
+        # The address that holds the token does not stay in sight.
+        assert request(web, f"/?token={TOKEN}", Cookie=kept).status == 303
+
+
+def test_a_program_may_send_the_token_as_a_header(serve: Serve) -> None:
+    web = serve("0.0.0.0:0", TOKEN)
+    with closing(Reader(web, Authorization=f"Bearer {TOKEN}")) as reader:
+        assert reader.next()[0] == "session"
+    assert request(web, "/events", Authorization="Bearer nonsense").status == 401
+    assert request(web, "/events", Authorization=f"Basic {TOKEN}").status == 401
+
+
+@pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], f"{TOKEN}x", "é" * 20, "x" * 5000])
+def test_a_wrong_token_is_refused(token: str, serve: Serve) -> None:
+    web = serve("0.0.0.0:0", TOKEN)
+    answer = request(web, "/login", "POST", urlencode({"token": token}))
+    assert answer.status == 401
+    assert "This is not the token." in answer.text
+    assert answer.getheader("set-cookie") is None
+    assert request(web, "/", Cookie=f"{Guard.COOKIE}={token[:100].encode().hex()}").status == 401
+
+
+def test_nonsense_on_the_wire_ends_nothing(serve: Serve) -> None:
+    web = serve()
+    for nonsense in (b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port(web)), timeout=60) as connection:
+            connection.sendall(nonsense)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
+    assert request(web).status == 200
+    assert request(web, "/../web.py").status == 404
+    assert request(web, "/", "DELETE").status == 405
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = Address("127.0.0.1", server.getsockname()[1])
+        with pytest.raises(SernetError, match=f"port {address.port}: Address already in use"):
+            Web(address, None, SESSION, Told(), timing=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [("192.0.2.1:0", "Cannot assign"), ("no.such.host.invalid:0", "port 0: .*(known|resolution)")],
+)
+def test_an_address_that_is_not_this_machine_s_is_named(address: str, complaint: str) -> None:
+    with pytest.raises(SernetError, match=complaint):
+        Web(Address.from_text(address), None, SESSION, Told(), timing=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "number"),
+    [
+        ("8080", "127.0.0.1", 8080),
+        ("localhost", "localhost", 8723),
+        ("0.0.0.0:1", "0.0.0.0", 1),
+        ("[::1]:65535", "::1", 65_535),
+        ("[::]", "::", 8723),
+    ],
+)
+def test_an_address_is_taken_apart(text: str, host: str, number: int) -> None:
+    assert Address.from_text(text) == Address(host, number)
+
+
+def test_listen_prints_the_address_and_serves_what_it_hears(tmp_path: Path) -> None:
+    number = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sernet_edge", "listen", "--input", "-", "--quiet"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"SERNET_EDGE_LISTEN_WEB": f"127.0.0.1:{number}"},
+    )
+    assert process.stdin and process.stderr
+    process.stdin.write(bytes(2 * 16_000 * 3))
+    process.stdin.flush()
+    while b"web " not in (line := process.stderr.readline()):
+        assert line
+    assert line.decode() == f"web     http://127.0.0.1:{number}/\n"
+    with closing(http.client.HTTPConnection("127.0.0.1", number, timeout=60)) as connection:
+        connection.request("GET", "/events")
+        response = connection.getresponse()
+        data = [response.readline() for _ in range(3)][2].removeprefix(b"data: ")
+        assert json.loads(data)["source"] == "standard input"
+        process.stdin.close()
+        assert process.wait(60) == 0
+    process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    """A headless Chromium that talks to this machine alone."""
+    options = webdriver.ChromeOptions()
+    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    assert program and driver, "the Debian packages chromium and chromium-driver are needed"
+    options.binary_location = program
+    for argument in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        "--disable-background-networking", "--disable-component-update", "--disable-sync",
+        "--no-first-run", "--disable-quic", "--window-size=1080,900",
+    ):  # fmt: skip
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = webdriver.Chrome(options, Service(driver))
+    yield chrome
+    chrome.quit()
+
+
+def text(browser: webdriver.Chrome, name: str) -> str:
+    return browser.find_element(By.ID, name).text
+
+
+def complaints(browser: webdriver.Chrome) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]
+    return found
+
+
+def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -> None:
+    web = serve()
+    web.write(result(3.0))
+    browser.get(web.url)
+    eventually(lambda: text(browser, "emotion") == "anger", "the history")
+    assert text(browser, "status") == "live"
+    assert text(browser, "source") == "USB Audio Device · 48000 Hz, mono"
+
+    web.write(result(3.5, "sadness", clipped=12, overflows=2, skipped=5))
+    eventually(lambda: text(browser, "emotion") == "sadness", "a new result")
+    assert text(browser, "share") == "64 %"
+    meters = browser.find_elements(By.CSS_SELECTOR, "#bars [role=meter]")
+    values = {m.get_attribute("aria-label"): m.get_attribute("aria-valuenow") for m in meters}
+    assert values == {label: "64" if label == "sadness" else "6" for label in LABELS}
+    fill = browser.find_element(By.CSS_SELECTOR, "[aria-label=sadness] .fill")
+    eventually(
+        lambda: fill.size["width"] == pytest.approx(0.64 * meters[0].size["width"], abs=2), "bar"
+    )
+    level = browser.find_element(By.ID, "level")
+    assert level.get_attribute("aria-valuenow") == "-24"
+    assert text(browser, "level-text") == "-24 dBFS"
+    assert text(browser, "clipping").startswith("Clipping: 12 samples at full scale")
+    figures = text(browser, "figures").split("\n")
+    for name, value in [
+        ("Features", "1.5 ms"),
+        ("Model", "8.5 ms"),
+        ("Computing", "2.0 % of the time"),
+        ("Audio lost", "2 times"),
+        ("Results skipped", "5"),
+        ("Resampled", "48000 to 16000 Hz"),
+    ]:
+        assert figures[figures.index(name) + 1] == value
+
+    web.write(result(4.0, None))
+    eventually(lambda: text(browser, "emotion") == "no speech", "silence")
+    web.write(result(4.5, sure=False))
+    eventually(lambda: text(browser, "emotion") == "unsure", "doubt")
+    assert text(browser, "share") == "anger 64 %"
+    assert "anger 25 %" in text(browser, "timeline-text")
+
+    for record in (START, END, LOST):
+        web.write(record)
+    eventually(lambda: "gone" in text(browser, "notices"), "a notice")
+    assert "Warning: the microphone is gone: plug it in again" in text(browser, "notices")
+    assert "anger began" in text(browser, "events")
+    assert "anger ended after 3.5 s, at most 90 %" in text(browser, "events")
+    assert complaints(browser) == []
+
+
+def test_the_timeline_is_drawn(serve: Serve, browser: webdriver.Chrome) -> None:
+    web = serve()
+    for index in range(100):
+        web.write(result(3 + index / 2, "anger"))
+    browser.get(web.url)
+    eventually(lambda: text(browser, "emotion") == "anger", "the history")
+    red, grey = browser.execute_script(  # type: ignore[no-untyped-call]
+        """const canvas = document.getElementById("timeline");
+        const row = (canvas.height - 48 * devicePixelRatio) / 7;
+        const draw = canvas.getContext("2d");
+        const x = canvas.width - 20;
+        return [0.5, 1.5].map((line) => [...draw.getImageData(x, line * row, 1, 1).data]);"""
+    )
+    assert red[0] > red[1] + 60  # anger's own colour, and strong
+    assert max(grey[:3]) - min(grey[:3]) < 40  # boredom's, faint
+
+
+def test_what_a_device_is_called_is_text(serve: Serve, browser: webdriver.Chrome) -> None:
+    web = serve()
+    browser.get(web.url)
+    web.write(Notice("x", "<img src=x onerror=alert(1)>", 1, "warning"))
+    eventually(lambda: "<img src=x" in text(browser, "notices"), "as text")
+    assert not browser.find_elements(By.CSS_SELECTOR, "#notices img")
+
+
+def test_the_page_says_when_it_is_cut_off_and_comes_back(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
+    web = serve()
+    web.write(result())
+    browser.get(web.url)
+    eventually(lambda: "live" in text(browser, "status"), "live")
+    web.close()
+    eventually(lambda: "disconnected, trying again" in text(browser, "status"), "cut off")
+    again = serve(f"127.0.0.1:{port(web)}")
+    again.write(result(9, "fear"))
+    eventually(lambda: text(browser, "emotion") == "fear", "back, with the new history")
+
+
+def test_the_page_asks_for_the_token(serve: Serve, browser: webdriver.Chrome) -> None:
+    web = serve(token=TOKEN)
+    web.write(result())
+    browser.get(f"http://127.0.0.1:{port(web)}/")
+    for word, seen in [("nonsense", "This is not the token."), (TOKEN, "USB Audio Device")]:
+        browser.find_element(By.ID, "token").send_keys(word)
+        browser.find_element(By.TAG_NAME, "button").click()
+        eventually(lambda s=seen: s in browser.find_element(By.TAG_NAME, "body").text, seen)  # type: ignore[misc]
+    assert browser.current_url == f"http://127.0.0.1:{port(web)}/"
+    browser.delete_all_cookies()
+    complaints(browser)  # of the 401, on purpose
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, False), (360, True), (1080, True)])
+def test_the_page_fits_a_phone_and_follows_the_theme(
+    width: int, dark: bool, serve: Serve, browser: webdriver.Chrome
+) -> None:
+    web = serve()
+    web.write(result())
+    theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    size = {"width": width, "height": 740, "deviceScaleFactor": 2, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)  # type: ignore[no-untyped-call]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [theme]})  # type: ignore[no-untyped-call]
+    try:
+        browser.get(web.url)
+        eventually(lambda: text(browser, "emotion") == "anger", "the history")
+        widths, colours = browser.execute_script(  # type: ignore[no-untyped-call]
+            """const style = getComputedStyle(document.body);
+            return [[document.documentElement.scrollWidth, innerWidth],
+                    [style.backgroundColor, style.color]];"""
+        )
+        assert widths[0] <= widths[1] == width
+        background, ink = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
+        assert (background < ink) == dark
+        assert abs(background - ink) > 500
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # type: ignore[no-untyped-call]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})  # type: ignore[no-untyped-call]
