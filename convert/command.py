@@ -9,11 +9,15 @@ from typing import Any, cast
 import click
 
 from sernet_edge import __version__
+from sernet_edge.convert.temperature import fold_temperature, temperature_from
 from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import CONTRACT_VERSION
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
+from sernet_edge.runtime.options import finite
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.options import list_utterances, skip_bad_option, tell_skipped
 from sernet_edge.train.outputs import check_outputs
 
 PRECISIONS = ("int8", "float32", "float16", "dynamic")
@@ -45,6 +49,22 @@ PRECISIONS = ("int8", "float32", "float16", "dynamic")
     help="Windows of speech to calibrate on.",
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@click.option(
+    "--calibrate-from",
+    type=click.Path(path_type=Path),
+    metavar="RUN",
+    help="Folder of a cross-validation of this system. What it said of speakers that it was not "
+    "trained on makes the scores probabilities, and says from which score on a result is sure.",
+)
+@click.option(
+    "--sure-precision",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.9,
+    show_default=True,
+    callback=finite,
+    help="Share of right ones among the results that count as sure, with --calibrate-from.",
+)
+@skip_bad_option
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verification as JSON.")
 def convert(
@@ -54,6 +74,9 @@ def convert(
     precision: str,
     count: int,
     seed: int,
+    calibrate_from: Path | None,
+    sure_precision: float,
+    skip_bad: bool,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -68,26 +91,33 @@ def convert(
         outputs.append(out.with_suffix(".h"))
     check_outputs(outputs, force)
     contract = modelfile.read_contract(modelfile.read_bytes(model), str(model))
-    corpus = CORPORA.get(contract.provenance.get("corpus", ""))
-    if corpus is None:
+    if contract.provenance.get("corpus") not in CORPORA:
         raise SernetError(
             f"{model}: its contract names no corpus that this program can read, so nobody "
             "knows which speakers it was trained on",
             "train the model again with `sernet-edge train`",
         )
-    utterances = corpus.read(calibration)
+    utterances = list_utterances(contract.provenance["corpus"], calibration)
+    fitted = None
+    if calibrate_from is not None:
+        fitted = temperature_from(calibrate_from, contract, sure_precision)
 
     # TensorFlow takes seconds to load: everything cheap is checked by now.
     with quietly():
         from sernet_edge.convert import calibrate, quantize, verify
+    from sernet_edge.convert.drift import drift_limit
     from sernet_edge.firmware_export.header import model_header
     from sernet_edge.runtime.interpreter import Model
     from sernet_edge.train import dataset
     from sernet_edge.train.models.saved import load_saved
 
     parent = load_saved(model, contract)
+    if fitted:
+        fold_temperature(parent, fitted["temperature"])
     _say(f"reading {len(utterances)} recordings")
-    recordings = dataset.read_recordings(utterances, contract)
+    bad: list[str] = []
+    recordings = dataset.read_recordings(utterances, contract, bad if skip_bad else None)
+    tell_skipped(bad)
     held_out = contract.provenance.get("holdout_speakers", ())
     training = [r for r in recordings if r.utterance.speaker not in held_out]
     if not training:
@@ -122,13 +152,21 @@ def convert(
         "precision": precision,
         "bytes": len(flatbuffer),
         "calibration_windows": len(samples),
+        "skipped_recordings": len(bad),
         "verified_on": f"{len(verifying)} recordings of {whose}",
         **verify.verify(parent, Model(draft, out.name), verifying),
         "converted_with": f"sernet-edge {__version__}, tensorflow {quantize.TENSORFLOW_VERSION}",
     }
+    if fitted:
+        report["calibration"] = fitted
     brief = {k: v for k, v in report.items() if k not in ("model", "float", "converted")}
     brief |= {name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")}
-    contract = contract.replace(provenance={**contract.provenance, "conversion": brief})
+    contract = contract.replace(
+        version=CONTRACT_VERSION,
+        unsure_below=fitted["unsure_below"] if fitted else contract.unsure_below,
+        drift_limit=drift_limit(contract, training),
+        provenance={**contract.provenance, "conversion": brief},
+    )
     data = modelfile.with_contract(flatbuffer, contract)
 
     write_bytes(out, data)
@@ -144,7 +182,7 @@ def convert(
 
 def _summary(report: dict[str, Any]) -> str:
     before, after = report["float"], report["converted"]
-    return (
+    text = (
         f"{report['precision']}: {report['bytes']:,} bytes; on {report['windows']} windows "
         f"({report['verified_on']}):\n"
         f"  same label as Keras  {report['label_agreement']:.1%}\n"
@@ -153,6 +191,15 @@ def _summary(report: dict[str, Any]) -> str:
         f"  UAR                  {before['uar']:.1%} -> {after['uar']:.1%}\n"
         f"  WA                   {before['wa']:.1%} -> {after['wa']:.1%}"
     )
+    if fitted := report.get("calibration"):
+        text += (
+            f"\n  calibration error    {fitted['ece_before']:.1%} -> {fitted['ece_after']:.1%}, "
+            f"temperature {fitted['temperature']}"
+            f"\n  sure                 from a score of {fitted['unsure_below']} on: "
+            f"{fitted['sure_share']:.1%} of {fitted['utterances']} utterances, "
+            f"{fitted['sure_precision']:.0%} of them right"
+        )
+    return text
 
 
 def _say(text: str) -> None:

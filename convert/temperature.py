@@ -1,0 +1,98 @@
+"""Fits a temperature on a cross-validation and folds it into a model's last layer.
+
+There it costs nothing, and every consumer of the model has it: a Pi and a microcontroller agree.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.calibration import (
+    calibrated_by_others,
+    expected_calibration_error,
+    fit_temperature,
+    read_out_of_fold,
+    sure_threshold,
+)
+from sernet_edge.train.report import finished_folds, read_json
+
+
+def temperature_from(run: Path, contract: Contract, sure_precision: float) -> dict[str, Any]:
+    """Fit a temperature, and the score from which on a result is sure, on a run.
+
+    Args:
+        run: A folder of `sernet-edge cross-validate`, of the system that `contract` is of.
+        contract: The model's.
+        sure_precision: Share of right ones wanted among the results that are sure, 0..1.
+
+    Returns:
+        JSON-ready, for the model's provenance: `run`, `folds`, `utterances`, `temperature`,
+        `ece_before` and `ece_after` (expected calibration error over utterances, each
+        speaker's "after" with the temperature of the others), `sure_precision`,
+        `unsure_below` and `sure_share` (of the utterances).
+
+    Raises:
+        SernetError: See `read_out_of_fold` and `sure_threshold`; or the run is of another
+            system.
+    """
+    _check_same_system(run, contract)
+    data = read_out_of_fold(run)
+    temperature = fit_temperature(data)
+    scores = data.scores(temperature)
+    unsure_below = sure_threshold(scores, data.truth, sure_precision)
+    return {
+        "run": run.resolve().name,
+        "folds": [fold["fold"] for fold in finished_folds(run)],
+        "utterances": len(data.truth),
+        "temperature": float(f"{temperature:.4g}"),
+        "ece_before": expected_calibration_error(data.scores(1.0), data.truth),
+        "ece_after": expected_calibration_error(calibrated_by_others(data), data.truth),
+        "sure_precision": sure_precision,
+        "unsure_below": unsure_below,
+        "sure_share": float((scores.max(axis=1) >= unsure_below).mean()),
+    }
+
+
+def _check_same_system(run: Path, contract: Contract) -> None:
+    ran, made = read_json(run / "run.json"), contract.provenance
+    labels = finished_folds(run)[0]["labels"]
+    pairs = {
+        "labels": (labels, list(contract.labels)),
+        "level": (ran.get("level"), contract.level),
+        "window_frames": (ran.get("window_frames"), contract.window_frames),
+        **{name: (ran.get(name), made.get(name)) for name in ("corpus", "architecture", "recipe")},
+    }
+    if differing := [name for name, (theirs, ours) in pairs.items() if not _same(theirs, ours)]:
+        raise SernetError(
+            f"{run} is a cross-validation of another system: its {', '.join(differing)} "
+            f"{'differ' if len(differing) > 1 else 'differs'} from the model's",
+            hint="name the run with the settings that the model was trained with",
+        )
+
+
+def _same(theirs: Any, ours: Any) -> bool:
+    # A recipe learns new settings from version to version: only what both know can differ.
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        return all(theirs[name] == ours[name] for name in theirs.keys() & ours.keys())
+    return bool(theirs == ours)
+
+
+def fold_temperature(model: Any, temperature: float) -> None:
+    """Divide, in place, the logits of a Keras model by `temperature`; no window's label changes.
+
+    Raises:
+        SernetError: The model does not end in a dense layer with softmax.
+    """
+    import keras
+
+    last = model.layers[-1]
+    if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.softmax:
+        raise SernetError(
+            f"the model ends in {last.name!r}, not in a dense layer with softmax that a "
+            "temperature could be folded into",
+            hint="convert it without --calibrate-from",
+        )
+    last.set_weights([weights / temperature for weights in last.get_weights()])
