@@ -8,7 +8,7 @@ export INPUT
 # the microphone and a sound server to take away, compilers for Arm and RISC-V and machines that
 # run what they compile, an MQTT broker, a browser.
 TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 \
-	pulseaudio pulseaudio-utils libasound2-plugins \
+	pulseaudio pulseaudio-utils libasound2-plugins systemd \
 	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cmake \
 	gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc \
 	mosquitto openssl chromium chromium-driver

@@ -29,6 +29,9 @@ _FILE = "sernet_edge.runtime.config.file"
 # Options that are no settings, and so stand in no file.
 _NO_SETTING = {"config", "show_config", "list_devices", "help"}
 
+# Options whose names end so are not shown.
+_SECRETS = ("password", "token")
+
 
 class ConfiguredCommand(click.Command):
     """A command whose options may stand in a file or the environment, too.
@@ -131,7 +134,8 @@ class ConfiguredCommand(click.Command):
             several = param.multiple and isinstance(value, list)
             for item in value if several else [value]:
                 if not _fits(param, item):
-                    raise SernetError(f"{path}: {key}: {_toml(item)} is not {_wanted(param)}")
+                    shown = "a table" if isinstance(item, dict) else _toml(item)
+                    raise SernetError(f"{path}: {key}: {shown} is not {_wanted(param)}")
         return {str(settings[key].name): value for key, value in table.items()}
 
     def _lines(self, ctx: click.Context) -> list[str]:
@@ -148,7 +152,9 @@ class ConfiguredCommand(click.Command):
                 ParameterSource.ENVIRONMENT: _variable(ctx, param),
                 ParameterSource.DEFAULT_MAP: str(ctx.meta.get(_FILE)),
             }.get(origin or ParameterSource.DEFAULT, "default")
-            lines.append(f"{key} = {_toml(value)}  # {told}")
+            secret = name.endswith(_SECRETS)
+            shown = f"# {key} is set, and not shown" if secret else f"{key} = {_toml(value)}"
+            lines.append(f"{shown}  # {told}")
         return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,11 @@ def interpreter_module() -> Any:
             return interpreter
         except ImportError:
             continue
+    if platform.machine().startswith("armv6"):
+        raise ModelError(
+            "no TFLite interpreter is made for this processor (armv6: a Pi 1 or a Pi Zero)",
+            hint="take a Pi Zero 2 W, a Pi 2 or a later one",
+        )
     raise ModelError(
         f"no TFLite interpreter is installed ({wanted or ' or '.join(INTERPRETERS)})",
         hint="pip install tflite-runtime (Python 3.11) or pip install ai-edge-litert",

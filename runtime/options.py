@@ -6,11 +6,12 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -36,12 +37,11 @@ def option_group(argument: str, settings: type[Any], options: Sequence[Decorator
             it is made (`click.UsageError`) is about options that contradict each other.
         options: From `click.option`, in the order of the help.
     """
-    names = [field.name for field in dataclasses.fields(settings)]
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(command)
         def with_settings(**values: Any) -> Any:
-            chosen = settings(**{name: values.pop(name) for name in names})
+            chosen = _take(settings, values)
             return command(**{argument: chosen}, **values)
 
         decorated: Callable[..., Any] = with_settings
@@ -50,3 +50,19 @@ def option_group(argument: str, settings: type[Any], options: Sequence[Decorator
         return decorated
 
     return decorate
+
+
+def from_context(settings: type[T], context: click.Context) -> T:
+    """Return the settings that a command would be given, which has not been called.
+
+    Args:
+        settings: See `option_group`.
+        context: Where click has put the options.
+    """
+    return _take(settings, dict(context.params))
+
+
+def _take(settings: type[T], values: dict[str, Any]) -> T:
+    """Make a dataclass of the values that are called as its fields, and take them away."""
+    fields: Any = dataclasses.fields(settings)  # type: ignore[arg-type]
+    return settings(**{field.name: values.pop(field.name) for field in fields})

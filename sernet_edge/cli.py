@@ -43,11 +43,10 @@ def _run(arguments: list[str] | None) -> int:
     from sernet_edge.runtime.errors import SernetError
 
     try:
-        cli.main(args=arguments, prog_name="sernet-edge", standalone_mode=False)
+        # The code that a command gives to `Context.exit`; it returns nothing otherwise.
+        code = cli.main(args=arguments, prog_name="sernet-edge", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return error.exit_code
-    except click.exceptions.Exit as error:
         return error.exit_code
     except click.Abort as error:
         raise KeyboardInterrupt from error
@@ -59,7 +58,7 @@ def _run(arguments: list[str] | None) -> int:
         where = f": {error.filename}" if error.filename else ""
         click.echo(f"sernet-edge: {error.strerror or error}{where}", err=True)
         return 1
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

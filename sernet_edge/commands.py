@@ -62,6 +62,18 @@ _COMMANDS = {
         "Print the emotions in live or recorded speech.",
         "",
     ),
+    "doctor": (
+        "sernet_edge.doctor",
+        "doctor",
+        "Check whether listening can work here.",
+        "",
+    ),
+    "service": (
+        "sernet_edge.runtime.service",
+        "service",
+        "Listen as a service, from the boot on.",
+        "",
+    ),
 }
 
 

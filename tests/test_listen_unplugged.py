@@ -237,3 +237,19 @@ def test_the_list_says_which_devices_work(server: SoundServer, sernet_edge: Run)
     server.unload()
     device = listed()
     assert not device["works"] and "'default'" in device["problem"]
+
+
+def test_the_doctor_hears_the_microphone(server: SoundServer, sernet_edge: Run) -> None:
+    def microphone() -> tuple[int, dict[str, str]]:
+        result = sernet_edge("doctor", "--json", env=server.environment)
+        found = map(json.loads, result.stdout.splitlines())
+        return result.returncode, next(item for item in found if item["check"] == "microphone")
+
+    code, finding = microphone()
+    # A null sink to which nobody plays.
+    assert code == 0 and finding["state"] == "note"
+    assert finding["text"] == "default, 16000 Hz, 1 ch: gives digital silence"
+    server.unload()
+    code, finding = microphone()
+    assert code == 1 and finding["state"] == "fail"
+    assert "cannot open the microphone 'default'" in finding["text"]
