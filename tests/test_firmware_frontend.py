@@ -208,6 +208,21 @@ CONTRACTS: dict[str, dict[str, object]] = {
 }
 
 
+def test_cmsis_dsps_fft_gives_a_spectrogram_its_first_and_last_bin(tmp_path: Path) -> None:
+    options, sources = cmsis_dsp()
+    settings = CONTRACTS["spectrogram from 0 Hz to the highest"]
+    contract = Contract(("a", "b"), (0.0,), (1.0,), **settings)  # type: ignore[arg-type]
+    voice = golden_pcm(contract)
+    model = Model(small_model(with_statistics(contract, [voice])), "model")
+    bundle = write_front_end(tmp_path, model)
+    program = build(bundle, tmp_path / "cmsis", MAIN, options, extra=sources)
+    found, expected = c_features(program, contract, [voice], 256), python_features(model, [voice])
+    for bins in (slice(None), slice(1), slice(-1, None)):
+        share, largest = compare(found[..., bins], expected[..., bins])
+        assert largest <= 1
+        assert share >= 0.999
+
+
 @VARIANTS
 @pytest.mark.parametrize("name", CONTRACTS)
 def test_other_contracts_are_followed(name: str, variant: tuple[str, ...], tmp_path: Path) -> None:
