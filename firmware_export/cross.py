@@ -15,6 +15,8 @@ from sernet_edge.runtime.errors import SernetError
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
+# C++ is TensorFlow Lite Micro's and its users'; its headers are not for strict compilers.
+_CPP = ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-w")
 
 ARM = ("arm-none-eabi-gcc", "-mthumb", "--specs=nosys.specs")
 RISCV = ("riscv64-unknown-elf-gcc", "--specs=picolibc.specs", "-msmall-data-limit=0")
@@ -68,38 +70,52 @@ def qemu_file(name: str) -> Path:
     return Path(str(resources.files(__package__) / "qemu" / name))
 
 
-def build(core: Core, sources: Sequence[Path], program: Path, options: Sequence[str] = ()) -> None:
-    """Compile C files and the board's start-up into an ELF for a core.
+def build(
+    core: Core,
+    sources: Sequence[Path],
+    program: Path,
+    options: Sequence[str] = (),
+    libraries: Sequence[Path] = (),
+) -> None:
+    """Compile C and C++ files and the board's start-up into an ELF for a core.
 
     Args:
         core: What for.
-        sources: C files; their folders are searched for headers.
+        sources: C files, and *.cc; their folders are searched for headers.
         program: The ELF to write; objects are left beside it.
         options: More compiler options.
+        libraries: To link with.
 
     Raises:
         SernetError: The compiler is missing or refuses the program.
     """
     folders = sorted({str(source.parent) for source in sources} | {str(qemu_file(""))})
+    compiler, *fixed = core.compiler
+    cpp_compiler = compiler.removesuffix("gcc") + "g++"
     common = [
-        *core.compiler, *core.flags, "-O2", "-ffunction-sections", "-fdata-sections",
+        *fixed, *core.flags, "-O2", "-ffunction-sections", "-fdata-sections",
         "-DSERNET_BARE_METAL", *(f"-I{folder}" for folder in folders), *options,
     ]  # fmt: skip
     objects = []
     for source in sources:
         objects.append(program.with_name(f"{program.stem}-{source.stem}.o"))
-        _run([*common, *STRICT, "-c", str(source), "-o", str(objects[-1])])
+        is_cpp = source.suffix == ".cc"
+        start = [cpp_compiler, *common, *_CPP] if is_cpp else [compiler, *common, *STRICT]
+        _run([*start, "-c", str(source), "-o", str(objects[-1])])
     # GNU C: registers by name.
     objects.append(program.with_name(f"{program.stem}-board.o"))
-    _run([*common, "-std=gnu99", "-c", str(qemu_file("board.c")), "-o", str(objects[-1])])
+    _run([compiler, *common, "-std=gnu99", "-c", str(qemu_file("board.c")), "-o", str(objects[-1])])
+    has_cpp = any(source.suffix == ".cc" for source in sources)
     _run(
         [
+            cpp_compiler if has_cpp else compiler,
             *common,
             "-nostartfiles",
             "-Wl,--gc-sections",
             f"-Wl,-L{qemu_file('')}",
             f"-T{qemu_file(core.name + '.ld')}",
             *map(str, objects),
+            *map(str, libraries),
             "-o",
             str(program),
         ]  # fmt: skip

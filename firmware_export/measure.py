@@ -13,6 +13,7 @@ from the first row of features to the scores; they are not cycles.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -20,16 +21,19 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import click
 
-from sernet_edge.firmware_export import cross, emit, golden
-from sernet_edge.firmware_export.bundle import bundle_files, write_files
+from sernet_edge.firmware_export import cross, emit, golden, tflm
+from sernet_edge.firmware_export.bundle import bundle_files, tflm_bundle_files, write_files
 from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
 from sernet_edge.firmware_export.reader import Network, read_network
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.interpreter import Model
 
 _NAME = "sernet_model"
 
@@ -107,29 +111,39 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class SavedRun:
-    """What an interpreter took for a network, measured once and not here.
+class Peer:
+    """What a network takes in TensorFlow Lite Micro on one core.
 
     Attributes:
         core: Its name.
-        arena_bytes: Of RAM; stack and other variables come on top.
-        code_kilobytes: Of code and constants of the library, rounded.
-        instructions: Of one window.
+        instructions: Of one window, without setting up the interpreter.
+        arena_bytes: What the interpreter used of its arena.
+        ram_bytes: That, the other variables and the stack.
+        stack_bytes: The most stack in use.
+        flash_bytes: Of the program, the flatbuffer included.
+        code_bytes: Of it without the flatbuffer.
     """
 
     core: str
-    arena_bytes: int
-    code_kilobytes: int
     instructions: int
+    arena_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    flash_bytes: int
+    code_bytes: int
 
 
-SAVED_ORIGIN = "saved run: tflite-micro with CMSIS-NN, commit and compiler flags not recorded"
+@dataclass(frozen=True)
+class SavedRuns:
+    """What TensorFlow Lite Micro took for a network when it was measured, which is not now.
 
-SAVED_RUNS = (
-    SavedRun("m4", 422_260, 94, 332_014_898),
-    SavedRun("m55", 422_100, 85, 55_821_236),
-)
-"""Runs of LIGHT-SERNET for 3 s and seven classes; see `saved_runs`."""
+    Attributes:
+        origin: Commits, compiler and flags.
+        peers: One a core.
+    """
+
+    origin: str
+    peers: tuple[Peer, ...]
 
 
 def multiplications(network: Network) -> int:
@@ -139,13 +153,30 @@ def multiplications(network: Network) -> int:
     )
 
 
-def saved_runs(network: Network) -> tuple[SavedRun, ...]:
-    """Return `SAVED_RUNS` if the network is like the one they were made with, else nothing."""
-    source, result = network.input, network.output
-    shape = (source.height, source.width, source.channels, result.height * result.row_bytes)
-    # What is known of that network: its input and output, and 159.3 million products.
-    same = shape == (184, 40, 1, 7) and round(multiplications(network) / 1e5) == 1593
-    return SAVED_RUNS if same else ()
+def fingerprint(network: Network) -> str:
+    """Return 16 hex digits that tell networks of other layers apart, whatever their weights."""
+    layers = [
+        [layer.op, layer.inputs, layer.output.height, layer.output.width, layer.output.channels,
+         layer.window.kernel, layer.window.stride]
+        for layer in network.layers
+    ]  # fmt: skip
+    return hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]
+
+
+def saved_document() -> dict[str, Any]:
+    """Return saved_tflm.json: "origin" and, by fingerprint, "networks" with "peers"."""
+    text = (resources.files(__package__) / "saved_tflm.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def saved_runs(network: Network) -> SavedRuns | None:
+    """Return the saved runs of a network of the same layers; None: there are none."""
+    document = saved_document()
+    found = document["networks"].get(fingerprint(network))
+    if found is None:
+        return None
+    return SavedRuns(document["origin"], tuple(Peer(**peer) for peer in found["peers"]))
 
 
 def measure(data: bytes, name: str, core: cross.Core, folder: Path) -> Measurement:
@@ -179,6 +210,53 @@ def measure(data: bytes, name: str, core: cross.Core, folder: Path) -> Measureme
         Hop(contract.hop_frames * contract.frame_step_s, sum(counted[::2]), sum(counted[1::2])),
         whole.sections,
     )
+
+
+def measure_tflm(
+    data: bytes,
+    name: str,
+    core: cross.Core,
+    includes: Sequence[Path],
+    library: Path,
+    folder: Path,
+) -> Peer:
+    """Measure the same network in a TensorFlow Lite Micro that was compiled for a core.
+
+    Args:
+        data: A full-int8 `.tflite` with its contract.
+        name: What to call it in errors.
+        core: What the library was compiled for.
+        includes: Folders with TensorFlow Lite Micro's headers and those of what it is made with.
+        library: libtensorflow-microlite.a, with the kernels of your choice.
+        folder: For what is built.
+
+    Raises:
+        SernetError: Something is missing or does not fit, or the scores are wrong.
+    """
+    write_files(tflm_bundle_files(data, name), folder, force=False)
+    network = tflm.as_network(Model(data, name))
+    window = golden.adversarial_windows(network)[-1:]
+    source = golden.golden_source(network, window, golden.golden_outputs(data, window), _NAME)
+    (folder / "golden.c").write_text(source, encoding="utf-8")
+    compiled = [folder / "src/sernet_model.c", folder / "golden.c"]
+    compiled.append(cross.qemu_file("measure_tflm.cc"))
+    program = folder / f"{core.name}.elf"
+    options = [f"-I{path}" for path in includes] + ["-DTF_LITE_STATIC_MEMORY"]
+    cross.build(core, compiled, program, options, [library])
+    done = cross.run(core, program, cross.build_counter(folder))
+    if done.returncode != 0:
+        raise SernetError(
+            f"{name}: TensorFlow Lite Micro on {core.name} went wrong: {done.stdout[:500]}"
+        )
+    (instructions,), listed = _regions(done.stdout), sections(program)
+    arena, stack = _number(done.stdout, "arena"), _number(done.stdout, "stack")
+    # The program's arena has a margin, which is not the interpreter's.
+    variables = listed.get(".data", 0) + listed.get(".bss", 0)
+    variables -= _number(done.stdout, "reserved")
+    flash = flash_bytes(listed)
+    flatbuffer = len(modelfile.strip_contract(data))
+    ram = arena + variables + stack
+    return Peer(core.name, instructions, arena, ram, stack, flash, flash - flatbuffer)
 
 
 def flash_bytes(sections: dict[str, int]) -> int:
@@ -341,18 +419,16 @@ def main(model: Path, as_json: bool) -> None:
         report = {
             "multiplications": multiplications(network),
             "cores": [asdict(m) for m in measured],
-            "saved": {"origin": SAVED_ORIGIN, "cores": [asdict(s) for s in saved]}
-            if saved
-            else None,
+            "saved": asdict(saved) if saved else None,
         }
         click.echo(json.dumps(report))
         return
-    for s in saved:
-        code = f"about {s.code_kilobytes} KB"
-        counted = (f"{s.arena_bytes:,}", "-", code, f"{s.instructions:,}")
-        click.echo(_line(f"{s.core} TFLM saved", *counted, "-", "-", "-"))
     if saved:
-        click.echo(f"{SAVED_ORIGIN}; its RAM is the arena alone")
+        for peer in saved.peers:
+            alone = (f"{peer.ram_bytes:,}", f"{peer.stack_bytes:,}", f"{peer.code_bytes:,}")
+            name = f"{peer.core} TFLM saved"
+            click.echo(_line(name, *alone, f"{peer.instructions:,}", "-", "-", "-"))
+        click.echo(f"saved run: {saved.origin}")
 
 
 if __name__ == "__main__":

@@ -115,7 +115,8 @@ def run(
                 f"{name}: TensorFlow Lite Micro cannot run the model in {arena_bytes:,} bytes: "
                 f"{_reason(done.stderr)}"
             )
-        return Run(*map(int, found.groups()), np.load(outputs))
+        total, head, tail = map(int, found.groups())
+        return Run(total, head, tail, np.load(outputs))
 
 
 def _reason(stderr: bytes) -> str:

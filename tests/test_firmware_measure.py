@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -145,29 +146,49 @@ def resized(network: Network, index: int, **sizes: int) -> Network:
     return dataclasses.replace(network, layers=tuple(layers))
 
 
+PEER = measure.Peer("m4", 300_000_000, 420_000, 425_000, 900, 600_000, 90_000)
+
+
+@pytest.fixture
+def saved(shipped: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A saved run of the shipped model's network."""
+    peers = {"peers": [dataclasses.asdict(PEER)]}
+    document = {"origin": "commit 0123abcd", "networks": {measure.fingerprint(shipped): peers}}
+    monkeypatch.setattr(measure, "saved_document", lambda: document)
+
+
+@pytest.mark.usefixtures("saved")
 def test_the_saved_run_is_shown_only_for_its_own_network(shipped: Network) -> None:
-    assert [run.core for run in measure.saved_runs(shipped)] == ["m4", "m55"]
+    assert measure.saved_runs(shipped) == measure.SavedRuns("commit 0123abcd", (PEER,))
     longer, fewer = resized(shipped, 0, height=374), resized(shipped, -1, channels=4)
     sparser = resized(shipped, 1, height=92)
     for other in (longer, fewer, sparser, read_network(RandomGraph(0).build(), "graph")):
-        assert measure.saved_runs(other) == ()
+        assert measure.saved_runs(other) is None
 
 
+def test_saved_runs_name_their_commits_compiler_and_flags() -> None:
+    document = measure.saved_document()
+    for network in document["networks"].values():
+        assert [measure.Peer(**peer) for peer in network["peers"]]
+        # Commits of TensorFlow Lite Micro and CMSIS-NN.
+        assert len(re.findall(r"\b[0-9a-f]{8,40}\b", document["origin"])) >= 2
+        assert "GCC" in document["origin"] and "-O2" in document["origin"]
+
+
+@pytest.mark.usefixtures("saved")
 def test_the_table_says_where_saved_figures_come_from(
     shipped_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measure, "measure", lambda data, name, core, folder: FIGURES)
     lines = CliRunner().invoke(measure.main, [str(shipped_model)]).output.splitlines()
     assert lines[1].split() == ["m4", "1", "2", "3", "1,000,000", "40,000", "500", "6"]
-    saved = [line for line in lines if "TFLM saved" in line]
-    assert [line.split()[0] for line in saved] == ["m4", "m55"]
-    assert "422,260" in saved[0] and "332,014,898" in saved[0] and "about 94 KB" in saved[0]
-    assert "422,100" in saved[1] and "55,821,236" in saved[1]
-    assert lines[-1].startswith(
-        "saved run: tflite-micro with CMSIS-NN, commit and compiler flags not recorded"
-    )
+    (shown,) = (line for line in lines if "TFLM saved" in line)
+    assert shown.split()[:1] == ["m4"]
+    assert all(f"{n:,}" in shown for n in (425_000, 900, 90_000, 300_000_000))
+    assert lines[-1] == "saved run: commit 0123abcd"
 
 
+@pytest.mark.usefixtures("saved")
 def test_json_has_the_figures_of_the_table(
     shipped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,7 +203,7 @@ def test_json_has_the_figures_of_the_table(
     assert figures["core"] == "m4" and figures["instructions"] == 1_000_000
     assert figures["network"] == {"ram_bytes": 1, "stack_bytes": 2, "code_bytes": 3}
     assert figures["in_all"] == {"ram_bytes": 40_000, "stack_bytes": 500, "code_bytes": 6}
-    assert [run["arena_bytes"] for run in shown[0]["saved"]["cores"]] == [422_260, 422_100]
+    assert shown[0]["saved"]["peers"] == [dataclasses.asdict(PEER)]
     assert shown[1]["saved"] is None
 
 

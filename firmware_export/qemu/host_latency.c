@@ -1,6 +1,9 @@
 /* The native engine on this computer: how long a window takes, and how its time is shared between
- * the layers: after what host_time.h prints comes `layer`, once for each layer in order. */
+ * the layers: after what host_time.h prints comes `layer`, once for each layer in order, the least
+ * of five windows, for other programs can only make it longer. */
 #define _POSIX_C_SOURCE 199309L
+
+#include <string.h>
 
 #include "host_time.h"
 #include "sernet_model.h"
@@ -11,7 +14,7 @@ enum { MOST_LAYERS = 251 /* what reader.py lets through, and a COLLECT */, LAYER
 extern const sernet_golden sernet_model_golden;
 static uint64_t state[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 static sernet_layer timed_layers[MOST_LAYERS];
-static long long layer_ns[MOST_LAYERS];
+static long long layer_ns[MOST_LAYERS], least_ns[MOST_LAYERS];
 
 static void timed(const sernet_step *step) {
     const ptrdiff_t i = step->layer - step->layers;
@@ -38,7 +41,12 @@ int main(int argc, char **argv) {
         timed_layers[i].run = timed;
     }
     net.layers = timed_layers;
-    for (int i = 0; i < LAYER_WINDOWS; i++) push_window(&net);
-    for (int i = 0; i < net.layer_count; i++) printf("layer %lld\n", layer_ns[i] / LAYER_WINDOWS);
+    for (int i = 0; i < LAYER_WINDOWS; i++) {
+        memset(layer_ns, 0, sizeof layer_ns);
+        push_window(&net);
+        for (int j = 0; j < net.layer_count; j++)
+            if (i == 0 || layer_ns[j] < least_ns[j]) least_ns[j] = layer_ns[j];
+    }
+    for (int i = 0; i < net.layer_count; i++) printf("layer %lld\n", least_ns[i]);
     return 0;
 }

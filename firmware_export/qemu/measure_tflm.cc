@@ -1,0 +1,38 @@
+/* The same network in TensorFlow Lite Micro on a board: counts the instructions of one window,
+ * checks the scores, and says how much of its arena and how much stack it took. */
+#include <cstring>
+
+extern "C" {
+#include "measure.h"
+#include "sernet_selftest.h"
+}
+#include "sernet_model.h"
+#include "sernet_tflm_ops.h"
+#include "tensorflow/lite/micro/micro_interpreter.h"
+#include "tensorflow/lite/schema/schema_generated.h"
+
+extern "C" const sernet_golden sernet_model_golden;
+
+alignas(16) static uint8_t arena[SERNET_TFLM_ARENA_BYTES];
+
+int main() {
+    const sernet_golden *golden = &sernet_model_golden;
+    sernet_tflm_ops ops;
+    if (sernet_register_ops(ops) != kTfLiteOk) return 2;
+    tflite::MicroInterpreter interpreter(tflite::GetModel(sernet_flatbuffer), ops, arena,
+                                         sizeof arena);
+    if (interpreter.AllocateTensors() != kTfLiteOk) return 3;
+    std::memcpy(interpreter.input(0)->data.int8, golden->inputs, golden->rows * golden->row_bytes);
+    BOARD_COUNT_START();
+    const TfLiteStatus status = interpreter.Invoke();
+    BOARD_COUNT_STOP();
+    if (status != kTfLiteOk) return 4;
+    uint32_t differing = 0;
+    for (uint32_t i = 0; i < golden->output_bytes; i++)
+        differing += interpreter.output(0)->data.int8[i] != golden->outputs[i];
+    print_number("stack ", board_stack_used());
+    print_number("arena ", static_cast<uint32_t>(interpreter.arena_used_bytes()));
+    print_number("reserved ", sizeof arena);
+    print_number("differing ", differing);
+    return differing != 0;
+}

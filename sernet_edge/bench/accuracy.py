@@ -1,0 +1,128 @@
+"""How right a model is: measured on a corpus, or what its maker found out, saying which."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sernet_edge.bench.report import Section, not_measured
+from sernet_edge.bench.subjects import Subject
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.interpreter import Model
+from sernet_edge.train import metrics
+from sernet_edge.train.dataset import Recording, Windows, mean_by_recording
+from sernet_edge.train.recipe import Recipe
+
+_AGREEMENT = ("label_agreement", "largest_score_difference", "mean_score_difference", "windows")
+
+
+def section(
+    subject: Subject, corpus: str, recordings: Sequence[Recording] | None, runs: Path | None
+) -> Section:
+    """Return the section "accuracy" of a model.
+
+    Args:
+        subject: The model.
+        corpus: The name of the corpus that `recordings` are of.
+        recordings: To measure on; None: there are none.
+        runs: Folder of cross-validations, for models that are not trained; None: there is
+            none.
+
+    Returns:
+        `uar` and `wa` over whole utterances, 0..1, `source` in words, `how`: "measured", "card"
+        or "cross-validation", and where it is known `agreement` with the float parent.
+    """
+    contract = subject.contract
+    if subject.untrained:
+        found = _cross_validated(subject.architecture, runs)
+        return found or not_measured(
+            "it is not trained, and no cross-validation of its architecture is there"
+        )
+    if contract is None:
+        return not_measured("the model has no contract, which says what the front end must be")
+    if recordings:
+        return _measured(subject, contract, corpus, recordings)
+    return _from_card(contract) or not_measured("give a corpus: --corpus NAME PATH")
+
+
+def _measured(
+    subject: Subject, contract: Contract, corpus: str, recordings: Sequence[Recording]
+) -> Section:
+    """Score whole recordings, of the held-out speakers where the corpus is the model's own."""
+    provenance = contract.provenance
+    held_out = provenance.get("holdout_speakers", ()) if provenance.get("corpus") == corpus else ()
+    tested = [r for r in recordings if r.utterance.speaker in held_out] or list(recordings)
+    if strange := sorted({r.utterance.label for r in tested} - set(contract.labels)):
+        raise SernetError(
+            f"{subject.name} knows no {', '.join(strange)}, only {', '.join(contract.labels)}",
+            "`sernet-edge evaluate` can map a corpus's labels to a model's",
+        )
+    source = f"{len(tested)} recordings of {corpus}"
+    if held_out:
+        source += f", held-out speakers {', '.join(sorted(held_out))}"
+    elif provenance.get("corpus") == corpus:
+        source += ", on which it was trained: optimistic"
+    model, windows = Model(subject.data, subject.name), Windows(contract, Recipe())
+    cut = [windows.test_windows(recording) for recording in tested]
+    stacked = np.concatenate(cut)
+    scores = np.stack([model.run(window) for window in stacked])
+    truth = [contract.labels.index(recording.utterance.label) for recording in tested]
+    guess = mean_by_recording(scores, cut).argmax(axis=1)
+    matrix = metrics.confusion_matrix(truth, guess.tolist(), len(contract.labels))
+    summary = metrics.summary(matrix, contract.labels)
+    agreement = None
+    if subject.parent is not None:
+        theirs = np.asarray(subject.parent.predict(stacked[..., None], batch_size=64, verbose=0))
+        difference = np.abs(scores - theirs)
+        agreement = {
+            "label_agreement": float((scores.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
+            "largest_score_difference": float(difference.max()),
+            "mean_score_difference": float(difference.mean()),
+            "windows": len(stacked),
+        }
+    return {
+        "uar": summary["uar"],
+        "wa": summary["wa"],
+        "how": "measured",
+        "source": source,
+        "agreement": agreement,
+    }
+
+
+def _from_card(contract: Contract) -> Section | None:
+    """Return what conversion found out, which the contract and the card say."""
+    conversion: Any = contract.provenance.get("conversion")
+    if not conversion:
+        return None
+    return {
+        "uar": conversion["converted"]["uar"],
+        "wa": conversion["converted"]["wa"],
+        "how": "card",
+        "source": f"its card: {conversion['verified_on']}",
+        "agreement": {key: conversion[key] for key in _AGREEMENT},
+    }
+
+
+def _cross_validated(architecture: str, runs: Path | None) -> Section | None:
+    """Return the figures of an architecture's saved cross-validation, of other weights."""
+    for path in sorted(runs.glob("*/report.json")) if runs else ():
+        try:
+            report = json.loads(path.read_bytes())
+            strict = report["protocols"]["strict"]["int8"]
+            named = report["architecture"].replace("_", "-")
+            figures = {"uar": strict["uar"], "wa": strict["wa"]}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # not a report, or one without these figures
+        if named == architecture:
+            return {
+                **figures,
+                "how": "cross-validation",
+                "source": f"cross-validation {path.parent.name}, strict, int8; other weights",
+                "agreement": None,
+            }
+    return None

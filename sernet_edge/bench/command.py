@@ -1,0 +1,163 @@
+"""`sernet-edge bench`: whether a model fits, how fast it is, and what is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from sernet_edge.bench import boards, cores, report
+from sernet_edge.bench.compare import compare
+from sernet_edge.bench.figures import as_csv
+from sernet_edge.bench.options import Request, measuring_options
+from sernet_edge.bench.report import Section
+from sernet_edge.bench.tables import as_markdown, as_text, changes_table, machine_line, tables
+from sernet_edge.boardrun import read_board_run
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import write_text
+from sernet_edge.train.dataset import Recording, read_recordings
+from sernet_edge.train.options import list_utterances
+
+# Where a clone of the project keeps its cross-validations.
+_RUNS = Path(__file__).parents[2] / "docs" / "runs"
+
+
+@click.command()
+@click.option(
+    "--from",
+    "saved",
+    type=click.Path(path_type=Path),
+    metavar="RUN.json",
+    help="Show, draw or compare an earlier run instead of measuring.",
+)
+@measuring_options
+@click.option("--elf", is_flag=True, help="List the sections of the linked firmware, too.")
+@click.option(
+    "--compare",
+    "baseline",
+    type=click.Path(path_type=Path),
+    metavar="RUN.json",
+    help="Compare with an earlier run; exit with 1 if a figure is worse by more than allowed.",
+)
+@click.option(
+    "--max-regression",
+    type=click.FloatRange(0),
+    default=10.0,
+    show_default=True,
+    metavar="PERCENT",
+    help="How much worse than the baseline a figure may be.",
+)
+@click.option("--json", "as_format", flag_value="json", help="Print the run as JSON.")
+@click.option("--csv", "as_format", flag_value="csv", help="Print its figures, one a line.")
+@click.option("--markdown", "as_format", flag_value="markdown", help="Print Markdown tables.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead."
+)
+@click.option(
+    "--pictures",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write pictures there: latency and RAM by layer, accuracy against cost.",
+)
+def bench(
+    request: Request,
+    saved: Path | None,
+    elf: bool,
+    baseline: Path | None,
+    max_regression: float,
+    as_format: str | None,
+    out: Path | None,
+    pictures: Path | None,
+) -> None:
+    """Measure size, RAM, work, accuracy and speed of MODELs, .tflite or Keras files.
+
+    What cannot be measured here says what to install; what is estimated says so and how.
+    """
+    if bool(request.models) == (saved is not None):
+        raise click.UsageError("Give MODELs to measure, or --from RUN.json to show.")
+    earlier = report.read(baseline) if baseline else None
+    if saved is None:
+        document = _measure(request)
+    else:
+        document = report.read(saved)
+        if request.board is not None:
+            document["changes"] = [
+                boards.smallest_change(request.board, model, document["models"]).text
+                for model in document["models"]
+            ]
+    changes = compare(document, earlier) if earlier else []
+    found = tables(document, elf)
+    if earlier:
+        found.append(changes_table(changes, max_regression / 100))
+    if as_format == "json":
+        shown = report.text(document)
+    elif as_format == "csv":
+        shown = as_csv(document)
+    elif as_format == "markdown":
+        shown = as_markdown(found)
+    else:
+        shown = as_text(found)
+    if out is None:
+        click.echo(shown, nl=False)
+    else:
+        write_text(out, shown)
+        _say(f"wrote {out}")
+    if pictures is not None:
+        from sernet_edge.bench.pictures import draw
+
+        for path in draw(document, pictures):
+            _say(f"wrote {path}")
+    _say(f"measured on {machine_line(document)}")
+    for warning in document["warnings"]:
+        _say(f"warning: {warning}")
+    worse = [c for c in changes if c.is_regression(max_regression / 100)]
+    if worse:
+        raise SernetError(
+            f"{len(worse)} of {len(changes)} figures are worse than {baseline} by more than "
+            f"{max_regression:g} %: "
+            + "; ".join(f"{c.now.model}, {c.now.name}" for c in worse[:5])
+            + ("; ..." if len(worse) > 5 else ""),
+            "the table says by how much; --max-regression allows more",
+        )
+
+
+def _measure(request: Request) -> Section:
+    # Here, since showing an earlier run needs none of what measuring does.
+    from sernet_edge.bench import peers, run
+    from sernet_edge.bench.subjects import given
+
+    board_runs = [read_board_run(path) for path in request.board_runs]
+    own = peers.library(request.includes, request.library) if request.library else None
+    corpus, recordings = "", None
+    if request.corpus is not None:
+        corpus, folder = request.corpus
+        recordings = _recordings(request.models, corpus, folder)
+    wanted = list(request.cores or cores.DEFAULT)
+    if request.board is not None and request.board.core not in wanted:
+        wanted.append(request.board.core)
+    settings = run.Settings(
+        cores=tuple(wanted),
+        threads=run.default_threads(),
+        processes=request.processes,
+        repetitions=request.repetitions,
+        corpus=corpus,
+        runs=request.runs or (_RUNS if _RUNS.is_dir() else None),
+        library=own,
+        board=request.board,
+    )
+    subjects = given(request.models, request.zoo, recordings)
+    return run.run(subjects, settings, recordings, board_runs, _say)
+
+
+def _recordings(models: Sequence[Path], corpus: str, folder: Path) -> list[Recording]:
+    """Read a corpus as the first of the models wants it; the others' rates are the same."""
+    contract = modelfile.read_contract(modelfile.read_bytes(models[0]), str(models[0]))
+    utterances = list_utterances(corpus, folder)
+    _say(f"reading {len(utterances)} recordings")
+    return read_recordings(utterances, contract)
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)

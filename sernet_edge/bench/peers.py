@@ -1,0 +1,130 @@
+"""TensorFlow Lite Micro on microcontroller cores: the user's own library, or a saved run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sernet_edge.bench.cores import missing
+from sernet_edge.bench.report import Section, not_measured
+from sernet_edge.firmware_export import cross, measure
+from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.errors import ModelError, SernetError
+
+HOW_TO = (
+    "build TensorFlow Lite Micro with CMSIS-NN for the core and give --tflm-include DIR and "
+    "--tflm-library libtensorflow-microlite.a"
+)
+
+# What the assembler noted of `-mcpu`, and the core whose instructions QEMU runs for it.
+_CPUS = {
+    "CORTEX-M0PLUS": "m0plus",
+    "CORTEX-M4": "m4",
+    "CORTEX-M7": "m7",
+    "CORTEX-M33": "m33",
+    "CORTEX-M55": "m55",
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """A TensorFlow Lite Micro of the user's.
+
+    Attributes:
+        includes: Folders with its headers and those of what it is made with.
+        path: libtensorflow-microlite.a.
+        core: What it was compiled for.
+    """
+
+    includes: tuple[Path, ...]
+    path: Path
+    core: cross.Core
+
+
+def library(includes: Sequence[Path], path: Path) -> Library:
+    """Return a library after looking into it for what it was compiled for.
+
+    Raises:
+        SernetError: It is no library, or none for a core that can be counted on.
+    """
+    core = cross.CORES["m4"]
+    if lacking := missing(core):
+        raise SernetError("--tflm-library needs the cross compiler and QEMU", lacking)
+    if not path.is_file():
+        raise SernetError(f"no library {path}")
+    done = subprocess.run(
+        ["arm-none-eabi-readelf", "-A", str(path)], capture_output=True, text=True
+    )
+    named = {name.upper() for name in re.findall(r'Tag_CPU_name: "([^"]+)"', done.stdout)}
+    known = sorted({_CPUS[name] for name in named if name in _CPUS})
+    if len(known) != 1:
+        raise SernetError(
+            f"{path} was compiled for {', '.join(sorted(named)) or 'no Arm core'}",
+            f"compile it with -mcpu= one of {', '.join(c.lower() for c in _CPUS)}",
+        )
+    return Library(tuple(includes), path, cross.CORES[known[0]])
+
+
+def section(
+    data: bytes,
+    name: str,
+    precision: str,
+    cores: Sequence[str],
+    own: Library | None,
+    progress: Callable[[str], None],
+) -> Section:
+    """Return the section "tflm_cores": what TensorFlow Lite Micro takes, by core.
+
+    Returns:
+        For each core what `measure.Peer` has, `how` ("measured" or "saved") and `origin`.
+
+    Args:
+        data: The `.tflite`.
+        name: The file's name, for messages.
+        precision: The model's, as in its section "work".
+        cores: Wanted.
+        own: The user's library; None: there is none.
+        progress: Told what is done.
+    """
+    if precision != "int8":
+        return {core: not_measured("microcontrollers want an int8 model") for core in cores}
+    saved = _saved(data, name)
+    found: Section = {}
+    for core in dict.fromkeys([*cores, *([own.core.name] if own else [])]):
+        if own is not None and own.core.name == core:
+            progress(f"{name}: counting TensorFlow Lite Micro on {core}")
+            found[core] = _measured(data, name, own)
+        else:
+            found[core] = saved.get(core) or not_measured(HOW_TO)
+    return found
+
+
+def _measured(data: bytes, name: str, own: Library) -> Section:
+    if modelfile.strip_contract(data) == data:
+        return not_measured("the model has no contract, which the exported firmware needs")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            peer = measure.measure_tflm(data, name, own.core, own.includes, own.path, Path(folder))
+    except SernetError as error:
+        return not_measured(str(error))
+    origin = f"{own.path.name}, {hashlib.sha256(own.path.read_bytes()).hexdigest()[:12]}"
+    return {**asdict(peer), "how": "measured", "origin": origin}
+
+
+def _saved(data: bytes, name: str) -> dict[str, Section]:
+    """Return the saved figures of a network of the same layers, by core."""
+    try:
+        saved = measure.saved_runs(read_network(data, name))
+    except ModelError:
+        return {}  # The engine does not know it, and so nobody measured it beside the engine.
+    if saved is None:
+        return {}
+    return {
+        peer.core: {**asdict(peer), "how": "saved", "origin": saved.origin} for peer in saved.peers
+    }

@@ -1,0 +1,197 @@
+"""The models of a run: files that were given, and what `--zoo` makes of a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import ContractError, SernetError
+from sernet_edge.runtime.frontend import Float32
+from sernet_edge.train.backend import quietly
+from sernet_edge.train.dataset import Recording
+from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
+
+PRECISIONS = ("float32", "float16", "dynamic", "int8")
+
+_CALIBRATION_WINDOWS = 200
+_NOISE_WINDOWS = 20
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to measure.
+
+    Attributes:
+        name: For tables; no other model of the run has it.
+        data: The `.tflite`.
+        architecture: Its name in `train.models`; "" when nobody says.
+        made: How it was made where it is no given file; "" for a file.
+        untrained: Whether its scores mean nothing: its weights are random, or its ranges are of
+            noise.
+        parent: The Keras model it came from, when that was given.
+    """
+
+    name: str
+    data: bytes
+    architecture: str
+    made: str = ""
+    untrained: bool = False
+    parent: Any = None
+
+    @property
+    def contract(self) -> Contract | None:
+        """The contract inside; None when there is none."""
+        try:
+            return modelfile.read_contract(self.data, self.name)
+        except ContractError:
+            if modelfile.strip_contract(self.data) != self.data:
+                raise
+            return None
+
+
+def given(paths: Sequence[Path], zoo: bool, speech: Sequence[Recording] | None) -> list[Subject]:
+    """Return the models of a run.
+
+    Args:
+        paths: `.tflite` and `.keras` files; of a Keras model its int8 conversion is measured.
+        zoo: Whether to add a Keras model's other precisions, and for each architecture given
+            its smaller relatives.
+        speech: Recordings of training speakers to calibrate on; None: noise, which will do for
+            size and cost but spoils the scores.
+
+    Raises:
+        SernetError: A file cannot be read or converted.
+    """
+    found: list[Subject] = []
+    for path in paths:
+        data = modelfile.read_bytes(path)
+        if modelfile.is_flatbuffer(data):
+            found.append(Subject(path.stem, data, _architecture(data, path)))
+        else:
+            found += _converted(path, data, PRECISIONS if zoo else ("int8",), speech)
+    found = [_with_parent(subject, found) for subject in found]
+    if zoo:
+        for subject in list(found):
+            there = {s.architecture for s in found}
+            if (contract := subject.contract) and subject.architecture:
+                found += relatives(contract, subject.architecture, there)
+    return _named_apart(found)
+
+
+def relatives(contract: Contract, architecture: str, there: set[str]) -> list[Subject]:
+    """Return the smaller relatives of an architecture, int8, with random weights.
+
+    Args:
+        contract: Says how large their input and output are.
+        architecture: Whose relatives.
+        there: Architectures that are not made again.
+    """
+    if architecture not in ARCHITECTURES:
+        return []
+    family = ARCHITECTURES[architecture].family
+    wanted = [n for n, a in ARCHITECTURES.items() if a.family == family and n not in there]
+    if not wanted:
+        return []
+    with quietly():
+        from sernet_edge.convert import quantize
+    import keras
+
+    from sernet_edge.train.models import build
+
+    found = []
+    for name in wanted:
+        keras.utils.set_random_seed(0)
+        model = build(name, contract, 0.9)
+        flatbuffer = quantize.convert_model(model, "int8", _noise(contract))
+        own = contract.replace(provenance={"architecture": name, "weights": "random"})
+        data = modelfile.with_contract(flatbuffer, own)
+        made = "random weights: size and cost only"
+        found.append(Subject(f"{name}-int8", data, name, made, untrained=True))
+    return found
+
+
+def _with_parent(subject: Subject, found: Sequence[Subject]) -> Subject:
+    """Return a subject with the Keras model that was given beside it, if its contract says so."""
+    contract = subject.contract
+    if subject.parent is not None or contract is None:
+        return subject
+    for other in found:
+        if other.parent is not None and other.contract and other.contract.id == contract.id:
+            return replace(subject, parent=other.parent)
+    return subject
+
+
+def _architecture(data: bytes, path: Path) -> str:
+    if modelfile.strip_contract(data) == data:
+        return ""
+    return architecture_of(modelfile.read_contract(data, str(path)))
+
+
+def architecture_of(contract: Contract) -> str:
+    """Return the architecture that a contract's provenance names; "" when it names none."""
+    # Version 0.1 wrote underscores.
+    return str(contract.provenance.get("architecture", "")).replace("_", "-")
+
+
+def _converted(
+    path: Path, data: bytes, precisions: Sequence[str], speech: Sequence[Recording] | None
+) -> list[Subject]:
+    """Convert a Keras model."""
+    contract = modelfile.read_contract(data, str(path))
+    with quietly():
+        from sernet_edge.convert import calibrate, quantize
+    from sernet_edge.train.models.saved import load_saved
+
+    parent = load_saved(path, contract)
+    held_out = contract.provenance.get("holdout_speakers", ())
+    training = [r for r in speech or () if r.utterance.speaker not in held_out]
+    if training:
+        samples, _ = calibrate.calibration_windows(contract, training, _CALIBRATION_WINDOWS, 1)
+        made = f"converted here, calibrated on {len(samples)} windows"
+    else:
+        samples = _noise(contract)
+        made = "converted here, calibrated on noise"
+    architecture = architecture_of(contract) or DEFAULT_ARCHITECTURE
+    found = []
+    for precision in precisions:
+        # What conversion found out about an earlier file does not hold for this one.
+        own = contract.replace(
+            provenance={k: v for k, v in contract.provenance.items() if k != "conversion"}
+        )
+        flatbuffer = quantize.convert_model(parent, precision, samples)  # type: ignore[arg-type]
+        found.append(
+            Subject(
+                f"{path.stem}-{precision}",
+                modelfile.with_contract(flatbuffer, own),
+                architecture,
+                made if precision == "int8" else "converted here",
+                # Noise sets ranges that speech does not have.
+                untrained=precision == "int8" and not training,
+                parent=parent,
+            )
+        )
+    return found
+
+
+def _noise(contract: Contract) -> Float32:
+    """Return windows like standardised features, float32 (windows, frames, features)."""
+    shape = (_NOISE_WINDOWS, contract.window_frames, contract.feature_count)
+    noise = np.random.default_rng(0).standard_normal(shape)
+    return np.clip(noise, -contract.clip, contract.clip).astype(np.float32)
+
+
+def _named_apart(found: list[Subject]) -> list[Subject]:
+    """Check that no two have one name, by which a later run finds them again."""
+    names = [subject.name for subject in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SernetError(
+            f"several models are called {', '.join(twice)}",
+            "name the files apart; a run tells its models by their files' names",
+        )
+    return found

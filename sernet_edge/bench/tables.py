@@ -1,0 +1,393 @@
+"""A run as tables, for a terminal and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from sernet_edge.bench.compare import Change
+from sernet_edge.bench.report import Section, is_measured
+
+_COUNTED = "Counted under QEMU, not timed: instructions are not cycles."
+_ESTIMATED = (
+    "Flash and RAM are measured, the clock needed is estimated: instructions a second of audio "
+    "times assumed cycles per instruction"
+)
+
+
+@dataclass
+class Table:
+    """A table with its title and what is to be said below it.
+
+    Attributes:
+        title: What it is about.
+        header: Of its columns.
+        rows: Cells as text.
+        notes: Sentences.
+        left: How many of the first columns are text, aligned to the left.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: list[list[str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    left: int = 1
+
+    def cell(self, section: Section, show: Callable[[Section], str]) -> str:
+        """Return a cell, or where there is no figure "not measured" with the reason in a note."""
+        if is_measured(section):
+            return show(section)
+        if section["not_measured"] not in self.notes:
+            self.notes.append(section["not_measured"])
+        return f"not measured [{self.notes.index(section['not_measured']) + 1}]"
+
+
+def tables(document: Section, elf: bool = False) -> list[Table]:
+    """Return the tables of a run.
+
+    Args:
+        document: The run.
+        elf: Whether to list the sections of the linked ELF files, too.
+    """
+    models = document["models"]
+    found = [_models(models), _memory(models), _cores(models)]
+    if any(is_measured(model["host"]) for model in models):
+        found += [_latency(models, "runs"), _latency(models, "features")]
+    found.append(_boards(document))
+    found += [_layers(m) if is_measured(m["engine"]) else _operators(m) for m in models]
+    if elf:
+        found.append(_sections(models))
+    return [table for table in found if table.rows]
+
+
+def changes_table(changes: Sequence[Change], most: float) -> Table:
+    """Return a comparison with a baseline as a table; `most` as `Change.is_regression` has it."""
+    table = Table("Against the baseline", ["model", "figure", "then", "now", "ratio", ""], left=2)
+    for change in changes:
+        now, verdict = change.now, ""
+        if change.is_regression(most):
+            verdict = "worse" if now.value is not None else "gone"
+        elif not change.judged:
+            verdict = "another computer"
+        table.rows.append(
+            [
+                now.model,
+                now.name,
+                _number(change.then),
+                "-" if now.value is None else _number(now.value),
+                "-" if change.ratio is None else f"{change.ratio:.3f}",
+                verdict,
+            ]
+        )
+    return table
+
+
+def as_text(found: Sequence[Table]) -> str:
+    """Return tables for a terminal."""
+    return "\n\n".join(_text(table) for table in found) + "\n"
+
+
+def as_markdown(found: Sequence[Table], level: int = 2) -> str:
+    """Return tables as Markdown, with headings of a level."""
+    return "\n".join(_markdown(table, level) for table in found)
+
+
+def machine_line(document: Section) -> str:
+    """Return in one line what a run was measured on."""
+    machine = document["machine"]
+    tools = [*machine["packages"].items()]
+    versions = ", ".join(f"{name} {version}" for name, version in tools)
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['architecture']}, "
+        f"{machine['memory_bytes'] / 1e9:.0f} GB; {machine['system']}; Python "
+        f"{machine['python']}, {versions}; {'; '.join(machine['tools'].values())}"
+    )
+
+
+def _models(models: Sequence[Section]) -> Table:
+    header = ["model", "precision", "file, B", "weights, B", "parameters", "MMAC", "UAR", "WA",
+              "as float"]  # fmt: skip
+    table = Table("Models", header, left=2)
+    sources: list[str] = []
+    for model in models:
+        work, accuracy = model["work"], model["accuracy"]
+        table.rows.append(
+            [
+                model["name"],
+                work["precision"],
+                f"{model['size']['file_bytes']:,}",
+                f"{model['size']['weight_bytes']:,}",
+                f"{work['parameters']:,}",
+                f"{work['macs'] / 1e6:.1f}" + (" or more" if work["uncounted"] else ""),
+                table.cell(accuracy, lambda a: f"{a['uar']:.1%}"),
+                table.cell(accuracy, lambda a: f"{a['wa']:.1%}"),
+                _agreement(accuracy),
+            ]
+        )
+        if work["uncounted"]:
+            sources.append(f"{model['name']}: without {', '.join(work['uncounted'])}")
+        if model["made"]:
+            sources.append(f"{model['name']}: {model['made']}")
+        if is_measured(accuracy):
+            sources.append(f"{model['name']}: accuracy from {accuracy['source']}")
+    table.notes += [*sources, "As float: share of windows with the float parent's label."]
+    return table
+
+
+def _agreement(accuracy: Section) -> str:
+    agreement = accuracy.get("agreement")
+    return f"{agreement['label_agreement']:.1%}" if agreement else "-"
+
+
+def _memory(models: Sequence[Section]) -> Table:
+    header = ["model", "engine's network, B", "TFLM arena, B", "head", "tail", "TFLM : engine",
+              "TFLM's bits"]  # fmt: skip
+    table = Table("RAM of the network", header)
+    for model in models:
+        own, tflm = model["engine"], model["tflm"]
+        ratio = "-"
+        if is_measured(own) and is_measured(tflm):
+            ratio = f"{tflm['arena_bytes'] / own['state_bytes']:.1f}"
+        same = tflm.get("same_bits")
+        table.rows.append(
+            [
+                model["name"],
+                table.cell(own, lambda e: f"{e['state_bytes']:,}"),
+                table.cell(tflm, lambda t: f"{t['arena_bytes']:,}"),
+                f"{tflm['head_bytes']:,}" if is_measured(tflm) else "-",
+                f"{tflm['tail_bytes']:,}" if is_measured(tflm) else "-",
+                ratio,
+                "-" if same is None else "the reference's" if same else "differ",
+            ]
+        )
+    table.notes.append(
+        "The engine's is its state for the network alone, without stack. The arena is what the "
+        "interpreter of the package tflite-micro takes on this computer: feature maps (head) and "
+        "data of tensors and operators (tail)."
+    )
+    return table
+
+
+def _cores(models: Sequence[Section]) -> Table:
+    header = [
+        "model", "core", "instructions, M", "a second of audio, M", "flash, B", "RAM, B",
+        "of it stack", "TFLM: instructions, M", "flash, B", "RAM, B", "TFLM : engine",
+    ]  # fmt: skip
+    table = Table("Microcontroller: the firmware on each core", header, left=2)
+    origins: list[str] = []
+    for model in models:
+        for core, found in model["cores"].items():
+            peer = model["tflm_cores"].get(core, {"not_measured": ""})
+            own, theirs = is_measured(found), is_measured(peer)
+            row = [
+                model["name"],
+                core,
+                table.cell(found, lambda f: f"{f['instructions'] / 1e6:.1f}"),
+            ]
+            if own:
+                second = found["per_second"]
+                row += [
+                    f"{second / 1e6:.1f}" if second else "-",
+                    f"{found['flash_bytes']:,}",
+                    f"{found['ram_bytes']:,}",
+                    f"{found['stack_bytes']:,}",
+                ]
+            else:
+                row += ["-"] * 4
+            mark = " saved" if peer.get("how") == "saved" else ""
+            row += [
+                table.cell(peer, lambda p, mark=mark: f"{p['instructions'] / 1e6:.1f}{mark}"),  # type: ignore[misc]
+                f"{peer['flash_bytes']:,}" if theirs else "-",
+                f"{peer['ram_bytes']:,}" if theirs else "-",
+                f"{peer['instructions'] / found['instructions']:.2f}" if own and theirs else "-",
+            ]
+            if theirs and (origin := f"TFLM, {peer['how']}: {peer['origin']}") not in origins:
+                origins.append(origin)
+            table.rows.append(row)
+    table.notes += [
+        _COUNTED,
+        "The engine's flash and RAM are the whole firmware's: front end, window of features, "
+        "network and stack (without contract, the network's). TFLM's are the network's alone, "
+        "with its stack.",
+        *origins,
+    ]
+    return table
+
+
+def _latency(models: Sequence[Section], kind: str) -> Table:
+    title = "Latency on this computer" if kind == "runs" else "Features of a hop on this computer"
+    header = ["model", "runtime", "threads", "median, ms", "p95, ms", "spread",
+              "between processes", "CPU, ms", "real-time factor"]  # fmt: skip
+    table = Table(title, header, left=2)
+    for model in models:
+        if not is_measured(model["host"]):
+            continue
+        for run in model["host"][kind]:
+            row = [model["name"], run["runtime"], str(run["threads"])]
+            row.append(table.cell(run, lambda r: f"{r['median_ms']:.2f}"))
+            if is_measured(run):
+                factor = run["real_time_factor"]
+                row += [
+                    f"{run['p95_ms']:.2f}",
+                    f"{run['spread']:.0%}",
+                    f"{run['between_processes']:.0%}",
+                    f"{run['cpu_ms']:.2f}",
+                    f"{factor:.4f}" if factor else "-",
+                ]
+            else:
+                row += ["-"] * 5
+            table.rows.append(row)
+    table.notes.append(
+        "Median and 95th percentile over the repetitions of several fresh processes in "
+        "interleaved order; spread is the interquartile range, between processes the range of "
+        "their medians, both relative to the median. The real-time factor is the share of the "
+        "time between two results."
+    )
+    return table
+
+
+def _boards(document: Section) -> Table:
+    header = ["model", "board", "core", "flash", "RAM", "clock, MHz", "needed (range), MHz",
+              "verdict", "limit", "TFLM's arena"]  # fmt: skip
+    table = Table("Boards", header, left=3)
+    for model in document["models"]:
+        if model["work"]["precision"] != "int8":
+            continue
+        for row in model["boards"]:
+            needed = "-"
+            if "clock_mhz_needed" in row:
+                needed = f"{row['clock_mhz_needed']:.0f} measured"
+                if not row["measured"]:
+                    limits = f"{row['clock_mhz_low']:.0f} to {row['clock_mhz_high']:.0f}"
+                    needed = f"{row['clock_mhz_needed']:.0f} ({limits})"
+            known = "flash_bytes_needed" in row
+            table.rows.append(
+                [
+                    model["name"],
+                    row["name"],
+                    row["core"] or "-",
+                    f"{row['flash_bytes_needed'] / row['flash_bytes']:.0%}" if known else "-",
+                    f"{row['ram_bytes_needed'] / row['ram_bytes']:.0%}" if known else "-",
+                    f"{row['clock_mhz']:.0f}" if row["clock_mhz"] else "-",
+                    needed,
+                    row["verdict"] if known else table.cell({"not_measured": row["why"]}, str),
+                    ", ".join(row["limits"]) or "-",
+                    {True: "fits", False: "too large", None: "-"}[row["tflm_ram"]],
+                ]
+            )
+    assumed = document["method"]["cycles_per_instruction"]
+    used = {row["core"] for model in document["models"] for row in model["boards"]}
+    table.notes += [
+        f"{_ESTIMATED}: "
+        + "; ".join(
+            f"{core} {a['middle']} ({a['low']} to {a['high']}), {a['reason']}"
+            for core, a in assumed.items()
+            if core in used
+        )
+        + ".",
+        "Fits: with the least favourable assumption, too. Likely: with the middle one. Unlikely: "
+        "with the most favourable one alone. The rest of a program comes on top.",
+        *document["changes"],
+    ]
+    return table
+
+
+def _layers(model: Section) -> Table:
+    counted = {core: found for core, found in model["cores"].items() if is_measured(found)}
+    host: Sequence[float] = []
+    if is_measured(model["host"]):
+        host = next((r["layers_ms"] for r in model["host"]["runs"] if "layers_ms" in r), [])
+    header = ["layer", "output", "MMAC", "parameters", "rows kept", "RAM, B", "whole map, B"]
+    header += [f"{core}, M instructions" for core in counted] + (
+        ["this computer, ms"] if host else []
+    )
+    table = Table(f"Layers of {model['name']}", header, left=2)
+    work = iter(model["work"]["layers"])
+    for index, layer in enumerate(model["engine"]["layers"]):
+        # The engine's list begins with the input, and may end with what gathers the output.
+        counts = next(work, None) if layer["op"] not in ("INPUT", "COLLECT") else None
+        table.rows.append(
+            [
+                f"{index} {layer['op']}",
+                " x ".join(map(str, layer["shape"])),
+                f"{counts['macs'] / 1e6:.2f}" if counts else "-",
+                f"{counts['parameters']:,}" if counts else "-",
+                str(layer["ring_rows"]),
+                f"{layer['ring_bytes'] + layer['scratch_bytes']:,}",
+                f"{layer['map_bytes']:,}",
+                *(f"{found['layers'][index] / 1e6:.3f}" for found in counted.values()),
+                *([f"{host[index]:.3f}"] if host else []),
+            ]
+        )
+    total = [
+        "network", "", f"{model['work']['macs'] / 1e6:.2f}", f"{model['work']['parameters']:,}", "",
+        f"{model['engine']['state_bytes']:,}", "-",
+        *(f"{found['instructions'] / 1e6:.3f}" for found in counted.values()),
+        *([f"{sum(host):.3f}"] if host else []),
+    ]  # fmt: skip
+    table.rows.append(total)
+    table.notes.append(
+        "RAM is the rows kept of a layer's output and its working memory; layers share it over "
+        "time, so the network takes less than their sum. Its instructions are more than the "
+        "layers': the rest decides which layer is next."
+    )
+    return table
+
+
+def _operators(model: Section) -> Table:
+    """Return the layers of a model that the engine does not know."""
+    header = ["layer", "output", "MMAC", "parameters"]
+    table = Table(f"Layers of {model['name']}", header, left=2)
+    for index, layer in enumerate(model["work"]["layers"]):
+        shape, products = " x ".join(map(str, layer["shape"])), f"{layer['macs'] / 1e6:.2f}"
+        table.rows.append([f"{index} {layer['op']}", shape, products, f"{layer['parameters']:,}"])
+    table.notes.append(model["engine"]["not_measured"])
+    return table
+
+
+def _sections(models: Sequence[Section]) -> Table:
+    names = (".vectors", ".text", ".ARM.exidx", ".rodata", ".data", ".bss")
+    table = Table("Sections of the linked firmware, B", ["model", "core", *names, "flash"], left=2)
+    for model in models:
+        for core, found in model["cores"].items():
+            row = [model["name"], core]
+            if is_measured(found):
+                row += [f"{found['sections'].get(name, 0):,}" for name in names]
+                row.append(f"{found['flash_bytes']:,}")
+            else:
+                row += [table.cell(found, str), *["-"] * len(names)]
+            table.rows.append(row)
+    table.notes.append("Flash is all of them but .bss.")
+    return table
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
+
+
+def _text(table: Table) -> str:
+    lines = [list(table.header), *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
+
+    def row(cells: Sequence[str]) -> str:
+        aligned = (
+            cell.ljust(width) if i < table.left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        return "  ".join(aligned).rstrip()
+
+    notes = [f"  [{i}] {note}" for i, note in enumerate(table.notes, 1)]
+    return "\n".join([table.title, "", *map(row, lines), *notes])
+
+
+def _markdown(table: Table, level: int) -> str:
+    rule = ["---" if i < table.left else "---:" for i in range(len(table.header))]
+
+    def row(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    notes = [f"{i}. {note}" for i, note in enumerate(table.notes, 1)]
+    return "\n".join(
+        [f"{'#' * level} {table.title}", "", row(table.header), row(rule), *map(row, table.rows),
+         "", *notes, ""]
+    )  # fmt: skip
