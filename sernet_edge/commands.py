@@ -56,6 +56,12 @@ _COMMANDS = {
         "Compare a board over a serial line with this computer.",
         "board",
     ),
+    "bench": (
+        "sernet_edge.bench.command",
+        "bench",
+        "Measure what a model takes and gives.",
+        "firmware",
+    ),
     "listen": (
         "sernet_edge.runtime.command",
         "listen",
