@@ -29,7 +29,13 @@ _COMMANDS = {
     "evaluate": (
         "sernet_edge.evaluate",
         "evaluate",
-        "Test a .tflite on a corpus.",
+        "Test a model on a corpus.",
+        "train",
+    ),
+    "report": (
+        "sernet_edge.report",
+        "report",
+        "Draw what cross-validation runs have to show.",
         "train",
     ),
     "convert": (

@@ -28,7 +28,6 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
         raise click.BadParameter(f"{out} is no folder", param_hint="--out")
     if len({run.resolve().name for run in runs}) < len(runs):
         raise click.BadParameter("two runs have the same name", param_hint="RUN")
-    from sernet_edge.train import pictures
     from sernet_edge.train.page import runs_page
 
     document, drawn = runs_page(runs)
@@ -36,7 +35,7 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SernetError(f"cannot make the folder {out}: {error.strerror}") from error
-    for name, figure in drawn.items():
-        write_bytes(out / f"{name}.png", pictures.png(figure))
+    for name, png in drawn.items():
+        write_bytes(out / f"{name}.png", png)
     write_text(out / "index.html", document)
     click.echo(f"wrote {out / 'index.html'} and {len(drawn)} pictures", err=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from support import Run
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train import results
+from sernet_edge.train import ablations, results
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.protocols import PROTOCOLS, folds
@@ -56,7 +58,14 @@ def test_one_speaker_alone_cannot_be_left_out() -> None:
         folds(PROTOCOLS["strict"], alone, seed=1)
 
 
-def fold_file(run: Path, name: str, truth: list[int], by_epoch: list[list[int]]) -> None:
+def fold_file(
+    run: Path,
+    name: str,
+    truth: list[int],
+    by_epoch: list[list[int]],
+    int8: list[int] | None = None,
+) -> None:
+    """A fold whose int8 model guesses `int8`, by default all right."""
     final = np.eye(3)[by_epoch[-1]].tolist()
     (run / f"fold-{name}.json").write_text(
         json.dumps(
@@ -66,7 +75,7 @@ def fold_file(run: Path, name: str, truth: list[int], by_epoch: list[list[int]])
                 "truth": truth,
                 "labels": ["a", "b", "c"],
                 "float_scores": final,
-                "int8_scores": np.eye(3)[truth].tolist(),
+                "int8_scores": np.eye(3)[int8 or truth].tolist(),
                 "guess_by_epoch": by_epoch,
             }
         )
@@ -92,25 +101,82 @@ def test_the_strict_figure_is_the_last_epochs_and_the_other_the_best_ones(tmp_pa
     assert "chosen on the test speaker" in figures["test-epoch"]["float"]["caveat"]
 
 
-def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> None:
-    run = tmp_path / "runs" / "mine"
+def saved_run(run: Path, **settings: object) -> Path:
+    """A run of two folds with what report.py and the pages made from it look at."""
     run.mkdir(parents=True)
-    settings = {
+    base = {
+        "corpus": "emodb",
         "split": "speakers",
-        "architecture": "light_sernet",
+        "architecture": "light-sernet",
         "recipe": {"loss": "focal", "epochs": 2},
+        "level": "window",
         "seed": 1,
         "made_with": "a test",
     }
-    (run / "run.json").write_text(json.dumps(settings))
+    (run / "run.json").write_text(json.dumps(base | settings))
     fold_file(run, "1", [0, 0, 1, 2], [[0, 0, 1, 2], [0, 1, 1, 1]])
     fold_file(run, "2", [0, 1, 1], [[1, 1, 0], [0, 1, 0]])
+    return run
+
+
+def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> None:
+    saved_run(tmp_path / "runs" / "mine")
+    saved_run(tmp_path / "runs" / "mixed", split="random")
     page = tmp_path / "results.md"
     results.main([str(tmp_path / "runs"), "--out", str(page)], standalone_mode=False)
     text = page.read_text()
-    assert "| light_sernet, focal, 2 epochs | strict | float | 44.44 (" in text
+    assert "| light-sernet, focal, 2 epochs, seed 1 | strict | float | 44.44 (" in text
     assert "| a | 2 | 1 | 0 | 66.7% |" not in text  # the matrix is the int8 model's
     assert "| a | 3 | 0 | 0 | 100.0% |" in text
+    for line in text.splitlines():
+        if "| published |" in line or "| test-epoch |" in line:
+            assert "optimistic: the" in line
+    assert "published (optimistic: the same speakers are trained and tested on" in text
+    assert (tmp_path / "pictures" / "mine-speakers.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ablations, "SEARCH", ("1", "2"))
+    saved_run(tmp_path / "runs" / "base")
+    other = saved_run(tmp_path / "runs" / "other", recipe={"loss": "focal", "epochs": 3})
+    fold_file(other, "1", [0, 0, 1, 2], [[0, 0, 0, 0]], int8=[1, 0, 1, 2])
+    saved_run(tmp_path / "runs" / "again", seed=2, recipe={"loss": "focal", "epochs": 3})
+    fold_file(tmp_path / "runs" / "base", "12", [0], [[1]], int8=[1])  # has no part in it
+    failed = saved_run(tmp_path / "runs" / "failed", recipe={"loss": "none", "epochs": 2})
+    (failed / "fold-2.json").unlink()
+    page = tmp_path / "ablations.md"
+    arguments = [str(tmp_path / "runs"), "--base", "base", "--out", str(page)]
+    ablations.main(arguments, standalone_mode=False)
+    text = page.read_text()
+    assert text.startswith("# What was tried")
+    assert "\n3 configurations, each" in text
+    # By hand: all right in the base; of a's 3, 2 are right in one of the other's two runs.
+    lost = 100 * (1 / 3) / 3 / 2
+    assert "| nothing: the base | 2 | 1 | 44.44 | 100.00 | +0.00 | 100.00 | base |" in text
+    assert f"| {100 - lost:.2f} (88.9 to 100.0) | {-lost:+.2f} | " in text
+    assert "| epochs 2 → 3 | 3 | 2 | " in text
+    assert "no result: finished folds 1 | | | | failed |" in text
+    with pytest.raises(SernetError, match="no run 'none'"):
+        ablations.main([*arguments[:2], "none", *arguments[3:]], standalone_mode=False)
+
+
+def test_a_report_is_one_page_with_its_pictures_inside(tmp_path: Path, sernet_edge: Run) -> None:
+    runs = [saved_run(tmp_path / "mine"), saved_run(tmp_path / "mixed", split="random")]
+    result = sernet_edge("report", *runs, "--out", tmp_path / "out")
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:image/png;base64,)", page)
+    for kind in ("confusion", "speakers", "reliability"):
+        picture = (tmp_path / "out" / f"mine-{kind}.png").read_bytes()
+        assert base64.b64encode(picture).decode() in page
+    assert "44.4% (" in page
+    assert "published, optimistic: the same speakers are trained and tested on" in page
+    assert not (tmp_path / "out" / "mixed-reliability.png").exists()
+    result = sernet_edge("report", tmp_path, "--out", tmp_path / "out")
+    assert result.returncode == 1
+    assert "run.json" in result.stderr
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import click
 from sernet_edge import __version__
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import replacing, write_text
+from sernet_edge.runtime.files import replacing, write_bytes, write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
@@ -63,7 +63,7 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
     with quietly():
         import keras
 
-    from sernet_edge.train import dataset, metrics, oracle
+    from sernet_edge.train import dataset, metrics, oracle, pictures
     from sernet_edge.train.fit import predict, start
 
     contract = dataset.new_contract(
@@ -138,7 +138,8 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
             f"{settings.corpus}, held-out speakers {', '.join(held_out)}: "
             f"UAR {results['uar']:.1%}, WA {results['wa']:.1%}"
         )
-        metrics.draw_confusion(matrix, contract.labels, title, outputs["confusion.png"])
+        picture = pictures.confusion(matrix, contract.labels, title)
+        write_bytes(outputs["confusion.png"], picture)
         written.append(outputs["confusion.png"])
     # Last, so that a full disk before it costs no training.
     fit.checkpoint.unlink(missing_ok=True)

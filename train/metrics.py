@@ -1,15 +1,12 @@
-"""Figures of merit over utterances, and their picture."""
+"""Figures of merit over utterances."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from sernet_edge.runtime.files import replacing
 
 
 def confusion_matrix(
@@ -48,37 +45,3 @@ def summary(matrix: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
         },
         "confusion": matrix.tolist(),
     }
-
-
-def draw_confusion(
-    matrix: NDArray[np.int64], labels: Sequence[str], title: str, path: Path
-) -> None:
-    """Draw a confusion matrix, counts and row shares, as a PNG file; needs no display."""
-    from matplotlib.figure import Figure
-
-    size = len(labels)
-    figure = Figure(figsize=(1.6 + 0.75 * size, 1.4 + 0.7 * size), layout="constrained")
-    axes = figure.subplots()
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row in range(size):
-        for column in range(size):
-            if count := int(matrix[row, column]):
-                share = shares[row, column]
-                axes.text(
-                    column,
-                    row,
-                    f"{count}\n{share:.0%}",
-                    ha="center",
-                    va="center",
-                    fontsize=9,
-                    color="white" if share > 0.55 else "black",
-                )
-    axes.set_xticks(range(size), labels, rotation=35, ha="right")
-    axes.set_yticks(range(size), labels)
-    axes.set_xlabel("recognised as")
-    axes.set_ylabel("spoken as")
-    axes.set_title(title, fontsize=10)
-    figure.colorbar(image, ax=axes, label="share of the row", shrink=0.8)
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=120)

@@ -6,15 +6,12 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sernet_edge.train import calibration, pictures
 from sernet_edge.train.report import finished_folds, last_guess, precisions, report
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
@@ -47,8 +44,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
 
 
-def _image(figure: Figure, description: str) -> str:
-    data = base64.b64encode(pictures.png(figure)).decode()
+def _image(png: bytes, description: str) -> str:
+    data = base64.b64encode(png).decode()
     return f'<img alt="{escape(description)}" src="data:image/png;base64,{data}">'
 
 
@@ -116,7 +113,7 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
     return page(title, parts)
 
 
-def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, Figure]]:
+def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, bytes]]:
     """Return the page of cross-validation runs, and its pictures by name.
 
     Args:
@@ -127,7 +124,7 @@ def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, Figure]]:
     """
     reports = {run.resolve().name: report(run) for run in runs}
     parts = [_overview(reports)]
-    drawn: dict[str, Figure] = {}
+    drawn: dict[str, bytes] = {}
     points = sorted(
         (
             point
@@ -145,7 +142,7 @@ def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, Figure]]:
         ]
     for name, run in zip(reports, runs, strict=True):
         figures = run_pictures(run, reports[name])
-        drawn |= {f"{name}-{kind}": figure for kind, figure in figures.items()}
+        drawn |= {f"{name}-{kind}": png for kind, png in figures.items()}
         parts += _run(name, reports[name], figures)
     return page("Cross-validation", parts), drawn
 
@@ -202,7 +199,7 @@ def size_point(name: str, run: Path) -> dict[str, Any] | None:
     return {"name": name, **figures, **folds[0]["size"]}
 
 
-def _run(name: str, run: Mapping[str, Any], figures: Mapping[str, Figure]) -> list[str]:
+def _run(name: str, run: Mapping[str, Any], figures: Mapping[str, bytes]) -> list[str]:
     protocol, by_precision = next(iter(run["protocols"].items()))
     precision, shown = list(by_precision.items())[-1]
     parts = [
@@ -223,10 +220,10 @@ def _run(name: str, run: Mapping[str, Any], figures: Mapping[str, Figure]) -> li
         caveat = run["protocols"]["test-epoch"]["float"]["caveat"]
         figures_text = f"test-epoch, whose figures choose a point on each orange line, is {caveat}."
         parts.append(_paragraph(figures_text, "fine"))
-    return parts + [_image(figure, f"{name}: {kind}") for kind, figure in figures.items()]
+    return parts + [_image(png, f"{name}: {kind}") for kind, png in figures.items()]
 
 
-def run_pictures(run: Path, figures: Mapping[str, Any]) -> dict[str, Figure]:
+def run_pictures(run: Path, figures: Mapping[str, Any]) -> dict[str, bytes]:
     """Draw what a run has to show.
 
     Args:
@@ -270,7 +267,7 @@ def run_pictures(run: Path, figures: Mapping[str, Any]) -> dict[str, Figure]:
     return drawn
 
 
-def _reliability(run: Path) -> Figure:
+def _reliability(run: Path) -> bytes:
     data = calibration.read_out_of_fold(run)
     as_trained, others = data.scores(1.0), calibration.calibrated_by_others(data)
     panels = {}

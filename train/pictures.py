@@ -1,4 +1,4 @@
-"""The pictures of a report, drawn without a display.
+"""The pictures of a report as PNG files, drawn without a display.
 
 Colours are those of M. Okabe and K. Ito, which colour-blind people tell apart too.
 """
@@ -19,8 +19,8 @@ _BLUE, _ORANGE, _GREEN, _GREY = "#0072b2", "#d55e00", "#009e73", "#777777"
 _MARKERS = "osD^vP*X<>ph"
 
 
-def png(figure: Figure) -> bytes:
-    """Return the bytes of a PNG file; the same figure gives the same bytes."""
+def _png(figure: Figure) -> bytes:
+    """Return the bytes of a PNG file, the same for the same content."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
     return buffer.getvalue()
@@ -33,7 +33,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def confusion(matrix: NDArray[np.int64], labels: Sequence[str], title: str) -> Figure:
+def confusion(matrix: NDArray[np.int64], labels: Sequence[str], title: str) -> bytes:
     """Draw a confusion matrix, counts and shares of a row.
 
     Args:
@@ -65,12 +65,12 @@ def confusion(matrix: NDArray[np.int64], labels: Sequence[str], title: str) -> F
     axes.set_ylabel("spoken as")
     axes.set_title(title, fontsize=10)
     figure.colorbar(image, ax=axes, label="share of the row", shrink=0.8)
-    return figure
+    return _png(figure)
 
 
 def learning_curves(
     histories: Sequence[Sequence[Mapping[str, float]]], test_accuracies: Sequence[Sequence[float]]
-) -> Figure:
+) -> bytes:
     """Draw how loss and accuracy went from epoch to epoch, a thin line a fold.
 
     Args:
@@ -101,10 +101,10 @@ def learning_curves(
         axes.grid(alpha=0.3)
         axes.legend(fontsize=9)
     figure.suptitle("Thin: each fold. Thick: their mean.", fontsize=10)
-    return figure
+    return _png(figure)
 
 
-def speakers(names: Sequence[str], counts: Sequence[int], accuracies: Mapping[str, Any]) -> Figure:
+def speakers(names: Sequence[str], counts: Sequence[int], accuracies: Mapping[str, Any]) -> bytes:
     """Draw bars of the accuracy on each speaker.
 
     Args:
@@ -132,10 +132,10 @@ def speakers(names: Sequence[str], counts: Sequence[int], accuracies: Mapping[st
     axes.grid(axis="y", alpha=0.3)
     figure.legend(fontsize=9, loc="outside upper right", ncols=len(accuracies))
     axes.set_title("Whole utterances of each speaker; dashed: all of them (WA)", fontsize=10)
-    return figure
+    return _png(figure)
 
 
-def reliability(panels: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
+def reliability(panels: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
     """Draw how often the top score is right, against what it says.
 
     Args:
@@ -164,10 +164,10 @@ def reliability(panels: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure:
         axes.set_ylabel("share that is right")
         axes.set_title(title, fontsize=10)
         axes.legend(fontsize=9, loc="upper left")
-    return figure
+    return _png(figure)
 
 
-def accuracy_against_size(points: Sequence[Mapping[str, Any]]) -> Figure:
+def accuracy_against_size(points: Sequence[Mapping[str, Any]]) -> bytes:
     """Draw UAR against flash, RAM and products, a mark a system.
 
     Args:
@@ -208,4 +208,4 @@ def accuracy_against_size(points: Sequence[Mapping[str, Any]]) -> Figure:
     handles, names = places[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=9)
     figure.suptitle("Bars: 95 % interval over speakers", fontsize=10)
-    return figure
+    return _png(figure)

@@ -3,18 +3,22 @@
     python -m sernet_edge.train.results docs/runs --out docs/results.md
 
 Every figure is computed anew from the predictions; none is typed in, but those that others
-published, which say where they are from.
+published, which say where they are from. Pictures go to a folder `pictures` beside the page.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.files import write_bytes, write_text
+from sernet_edge.train import pictures
+from sernet_edge.train.page import run_pictures, size_point
+from sernet_edge.train.protocols import PROTOCOLS
 from sernet_edge.train.report import report
 
 # system, protocol, UAR, WA, macro F1, source; on EMO-DB, 7 classes.
@@ -25,8 +29,11 @@ _ELSEWHERE = (
     ("LIGHT-SERNET, focal, 3 s", "test-epoch", 93.71, 94.02, 93.84, "a later re-run"),
 )
 
-# Of EMO-DB; see `compare_levels.SPLITS` for the others.
-_UNTOUCHED = ("12", "13", "14", "15", "16")
+SEARCH = ("03", "08", "09", "10", "11")
+"""Speakers of EMO-DB that choices may look at; see `compare_levels.SPLITS`."""
+
+UNTOUCHED = ("12", "13", "14", "15", "16")
+"""The others, whom no choice may look at."""
 
 _HEAD = """\
 # Results on EMO-DB
@@ -35,14 +42,13 @@ _HEAD = """\
 
 Seven emotions, whole utterances, predictions pooled over all folds. Under `strict` each speaker is
 tested by a model that was trained on the other nine, for a fixed number of epochs: it says what to
-expect of a new speaker. What was chosen at all, one of three levels (levels.md), was chosen on
-the speakers 03, 08, 09, 10 and 11; 12 to 16 had no part in any choice and have rows of their
-own. `test-epoch` and `published` are optimistic and stand here for comparison only: in both the
-epoch was chosen on the test data itself, and in `published` the test speakers were trained on
-as well.
+expect of a new speaker. Whatever was chosen at all was chosen on the speakers 03, 08, 09, 10 and
+11; 12 to 16 had no part in any choice and have rows of their own. Figures that are optimistic say
+why, and stand here for comparison only. Float and int8 are the same weights before and after
+conversion. Intervals are of 95 %, bootstrapped over speakers.
 
-| system | protocol | precision | UAR (95 % interval over speakers) | WA | macro F1 | source |
-|---|---|---|---|---|---|---|
+| system | protocol | precision | UAR (interval) | WA | macro F1 | | source |
+|---|---|---|---|---|---|---|---|
 """
 
 
@@ -50,50 +56,103 @@ as well.
 @click.argument("runs", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(runs: Path, out: Path) -> None:
-    """Tabulate every run in the folder RUNS."""
-    reports = {path.parent.name: report(path.parent) for path in sorted(runs.glob("*/run.json"))}
+    """Tabulate the runs in the folder RUNS that test more speakers than the search does."""
+    folders = {path.parent.name: path.parent for path in sorted(runs.glob("*/run.json"))}
+    reports = {name: report(folder) for name, folder in folders.items()}
+    reports = {name: run for name, run in reports.items() if not set(run["folds"]) <= set(SEARCH)}
     if not reports:
         raise SernetError(f"{runs} holds no run")
     rows = [row for name, run in reports.items() for row in _rows(name, run)]
     for name, run in reports.items():
-        if run["split"] == "speakers" and set(_UNTOUCHED) <= set(run["folds"]):
-            part = report(runs / name, _UNTOUCHED)
-            rows += _rows(
-                name, {**part, "protocols": {"strict": part["protocols"]["strict"]}}, True
-            )
+        if run["split"] == "speakers" and set(UNTOUCHED) <= set(run["folds"]):
+            part = report(folders[name], UNTOUCHED)
+            strict = {"strict": part["protocols"]["strict"]}
+            rows += _rows(name, {**part, "protocols": strict}, ", speakers 12 to 16")
     rows += [
         f"| {system} | {protocol} | float | {uar:.2f} | {wa:.2f} | {f'{f1:.2f}' if f1 else ''} "
-        f"| {source} |"
+        f"| {PROTOCOLS[protocol].caveat} | {source} |"
         for system, protocol, uar, wa, f1, source in _ELSEWHERE
     ]
-    recalls = [part for name, run in reports.items() for part in _recalls(name, run)]
-    write_text(out, _HEAD + "\n".join(rows) + "\n" + "\n".join(recalls))
+    drawn = {}
+    sections = []
+    points = [point for name in reports if (point := size_point(name, folders[name])) is not None]
+    if points:
+        drawn["accuracy-against-size"] = pictures.accuracy_against_size(points)
+        sections += _curve(points)
+    for name, run in reports.items():
+        # The confusion matrix is a table here.
+        own = run_pictures(folders[name], run)
+        del own["confusion"]
+        drawn |= {f"{name}-{kind}": png for kind, png in own.items()}
+        sections += [*_section(name, run), *(_picture(f"{name}-{kind}") for kind in own)]
+    (out.parent / "pictures").mkdir(exist_ok=True)
+    for name, png in drawn.items():
+        write_bytes(out.parent / "pictures" / f"{name}.png", png)
+    write_text(out, _HEAD + "\n".join(rows) + "\n" + "\n".join(sections) + "\n")
 
 
-def _rows(name: str, run: dict[str, Any], untouched: bool = False) -> list[str]:
-    whose = ", speakers 12 to 16" if untouched else ""
+def _system(run: Mapping[str, Any]) -> str:
+    """Name what was trained: the architecture and what matters most of its recipe."""
+    recipe = run["recipe"]
+    parts = [run["architecture"], recipe.get("loss")]
+    parts += [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []
+    return ", ".join([*filter(None, parts), f"seed {run['seed']}"])
+
+
+def _rows(name: str, run: Mapping[str, Any], whose: str = "") -> list[str]:
     return [
-        f"| {run['architecture']}, {run['recipe']['loss']}, {run['recipe']['epochs']} epochs | "
-        f"{protocol}{whose} | {precision} | {figures['uar'] * 100:.2f} "
+        f"| {_system(run)} | {protocol}{whose} | {precision} | {figures['uar'] * 100:.2f} "
         f"({figures['uar_interval'][0] * 100:.1f} to {figures['uar_interval'][1] * 100:.1f}) | "
-        f"{figures['wa'] * 100:.2f} | {figures['macro_f1'] * 100:.2f} | runs/{name} |"
+        f"{figures['wa'] * 100:.2f} | {figures['macro_f1'] * 100:.2f} | {figures['caveat']} "
+        f"| runs/{name} |"
         for protocol, precisions in run["protocols"].items()
         for precision, figures in precisions.items()
     ]
 
 
-def _recalls(name: str, run: dict[str, Any]) -> list[str]:
+def _curve(points: list[dict[str, Any]]) -> list[str]:
+    """Return the section about accuracy and size."""
+
+    def thousands(value: int | None) -> str:
+        return "" if value is None else f"{value:,}"
+
+    return [
+        "",
+        "## Accuracy against size",
+        "",
+        "Strict, int8. Flash is the `.tflite` without its contract, RAM that of the network in "
+        "the native engine, products those of one window.",
+        "",
+        "| run | UAR | flash, bytes | RAM, bytes | products |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {point['name']} | {point['uar'] * 100:.2f} | "
+            + " | ".join(thousands(point.get(key)) for key in ("flash_bytes", "ram_bytes", "macs"))
+            + " |"
+            for point in sorted(points, key=lambda point: point["flash_bytes"])
+        ),
+        _picture("accuracy-against-size"),
+    ]
+
+
+def _picture(name: str) -> str:
+    return f"\n![{name}](pictures/{name}.png)"
+
+
+def _section(name: str, run: Mapping[str, Any]) -> list[str]:
     """Return a section with the confusion matrix of the run's first protocol, int8 if it has it."""
     protocol, precisions = next(iter(run["protocols"].items()))
     precision = "int8" if "int8" in precisions else "float"
     figures = precisions[precision]
     labels = list(figures["classes"])
+    caveat = f" ({figures['caveat']})" if figures["caveat"] else ""
     lines = [
         "",
         f"## {name}",
         "",
         f"{len(run['folds'])} folds ({', '.join(run['folds'])}), {figures['utterances']} "
-        f"utterances, {protocol}, {precision}. Seed {run['seed']}; {run['made_with']}.",
+        f"utterances, {protocol}{caveat}, {precision}. Seed {run['seed']}; {run['made_with']}; "
+        f"computed with {'; '.join(run['computed_on'])}.",
         "",
         "| spoken \\ recognised | " + " | ".join(labels) + " | recall |",
         "|---|" + "---|" * (len(labels) + 1),
@@ -102,7 +161,7 @@ def _recalls(name: str, run: dict[str, Any]) -> list[str]:
         recall = figures["classes"][label]["recall"]
         share = "" if recall is None else f"{recall:.1%}"
         lines.append(f"| {label} | " + " | ".join(map(str, row)) + f" | {share} |")
-    return [*lines, ""]
+    return lines
 
 
 if __name__ == "__main__":
