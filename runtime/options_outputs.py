@@ -32,9 +32,9 @@ class OutputSettings:
     Attributes:
         json: File for JSON lines, "-" for standard output.
         csv: File for rows, "-" for standard output.
-        mqtt: The broker.
+        mqtt: The broker's URL.
         mqtt_password: Of its user.
-        web: Where the web page is served.
+        web: The address that the web page is served on.
         web_token: To be asked for there.
         quiet: Whether standard output gets no view.
         no_timing: Whether what differs between two runs is left out.
@@ -42,9 +42,9 @@ class OutputSettings:
 
     json: str | None
     csv: str | None
-    mqtt: Broker | None
+    mqtt: str | None
     mqtt_password: str | None
-    web: Address | None
+    web: str | None
     web_token: str | None
     quiet: bool
     no_timing: bool
@@ -53,7 +53,8 @@ class OutputSettings:
         """Refuse what contradicts itself."""
         if self.json is not None and self.json == self.csv:
             raise click.UsageError("--json and --csv cannot both write to the same place.")
-        if self.mqtt_password is not None and (self.mqtt is None or self.mqtt.user is None):
+        user = None if self.mqtt is None else Broker.from_url(self.mqtt).user
+        if self.mqtt_password is not None and user is None:
             raise click.UsageError("--mqtt-password goes with --mqtt mqtt://USER@HOST only.")
         if self.web_token is not None and self.web is None:
             raise click.UsageError("--web-token goes with --web only.")
@@ -78,7 +79,8 @@ class OutputSettings:
         if self.web is not None:
             from sernet_edge.runtime.outputs.web import Web
 
-            web = Web(self.web, self.web_token, session, outputs.tell, timing)
+            address = Address.from_text(self.web)
+            web = Web(address, self.web_token, session, outputs.tell, timing)
             outputs.add(web)
             click.echo(f"web     {web.url}", err=True)
         if self.json is not None:
@@ -87,8 +89,9 @@ class OutputSettings:
             lines = _lines(self.csv, outputs.tell)
             outputs.add(CsvRows(lines, session.contract.labels, timing))
         if self.mqtt is not None:
-            outputs.add(Mqtt(self.mqtt, self.mqtt_password, session, outputs.tell, timing))
-            click.echo(f"mqtt    {self.mqtt}, topics {self.mqtt.prefix}/...", err=True)
+            broker = Broker.from_url(self.mqtt)
+            outputs.add(Mqtt(broker, self.mqtt_password, session, outputs.tell, timing))
+            click.echo(f"mqtt    {broker}, topics {broker.prefix}/...", err=True)
         if self.quiet or _STANDARD in (self.json, self.csv):
             outputs.add(NoticeLines(Standard(sys.stderr)))
         elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
@@ -103,22 +106,24 @@ def _lines(name: str, tell: Tell) -> Lines:
     return Standard(sys.stdout) if name == _STANDARD else Appended(Path(name), tell)
 
 
-def _broker(context: click.Context, parameter: click.Parameter, value: str | None) -> Broker | None:
-    """Take a URL apart; a callback."""
+def _broker(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no URL of a broker; a callback."""
     try:
-        return None if value is None else Broker.from_url(value)
+        if value is not None:
+            Broker.from_url(value)
     except ValueError as error:
         raise click.BadParameter(f"no broker's URL: {error}.", context, parameter) from error
+    return value
 
 
-def _address(
-    context: click.Context, parameter: click.Parameter, value: str | None
-) -> Address | None:
-    """Take an address apart; a callback."""
+def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Refuse what is no address to listen on; a callback."""
     try:
-        return None if value is None else Address.from_text(value)
+        if value is not None:
+            Address.from_text(value)
     except ValueError as error:
         raise click.BadParameter(f"{value!r}: {error}.", context, parameter) from error
+    return value
 
 
 def _token(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

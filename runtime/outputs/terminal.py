@@ -33,8 +33,8 @@ _KNOWN_COLOURS = {
     "sadness": "bright_blue",
     "fear": "bright_magenta",
     "disgust": "bright_green",
-    "boredom": "yellow",
-    "neutral": "bright_cyan",
+    "boredom": "bright_cyan",
+    "neutral": "white",
 }
 _OTHER_COLOURS = ("cyan", "magenta", "green", "blue", "red", "white")
 

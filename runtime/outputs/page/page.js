@@ -204,7 +204,7 @@ function drawTimeline() {
 
   results.forEach((result, index) => {
     const previous = index ? results[index - 1].time_s : result.time_s - session.hop_s;
-    const start = Math.max(previous, result.time_s - 2 * Math.max(session.hop_s, 0.5));
+    const start = Math.max(previous, result.time_s - Math.max(4 * session.hop_s, 2));
     const [from, to] = [Math.max(left, x(start)), x(result.time_s)];
     if (to <= left) return;
     const wide = Math.max(to - from, 0.7);
