@@ -264,7 +264,9 @@ def test_zephyrs_module_names_files_that_exist(lay: Lay) -> None:
 def test_an_arduino_sketch_lies_in_a_folder_of_its_name(lay: Lay) -> None:
     sketches = sorted((lay("arduino") / "examples").rglob("*.ino"))
     assert (
-        [s.parent.name for s in sketches] == [s.stem for s in sketches] == ["Emotions", "SelfTest"]
+        [s.parent.name for s in sketches]
+        == [s.stem for s in sketches]
+        == ["BoardTest", "Emotions", "SelfTest"]
     )
     for line in (lay("arduino") / "keywords.txt").read_text().splitlines():
         assert re.fullmatch(r"\w+\t(KEYWORD1|KEYWORD2|LITERAL1)", line)
@@ -290,6 +292,7 @@ struct Port {
     void begin(long); operator bool();
     void print(const char *); void print(char); void println(const char *);
     void println(long); void println(float); void println(double);
+    int available(); int read(); unsigned write(const unsigned char *, unsigned long);
 };
 extern Port Serial;
 void delay(unsigned long);
