@@ -67,16 +67,18 @@ and any `--window-frames`.
 
 ## attention-fcn
 
-After Zhang et al. 2018, [arXiv 1806.01506](https://arxiv.org/abs/1806.01506). From the paper:
-AlexNet-style convolutions over a spectrogram of variable length, and attention over its T x F
-positions: e = u . tanh(W a + b), the weights are the softmax of 0.3 e, and the weighted sum of the
-positions is classified.
+After Zhang et al. 2018, [arXiv 1806.01506](https://arxiv.org/abs/1806.01506). The paper's abstract
+says: fully convolutional, for speech of any length; attention to time-frequency regions of a
+spectrogram; a start from a network trained on images.
 
-Not confirmed by the paper's abstract, so ours: kernels, strides and channels, which are AlexNet's
-own without its groups; "same" padding; batch normalisation in the place of local response
+Not confirmed by the abstract: the convolutions in AlexNet's style, and the attention as it is
+reported of the paper, e = u . tanh(W a + b) at each of the T x F positions, softmax of 0.3 e over
+all of them, and their weighted sum. Ours: kernels, strides and channels, which are AlexNet's own
+without its groups; "same" padding; batch normalisation in the place of local response
 normalisation, which has no int8 form; the attention as wide as the channels; dropout 0.3; the
-spectrogram, which is the contract's. `attention-fcn-small` is scaled down for a microcontroller: a
-quarter of the channels in every layer.
+spectrogram, which is the contract's, and training on windows of one length.
+`attention-fcn-small` is scaled down for a microcontroller: a quarter of the channels in every
+layer.
 
 The Keras model takes any number of frames; conversion fixes it to the contract's window. The
 softmax over all positions is computed in two steps, over the frequencies of each time and over the

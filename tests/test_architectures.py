@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import numpy as np
 import pytest
+from bundle_cases import write_bundle
 from numpy.typing import NDArray
+from support import Run
 
 from sernet_edge.firmware_export import tflm
 from sernet_edge.firmware_export.reader import read_network
@@ -18,6 +22,7 @@ from sernet_edge.runtime.interpreter import Model, interpreter_module
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.dataset import Recording, new_contract
 from sernet_edge.train.models import ARCHITECTURES
+from sernet_edge.train.options import Settings, training_options
 from sernet_edge.train.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -151,13 +156,20 @@ def test_a_system_becomes_int8_and_says_the_same_everywhere(
     np.testing.assert_allclose((expected + 128) / 256, theirs, atol=0.05)
 
 
-def test_the_native_engine_takes_it_or_says_what_it_lacks(trained: Path, converted: bytes) -> None:
+def test_the_native_engine_runs_it_or_says_what_it_lacks(
+    trained: Path, converted: bytes, tmp_path: Path
+) -> None:
     if trained.stem in TFLM_ALONE:
         with pytest.raises(ModelError, match="does not know TANH.*--engine tflm"):
             read_network(converted, trained.name)
     else:
-        network = read_network(converted, trained.name)
-        assert network.output.channels == 2
+        # The bundle's self-test: its golden scores are those of the reference kernels.
+        bundle = write_bundle(tmp_path, converted)
+        done = subprocess.run(
+            ["make", "check", "CFLAGS=-O0"], cwd=bundle, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
+        assert "scores that differ: 0 of 4\n" in done.stdout
 
 
 def test_attention_is_the_papers_formula() -> None:
@@ -331,6 +343,67 @@ def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path
     )
     assert Initial.read(second).heard("tones", ["1", "2"]) == ["2"]
     assert Initial.read(second).heard("emodb", ["03", "08"]) == ["08"]
+
+
+def test_a_cross_validation_refuses_a_start_that_heard_who_is_to_be_tested(
+    other: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    contract = modelfile.read_contract(other.read_bytes(), "")
+    its = {"corpus": "emodb", "holdout_speakers": ["09"]}
+    start = tmp_path / "start.keras"
+    start.write_bytes(
+        modelfile.with_contract(
+            modelfile.strip_contract(other.read_bytes()), contract.replace(provenance=its)
+        )
+    )
+    out = tmp_path / "run"
+    result = sernet_edge(
+        "cross-validate", "--corpus", "emodb", small_corpus, "--init", start, "--out", out
+    )
+    assert result.returncode == 1
+    assert "start.keras was trained on 03, 08, whom this run is to test" in result.stderr
+    assert not out.exists()
+
+
+def test_every_architecture_is_listed_by_name(sernet_edge: Run) -> None:
+    result = sernet_edge("train", "--list-architectures")
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(ARCHITECTURES)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", ("light-sernet", "mfcc", 0.0, 0.0)),
+        ("--architecture attention-fcn", ("attention-fcn", "spectrogram", 0.0, 0.0)),
+        ("--architecture multitask-cnn", ("multitask-cnn", "mfcc", 0.01, 0.1)),
+        (
+            "--architecture multitask-cnn --center-loss 0 --features spectrogram",
+            ("multitask-cnn", "spectrogram", 0.0, 0.1),
+        ),
+        ("--features mel --reconstruction 0.5", ("light-sernet", "mel", 0.0, 0.5)),
+    ],
+)
+def test_what_is_not_said_is_the_architectures_own(
+    options: str, expected: tuple[str, str, float, float]
+) -> None:
+    said = []
+
+    @click.command()
+    @training_options
+    def command(settings: Settings) -> None:
+        recipe = settings.recipe
+        said.append(
+            (
+                settings.architecture,
+                settings.features,
+                recipe.center_loss,
+                recipe.reconstruction,
+            )
+        )
+
+    command(["--corpus", "emodb", ".", *options.split()], standalone_mode=False)
+    assert said == [expected]
 
 
 def test_another_start_is_another_run(other: Path) -> None:

@@ -245,6 +245,8 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
     alone = corpus_with(tmp_path / "alone", "03a01Wa.wav", "03a01Na.wav")
     short = corpus_with(tmp_path / "short", "03a01Wa.wav", "08a01Na.wav", seconds=0.05)
     out = tmp_path / "m.keras"
+    (text := tmp_path / "text" / "m.keras").parent.mkdir()
+    text.write_text("hello")
     cases = [
         (2, "must end in .keras", [*corpus, "--out", tmp_path / "m.h5"]),
         (2, "no speaker 99", [*corpus, "--out", out, "--holdout", "99"]),
@@ -253,6 +255,11 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
         (2, "--seed", [*corpus, "--out", out, "--seed", "99999999999"]),
         (2, "not finite", [*corpus, "--out", out, "--learning-rate", "nan"]),
         (2, "not finite", [*corpus, "--out", out, "--focal-gamma", "inf"]),
+        (2, "not finite", [*corpus, "--out", out, "--center-loss", "nan"]),
+        (2, "--reconstruction", [*corpus, "--out", out, "--reconstruction", "-1"]),
+        (2, "--architecture", [*corpus, "--out", out, "--architecture", "alexnet"]),
+        (1, "cannot read the model", [*corpus, "--out", out, "--init", tmp_path / "no.keras"]),
+        (1, "has no contract", [*corpus, "--out", out, "--init", text]),
         (1, "exists already", [*corpus, "--out", existing]),
         (1, "old.metrics.json exists already", [*corpus, "--out", tmp_path / "old.keras"]),
         (1, "1 speaker, so none can be held out", ["--corpus", "emodb", alone, "--out", out]),

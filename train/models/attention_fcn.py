@@ -2,14 +2,15 @@
 Y. Tu, "Attention based fully convolutional network for speech emotion recognition", APSIPA 2018
 (arXiv 1806.01506).
 
-From the paper: convolutions in the manner of AlexNet over a spectrogram of any length, attention
-over its time x frequency positions, the weighted sum of them classified by a softmax.
+Its abstract says: fully convolutional, for speech of any length; attention to time-frequency
+regions of a spectrogram; a start from a network trained on images.
 
-Not confirmed by its abstract, so ours: AlexNet's own five layers with their kernels, strides and
-channels; "same" padding, so that short windows pass; batch normalisation in the place of
-local response normalisation, which has no int8 form; no grouped convolutions; the width of the
-attention, equal to the channels; dropout; the spectrogram, which is the contract's (64 ms frames
-every 16 ms, standardised). Its weights from ImageNet are not part of this project; `--init`
+Not confirmed by the abstract: the convolutions in AlexNet's style, and the attention as it is
+reported of the paper (see `attend`). Ours: kernels, strides and channels, which are AlexNet's own
+without its groups; "same" padding, so that short windows pass; batch normalisation in the place
+of local response normalisation, which has no int8 form; the attention as wide as the channels;
+dropout; the spectrogram, which is the contract's (64 ms frames every 16 ms, standardised), and
+training on windows of one length. Weights from ImageNet are not part of this project; `--init`
 starts from any model of this family instead.
 
 Scaled down in attention-fcn-small: every layer has a quarter of the channels.
