@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train import baseline
 from sernet_edge.train.backend import backend_and_processor, processor, quietly
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.epochs import epochs_table
 from sernet_edge.train.initial import Initial
 from sernet_edge.train.options import Settings
 from sernet_edge.train.protocols import Fold
@@ -99,7 +98,11 @@ def run_fold(job: Job) -> None:
         by_epoch.append(predict(model, windows, testing).argmax(axis=1).tolist())
         write_text(job.epochs_path, json.dumps(by_epoch))
         if job.log_csv:
-            write_text(job.path.with_suffix(".csv"), epochs_table(fit.history, by_epoch, truth))
+            rows = [
+                {**entry, "test_accuracy": float(np.mean(np.equal(guess, truth)))}
+                for entry, guess in zip(fit.history, by_epoch, strict=True)
+            ]
+            write_text(job.path.with_suffix(".csv"), epochs_table(rows))
 
     if len(by_epoch) < len(fit.history):
         log()  # The run was stopped between the checkpoint and this.
@@ -174,18 +177,6 @@ def _write(
         **more,
     }
     write_text(job.path, json.dumps(document) + "\n")
-
-
-def epochs_table(
-    history: Sequence[Mapping[str, float]], by_epoch: Sequence[Sequence[int]], truth: Sequence[int]
-) -> str:
-    """Return, as CSV, a line for each epoch: what training logged, and the test accuracy."""
-    text = StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["epoch", *history[0], "test_accuracy"])
-    for number, (entry, guess) in enumerate(zip(history, by_epoch, strict=True), 1):
-        rows.writerow([number, *entry.values(), np.mean(np.equal(guess, truth))])
-    return text.getvalue()
 
 
 def _rounded(scores: NDArray[Any]) -> list[list[float]]:

@@ -277,3 +277,24 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
         "old.metrics.json",
         "there.keras",
     ]
+
+
+def test_a_bad_recording_can_be_skipped_and_is_counted(
+    small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(small_corpus, broken)
+    (broken / "03a01Wa.wav").write_bytes(b"RIFF")
+    (broken / "08a01Wa.wav").unlink()
+    out = tmp_path / "m.keras"
+    arguments = ("--corpus", "emodb", broken, "--out", out, "--holdout", "09", "--epochs", 1)
+    result = sernet_edge("train", *arguments, "--skip-bad", "--log-csv")
+    assert result.returncode == 0, result.stderr
+    assert "skipped: " in result.stderr and "03a01Wa.wav" in result.stderr
+    assert "nobody who is trained on says anger" in result.stderr
+    assert "warning: " + str(broken) + " holds 20 utterances where the corpus has 535" in (
+        result.stderr
+    )
+    assert json.loads(out.with_suffix(".metrics.json").read_text())["skipped_recordings"] == 1
+    header, row = out.with_suffix(".epochs.csv").read_text().splitlines()
+    assert header.startswith("epoch,") and row.startswith("1,")

@@ -18,8 +18,15 @@ from sernet_edge.runtime.files import replacing, write_bytes, write_text
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.epochs import epochs_table
 from sernet_edge.train.initial import Initial
-from sernet_edge.train.options import Settings, training_options
+from sernet_edge.train.options import (
+    Settings,
+    list_utterances,
+    skip_bad_option,
+    tell_skipped,
+    training_options,
+)
 from sernet_edge.train.outputs import check_outputs
 
 if TYPE_CHECKING:
@@ -42,9 +49,21 @@ _ORACLE_FILES = 10
     help="Speakers to test on and not to train on, with commas, or 'none'.  "
     "[default: the last two]",
 )
+@skip_bad_option
+@click.option(
+    "--log-csv", is_flag=True, help="Keep each epoch's figures in OUT's .epochs.csv, too."
+)
 @click.option("--force", is_flag=True, help="Replace an existing model.")
 @click.option("--json", "as_json", is_flag=True, help="Print the metrics as JSON.")
-def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_json: bool) -> None:
+def train(
+    settings: Settings,
+    out: Path,
+    holdout: str | None,
+    skip_bad: bool,
+    log_csv: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Train a model on a corpus of emotional speech.
 
     Writes OUT (the Keras model, its contract inside), OUT's .metrics.json and
@@ -54,9 +73,8 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
         raise click.BadParameter(f"{out} must end in .keras", param_hint="--out")
     outputs = {name: out.with_suffix(f".{name}") for name in ("metrics.json", "confusion.png")}
     check_outputs((out, *outputs.values()), force)
-    corpus = CORPORA[settings.corpus]
-    utterances = corpus.read(settings.folder)
-    labels = labels_of(corpus, utterances)
+    utterances = list_utterances(settings.corpus, settings.folder)
+    labels = labels_of(CORPORA[settings.corpus], utterances)
     held_out = _held_out_speakers(holdout, utterances)
     initial = Initial.read(settings.init) if settings.init else None
 
@@ -70,9 +88,16 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
         labels, settings.level, settings.window_frames, settings.features
     )
     _say(f"reading {len(utterances)} recordings")
-    recordings = dataset.read_recordings(utterances, contract)
+    bad: list[str] = []
+    recordings = dataset.read_recordings(utterances, contract, bad if skip_bad else None)
+    tell_skipped(bad)
     training = [r for r in recordings if r.utterance.speaker not in held_out]
     testing = [r for r in recordings if r.utterance.speaker in held_out]
+    if not training:
+        raise SernetError("no recording is left to train on")
+    learnt = {r.utterance.label for r in training}
+    if absent := [label for label in labels if label not in learnt]:
+        _say(f"warning: nobody who is trained on says {', '.join(absent)}: it will not be learnt")
     spread = training[:: -(-len(training) // _ORACLE_FILES)]
     difference = oracle.check_front_end(spread, contract)
     _say(f"front end: at most {difference:.1e} from python_speech_features")
@@ -90,7 +115,8 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
     _say(
         f"training on {len(training)} recordings of {len({r.utterance.speaker for r in training})} "
         f"speakers, testing on {len(testing)} of {', '.join(held_out) or 'none'}; "
-        f"{model.count_params():,} parameters, Keras on {keras.backend.backend()}"
+        f"{settings.architecture}, {model.count_params():,} parameters, "
+        f"Keras on {keras.backend.backend()}"
     )
     if initial:
         _say(_what_was_taken(initial, fit))
@@ -101,7 +127,14 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
             )
     if fit.history:
         _say(f"going on after epoch {len(fit.history)}, from the checkpoint")
-    fit.run(_progress(settings.recipe.epochs, len(fit.history)))
+    progress = _progress(settings.recipe.epochs, len(fit.history))
+
+    def after_epoch(epoch: int, entry: dict[str, float]) -> None:
+        progress(epoch, entry)
+        if log_csv:
+            write_text(out.with_suffix(".epochs.csv"), epochs_table(fit.history))
+
+    fit.run(after_epoch)
     fit.finish()
 
     results: dict[str, Any] = {"holdout_speakers": held_out}
@@ -119,6 +152,7 @@ def train(settings: Settings, out: Path, holdout: str | None, force: bool, as_js
         if testing
         else "all speakers",
         "holdout_speakers": held_out,
+        "skipped_recordings": len(bad),
         "seed": settings.seed,
         "recipe": dataclasses.asdict(settings.recipe),
         "trained_with": f"sernet-edge {__version__}, keras {keras.__version__} "
