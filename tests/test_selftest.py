@@ -16,25 +16,38 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
-from bundle_cases import C_FOLDER, SANITIZE, build, read_wav, write_bundle
+from bundle_cases import (
+    C_FOLDER,
+    SANITIZE,
+    build,
+    read_wav,
+    small_model,
+    with_statistics,
+    write_bundle,
+)
 from serial_line import answering, line, unchanged
 from support import Run, write_wav
 
 from sernet_edge.boardrun import read_board_run
+from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.identity import model_checksum
 from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import Features, Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.selftest import selftest
+from sernet_edge.train.dataset import new_contract
 
 SAMPLE = Path(__file__).parents[1] / "docs" / "demo" / "two_moods.wav"
+
+
+_OPTIONS = (*SANITIZE, "-D_POSIX_C_SOURCE=200809L", "-Wl,--wrap=sernet_poll")
 
 
 @pytest.fixture(scope="module")
 def board(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("board")
     bundle = write_bundle(folder, shipped_model.read_bytes())
-    options = (*SANITIZE, "-D_POSIX_C_SOURCE=200809L", "-Wl,--wrap=sernet_poll")
-    return build(bundle, folder / "serial_host", C_FOLDER / "serial_host.c", options)
+    return build(bundle, folder / "serial_host", C_FOLDER / "serial_host.c", _OPTIONS)
 
 
 Talk = Callable[..., str]
@@ -113,6 +126,27 @@ def test_a_board_that_computes_something_else_fails(
     assert run["passed"] is False
     # The features are the board's own, so what the network makes of them is still right.
     assert (run["scores_differing"] > 0) == (fault == "scores")
+
+
+@pytest.mark.parametrize(("features", "level"), [("mel", "window"), ("spectrogram", "running")])
+def test_boards_that_run_models_of_other_features_pass(
+    features: Features, level: Level, tmp_path: Path
+) -> None:
+    contract = new_contract(("a", "b", "c"), level, 40, features).replace(hop_frames=9)
+    voice = golden_pcm(contract)
+    contract = with_statistics(contract, [voice])
+    model = tmp_path / "model.tflite"
+    model.write_bytes(small_model(contract))
+    bundle = write_bundle(tmp_path / "bundle", model.read_bytes())
+    program = build(bundle, tmp_path / "serial", C_FOLDER / "serial_host.c", _OPTIONS)
+    write_wav(tmp_path / "voice.wav", np.concatenate([voice, voice[::-1]]))
+    out = tmp_path / "run.json"
+    with line([program]) as port:
+        arguments = (model, "--port", port, "--input", tmp_path / "voice.wav", "--out", out)
+        selftest.main(list(map(str, arguments)), "", None, False)
+    run = read_board_run(out)
+    assert run.passed and run.windows > 3
+    assert run.features == run.windows * contract.window_frames * contract.feature_count
 
 
 def test_two_programs_one_after_the_other_find_the_same_board(board: Path, talk: Talk) -> None:
