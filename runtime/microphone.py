@@ -76,7 +76,8 @@ class Microphone:
         self.overflows = 0
         self.lag_s = 0.0
         self.notes: list[str] = []
-        self._queue: queue.Queue[_Block] = queue.Queue(round(_QUEUE_S / _BLOCK_S))
+        # Not a `Queue`: an exception out of a signal's handler can leave one locked for ever.
+        self._queue: queue.SimpleQueue[_Block] = queue.SimpleQueue()
         self._stream: Any = None
         self._closing = False
         self._use(portaudio.find_input(device))
@@ -176,7 +177,7 @@ class Microphone:
     def _open(self) -> None:
         """Start to record."""
         self._closing = False
-        self._queue = queue.Queue(self._queue.maxsize)  # what an earlier stream left is over
+        self._queue = queue.SimpleQueue()  # what an earlier stream left is over
         try:
             with portaudio.quiet_stderr():
                 self._stream = self._sounddevice.RawInputStream(
@@ -195,12 +196,9 @@ class Microphone:
     def _record(self, data: Any, frames: int, when: Any, status: Any) -> None:
         """Queue a block; called in PortAudio's thread."""
         block = _Block(bytes(data), bool(status.input_overflow), time.monotonic())
-        while not self._closing:
-            try:
-                self._queue.put(block, timeout=0.1)
-                return
-            except queue.Full:
-                continue
+        while self._queue.qsize() * _BLOCK_S >= _QUEUE_S and not self._closing:
+            time.sleep(_BLOCK_S)
+        self._queue.put(block)
 
     def _possible_rate(self, wanted_hz: int, own_hz: int) -> int:
         """Return the wanted rate if the device takes it, else its own."""
