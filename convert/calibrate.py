@@ -12,7 +12,7 @@ from sernet_edge.train.dataset import Recording, Windows
 from sernet_edge.train.recipe import Recipe
 
 # As training cuts its windows, at random places, but without its distortions.
-_PLAIN = Recipe(copies=1, gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
+_PLAIN = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
 
 
 def calibration_windows(

@@ -28,11 +28,13 @@ def settings_from(*arguments: str) -> tuple[Settings | None, str]:
 
 
 def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
-    settings, _ = settings_from("--set", "speed=0.2", "--set", "copies=3", "--set", "loss=focal")
+    settings, _ = settings_from(
+        "--set", "speed=0.2", "--set", "batch_size=3", "--set", "loss=focal"
+    )
     assert settings is not None
     assert settings.folder == Path("somewhere")
     recipe = settings.recipe
-    assert (recipe.speed, recipe.copies, recipe.loss) == (0.2, 3, "focal")
+    assert (recipe.speed, recipe.batch_size, recipe.loss) == (0.2, 3, "focal")
     assert recipe.mixup == RECIPES["default"].mixup
 
 
@@ -40,8 +42,8 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
     ("change", "message"),
     [
         ("tempo=0.2", "no setting 'tempo'"),
-        ("copies=0", "copies must be 1 or more, not 0"),
-        ("copies=many", "copies cannot be 'many'"),
+        ("batch_size=0", "batch_size must be 1 or more, not 0"),
+        ("batch_size=many", "batch_size cannot be 'many'"),
         ("speed=1", "speed must be below 1, not 1.0"),
         ("speed=-0.1", "speed must be 0 or more, not -0.1"),
         ("mixup=NaN", "mixup must be 0 or more, not nan"),

@@ -10,8 +10,6 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from sernet_edge.train.recipe import Recipe
-
 Samples = NDArray[np.float64]
 
 # Knots of the random equaliser and the frequency of the lowest, whose octaves it spans.
@@ -25,23 +23,13 @@ _ECHO_DB = (-15.0, 0.0)
 _NOISE_RANGE_DB = 25.0
 
 
-def disguised(samples: Samples, rate_hz: int, recipe: Recipe, rng: np.random.Generator) -> Samples:
-    """Return another voice in another room through another microphone saying the same.
+def faster(samples: Samples, rate_hz: int, factor: float, count: int) -> Samples:
+    """Return the recording played `factor` times as fast: shorter, higher, another throat.
 
-    Noise comes last and apart (`noisy`), since it also fills the silence around speech.
+    Of the result, which is `factor` times shorter but for rounding, `count` samples are returned.
     """
-    if recipe.speed:
-        samples = faster(samples, rate_hz, 1 + rng.uniform(-recipe.speed, recipe.speed))
-    if recipe.reverb_s:
-        samples = reverberant(samples, rate_hz, rng.uniform(0, recipe.reverb_s), rng)
-    if recipe.equaliser_db:
-        samples = equalised(samples, rate_hz, recipe.equaliser_db, rng)
-    return samples
-
-
-def faster(samples: Samples, rate_hz: int, factor: float) -> Samples:
-    """Return the recording played `factor` times as fast: shorter, higher, another throat."""
-    return np.asarray(soxr.resample(samples, rate_hz * factor, rate_hz), np.float64)
+    played = np.asarray(soxr.resample(samples, rate_hz * factor, rate_hz), np.float64)
+    return np.pad(played, (0, max(0, count - len(played))))[:count]
 
 
 def reverberant(samples: Samples, rate_hz: int, rt60_s: float, rng: np.random.Generator) -> Samples:

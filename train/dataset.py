@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +139,6 @@ class Windows:
         # The "clip" level belongs to whole recordings; windows of scaled ones have none.
         self._whole_clip = contract.level == "clip"
         self._front_end = FrontEnd(contract.replace(level="none") if self._whole_clip else contract)
-        self._copies: dict[tuple[Path, int], Float32] = {}
 
     def _samples(self, recording: Recording) -> NDArray[np.int16]:
         return scale_to_clip(recording.samples) if self._whole_clip else recording.samples
@@ -149,42 +147,36 @@ class Windows:
         """Return one augmented window, float32 (window_frames, features), to train on.
 
         A longer recording is cut at a random place; a shorter one is put at a random place
-        in digital silence.
+        in digital silence. What the recipe changes is drawn anew for every window.
         """
-        recipe = self.recipe
-        rows = self._copy(recording, int(rng.integers(recipe.copies)))
-        start = int(rng.integers(len(rows) - self.contract.window_frames + 1))
-        cut = rows[start : start + self.contract.window_frames].astype(np.float64)
-        window = self._front_end.window_features(cut)
+        contract, recipe = self.contract, self.recipe
+        samples, rate_hz = self._samples(recording), contract.sample_rate_hz
+        factor = 1 + rng.uniform(-recipe.speed, recipe.speed) if recipe.speed else 1.0
+        gap = round(contract.window_samples * factor) - len(samples)
+        if gap > 0:
+            # A running level starts with the speech, as it does in a file.
+            before = 0 if contract.level == "running" else int(rng.integers(gap + 1))
+            samples = np.pad(samples, (before, gap - before))
+        else:
+            start = int(rng.integers(-gap + 1))
+            samples = samples[start : len(samples) + gap + start]
+        changed = samples.astype(np.float64)
+        if recipe.speed:
+            changed = augment.faster(changed, rate_hz, factor, contract.window_samples)
+        if recipe.reverb_s:
+            changed = augment.reverberant(changed, rate_hz, rng.uniform(0, recipe.reverb_s), rng)
+        if recipe.equaliser_db:
+            changed = augment.equalised(changed, rate_hz, recipe.equaliser_db, rng)
+        if recipe.noise_snr_db:
+            changed = augment.noisy(changed, recipe.noise_snr_db, rng)
+        if recipe.gain_db:
+            changed *= 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
+        window = self._front_end.window_features(feature_rows(self._front_end, _to_int16(changed)))
         if recipe.time_mask_frames:
             mask(window, recipe.time_mask_frames, rng)
         if recipe.mfcc_mask:
             mask(window.T, recipe.mfcc_mask, rng)
         return window
-
-    def _copy(self, recording: Recording, number: int) -> Float32:
-        """Return the feature rows that windows of one copy of a recording are cut from.
-
-        They are computed when first asked for and kept: training asks for them all the time.
-        """
-        key = recording.utterance.path, number
-        if key not in self._copies:
-            contract, recipe = self.contract, self.recipe
-            # By the file's name: the same whatever else is trained on, and in every epoch.
-            rng = np.random.default_rng([number, zlib.crc32(key[0].name.encode())])
-            samples = self._samples(recording).astype(np.float64)
-            if number:
-                samples = augment.disguised(samples, contract.sample_rate_hz, recipe, rng)
-            if (gap := contract.window_samples - len(samples)) > 0:
-                # A running level starts with the speech, as it does in a file.
-                samples = np.pad(samples, (0 if contract.level == "running" else gap, gap))
-            if number and recipe.noise_snr_db:
-                samples = augment.noisy(samples, recipe.noise_snr_db, rng)
-            if number:
-                samples *= 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
-            rows = feature_rows(self._front_end, to_int16(samples))
-            self._copies[key] = rows.astype(np.float32)
-        return self._copies[key]
 
     def test_windows(self, recording: Recording) -> Float32:
         """Return the windows that `listen` would score, float32 (windows, window_frames, features).
@@ -202,11 +194,10 @@ class Windows:
 
 def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
     """Return samples made louder by `gain_db`, rounded and saturated."""
-    return to_int16(samples * 10 ** (gain_db / 20))
+    return _to_int16(samples * 10 ** (gain_db / 20))
 
 
-def to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:
-    """Return samples in int16 units, rounded and saturated."""
+def _to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:
     return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
 
 

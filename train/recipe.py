@@ -27,13 +27,11 @@ class Recipe:
         focal_gamma: How much the focal loss plays down what is already right.
         label_smoothing: Share of the target given to all classes alike.
         mixup: Parameter of the Beta distribution two windows are mixed by; 0 is off.
-        copies: Each window is cut from one of so many copies of its recording. The first is the
-            recording itself, the others are changed by what follows, each in its own way.
-        speed: Played faster or slower by up to this share, voice and all.
-        reverb_s: In a room with up to so long a reverberation time (RT60); 0 is off.
-        equaliser_db: Through a random frequency response of up to so much either way.
-        noise_snr_db: With noise, at worst so far below the speech; 0 is off.
-        gain_db: At another level, by up to so much either way.
+        speed: Each window is played faster or slower by up to this share, voice and all.
+        reverb_s: It stands in a room with up to so long a reverberation time (RT60); 0 is off.
+        equaliser_db: It goes through a random frequency response of up to so much either way.
+        noise_snr_db: Noise is added, at worst so far below the speech; 0 is off.
+        gain_db: Its level is changed by up to so much either way.
         time_mask_frames: Longest run of frames set to the mean (SpecAugment); 0 is off.
         mfcc_mask: Longest run of coefficients set to the mean (SpecAugment); 0 is off.
         average_epochs: The final weights are the mean of those after each of the last so many
@@ -55,7 +53,6 @@ class Recipe:
     focal_gamma: float = 2.0
     label_smoothing: float = 0.1
     mixup: float = 0.2
-    copies: int = 8
     speed: float = 0.0
     reverb_s: float = 0.0
     equaliser_db: float = 0.0
@@ -75,7 +72,7 @@ class Recipe:
         Raises:
             ValueError: Names the first one that is wrong.
         """
-        for name in ("epochs", "batch_size", "copies", "average_epochs"):
+        for name in ("epochs", "batch_size", "average_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         for name, value in dataclasses.asdict(self).items():
@@ -106,7 +103,6 @@ RECIPES = {
         weight_decay=0.0,
         label_smoothing=0.0,
         mixup=0.0,
-        copies=1,
         gain_db=0.0,
         time_mask_frames=0,
         mfcc_mask=0,
