@@ -10,7 +10,7 @@ EVIDENCE_S = 1.0
 """For how long a label has to lead before it is an event, unless told otherwise."""
 
 REFRACTORY_S = 3.0
-"""For how long after an event none begins, unless told otherwise."""
+"""For how long after an event none of its label begins, unless told otherwise."""
 
 # An event is over when its label has not led for so long. Pauses within a sentence are shorter.
 _RELEASE_S = 1.5
@@ -35,7 +35,7 @@ class EventTracker:
 
     A label that leads surely for `evidence_s` begins an event. It goes on through pauses and
     other labels' moments, and ends when its label has not led for 1.5 s: one angry sentence is
-    one event. For `refractory_s` after an end no other begins.
+    one event. For `refractory_s` after its end none of its label begins.
     """
 
     def __init__(self, evidence_s: float = EVIDENCE_S, refractory_s: float = REFRACTORY_S) -> None:
@@ -45,7 +45,7 @@ class EventTracker:
         self._count = 0
         self._leader: _Run | None = None  # the label that leads now, and since when
         self._event: _Run | None = None
-        self._none_before_s = 0.0
+        self._none_before_s: dict[str, float] = {}
 
     def see(self, result: Result, since_s: float) -> list[Event]:
         """Take the next result; return what begins or ends with it.
@@ -69,7 +69,7 @@ class EventTracker:
                 events += self._end_event()
         if self._event is None and self._leader is not None:
             leader = self._leader
-            start_s = max(leader.start_s, self._none_before_s)
+            start_s = max(leader.start_s, self._none_before_s.get(leader.label, 0.0))
             if result.time_s - start_s >= self._evidence_s:
                 self._count += 1
                 self._event = _Run(leader.label, start_s, result.time_s, leader.peak)
@@ -85,5 +85,5 @@ class EventTracker:
         if self._event is None:
             return []
         event, self._event = self._event, None
-        self._none_before_s = event.last_s + self._refractory_s
+        self._none_before_s[event.label] = event.last_s + self._refractory_s
         return [Event("end", self._count, event.label, event.start_s, event.last_s, event.peak)]

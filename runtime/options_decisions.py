@@ -29,7 +29,7 @@ class DecisionSettings:
         unsure_below: Top score under which a result is unsure; the contract's if None.
         gate: Whether only speech is judged; "auto": of a live source, where a gate is installed.
         evidence: Seconds that a label has to lead to be an event.
-        refractory: Seconds after an event in which none begins.
+        refractory: Seconds after an event in which none of its label begins.
         threads: Threads that the interpreter may use.
         record: Folder for the audio around events; None keeps nothing.
         record_limit: Megabytes that the folder's recordings may take.
@@ -146,7 +146,7 @@ decision_options = option_group(
             default=REFRACTORY_S,
             show_default=True,
             metavar="SECONDS",
-            help="For how long after an event no other begins.",
+            help="For how long after an event none of the same emotion begins.",
         ),
         click.option(
             "--threads",

@@ -60,7 +60,7 @@ def test_two_sentences_far_apart_are_two_events() -> None:
     assert kinds(events) == [(k, n, "a") for n in (1, 2) for k in ("start", "end")]
 
 
-def test_none_begins_within_the_refractory_time() -> None:
+def test_none_of_the_same_label_begins_within_the_refractory_time() -> None:
     leaders = "aaaa....aaaaaaaaaaaaaaaa"
     (start, end, again) = events_of(EventTracker(1.0, 4.0), leaders)
     assert end.end_s is not None
@@ -71,7 +71,7 @@ def test_none_begins_within_the_refractory_time() -> None:
 
 
 def test_another_label_takes_over_when_the_first_has_not_led_for_a_while() -> None:
-    events = events_of(EventTracker(1.0, 0.0), "aaaabbbbbb")
+    events = events_of(EventTracker(1.0, 10.0), "aaaabbbbbb")
     assert kinds(events) == [("start", 1, "a"), ("end", 1, "a"), ("start", 2, "b")]
     assert events[2].start_s == 3.0 + 3 * HOP_S  # where b first led, though told later
 

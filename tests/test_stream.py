@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime import Contract, ContractError, FrontEnd, Listener, Result, SernetError
 from sernet_edge.runtime.frontend import Float32, feature_rows
-from sernet_edge.runtime.records import Record
+from sernet_edge.runtime.gate import SpeechGate
+from sernet_edge.runtime.records import MIN_DBFS, Event, Notice, Record
 
 WINDOW, HOP = 6, 4
 CONTRACT = Contract(
@@ -45,6 +48,10 @@ class Recorder:
 
 def results_of(records: list[Record]) -> list[Result]:
     return [record for record in records if isinstance(record, Result)]
+
+
+def notices_of(records: list[Record]) -> list[Notice]:
+    return [record for record in records if isinstance(record, Notice)]
 
 
 def facts(results: list[Record]) -> list[dict[str, object]]:
@@ -181,3 +188,198 @@ def test_an_impossible_hop_or_smoothing_is_refused(change: dict[str, float]) -> 
 def test_a_model_that_needs_the_whole_recording_is_refused() -> None:
     with pytest.raises(SernetError, match="whole recording"):
         Listener(Recorder(CONTRACT.replace(level="clip")))
+
+
+def test_each_sample_s_frame_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = []
+    features = FrontEnd.features
+
+    def counted(self: FrontEnd, frames: NDArray[np.float64]) -> NDArray[np.float64]:
+        computed.append(len(frames))
+        return features(self, frames)
+
+    monkeypatch.setattr(FrontEnd, "features", counted)
+    Listener(Recorder(), hop_frames=1).push(AUDIO)
+    assert sum(computed) == (len(AUDIO) - 1024) // 256 + 1
+
+
+def test_a_listener_that_lags_skips_hops_and_says_so_once() -> None:
+    model = Recorder()
+    listener = Listener(model)  # a hop is 0.064 s
+    kept = listener.push(AUDIO[:6000], lag_s=0.06)
+    lagging = listener.push(AUDIO[6000:10_000], lag_s=0.07)
+    again = listener.push(AUDIO[10_000:13_000], lag_s=10.0)
+    after = listener.push(AUDIO[13_000:], lag_s=0.0)
+    assert results_of(lagging) == results_of(again) == []
+    (notice,) = notices_of([*kept, *lagging, *again, *after])
+    assert (notice.code, notice.level) == ("overload", "warning")
+    # Every hop is judged or counted.
+    every = results_of(Listener(Recorder()).push(AUDIO))
+    judged = results_of([*kept, *after])
+    assert listener.skipped == len(every) - len(judged) > 5
+    assert [result.skipped for result in results_of(kept)] == [0] * len(results_of(kept))
+    assert {result.skipped for result in results_of(after)} == {listener.skipped}
+    # What comes after is judged on the same audio as if nothing had been skipped.
+    of_every = {result.time_s: result for result in every}
+    assert [r.time_s in of_every for r in judged] == [True] * len(judged)
+    plain = Recorder()
+    Listener(plain).push(AUDIO)
+    np.testing.assert_array_equal(model.seen[-1], plain.seen[-1])
+
+
+def test_a_lag_that_does_not_end_does_not_stop_the_counting() -> None:
+    listener = Listener(Recorder())
+    found = [r for _ in range(50) for r in listener.push(AUDIO[:1024], lag_s=5.0)]
+    assert results_of(found) == []
+    assert len(notices_of(found)) == 1
+    assert listener.skipped == (50 * 1024 - CONTRACT.window_samples) // (HOP * 256) + 1
+
+
+def test_a_file_is_never_skipped() -> None:
+    listener = Listener(Recorder())
+    listener.push(AUDIO)
+    assert listener.skipped == 0
+
+
+def test_a_result_below_the_threshold_is_unsure() -> None:
+    answers = [[0.5, 0.3, 0.2], [0.4, 0.3, 0.3]]
+    audio = AUDIO[: CONTRACT.window_samples + HOP * 256]
+
+    def sure(contract: Contract, unsure_below: float | None = None) -> list[bool]:
+        model = Recorder(contract.replace(smoothing=0.0), answers)
+        records = Listener(model, unsure_below=unsure_below).push(audio)
+        return [result.sure for result in results_of(records)]
+
+    assert sure(CONTRACT) == [True, True]  # no threshold
+    assert sure(CONTRACT.replace(unsure_below=0.5)) == [True, False]
+    assert sure(CONTRACT.replace(unsure_below=0.5), unsure_below=0.6) == [False, False]
+    assert sure(CONTRACT.replace(unsure_below=0.5), unsure_below=0.0) == [True, True]
+    # A model from before there were thresholds can be given one.
+    assert sure(CONTRACT.replace(version=1), unsure_below=0.5) == [True, False]
+
+
+class Loudness:
+    """Takes what is loud for voice."""
+
+    def process_samples(self, samples: Sequence[float]) -> float:
+        return float(max(samples) > 0.1)
+
+    def reset(self) -> None:
+        pass
+
+
+def test_the_model_is_not_asked_while_nobody_speaks() -> None:
+    contract = CONTRACT.replace(window_frames=40)
+    quiet = np.zeros(32_000, np.int16)
+    loud = (AUDIO * 4.0).clip(-30_000, 30_000).astype(np.int16)
+    model = Recorder(contract)
+    listener = Listener(model, gate=SpeechGate(contract, Loudness()))
+    found = results_of(listener.push(np.concatenate([quiet, loud, quiet])))
+    judged = [result for result in found if result.label is not None]
+    assert len(judged) == len(model.seen) < len(found)
+    for result in found:
+        assert (result.label is None) == (result.scores == {}) == (result.drift is None)
+        assert result.label is not None or (not result.sure and result.inference_ms == 0)
+        # Loud from 2 to 3 s; a second later the gate has closed.
+        if result.time_s < 2 or result.time_s > 4.1:
+            assert result.label is None
+        if 2.2 < result.time_s < 3.5:
+            assert result.label is not None
+            assert result.speech is not None and result.speech > 0
+
+
+def test_scores_are_not_smoothed_over_a_silence() -> None:
+    contract = CONTRACT.replace(smoothing=0.9)
+    loud = np.full(16_000, 20_000, np.int16)
+    audio = np.concatenate([loud, np.zeros(24_000, np.int16), loud])
+    listener = Listener(Recorder(contract), gate=SpeechGate(contract, Loudness()))
+    found = results_of(listener.push(audio))
+    first_again = next(
+        after
+        for before, after in zip(found, found[1:], strict=False)
+        if before.label is None and after.label is not None and after.time_s > 1.5
+    )
+    plain = results_of(Listener(Recorder(contract), smoothing=0.0).push(audio))
+    assert first_again.scores == {r.time_s: r for r in plain}[first_again.time_s].scores
+
+
+def test_the_level_is_that_of_the_samples_since_the_last_result() -> None:
+    step = HOP * 256
+    sine = np.sin(2 * np.pi * 1000 * np.arange(step) / 16_000)
+    parts = [np.zeros(CONTRACT.window_samples), 32767 * sine, 3276.7 * sine, np.zeros(step)]
+    found = results_of(Listener(Recorder()).push(np.concatenate(parts).astype(np.int16)))
+    levels = [result.level_dbfs for result in found]
+    assert levels == pytest.approx([MIN_DBFS, 0, -20, MIN_DBFS], abs=0.05)
+    assert found[0].clipped == 0 and found[1].clipped > 0
+
+
+def told_of(samples: NDArray[np.floating], contract: Contract = CONTRACT) -> list[Notice]:
+    """The notices of half a minute of the same second."""
+    listener = Listener(Recorder(contract), hop_frames=31)
+    second = samples.astype(np.int16)
+    return notices_of([record for _ in range(30) for record in listener.push(second)])
+
+
+def test_lasting_silence_and_clipping_are_told_once() -> None:
+    clipping = np.clip(AUDIO * 40.0, -32768, 32767)
+    assert told_of(AUDIO) == []
+    for sound, code in ((0 * AUDIO, "silence"), (clipping, "clipping")):
+        (notice,) = told_of(sound)
+        assert (notice.code, notice.level) == (code, "warning")
+        assert 10 <= notice.time_s <= 12
+
+
+def test_a_moment_of_silence_or_clipping_is_not_told() -> None:
+    listener = Listener(Recorder(), hop_frames=31)
+    found: list[Record] = []
+    for second in range(45):
+        sound = 0.0 if second in (20, 21, 22) else 40.0 if second == 40 else 1.0
+        found += listener.push(np.clip(AUDIO * sound, -32768, 32767).astype(np.int16))
+    assert notices_of(found) == []
+
+
+def test_lasting_drift_is_told_once_and_never_without_a_limit() -> None:
+    drifts = [result.drift for result in results_of(Listener(Recorder()).push(AUDIO))]
+    found = [drift for drift in drifts if drift is not None]
+    assert len(found) == len(drifts)
+    above, below = CONTRACT.replace(drift_limit=min(found) / 2), max(found) * 2
+    (notice,) = told_of(AUDIO, above)
+    assert notice.code == "drift"
+    assert told_of(AUDIO, CONTRACT.replace(drift_limit=below)) == []
+    assert told_of(AUDIO, CONTRACT) == []
+
+
+def test_an_event_begins_and_ends_with_the_stream() -> None:
+    listener = Listener(Recorder(answers=[[0.9, 0.1, 0.0]] * 1000))
+    records = [record for _ in range(3) for record in listener.push(AUDIO)]
+    (start,) = [record for record in records if isinstance(record, Event)]
+    assert (start.kind, start.label) == ("start", "calm")
+    (end,) = listener.finish()
+    assert isinstance(end, Event)
+    assert (end.kind, end.id, end.start_s) == ("end", start.id, start.start_s)
+    assert end.end_s == pytest.approx(results_of(records)[-1].time_s)
+
+
+def test_a_gap_ends_an_event() -> None:
+    listener = Listener(Recorder(answers=[[0.9, 0.1, 0.0]] * 1000))
+    for _ in range(3):
+        listener.push(AUDIO)
+    (end,) = listener.gap(5.0)
+    assert isinstance(end, Event) and end.kind == "end"
+
+
+def test_the_padding_of_a_short_stream_is_not_measured_as_sound() -> None:
+    listener = Listener(Recorder())
+    sine = 32767 * np.sin(2 * np.pi * 1000 * np.arange(1600) / 16_000)
+    listener.push(sine.astype(np.int16))
+    (result,) = results_of(listener.finish())
+    assert result.level_dbfs == pytest.approx(0, abs=0.05)
+
+
+def test_a_huge_push_is_the_same_as_small_ones() -> None:
+    audio = np.tile(AUDIO, 20)  # more than is looked at at once
+    contract = CONTRACT.replace(hop_frames=1000)
+    whole = Listener(Recorder(contract)).push(audio)
+    listener = Listener(Recorder(contract))
+    pieces = [r for n in range(0, len(audio), 777) for r in listener.push(audio[n : n + 777])]
+    assert facts(whole) == facts(pieces) != []
