@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import shutil
 import unicodedata
 from collections import Counter, deque
@@ -51,8 +53,13 @@ class _Cell:
     """A character of the history: which state was the most frequent, and how high its scores."""
 
     index: int
-    marks: Counter[str] = field(default_factory=Counter)
+    states: Counter[str] = field(default_factory=Counter)
     scores: list[float] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        """The most frequent state: a label, "?" or, without speech, nothing."""
+        return self.states.most_common(1)[0][0]
 
 
 class LiveView:
@@ -117,7 +124,7 @@ class LiveView:
         if not self._cells or self._cells[-1].index != index:
             self._cells.append(_Cell(index))
         cell = self._cells[-1]
-        cell.marks[_state(result)] += 1
+        cell.states[_state(result)] += 1
         if result.label is not None:
             cell.scores.append(result.scores[result.label])
 
@@ -204,24 +211,25 @@ class LiveView:
         title = f"last {room * self._cell_s:.0f} s"[:names].ljust(names)
         heights: _Line = [(f"  {title}  ", {})]
         letters: _Line = [(" " * (names + 4), {})]
-        for index in range(newest - room + 1, newest + 1):
-            cell = by_index.get(index)
-            if cell is None:
-                heights.append((" ", {}))
-                letters.append((" ", {}))
-                continue
-            state = cell.marks.most_common(1)[0][0]
+        cells = (by_index.get(index) for index in range(newest - room + 1, newest + 1))
+        # Neighbours of one state are one piece: less to write, and to take time over.
+        for state, run in itertools.groupby(cells, _cell_state):
+            run_of = list(run)
             style = {"fg": self._colours[state]} if state in self._colours else {"dim": True}
-            mean = sum(cell.scores) / max(1, len(cell.scores))
-            heights.append((_HEIGHTS[min(7, int(8 * mean))] if state else " ", style))
-            silent = "·" if self._unicode else "."
-            mark = self._marks[state].letter if state in self._marks else state or silent
-            letters.append((mark, style))
+            heights.append(("".join(_height(cell) for cell in run_of), style))
+            letters.append((self._letter(state) * len(run_of), style))
         if self._unicode:
             yield heights
         else:
             letters[0] = heights[0]
         yield letters
+
+    def _letter(self, state: str | None) -> str:
+        if state is None:
+            return " "
+        if state in self._marks:
+            return self._marks[state].letter
+        return state or ("·" if self._unicode else ".")
 
     def _level(self, names: int, room: int) -> _Line:
         result = self._result
@@ -262,7 +270,8 @@ class LiveView:
 
     def _clipped(self, text: str, width: int) -> str:
         """Return `text` without what would move the cursor, at most `width` columns of it."""
-        text = "".join(c if c.isprintable() else "?" for c in text)
+        if not text.isprintable():
+            text = "".join(c if c.isprintable() else "?" for c in text)
         if _columns(text) <= width:
             return text
         mark = "…" if self._unicode else "~"
@@ -298,6 +307,17 @@ def _letters(labels: Iterable[str]) -> dict[str, _Mark]:
     return marks
 
 
+def _cell_state(cell: _Cell | None) -> str | None:
+    return None if cell is None else cell.state
+
+
+def _height(cell: _Cell | None) -> str:
+    if cell is None or not cell.state:
+        return " "
+    mean = sum(cell.scores) / max(1, len(cell.scores))
+    return _HEIGHTS[min(7, int(8 * mean))]
+
+
 def _state(result: Result) -> str:
     """Return what a result counts as in the history: its label, "?" or nothing."""
     if result.label is None:
@@ -307,7 +327,11 @@ def _state(result: Result) -> str:
 
 def _columns(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
-        for c in text
-    )
+    return len(text) if text.isascii() else sum(map(_character_columns, text))
+
+
+@functools.cache
+def _character_columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
