@@ -81,7 +81,7 @@ def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16] | Incident]
         AudioError: The rates differ and no resampler is installed; or the source fails.
     """
     resampler = _resampler(source, rate_hz)
-    for block in source.blocks():
+    for block in _blocks(source):
         if isinstance(block, Incident):
             if block.gap_s:
                 # What was before must not reach over the gap, and the rate may be another.
@@ -96,6 +96,14 @@ def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16] | Incident]
     if resampler is not None:
         # The resampler holds back half its filter's length until it knows what follows.
         yield _to_int16(resampler.resample_chunk(np.zeros(0), last=True))
+
+
+def _blocks(source: Source) -> Iterator[Frames | Incident]:
+    """Yield what the source does; name it when the system cannot read it."""
+    try:
+        yield from source.blocks()
+    except OSError as error:
+        raise AudioError(f"cannot read {source.name} any further: {error.strerror}") from error
 
 
 def _to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:

@@ -73,6 +73,9 @@ class WavSource:
         try:
             # None: everything up to the file's end.
             self._data_bytes: int | None = self._find_data()
+        except OSError as error:
+            self._file.close()
+            raise AudioError(f"cannot read the audio {path}: {error.strerror}") from error
         except BaseException:
             self._file.close()
             raise

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import AudioError
-from sernet_edge.runtime.audio import Frames, RawSource, Source, mono
+from sernet_edge.runtime.audio import Frames, Incident, RawSource, Source, mono
 from sernet_edge.runtime.wav import WavSource
 
 SPEECH = np.random.default_rng(2).normal(0, 5000, 20_000).astype(np.int16)
@@ -76,12 +76,12 @@ def hear(source: Source) -> NDArray[np.int16]:
 class Blocks:
     """A source that gives prepared blocks."""
 
-    def __init__(self, blocks: list[Frames], rate_hz: int) -> None:
-        self.name, self.rate_hz, self.channels = "blocks", rate_hz, blocks[0].shape[1]
-        self.overflows, self.notes = 0, list[str]()
+    def __init__(self, blocks: list[Frames | Incident], rate_hz: int) -> None:
+        self.name, self.rate_hz, self.channels = "blocks", rate_hz, 1
+        self.overflows, self.lag_s, self.notes = 0, 0.0, list[str]()
         self._blocks = blocks
 
-    def blocks(self) -> Iterator[Frames]:
+    def blocks(self) -> Iterator[Frames | Incident]:
         yield from self._blocks
 
     def close(self) -> None:
@@ -364,6 +364,41 @@ def test_resampling_does_not_depend_on_the_blocks(sizes: list[int], rate: int) -
     edges = np.minimum(np.cumsum(sizes, dtype=int), len(stereo)).tolist()
     whole = hear(Blocks([stereo], rate))
     np.testing.assert_array_equal(hear(Blocks(np.split(stereo, edges), rate)), whole)
+
+
+def test_resampling_does_not_reach_over_a_gap() -> None:
+    rng = np.random.default_rng(4)
+    before, after = (rng.normal(0, 5000, (9000, 1)).astype(np.int16) for _ in "ab")
+    gap = Incident("device-back", "it is back", "info", 2.0)
+    items = list(mono(Blocks([before, gap, after], 44_100), 16_000))
+    assert items[1] is gap
+    behind = np.concatenate([item for item in items[2:] if not isinstance(item, Incident)])
+    np.testing.assert_array_equal(behind, hear(Blocks([after], 44_100)))
+
+
+def test_a_device_may_come_back_with_another_rate() -> None:
+    class Changing(Blocks):
+        def blocks(self) -> Iterator[Frames | Incident]:
+            yield np.zeros((16_000, 1), np.int16)
+            self.rate_hz = 48_000
+            yield Incident("device-back", "it is back", "info", 2.0)
+            yield np.zeros((48_000, 1), np.int16)
+
+    items = list(mono(Changing([], 16_000), 16_000))
+    assert [isinstance(item, Incident) for item in items[:2]] == [False, True]
+    assert sum(len(item) for item in items[2:] if not isinstance(item, Incident)) == 16_000
+
+
+def test_audio_that_the_system_cannot_read_is_named() -> None:
+    class Broken(Blocks):
+        def blocks(self) -> Iterator[Frames | Incident]:
+            yield np.zeros((10, 1), np.int16)
+            raise OSError(5, "Input/output error")
+
+    items = mono(Broken([], 16_000), 16_000)
+    next(items)
+    with pytest.raises(AudioError, match="cannot read blocks any further: Input/output error"):
+        next(items)
 
 
 def test_a_missing_resampler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,13 @@ killing its daemon is the unplugging, stopping it a device that hangs.
 from __future__ import annotations
 
 import ctypes.util
+import itertools
 import json
 import os
 import queue
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -182,6 +184,25 @@ def test_a_device_that_goes_is_told_and_heard_again_when_it_is_back(
     listening.end()
 
 
+def test_the_watchdog_is_kept_quiet_while_a_device_is_waited_for(
+    server: SoundServer, listen: Callable[..., Listening], tmp_path: Path
+) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(PATIENCE_S)
+    listening = listen(
+        server.environment | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+    )
+    assert manager.recv(4096) == b"READY=1\nSTATUS=listening to default"
+    server.kill()
+    while (told := manager.recv(4096)) == b"WATCHDOG=1":
+        pass
+    assert told.startswith(b"STATUS=the microphone 'default' has gone")
+    assert [manager.recv(4096) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    listening.end()
+    manager.close()
+
+
 def test_a_signal_ends_the_waiting_for_a_lost_device(
     server: SoundServer, listen: Callable[..., Listening]
 ) -> None:
@@ -253,3 +274,17 @@ def test_the_doctor_hears_the_microphone(server: SoundServer, sernet_edge: Run) 
     code, finding = microphone()
     assert code == 1 and finding["state"] == "fail"
     assert "cannot open the microphone 'default'" in finding["text"]
+
+
+def test_a_clock_that_is_set_changes_nothing(
+    server: SoundServer, listen: Callable[..., Listening]
+) -> None:
+    # Three years ahead and back, several times a second.
+    jumping = (
+        "import time; real = time.time\n"
+        "time.time = lambda: real() + 1e8 * (int(time.monotonic() * 5) % 3 - 1)"
+    )
+    listening = listen(server.environment, jumping, "--hop", "0.5", "--gate", "off")
+    times = [listening.next_of("result")["time_s"] for _ in range(4)]
+    assert [round(b - a, 3) for a, b in itertools.pairwise(times)] == [0.496] * 3
+    listening.end()
