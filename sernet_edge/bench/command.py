@@ -147,7 +147,7 @@ def _measure(request: Request) -> Section:
         library=own,
         board=request.board,
     )
-    subjects = given(request.models, request.zoo, recordings)
+    subjects = given(request.models, request.zoo, recordings, _say)
     return run.run(subjects, settings, recordings, board_runs, _say)
 
 

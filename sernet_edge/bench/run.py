@@ -183,7 +183,7 @@ def _relatives(
         if contract is None:
             continue
         progress(f"{subject.name}: looking for a smaller relative")
-        relatives = models.relatives(contract, subject.architecture, there)
+        relatives = models.relatives(contract, subject.architecture, there, progress)
         there |= {relative.architecture for relative in relatives}
         found += [_count(relative, only, None, (), progress) for relative in relatives]
     return found

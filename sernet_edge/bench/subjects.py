@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,12 @@ class Subject:
             return None
 
 
-def given(paths: Sequence[Path], zoo: bool, speech: Sequence[Recording] | None) -> list[Subject]:
+def given(
+    paths: Sequence[Path],
+    zoo: bool,
+    speech: Sequence[Recording] | None,
+    progress: Callable[[str], None],
+) -> list[Subject]:
     """Return the models of a run.
 
     Args:
@@ -64,6 +69,7 @@ def given(paths: Sequence[Path], zoo: bool, speech: Sequence[Recording] | None) 
             its smaller relatives.
         speech: Recordings of training speakers to calibrate on; None: noise, which will do for
             size and cost but spoils the scores.
+        progress: Told what is done.
 
     Raises:
         SernetError: A file cannot be read or converted.
@@ -74,23 +80,26 @@ def given(paths: Sequence[Path], zoo: bool, speech: Sequence[Recording] | None) 
         if modelfile.is_flatbuffer(data):
             found.append(Subject(path.stem, data, _architecture(data, path)))
         else:
-            found += _converted(path, data, PRECISIONS if zoo else ("int8",), speech)
+            found += _converted(path, data, PRECISIONS if zoo else ("int8",), speech, progress)
     found = [_with_parent(subject, found) for subject in found]
     if zoo:
         for subject in list(found):
             there = {s.architecture for s in found}
             if (contract := subject.contract) and subject.architecture:
-                found += relatives(contract, subject.architecture, there)
+                found += relatives(contract, subject.architecture, there, progress)
     return _named_apart(found)
 
 
-def relatives(contract: Contract, architecture: str, there: set[str]) -> list[Subject]:
+def relatives(
+    contract: Contract, architecture: str, there: set[str], progress: Callable[[str], None]
+) -> list[Subject]:
     """Return the smaller relatives of an architecture, int8, with random weights.
 
     Args:
         contract: Says how large their input and output are.
         architecture: Whose relatives.
         there: Architectures that are not made again.
+        progress: Told what is done.
     """
     if architecture not in ARCHITECTURES:
         return []
@@ -106,6 +115,7 @@ def relatives(contract: Contract, architecture: str, there: set[str]) -> list[Su
 
     found = []
     for name in wanted:
+        progress(f"making {name} with random weights")
         keras.utils.set_random_seed(0)
         model = build(name, contract, 0.9)
         flatbuffer = quantize.convert_model(model, "int8", _noise(contract))
@@ -140,7 +150,11 @@ def architecture_of(contract: Contract) -> str:
 
 
 def _converted(
-    path: Path, data: bytes, precisions: Sequence[str], speech: Sequence[Recording] | None
+    path: Path,
+    data: bytes,
+    precisions: Sequence[str],
+    speech: Sequence[Recording] | None,
+    progress: Callable[[str], None],
 ) -> list[Subject]:
     """Convert a Keras model."""
     contract = modelfile.read_contract(data, str(path))
@@ -160,6 +174,7 @@ def _converted(
     architecture = architecture_of(contract) or DEFAULT_ARCHITECTURE
     found = []
     for precision in precisions:
+        progress(f"{path.stem}: converting to {precision}")
         # What conversion found out about an earlier file does not hold for this one.
         own = contract.replace(
             provenance={k: v for k, v in contract.provenance.items() if k != "conversion"}

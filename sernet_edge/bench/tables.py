@@ -118,7 +118,7 @@ def _models(models: Sequence[Section]) -> Table:
                 f"{model['size']['file_bytes']:,}",
                 f"{model['size']['weight_bytes']:,}",
                 f"{work['parameters']:,}",
-                f"{work['macs'] / 1e6:.1f}" + (" or more" if work["uncounted"] else ""),
+                _short(work["macs"] / 1e6) + (" or more" if work["uncounted"] else ""),
                 table.cell(accuracy, lambda a: f"{a['uar']:.1%}"),
                 table.cell(accuracy, lambda a: f"{a['wa']:.1%}"),
                 _agreement(accuracy),
@@ -182,12 +182,12 @@ def _cores(models: Sequence[Section]) -> Table:
             row = [
                 model["name"],
                 core,
-                table.cell(found, lambda f: f"{f['instructions'] / 1e6:.1f}"),
+                table.cell(found, lambda f: _short(f["instructions"] / 1e6)),
             ]
             if own:
                 second = found["per_second"]
                 row += [
-                    f"{second / 1e6:.1f}" if second else "-",
+                    _short(second / 1e6) if second else "-",
                     f"{found['flash_bytes']:,}",
                     f"{found['ram_bytes']:,}",
                     f"{found['stack_bytes']:,}",
@@ -196,7 +196,7 @@ def _cores(models: Sequence[Section]) -> Table:
                 row += ["-"] * 4
             mark = " saved" if peer.get("how") == "saved" else ""
             row += [
-                table.cell(peer, lambda p, mark=mark: f"{p['instructions'] / 1e6:.1f}{mark}"),  # type: ignore[misc]
+                table.cell(peer, lambda p, mark=mark: f"{_short(p['instructions'] / 1e6)}{mark}"),  # type: ignore[misc]
                 f"{peer['flash_bytes']:,}" if theirs else "-",
                 f"{peer['ram_bytes']:,}" if theirs else "-",
                 f"{peer['instructions'] / found['instructions']:.2f}" if own and theirs else "-",
@@ -224,15 +224,15 @@ def _latency(models: Sequence[Section], kind: str) -> Table:
             continue
         for run in model["host"][kind]:
             row = [model["name"], run["runtime"], str(run["threads"])]
-            row.append(table.cell(run, lambda r: f"{r['median_ms']:.2f}"))
+            row.append(table.cell(run, lambda r: _short(r["median_ms"])))
             if is_measured(run):
                 factor = run["real_time_factor"]
                 row += [
-                    f"{run['p95_ms']:.2f}",
+                    _short(run["p95_ms"]),
                     f"{run['spread']:.0%}",
                     f"{run['between_processes']:.0%}",
-                    f"{run['cpu_ms']:.2f}",
-                    f"{factor:.4f}" if factor else "-",
+                    _short(run["cpu_ms"]),
+                    _short(factor) if factor else "-",
                 ]
             else:
                 row += ["-"] * 5
@@ -310,20 +310,20 @@ def _layers(model: Section) -> Table:
             [
                 f"{index} {layer['op']}",
                 " x ".join(map(str, layer["shape"])),
-                f"{counts['macs'] / 1e6:.2f}" if counts else "-",
+                _short(counts["macs"] / 1e6) if counts else "-",
                 f"{counts['parameters']:,}" if counts else "-",
                 str(layer["ring_rows"]),
                 f"{layer['ring_bytes'] + layer['scratch_bytes']:,}",
                 f"{layer['map_bytes']:,}",
-                *(f"{found['layers'][index] / 1e6:.3f}" for found in counted.values()),
-                *([f"{host[index]:.3f}"] if host else []),
+                *(_short(found["layers"][index] / 1e6) for found in counted.values()),
+                *([_short(host[index])] if host else []),
             ]
         )
     total = [
-        "network", "", f"{model['work']['macs'] / 1e6:.2f}", f"{model['work']['parameters']:,}", "",
+        "network", "", _short(model["work"]["macs"] / 1e6), f"{model['work']['parameters']:,}", "",
         f"{model['engine']['state_bytes']:,}", "-",
-        *(f"{found['instructions'] / 1e6:.3f}" for found in counted.values()),
-        *([f"{sum(host):.3f}"] if host else []),
+        *(_short(found["instructions"] / 1e6) for found in counted.values()),
+        *([_short(sum(host))] if host else []),
     ]  # fmt: skip
     table.rows.append(total)
     table.notes.append(
@@ -339,7 +339,7 @@ def _operators(model: Section) -> Table:
     header = ["layer", "output", "MMAC", "parameters"]
     table = Table(f"Layers of {model['name']}", header, left=2)
     for index, layer in enumerate(model["work"]["layers"]):
-        shape, products = " x ".join(map(str, layer["shape"])), f"{layer['macs'] / 1e6:.2f}"
+        shape, products = " x ".join(map(str, layer["shape"])), _short(layer["macs"] / 1e6)
         table.rows.append([f"{index} {layer['op']}", shape, products, f"{layer['parameters']:,}"])
     table.notes.append(model["engine"]["not_measured"])
     return table
@@ -359,6 +359,13 @@ def _sections(models: Sequence[Section]) -> Table:
             table.rows.append(row)
     table.notes.append("Flash is all of them but .bss.")
     return table
+
+
+def _short(value: float) -> str:
+    """Return a number with about three digits that count, such as 188.7 and 0.0417."""
+    if value >= 10 or value == 0:
+        return f"{value:,.1f}"
+    return f"{value:.2f}" if value >= 1 else f"{value:.3g}"
 
 
 def _number(value: float) -> str:
