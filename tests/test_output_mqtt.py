@@ -32,6 +32,7 @@ from output_cases import (
 )
 from paho.mqtt.enums import CallbackAPIVersion
 
+from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.home_assistant import discovery
 from sernet_edge.runtime.outputs.mqtt import Broker, Mqtt
 
@@ -476,6 +477,12 @@ def test_tls_trusts_whom_the_system_or_ssl_cert_file_trusts(tmp_path: Path) -> N
         assert b"warning" not in trusted.communicate(audio, timeout=60)[1]
     finally:
         broker.stop()
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    with pytest.raises(SernetError, match=r"paho-mqtt.*pip install 'sernet-edge\[mqtt\]'"):
+        Mqtt(Broker.from_url("mqtt://127.0.0.1:1"), None, SESSION, Told(), timing=True)
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,18 @@ def test_nonsense_on_the_wire_ends_nothing(serve: Serve) -> None:
     assert request(web, "/", "DELETE").status == 405
 
 
+@pytest.mark.parametrize("package", ["uvicorn", "starlette"])
+def test_a_missing_package_is_named_with_its_extra(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "sernet_edge.runtime.outputs.web_app", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(SernetError, match=rf"{package}.*pip install 'sernet-edge\[web\]'"):
+        Web(Address("127.0.0.1", 0), None, SESSION, Told(), timing=True)
+
+
 def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = Address("127.0.0.1", server.getsockname()[1])

@@ -27,7 +27,7 @@ _MIN_INTERVAL_S = 0.05
 _MAX_CONNECTIONS = 40
 
 _STALLED_MS = 30_000
-"""The system ends a connection whose other side has taken nothing for this long."""
+"""The system ends a connection whose other side has not answered for this long."""
 
 _SEND_BUFFER_BYTES = 65_536
 """What the system holds for a connection: a reader that has gone must not look alive for long."""
@@ -76,9 +76,7 @@ class Web:
         host, port = listening.getsockname()[:2]
         guard = Guard(host, token)
         self.url = _url(host, port, guard.token)
-        with suppress(AttributeError):  # Linux has it
-            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MS)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        _end_dead_connections(listening)
         config = uvicorn.Config(
             application(self._feed, guard),
             http="h11",
@@ -137,6 +135,19 @@ class Web:
         finally:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+
+def _end_dead_connections(listening: socket.socket) -> None:
+    """Have the system end connections whose other side is gone or stalled.
+
+    A telephone that leaves the network says no goodbye; in a month, such connections would use
+    up all there may be.
+    """
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    with suppress(AttributeError):  # what Linux has; connections inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _STALLED_MS // 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MS)
 
 
 def _url(host: str, port: int, token: str | None) -> str:
