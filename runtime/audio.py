@@ -34,13 +34,14 @@ class Incident:
         code: What it is, for programs; see `records.Notice`.
         text: What to tell a person.
         level: "warning" where results suffer or are missing, else "info".
-        gap_s: Seconds of audio that are missing here.
+        gap_s: Seconds of audio that are missing here, 0 where it is not known yet how many; None
+            where what follows continues what came before.
     """
 
     code: str
     text: str
     level: Literal["info", "warning"]
-    gap_s: float = 0.0
+    gap_s: float | None = None
 
 
 class Source(Protocol):
@@ -83,7 +84,7 @@ def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16] | Incident]
     resampler = _resampler(source, rate_hz)
     for block in _blocks(source):
         if isinstance(block, Incident):
-            if block.gap_s:
+            if block.gap_s is not None:
                 # What was before must not reach over the gap, and the rate may be another.
                 resampler = _resampler(source, rate_hz)
             yield block

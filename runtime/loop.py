@@ -54,8 +54,8 @@ def run(
                 ready = True
             manager.alive()
             if isinstance(item, Incident):
-                records = listener.gap(item.gap_s) if item.gap_s else []
-                if recorder is not None and item.gap_s:
+                records = [] if item.gap_s is None else listener.gap(item.gap_s)
+                if recorder is not None and item.gap_s is not None:
                     records += recorder.gap(records, listener.time_s)
                 records.append(Notice(item.code, item.text, listener.time_s, item.level))
                 manager.status(item.text)

@@ -30,7 +30,7 @@ _STALL_S = 5.0
 
 # The first and the longest pause between attempts to get a device back.
 _RETRY_S = 0.5
-_MAX_RETRY_S = 10.0
+_MAX_RETRY_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ class Microphone:
             "device-lost",
             f"the microphone {self.name!r} {why}: waiting for it to come back",
             "warning",
+            gap_s=0.0,
         )
         pause_s = _RETRY_S
         while not (yield from self._reopened()):
@@ -144,7 +145,7 @@ class Microphone:
             f"the microphone {self.name!r} is back after {gap_s:.1f} s, "
             f"{self.rate_hz} Hz, {self.channels} ch",
             "info",
-            gap_s,
+            gap_s=gap_s,
         )
 
     def _reopened(self) -> Generator[Frames, None, bool]:
