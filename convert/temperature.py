@@ -17,7 +17,7 @@ from sernet_edge.train.calibration import (
     read_out_of_fold,
     sure_threshold,
 )
-from sernet_edge.train.report import finished_folds, read_json
+from sernet_edge.train.report import finished_folds, read_json, report
 
 
 def temperature_from(run: Path, contract: Contract, sure_precision: float) -> dict[str, Any]:
@@ -32,7 +32,8 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
         JSON-ready, for the model's provenance: `run`, `folds`, `utterances`, `temperature`,
         `ece_before` and `ece_after` (expected calibration error over utterances, each
         speaker's "after" with the temperature of the others), `sure_precision`,
-        `unsure_below` and `sure_share` (of the utterances).
+        `unsure_below` and `sure_share` (of the utterances), and, by precision, the run's
+        `strict` figures.
 
     Raises:
         SernetError: See `read_out_of_fold` and `sure_threshold`; or the run is of another
@@ -53,6 +54,10 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
         "sure_precision": sure_precision,
         "unsure_below": unsure_below,
         "sure_share": float((scores.max(axis=1) >= unsure_below).mean()),
+        "strict": {
+            precision: {key: figures[key] for key in ("uar", "uar_interval", "wa", "macro_f1")}
+            for precision, figures in report(run)["protocols"]["strict"].items()
+        },
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from support import Run, write_wav
 
+from sernet_edge.convert.card import model_card
 from sernet_edge.convert.temperature import fold_temperature
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
@@ -113,6 +114,7 @@ def cross_validation(run: Path, source: Path, temperature: float = 2.0) -> Path:
             "speakers": [speaker] * 300,
             "windows": [1] * 300,
             "float_window_scores": softmax(logits).tolist(),
+            "float_scores": softmax(logits).tolist(),
         }
         (run / f"fold-{speaker}.json").write_text(json.dumps(fold))
     return run
@@ -132,6 +134,7 @@ def test_a_temperature_from_a_cross_validation_is_folded_into_the_model(
     assert fitted["temperature"] == pytest.approx(2, rel=0.15)
     assert fitted["run"] == "run"
     assert fitted["ece_after"] < fitted["ece_before"]
+    assert fitted["strict"]["float"]["uar"] > 0.5
     assert model.contract.unsure_below == fitted["unsure_below"] > 0
     assert its.contract.unsure_below == 0
     windows = np.random.default_rng(0).normal(size=(5, 184, 40)).astype(np.float32)
@@ -270,3 +273,32 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
         assert len(result.stderr.strip().splitlines()) <= (4 if code == 2 else 3), result.stderr
     assert existing.read_bytes() == b"precious"
     assert not list(tmp_path.glob("m.*"))
+
+
+def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
+    data = shipped_model.read_bytes()
+    contract = modelfile.read_contract(data, "").replace(version=2, unsure_below=0.6)
+    provenance = dict(contract.provenance) | {"holdout_speakers": ["15", "16"]}
+    conversion = dict(provenance["conversion"])
+    conversion.pop("calibration", None)
+
+    def card(**changes: Any) -> str:
+        said = {**provenance, "conversion": conversion, **changes}
+        return model_card(data, contract.replace(provenance=said), "mine")
+
+    held_out = card()
+    assert f"| {conversion['converted']['uar']:.1%} | {conversion['converted']['wa']:.1%} |" in (
+        held_out
+    )
+    assert "no calibrated probabilities" in held_out
+    assert "no cross-validation of\nits recipe" in card(holdout_speakers=[])
+    strict = {"uar": 0.811, "uar_interval": [0.75, 0.86], "wa": 0.822, "macro_f1": 0.833}
+    fitted = {
+        "run": "best", "folds": ["03", "08"], "utterances": 100, "temperature": 0.7,
+        "ece_before": 0.091, "ece_after": 0.036, "sure_precision": 0.9, "unsure_below": 0.6,
+        "sure_share": 0.66, "strict": {"int8": strict},
+    }  # fmt: skip
+    text = card(holdout_speakers=[], conversion={**conversion, "calibration": fitted})
+    assert "| int8 | 81.1% (75.0% to 86.0%) | 82.2% | 83.3% |" in text
+    assert "from 9.1% to 3.6%" in text
+    assert "from a top score of 0.6 on: 66.0%" in text

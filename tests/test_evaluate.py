@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +55,40 @@ def test_labels_of_another_corpus_are_mapped_or_left_out(
     report = json.loads(result.stdout)
     assert report["utterances"] == report["classes"]["anger"]["support"] == 3
     assert report["classes"]["fear"]["recall"] is None
+    assert report["left_out"] == {"awe": 18}
 
 
-@pytest.mark.parametrize("arguments", [["--map", "x"], ["--map", "a=b"], ["--speakers", "99"]])
+def test_a_keras_model_is_evaluated_and_has_a_page(
+    small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(small_corpus, broken)
+    (broken / "09a01Wa.wav").write_bytes(b"RIFF")
+    arguments = ("evaluate", small_keras, "--corpus", "emodb", broken, "--speakers", "09")
+    page = tmp_path / "page.html"
+    result = sernet_edge(*arguments, "--skip-bad", "--out", page, "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["utterances"] == 6
+    assert report["classes"]["anger"]["support"] == 0
+    (skipped,) = report["skipped"]
+    assert "09a01Wa.wav" in skipped and "1 recordings were skipped" in result.stderr
+    # What training said of the same speaker, but for the recording that is bad now.
+    said = json.loads(small_keras.with_suffix(".metrics.json").read_text())
+    assert report["confusion"][1:] == said["confusion"][1:]
+    tops = [b["count"] for b in report["reliability"]]
+    assert sum(tops) == 6
+    text = page.read_text()
+    assert skipped in text.replace("&#x27;", "'")
+    assert not re.search(r"(src|href)=\"(?!data:image/png;base64,)", text)
+    result = sernet_edge(*arguments, "--out", page)
+    assert result.returncode == 1
+    assert "page.html exists already" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--map", "x"], ["--map", "a=b"], ["--speakers", "99"], ["--out", "x.pdf"]]
+)
 def test_wrong_usage_exits_with_2(
     arguments: list[str], small_corpus: Path, shipped_model: Path, sernet_edge: Run
 ) -> None:

@@ -141,7 +141,7 @@ def reliability(panels: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
     Args:
         panels: By title, the bins of `calibration.reliability`.
     """
-    figure = _figure(4.4 * len(panels), 4.3)
+    figure = _figure(4.4 * len(panels), 4.8)
     for axes, (title, bins) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True
     ):
@@ -155,6 +155,7 @@ def reliability(panels: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
             [one["accuracy"] for one in bins],
             "o",
             color=_ORANGE,
+            clip_on=False,
             label="mean of the bin",
         )
         axes.set_xlim(0, 1)
@@ -174,6 +175,8 @@ def accuracy_against_size(points: Sequence[Mapping[str, Any]]) -> bytes:
         points: `name`, `uar`, `uar_interval` (0..1), `flash_bytes`, and `ram_bytes` and `macs`
             where they are known.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     figure = _figure(10.5, 4.6)
     panels = {
         "flash_bytes": ("flash of the int8 model, KB", 1e-3),
@@ -199,9 +202,9 @@ def accuracy_against_size(points: Sequence[Mapping[str, Any]]) -> bytes:
                 label=point["name"],
             )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter("{x:g}")
-        axes.tick_params(axis="x", which="both", labelsize=8)
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(label)
         axes.grid(alpha=0.3, which="both")
     places[0].set_ylabel("strict UAR of int8, %")
