@@ -35,6 +35,8 @@ def listen(
     Listens to the microphone, or to --input. Each result is about the last few seconds (the
     model's window) and comes every --hop. A recording shorter than a window is padded with
     silence. Ctrl-C ends.
+
+    Every option can stand in the environment (SERNET_EDGE_LISTEN_HOP=0.25) or in a file, too.
     """
     if list_devices:
         for report in device_reports(Contract.sample_rate_hz):
