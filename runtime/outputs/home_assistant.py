@@ -1,7 +1,7 @@
 """What Home Assistant is told so that the microphone appears there by itself.
 
-One retained message describes the device and all its entities: device-based MQTT discovery, in
-Home Assistant since 2024.12.
+One retained message describes the device and all its entities: device-based MQTT discovery,
+which Home Assistant 2024.12 has.
 Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 """
 
