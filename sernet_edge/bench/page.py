@@ -35,9 +35,7 @@ model that ships.
 * **Counted**: instructions, under QEMU, from linked firmware for each core; the same model gives
   the same count. {cores}. An instruction is not a cycle.
 * **Measured**: flash from the sections of the linked ELF; RAM as `.data`, `.bss` and the most
-  stack that was in use; TensorFlow Lite Micro's arena with its own interpreter; latency on this
-  computer in {processes} fresh processes each, in interleaved order, of up to {repetitions}
-  repetitions after a warm-up.
+  stack that was in use; TensorFlow Lite Micro's arena with its own interpreter; latency {latency}.
 * **Estimated**: the clock that a board needs, from counted instructions and an assumed number of
   cycles per instruction, with its range. `sernet-edge selftest --port` measures cycles on your
   board and `--board-run` puts them in the estimate's place.
@@ -60,8 +58,7 @@ def page(document: Section, run: str, pictures: list[str]) -> str:
     head = _HEAD.format(
         run=run,
         cores=f"Cores: {', '.join(method['cores'])}",
-        processes=method["processes"],
-        repetitions=method["repetitions"],
+        latency=_latency(method),
         made_with=document["made_with"],
         machine=machine_line(document),
         warnings="\nThe run warned:\n\n" + "\n".join(f"* {w}" for w in warnings) + "\n"
@@ -78,6 +75,15 @@ def page(document: Section, run: str, pictures: list[str]) -> str:
     return (
         f"{head}\n{shown}\n{as_markdown(tables(document, elf=True))}\n"
         f"## Where the boards' facts were read\n\n{sources}\n"
+    )
+
+
+def _latency(method: Section) -> str:
+    if not method["processes"]:
+        return "not in this run"
+    return (
+        f"in {method['processes']} fresh processes each, in interleaved order, of up to\n"
+        f"  {method['repetitions']} repetitions after a warm-up"
     )
 
 
