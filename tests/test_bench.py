@@ -20,7 +20,7 @@ from bundle_cases import small_model
 from graphs import SAME, RandomGraph
 from support import Run
 
-from sernet_edge.bench import accuracy, host_worker, machine, memory, subjects
+from sernet_edge.bench import accuracy, host_worker, machine, memory, peers, subjects
 from sernet_edge.bench.boards import BOARDS, CYCLES, find
 from sernet_edge.bench.page import page
 from sernet_edge.bench.tables import tables
@@ -583,3 +583,16 @@ def test_a_library_for_another_processor_is_refused(
     assert done.returncode == 1 and "no Arm core" in done.stderr
     gone = bench(small, "--tflm-include", tmp_path, "--tflm-library", tmp_path / "none.a")
     assert gone.returncode == 1 and "none.a" in gone.stderr
+
+
+@needs_m4
+@pytest.mark.parametrize("name", ["m0plus", "m4", "m7", "m33", "m55"])
+def test_a_librarys_core_is_read_from_its_objects(name: str, tmp_path: Path) -> None:
+    core = cross.CORES[name]
+    (tmp_path / "empty.c").write_text("float twice(float x) { return 2 * x; }\n")
+    compiled, archive = tmp_path / "empty.o", tmp_path / "lib.a"
+    subprocess.run(
+        [*core.compiler, *core.flags, "-c", tmp_path / "empty.c", "-o", compiled], check=True
+    )
+    subprocess.run(["arm-none-eabi-ar", "rcs", archive, compiled], check=True)
+    assert peers.library([tmp_path], archive).core is core

@@ -22,13 +22,12 @@ HOW_TO = (
     "--tflm-library libtensorflow-microlite.a"
 )
 
-# What the assembler noted of `-mcpu`, and the core whose instructions QEMU runs for it.
-_CPUS = {
-    "CORTEX-M0PLUS": "m0plus",
-    "CORTEX-M4": "m4",
-    "CORTEX-M7": "m7",
-    "CORTEX-M33": "m33",
-    "CORTEX-M55": "m55",
+# What the assembler notes of `-mcpu`, and the core whose instructions QEMU runs for it.
+_ARCHITECTURES = {
+    "v6S-M": "m0plus",
+    "v7E-M": "m4",
+    "v8-M.mainline": "m33",
+    "v8.1-M.mainline": "m55",
 }
 
 
@@ -61,14 +60,17 @@ def library(includes: Sequence[Path], path: Path) -> Library:
     done = subprocess.run(
         ["arm-none-eabi-readelf", "-A", str(path)], capture_output=True, text=True
     )
-    named = {name.upper() for name in re.findall(r'Tag_CPU_name: "([^"]+)"', done.stdout)}
-    known = sorted({_CPUS[name] for name in named if name in _CPUS})
-    if len(known) != 1:
+    named = set(re.findall(r"Tag_CPU_arch: (\S+)", done.stdout))
+    known = {_ARCHITECTURES[name] for name in named if name in _ARCHITECTURES}
+    if known == {"m4"} and "Tag_FP_arch: FPv5" in done.stdout:
+        known = {"m7"}  # The same instructions but for the FPU's.
+    if len(known) != 1 or len(named) != 1:
         raise SernetError(
             f"{path} was compiled for {', '.join(sorted(named)) or 'no Arm core'}",
-            f"compile it with -mcpu= one of {', '.join(c.lower() for c in _CPUS)}",
+            "compile it with -mcpu= one of cortex-m0plus, cortex-m4, cortex-m7, cortex-m33, "
+            "cortex-m55",
         )
-    return Library(tuple(includes), path, cross.CORES[known[0]])
+    return Library(tuple(includes), path, cross.CORES[known.pop()])
 
 
 def section(
