@@ -216,7 +216,9 @@ def _train(todo: Sequence[Job], pool: Pool) -> None:
             finished = len(todo) - len(pending)
             left = (time.monotonic() - started) / finished * len(pending) / 60
             _tell(f"fold {name} done, {left:.0f} minutes left")
-        pool.check()
+        pending = {future for future in pending if not future.cancelled()}
+        if pending:
+            pool.check()
         if sys.stderr.isatty():
             _tell_epochs([running[future] for future in pending])
     if failed:

@@ -36,7 +36,10 @@ class Pool(Protocol):
 
 
 class Processes:
-    """A pool on this computer; each job in a new process, for TensorFlow gives no memory back."""
+    """A pool on this computer; each job in a new process, for TensorFlow gives no memory back.
+
+    Once a job has failed, none is begun any more.
+    """
 
     def __init__(self, jobs: int) -> None:
         """Prepare to run `jobs` of them at a time."""
@@ -45,7 +48,15 @@ class Processes:
 
     def submit(self, work: Callable[[Job], None], job: Job) -> Future[None]:
         """See `Pool.submit`."""
-        return self._threads.submit(_in_a_process, work, job)
+        return self._threads.submit(self._run, work, job)
+
+    def _run(self, work: Callable[[Job], None], job: Job) -> None:
+        try:
+            _in_a_process(work, job)
+        except BaseException:
+            # Here, before this thread takes the next job.
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            raise
 
     def check(self) -> None:
         """See `Pool.check`."""

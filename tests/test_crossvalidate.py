@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import Run
+from dask_cluster import dask_cluster
+from support import Run, write_wav
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train import ablations, results
+from sernet_edge.train import ablations, baseline, results
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.protocols import PROTOCOLS, folds
+from sernet_edge.train.protocols import PROTOCOLS, check_labels, folds
 from sernet_edge.train.report import report
 
 
@@ -234,3 +239,116 @@ def test_a_folder_of_another_run_and_wrong_names_are_refused(
     result = sernet_edge("cross-validate", *arguments, "--epochs", 1, "--folds", "77")
     assert result.returncode == 2
     assert "no fold 77, there are 03, 08, 09" in result.stderr
+
+
+def test_a_cross_validation_on_a_cluster_comes_to_the_same_predictions(
+    small_corpus: Path, small_run: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    arguments = ("--corpus", "emodb", small_corpus, "--out", tmp_path / "run", "--epochs", 1)
+    with dask_cluster(tmp_path, 2) as (address, _):
+        result = sernet_edge(
+            "cross-validate", *arguments, "--folds", "03,08", "--scheduler", address
+        )
+    assert result.returncode == 0, result.stderr
+    assert "fold 03 done" in result.stderr and "fold 08 done" in result.stderr
+    for name in ("fold-03.json", "fold-08.json"):
+        here, there = (
+            json.loads((run / name).read_text()) for run in (small_run, tmp_path / "run")
+        )
+        assert here == there
+
+
+def test_a_killed_run_goes_on_to_the_same_predictions_and_leaves_nobody_training(
+    small_corpus: Path, small_run: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    run = tmp_path / "run"
+    command = ["cross-validate", "--corpus", "emodb", str(small_corpus), "--out", str(run)]
+    command += ["--epochs", "1", "--folds", "08"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sernet_edge", *command], stderr=subprocess.DEVNULL
+    )
+    checkpoint = run / "fold-08.checkpoint.npz"
+    deadline = time.monotonic() + 250
+    while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert checkpoint.exists(), "the run was to be stopped after its epoch"
+    # Whoever trained the fold is gone too: nobody finishes it.
+    time.sleep(5)
+    assert not (run / "fold-08.json").exists()
+    result = sernet_edge(*command)
+    assert result.returncode == 0, result.stderr
+    uninterrupted, resumed = ((r / "fold-08.json").read_text() for r in (small_run, run))
+    assert resumed == uninterrupted
+
+
+def test_a_fold_that_cannot_be_read_is_named_and_skip_bad_goes_on(
+    small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(small_corpus, broken)
+    write_wav(broken / "08a02Wa.wav", np.zeros(16_000, np.int16))
+    (broken / "08a01Na.wav").write_bytes(b"RIFF")
+    arguments = ("--corpus", "emodb", broken, "--out", tmp_path / "run", "--epochs", 1)
+    result = sernet_edge("cross-validate", *arguments, "--folds", "08")
+    assert result.returncode == 1
+    assert "fold 08: " in result.stderr and "08a01Na.wav" in result.stderr
+    assert "the folds that are done stay" in result.stderr
+    arguments = (*arguments[:-3], tmp_path / "other", *arguments[-2:])
+    result = sernet_edge("cross-validate", *arguments, "--folds", "08", "--skip-bad", "--log-csv")
+    assert result.returncode == 0, result.stderr
+    assert "recordings skipped: 1" in result.stderr
+    assert "no neutral to test in fold 08" in result.stderr
+    (skipped,) = json.loads((tmp_path / "other" / "run.json").read_text())["skipped"]
+    assert "08a01Na.wav" in skipped
+    fold = json.loads((tmp_path / "other" / "fold-08.json").read_text())
+    assert fold["files"] == sorted({*fold["files"]} | {"08a02Wa.wav"}) and len(fold["files"]) == 7
+    header, row = (tmp_path / "other" / "fold-08.csv").read_text().splitlines()
+    right = np.mean(np.equal(fold["guess_by_epoch"][0], fold["truth"]))
+    assert header.endswith(",test_accuracy") and row.endswith(f",{float(right)}")
+
+
+def test_a_label_that_nobody_else_says_is_named_with_its_fold() -> None:
+    spoken = [("anna", "joy"), ("anna", "rage"), ("bert", "joy"), ("carl", "joy")]
+    utterances = [Utterance(Path(f"{i}.wav"), label, who) for i, (who, label) in enumerate(spoken)]
+    splits = folds(PROTOCOLS["strict"], utterances, seed=1)
+    with pytest.raises(SernetError, match="fold anna has no rage to train on"):
+        check_labels(splits, utterances, ["joy", "rage"])
+    (remark,) = check_labels(splits[1:], utterances, ["joy", "rage"])
+    assert remark.startswith("no rage to test in folds bert, carl: ")
+    assert check_labels(splits[1:], utterances, ["joy"]) == []
+
+
+def test_the_baseline_has_the_same_folds_and_chooses_on_training_speakers_alone(
+    small_corpus: Path, small_run: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    run = tmp_path / "run"
+    arguments = ("--corpus", "emodb", small_corpus, "--out", run, "--baseline")
+    result = sernet_edge("cross-validate", *arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["architecture"] == "opensmile-svm"
+    assert report["folds"] == ["03", "08", "09"]
+    ours, theirs = (json.loads((r / "fold-08.json").read_text()) for r in (run, small_run))
+    assert ours["files"] == theirs["files"] and ours["truth"] == theirs["truth"]
+    assert ours["complexity"] in baseline.COMPLEXITIES
+    # Tones of seven pitches are no riddle.
+    assert report["protocols"]["strict"]["float"]["wa"] == 1
+    assert not (run / "functionals.npy").exists()
+
+
+def test_the_baseline_does_not_look_at_the_test_utterances_labels() -> None:
+    rng = np.random.default_rng(1)
+    who = [str(i % 4) for i in range(40)]
+    labels = [("a", "b")[i % 2] for i in range(40)]
+    features = rng.normal(size=(40, 60)).astype(np.float32)
+    train, test = range(30), range(30, 40)
+    utterances = [Utterance(Path("x"), *pair) for pair in zip(labels, who, strict=True)]
+    other = [Utterance(Path("x"), "a", u.speaker) for u in utterances[30:]]
+    first, second = (
+        baseline.train_and_score(features, some, ["a", "b"], train, test, 1)
+        for some in (utterances, [*utterances[:30], *other])
+    )
+    np.testing.assert_array_equal(first[0], second[0])
+    assert first[1] == second[1]

@@ -72,7 +72,7 @@ def test_a_keras_model_is_evaluated_and_has_a_page(
     assert report["utterances"] == 6
     assert report["classes"]["anger"]["support"] == 0
     (skipped,) = report["skipped"]
-    assert "09a01Wa.wav" in skipped and "1 recordings were skipped" in result.stderr
+    assert "09a01Wa.wav" in skipped and "recordings skipped: 1" in result.stderr
     # What training said of the same speaker, but for the recording that is bad now.
     said = json.loads(small_keras.with_suffix(".metrics.json").read_text())
     assert report["confusion"][1:] == said["confusion"][1:]

@@ -49,7 +49,7 @@ def tell_skipped(bad: Sequence[str]) -> None:
     for problem in bad:
         click.echo(f"skipped: {problem}", err=True)
     if bad:
-        click.echo(f"{len(bad)} recordings were skipped", err=True)
+        click.echo(f"recordings skipped: {len(bad)}", err=True)
 
 
 def _list_architectures(context: click.Context, _: click.Parameter, asked: bool) -> None:
