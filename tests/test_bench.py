@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import dataclasses
+import importlib.util
 import json
 import os
 import re
@@ -558,6 +559,16 @@ def test_a_keras_model_becomes_the_standard_set(
     assert accuracy_of("light-sernet-quarter-int8")["uar"] == 0.5
     assert "other weights" in accuracy_of("light-sernet-quarter-int8")["source"]
     assert "not trained" in accuracy_of("light-sernet-ds-int8")["not_measured"]
+
+
+def test_a_keras_model_without_tensorflow_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Shown
+) -> None:
+    archive = modelfile.with_contract(b"", CONTRACT)  # all that is looked at before TensorFlow
+    (tmp_path / "m.keras").write_bytes(archive)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    done = bench(tmp_path / "m.keras")
+    assert done.returncode == 1 and "pip install 'sernet-edge[convert]'" in done.stderr
 
 
 def test_labels_that_the_model_does_not_know_are_told(

@@ -21,7 +21,7 @@ from sernet_edge.boardrun import BoardRun
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.train.dataset import Recording
 
 Progress = Callable[[str], None]
@@ -183,7 +183,11 @@ def _relatives(
         if contract is None:
             continue
         progress(f"{subject.name}: looking for a smaller relative")
-        relatives = models.relatives(contract, subject.architecture, there, progress)
+        try:
+            relatives = models.relatives(contract, subject.architecture, there, progress)
+        except SernetError as error:
+            progress(f"no smaller relative was tried: {error}")
+            continue
         there |= {relative.architecture for relative in relatives}
         found += [_count(relative, only, None, (), progress) for relative in relatives]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,6 +108,7 @@ def relatives(
     wanted = [n for n, a in ARCHITECTURES.items() if a.family == family and n not in there]
     if not wanted:
         return []
+    _need_tensorflow()
     with quietly():
         from sernet_edge.convert import quantize
     import keras
@@ -158,6 +160,7 @@ def _converted(
 ) -> list[Subject]:
     """Convert a Keras model."""
     contract = modelfile.read_contract(data, str(path))
+    _need_tensorflow()
     with quietly():
         from sernet_edge.convert import calibrate, quantize
     from sernet_edge.train.models.saved import load_saved
@@ -192,6 +195,14 @@ def _converted(
             )
         )
     return found
+
+
+def _need_tensorflow() -> None:
+    if importlib.util.find_spec("tensorflow") is None:
+        raise SernetError(
+            "converting Keras models needs the Python package 'tensorflow'",
+            "pip install 'sernet-edge[convert]'",
+        )
 
 
 def _noise(contract: Contract) -> Float32:
