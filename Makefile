@@ -36,7 +36,7 @@ packages = if command -v dpkg-query >/dev/null; then missing=; for package in $(
 
 .PHONY: help
 help: ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
 
 .PHONY: demo
 demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
@@ -45,6 +45,37 @@ demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
 .PHONY: test
 test: test-packages .venv/dev ## Install what the tests need and run them
 	$(BIN)/python -m pytest
+
+# The tests of the runtime, which need no TensorFlow.
+RUNTIME_TESTS = $(patsubst %,tests/test_%.py,audio cli config contract doctor drift events files \
+	frontend gate imports interpreters lasting level listen listen_microphone listen_unplugged \
+	output_files output_mqtt output_terminal output_web recorder service stream)
+
+# tflite-runtime is for Python 3.11 and ai-edge-litert for later ones: the Python that .venv is not,
+# on the path or from pyenv.
+OTHER_PYTHON ?= $(shell versions=$$($(BIN)/python -c \
+	'import sys; print("3.13 3.12" if sys.version_info < (3, 12) else "3.11")'); \
+	for version in $$versions; do \
+	for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
+	$$python -c 'import ensurepip' 2>/dev/null && echo $$python && break 2; done; done)
+
+.PHONY: test-other-python
+test-other-python: test-packages .venv/dev ## Test the runtime with the other interpreter, too
+	@if [ -n '$(OTHER_PYTHON)' ]; then $(MAKE) --no-print-directory .venv-other/test && \
+	SERNET_OTHER_PYTHON=$(BIN)/python .venv-other/bin/python -m pytest $(RUNTIME_TESTS); \
+	else echo "NOT TESTED: the runtime with two interpreters. That takes Python 3.11 and one of"; \
+	echo "3.12 and 3.13, and only $$($(BIN)/python --version) was found."; fi
+
+.PHONY: test-arm64
+test-arm64: .venv/dev ## Install, listen and test on an emulated 64-bit Arm Debian (as root)
+	@$(call packages,qemu-user-static debootstrap)
+	tests/arm64/run.sh $(BIN)/python build/arm64
+
+.PHONY: wheels-arm
+wheels-arm: .venv/dev ## Show that the base install has wheels for every Pi
+	$(BIN)/python tests/arm64/wheels.py aarch64 3.11 build/wheels/aarch64-3.11
+	$(BIN)/python tests/arm64/wheels.py aarch64 3.13 build/wheels/aarch64-3.13
+	$(BIN)/python tests/arm64/wheels.py armv7l 3.11 build/wheels/armv7l-3.11 --from-debian numpy cffi
 
 # The engine, the C front end, the bundles and their layouts.
 FIRMWARE_TESTS = $(wildcard tests/test_reader*.py tests/test_plan.py tests/test_engine*.py \
@@ -67,6 +98,14 @@ size: test-packages .venv/dev ## Measure the shipped model: RAM, code, instructi
 bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards
 	$(BIN)/sernet-edge bench runtime/models/emodb_light_sernet_int8.tflite
 
+.PHONY: listen-bench
+listen-bench: .venv/dev ## Measure what listening costs: time, memory, start
+	$(BIN)/python benchmarks/listen.py
+
+.PHONY: soak
+soak: .venv/dev ## Ten hours of audio through `listen`, memory watched
+	$(BIN)/python benchmarks/soak.py
+
 .PHONY: test-packages
 test-packages:
 	@$(call packages,$(VENV_PACKAGES) $(TEST_PACKAGES))
@@ -85,6 +124,7 @@ lint: .venv/dev ## Check style, format and types
 .PHONY: model
 model: runs/emodb_light_sernet.keras ## Rebuild the shipped model from EMO-DB (SERNET_EMODB)
 	$(BIN)/sernet-edge convert $< --calibration "$$SERNET_EMODB" --force \
+		--calibrate-from docs/runs/emodb-light-sernet-default \
 		--out runs/emodb_light_sernet_int8.tflite
 	$(BIN)/python -m sernet_edge.convert.card runs/emodb_light_sernet_int8.tflite
 	cp runs/emodb_light_sernet_int8.tflite runs/emodb_light_sernet_int8.md runtime/models/
@@ -93,7 +133,7 @@ model: runs/emodb_light_sernet.keras ## Rebuild the shipped model from EMO-DB (S
 runs/emodb_light_sernet.keras: | .venv/dev
 	@[ -n "$$SERNET_EMODB" ] || { echo "SERNET_EMODB must name the folder of EMO-DB"; exit 1; }
 	@mkdir -p runs
-	$(BIN)/sernet-edge train --corpus emodb "$$SERNET_EMODB" --out $@
+	$(BIN)/sernet-edge train --corpus emodb "$$SERNET_EMODB" --holdout none --out $@
 
 .PHONY: demo-audio
 demo-audio: ## Speak the demo's sample again (needs espeak-ng and sox)
@@ -102,7 +142,7 @@ demo-audio: ## Speak the demo's sample again (needs espeak-ng and sox)
 
 .PHONY: clean
 clean: ## Remove the environment and the tools' caches
-	rm -rf .venv build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .venv-other build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/pip:
@@ -117,3 +157,9 @@ clean: ## Remove the environment and the tools' caches
 .venv/dev: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@ .venv/base
+
+.venv-other/test: .venv/dev
+	rm -rf .venv-other
+	$(OTHER_PYTHON) -m venv .venv-other
+	.venv-other/bin/pip install --quiet --editable '.[test-runtime]'
+	@touch $@

@@ -212,7 +212,8 @@ class FeatureStream:
         length, step = contract.frame_length_samples, contract.frame_step_samples
         pending = np.concatenate([self._pending, samples])
         count = max(0, (len(pending) - length) // step + 1)
-        self._pending = pending[count * step :]
+        # A copy: a view would keep the whole chunk, of whatever size, and fragment the heap.
+        self._pending = pending[count * step :].copy()
         rows = np.empty((count, contract.feature_count))
         if count:
             scale = contract.full_scale / 32768.0

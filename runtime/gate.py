@@ -70,7 +70,7 @@ class SpeechGate:
         for start in range(0, whole, _CHUNK_SAMPLES):
             chunk = pending[start : start + _CHUNK_SAMPLES] / 32768.0
             self._voiced.append(self._detector.process_samples(chunk.tolist()) >= _VOICE)
-        self._pending = pending[whole:]
+        self._pending = pending[whole:].copy()
 
     @property
     def speech(self) -> float:
