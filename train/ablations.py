@@ -3,11 +3,13 @@
     python -m sernet_edge.train.ablations docs/runs --base NAME --out docs/ablations.md
 
 A row is a configuration; runs that differ in their seed alone share one. All that was tried and
-saved is there, failures included.
+saved is there, failures included. What no setting of today says about a run, such as that it was
+made with another code, stands as `remark` in its run.json.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import textwrap
 from collections import defaultdict
@@ -20,11 +22,12 @@ import numpy as np
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
+from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.report import finished_folds, read_json, report
 from sernet_edge.train.results import SEARCH
 
 # What tells two runs apart and yet is no part of their configuration.
-_NO_SETTING = ("seed", "made_with", "skipped")
+_NO_SETTING = ("seed", "made_with", "skipped", "remark")
 
 _HEAD = """\
 # What was tried
@@ -36,7 +39,8 @@ the speakers {speakers} alone: {utterances} utterances, strict, pooled. The
 speakers 12 to 16 had no part in it. One utterance is {step:.2f} points of WA, and the base's own
 UAR has a 95 % interval over speakers of {low:.1f} to {high:.1f}: small differences say little, and
 the best of so many is better here than it will be elsewhere. Of a configuration that was run with
-several seeds, figures are means and the range is that of int8.
+several seeds, figures are means and the range is that of int8. Three levels were compared before,
+on the same speakers: levels.md.
 
 "Changed" is against the base, `{base}`:
 {settings}.
@@ -73,6 +77,8 @@ def main(runs: Path, base: str, out: Path) -> None:
         mean = _mean(group)
         changed = _changed(origin, json.loads(key))
         better = -np.inf if mean is None else mean["int8"]["uar"]
+        remarks = {settings[run]["remark"] for run in group if "remark" in settings[run]}
+        changed = "; ".join([changed, *sorted(remarks)])
         rows.append((better, _row(changed, group, json.loads(key), mean, reference)))
     figures = report(bases[0], SEARCH)["protocols"]["strict"]["int8"]
     low, high = figures["uar_interval"]
@@ -97,11 +103,15 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Say what a configuration changes; what only one of the two versions knew is left out."""
+    """Say what a configuration changes.
+
+    A setting that the base's version did not have yet was at its default, which changes nothing.
+    """
+    before = dataclasses.asdict(Recipe()) | base
     changes = [
-        f"{name} {base[name]} → {other[name]}"
+        f"{name} {before[name]} → {other[name]}"
         for name in other
-        if name in base and base[name] != other[name]
+        if name in before and before[name] != other[name]
     ]
     return ", ".join(changes) or "nothing: the base"
 
