@@ -1,7 +1,8 @@
-"""How far the ways to run a model agree: interpreters, threads, and the XNNPACK delegate.
+"""How far the ways to run a model agree: the interpreters, without and with their delegate.
 
 Takes the windows of a corpus as `listen` does, runs the model on each of them in every way, and
-compares with the first. `listen` never uses XNNPACK; this says what it would change.
+compares with the first. `listen` never uses the delegate (XNNPACK, where there is one); this says
+what it would change.
 """
 
 from __future__ import annotations
@@ -84,10 +85,11 @@ def _ways(path: Path) -> Iterator[tuple[str, Any]]:
             continue
         version = importlib.metadata.version(package.replace("_", "-"))
         os.environ["SERNET_EDGE_INTERPRETER"] = package
-        for threads in (1, 4):
-            name = f"{package} {version}, {threads} thread{'s' * (threads > 1)}"
-            yield name, load(path, threads).run_int8
-        yield f"{package} {version}, its default delegate", _with_default_delegate(module, path)
+        yield f"{package} {version}, as `listen` does", load(path).run_int8
+        yield (
+            f"{package} {version}, with its default delegate",
+            _with_default_delegate(module, path),
+        )
 
 
 def _with_default_delegate(module: Any, path: Path) -> Any:

@@ -1,7 +1,7 @@
 """What `sernet-edge listen` costs on this machine: time, memory, start and size.
 
-Times that are compared are processor times, taken in turn; each ratio is the median over the turns. `--out` writes the page in docs; `--soak` adds what
-benchmarks/soak.py found.
+Times that are compared are processor times, taken in turn; each ratio is the median over the
+turns. `--out` writes the page in docs; `--soak` adds what benchmarks/soak.py found.
 """
 
 from __future__ import annotations
@@ -319,8 +319,9 @@ def _page(figures: dict[str, Any]) -> str:
         "",
         "Made by `python benchmarks/listen.py`; not edited by hand. Measured on "
         f"{figures['machine']}, with Python {figures['python']} and NumPy {figures['numpy']}, "
-        "beside other work on the machine: times of a hop are processor times, ratios were taken in "
-        "turn, and the start is the wall's clock and suffers from the other work. A hop is 0.496 s of audio, in blocks of 50 ms as a microphone gives them, "
+        "beside other work on the machine: times of a hop are processor times, ratios were taken "
+        "in turn; the start is by the clock on the wall, and suffers from the other work. "
+        "A hop is 0.496 s of audio, in blocks of 50 ms as a microphone gives them, "
         "a window 2.992 s. Both interpreters run on one thread and without XNNPACK; the "
         "quantisation and the line of JSON count as around them. Memory is resident memory, "
         "megabytes are 10^6 bytes.",

@@ -20,7 +20,9 @@ from sernet_edge.runtime.errors import AudioError
 MIN_RATE_HZ = 1_000
 MAX_RATE_HZ = 768_000
 
-_READ_BYTES = 65_536
+# A pipe fills what it is asked for by ever other amounts. Larger blocks than this, shrunk to
+# those, fragment the C library's heap by megabytes an hour.
+_READ_BYTES = 8_192
 
 Frames = NDArray[Any]
 """int16 or float64 (frames, channels), in int16 units."""

@@ -22,7 +22,8 @@ from sernet_edge.runtime.level import Level, LevelMeter
 from sernet_edge.runtime.records import Notice, Record, Result
 from sernet_edge.runtime.ring import Ring
 
-# Samples that are looked at at once, however many are pushed: bounds memory.
+# Samples that are looked at at once, at most: bounds memory. A hop at once costs a third of what
+# a microphone's blocks one by one would.
 _PIECE_SAMPLES = 65_536
 
 # Clipping that can be heard: so many samples of a result's audio, for so long.
@@ -109,6 +110,7 @@ class Listener:
         self._events = EventTracker() if events is None else events
         self._front_end = FrontEnd(contract)
         self._window = Ring(contract.window_frames, (contract.feature_count,), np.float64)
+        self._piece = np.zeros(_PIECE_SAMPLES, np.int16)
         self._meter = LevelMeter()
         self._overload = Lasting()
         self._silence = Lasting(_LASTING_S)
@@ -120,7 +122,7 @@ class Listener:
     @property
     def time_s(self) -> float:
         """Seconds since the stream began, gaps included."""
-        return self._began_s + self._taken / self._contract.sample_rate_hz
+        return self._began_s + (self._heard + self._waiting) / self._contract.sample_rate_hz
 
     @property
     def hop_s(self) -> float:
@@ -141,11 +143,14 @@ class Listener:
         self.samples += len(samples)
         records: list[Record] = []
         while len(samples):
-            piece = samples[: min(self._due - self._taken, _PIECE_SAMPLES)]
+            size = min(self._due - self._heard, _PIECE_SAMPLES)
+            piece = samples[: size - self._waiting]
             samples = samples[len(piece) :]
-            self._taken += len(piece)
-            self._listen(piece)
-            if self._taken == self._due:
+            self._piece[self._waiting : self._waiting + len(piece)] = piece
+            self._waiting += len(piece)
+            if self._waiting == size:
+                self._listen()
+            if self._heard == self._due:
                 records += self._judge(overflows, lag_s)
         return records
 
@@ -165,9 +170,10 @@ class Listener:
         whole window of a longer one, less than a hop, is not judged.
         """
         records: list[Record] = []
-        if self._taken and not self._any_result:
+        if self._heard + self._waiting and not self._any_result:
+            self._listen()
             # The front end alone hears it: what is measured of the audio is so without silence.
-            self._add_features(np.zeros(self._due - self._taken, np.int16))
+            self._add_features(np.zeros(self._due - self._heard, np.int16))
             records = [
                 replace(record, padded=True) if isinstance(record, Result) else record
                 for record in self._judge(overflows, lag_s=0.0)
@@ -177,7 +183,8 @@ class Listener:
     def _begin(self, at_s: float) -> None:
         """Begin to listen anew, with nothing left of earlier audio, at a time of the stream."""
         self._began_s = at_s
-        self._taken = 0  # samples since then
+        self._heard = 0  # samples since then
+        self._waiting = 0  # samples after those, in `_piece`, until there are enough
         self._due = self._contract.window_samples  # samples at which the next window is full
         self._features = FeatureStream(self._front_end)
         self._window.clear()
@@ -187,8 +194,11 @@ class Listener:
         if self._gate is not None:
             self._gate.reset()
 
-    def _listen(self, samples: NDArray[np.int16]) -> None:
-        """Take samples up to the next window's end."""
+    def _listen(self) -> None:
+        """Take the samples that wait."""
+        samples = self._piece[: self._waiting]
+        self._heard += self._waiting
+        self._waiting = 0
         self._meter.add(samples)
         if self._gate is not None:
             began = time.perf_counter()
