@@ -523,6 +523,7 @@ def work_sha256(data: bytes) -> str:
 # Keras models
 
 
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
 def test_a_keras_model_becomes_the_standard_set(
     small_keras: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
