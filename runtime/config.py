@@ -127,6 +127,7 @@ class ConfiguredCommand(click.Command):
                 f"options stand below a line [{self.name}]",
             )
         settings = self._settings()
+        values: dict[str, Any] = {}
         for key, value in table.items():
             if key not in settings:
                 raise SernetError(f"{path}: unknown key {key!r}.{_guess(key, settings)}")
@@ -136,7 +137,10 @@ class ConfiguredCommand(click.Command):
                 if not _fits(param, item):
                     shown = "a table" if isinstance(item, dict) else _toml(item)
                     raise SernetError(f"{path}: {key}: {shown} is not {_wanted(param)}")
-        return {str(settings[key].name): value for key, value in table.items()}
+            if isinstance(value, bool) and (alone := _value_alone(param)):
+                value = alone if value else None
+            values[str(param.name)] = value
+        return values
 
     def _lines(self, ctx: click.Context) -> list[str]:
         """Return the settings in force as the lines of a file."""
@@ -184,11 +188,17 @@ def _guess(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
+def _value_alone(param: click.Parameter) -> str | None:
+    """Return what `--web` stands for if given without a value; None for flags that need one."""
+    value = getattr(param, "flag_value", None)
+    return value if isinstance(value, str) else None
+
+
 def _fits(param: click.Parameter, value: object) -> bool:
     """Whether a TOML value has the type of the option; its range is click's to check."""
     takes_bool = isinstance(param.type, click.types.BoolParamType)
     if isinstance(value, bool) or takes_bool:
-        return isinstance(value, bool) and takes_bool
+        return isinstance(value, bool) and (takes_bool or _value_alone(param) is not None)
     if isinstance(param.type, click.types.FloatParamType):
         return isinstance(value, int | float)
     if isinstance(param.type, click.types.IntParamType):

@@ -11,6 +11,7 @@ from support import Run
 
 from sernet_edge.runtime import SernetError
 from sernet_edge.runtime.command import listen
+from sernet_edge.runtime.outputs.web_access import DEFAULT_ADDRESS
 
 PREFIX = "SERNET_EDGE_LISTEN_"
 
@@ -75,6 +76,22 @@ def test_a_user_s_own_file_is_found_by_itself(sernet_edge: Run, tmp_path: Path) 
     assert "hop = 6.0" in sernet_edge("listen", "--show-config", env=environment(**home)).stdout
     named = environment(**home, SERNET_EDGE_LISTEN_CONFIG="/dev/null")
     assert "# hop is not set" in sernet_edge("listen", "--show-config", env=named).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "web", "json"),
+    [
+        ("web = true\njson = true", DEFAULT_ADDRESS, "-"),
+        ("web = false\njson = false", None, None),
+        ("web = '8080'\njson = 'a.json'", "8080", "a.json"),
+    ],
+)
+def test_what_may_stand_alone_as_a_flag_is_true_in_a_file(
+    text: str, web: str | None, json: str | None, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.toml", f"[listen]\n{text}\n")
+    with listen.make_context("listen", ["--config", str(path)]) as context:
+        assert (context.params["web"], context.params["json"]) == (web, json)
 
 
 @pytest.mark.parametrize(
