@@ -247,6 +247,18 @@ def test_what_was_not_measured_has_its_reason_below_the_table(measured: Document
     assert table.notes[0] == "install a compiler"
 
 
+def test_a_layer_has_its_own_parameters_behind_a_reshape(measured: Document, small: Path) -> None:
+    table = next(t for t in tables(measured) if t.title.startswith("Layers"))
+    found = {row[0].split()[1]: row[3] for row in table.rows[:-1]}
+    dense = next(
+        layer
+        for layer in read_network(small.read_bytes(), "small").layers
+        if layer.op == "FULLY_CONNECTED"
+    )
+    assert found["FULLY_CONNECTED"] == f"{dense.weights.size:,}"  # It has no bias.
+    assert found["SOFTMAX"] == "0"
+
+
 def test_pictures_are_drawn_without_a_display(
     sernet_edge: Run, saved: Path, tmp_path: Path
 ) -> None:
@@ -428,6 +440,19 @@ def test_boards_are_found_by_name_however_it_is_written() -> None:
 def test_every_board_says_where_its_facts_were_read() -> None:
     for board in BOARDS:
         assert re.search(r"commit [0-9a-f]{8}|revision|documentation|unverified", board.source)
+
+
+@needs_m4
+def test_without_a_contract_flash_and_ram_are_known_but_not_the_time(
+    sernet_edge: Run, small: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "bare.tflite"
+    path.write_bytes(modelfile.strip_contract(small.read_bytes()))
+    done = sernet_edge("bench", path, "--core", "m4", "--processes", 0, "--board", "NUCLEO-F446RE")
+    assert done.returncode == 0, done.stderr
+    (row,) = re.findall(r"^bare +NUCLEO-F446RE.*", done.stdout, re.M)
+    assert re.search(r"m4 +\d+% +\d+% +180 +- +not measured \[\d\]", row), row
+    assert "not known, the model has no contract, which says how often it runs" in done.stdout
 
 
 @needs_m4

@@ -153,6 +153,10 @@ def verdict(board: Board, cores: Section, tflm: Section, run: BoardRun | None = 
         )
         if needed > there
     ]
+    if found["hop"] is None:
+        why = "the model has no contract, which says how often it runs"
+        return row | {"verdict": "does not fit" if limits else "not known", "why": why,
+                      "limits": limits}  # fmt: skip
     low, middle, high = (hertz / 1e6 for hertz in _clocks(board.core, found["hop"], run))
     row |= {
         "clock_mhz_needed": middle,

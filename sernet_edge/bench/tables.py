@@ -270,7 +270,9 @@ def _boards(document: Section) -> Table:
                     f"{row['ram_bytes_needed'] / row['ram_bytes']:.0%}" if known else "-",
                     f"{row['clock_mhz']:.0f}" if row["clock_mhz"] else "-",
                     needed,
-                    row["verdict"] if known else table.cell({"not_measured": row["why"]}, str),
+                    row["verdict"]
+                    if row["verdict"] != "not known"
+                    else table.cell({"not_measured": row["why"]}, str),
                     ", ".join(row["limits"]) or "-",
                     {True: "fits", False: "too large", None: "-"}[row["tflm_ram"]],
                 ]
@@ -304,8 +306,10 @@ def _layers(model: Section) -> Table:
     table = Table(f"Layers of {model['name']}", header, left=2)
     work = iter(model["work"]["layers"])
     for index, layer in enumerate(model["engine"]["layers"]):
-        # The engine's list begins with the input, and may end with what gathers the output.
-        counts = next(work, None) if layer["op"] not in ("INPUT", "COLLECT") else None
+        # INPUT and COLLECT are the engine's alone, and a RESHAPE need not be a layer of its own.
+        counts = None
+        if layer["op"] not in ("INPUT", "COLLECT"):
+            counts = next((counts for counts in work if counts["op"] == layer["op"]), None)
         table.rows.append(
             [
                 f"{index} {layer['op']}",
@@ -340,6 +344,8 @@ def _operators(model: Section) -> Table:
     table = Table(f"Layers of {model['name']}", header, left=2)
     for index, layer in enumerate(model["work"]["layers"]):
         shape, products = " x ".join(map(str, layer["shape"])), _short(layer["macs"] / 1e6)
+        if layer["op"] in model["work"]["uncounted"]:
+            products = "not counted"
         table.rows.append([f"{index} {layer['op']}", shape, products, f"{layer['parameters']:,}"])
     table.notes.append(model["engine"]["not_measured"])
     return table
