@@ -28,7 +28,7 @@ An {precision} model that hears {labels} in {window_s:.1f} s of speech.
 | architecture | {architecture}, input {frames} frames x {features} |
 | size | {bytes:,} bytes |
 | contract | {contract_id} |
-| trained on | {corpus}, all speakers but {holdout}; seed {seed} |
+| trained on | {corpus}, {speakers}; seed {seed} |
 | with | {trained_with} |
 | converted with | {converted_with} |
 | calibrated on | {calibration_windows} windows of the training speakers |
@@ -124,12 +124,16 @@ def model_card(data: bytes, contract: Contract, name: str) -> str:
         bytes=len(data),
         contract_id=contract.id,
         corpus=provenance["corpus"],
-        holdout=", ".join(provenance["holdout_speakers"]) or "none",
+        speakers=_speakers(provenance["holdout_speakers"]),
         reaches=_reaches(provenance),
         scores=_scores(contract),
         citation=corpus.citation,
         licence=corpus.licence,
     )
+
+
+def _speakers(held_out: list[str]) -> str:
+    return f"all speakers but {', '.join(held_out)}" if held_out else "all speakers"
 
 
 def _reaches(provenance: dict[str, Any]) -> str:
