@@ -22,8 +22,8 @@ from sernet_edge.runtime.level import Level, LevelMeter
 from sernet_edge.runtime.records import Notice, Record, Result
 from sernet_edge.runtime.ring import Ring
 
-# Samples that are looked at at once, at most: bounds memory. A hop at once costs a third of what
-# a microphone's blocks one by one would.
+# Samples that are looked at at once, at most: bounds memory. A hop at once costs less than
+# a microphone's blocks one by one.
 _PIECE_SAMPLES = 65_536
 
 # Clipping that can be heard: so many samples of a result's audio, for so long.
