@@ -47,7 +47,7 @@ test: test-packages .venv/dev ## Install what the tests need and run them
 	$(BIN)/python -m pytest
 
 # The tests of the runtime, which need no TensorFlow.
-RUNTIME_TESTS = $(patsubst %,tests/test_%.py,audio cli config contract doctor drift events files \
+RUNTIME_TESTS = $(patsubst %,tests/test_%.py,audio config contract doctor drift events files \
 	frontend gate imports interpreters lasting level listen listen_microphone listen_unplugged \
 	output_files output_mqtt output_terminal output_web recorder service stream)
 
