@@ -98,16 +98,27 @@ def test_another_model_s_results_get_another_file(tmp_path: Path) -> None:
         CsvRows(Appended(tmp_path / "a.csv", Told()), ("angry", "calm"))
 
 
+def test_a_line_of_json_says_when_it_was_written(tmp_path: Path) -> None:
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    for timing in (True, False):
+        output = JsonLines(Appended(tmp_path / "a.jsonl", Told()), timing)
+        output.write(START)
+        output.close()
+    with_timing, without = map(json.loads, (tmp_path / "a.jsonl").read_text().splitlines())
+    assert before <= datetime.fromisoformat(with_timing.pop("utc")) <= datetime.now(UTC)
+    assert with_timing == without == START.record()
+
+
 def test_json_lines_go_on_after_a_restart_and_a_power_cut(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     for record in (START, LOST, result()):
-        output = JsonLines(Appended(path, Told()))
+        output = JsonLines(Appended(path, Told()), timing=False)
         output.write(record)
         output.write(record)
         output.close()
         path.write_bytes(path.read_bytes()[:-3])
     found = [json.loads(line) for line in path.read_text().splitlines()[:-1]]
-    assert found == [START.record(), LOST.record(), result().record()]
+    assert found == [record.record(timing=False) for record in (START, LOST, result())]
 
 
 def test_a_full_disk_is_told_once_and_rows_come_again(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.outputs.lines import Lines
+from sernet_edge.runtime.outputs.lines import Lines, utc_now
 from sernet_edge.runtime.records import Record, Result
 
 _COLUMNS = (
@@ -69,7 +68,7 @@ class CsvRows:
         row = [_cell(values.get(name, False)) for name in names]
         row += [values["scores"].get(label, "") for label in self._labels]
         if self._timing:
-            row.insert(0, datetime.now(UTC).isoformat(timespec="milliseconds"))
+            row.insert(0, utc_now())
         self._lines.write(_row(row))
 
     def finish(self) -> None:

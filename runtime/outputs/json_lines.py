@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.outputs.lines import Lines
+from sernet_edge.runtime.outputs.lines import Lines, utc_now
 from sernet_edge.runtime.records import Record
 
 
 class JsonLines:
-    """Writes each record as a line of JSON."""
+    """Writes each record as a line of JSON, with `utc`, when that is.
+
+    A record's own times begin anew with every start, and a file may hold many.
+    """
 
     def __init__(self, lines: Lines, timing: bool = True) -> None:
         """Write to `lines`; without `timing` the same audio always gives the same lines.
@@ -29,7 +32,10 @@ class JsonLines:
 
     def write(self, record: Record) -> None:
         """Write one line."""
-        self._lines.write(json.dumps(record.record(self._timing), ensure_ascii=False))
+        values = record.record(self._timing)
+        if self._timing:
+            values["utc"] = utc_now()
+        self._lines.write(json.dumps(values, ensure_ascii=False))
 
     def finish(self) -> None:
         """Add nothing: every line is a record."""

@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TextIO
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.several import Tell
+
+
+def utc_now() -> str:
+    """Return date and time as a line gives them, ISO 8601 to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Lines(Protocol):
