@@ -107,7 +107,7 @@ def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
     A setting that the base's version did not have yet was at its default, which changes nothing.
     """
-    before = dataclasses.asdict(Recipe()) | base
+    before = {**dataclasses.asdict(Recipe()), **base}
     changes = [
         f"{name} {before[name]} → {other[name]}"
         for name in other
