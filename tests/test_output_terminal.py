@@ -105,7 +105,7 @@ def test_everything_fits_80_by_24_beside_what_was_there_before(draw: Draw) -> No
 def test_each_result_is_drawn_over_the_one_before(draw: Draw) -> None:
     terminal = draw()
     terminal.write("model  x\naudio  y\n")
-    for record in minutes():
+    for record in minutes()[:-1]:  # without the loss of the device
         terminal.view.write(record)  # type: ignore[attr-defined]
         assert sum(line.startswith("  anger ") for line in terminal.shown) == 1
     assert terminal.written.count("\x1b[2J") == 0
@@ -170,6 +170,17 @@ def test_a_terminal_may_be_resized(size: tuple[int, int], draw: Draw) -> None:
     terminal.view.write(result(127, "fear"))  # type: ignore[attr-defined]
     assert "FEAR  64%" in terminal.shown[1]
     assert [terminal.line(f"  {label} ") for label in LABELS]
+
+
+def test_what_portaudio_prints_when_a_device_goes_does_not_stay(draw: Draw) -> None:
+    terminal = draw(*minutes()[:-1])
+    terminal.write("Expression 'alsa_snd_pcm_poll_descriptors_revents(...)' failed\n" * 3)
+    terminal.view.write(LOST)  # type: ignore[attr-defined]
+    terminal.view.write(result(200.0))  # type: ignore[attr-defined]
+    assert not any("Expression" in line for line in terminal.shown)
+    for label in LABELS:
+        terminal.line(f"  {label}")
+    assert terminal.written.count("\x1b[2J") == 1
 
 
 def test_a_frame_is_written_at_once_and_shown_at_once(draw: Draw) -> None:

@@ -85,6 +85,7 @@ class LiveView:
         self._summary = Summary()
         self._height = 0
         self._size: tuple[int, int] | None = None
+        self._moved = False  # whether the last view may have been moved by what others print
         try:
             (_EIGHTHS + _HEIGHTS + "·…").encode(file.encoding or "ascii")
             self._unicode = True
@@ -102,6 +103,8 @@ class LiveView:
                 style = {"fg": self._colours.get(record.label)}
                 self._log.append(self._log_line(time_s, event_text(record), style))
             case Notice():
+                # PortAudio prints of its own when a device goes.
+                self._moved = record.code == "device-lost"
                 style = {"fg": "yellow"} if record.level == "warning" else {}
                 self._log.append(self._log_line(record.time_s, notice_text(record), style))
         self._show()
@@ -135,11 +138,11 @@ class LiveView:
         lines = [self._rendered(line, width) for line in self._fitting(width, size.lines - 1)]
         if not self._height:
             start = "\x1b[?25l"  # hide the cursor
-        elif size != self._size:
-            start = "\x1b[H\x1b[2J"  # lines have been wrapped or cut; nobody knows which
+        elif self._moved or size != self._size:
+            start = "\x1b[H\x1b[2J"  # lines have been moved, wrapped or cut; nobody knows which
         else:
             start = f"\x1b[{self._height}A"
-        self._height, self._size = len(lines), size
+        self._height, self._size, self._moved = len(lines), size, False
         frame = "".join(f"{line}\x1b[K\n" for line in lines)
         self._file.write(f"{_BEGIN}{start}{frame}\x1b[J{_END}")
         self._file.flush()
