@@ -68,15 +68,23 @@ class DecisionSettings:
         """
         contract = model.contract
         hop_frames = None if self.hop is None else max(1, round(self.hop / contract.frame_step_s))
-        gated = self.gate == "on" or (self.gate == "auto" and live and is_available(contract))
         return Listener(
             model,
             hop_frames,
             self.smoothing,
             self.unsure_below,
-            SpeechGate(contract) if gated else None,
+            self.speech_gate(contract, live),
             EventTracker(self.evidence, self.refractory),
         )
+
+    def speech_gate(self, contract: Contract, live: bool) -> SpeechGate | None:
+        """Make the gate that these settings ask for; see `listener`.
+
+        Raises:
+            SernetError: It is asked for and cannot be made.
+        """
+        gated = self.gate == "on" or (self.gate == "auto" and live and is_available(contract))
+        return SpeechGate(contract) if gated else None
 
     def recorder(self, contract: Contract) -> EventRecorder | None:
         """Prepare to keep the audio around events, if that is asked for.

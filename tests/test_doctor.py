@@ -127,3 +127,16 @@ def test_a_machine_that_is_too_slow_fails() -> None:
     code, states, told = examine(slow, "--input", DEMO, "--hop", 0.032)
     assert (code, states["headroom"]) == (1, "fail")
     assert "give a longer --hop" in told
+
+
+def test_a_machine_that_is_too_slow_for_the_voice_gate_fails() -> None:
+    slow = (
+        "import time, sernet_edge.doctor as doctor, sernet_edge.runtime.gate as gate\n"
+        "gate._silero = lambda: None; doctor._TRIAL_S = 3.2\n"
+        "gate.SpeechGate.push = lambda *arguments: time.sleep(1)"
+    )
+    code, states, told = examine(slow, "--input", DEMO, "--gate", "on")
+    assert (code, states["headroom"]) == (1, "fail")
+    assert "or --gate off" in told
+    _, states, told = examine(slow, "--input", DEMO)  # a recording is not gated by itself
+    assert "without the voice gate" in told
