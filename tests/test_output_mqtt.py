@@ -172,9 +172,14 @@ def test_the_state_is_told_when_the_emotion_changes(
     assert {k: v for k, v in states[0].items() if k != "emotion"} == result().record()
 
 
-def test_who_comes_later_finds_the_device_and_its_state(mosquitto: Mosquitto, mqtt: Open) -> None:
+def test_who_comes_later_finds_the_device_and_its_state(
+    mosquitto: Mosquitto, mqtt: Open, subscriber: Subscriber
+) -> None:
     output = mqtt(mosquitto.port, Told())
     output.write(result())
+    # Later than what was published, which another thread does.
+    for topic in ("home/desk/state", "home/desk/availability", CONFIG):
+        subscriber.wait_for(topic)
     with closing(Subscriber(mosquitto)) as late:
         late.wait_for("home/desk/state")
         late.wait_for("home/desk/availability", "online")
