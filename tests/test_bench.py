@@ -557,10 +557,14 @@ def test_a_keras_model_becomes_the_standard_set(
     runs = tmp_path / "runs"
     (runs / "quarter").mkdir(parents=True)
     strict = {"strict": {"int8": {"uar": 0.5, "wa": 0.6}}}
-    (runs / "quarter" / "report.json").write_text(
-        json.dumps({"architecture": "light-sernet-quarter", "protocols": strict})
-    )
     contract = modelfile.read_contract(small_keras.read_bytes(), "small")
+    report: Document = {
+        "architecture": "light-sernet-quarter",
+        "protocols": strict,
+        "level": contract.level,
+        "window_frames": contract.window_frames,
+    }
+    (runs / "quarter" / "report.json").write_text(json.dumps(report))
     speech = read_recordings(CORPORA["emodb"].read(small_corpus), contract)
     told: list[str] = []
     found = {s.name: s for s in subjects.given([small_keras], True, speech, told.append)}
@@ -585,6 +589,9 @@ def test_a_keras_model_becomes_the_standard_set(
     assert accuracy_of("light-sernet-quarter-int8")["uar"] == 0.5
     assert "other weights" in accuracy_of("light-sernet-quarter-int8")["source"]
     assert "not trained" in accuracy_of("light-sernet-ds-int8")["not_measured"]
+    # One of a longer window says nothing about this model.
+    (runs / "quarter" / "report.json").write_text(json.dumps({**report, "window_frames": 434}))
+    assert "not trained" in accuracy_of("light-sernet-quarter-int8")["not_measured"]
 
 
 def test_a_keras_model_without_tensorflow_is_told_what_to_install(

@@ -39,9 +39,9 @@ def section(
     """
     contract = subject.contract
     if subject.untrained:
-        found = _cross_validated(subject.architecture, runs)
+        found = _cross_validated(subject.architecture, contract, runs) if contract else None
         return found or not_measured(
-            "it is not trained, and no cross-validation of its architecture is there"
+            "it is not trained, and no cross-validation of its architecture and input is there"
         )
     if contract is None:
         return not_measured("the model has no contract, which says what the front end must be")
@@ -108,17 +108,23 @@ def _from_card(contract: Contract) -> Section | None:
     }
 
 
-def _cross_validated(architecture: str, runs: Path | None) -> Section | None:
-    """Return the figures of an architecture's saved cross-validation, of other weights."""
+def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -> Section | None:
+    """Return the figures of an architecture's saved cross-validation, of other weights.
+
+    On another input, such as a longer window, an architecture is another model.
+    """
     for path in sorted(runs.glob("*/report.json")) if runs else ():
         try:
             report = json.loads(path.read_bytes())
             strict = report["protocols"]["strict"]["int8"]
             named = report["architecture"].replace("_", "-")
             figures = {"uar": strict["uar"], "wa": strict["wa"]}
+            # Reports from before there was a choice of features are of MFCCs.
+            taken = (report.get("features", "mfcc"), report["level"], report["window_frames"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # not a report, or one without these figures
-        if named == architecture:
+        same_input = taken == (contract.features, contract.level, contract.window_frames)
+        if named == architecture and same_input:
             return {
                 **figures,
                 "how": "cross-validation",

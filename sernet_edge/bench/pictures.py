@@ -85,11 +85,12 @@ def _layers(model: Section) -> Any:
     if times:
         time = axes[0][1]
         height = 0.8 / len(times)
-        for number, (label, colour, shares) in enumerate(times):
+        for number, (_, label, colour, shares) in enumerate(times):
             offset = (number + 0.5) * height - 0.4
             time.barh([p + offset for p in places], shares, height, color=colour, label=label)
-        time.set_xlabel("share of a window's time or instructions, %")
-        time.set_title("Time by layer", fontsize=11)
+        what = " and ".join(dict.fromkeys(kind for kind, _, _, _ in times))
+        time.set_xlabel(f"share of a window's {what}, %")
+        time.set_title(f"{what.capitalize()} by layer", fontsize=11)
     for axis in axes[0]:
         axis.grid(axis="x", alpha=0.3)
         axis.set_axisbelow(True)
@@ -99,8 +100,11 @@ def _layers(model: Section) -> Any:
     return figure
 
 
-def _times(model: Section) -> list[tuple[str, str, list[float]]]:
-    """Return what time per layer was counted or measured: label, colour, shares in %."""
+def _times(model: Section) -> list[tuple[str, str, str, list[float]]]:
+    """Return what was counted or measured of each layer.
+
+    Each "instructions" or "time", with label, colour and shares in %.
+    """
     found = []
     for core, colour in (("m4", _ORANGE), ("m55", _GREEN)):
         counted = model["cores"].get(core, {"not_measured": ""})
@@ -108,13 +112,13 @@ def _times(model: Section) -> list[tuple[str, str, list[float]]]:
             total = counted["instructions"]
             shares = [100 * count / total for count in counted["layers"]]
             label = f"Cortex-{core.upper()}: {total / 1e6:.1f} M instructions"
-            found.append((label, colour, shares))
+            found.append(("instructions", label, colour, shares))
     if is_measured(model["host"]):
         for run in model["host"]["runs"]:
             if "layers_ms" in run:
                 total = sum(run["layers_ms"])
                 shares = [100 * ms / total for ms in run["layers_ms"]]
-                found.append((f"this computer: {total:.1f} ms", _PINK, shares))
+                found.append(("time", f"this computer: {total:.1f} ms", _PINK, shares))
     return found
 
 
