@@ -25,5 +25,8 @@ def drift(standardised: Float64) -> float:
     Args:
         standardised: float64 (window_frames, feature_count) from `FrontEnd.standardise`.
     """
-    spread = np.maximum(standardised.std(axis=0), _LEAST_SPREAD)
-    return float(np.mean(np.abs(standardised.mean(axis=0)) + np.abs(np.log(spread))))
+    mean = standardised.mean(axis=0)
+    away = standardised - mean
+    variance = np.einsum("fk,fk->k", away, away) / len(away)
+    spread = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
+    return float((np.abs(mean) + np.abs(np.log(spread))).mean())

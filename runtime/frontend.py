@@ -107,7 +107,10 @@ class FrontEnd:
             bank = mel_filter_bank(contract)
             runs = [np.flatnonzero(row) for row in bank]
             weights = [row[run] for row, run in zip(bank, runs, strict=True)]
-        self._run_bins = np.concatenate(runs)
+        bins = np.concatenate(runs)
+        # Bins that no filter spans are not squared.
+        self._bins = slice(bins.min(), bins.max() + 1)
+        self._run_bins = bins - bins.min()
         self._run_weights = np.concatenate(weights)
         self._run_starts = np.cumsum([0] + [len(run) for run in runs[:-1]])
         self._mean = np.asarray(contract.mean, np.float64)
@@ -124,7 +127,7 @@ class FrontEnd:
             bins of a spectrogram.
         """
         contract = self.contract
-        spectrum = np.fft.rfft(frames * self._window, contract.fft_size)
+        spectrum = np.fft.rfft(frames * self._window, contract.fft_size)[:, self._bins]
         power = (spectrum.real**2 + spectrum.imag**2) / contract.fft_size
         energy = np.add.reduceat(
             power[:, self._run_bins] * self._run_weights, self._run_starts, axis=1
@@ -217,9 +220,13 @@ class FeatureStream:
         rows = np.empty((count, contract.feature_count))
         if count:
             scale = contract.full_scale / 32768.0
-            frames = np.lib.stride_tricks.sliding_window_view(pending, length)[::step]
+            # What sliding_window_view(pending, length)[::step] gives, in a tenth of its time.
+            (stride,) = pending.strides
+            frames: NDArray[np.int16] = np.ndarray(
+                (count, length), pending.dtype, pending, strides=(step * stride, stride)
+            )
             for start in range(0, count, _BLOCK_FRAMES):
-                block = frames[start : start + _BLOCK_FRAMES].astype(np.float64) * scale
+                block = np.multiply(frames[start : start + _BLOCK_FRAMES], scale, dtype=np.float64)
                 rows[start : start + len(block)] = self._front_end.features(block)
             if contract.level == "running":
                 self._subtract_running_level(rows)
