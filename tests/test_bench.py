@@ -545,6 +545,39 @@ def work_sha256(data: bytes) -> str:
     return done.stdout.decode().split()[0]
 
 
+# Accuracy
+
+
+def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> None:
+    strict = {"int8": {"uar": 0.5, "wa": 0.6}, "float": {"uar": 0.7, "wa": 0.8}}
+    conversion: Document = {
+        "converted": {"uar": 0.99, "wa": 0.98},
+        "verified_on": "335 recordings",
+        "precision": "int8",
+        "label_agreement": 0.9,
+        "largest_score_difference": 0.1,
+        "mean_score_difference": 0.01,
+        "windows": 400,
+    }
+
+    def accuracy_of(held_out: list[str], conversion: Document) -> Document:
+        provenance = {"holdout_speakers": held_out, "conversion": conversion}
+        data = modelfile.with_contract(
+            modelfile.strip_contract(small.read_bytes()), CONTRACT.replace(provenance=provenance)
+        )
+        return accuracy.section(subjects.Subject("small", data, ""), "", None, None)
+
+    held_out = accuracy_of(["09"], conversion)
+    assert (held_out["uar"], held_out["how"]) == (0.99, "card")
+    on_all = accuracy_of([], {**conversion, "calibration": {"run": "five", "strict": strict}})
+    assert (on_all["uar"], on_all["wa"], on_all["how"]) == (0.5, 0.6, "cross-validation")
+    assert "other weights" in on_all["source"]
+    alone = accuracy_of([], conversion)
+    assert "--corpus" in alone["not_measured"] and "uar" not in alone
+    for found in (held_out, on_all, alone):
+        assert found["agreement"]["label_agreement"] == 0.9
+
+
 # Keras models
 
 

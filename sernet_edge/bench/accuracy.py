@@ -95,17 +95,34 @@ def _measured(
 
 
 def _from_card(contract: Contract) -> Section | None:
-    """Return what conversion found out, which the contract and the card say."""
+    """Return what the contract and the card say of speakers that the model was not trained on.
+
+    Those who were held out; where none were, those of the cross-validation it was calibrated with.
+    What conversion saw of training speakers tells how alike it is to its parent, and no more.
+    """
     conversion: Any = contract.provenance.get("conversion")
     if not conversion:
         return None
-    return {
-        "uar": conversion["converted"]["uar"],
-        "wa": conversion["converted"]["wa"],
-        "how": "card",
-        "source": f"its card: {conversion['verified_on']}",
-        "agreement": {key: conversion[key] for key in _AGREEMENT},
-    }
+    agreement = {"agreement": {key: conversion[key] for key in _AGREEMENT}}
+    if contract.provenance.get("holdout_speakers"):
+        return {
+            "uar": conversion["converted"]["uar"],
+            "wa": conversion["converted"]["wa"],
+            "how": "card",
+            "source": f"its card: {conversion['verified_on']}",
+        } | agreement
+    fitted: Any = conversion.get("calibration", {})
+    strict = fitted.get("strict", {}).get(conversion["precision"].replace("float32", "float"))
+    if strict:
+        return {
+            "uar": strict["uar"],
+            "wa": strict["wa"],
+            "how": "cross-validation",
+            "source": f"its card: cross-validation {fitted['run']}, strict; other weights, since "
+            "its own heard all speakers",
+        } | agreement
+    why = "it was trained on all speakers that its card knows; give a corpus: --corpus NAME PATH"
+    return not_measured(why) | agreement
 
 
 def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -> Section | None:

@@ -81,7 +81,9 @@ def _of_model(model: Section) -> Iterator[Figure]:
     agreement = accuracy.get("agreement")
     if agreement:
         entry = ("same label as the float parent", "label_agreement", "")
-        yield from group(agreement, how, entry, better="higher")
+        yield from group(
+            agreement, "measured" if how == "measured" else "card", entry, better="higher"
+        )
     yield from group(
         model["engine"], "computed", ("engine's state, network alone", "state_bytes", "B")
     )
