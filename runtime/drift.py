@@ -17,8 +17,9 @@ def drift(standardised: Float64) -> float:
     Over training, each standardised feature has the mean 0 and the spread 1. In a window it
     deviates from both, and drift is the sum of the two deviations, averaged over features: how
     many standard deviations its mean is off, and how many factors of e its spread. Noise and
-    silence have too little spread; another sample rate, or a tone, moves the means. A gain
-    moves neither, up to where sound drowns in the energy floor or clips.
+    silence have too little spread; a tone, or a sample rate higher than it is said to be, moves
+    the means. Speech at half the rate it is said to have sounds like another, faster speaker, and
+    is not told apart; nor is a gain, up to where sound drowns in the energy floor or clips.
 
     Training fits `Contract.drift_limit` to the drift of its own windows with this function.
 
