@@ -166,6 +166,32 @@ def test_the_saved_run_is_shown_only_for_its_own_network(shipped: Network) -> No
         assert measure.saved_runs(other) is None
 
 
+@pytest.mark.usefixtures("saved")
+def test_a_saved_run_is_found_whatever_order_the_paths_beside_each_other_have(
+    shipped: Network,
+) -> None:
+    # The second path, which is layers 3 and 4, before the first.
+    order = [0, 3, 4, 1, 2, *range(5, len(shipped.layers))]
+    moved = [
+        dataclasses.replace(layer, inputs=tuple(order.index(index) for index in layer.inputs))
+        for layer in (shipped.layers[index] for index in order)
+    ]
+    assert [layer.window.kernel for layer in moved] != [
+        layer.window.kernel for layer in shipped.layers
+    ]
+    same = dataclasses.replace(shipped, layers=tuple(moved))
+    assert measure.saved_runs(same) == measure.saved_runs(shipped)
+    # Joined the other way round it is another network.
+    joined = next(i for i, layer in enumerate(moved) if layer.op == "CONCATENATION")
+    moved[joined] = dataclasses.replace(moved[joined], inputs=moved[joined].inputs[::-1])
+    other = dataclasses.replace(shipped, layers=tuple(moved))
+    assert measure.saved_runs(other) is None
+
+
+def test_the_shipped_model_has_a_saved_run(shipped: Network) -> None:
+    assert measure.saved_runs(shipped) is not None
+
+
 def test_saved_runs_name_their_commits_compiler_and_flags() -> None:
     document = measure.saved_document()
     for network in document["networks"].values():

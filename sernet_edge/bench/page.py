@@ -1,6 +1,6 @@
 """Writes docs/benchmarks.md and its pictures from a run.
 
-    python -m sernet_edge.bench.page docs/runs/bench.json docs
+    python -m sernet_edge.bench.page docs/benchmarks/run.json docs
 
 Tables and pictures are the run's; nothing on the page is typed by hand but what explains it.
 """
