@@ -64,7 +64,8 @@ def test_the_demo_says_what_listen_says(
     )
     lines = [line.split() for line in demo.stdout.splitlines()]
     listened = sernet_edge("listen", "--input", SAMPLE, "--json", "--no-timing")
-    records = [json.loads(line) for line in listened.stdout.splitlines()]
+    said = [json.loads(line) for line in listened.stdout.splitlines()]
+    records = [record for record in said if record["type"] == "result"]
     assert len(records) > 10
     assert [(float(line[0]), line[2]) for line in lines] == [
         (record["time_s"], record["label"]) for record in records
@@ -73,7 +74,8 @@ def test_the_demo_says_what_listen_says(
         scores = dict(zip(line[3::2], map(float, line[4::2]), strict=True))
         assert scores.keys() == record["scores"].keys()
         for label, score in record["scores"].items():
-            assert scores[label] == pytest.approx(score, abs=0.005)
+            # Features may differ by a step of int8, and a score then by a few of 1/256.
+            assert scores[label] == pytest.approx(score, abs=0.01)
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

@@ -255,7 +255,7 @@ def test_listen_on_a_terminal_draws_the_view_and_the_summary() -> None:
     terminal.write(written)
     assert [terminal.line(f"  {label} ") for label in LABELS]
     assert "two_moods.wav" in terminal.shown[1]
-    assert re.match(r"  19 windows.*: \w+ leads in \d", [x for x in terminal.shown if x][-1])
+    assert re.match(r"  20 windows.*: \w+ leads in \d", [x for x in terminal.shown if x][-1])
     assert written.count("\x1b[?25l") == 1 and written.rstrip().endswith("\x1b[?25h")
 
 
