@@ -165,7 +165,7 @@ def _settings(options: list[str]) -> tuple[SourceSettings, DecisionSettings, Out
     from sernet_edge.runtime.options_outputs import OutputSettings
     from sernet_edge.runtime.options_source import SourceSettings
 
-    with listen.make_context("listen", options) as context:
+    with listen.make_context("sernet-edge listen", options) as context:
         return (
             from_context(SourceSettings, context),
             from_context(DecisionSettings, context),

@@ -102,6 +102,7 @@ def test_a_model_that_is_none_is_named(tmp_path: Path) -> None:
 def test_a_wrong_option_is_wrong_usage(sernet_edge: Run) -> None:
     result = sernet_edge("doctor", "--hop", 0)
     assert result.returncode == 2
+    assert result.stderr.startswith("Usage: sernet-edge listen ")
     assert "'--hop'" in result.stderr
 
 
