@@ -151,9 +151,14 @@ _ONE = threading.Lock()
 
 
 def _one_at_a_time(work: Callable[[Job], None], job: Job) -> None:
-    # A worker may have several threads, but Keras has one random state in a process.
-    with _ONE:
-        work(job)
+    """Run a job, in a worker's thread, as it runs on one computer: in a new process.
+
+    In the worker's own, other threads of Dask draw from the random state that Keras draws from.
+    """
+    # A nanny marks its worker as a daemon, which may have no children; these end with it.
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    with _ONE:  # a worker has one job's memory, however many threads
+        _in_a_process(work, job)
 
 
 def why(error: BaseException) -> str | None:

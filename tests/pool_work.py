@@ -10,8 +10,11 @@ from sernet_edge.runtime.errors import SernetError
 
 
 def note_process(folder: Path) -> None:
-    """Leave a file named for this process, and stay a while so that others get jobs too."""
-    (folder / str(os.getpid())).touch()
+    """Leave a file named for the process that started this one, and for this one.
+
+    Stay a while, so that others get jobs too.
+    """
+    (folder / f"{os.getppid()}-{os.getpid()}").touch()
     time.sleep(0.5)
 
 
