@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ from support import Run, write_wav
 
 from sernet_edge.runtime.interpreter import interpreter_module
 from sernet_edge.runtime.models import DEFAULT_MODEL
+
+# Who starts the tests in the background may have had SIGINT ignored, and programs inherit that;
+# those tested here are to know Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before any test loads TensorFlow; convert/quantize.py says why.
 interpreter_module()

