@@ -46,6 +46,10 @@ class Line:
     scores: tuple[float, ...]
 
 
+def results_of(listener: Listener, stream: Samples) -> list[Result]:
+    return [record for record in listener.push(stream) if isinstance(record, Result)]
+
+
 @pytest.fixture(scope="module")
 def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_bundle(tmp_path_factory.mktemp("bundle"), shipped_model.read_bytes())
@@ -91,7 +95,7 @@ def test_whole_utterances_come_to_what_the_listener_says(
     program = build(bundle, tmp_path / "program", MAIN)
     largest, exact, windows = 0.0, 0, 0
     for stream, lines in zip(streams, results(program, streams, 512, "poll"), strict=True):
-        expected = Listener(model).push(stream)
+        expected = results_of(Listener(model), stream)
         assert len(lines) == len(expected)
         for line, result in zip(lines, expected, strict=True):
             assert end_s(line, contract) == result.time_s
@@ -145,7 +149,7 @@ def test_neither_chunks_nor_the_time_of_polling_change_results(
     assert len(expected) == (frames - contract.window_frames) // hop + 1
     for chunk, way in ((1 << 20, "poll"), (256, "late"), (4001, "late"), (97, "work"), (1, "work")):
         assert results(program, [stream], chunk, way) == [expected], (chunk, way)
-    listened = Listener(Model(data, "model")).push(stream)
+    listened = results_of(Listener(Model(data, "model")), stream)
     assert [end_s(line, contract) for line in expected] == [r.time_s for r in listened]
 
 
@@ -168,7 +172,7 @@ def test_other_features_come_to_what_the_listener_says(
     (lines,) = results(program, [stream], 512, "poll")
     assert results(program, [stream], 97, "work") == results(program, [stream], 4001, "late")
     assert results(program, [stream], 97, "work") == [lines]
-    listened = [r for r in Listener(Model(data, "model")).push(stream) if isinstance(r, Result)]
+    listened = results_of(Listener(Model(data, "model")), stream)
     assert [end_s(line, contract) for line in lines] == [r.time_s for r in listened]
     found = np.array([line.scores for line in lines])
     expected = np.array([list(result.scores.values()) for result in listened])
@@ -194,7 +198,7 @@ def test_hop_and_smoothing_can_be_set_when_compiling(
     options = (*FAST, "-DSERNET_EVERY_FRAMES=92", "-DSERNET_SMOOTH=0.25f")
     stream = np.tile(golden_pcm(model.contract), 3)
     (lines,) = results(build(bundle, tmp_path / "program", MAIN, options), [stream], 512, "poll")
-    expected = Listener(model, hop_frames=92, smoothing=0.25).push(stream)
+    expected = results_of(Listener(model, hop_frames=92, smoothing=0.25), stream)
     for line, result in zip(lines, expected, strict=True):
         assert end_s(line, model.contract) == result.time_s
         np.testing.assert_allclose(line.scores, list(result.scores.values()), atol=2 / 256)
