@@ -95,10 +95,10 @@ def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16] | Incident]
             yield block[:, 0]
             continue
         mixed = block.mean(axis=1, dtype=np.float64)
-        yield _to_int16(mixed if resampler is None else resampler.resample_chunk(mixed))
+        yield to_int16(mixed if resampler is None else resampler.resample_chunk(mixed))
     if resampler is not None:
         # The resampler holds back half its filter's length until it knows what follows.
-        yield _to_int16(resampler.resample_chunk(np.zeros(0), last=True))
+        yield to_int16(resampler.resample_chunk(np.zeros(0), last=True))
 
 
 def _blocks(source: Source) -> Iterator[Frames | Incident]:
@@ -109,7 +109,8 @@ def _blocks(source: Source) -> Iterator[Frames | Incident]:
         raise AudioError(f"cannot read {source.name} any further: {error.strerror}") from error
 
 
-def _to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:
+def to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:
+    """Return samples in int16 units rounded, half to even, and saturated."""
     return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime.audio import mono
+from sernet_edge.runtime.audio import mono, to_int16
 from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.frontend import Float32, Float64, FrontEnd, feature_rows, scale_to_clip
@@ -171,7 +171,7 @@ class Windows:
             changed = augment.noisy(changed, recipe.noise_snr_db, rng)
         if recipe.gain_db:
             changed *= 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
-        window = self._front_end.window_features(feature_rows(self._front_end, _to_int16(changed)))
+        window = self._front_end.window_features(feature_rows(self._front_end, to_int16(changed)))
         if recipe.time_mask_frames:
             mask(window, recipe.time_mask_frames, rng)
         if recipe.mfcc_mask:
@@ -194,11 +194,7 @@ class Windows:
 
 def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
     """Return samples made louder by `gain_db`, rounded and saturated."""
-    return _to_int16(samples * 10 ** (gain_db / 20))
-
-
-def _to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:
-    return np.clip(np.rint(samples), -32768, 32767).astype(np.int16)
+    return to_int16(samples * 10 ** (gain_db / 20))
 
 
 def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
