@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import FrontEnd
-from sernet_edge.runtime.frontend import feature_rows
 from sernet_edge.runtime.interpreter import INTERPRETERS, Model, load
 from sernet_edge.runtime.models import DEFAULT_MODEL
-from sernet_edge.train.dataset import cut_windows, read_recording
+from sernet_edge.train.dataset import cut_windows, padded_rows, read_recording
 
 Scores = NDArray[np.int16]
 """Of windows by labels, in steps of the output's scale, 1/256."""
@@ -70,9 +69,7 @@ def _windows(model: Model, files: list[Path]) -> Iterator[NDArray[np.int8]]:
     front_end = FrontEnd(contract)
     for path in files:
         samples = read_recording(path, contract.sample_rate_hz)
-        short = max(0, contract.window_samples - len(samples))
-        rows = feature_rows(front_end, np.pad(samples, (0, short)))
-        yield from map(model.quantise, cut_windows(front_end, rows))
+        yield from map(model.quantise, cut_windows(front_end, padded_rows(front_end, samples)))
 
 
 def _ways(path: Path) -> Iterator[tuple[str, Any]]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.drift import drift
-from sernet_edge.runtime.frontend import FrontEnd, feature_rows
-from sernet_edge.train.dataset import Recording
+from sernet_edge.runtime.frontend import FrontEnd
+from sernet_edge.train.dataset import Recording, padded_rows, rows_each_hop
 
 PERCENTILE = 99
 """Of the training windows lie within the limit. On EMO-DB no window of a speaker that was left
@@ -24,11 +24,10 @@ def drift_limit(contract: Contract, recordings: Sequence[Recording]) -> float:
     """
     if contract.level == "clip":
         return 0.0
-    front_end, length = FrontEnd(contract), contract.window_frames
-    drifts = []
-    for recording in recordings:
-        missing = max(0, contract.window_samples - len(recording.samples))
-        rows = feature_rows(front_end, np.pad(recording.samples, (0, missing)))
-        for start in range(0, len(rows) - length + 1, contract.hop_frames):
-            drifts.append(drift(front_end.standardise(rows[start : start + length])))
+    front_end = FrontEnd(contract)
+    drifts = [
+        drift(front_end.standardise(window))
+        for recording in recordings
+        for window in rows_each_hop(contract, padded_rows(front_end, recording.samples))
+    ]
     return float(f"{np.percentile(drifts, PERCENTILE):.3g}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,17 +184,38 @@ class Windows:
         One each hop, while there is a whole window; a recording shorter than that is followed
         by digital silence.
         """
-        contract = self.contract
-        samples = self._samples(recording)
-        if (gap := contract.window_samples - len(samples)) > 0:
-            samples = np.pad(samples, (0, gap))
-        rows = feature_rows(self._front_end, samples)
+        rows = padded_rows(self._front_end, self._samples(recording))
         return cut_windows(self._front_end, rows)
 
 
 def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
     """Return samples made louder by `gain_db`, rounded and saturated."""
     return to_int16(samples * 10 ** (gain_db / 20))
+
+
+def padded_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
+    """Return a recording's rows, of at least one window: digital silence follows a shorter one.
+
+    Args:
+        front_end: Of the model's contract.
+        samples: int16 (samples,) at the contract's rate.
+
+    Returns:
+        float64 (frames, features).
+    """
+    missing = max(0, front_end.contract.window_samples - len(samples))
+    return feature_rows(front_end, np.pad(samples, (0, missing)))
+
+
+def rows_each_hop(contract: Contract, rows: Float64) -> Iterator[Float64]:
+    """Yield the rows of a stream's windows, one each hop: float64 (window_frames, features).
+
+    Args:
+        contract: Says how long a window and a hop are.
+        rows: The rows of the stream.
+    """
+    for start in range(0, len(rows) - contract.window_frames + 1, contract.hop_frames):
+        yield rows[start : start + contract.window_frames]
 
 
 def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
@@ -204,11 +225,8 @@ def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
         front_end: Of the model's contract.
         rows: The rows of the stream, a window of them at least.
     """
-    contract = front_end.contract
-    starts = range(0, len(rows) - contract.window_frames + 1, contract.hop_frames)
-    return np.stack(
-        [front_end.window_features(rows[s : s + contract.window_frames]) for s in starts]
-    )
+    windows = rows_each_hop(front_end.contract, rows)
+    return np.stack([front_end.window_features(window) for window in windows])
 
 
 def mean_by_recording(scores: NDArray[Any], cut: Sequence[Float32]) -> NDArray[Any]:
