@@ -21,9 +21,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, ops, regularizers
+from keras import layers, ops
 
-_L2 = 1e-6
+from sernet_edge.train.models import blocks
 
 ATTENTION_SCALE = 0.3
 """The paper's lambda: below 1 it spreads the attention over more positions."""
@@ -53,17 +53,8 @@ def attention_fcn(
     """
 
     def convolve(x: Any, name: str, filters: int, kernel: int, stride: int = 1) -> Any:
-        x = layers.Conv2D(
-            round(filters * width),
-            kernel,
-            strides=stride,
-            padding="same",
-            use_bias=False,
-            kernel_regularizer=regularizers.L2(_L2),
-            name=f"{name}_conv",
-        )(x)
-        x = layers.BatchNormalization(momentum=batch_norm_momentum, name=f"{name}_norm")(x)
-        return layers.ReLU(name=f"{name}_relu")(x)
+        filters = round(filters * width)
+        return blocks.convolve(x, name, filters, kernel, batch_norm_momentum, strides=stride)
 
     def pool(x: Any, name: str) -> Any:
         return layers.MaxPooling2D(3, strides=2, padding="same", name=f"{name}_pool")(x)
@@ -74,15 +65,7 @@ def attention_fcn(
     x = convolve(x, "layer3", 384, 3)
     x = convolve(x, "layer4", 384, 3)
     x = pool(convolve(x, "layer5", 256, 3), "layer5")
-    x = attend(x)
-    x = layers.Dropout(0.3, name="dropout")(x)
-    outputs = layers.Dense(
-        classes,
-        activation="softmax",
-        kernel_regularizer=regularizers.L2(_L2),
-        name="scores",
-    )(x)
-    return keras.Model(inputs, outputs)
+    return blocks.classifier(inputs, attend(x), classes)
 
 
 def attend(positions: Any) -> Any:

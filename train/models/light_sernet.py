@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import layers, regularizers
+from keras import layers
 
-_L2 = 1e-6
+from sernet_edge.train.models import blocks
 
 # Kernels are time x frequency: both, what changes over time, what lies side by side in the
 # cepstrum. Their order is the one they are given up in: the last goes first.
@@ -48,29 +48,18 @@ def light_sernet(
     def convolve(
         x: Any, name: str, filters: int, kernel: tuple[int, int], use_bias: bool = False
     ) -> Any:
-        x = layers.Conv2D(
-            round(filters * width),
-            kernel,
-            padding="same",
-            use_bias=use_bias,
-            kernel_regularizer=regularizers.L2(_L2),
-            name=f"{name}_conv",
-        )(x)
-        return activate(x, name)
+        filters = round(filters * width)
+        return blocks.convolve(x, name, filters, kernel, batch_norm_momentum, use_bias=use_bias)
 
     def convolve_each(x: Any, name: str) -> Any:
         x = layers.DepthwiseConv2D(
             (3, 3),
             padding="same",
             use_bias=False,
-            depthwise_regularizer=regularizers.L2(_L2),
+            depthwise_regularizer=blocks.regulariser(),
             name=f"{name}_conv",
         )(x)
-        return activate(x, name)
-
-    def activate(x: Any, name: str) -> Any:
-        x = layers.BatchNormalization(momentum=batch_norm_momentum, name=f"{name}_norm")(x)
-        return layers.ReLU(name=f"{name}_relu")(x)
+        return blocks.normalise(x, name, batch_norm_momentum)
 
     def pool(x: Any, name: str, size: tuple[int, int]) -> Any:
         return layers.AveragePooling2D(size, padding="same", name=f"{name}_pool")(x)
@@ -96,11 +85,4 @@ def light_sernet(
         x = pool(x, name, size)
     x = convolve(x, "mix", 320, (1, 1))
     x = layers.GlobalAveragePooling2D(name="embedding")(x)
-    x = layers.Dropout(0.3, name="dropout")(x)
-    outputs = layers.Dense(
-        classes,
-        activation="softmax",
-        kernel_regularizer=regularizers.L2(_L2),
-        name="scores",
-    )(x)
-    return keras.Model(inputs, outputs)
+    return blocks.classifier(inputs, x, classes)

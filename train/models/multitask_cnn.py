@@ -10,9 +10,9 @@ not say which layers, and those here are ours: this is no reproduction. The loss
 from __future__ import annotations
 
 import keras
-from keras import layers, regularizers
+from keras import layers
 
-_L2 = 1e-6
+from sernet_edge.train.models import blocks
 
 
 def multitask_cnn(
@@ -32,24 +32,8 @@ def multitask_cnn(
     inputs = x = keras.Input((frames, features, 1), name="features")
     for number, (filters, kernel) in enumerate(((32, 5), (64, 3), (96, 3), (128, 3)), 1):
         name = f"stage{number}"
-        x = layers.Conv2D(
-            filters,
-            kernel,
-            padding="same",
-            use_bias=False,
-            kernel_regularizer=regularizers.L2(_L2),
-            name=f"{name}_conv",
-        )(x)
-        x = layers.BatchNormalization(momentum=batch_norm_momentum, name=f"{name}_norm")(x)
-        x = layers.ReLU(name=f"{name}_relu")(x)
+        x = blocks.convolve(x, name, filters, kernel, batch_norm_momentum)
         x = layers.MaxPooling2D(2, padding="same", name=f"{name}_pool")(x)
     x = layers.GlobalAveragePooling2D(name="mean")(x)
     x = layers.Dense(128, activation="relu", name="embedding")(x)
-    x = layers.Dropout(0.3, name="dropout")(x)
-    outputs = layers.Dense(
-        classes,
-        activation="softmax",
-        kernel_regularizer=regularizers.L2(_L2),
-        name="scores",
-    )(x)
-    return keras.Model(inputs, outputs)
+    return blocks.classifier(inputs, x, classes)

@@ -1,0 +1,75 @@
+"""What the architectures share: how strongly weights are pulled to 0, what follows a convolution,
+and the end of a network.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import layers, regularizers
+
+_L2 = 1e-6
+_DROPOUT = 0.3
+
+
+def regulariser() -> regularizers.Regularizer:
+    """Return what pulls the weights of a convolution, or of the last layer, to 0."""
+    return regularizers.L2(_L2)
+
+
+def convolve(
+    x: Any,
+    name: str,
+    filters: int,
+    kernel: int | tuple[int, int],
+    batch_norm_momentum: float,
+    *,
+    strides: int = 1,
+    use_bias: bool = False,
+) -> Any:
+    """Convolve with "same" padding, normalise over the batch and rectify.
+
+    Args:
+        x: (batch, height, width, channels).
+        name: The layers' is this and what they do: `name`_conv, `name`_norm, `name`_relu.
+        filters: Channels of the result.
+        kernel: Height and width, or both.
+        batch_norm_momentum: How slowly the batch norm's running statistics follow.
+        strides: Of the convolution, both ways.
+        use_bias: Whether the convolution has one, beside the batch norm's.
+
+    Returns:
+        (batch, height / strides, width / strides, filters), rounded up.
+    """
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=strides,
+        padding="same",
+        use_bias=use_bias,
+        kernel_regularizer=regulariser(),
+        name=f"{name}_conv",
+    )(x)
+    return normalise(x, name, batch_norm_momentum)
+
+
+def normalise(x: Any, name: str, batch_norm_momentum: float) -> Any:
+    """Normalise over the batch and rectify; see `convolve`."""
+    x = layers.BatchNormalization(momentum=batch_norm_momentum, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def classifier(inputs: Any, embedding: Any, classes: int) -> keras.Model:
+    """Return the model from `inputs` to the softmax scores of what is embedded, after dropout.
+
+    Args:
+        inputs: The network's.
+        embedding: (batch, channels), made from them.
+        classes: Emotions.
+    """
+    x = layers.Dropout(_DROPOUT, name="dropout")(embedding)
+    outputs = layers.Dense(
+        classes, activation="softmax", kernel_regularizer=regulariser(), name="scores"
+    )(x)
+    return keras.Model(inputs, outputs)
