@@ -32,4 +32,4 @@ def calibration_windows(
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(recordings), min(count, len(recordings)), replace=False).tolist()
     windows = Windows(contract, _PLAIN)
-    return np.stack([windows.random_window(recordings[i], rng) for i in chosen]), chosen
+    return np.stack([windows.training_window(recordings[i], rng) for i in chosen]), chosen

@@ -12,7 +12,7 @@ import pytest
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.train import augment
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import Recording, Windows
+from sernet_edge.train.dataset import Recording, Windows, mask
 from sernet_edge.train.recipe import Recipe
 
 RATE_HZ = 16_000
@@ -70,7 +70,8 @@ PLAIN = Recipe(gain_db=0, time_mask_frames=0, mfcc_mask=0)
 
 
 def window(recipe: Recipe, seconds: float, seed: int) -> np.ndarray[Any, Any]:
-    return Windows(CONTRACT, recipe).random_window(recording(seconds), np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    return Windows(CONTRACT, recipe).training_window(recording(seconds), rng)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +91,20 @@ def test_each_change_is_drawn_anew_for_each_window_and_repeats_with_its_seed(
         assert np.abs(one - unlike).mean() > 0.01
 
 
+def test_a_mask_longer_than_the_window_covers_no_more_than_it() -> None:
+    rng = np.random.default_rng(0)
+    masked = []
+    for _ in range(50):
+        rows = np.ones((4, 3), np.float32)
+        mask(rows, 100, rng)
+        masked.append(int((rows == 0).all(axis=1).sum()))
+    assert set(masked) <= set(range(5)) and max(masked) == 4
+
+
 def test_silence_stays_finite_through_every_change() -> None:
     silence = Recording(Utterance(Path("s.wav"), "a", "1"), np.zeros(RATE_HZ, np.int16))
     recipe = Recipe(speed=0.1, reverb_s=0.3, equaliser_db=6, noise_snr_db=10)
-    features = Windows(CONTRACT, recipe).random_window(silence, np.random.default_rng(0))
+    features = Windows(CONTRACT, recipe).training_window(silence, np.random.default_rng(0))
     assert np.isfinite(features).all()
 
 

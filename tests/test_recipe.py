@@ -48,6 +48,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         ("speed=-0.1", "speed must be 0 or more, not -0.1"),
         ("mixup=NaN", "mixup must be 0 or more, not nan"),
         ("gain_db=Infinity", "gain_db must be 0 or more, not inf"),
+        ("segments=first", "segments must be random or middle or all, not first"),
         ("schedule=ladder", "schedule must be cosine or stairs, not ladder"),
         ("mixup", "mixup cannot be ''"),
     ],
@@ -56,6 +57,16 @@ def test_a_change_that_makes_no_sense_is_refused(change: str, message: str) -> N
     settings, output = settings_from("--set", change)
     assert settings is None
     assert message in output
+
+
+def test_the_papers_recipe_trains_on_the_middle_of_each_utterance_unless_told_otherwise() -> None:
+    chosen = [
+        settings.recipe.segments
+        for arguments in ([], ["--set", "segments=all"])
+        if (settings := settings_from("--recipe", "paper", *arguments)[0])
+    ]
+    assert chosen == ["middle", "all"]
+    assert Recipe().segments == "random"
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"loss": "hinge"}, {"label_smoothing": 1.0}])

@@ -195,7 +195,7 @@ def test_a_training_window_of_any_recording_has_the_models_shape(
 ) -> None:
     contract = with_statistics(CONTRACT.replace(level=level), [recording(seconds)])
     rng = np.random.default_rng(0)
-    window = Windows(contract, Recipe()).random_window(recording(seconds), rng)
+    window = Windows(contract, Recipe()).training_window(recording(seconds), rng)
     assert window.shape == (184, 40)
     assert np.isfinite(window).all()
 

@@ -20,6 +20,7 @@ from typing import Any
 import click
 import numpy as np
 
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.recipe import Recipe
@@ -97,21 +98,21 @@ def main(runs: Path, base: str, out: Path) -> None:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a configuration, those of the recipe among the others."""
+    """Return the settings of a configuration, those of the recipe among the others.
+
+    A setting that a run's version did not have yet was at its default.
+    """
     own = {k: v for k, v in settings.items() if k not in (*_NO_SETTING, "recipe") and v is not None}
-    return own | settings["recipe"]
+    recipe = dataclasses.asdict(Recipe()) | settings["recipe"]
+    return {"features": Contract.features, **own, **recipe}
 
 
 def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Say what a configuration changes.
-
-    A setting that the base's version did not have yet was at its default, which changes nothing.
-    """
-    before = {**dataclasses.asdict(Recipe()), **base}
+    """Say what a configuration changes."""
     changes = [
-        f"{name} {before[name]} → {other[name]}"
+        f"{name} {base[name]} → {other[name]}"
         for name in other
-        if name in before and before[name] != other[name]
+        if name in base and base[name] != other[name]
     ]
     return ", ".join(changes) or "nothing: the base"
 

@@ -130,7 +130,7 @@ def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Cont
 
 
 class Windows:
-    """Cuts recordings into the model's windows, at random to train and in order to test."""
+    """Cuts recordings into the model's windows, as the recipe says to train, in order to test."""
 
     def __init__(self, contract: Contract, recipe: Recipe) -> None:
         """Prepare the front end of `contract` and the augmentation of `recipe`."""
@@ -143,24 +143,27 @@ class Windows:
     def _samples(self, recording: Recording) -> NDArray[np.int16]:
         return scale_to_clip(recording.samples) if self._whole_clip else recording.samples
 
-    def random_window(self, recording: Recording, rng: np.random.Generator) -> Float32:
-        """Return one augmented window, float32 (window_frames, features), to train on.
+    def segments(self, recording: Recording) -> int:
+        """Return how many windows of a recording an epoch trains on; see `Recipe.segments`."""
+        if self.recipe.segments != "all":
+            return 1
+        return max(1, len(recording.samples) // self.contract.window_samples)
 
-        A longer recording is cut at a random place; a shorter one is put at a random place
-        in digital silence. What the recipe changes is drawn anew for every window.
+    def training_window(
+        self, recording: Recording, rng: np.random.Generator, segment: int = 0
+    ) -> Float32:
+        """Return one window to train on, float32 (window_frames, features), not masked yet.
+
+        Args:
+            recording: What to cut it from; see `Recipe.segments`.
+            rng: What the recipe changes is drawn from it, anew for every window.
+            segment: Which of the recording's `segments`.
         """
         contract, recipe = self.contract, self.recipe
-        samples, rate_hz = self._samples(recording), contract.sample_rate_hz
+        rate_hz = contract.sample_rate_hz
         factor = 1 + rng.uniform(-recipe.speed, recipe.speed) if recipe.speed else 1.0
-        gap = round(contract.window_samples * factor) - len(samples)
-        if gap > 0:
-            # A running level starts with the speech, as it does in a file.
-            before = 0 if contract.level == "running" else int(rng.integers(gap + 1))
-            samples = np.pad(samples, (before, gap - before))
-        else:
-            start = int(rng.integers(-gap + 1))
-            samples = samples[start : len(samples) + gap + start]
-        changed = samples.astype(np.float64)
+        count = round(contract.window_samples * factor)
+        changed = self._cut(recording, count, rng, segment).astype(np.float64)
         if recipe.speed:
             changed = augment.faster(changed, rate_hz, factor, contract.window_samples)
         if recipe.reverb_s:
@@ -171,12 +174,29 @@ class Windows:
             changed = augment.noisy(changed, recipe.noise_snr_db, rng)
         if recipe.gain_db:
             changed *= 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
-        window = self._front_end.window_features(feature_rows(self._front_end, to_int16(changed)))
-        if recipe.time_mask_frames:
-            mask(window, recipe.time_mask_frames, rng)
-        if recipe.mfcc_mask:
-            mask(window.T, recipe.mfcc_mask, rng)
-        return window
+        return self._front_end.window_features(feature_rows(self._front_end, to_int16(changed)))
+
+    def _cut(
+        self, recording: Recording, count: int, rng: np.random.Generator, segment: int
+    ) -> NDArray[np.int16]:
+        """Return `count` samples of a recording; where it is shorter, digital silence is added."""
+        samples, at_random = self._samples(recording), self.recipe.segments == "random"
+        spare = len(samples) - count
+        if spare < 0:
+            if self.contract.level == "running":
+                before = 0  # It starts with the speech, as it does in a file.
+            else:
+                before = int(rng.integers(-spare + 1)) if at_random else -spare // 2
+            return np.pad(samples, (before, -spare - before))
+        if at_random:
+            start = int(rng.integers(spare + 1))
+        else:
+            # The segments lie side by side, as many samples over before them as after them.
+            # `count` is not quite a segment where the speed changes: it has the same middle.
+            length, others = self.contract.window_samples, self.segments(recording) - 1
+            start = (spare - others * length) // 2 + segment * length
+            start = min(max(start, 0), spare)
+        return samples[start : start + count]
 
     def test_windows(self, recording: Recording) -> Float32:
         """Return the windows that `listen` would score, float32 (windows, window_frames, features).
@@ -186,6 +206,47 @@ class Windows:
         """
         rows = padded_rows(self._front_end, self._samples(recording))
         return cut_windows(self._front_end, rows)
+
+
+class TrainingSet:
+    """The windows that an epoch goes through, by number: one or several of each recording."""
+
+    def __init__(self, windows: Windows, recordings: Sequence[Recording]) -> None:
+        """Take what `windows` cuts out of `recordings`."""
+        self._windows = windows
+        self._segments = [
+            (recording, segment)
+            for recording in recordings
+            for segment in range(windows.segments(recording))
+        ]
+        self._kept: dict[int, Float32] = {}
+
+    def __len__(self) -> int:
+        """Return how many windows there are."""
+        return len(self._segments)
+
+    @property
+    def labels(self) -> list[str]:
+        """The label of each window."""
+        return [recording.utterance.label for recording, _ in self._segments]
+
+    def window(self, index: int, rng: np.random.Generator) -> Float32:
+        """Return one augmented window, float32 (window_frames, features).
+
+        Features that are the same in every epoch are computed in the first one alone.
+        """
+        recipe, window = self._windows.recipe, self._kept.get(index)
+        if window is None:
+            recording, segment = self._segments[index]
+            window = self._windows.training_window(recording, rng, segment)
+            if recipe.has_fixed_features:
+                self._kept[index] = window
+        masked = window.copy()
+        if recipe.time_mask_frames:
+            mask(masked, recipe.time_mask_frames, rng)
+        if recipe.mfcc_mask:
+            mask(masked.T, recipe.mfcc_mask, rng)
+        return masked
 
 
 def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
@@ -242,6 +303,6 @@ def mean_by_recording(scores: NDArray[Any], cut: Sequence[Float32]) -> NDArray[A
 
 def mask(window: Float32, longest: int, rng: np.random.Generator) -> None:
     """Set, in place, a random run of up to `longest` rows to 0, the mean of every feature."""
-    length = int(rng.integers(longest + 1))
+    length = min(int(rng.integers(longest + 1)), len(window))
     start = int(rng.integers(len(window) - length + 1))
     window[start : start + length] = 0.0

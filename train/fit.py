@@ -22,7 +22,13 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing
 from sernet_edge.runtime.frontend import Float32
-from sernet_edge.train.dataset import Recording, Windows, mean_by_recording, with_statistics
+from sernet_edge.train.dataset import (
+    Recording,
+    TrainingSet,
+    Windows,
+    mean_by_recording,
+    with_statistics,
+)
 from sernet_edge.train.initial import Initial
 from sernet_edge.train.losses import Batch, Objective, balanced_weights
 from sernet_edge.train.models import DEFAULT_ARCHITECTURE, build
@@ -72,11 +78,12 @@ class Fit:
         self.taken, self.not_taken = (
             initial.give_to(model, windows.contract.labels) if initial else ([], [])
         )
-        self.windows, self._recordings, self._seed = windows, recordings, seed
+        self.windows, self._seed = windows, seed
+        self._training = TrainingSet(windows, recordings)
         self._recipe = recipe = windows.recipe
         labels = windows.contract.labels
         self._targets = np.eye(len(labels), dtype=np.float32)[
-            [labels.index(recording.utterance.label) for recording in recordings]
+            [labels.index(label) for label in self._training.labels]
         ]
         self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
         self._objective = Objective(model, windows.contract.window_frames, recipe)
@@ -129,7 +136,7 @@ class Fit:
         self.model.set_weights(self._average)
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        recipe, count = self._recipe, len(self._recordings)
+        recipe, count = self._recipe, len(self._training)
         optimiser = self._objective.trained.optimizer
         order = np.random.default_rng([self._seed, epoch]).permutation(count)
         batches = [order[i : i + recipe.batch_size] for i in range(0, count, recipe.batch_size)]
@@ -142,7 +149,7 @@ class Fit:
         return {name: total / count for name, total in totals.items()}
 
     def _batch(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Batch:
-        windows = [self.windows.random_window(self._recordings[i], rng) for i in indices]
+        windows = [self._training.window(index, rng) for index in indices.tolist()]
         inputs: Any = np.stack(windows)[..., None]
         labels: Any = self._targets[indices]
         smoothing = self._recipe.label_smoothing

@@ -40,11 +40,11 @@ def balanced_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a weight for each label, so that all labels weigh the same in sum.
 
     Args:
-        targets: float32 (recordings, labels), one-hot.
+        targets: float32 (windows, labels), one-hot, of all that an epoch trains on.
 
     Returns:
-        float32 (labels,): recordings / (labels * recordings of the label), mean 1 over recordings;
-        0 for a label without any.
+        float32 (labels,): windows / (labels * windows of the label), mean 1 over windows; 0 for a
+        label without any.
     """
     counts = targets.sum(axis=0)
     shares = len(targets) / np.maximum(counts, 1) / np.count_nonzero(counts)

@@ -1,0 +1,197 @@
+"""Which windows of a recording are trained on, and what that costs an epoch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.contract import Contract, Level
+from sernet_edge.runtime.frontend import Float32, FrontEnd, feature_rows
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.dataset import Recording, TrainingSet, Windows
+from sernet_edge.train.recipe import Recipe, Segments
+
+if TYPE_CHECKING:
+    from sernet_edge.train.losses import Batch, Objective
+
+# A third of a second, so that training takes a moment.
+CONTRACT = Contract(
+    labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, level="none", window_frames=16
+)
+WINDOW = CONTRACT.window_samples
+
+PLAIN = Recipe(gain_db=0, time_mask_frames=0, mfcc_mask=0)
+"""Nothing is changed but where a window is cut."""
+
+
+def recording(samples: int, label: str = "a", seed: int = 3) -> Recording:
+    noise = np.random.default_rng(seed).normal(0, 2000, samples).astype(np.int16)
+    return Recording(Utterance(Path(f"{seed}.wav"), label, "1"), noise)
+
+
+def cut(its: Recording, segments: Segments, level: Level = "none", **change: float) -> Float32:
+    """Return the windows of a recording that an epoch trains on."""
+    recipe = replace(PLAIN, segments=segments, **change)
+    windows = TrainingSet(Windows(CONTRACT.replace(level=level), recipe), [its])
+    rng = np.random.default_rng(0)
+    return np.stack([windows.window(index, rng) for index in range(len(windows))])
+
+
+def features(samples: NDArray[np.int16], level: Level = "none") -> Float32:
+    front_end = FrontEnd(CONTRACT.replace(level=level))
+    return front_end.window_features(feature_rows(front_end, samples))
+
+
+def test_the_middle_of_a_recording_has_as_much_before_it_as_after_it() -> None:
+    its = recording(WINDOW + 2000)
+    (window,) = cut(its, "middle")
+    np.testing.assert_array_equal(window, features(its.samples[1000:-1000]))
+
+
+@pytest.mark.parametrize("segments", ["middle", "all"])
+def test_a_short_recording_stands_in_the_middle_of_silence(segments: Segments) -> None:
+    its = recording(WINDOW - 2000)
+    (window,) = cut(its, segments)
+    np.testing.assert_array_equal(window, features(np.pad(its.samples, 1000)))
+
+
+def test_a_running_level_starts_with_the_speech() -> None:
+    its = recording(WINDOW - 2000)
+    (window,) = cut(its, "middle", "running")
+    np.testing.assert_array_equal(window, features(np.pad(its.samples, (0, 2000)), "running"))
+
+
+@pytest.mark.parametrize("over", [0, 600])
+def test_all_segments_lie_side_by_side_around_the_middle(over: int) -> None:
+    its = recording(3 * WINDOW + over)
+    windows = cut(its, "all")
+    inside = its.samples[over // 2 : len(its.samples) - over // 2]
+    expected = [features(part) for part in np.split(inside, 3)]
+    np.testing.assert_array_equal(windows, expected)
+
+
+def test_a_segment_at_another_speed_is_filled_by_what_is_around_it() -> None:
+    # Digital silence has one spectrum in every frame: it would show as frames that are alike.
+    for window in cut(recording(2 * WINDOW), "all", speed=0.2):
+        assert len(np.unique(window[:, 20])) == CONTRACT.window_frames
+
+
+def test_an_epoch_goes_through_all_segments_and_class_weights_count_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sernet_edge.train.fit import start
+    from sernet_edge.train.losses import Objective
+
+    batches: list[Batch] = []
+
+    def take(_: Objective, batch: Batch) -> dict[str, float]:
+        batches.append(batch)
+        return {"loss": 1.0, "accuracy": len(batches) % 2}
+
+    monkeypatch.setattr(Objective, "step", take)
+    recordings = [recording(3 * WINDOW, "a", 1), recording(WINDOW, "b", 2)]
+    recipe = replace(
+        PLAIN,
+        segments="all",
+        epochs=1,
+        batch_size=3,
+        mixup=0,
+        label_smoothing=0,
+        class_weights=True,
+    )
+    contract = CONTRACT.replace(level="window")
+    fit = start(contract, recipe, recordings, 1, tmp_path / "c.npz", "light-sernet-quarter")
+    fit.run(lambda epoch, entry: None)
+    seen = np.concatenate([batch.inputs[..., 0] for batch in batches])
+    expected = TrainingSet(fit.windows, recordings)
+    rng = np.random.default_rng(0)
+    assert sorted(window.tobytes() for window in seen) == sorted(
+        expected.window(index, rng).tobytes() for index in range(4)
+    )
+    assert [len(batch.inputs) for batch in batches] == [3, 1]
+    assert fit.history[0]["accuracy"] == 3 / 4  # 1 in the batch of three, 0 in the other
+    weights = np.concatenate([batch.targets for batch in batches]).sum(axis=0)
+    assert weights.tolist() == pytest.approx([2, 2])
+
+
+def counted(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Float32], int]:
+    """Return a recording's window in three epochs, and how often its features were computed."""
+    calls = []
+    compute = Windows.training_window
+
+    def counting(
+        self: Windows, its: Recording, rng: np.random.Generator, segment: int = 0
+    ) -> Float32:
+        calls.append(segment)
+        return compute(self, its, rng, segment)
+
+    monkeypatch.setattr(Windows, "training_window", counting)
+    windows = TrainingSet(Windows(CONTRACT, recipe), [recording(2 * WINDOW)])
+    return [windows.window(0, np.random.default_rng(epoch)) for epoch in range(3)], len(calls)
+
+
+def test_features_that_stay_the_same_are_computed_once_and_masked_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (plain,) = cut(recording(2 * WINDOW), "middle")
+    masked, calls = counted(
+        replace(PLAIN, segments="middle", time_mask_frames=8, mfcc_mask=8), monkeypatch
+    )
+    assert calls == 1
+    assert len({window.tobytes() for window in masked}) == 3
+    for window in masked:
+        np.testing.assert_array_equal(window, np.where(window == 0, 0, plain))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"segments": "random"},
+        {"speed": 0.1},
+        {"reverb_s": 0.3},
+        {"equaliser_db": 6.0},
+        {"noise_snr_db": 10.0},
+        {"gain_db": 6.0},
+    ],
+)
+def test_features_that_change_are_computed_for_every_epoch(
+    change: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows, calls = counted(replace(PLAIN, **{"segments": "middle", **change}), monkeypatch)
+    assert calls == 3
+    assert len({window.tobytes() for window in windows}) == 3
+
+
+@pytest.mark.parametrize("segments", ["random", "middle", "all"])
+def test_a_stopped_run_goes_on_to_the_same_weights(segments: Segments, tmp_path: Path) -> None:
+    from sernet_edge.train.fit import Fit, start
+
+    # With masks: what they are drawn from must not depend on what was kept before the stop.
+    recipe = Recipe(segments=segments, epochs=2, batch_size=3, gain_db=0)
+    recordings = [recording(1000 + 3000 * n, "ab"[n % 2], n) for n in range(6)]
+
+    def ready(name: str) -> Fit:
+        return start(CONTRACT, recipe, recordings, 1, tmp_path / name, "light-sernet-quarter")
+
+    class Stopped(Exception):
+        pass
+
+    def stop(epoch: int, entry: dict[str, float]) -> None:
+        raise Stopped
+
+    whole = ready("whole.npz")
+    whole.run(lambda epoch, entry: None)
+    with pytest.raises(Stopped):
+        ready("stopped.npz").run(stop)
+    resumed = ready("stopped.npz")
+    assert len(resumed.history) == 1
+    resumed.run(lambda epoch, entry: None)
+    for fit in (whole, resumed):
+        fit.finish()
+    for expected, found in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
