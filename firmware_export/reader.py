@@ -196,6 +196,7 @@ class _Reader:
         self._operator = "the model's input"
         input_index = graph.Inputs(0)
         self._add(input_index, Layer("INPUT", (), self._tensor(input_index)))
+        self._check_operators()
         for number in range(graph.OperatorsLength()):
             self._read_operator(graph.Operators(number), number)
         self._operator = "the model's output"
@@ -353,7 +354,7 @@ class _Reader:
             for old in order
         )
 
-    def _read_operator(self, operator: Any, number: int) -> None:
+    def _operator_name(self, operator: Any, number: int) -> str:
         if not 0 <= operator.OpcodeIndex() < self._model.OperatorCodesLength():
             raise self._damaged(f"operator {number} has no code")
         code = self._model.OperatorCodes(operator.OpcodeIndex())
@@ -361,16 +362,33 @@ class _Reader:
         name = _NAMES.get(builtin, f"operator code {builtin}")
         if name == "CUSTOM":
             name = f"CUSTOM {(code.CustomCode() or b'').decode('utf-8', 'replace')[:60]!r}"
-        self._operator = f"operator {number} ({name})"
+        return name
+
+    def _check_operators(self) -> None:
+        """Refuse operators that are not known, all of them at once."""
+        self._operator = ""
+        operators = [self._graph.Operators(i) for i in range(self._graph.OperatorsLength())]
+        names = [self._operator_name(operator, i) for i, operator in enumerate(operators)]
+        unknown = [name for name in dict.fromkeys(names) if name not in _OPERATORS]
+        if unknown:
+            first = names.index(unknown[0])
+            self._enter(operators[first], first)
+            raise self._refusal(f"the native engine does not know {', nor '.join(unknown)}")
+
+    def _enter(self, operator: Any, number: int) -> None:
+        """Note for errors which operator is read."""
+        self._operator = f"operator {number} ({self._operator_name(operator, number)})"
+        if operator.OutputsLength() > 0:
+            made = self._name(self._raw_tensor(operator.Outputs(0)))
+            self._operator += f" that makes tensor {made!r}"
+
+    def _read_operator(self, operator: Any, number: int) -> None:
+        self._enter(operator, number)
         if operator.InputsLength() > MAX_TENSORS or operator.OutputsLength() != 1:
             raise self._refusal(
                 f"it has {operator.InputsLength()} inputs and {operator.OutputsLength()} outputs"
             )
-        output = operator.Outputs(0)
-        self._operator += f" that makes tensor {self._name(self._raw_tensor(output))!r}"
-        read = _OPERATORS.get(name)
-        if read is None:
-            raise self._refusal(f"the native engine does not know {name}")
+        read, output = _OPERATORS[self._operator_name(operator, number)], operator.Outputs(0)
         read(self, operator, [operator.Inputs(i) for i in range(operator.InputsLength())], output)
 
     def _options(self, operator: Any, kind: Any) -> Any:

@@ -212,6 +212,19 @@ def test_an_operator_that_the_engine_does_not_know_is_named(
     assert found["runs_in"]["TensorFlow Lite Micro"].startswith("yes")
 
 
+def test_every_operator_that_the_engine_does_not_know_is_named(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
+    graph = Graph()
+    last = graph.input((1, 8, 4, 2), 0.1, 0)
+    for name in ("LOGISTIC", "TANH", "LOGISTIC"):
+        made = graph.tensor((1, 8, 4, 2), 1 / 128, 0)
+        last = graph.operator(name, [last], made)
+    (tmp_path / "several.tflite").write_bytes(graph.finish(last))
+    found = json.loads(sernet_edge("inspect", tmp_path / "several.tflite", "--json").stdout)
+    assert "does not know LOGISTIC, nor TANH" in found["runs_in"]["native engine"]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_graphs_of_many_kinds_have_the_parameters_that_the_engine_takes(seed: int) -> None:
     data = RandomGraph(seed).build()
