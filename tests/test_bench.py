@@ -21,9 +21,10 @@ from bundle_cases import small_model
 from graphs import SAME, RandomGraph
 from support import Run
 
-from sernet_edge.bench import accuracy, host_worker, machine, memory, peers, subjects
+from sernet_edge.bench import accuracy, command, host_worker, machine, memory, peers, subjects
 from sernet_edge.bench.boards import BOARDS, CYCLES, find
 from sernet_edge.bench.page import page
+from sernet_edge.bench.table import Table, as_text
 from sernet_edge.bench.tables import tables
 from sernet_edge.bench.work import work
 from sernet_edge.boardrun import BoardRun
@@ -69,8 +70,9 @@ Shown = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def bench(capsys: pytest.CaptureFixture[str]) -> Shown:
+def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shown:
     """Run the command in this process, which is quick, for what measures nothing."""
+    monkeypatch.setenv("COLUMNS", "1000")  # No sentence is broken into lines.
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         with pytest.raises(SystemExit) as end:
@@ -232,6 +234,42 @@ def test_text_csv_and_markdown_have_the_same_figures(
     assert all(re.fullmatch(r"\|( [^|]* \|)+", line) for line in lines)
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_tables_fit_the_terminal(
+    width: int, bench: Shown, saved: Path, measured: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    done = bench("--from", saved, "--elf", "--compare", saved)
+    assert done.returncode == 0, done.stderr
+    assert max(map(len, done.stdout.splitlines() + done.stderr.splitlines())) <= width
+    said = set(done.stdout.split())
+    for table in tables(measured, elf=True):
+        for row in table.rows:
+            assert {word for cell in row[1:] for word in cell.split()} <= said, row
+
+
+def test_a_table_too_wide_has_its_parts_below_each_other() -> None:
+    table = Table("T", ["board", "flash", "a limit"], [["Nano", "1", "none"]], parts=(1, 1, 1))
+    assert as_text([table], 24).splitlines() == [
+        "T", "", "                  a", "board  flash  limit", "Nano       1   none",
+    ]  # fmt: skip
+    assert as_text([table], 12).splitlines() == [
+        "T", "", "board  flash", "Nano       1", "", "           a", "board  limit", "Nano    none",
+    ]  # fmt: skip
+
+
+def test_a_long_name_takes_two_lines() -> None:
+    table = Table("T", ["model", "board", "RAM"], by_model=True, left=2)
+    table.rows = [["tiny", "Nano 33 BLE Sense Rev2", "15%"], ["tiny", "Teensy 4.1", "4%"]]
+    assert as_text([table], 27).splitlines()[2:] == [
+        "board                   RAM",
+        "tiny:",
+        "  Nano 33 BLE Sense     15%",
+        "    Rev2",
+        "  Teensy 4.1             4%",
+    ]
+
+
 @needs_m4
 def test_elf_lists_the_sections(bench: Shown, saved: Path, measured: Document) -> None:
     text = measured["models"][0]["cores"]["m4"]["sections"][".text"]
@@ -295,7 +333,7 @@ def test_a_regression_past_the_limit_fails(
     done = bench("--from", worse, "--compare", saved)
     assert done.returncode == 1
     assert "1 of" in done.stderr and "small, file" in done.stderr
-    assert re.search(r"small +file .* 2\.000 +worse", done.stdout)
+    assert re.search(r"small:\n +file .* 2\.000 +worse", done.stdout)
     allowed = bench("--from", worse, "--compare", saved, "--max-regression", 100)
     assert allowed.returncode == 0, allowed.stderr
     better = bench("--from", saved, "--compare", worse)
@@ -450,8 +488,8 @@ def test_without_a_contract_flash_and_ram_are_known_but_not_the_time(
     path.write_bytes(modelfile.strip_contract(small.read_bytes()))
     done = sernet_edge("bench", path, "--core", "m4", "--processes", 0, "--board", "NUCLEO-F446RE")
     assert done.returncode == 0, done.stderr
-    (row,) = re.findall(r"^bare +NUCLEO-F446RE.*", done.stdout, re.M)
-    assert re.search(r"m4 +\d+% +\d+% +180 +- +not measured \[\d\]", row), row
+    (row,) = re.findall(r"^  NUCLEO-F446RE.*", done.stdout, re.M)
+    assert re.search(r"m4 +\d+% +\d+% +180 +- +not known \[\d\]", row), row
     assert "not known, the model has no contract, which says how often it runs" in done.stdout
 
 
@@ -565,7 +603,7 @@ def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> N
         data = modelfile.with_contract(
             modelfile.strip_contract(small.read_bytes()), CONTRACT.replace(provenance=provenance)
         )
-        return accuracy.section(subjects.Subject("small", data, ""), "", None, None)
+        return accuracy.section(subjects.Subject("small", data, ""), None, None)
 
     held_out = accuracy_of(["09"], conversion)
     assert (held_out["uar"], held_out["how"]) == (0.99, "card")
@@ -589,8 +627,9 @@ def test_a_keras_model_becomes_the_standard_set(
     monkeypatch.setattr(subjects, "ARCHITECTURES", {n: ARCHITECTURES[n] for n in few})
     runs = tmp_path / "runs"
     (runs / "quarter").mkdir(parents=True)
-    strict = {"strict": {"int8": {"uar": 0.5, "wa": 0.6}}}
     contract = modelfile.read_contract(small_keras.read_bytes(), "small")
+    classes: Document = dict.fromkeys(contract.labels, {})
+    strict = {"strict": {"int8": {"uar": 0.5, "wa": 0.6, "classes": classes}}}
     report: Document = {
         "architecture": "light-sernet-quarter",
         "protocols": strict,
@@ -598,7 +637,8 @@ def test_a_keras_model_becomes_the_standard_set(
         "window_frames": contract.window_frames,
     }
     (runs / "quarter" / "report.json").write_text(json.dumps(report))
-    speech = read_recordings(CORPORA["emodb"].read(small_corpus), contract)
+    recordings = read_recordings(CORPORA["emodb"].read(small_corpus), contract)
+    speech = subjects.Speech("emodb", contract.sample_rate_hz, recordings)
     told: list[str] = []
     found = {s.name: s for s in subjects.given([small_keras], True, speech, told.append)}
     counted = {name: work(s.data, name) for name, s in found.items()}
@@ -613,7 +653,7 @@ def test_a_keras_model_becomes_the_standard_set(
     assert small == pytest.approx(counted["small-int8"]["parameters"] / 16, rel=0.1)
 
     def accuracy_of(name: str) -> dict[str, Any]:
-        return accuracy.section(found[name], "emodb", speech, runs)
+        return accuracy.section(found[name], speech, runs)
 
     exact = accuracy_of("small-float32")
     assert exact["how"] == "measured" and "held-out speakers 09" in exact["source"]
@@ -622,9 +662,11 @@ def test_a_keras_model_becomes_the_standard_set(
     assert accuracy_of("light-sernet-quarter-int8")["uar"] == 0.5
     assert "other weights" in accuracy_of("light-sernet-quarter-int8")["source"]
     assert "not trained" in accuracy_of("light-sernet-ds-int8")["not_measured"]
-    # One of a longer window says nothing about this model.
-    (runs / "quarter" / "report.json").write_text(json.dumps({**report, "window_frames": 434}))
-    assert "not trained" in accuracy_of("light-sernet-quarter-int8")["not_measured"]
+    # One of a longer window or of other labels says nothing about this model.
+    fewer = {"strict": {"int8": {**strict["strict"]["int8"], "classes": {"anger": {}}}}}
+    for other in ({"window_frames": 434}, {"protocols": fewer}):
+        (runs / "quarter" / "report.json").write_text(json.dumps({**report, **other}))
+        assert "not trained" in accuracy_of("light-sernet-quarter-int8")["not_measured"]
 
 
 def test_a_keras_model_without_tensorflow_is_told_what_to_install(
@@ -637,18 +679,38 @@ def test_a_keras_model_without_tensorflow_is_told_what_to_install(
     assert done.returncode == 1 and "pip install 'sernet-edge[convert]'" in done.stderr
 
 
-def test_labels_that_the_model_does_not_know_are_told(
-    sernet_edge: Run, small: Path, small_corpus: Path, tmp_path: Path
+def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
+    small: Path, small_keras: Path, small_corpus: Path, tmp_path: Path
 ) -> None:
-    done = sernet_edge("bench", small, "--corpus", "emodb", small_corpus, "--processes", 0)
-    assert done.returncode == 1 and "knows no anger" in done.stderr
+    contract = modelfile.read_contract(small_keras.read_bytes(), "small")
+    slow = contract.replace(sample_rate_hz=8000, mel_high_hz=3800.0)
+    (tmp_path / "bare.tflite").write_bytes(modelfile.strip_contract(small.read_bytes()))
+    (tmp_path / "able.tflite").write_bytes(small_model(contract))
+    (tmp_path / "other.tflite").write_bytes(small_model(slow))
+    models = [tmp_path / "bare.tflite", small, tmp_path / "able.tflite", tmp_path / "other.tflite"]
+    speech = command.read_speech(models, "emodb", small_corpus)
+    assert speech is not None and speech.rate_hz == CONTRACT.sample_rate_hz
+    found = {
+        s.name: accuracy.section(s, speech, None)
+        for s in subjects.given(models, False, speech, print)
+    }
+    assert "no contract" in found["bare"]["not_measured"]
+    assert "knows no anger" in found["small"]["not_measured"]
+    assert found["able"]["how"] == "measured" and 0 <= found["able"]["uar"] <= 1
+    assert "8000 Hz" in found["other"]["not_measured"]
+    assert command.read_speech(models[:1], "emodb", small_corpus) is None
 
 
-def test_two_files_of_one_name_are_refused(bench: Shown, small: Path, tmp_path: Path) -> None:
-    other = tmp_path / "small.tflite"
-    other.write_bytes(small.read_bytes())
-    done = bench(small, other)
-    assert done.returncode == 1 and "several models are called small" in done.stderr
+def test_files_of_one_name_are_told_apart_by_their_folders(small: Path, tmp_path: Path) -> None:
+    paths = [small]
+    for place in ("a/one", "b/one", "b/two"):
+        (tmp_path / place).mkdir(parents=True)
+        paths.append(tmp_path / place / "small.tflite")
+        paths[-1].write_bytes(small.read_bytes())
+    paths += [paths[1].parent / ".." / "one" / "small.tflite"]  # once more
+    found = [s.name for s in subjects.given(paths, False, None, print)]
+    assert found == [f"{small.parent.name}/small", "a/one/small", "b/one/small", "two/small"]
+    assert [s.name for s in subjects.given(paths[:1], False, None, print)] == ["small"]
 
 
 @needs_m4

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sernet_edge.bench.report import Section, not_measured
-from sernet_edge.bench.subjects import Subject
+from sernet_edge.bench.subjects import Speech, Subject
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.train import metrics
-from sernet_edge.train.dataset import Recording, Windows, mean_by_recording
+from sernet_edge.train.dataset import Windows, mean_by_recording
 from sernet_edge.train.recipe import Recipe
 
 _AGREEMENT = ("label_agreement", "largest_score_difference", "mean_score_difference", "windows")
 
 
-def section(
-    subject: Subject, corpus: str, recordings: Sequence[Recording] | None, runs: Path | None
-) -> Section:
+def section(subject: Subject, speech: Speech | None, runs: Path | None) -> Section:
     """Return the section "accuracy" of a model.
 
     Args:
         subject: The model.
-        corpus: The name of the corpus that `recordings` are of.
-        recordings: To measure on; None: there are none.
+        speech: To measure on; None: there is none.
         runs: Folder of cross-validations, for models that are not trained; None: there is
             none.
 
@@ -45,16 +41,27 @@ def section(
         )
     if contract is None:
         return not_measured("the model has no contract, which says what the front end must be")
-    if recordings:
-        return _measured(subject, contract, corpus, recordings)
+    if speech is not None:
+        try:
+            return _measured(subject, contract, speech)
+        except SernetError as error:
+            return not_measured(str(error))
     return _from_card(contract) or not_measured("give a corpus: --corpus NAME PATH")
 
 
-def _measured(
-    subject: Subject, contract: Contract, corpus: str, recordings: Sequence[Recording]
-) -> Section:
-    """Score whole recordings, of the held-out speakers where the corpus is the model's own."""
-    provenance = contract.provenance
+def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
+    """Score whole recordings, of the held-out speakers where the corpus is the model's own.
+
+    Raises:
+        SernetError: The model and the corpus do not go together, or it does not run here.
+    """
+    provenance, corpus, recordings = contract.provenance, speech.corpus, speech.recordings
+    if contract.sample_rate_hz != speech.rate_hz:
+        raise SernetError(
+            f"{subject.name} hears {contract.sample_rate_hz} Hz, but the corpus was read at "
+            f"{speech.rate_hz} Hz for another model",
+            "measure it in a run of its own",
+        )
     held_out = provenance.get("holdout_speakers", ()) if provenance.get("corpus") == corpus else ()
     tested = [r for r in recordings if r.utterance.speaker in held_out] or list(recordings)
     if strange := sorted({r.utterance.label for r in tested} - set(contract.labels)):
@@ -128,7 +135,8 @@ def _from_card(contract: Contract) -> Section | None:
 def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -> Section | None:
     """Return the figures of an architecture's saved cross-validation, of other weights.
 
-    On another input, such as a longer window, an architecture is another model.
+    On another input, such as a longer window, and with other labels an architecture is another
+    model.
     """
     for path in sorted(runs.glob("*/report.json")) if runs else ():
         try:
@@ -138,10 +146,11 @@ def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -
             figures = {"uar": strict["uar"], "wa": strict["wa"]}
             # Reports from before there was a choice of features are of MFCCs.
             taken = (report.get("features", "mfcc"), report["level"], report["window_frames"])
+            labels = set(strict["classes"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # not a report, or one without these figures
-        same_input = taken == (contract.features, contract.level, contract.window_frames)
-        if named == architecture and same_input:
+        wanted = (contract.features, contract.level, contract.window_frames)
+        if (named, taken, labels) == (architecture, wanted, set(contract.labels)):
             return {
                 **figures,
                 "how": "cross-validation",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,12 +14,14 @@ from sernet_edge.bench.compare import compare
 from sernet_edge.bench.figures import as_csv
 from sernet_edge.bench.options import Request, measuring_options
 from sernet_edge.bench.report import Section
-from sernet_edge.bench.tables import as_markdown, as_text, changes_table, machine_line, tables
+from sernet_edge.bench.subjects import Speech, given
+from sernet_edge.bench.table import as_markdown, as_text
+from sernet_edge.bench.tables import changes_table, machine_line, tables
 from sernet_edge.boardrun import read_board_run
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import write_text
-from sernet_edge.train.dataset import Recording, read_recordings
+from sernet_edge.train.dataset import read_recordings
 from sernet_edge.train.options import list_utterances
 
 # Where a clone of the project keeps its cross-validations.
@@ -98,7 +102,7 @@ def bench(
     elif as_format == "markdown":
         shown = as_markdown(found)
     else:
-        shown = as_text(found)
+        shown = as_text(found, _width())
     if out is None:
         click.echo(shown, nl=False)
     else:
@@ -109,9 +113,10 @@ def bench(
 
         for path in draw(document, pictures):
             _say(f"wrote {path}")
-    _say(f"measured on {machine_line(document)}")
-    for warning in document["warnings"]:
-        _say(f"warning: {warning}")
+    said = [f"measured on {machine_line(document)}"]
+    said += [f"warning: {warning}" for warning in document["warnings"]]
+    for line in said:
+        _say(textwrap.fill(line, _width(), subsequent_indent="  ", break_on_hyphens=False))
     worse = [c for c in changes if c.is_regression(max_regression / 100)]
     if worse:
         raise SernetError(
@@ -126,14 +131,10 @@ def bench(
 def _measure(request: Request) -> Section:
     # Here, since showing an earlier run needs none of what measuring does.
     from sernet_edge.bench import peers, run
-    from sernet_edge.bench.subjects import given
 
     board_runs = [read_board_run(path) for path in request.board_runs]
     own = peers.library(request.includes, request.library) if request.library else None
-    corpus, recordings = "", None
-    if request.corpus is not None:
-        corpus, folder = request.corpus
-        recordings = _recordings(request.models, corpus, folder)
+    speech = read_speech(request.models, *request.corpus) if request.corpus else None
     wanted = list(request.cores or cores.DEFAULT)
     if request.board is not None and request.board.core not in wanted:
         wanted.append(request.board.core)
@@ -142,22 +143,31 @@ def _measure(request: Request) -> Section:
         threads=run.default_threads(),
         processes=request.processes,
         repetitions=request.repetitions,
-        corpus=corpus,
         runs=request.runs or (_RUNS if _RUNS.is_dir() else None),
         library=own,
         board=request.board,
     )
-    subjects = given(request.models, request.zoo, recordings, _say)
-    return run.run(subjects, settings, recordings, board_runs, _say)
+    subjects = given(request.models, request.zoo, speech, _say)
+    return run.run(subjects, settings, speech, board_runs, _say)
 
 
-def _recordings(models: Sequence[Path], corpus: str, folder: Path) -> list[Recording]:
-    """Read a corpus as the first of the models wants it; the others' rates are the same."""
-    contract = modelfile.read_contract(modelfile.read_bytes(models[0]), str(models[0]))
-    utterances = list_utterances(corpus, folder)
-    _say(f"reading {len(utterances)} recordings")
-    return read_recordings(utterances, contract)
+def read_speech(models: Sequence[Path], corpus: str, folder: Path) -> Speech | None:
+    """Read a corpus as the first model with a contract wants it; None: no model has one."""
+    for path in models:
+        try:
+            contract = modelfile.read_contract(modelfile.read_bytes(path), str(path))
+        except ContractError:
+            continue  # What is said of the model says so.
+        utterances = list_utterances(corpus, folder)
+        _say(f"reading {len(utterances)} recordings")
+        return Speech(corpus, contract.sample_rate_hz, read_recordings(utterances, contract))
+    return None
 
 
 def _say(text: str) -> None:
     click.echo(text, err=True)
+
+
+def _width() -> int:
+    """Return the columns of the terminal, or what most terminals have where there is none."""
+    return shutil.get_terminal_size((100, 24)).columns

@@ -15,7 +15,8 @@ import click
 from sernet_edge.bench import report
 from sernet_edge.bench.pictures import draw
 from sernet_edge.bench.report import Section
-from sernet_edge.bench.tables import as_markdown, machine_line, tables
+from sernet_edge.bench.table import as_markdown
+from sernet_edge.bench.tables import machine_line, tables
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 

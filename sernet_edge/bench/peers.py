@@ -120,13 +120,23 @@ def _measured(data: bytes, name: str, own: Library) -> Section:
 
 
 def _saved(data: bytes, name: str) -> dict[str, Section]:
-    """Return the saved figures of a network of the same layers, by core."""
+    """Return the saved figures of a network of the same layers, by core.
+
+    Whatever the weights, the code is the same; the flatbuffer in flash is this model's.
+    """
     try:
         saved = measure.saved_runs(read_network(data, name))
     except ModelError:
         return {}  # The engine does not know it, and so nobody measured it beside the engine.
     if saved is None:
         return {}
+    flatbuffer = len(modelfile.strip_contract(data))
     return {
-        peer.core: {**asdict(peer), "how": "saved", "origin": saved.origin} for peer in saved.peers
+        peer.core: {
+            **asdict(peer),
+            "flash_bytes": peer.code_bytes + flatbuffer,
+            "how": "saved",
+            "origin": f"{saved.origin}; of a network of the same layers",
+        }
+        for peer in saved.peers
     }

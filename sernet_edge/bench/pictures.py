@@ -36,7 +36,8 @@ def draw(document: Section, folder: Path) -> list[Path]:
     drawn = []
     for model in document["models"]:
         if is_measured(model["engine"]):
-            drawn.append(_save(_layers(model), folder / f"layers-{model['name']}.png"))
+            name = model["name"].replace("/", "-")  # Of several folders' files, folder and file.
+            drawn.append(_save(_layers(model), folder / f"layers-{name}.png"))
     drawn.append(_save(_accuracy(document["models"]), folder / "accuracy.png"))
     return drawn
 
@@ -135,18 +136,23 @@ def _accuracy(models: Sequence[Section]) -> Any:
     judged = [m for m in models if is_measured(m["accuracy"])]
     handles: dict[str, Any] = {}
     for axis, (title, cost) in zip(axes, costs, strict=True):
+        points = []
         for number, model in enumerate(judged):
             if (value := cost(model)) is None:
                 continue
             marker = "osD^vPX*<>"[number % 10]
             own = model["accuracy"]["how"] != "cross-validation"
             colour = f"C{number % 10}"
+            points.append((value, 100 * model["accuracy"]["uar"]))
             handles[model["name"]] = axis.scatter(
-                [value], [100 * model["accuracy"]["uar"]], s=60, marker=marker,
+                *points[-1], s=60, marker=marker,
                 edgecolors=colour,
                 facecolors=colour if own else "none",
                 label=model["name"],
             )  # fmt: skip
+        best = _best(points)
+        axis.plot([p[0] for p in best], [p[1] for p in best], color=_GREY, linewidth=1, zorder=0)
+        axis.margins(0.12)
         axis.set_xlabel(title)
         axis.set_xlim(left=0)
         axis.grid(alpha=0.3)
@@ -160,8 +166,18 @@ def _accuracy(models: Sequence[Section]) -> Any:
             handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize=9,
             frameon=False,
         )  # fmt: skip
-    figure.suptitle("Accuracy against cost (hollow: of a cross-validation)", fontsize=11)
+    what = "hollow: of a cross-validation; line: the most accurate for what they cost"
+    figure.suptitle(f"Accuracy against cost ({what})", fontsize=11)
     return figure
+
+
+def _best(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points, as cost and accuracy, than which no cheaper one is as accurate."""
+    best: list[tuple[float, float]] = []
+    for cost, accuracy in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not best or accuracy > best[-1][1]:
+            best.append((cost, accuracy))
+    return best
 
 
 def _of(section: Section | None, key: str, unit: float) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,16 +15,13 @@ from sernet_edge.bench import accuracy, boards, cores, host, machine, memory, pe
 from sernet_edge.bench import report as document
 from sernet_edge.bench import subjects as models
 from sernet_edge.bench.report import Section, not_measured
-from sernet_edge.bench.subjects import Subject
+from sernet_edge.bench.subjects import Progress, Speech, Subject
 from sernet_edge.bench.work import work
 from sernet_edge.boardrun import BoardRun
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError, SernetError
-from sernet_edge.train.dataset import Recording
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,6 @@ class Settings:
         threads: Numbers of threads to try on this computer.
         processes: Fresh processes for each latency; 0: measure no latency.
         repetitions: The most in each process.
-        corpus: Name of the corpus that `recordings` are of; "" when there is none.
         runs: Folder of cross-validations; None: there is none.
         library: The user's TensorFlow Lite Micro.
         board: Where the models are meant to run; None: anywhere.
@@ -46,7 +42,6 @@ class Settings:
     threads: tuple[int, ...] = (1,)
     processes: int = 3
     repetitions: int = 30
-    corpus: str = ""
     runs: Path | None = None
     library: peers.Library | None = None
     board: boards.Board | None = None
@@ -55,7 +50,7 @@ class Settings:
 def run(
     subjects: Sequence[Subject],
     settings: Settings,
-    recordings: Sequence[Recording] | None,
+    speech: Speech | None,
     board_runs: Sequence[BoardRun],
     progress: Progress,
 ) -> Section:
@@ -64,11 +59,11 @@ def run(
     Args:
         subjects: The models.
         settings: What to measure, and how.
-        recordings: Speech to measure accuracy on; None: there is none.
+        speech: To measure accuracy on; None: there is none.
         board_runs: Self-tests on boards, of any of the models.
         progress: Told what is done.
     """
-    counted = [_count(s, settings, recordings, board_runs, progress) for s in subjects]
+    counted = [_count(s, settings, speech, board_runs, progress) for s in subjects]
     changes = []
     if settings.board is not None:
         counted += _relatives(subjects, counted, settings, progress)
@@ -111,7 +106,7 @@ def _method(settings: Settings) -> Section:
 def _count(
     subject: Subject,
     settings: Settings,
-    recordings: Sequence[Recording] | None,
+    speech: Speech | None,
     board_runs: Sequence[BoardRun],
     progress: Progress,
 ) -> Section:
@@ -153,7 +148,7 @@ def _count(
         "work": counted,
         "engine": own,
         "tflm": interpreter,
-        "accuracy": accuracy.section(subject, settings.corpus, recordings, settings.runs),
+        "accuracy": accuracy.section(subject, speech, settings.runs),
         "host": not_measured("latency was not asked for"),
         "cores": on_cores,
         "tflm_cores": peers.section(

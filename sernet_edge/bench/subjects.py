@@ -18,10 +18,27 @@ from sernet_edge.train.backend import quietly
 from sernet_edge.train.dataset import Recording
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 
+Progress = Callable[[str], None]
+
 PRECISIONS = ("float32", "float16", "dynamic", "int8")
 
 _CALIBRATION_WINDOWS = 200
 _NOISE_WINDOWS = 20
+
+
+@dataclass(frozen=True)
+class Speech:
+    """A corpus that was read.
+
+    Attributes:
+        corpus: Its name in `train.corpora`.
+        rate_hz: The rate that it was read at; models of another cannot hear it.
+        recordings: Of all its speakers.
+    """
+
+    corpus: str
+    rate_hz: int
+    recordings: Sequence[Recording]
 
 
 @dataclass(frozen=True)
@@ -57,10 +74,7 @@ class Subject:
 
 
 def given(
-    paths: Sequence[Path],
-    zoo: bool,
-    speech: Sequence[Recording] | None,
-    progress: Callable[[str], None],
+    paths: Sequence[Path], zoo: bool, speech: Speech | None, progress: Progress
 ) -> list[Subject]:
     """Return the models of a run.
 
@@ -68,20 +82,21 @@ def given(
         paths: `.tflite` and `.keras` files; of a Keras model its int8 conversion is measured.
         zoo: Whether to add a Keras model's other precisions, and for each architecture given
             its smaller relatives.
-        speech: Recordings of training speakers to calibrate on; None: noise, which will do for
-            size and cost but spoils the scores.
+        speech: Its training speakers are calibrated on; None: noise, which will do for size and
+            cost but spoils the scores.
         progress: Told what is done.
 
     Raises:
         SernetError: A file cannot be read or converted.
     """
     found: list[Subject] = []
-    for path in paths:
+    for path, name in _names(paths).items():
         data = modelfile.read_bytes(path)
         if modelfile.is_flatbuffer(data):
-            found.append(Subject(path.stem, data, _architecture(data, path)))
+            found.append(Subject(name, data, _architecture(data, path)))
         else:
-            found += _converted(path, data, PRECISIONS if zoo else ("int8",), speech, progress)
+            precisions = PRECISIONS if zoo else ("int8",)
+            found += _converted(path, name, data, precisions, speech, progress)
     found = [_with_parent(subject, found) for subject in found]
     if zoo:
         for subject in list(found):
@@ -92,7 +107,7 @@ def given(
 
 
 def relatives(
-    contract: Contract, architecture: str, there: set[str], progress: Callable[[str], None]
+    contract: Contract, architecture: str, there: set[str], progress: Progress
 ) -> list[Subject]:
     """Return the smaller relatives of an architecture, int8, with random weights.
 
@@ -153,10 +168,11 @@ def architecture_of(contract: Contract) -> str:
 
 def _converted(
     path: Path,
+    name: str,
     data: bytes,
     precisions: Sequence[str],
-    speech: Sequence[Recording] | None,
-    progress: Callable[[str], None],
+    speech: Speech | None,
+    progress: Progress,
 ) -> list[Subject]:
     """Convert a Keras model."""
     contract = modelfile.read_contract(data, str(path))
@@ -167,7 +183,8 @@ def _converted(
 
     parent = load_saved(path, contract)
     held_out = contract.provenance.get("holdout_speakers", ())
-    training = [r for r in speech or () if r.utterance.speaker not in held_out]
+    heard = speech.recordings if speech and speech.rate_hz == contract.sample_rate_hz else ()
+    training = [r for r in heard if r.utterance.speaker not in held_out]
     if training:
         samples, _ = calibrate.calibration_windows(contract, training, _CALIBRATION_WINDOWS, 1)
         made = f"converted here, calibrated on {len(samples)} windows"
@@ -177,7 +194,7 @@ def _converted(
     architecture = architecture_of(contract) or DEFAULT_ARCHITECTURE
     found = []
     for precision in precisions:
-        progress(f"{path.stem}: converting to {precision}")
+        progress(f"{name}: converting to {precision}")
         # What conversion found out about an earlier file does not hold for this one.
         own = contract.replace(
             provenance={k: v for k, v in contract.provenance.items() if k != "conversion"}
@@ -185,7 +202,7 @@ def _converted(
         flatbuffer = quantize.convert_model(parent, precision, samples)  # type: ignore[arg-type]
         found.append(
             Subject(
-                f"{path.stem}-{precision}",
+                f"{name}-{precision}",
                 modelfile.with_contract(flatbuffer, own),
                 architecture,
                 made if precision == "int8" else "converted here",
@@ -212,12 +229,26 @@ def _noise(contract: Contract) -> Float32:
     return np.clip(noise, -contract.clip, contract.clip).astype(np.float32)
 
 
+def _names(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return what to call each file: its name, after as many folders as tell it from the others."""
+    files = {path.resolve(): path for path in paths}  # One that was given twice is there once.
+    names = {}
+    for place, path in files.items():
+        parts, others = place.with_suffix("").parts, [o for o in files if o != place]
+        same = [o.with_suffix("").parts for o in others if o.suffix == place.suffix]
+        depth = 1
+        while any(other[-depth:] == parts[-depth:] for other in same):
+            depth += 1
+        names[path] = "/".join(parts[-depth:])
+    return names
+
+
 def _named_apart(found: list[Subject]) -> list[Subject]:
     """Check that no two have one name, by which a later run finds them again."""
     names = [subject.name for subject in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SernetError(
-            f"several models are called {', '.join(twice)}",
-            "name the files apart; a run tells its models by their files' names",
+            f"several models would be called {', '.join(twice)}",
+            "name the files apart; a run tells its models by their names",
         )
     return found

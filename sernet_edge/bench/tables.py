@@ -1,45 +1,18 @@
-"""A run as tables, for a terminal and as Markdown."""
+"""A run as tables: which there are, and what stands in them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
 from sernet_edge.bench.compare import Change
 from sernet_edge.bench.report import Section, is_measured
+from sernet_edge.bench.table import Table
 
 _COUNTED = "Counted under QEMU, not timed: instructions are not cycles."
 _ESTIMATED = (
     "Flash and RAM are measured, the clock needed is estimated: instructions a second of audio "
     "times assumed cycles per instruction"
 )
-
-
-@dataclass
-class Table:
-    """A table with its title and what is to be said below it.
-
-    Attributes:
-        title: What it is about.
-        header: Of its columns.
-        rows: Cells as text.
-        notes: Sentences.
-        left: How many of the first columns are text, aligned to the left.
-    """
-
-    title: str
-    header: Sequence[str]
-    rows: list[list[str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    left: int = 1
-
-    def cell(self, section: Section, show: Callable[[Section], str]) -> str:
-        """Return a cell, or where there is no figure "not measured" with the reason in a note."""
-        if is_measured(section):
-            return show(section)
-        if section["not_measured"] not in self.notes:
-            self.notes.append(section["not_measured"])
-        return f"not measured [{self.notes.index(section['not_measured']) + 1}]"
 
 
 def tables(document: Section, elf: bool = False) -> list[Table]:
@@ -62,7 +35,8 @@ def tables(document: Section, elf: bool = False) -> list[Table]:
 
 def changes_table(changes: Sequence[Change], most: float) -> Table:
     """Return a comparison with a baseline as a table; `most` as `Change.is_regression` has it."""
-    table = Table("Against the baseline", ["model", "figure", "then", "now", "ratio", ""], left=2)
+    header = ["model", "figure", "then", "now", "ratio", "verdict"]
+    table = Table("Against the baseline", header, left=2, by_model=True)
     for change in changes:
         now, verdict = change.now, ""
         if change.is_regression(most):
@@ -82,16 +56,6 @@ def changes_table(changes: Sequence[Change], most: float) -> Table:
     return table
 
 
-def as_text(found: Sequence[Table]) -> str:
-    """Return tables for a terminal."""
-    return "\n\n".join(_text(table) for table in found) + "\n"
-
-
-def as_markdown(found: Sequence[Table], level: int = 2) -> str:
-    """Return tables as Markdown, with headings of a level."""
-    return "\n".join(_markdown(table, level) for table in found)
-
-
 def machine_line(document: Section) -> str:
     """Return in one line what a run was measured on."""
     machine = document["machine"]
@@ -107,7 +71,7 @@ def machine_line(document: Section) -> str:
 def _models(models: Sequence[Section]) -> Table:
     header = ["model", "precision", "file, B", "weights, B", "parameters", "MMAC", "UAR", "WA",
               "as float"]  # fmt: skip
-    table = Table("Models", header, left=2)
+    table = Table("Models", header, left=2, parts=(2, 4, 3))
     sources: list[str] = []
     for model in models:
         work, accuracy = model["work"], model["accuracy"]
@@ -118,14 +82,14 @@ def _models(models: Sequence[Section]) -> Table:
                 f"{model['size']['file_bytes']:,}",
                 f"{model['size']['weight_bytes']:,}",
                 f"{work['parameters']:,}",
-                _short(work["macs"] / 1e6) + (" or more" if work["uncounted"] else ""),
+                _short(work["macs"] / 1e6) + ("+" if work["uncounted"] else ""),
                 table.cell(accuracy, lambda a: f"{a['uar']:.1%}"),
-                table.cell(accuracy, lambda a: f"{a['wa']:.1%}"),
+                f"{accuracy['wa']:.1%}" if is_measured(accuracy) else "-",
                 _agreement(accuracy),
             ]
         )
         if work["uncounted"]:
-            sources.append(f"{model['name']}: without {', '.join(work['uncounted'])}")
+            sources.append(f"{model['name']}: MMAC without {', '.join(work['uncounted'])}")
         if model["made"]:
             sources.append(f"{model['name']}: {model['made']}")
         if is_measured(accuracy):
@@ -142,7 +106,7 @@ def _agreement(accuracy: Section) -> str:
 def _memory(models: Sequence[Section]) -> Table:
     header = ["model", "engine's network, B", "TFLM arena, B", "head", "tail", "TFLM : engine",
               "TFLM's bits"]  # fmt: skip
-    table = Table("RAM of the network", header)
+    table = Table("RAM of the network", header, parts=(1, 4, 2))
     for model in models:
         own, tflm = model["engine"], model["tflm"]
         ratio = "-"
@@ -157,23 +121,31 @@ def _memory(models: Sequence[Section]) -> Table:
                 f"{tflm['head_bytes']:,}" if is_measured(tflm) else "-",
                 f"{tflm['tail_bytes']:,}" if is_measured(tflm) else "-",
                 ratio,
-                "-" if same is None else "the reference's" if same else "differ",
+                "-" if same is None else "same" if same else "differ",
             ]
         )
     table.notes.append(
         "The engine's is its state for the network alone, without stack. The arena is what the "
         "interpreter of the package tflite-micro takes on this computer: feature maps (head) and "
-        "data of tensors and operators (tail)."
+        "data of tensors and operators (tail). Its bits are compared with those of TensorFlow "
+        "Lite's reference kernels, which the engine has, too."
     )
     return table
 
 
 def _cores(models: Sequence[Section]) -> Table:
     header = [
-        "model", "core", "instructions, M", "a second of audio, M", "flash, B", "RAM, B",
-        "of it stack", "TFLM: instructions, M", "flash, B", "RAM, B", "TFLM : engine",
+        "model", "core", "instructions, M", "M a second of audio", "flash, B", "RAM, B",
+        "of it stack", "TFLM's instructions, M", "TFLM's flash, B", "TFLM's RAM, B",
+        "TFLM : engine",
     ]  # fmt: skip
-    table = Table("Microcontroller: the firmware on each core", header, left=2)
+    table = Table(
+        "Microcontroller: the firmware on each core",
+        header,
+        left=2,
+        by_model=True,
+        parts=(1, 5, 4),
+    )
     origins: list[str] = []
     for model in models:
         for core, found in model["cores"].items():
@@ -218,7 +190,7 @@ def _latency(models: Sequence[Section], kind: str) -> Table:
     title = "Latency on this computer" if kind == "runs" else "Features of a hop on this computer"
     header = ["model", "runtime", "threads", "median, ms", "p95, ms", "spread",
               "between processes", "CPU, ms", "real-time factor"]  # fmt: skip
-    table = Table(title, header, left=2)
+    table = Table(title, header, left=2, by_model=True, parts=(2, 4, 2))
     for model in models:
         if not is_measured(model["host"]):
             continue
@@ -249,7 +221,7 @@ def _latency(models: Sequence[Section], kind: str) -> Table:
 def _boards(document: Section) -> Table:
     header = ["model", "board", "core", "flash", "RAM", "clock, MHz", "needed (range), MHz",
               "verdict", "limit", "TFLM's arena"]  # fmt: skip
-    table = Table("Boards", header, left=3)
+    table = Table("Boards", header, left=3, by_model=True, parts=(1, 5, 3))
     for model in document["models"]:
         if model["work"]["precision"] != "int8":
             continue
@@ -258,7 +230,7 @@ def _boards(document: Section) -> Table:
             if "clock_mhz_needed" in row:
                 needed = f"{row['clock_mhz_needed']:.0f} measured"
                 if not row["measured"]:
-                    limits = f"{row['clock_mhz_low']:.0f} to {row['clock_mhz_high']:.0f}"
+                    limits = f"{row['clock_mhz_low']:.0f}..{row['clock_mhz_high']:.0f}"
                     needed = f"{row['clock_mhz_needed']:.0f} ({limits})"
             known = "flash_bytes_needed" in row
             table.rows.append(
@@ -272,7 +244,7 @@ def _boards(document: Section) -> Table:
                     needed,
                     row["verdict"]
                     if row["verdict"] != "not known"
-                    else table.cell({"not_measured": row["why"]}, str),
+                    else f"not known [{table.note(row['why'])}]",
                     ", ".join(row["limits"]) or "-",
                     {True: "fits", False: "too large", None: "-"}[row["tflm_ram"]],
                 ]
@@ -304,6 +276,8 @@ def _layers(model: Section) -> Table:
         ["this computer, ms"] if host else []
     )
     table = Table(f"Layers of {model['name']}", header, left=2)
+    if counted or host:
+        table.parts = (1, 6, len(header) - 7)
     work = iter(model["work"]["layers"])
     for index, layer in enumerate(model["engine"]["layers"]):
         # INPUT and COLLECT are the engine's alone, and a RESHAPE need not be a layer of its own.
@@ -353,7 +327,8 @@ def _operators(model: Section) -> Table:
 
 def _sections(models: Sequence[Section]) -> Table:
     names = (".vectors", ".text", ".ARM.exidx", ".rodata", ".data", ".bss")
-    table = Table("Sections of the linked firmware, B", ["model", "core", *names, "flash"], left=2)
+    header = ["model", "core", *names, "flash"]
+    table = Table("Sections of the linked firmware, B", header, left=2, by_model=True)
     for model in models:
         for core, found in model["cores"].items():
             row = [model["name"], core]
@@ -376,31 +351,3 @@ def _short(value: float) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:.4g}"
-
-
-def _text(table: Table) -> str:
-    lines = [list(table.header), *table.rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(table.header))]
-
-    def row(cells: Sequence[str]) -> str:
-        aligned = (
-            cell.ljust(width) if i < table.left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "  ".join(aligned).rstrip()
-
-    notes = [f"  [{i}] {note}" for i, note in enumerate(table.notes, 1)]
-    return "\n".join([table.title, "", *map(row, lines), *notes])
-
-
-def _markdown(table: Table, level: int) -> str:
-    rule = ["---" if i < table.left else "---:" for i in range(len(table.header))]
-
-    def row(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
-
-    notes = [f"{i}. {note}" for i, note in enumerate(table.notes, 1)]
-    return "\n".join(
-        [f"{'#' * level} {table.title}", "", row(table.header), row(rule), *map(row, table.rows),
-         "", *notes, ""]
-    )  # fmt: skip
