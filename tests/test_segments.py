@@ -165,33 +165,3 @@ def test_features_that_change_are_computed_for_every_epoch(
     windows, calls = counted(replace(PLAIN, **{"segments": "middle", **change}), monkeypatch)
     assert calls == 3
     assert len({window.tobytes() for window in windows}) == 3
-
-
-@pytest.mark.parametrize("segments", ["random", "middle", "all"])
-def test_a_stopped_run_goes_on_to_the_same_weights(segments: Segments, tmp_path: Path) -> None:
-    from sernet_edge.train.fit import Fit, start
-
-    # With masks: what they are drawn from must not depend on what was kept before the stop.
-    recipe = Recipe(segments=segments, epochs=2, batch_size=3, gain_db=0)
-    recordings = [recording(1000 + 3000 * n, "ab"[n % 2], n) for n in range(6)]
-
-    def ready(name: str) -> Fit:
-        return start(CONTRACT, recipe, recordings, 1, tmp_path / name, "light-sernet-quarter")
-
-    class Stopped(Exception):
-        pass
-
-    def stop(epoch: int, entry: dict[str, float]) -> None:
-        raise Stopped
-
-    whole = ready("whole.npz")
-    whole.run(lambda epoch, entry: None)
-    with pytest.raises(Stopped):
-        ready("stopped.npz").run(stop)
-    resumed = ready("stopped.npz")
-    assert len(resumed.history) == 1
-    resumed.run(lambda epoch, entry: None)
-    for fit in (whole, resumed):
-        fit.finish()
-    for expected, found in zip(whole.model.get_weights(), resumed.model.get_weights(), strict=True):
-        np.testing.assert_array_equal(found, expected)

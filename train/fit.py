@@ -112,6 +112,7 @@ class Fit:
         Raises:
             SernetError: The loss or a weight is no longer a number; the last checkpoint stays.
         """
+        averaged = min(self._recipe.average_epochs, self._recipe.epochs)
         for epoch in range(len(self.history), self._recipe.epochs):
             entry = self._epoch(epoch)
             weights = self.model.get_weights()
@@ -125,9 +126,9 @@ class Fit:
                     hint="delete the checkpoint, if there is one, and lower --learning-rate",
                 )
             self.history.append(entry)
-            if epoch >= self._recipe.epochs - self._recipe.average_epochs:
+            if epoch >= self._recipe.epochs - averaged:
                 for total, weight in zip(self._average, weights, strict=True):
-                    total += weight / np.float32(self._recipe.average_epochs)
+                    total += weight / np.float32(averaged)
             self._save()
             report(epoch, entry)
 

@@ -42,7 +42,7 @@ class Recipe:
         time_mask_frames: Longest run of frames set to the mean (SpecAugment); 0 is off.
         mfcc_mask: Longest run of coefficients set to the mean (SpecAugment); 0 is off.
         average_epochs: The final weights are the mean of those after each of the last so many
-            epochs; 1 takes the last epoch's.
+            epochs, or of all if there are fewer; 1 takes the last epoch's.
         batch_norm_momentum: How slowly the batch norms' running statistics follow.
         class_weights: Whether rare labels weigh more in the loss, so that all weigh the same.
         center_loss: Weight of the mean over a batch of half the squared distance to the class's

@@ -1,0 +1,77 @@
+"""The training loop: going on after a stop, and which weights a training ends with."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.dataset import Recording
+from sernet_edge.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sernet_edge.train.fit import Fit
+
+# A third of a second, so that training takes a moment.
+CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, window_frames=16)
+
+# No gain: where segments are fixed, features are kept, and the masks alone are drawn.
+SHORT = Recipe(epochs=2, batch_size=3, average_epochs=1, gain_db=0)
+
+
+def ready(recipe: Recipe, checkpoint: Path) -> Fit:
+    """A training on six recordings of 0.06 to 1 s, not begun or where it was stopped."""
+    from sernet_edge.train.fit import start
+
+    rng = np.random.default_rng(1)
+    recordings = [
+        Recording(
+            Utterance(Path(f"{n}.wav"), "ab"[n % 2], "1"),
+            rng.normal(0, 2000, 1024 + 3000 * n).astype(np.int16),
+        )
+        for n in range(6)
+    ]
+    return start(CONTRACT, recipe, recordings, 1, checkpoint, "light-sernet-quarter")
+
+
+def finished(fit: Fit) -> Sequence[NDArray[Any]]:
+    """Return the weights that a training ends with."""
+    fit.run(lambda epoch, entry: None)
+    fit.finish()
+    weights: Sequence[NDArray[Any]] = fit.model.get_weights()
+    return weights
+
+
+# Windows at random places: test_train.py stops the command itself.
+@pytest.mark.parametrize("change", [{"segments": "middle"}, {"segments": "all"}])
+def test_a_stopped_run_goes_on_to_the_same_weights(change: dict[str, Any], tmp_path: Path) -> None:
+    stopped = tmp_path / "stopped.npz"
+    whole = ready(replace(SHORT, **change), tmp_path / "whole.npz")
+
+    def keep_the_first(epoch: int, entry: dict[str, float]) -> None:
+        if epoch == 0:
+            shutil.copy(whole.checkpoint, stopped)
+
+    whole.run(keep_the_first)
+    whole.finish()
+    resumed = ready(replace(SHORT, **change), stopped)
+    assert len(resumed.history) == 1
+    for found, expected in zip(finished(resumed), whole.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_the_mean_of_the_last_epochs_is_of_those_that_there_are(tmp_path: Path) -> None:
+    after_epochs: list[Sequence[NDArray[Any]]] = []
+    fit = ready(replace(SHORT, average_epochs=10), tmp_path / "c.npz")
+    fit.run(lambda epoch, entry: after_epochs.append(fit.model.get_weights()))
+    fit.finish()
+    for weight, *epochs in zip(fit.model.get_weights(), *after_epochs, strict=True):
+        np.testing.assert_allclose(weight, np.mean(epochs, axis=0), rtol=1e-5, atol=1e-6)
