@@ -19,6 +19,7 @@ from sernet_edge.train.recipe import Recipe
 
 if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
+    from sernet_edge.train.losses import Batch, Objective
 
 # A third of a second, so that training takes a moment.
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, window_frames=16)
@@ -51,7 +52,7 @@ def finished(fit: Fit) -> Sequence[NDArray[Any]]:
 
 
 # Windows at random places: test_train.py stops the command itself.
-@pytest.mark.parametrize("change", [{"segments": "middle"}, {"segments": "all"}])
+@pytest.mark.parametrize("change", [{"segments": "middle"}, {"segments": "all"}, {"ema": 0.9}])
 def test_a_stopped_run_goes_on_to_the_same_weights(change: dict[str, Any], tmp_path: Path) -> None:
     stopped = tmp_path / "stopped.npz"
     whole = ready(replace(SHORT, **change), tmp_path / "whole.npz")
@@ -66,6 +67,31 @@ def test_a_stopped_run_goes_on_to_the_same_weights(change: dict[str, Any], tmp_p
     assert len(resumed.history) == 1
     for found, expected in zip(finished(resumed), whole.model.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_the_moving_average_is_of_the_weights_after_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sernet_edge.train.losses import Objective
+
+    after_steps: list[Sequence[NDArray[Any]]] = []
+    take = Objective.step
+
+    def watched(self: Objective, batch: Batch) -> dict[str, float]:
+        results = take(self, batch)
+        after_steps.append(self.trained.get_weights())
+        return results
+
+    monkeypatch.setattr(Objective, "step", watched)
+    found = finished(ready(replace(SHORT, ema=0.7), tmp_path / "c.npz"))
+    assert len(after_steps) == 4
+    shares = 0.7 ** np.arange(3, -1, -1)
+    for index, weight in enumerate(found):
+        steps = np.array([weights[index] for weights in after_steps], np.float64)
+        expected = np.average(steps, axis=0, weights=shares)
+        np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-6)
+    # The batch norms' statistics among them.
+    assert len(found) == len(after_steps[-1])
 
 
 def test_the_mean_of_the_last_epochs_is_of_those_that_there_are(tmp_path: Path) -> None:

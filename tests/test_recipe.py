@@ -46,6 +46,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         ("batch_size=many", "batch_size cannot be 'many'"),
         ("speed=1", "speed must be below 1, not 1.0"),
         ("speed=-0.1", "speed must be 0 or more, not -0.1"),
+        ("ema=1", "ema must be below 1, not 1.0"),
         ("mixup=NaN", "mixup must be 0 or more, not nan"),
         ("gain_db=Infinity", "gain_db must be 0 or more, not inf"),
         ("segments=first", "segments must be random or middle or all, not first"),

@@ -148,9 +148,7 @@ def train(
         "architecture": settings.architecture,
         "initial": initial.provenance if initial else None,
         "corpus": settings.corpus,
-        "protocol": "single speaker-disjoint split, last epochs averaged"
-        if testing
-        else "all speakers",
+        "protocol": "single speaker-disjoint split" if testing else "all speakers",
         "holdout_speakers": held_out,
         "skipped_recordings": len(bad),
         "seed": settings.seed,

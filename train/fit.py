@@ -126,7 +126,7 @@ class Fit:
                     hint="delete the checkpoint, if there is one, and lower --learning-rate",
                 )
             self.history.append(entry)
-            if epoch >= self._recipe.epochs - averaged:
+            if not self._recipe.ema and epoch >= self._recipe.epochs - averaged:
                 for total, weight in zip(self._average, weights, strict=True):
                     total += weight / np.float32(averaged)
             self._save()
@@ -147,7 +147,18 @@ class Fit:
             optimiser.learning_rate = recipe.learning_rate_at(epoch, step, len(batches))
             for name, value in self._objective.step(self._batch(batch, rng)).items():
                 totals[name] += value * len(batch)
+            if recipe.ema:
+                self._average_step(epoch * len(batches) + step)
         return {name: total / count for name, total in totals.items()}
+
+    def _average_step(self, steps_before: int) -> None:
+        """Count the weights into their exponential moving average."""
+        decay = self._recipe.ema
+        # Of the first step's weights the average is these, of few ones nearly their mean: what it
+        # starts from, 0, has no part in it.
+        share = np.float32((1 - decay) / (1 - decay ** (steps_before + 1)))
+        for average, weight in zip(self._average, self.model.get_weights(), strict=True):
+            average += share * (weight - average)
 
     def _batch(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Batch:
         windows = [self._training.window(index, rng) for index in indices.tolist()]

@@ -43,6 +43,9 @@ class Recipe:
         mfcc_mask: Longest run of coefficients set to the mean (SpecAugment); 0 is off.
         average_epochs: The final weights are the mean of those after each of the last so many
             epochs, or of all if there are fewer; 1 takes the last epoch's.
+        ema: Above 0 the final weights are an exponential moving average instead: of those after
+            each step, which count this much less for every step since. Both averages are of
+            the batch norms' statistics, too, which fit averaged weights nearly, not exactly.
         batch_norm_momentum: How slowly the batch norms' running statistics follow.
         class_weights: Whether rare labels weigh more in the loss, so that all weigh the same.
         center_loss: Weight of the mean over a batch of half the squared distance to the class's
@@ -69,6 +72,7 @@ class Recipe:
     time_mask_frames: int = 24
     mfcc_mask: int = 6
     average_epochs: int = 10
+    ema: float = 0.0
     batch_norm_momentum: float = 0.9
     class_weights: bool = False
     center_loss: float = 0.0
@@ -86,7 +90,7 @@ class Recipe:
         for name, value in dataclasses.asdict(self).items():
             if not isinstance(value, str) and not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be 0 or more, not {value}")
-        for name in ("speed", "label_smoothing", "batch_norm_momentum"):
+        for name in ("speed", "label_smoothing", "ema", "batch_norm_momentum"):
             if getattr(self, name) >= 1:
                 raise ValueError(f"{name} must be below 1, not {getattr(self, name)}")
         for name, names in (("segments", Segments), ("schedule", Schedule), ("loss", Loss)):
