@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from graphs import RandomGraph
 
+from sernet_edge.bench import cores
 from sernet_edge.firmware_export import cross, golden, measure
 from sernet_edge.firmware_export.reader import Network, Tensor, read_network
 from sernet_edge.runtime.errors import SernetError
@@ -188,8 +189,14 @@ def test_a_saved_run_is_found_whatever_order_the_paths_beside_each_other_have(
     assert measure.saved_runs(other) is None
 
 
-def test_the_shipped_model_has_a_saved_run(shipped: Network) -> None:
-    assert measure.saved_runs(shipped) is not None
+def test_the_shipped_model_has_a_saved_run_on_every_core_that_bench_counts_on(
+    shipped: Network,
+) -> None:
+    saved = measure.saved_runs(shipped)
+    assert saved is not None
+    assert tuple(peer.core for peer in saved.peers) == cores.DEFAULT
+    for peer in saved.peers:
+        assert " ".join(cross.CORES[peer.core].flags) in saved.origin
 
 
 def test_saved_runs_name_their_commits_compiler_and_flags() -> None:
