@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from sernet_edge.runtime import files
 from sernet_edge.runtime.errors import SernetError
@@ -83,11 +84,15 @@ def read_board_run(path: Path) -> BoardRun:
     """
     again = "run `sernet-edge selftest MODEL --port PORT --out FILE.json` again"
     try:
-        document: Any = json.loads(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise SernetError(f"cannot read the board's run {path}: {error.strerror}") from error
+    if not data.strip():
+        raise SernetError(f"{path} is empty: the self-test was interrupted", again)
+    try:
+        document: Any = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise SernetError(f"{path} is no JSON: {error}", again) from error
+        raise SernetError(f"{path} is damaged or was cut off: {error}", again) from error
     if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
         raise SernetError(f"{path} is no run of a self-test on a board", again)
     if (version := document.pop("version", None)) != BOARD_RUN_VERSION:
@@ -96,9 +101,25 @@ def read_board_run(path: Path) -> BoardRun:
             "pip install --upgrade sernet-edge",
         )
     document.pop("passed", None)
-    names = {field.name for field in fields(BoardRun)}
-    if wrong := sorted(names ^ set(document)):
-        raise SernetError(f"{path} is damaged: {', '.join(wrong)}", again)
-    if (limits := document["cycles_per_inference_range"]) is not None:
+    kinds = get_type_hints(BoardRun)
+    if isinstance(limits := document.get("cycles_per_inference_range"), list):
         document["cycles_per_inference_range"] = tuple(limits)
+    wrong = kinds.keys() ^ document.keys()
+    wrong |= {name for name, kind in kinds.items() if not _is_a(document.get(name), kind)}
+    if wrong:
+        raise SernetError(f"{path} is damaged: {', '.join(sorted(wrong))}", again)
     return BoardRun(**document)
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    """Whether a value from JSON is of an annotated kind, of those that a `BoardRun` has."""
+    if isinstance(kind, UnionType):
+        return any(_is_a(value, one) for one in get_args(kind))
+    if get_origin(kind) is tuple:
+        parts = get_args(kind)
+        return (
+            isinstance(value, tuple) and len(value) == len(parts) and all(map(_is_a, value, parts))
+        )
+    if kind is float:
+        kind = (int, float)  # JSON writes 3.0 as 3.0, but a person may write 3.
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -380,6 +380,9 @@ def test_latencies_of_another_computer_are_not_judged(
             lambda text: '{"format": "sernet-bench", "version": 1, "models": [{"name": "a"}]}',
             "not whole",
         ),
+        (lambda text: json.dumps({**json.loads(text), "warnings": None}), "damaged"),
+        (lambda text: text.replace('"machine"', '"engine"'), "lacks machine"),
+        (lambda text: text.replace('"file_bytes"', '"file"'), "damaged"),
     ],
 )
 @pytest.mark.parametrize("option", ["--from", "--compare"])
@@ -407,11 +410,19 @@ def test_an_empty_or_interrupted_run_is_refused(
         (["model.tflite", "--board", "Abacus"], "no board 'Abacus' is known"),
         (["model.tflite", "--tflm-library", "lib.a"], "go together"),
         (["model.tflite", "--core", "z80"], "z80"),
+        (["model.tflite", "--runs", "no/such/folder"], "no/such/folder"),
     ],
 )
 def test_wrong_usage_is_told(arguments: list[str], said: str, bench: Shown) -> None:
     done = bench(*arguments)
     assert done.returncode == 2 and said in done.stderr
+
+
+def test_an_output_without_a_folder_is_refused_before_anything_is_measured(
+    bench: Shown, small: Path, tmp_path: Path
+) -> None:
+    done = bench(small, "--json", "--out", tmp_path / "none" / "run.json")
+    assert done.returncode == 1 and "does not exist" in done.stderr and "reading" not in done.stderr
 
 
 def test_a_file_that_is_no_model_is_refused(bench: Shown, tmp_path: Path) -> None:
@@ -462,8 +473,10 @@ def test_an_operator_that_the_engine_does_not_know_leaves_tflms_columns(
     assert done.returncode == 0, done.stderr
     (model,) = json.loads(done.stdout)["models"]
     assert "LOGISTIC" in model["engine"]["not_measured"]
+    assert "--engine tflm" in model["engine"]["not_measured"]
     assert "LOGISTIC" in model["cores"]["m4"]["not_measured"]
     assert model["tflm"]["arena_bytes"] > 0 and model["tflm"]["same_bits"] is True
+    assert all("LOGISTIC" in row["why"] for row in model["boards"])
 
 
 # Boards

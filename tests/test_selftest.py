@@ -327,7 +327,8 @@ def test_an_existing_file_is_overwritten_only_by_force(
 
 def test_a_file_that_is_no_run_is_refused(tmp_path: Path) -> None:
     for text, words in (
-        ("", "no JSON"),
+        ("", "is empty"),
+        ('{"format": "sernet-board-run", "ver', "cut off"),
         ("[1]", "no run"),
         ('{"format": "sernet-board-run", "version": 9}', "version 9"),
         ('{"format": "sernet-board-run", "version": 1}', "damaged"),

@@ -16,13 +16,14 @@ from sernet_edge.bench.options import Request, measuring_options
 from sernet_edge.bench.report import Section
 from sernet_edge.bench.subjects import Speech, given
 from sernet_edge.bench.table import as_markdown, as_text
-from sernet_edge.bench.tables import changes_table, machine_line, tables
+from sernet_edge.bench.tables import changes_table, machine_line, read, tables
 from sernet_edge.boardrun import read_board_run
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.dataset import read_recordings
 from sernet_edge.train.options import list_utterances
+from sernet_edge.train.outputs import check_outputs
 
 # Where a clone of the project keeps its cross-validations.
 _RUNS = Path(__file__).parents[2] / "docs" / "runs"
@@ -81,11 +82,13 @@ def bench(
     """
     if bool(request.models) == (saved is not None):
         raise click.UsageError("Give MODELs to measure, or --from RUN.json to show.")
-    earlier = report.read(baseline) if baseline else None
+    if out is not None:
+        check_outputs([out], force=True)
+    earlier = read(baseline) if baseline else None
     if saved is None:
         document = _measure(request)
     else:
-        document = report.read(saved)
+        document = read(saved)
         if request.board is not None:
             document["changes"] = [
                 boards.smallest_change(request.board, model, document["models"]).text

@@ -55,7 +55,7 @@ def section(
                 found[core.name] = _figures(measure.measure(data, name, core, Path(folder)))
         except ModelError as error:
             # Beyond the engine on every core alike.
-            return {n: not_measured(error.message.removeprefix(f"{name}: ")) for n in names}
+            return {n: not_measured(str(error).removeprefix(f"{name}: ")) for n in names}
         except SernetError as error:
             found[core.name] = not_measured(str(error))
     return found

@@ -31,7 +31,7 @@ _OPTIONS = (
     ),
     click.option(
         "--runs",
-        type=click.Path(path_type=Path),
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
         metavar="DIR",
         help="Folder of cross-validations, for the accuracy of the small relatives.  "
         "[default: docs/runs of a clone]",

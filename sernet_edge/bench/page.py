@@ -12,11 +12,10 @@ from pathlib import Path
 
 import click
 
-from sernet_edge.bench import report
 from sernet_edge.bench.pictures import draw
 from sernet_edge.bench.report import Section
 from sernet_edge.bench.table import as_markdown
-from sernet_edge.bench.tables import machine_line, tables
+from sernet_edge.bench.tables import machine_line, read, tables
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 
@@ -93,7 +92,7 @@ def _latency(method: Section) -> str:
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def main(run: Path, folder: Path) -> None:
     """Write FOLDER/benchmarks.md and FOLDER/benchmarks/*.png from RUN."""
-    document = report.read(run)
+    document = read(run)
     drawn = draw(document, folder / "benchmarks")
     # The first model's layers stand for the others'.
     for path in drawn[1:-1]:

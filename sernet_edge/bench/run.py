@@ -14,7 +14,7 @@ from sernet_edge import __version__
 from sernet_edge.bench import accuracy, boards, cores, host, machine, memory, peers
 from sernet_edge.bench import report as document
 from sernet_edge.bench import subjects as models
-from sernet_edge.bench.report import Section, not_measured
+from sernet_edge.bench.report import Section, is_measured, not_measured
 from sernet_edge.bench.subjects import Progress, Speech, Subject
 from sernet_edge.bench.work import work
 from sernet_edge.boardrun import BoardRun
@@ -125,10 +125,12 @@ def _count(
         own = memory.engine(plan_network(read_network(data, name)))
         on_cores = cores.section(data, name, settings.cores, progress)
     except ModelError as error:
-        own = not_measured(f"the native engine: {error.message.removeprefix(f'{name}: ')}")
+        own = not_measured(f"the native engine: {str(error).removeprefix(f'{name}: ')}")
         on_cores = dict.fromkeys(settings.cores, own)
     interpreter = memory.interpreter(data, name)
     mine = [b for b in board_runs if b.flatbuffer_sha256 == digest]
+    # What the engine refuses, it refuses on every core, whichever are counted on.
+    on_boards = on_cores if is_measured(own) else dict.fromkeys(cores.NAMES, own)
     progress(f"{name}: accuracy")
     return {
         "name": name,
@@ -155,7 +157,7 @@ def _count(
             data, name, counted["precision"], settings.cores, settings.library, progress
         ),
         "board_runs": [asdict(b) for b in mine],
-        "boards": boards.section(on_cores, interpreter, mine),
+        "boards": boards.section(on_boards, interpreter, mine),
     }
 
 

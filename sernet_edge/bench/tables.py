@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from sernet_edge.bench import report
 from sernet_edge.bench.compare import Change
+from sernet_edge.bench.figures import figures
 from sernet_edge.bench.report import Section, is_measured
 from sernet_edge.bench.table import Table
+from sernet_edge.runtime.errors import SernetError
 
 _COUNTED = "Counted under QEMU, not timed: instructions are not cycles."
 _ESTIMATED = (
     "Flash and RAM are measured, the clock needed is estimated: instructions a second of audio "
     "times assumed cycles per instruction"
 )
+
+
+def read(path: Path) -> Section:
+    """Read a run that can be shown and compared.
+
+    Raises:
+        SernetError: As `report.read`, or something inside is damaged.
+    """
+    document = report.read(path)
+    try:
+        tables(document, elf=True)
+        machine_line(document)
+        list(document["warnings"])
+        figures(document)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        what = f"{type(error).__name__} {error}"
+        raise SernetError(f"{path} is damaged: {what}", report.AGAIN) from error
+    return document
 
 
 def tables(document: Section, elf: bool = False) -> list[Table]:
@@ -59,13 +81,15 @@ def changes_table(changes: Sequence[Change], most: float) -> Table:
 def machine_line(document: Section) -> str:
     """Return in one line what a run was measured on."""
     machine = document["machine"]
-    tools = [*machine["packages"].items()]
-    versions = ", ".join(f"{name} {version}" for name, version in tools)
-    return (
+    packages = [f"{name} {version}" for name, version in machine["packages"].items()]
+    parts = [
         f"{machine['processor']}, {machine['cores']} cores, {machine['architecture']}, "
-        f"{machine['memory_bytes'] / 1e9:.0f} GB; {machine['system']}; Python "
-        f"{machine['python']}, {versions}; {'; '.join(machine['tools'].values())}"
-    )
+        f"{machine['memory_bytes'] / 1e9:.0f} GB",
+        machine["system"],
+        ", ".join([f"Python {machine['python']}", *packages]),
+        *machine["tools"].values(),
+    ]
+    return "; ".join(parts)
 
 
 def _models(models: Sequence[Section]) -> Table:
