@@ -33,10 +33,10 @@ _ELSEWHERE_NOTE = """
 ## What the published figures were tested on
 
 LIGHT-SERNET's authors make folds from the speaker's number at the start of each file name. Their
-code (github.com/AryaAftab/LIGHT-SERNET, commit 95022a0) changes these names before: when it has cut
-the recordings, `cleaning_directory_filename` in `utils/segment/utils.py` gives those of each emotion
-one another's names in random order, and few keep one of their own speaker. Its folds have the
-sizes of the ten speakers and voices of all of them: a random split, whatever their names say,
+code (github.com/AryaAftab/LIGHT-SERNET, commit 95022a0) changes these names before: when it has
+cut the recordings, `cleaning_directory_filename` in `utils/segment/utils.py` gives those of each
+emotion one another's names in random order, and few keep one of their own speaker. Its folds have
+the sizes of the ten speakers and voices of all of them: a random split, whatever their names say,
 whose best epoch was chosen on the test data. A re-run with that code is one, too. What to compare
 with are the rows `published` here; our `test-epoch` rows are of speakers who were left out.
 """
