@@ -10,6 +10,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
@@ -306,6 +307,20 @@ def test_pictures_are_drawn_without_a_display(
     for name in ("layers-small.png", "accuracy.png"):
         data = (tmp_path / "made" / name).read_bytes()
         assert data.startswith(b"\x89PNG") and len(data) > 5000
+
+
+def test_the_page_shows_the_first_models_layers_for_all(measured: Document, tmp_path: Path) -> None:
+    second = {**copy.deepcopy(measured["models"][0]), "name": "second"}
+    run = tmp_path / "run.json"
+    run.write_text(json.dumps({**measured, "models": [*measured["models"], second]}))
+    command = [sys.executable, "-m", "sernet_edge.bench.page", run, tmp_path / "docs"]
+    subprocess.run(command, check=True)
+    text = (tmp_path / "docs" / "benchmarks.md").read_text()
+    assert "## Layers of small\n" in text and "Layers of second" not in text
+    assert "| second | m4 |" in text
+    drawn = sorted(path.name for path in (tmp_path / "docs" / "benchmarks").iterdir())
+    assert drawn == ["accuracy.png", "layers-small.png"]
+    assert all(f"(benchmarks/{name})" in text for name in drawn)
 
 
 def test_the_page_has_the_run_s_machine_tables_and_sources(measured: Document) -> None:
@@ -680,6 +695,30 @@ def test_a_keras_model_becomes_the_standard_set(
     for other in ({"window_frames": 434}, {"protocols": fewer}):
         (runs / "quarter" / "report.json").write_text(json.dumps({**report, **other}))
         assert "not trained" in accuracy_of("light-sernet-quarter-int8")["not_measured"]
+
+
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
+def test_a_conversion_is_known_by_the_model_that_it_was_made_from(
+    small_keras: Path, tmp_path: Path
+) -> None:
+    (made,) = subjects.given([small_keras], False, None, print)
+    assert made.name == "small-int8" and made.untrained and made.contract is not None
+    # As `convert` changes a contract.
+    provenance = {**made.contract.provenance, "conversion": {"precision": "int8"}}
+    converted = made.contract.replace(unsure_below=0.6, drift_limit=2.0, provenance=provenance)
+    stranger = converted.replace(provenance={**provenance, "seed": 99})
+    flatbuffer = modelfile.strip_contract(made.data)
+    (tmp_path / "own.tflite").write_bytes(modelfile.with_contract(flatbuffer, converted))
+    (tmp_path / "other.tflite").write_bytes(modelfile.with_contract(flatbuffer, stranger))
+
+    def parents(*names: str) -> dict[str, bool]:
+        paths = [small_keras, *(tmp_path / f"{name}.tflite" for name in names)]
+        found = subjects.given(paths, False, None, print)
+        return {subject.name: subject.parent is not None for subject in found}
+
+    # No second int8 model is made, with ranges of noise, where there is the right one.
+    assert parents("own") == {"own": True}
+    assert parents("other") == {"small-int8": True, "other": False}
 
 
 def test_a_keras_model_without_tensorflow_is_told_what_to_install(

@@ -66,6 +66,8 @@ def page(document: Section, run: str, pictures: list[str]) -> str:
         else "",
     )
     shown = "\n".join(f"![{Path(path).stem}]({path})\n" for path in pictures)
+    # The first model's layers stand for the others'.
+    found = tables(document, elf=True, every_layer=False)
     sources = "\n".join(
         f"* {name}: {source}"
         for name, source in dict.fromkeys(
@@ -73,7 +75,7 @@ def page(document: Section, run: str, pictures: list[str]) -> str:
         )
     )
     return (
-        f"{head}\n{shown}\n{as_markdown(tables(document, elf=True))}\n"
+        f"{head}\n{shown}\n{as_markdown(found)}\n"
         f"## Where the boards' facts were read\n\n{sources}\n"
     )
 
@@ -94,10 +96,11 @@ def main(run: Path, folder: Path) -> None:
     """Write FOLDER/benchmarks.md and FOLDER/benchmarks/*.png from RUN."""
     document = read(run)
     drawn = draw(document, folder / "benchmarks")
-    # The first model's layers stand for the others'.
-    for path in drawn[1:-1]:
-        path.unlink()
-    names = [f"benchmarks/{path.name}" for path in (drawn[0], drawn[-1])]
+    shown = dict.fromkeys((drawn[0], drawn[-1]))
+    for path in drawn:
+        if path not in shown:
+            path.unlink()
+    names = [f"benchmarks/{path.name}" for path in shown]
     write_text(folder / "benchmarks.md", page(document, f"{run.parent.name}/{run.name}", names))
 
 

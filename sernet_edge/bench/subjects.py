@@ -79,7 +79,8 @@ def given(
     """Return the models of a run.
 
     Args:
-        paths: `.tflite` and `.keras` files; of a Keras model its int8 conversion is measured.
+        paths: `.tflite` and `.keras` files; of a Keras model its int8 conversion is measured,
+            the one given beside it or else one made here.
         zoo: Whether to add a Keras model's other precisions, and for each architecture given
             its smaller relatives.
         speech: Its training speakers are calibrated on; None: noise, which will do for size and
@@ -98,6 +99,9 @@ def given(
             precisions = PRECISIONS if zoo else ("int8",)
             found += _converted(path, name, data, precisions, speech, progress)
     found = [_with_parent(subject, found) for subject in found]
+    # Where its own int8 conversion was given, none with ranges of noise is wanted.
+    files = [subject.parent for subject in found if not subject.made]
+    found = [s for s in found if not (s.untrained and any(s.parent is file for file in files))]
     if zoo:
         for subject in list(found):
             there = {s.architecture for s in found}
@@ -149,9 +153,19 @@ def _with_parent(subject: Subject, found: Sequence[Subject]) -> Subject:
     if subject.parent is not None or contract is None:
         return subject
     for other in found:
-        if other.parent is not None and other.contract and other.contract.id == contract.id:
+        if other.parent is not None and other.contract and _trained(other.contract, contract):
             return replace(subject, parent=other.parent)
     return subject
+
+
+def _trained(one: Contract, other: Contract) -> bool:
+    """Whether two contracts are of one training, whatever conversion found out since."""
+
+    def kept(contract: Contract) -> Contract:
+        provenance = {k: v for k, v in contract.provenance.items() if k != "conversion"}
+        return contract.replace(provenance=provenance, unsure_below=0.0, drift_limit=0.0)
+
+    return kept(one) == kept(other)
 
 
 def _architecture(data: bytes, path: Path) -> str:

@@ -37,19 +37,21 @@ def read(path: Path) -> Section:
     return document
 
 
-def tables(document: Section, elf: bool = False) -> list[Table]:
+def tables(document: Section, elf: bool = False, every_layer: bool = True) -> list[Table]:
     """Return the tables of a run.
 
     Args:
         document: The run.
         elf: Whether to list the sections of the linked ELF files, too.
+        every_layer: Whether to list the layers of every model, or of the first alone.
     """
     models = document["models"]
     found = [_models(models), _memory(models), _cores(models)]
     if any(is_measured(model["host"]) for model in models):
         found += [_latency(models, "runs"), _latency(models, "features")]
     found.append(_boards(document))
-    found += [_layers(m) if is_measured(m["engine"]) else _operators(m) for m in models]
+    listed = models if every_layer else models[:1]
+    found += [_layers(m) if is_measured(m["engine"]) else _operators(m) for m in listed]
     if elf:
         found.append(_sections(models))
     return [table for table in found if table.rows]
