@@ -98,7 +98,7 @@ def _models(models: Sequence[Section]) -> Table:
     header = ["model", "precision", "file, B", "weights, B", "parameters", "MMAC", "UAR", "WA",
               "as float"]  # fmt: skip
     table = Table("Models", header, left=2, parts=(2, 4, 3))
-    sources: list[str] = []
+    sources: dict[str, list[str]] = {}  # what there is to say -> the models' names
     for model in models:
         work, accuracy = model["work"], model["accuracy"]
         table.rows.append(
@@ -114,13 +114,13 @@ def _models(models: Sequence[Section]) -> Table:
                 _agreement(accuracy),
             ]
         )
-        if work["uncounted"]:
-            sources.append(f"{model['name']}: MMAC without {', '.join(work['uncounted'])}")
-        if model["made"]:
-            sources.append(f"{model['name']}: {model['made']}")
-        if is_measured(accuracy):
-            sources.append(f"{model['name']}: accuracy from {accuracy['source']}")
-    table.notes += [*sources, "As float: share of windows with the float parent's label."]
+        said = [f"MMAC without {', '.join(work['uncounted'])}"] if work["uncounted"] else []
+        said += [model["made"]] if model["made"] else []
+        said += [f"accuracy from {accuracy['source']}"] if is_measured(accuracy) else []
+        for sentence in said:
+            sources.setdefault(sentence, []).append(model["name"])
+    table.notes += [f"{', '.join(names)}: {sentence}" for sentence, names in sources.items()]
+    table.notes.append("As float: share of windows with the float parent's label.")
     return table
 
 
