@@ -25,7 +25,7 @@ from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.dataset import new_contract
-from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE, build
+from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE, build_for_measuring
 
 _LABELS = ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")
 _LONG_WINDOW_FRAMES = 434
@@ -151,20 +151,13 @@ def measure(name: str, features: Features, window_frames: int) -> Cost:
     """
     with quietly():
         from sernet_edge.convert.quantize import convert_model
-    import keras
 
-    keras.utils.set_random_seed(1)
     contract = new_contract(_LABELS, "window", window_frames, features)
     # With the statistics of the noise below, so that the contract is whole.
     count = contract.feature_count
     contract = contract.replace(mean=(0.0,) * count, std=(1.0,) * count)
-    model = build(name, contract, batch_norm_momentum=0.9)
-    rng = np.random.default_rng(1)
-    # Fresh biases and batch norms are 0 and 1, and the converter leaves out what changes nothing.
-    model.set_weights(
-        [w + rng.uniform(0, 0.1, w.shape) if w.ndim == 1 else w for w in model.get_weights()]
-    )
-    noise = rng.normal(size=(_WINDOWS, window_frames, count))
+    model = build_for_measuring(name, contract, seed=1)
+    noise = np.random.default_rng(1).normal(size=(_WINDOWS, window_frames, count))
     windows = noise.clip(-contract.clip, contract.clip).astype(np.float32)
     data = modelfile.with_contract(convert_model(model, "int8", windows), contract)
     on_pc = Model(data, name)

@@ -16,7 +16,11 @@ from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.dataset import Recording
-from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
+from sernet_edge.train.models import (
+    ARCHITECTURES,
+    DEFAULT_ARCHITECTURE,
+    build_for_measuring,
+)
 
 Progress = Callable[[str], None]
 
@@ -130,15 +134,11 @@ def relatives(
     _need_tensorflow()
     with quietly():
         from sernet_edge.convert import quantize
-    import keras
-
-    from sernet_edge.train.models import build
 
     found = []
     for name in wanted:
         progress(f"making {name} with random weights")
-        keras.utils.set_random_seed(0)
-        model = build(name, contract, 0.9)
+        model = build_for_measuring(name, contract, seed=0)
         flatbuffer = quantize.convert_model(model, "int8", _noise(contract))
         own = contract.replace(provenance={"architecture": name, "weights": "random"})
         data = modelfile.with_contract(flatbuffer, own)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from sernet_edge.runtime.contract import Contract, Features
 
 
@@ -89,4 +91,21 @@ def build(name: str, contract: Contract, batch_norm_momentum: float) -> Any:
         **architecture.settings,
     )
     model.name = name
+    return model
+
+
+def build_for_measuring(name: str, contract: Contract, seed: int) -> Any:
+    """Return `build`'s model with random weights throughout, which costs what a trained one does.
+
+    The biases and batch norms of a fresh model are 0 and 1, and the converter leaves out what
+    changes nothing.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    model = build(name, contract, batch_norm_momentum=0.9)
+    rng = np.random.default_rng(seed)
+    model.set_weights(
+        [w + rng.uniform(0, 0.1, w.shape) if w.ndim == 1 else w for w in model.get_weights()]
+    )
     return model
