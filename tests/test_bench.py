@@ -22,7 +22,7 @@ from bundle_cases import small_model
 from graphs import SAME, RandomGraph
 from support import Run
 
-from sernet_edge.bench import accuracy, command, host_worker, machine, memory, peers, subjects
+from sernet_edge.bench import accuracy, command, host, host_worker, machine, memory, peers, subjects
 from sernet_edge.bench.boards import BOARDS, CYCLES, find
 from sernet_edge.bench.page import page
 from sernet_edge.bench.table import Table, as_text
@@ -202,6 +202,21 @@ def test_a_hot_slowed_down_pi_gives_warnings() -> None:
     assert "hot: 85 degrees" in said and "1500 to 750 MHz" in said and "throttled" in said
     busy = {**before, "load": 99.0}
     assert "busy before measuring: load 99.0" in machine.warnings(busy, before)[0]
+
+
+def test_noisy_latencies_are_counted_and_the_worst_is_named() -> None:
+    def job(runtime: str, medians: tuple[int, int], cpu_share: float = 1.0) -> host.Job:
+        wall = [[median] * 5 for median in medians]
+        cpu = [round(sum(times) * cpu_share) for times in wall]
+        return host.Job(0, runtime, 1, lambda *_: [], 0.5, wall_ns=wall, cpu_ns=cpu)
+
+    steady = job("steady", (1000, 1050))
+    assert host.warnings([steady], ["model"]) == []
+    noisy = [job("apart", (1000, 1500)), job("far apart", (1000, 3000)), steady]
+    (said,) = host.warnings(noisy, ["model"])
+    assert "of 3 latencies 2 are unsteady" in said and "model, far apart, 1 thread" in said
+    (said,) = host.warnings([job("starved", (1000, 1000), 0.5), steady], ["model"])
+    assert "of 2 latencies 1 had less than 90%" in said and "model, starved" in said
 
 
 def test_vcgencmds_bits_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -133,18 +133,28 @@ def section(found: Sequence[Job]) -> Section:
 
 
 def warnings(found: Sequence[Job], names: Sequence[str]) -> list[str]:
-    """Return what was noisy; `names` are the models'."""
-    said = []
-    for job in found:
-        if not job.wall_ns:
-            continue
+    """Return what was noisy, each kind with its worst case; `names` are the models'."""
+    unsteady, starved = [], []
+    timed = [job for job in found if job.wall_ns]
+    for job in timed:
         figures, who = _figures(job), f"{names[job.model]}, {job.runtime}, {job.threads} thread(s)"
         if figures["between_processes"] > _NOISY:
-            said.append(
-                f"{who}: the processes' medians lie {figures['between_processes']:.0%} apart"
-            )
+            unsteady.append((figures["between_processes"], who))
         if job.threads == 1 and figures["cpu_share"] < _STARVED:
-            said.append(f"{who}: it had the processor {figures['cpu_share']:.0%} of the time")
+            starved.append((figures["cpu_share"], who))
+    said = []
+    if unsteady:
+        share, who = max(unsteady)
+        said.append(
+            f"of {len(timed)} latencies {len(unsteady)} are unsteady: their processes' medians lie "
+            f"more than {_NOISY:.0%} apart, at most {share:.0%} ({who})"
+        )
+    if starved:
+        share, who = min(starved)
+        said.append(
+            f"of {len(timed)} latencies {len(starved)} had less than {_STARVED:.0%} of a "
+            f"processor, at least {share:.0%} ({who})"
+        )
     return said
 
 
