@@ -196,9 +196,8 @@ class _Reader:
         self._operator = "the model's input"
         input_index = graph.Inputs(0)
         self._add(input_index, Layer("INPUT", (), self._tensor(input_index)))
-        self._check_operators()
-        for number in range(graph.OperatorsLength()):
-            self._read_operator(graph.Operators(number), number)
+        for number, name in enumerate(self._operator_names()):
+            self._read_operator(graph.Operators(number), number, name)
         self._operator = "the model's output"
         output_index = graph.Outputs(0)
         output = self._layer_of(output_index)
@@ -364,31 +363,32 @@ class _Reader:
             name = f"CUSTOM {(code.CustomCode() or b'').decode('utf-8', 'replace')[:60]!r}"
         return name
 
-    def _check_operators(self) -> None:
-        """Refuse operators that are not known, all of them at once."""
+    def _operator_names(self) -> list[str]:
+        """Return the operators' names; refuse those that are not known, all of them at once."""
         self._operator = ""
         operators = [self._graph.Operators(i) for i in range(self._graph.OperatorsLength())]
         names = [self._operator_name(operator, i) for i, operator in enumerate(operators)]
         unknown = [name for name in dict.fromkeys(names) if name not in _OPERATORS]
         if unknown:
             first = names.index(unknown[0])
-            self._enter(operators[first], first)
+            self._enter(operators[first], first, names[first])
             raise self._refusal(f"the native engine does not know {', nor '.join(unknown)}")
+        return names
 
-    def _enter(self, operator: Any, number: int) -> None:
+    def _enter(self, operator: Any, number: int, name: str) -> None:
         """Note for errors which operator is read."""
-        self._operator = f"operator {number} ({self._operator_name(operator, number)})"
+        self._operator = f"operator {number} ({name})"
         if operator.OutputsLength() > 0:
             made = self._name(self._raw_tensor(operator.Outputs(0)))
             self._operator += f" that makes tensor {made!r}"
 
-    def _read_operator(self, operator: Any, number: int) -> None:
-        self._enter(operator, number)
+    def _read_operator(self, operator: Any, number: int, name: str) -> None:
+        self._enter(operator, number, name)
         if operator.InputsLength() > MAX_TENSORS or operator.OutputsLength() != 1:
             raise self._refusal(
                 f"it has {operator.InputsLength()} inputs and {operator.OutputsLength()} outputs"
             )
-        read, output = _OPERATORS[self._operator_name(operator, number)], operator.Outputs(0)
+        read, output = _OPERATORS[name], operator.Outputs(0)
         read(self, operator, [operator.Inputs(i) for i in range(operator.InputsLength())], output)
 
     def _options(self, operator: Any, kind: Any) -> Any:
