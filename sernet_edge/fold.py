@@ -90,12 +90,13 @@ def run_fold(job: Job) -> None:
     )
     model, windows, contract = fit.model, fit.windows, fit.windows.contract
     truth = [contract.labels.index(r.utterance.label) for r in testing]
+    cut = [windows.test_windows(recording) for recording in testing]
     # What each epoch's weights say of the test data: logged, never used in training.
     by_epoch = json.loads(job.epochs_path.read_text()) if job.epochs_path.exists() else []
     del by_epoch[len(fit.history) :]
 
     def log() -> None:
-        by_epoch.append(predict(model, windows, testing).argmax(axis=1).tolist())
+        by_epoch.append(predict(model, cut).argmax(axis=1).tolist())
         write_text(job.epochs_path, json.dumps(by_epoch))
         if job.log_csv:
             rows = [
@@ -109,7 +110,6 @@ def run_fold(job: Job) -> None:
     fit.run(lambda epoch, entry: log())
     fit.finish()
 
-    cut = [windows.test_windows(recording) for recording in testing]
     samples, _ = calibration_windows(contract, training, 200, settings.seed)
     flatbuffers = {
         "float": quantize.convert_model(model, "float32", samples),

@@ -52,7 +52,10 @@ def finished(fit: Fit) -> Sequence[NDArray[Any]]:
 
 
 # Windows at random places: test_train.py stops the command itself.
-@pytest.mark.parametrize("change", [{"segments": "middle"}, {"segments": "all"}, {"ema": 0.9}])
+@pytest.mark.parametrize(
+    "change",
+    [{"segments": "middle"}, {"segments": "all"}, {"ema": 0.9}, {"precision": "bfloat16"}],
+)
 def test_a_stopped_run_goes_on_to_the_same_weights(change: dict[str, Any], tmp_path: Path) -> None:
     stopped = tmp_path / "stopped.npz"
     whole = ready(replace(SHORT, **change), tmp_path / "whole.npz")

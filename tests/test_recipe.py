@@ -51,6 +51,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         ("gain_db=Infinity", "gain_db must be 0 or more, not inf"),
         ("segments=first", "segments must be random or middle or all, not first"),
         ("schedule=ladder", "schedule must be cosine or stairs, not ladder"),
+        ("precision=half", "precision must be float32 or bfloat16, not half"),
         ("mixup", "mixup cannot be ''"),
     ],
 )

@@ -141,7 +141,8 @@ def train(
     matrix = None
     if testing:
         truth = [contract.labels.index(r.utterance.label) for r in testing]
-        guess = predict(model, fit.windows, testing).argmax(axis=1).tolist()
+        cut = [fit.windows.test_windows(recording) for recording in testing]
+        guess = predict(model, cut).argmax(axis=1).tolist()
         matrix = metrics.confusion_matrix(truth, guess, len(contract.labels))
         results |= metrics.summary(matrix, contract.labels)
     provenance = {

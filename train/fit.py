@@ -32,6 +32,7 @@ from sernet_edge.train.dataset import (
 from sernet_edge.train.initial import Initial
 from sernet_edge.train.losses import Batch, Objective, balanced_weights
 from sernet_edge.train.models import DEFAULT_ARCHITECTURE, build
+from sernet_edge.train.models.bfloat16 import bfloat16_twin
 from sernet_edge.train.recipe import Recipe
 
 History = list[dict[str, float]]
@@ -86,7 +87,9 @@ class Fit:
             [labels.index(label) for label in self._training.labels]
         ]
         self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
-        self._objective = Objective(model, windows.contract.window_frames, recipe)
+        # What the steps change; `model` follows it epoch by epoch.
+        self._learner = bfloat16_twin(model) if recipe.precision == "bfloat16" else model
+        self._objective = Objective(self._learner, windows.contract.window_frames, recipe)
         trained = self._objective.trained
         trained.optimizer.build(trained.trainable_variables)
         self._average: list[Any] = [np.zeros_like(weight) for weight in model.get_weights()]
@@ -115,7 +118,7 @@ class Fit:
         averaged = min(self._recipe.average_epochs, self._recipe.epochs)
         for epoch in range(len(self.history), self._recipe.epochs):
             entry = self._epoch(epoch)
-            weights = self.model.get_weights()
+            weights = self._follow()
             trained = self._objective.trained.get_weights()
             # The last step's damage shows in the weights alone.
             if not all(np.isfinite(values).all() for values in (entry["loss"], *trained)):
@@ -135,6 +138,13 @@ class Fit:
     def finish(self) -> None:
         """Give the model its final, averaged weights."""
         self.model.set_weights(self._average)
+
+    def _follow(self) -> list[Any]:
+        """Give the model the weights that were learnt, and return them."""
+        weights: list[Any] = self._learner.get_weights()
+        if self.model is not self._learner:
+            self.model.set_weights(weights)
+        return weights
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         recipe, count = self._recipe, len(self._training)
@@ -157,7 +167,7 @@ class Fit:
         # Of the first step's weights the average is these, of few ones nearly their mean: what it
         # starts from, 0, has no part in it.
         share = np.float32((1 - decay) / (1 - decay ** (steps_before + 1)))
-        for average, weight in zip(self._average, self.model.get_weights(), strict=True):
+        for average, weight in zip(self._average, self._learner.get_weights(), strict=True):
             average += share * (weight - average)
 
     def _batch(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Batch:
@@ -202,6 +212,7 @@ class Fit:
                 self._average = [saved[f"a{i}"] for i in range(len(self._average))]
                 for i, variable in enumerate(self._variables()):
                     variable.assign(saved[f"v{i}"])
+            self._follow()
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise SernetError(
                 f"the checkpoint {self.checkpoint} is damaged: {error}", hint="delete it"
@@ -237,15 +248,16 @@ def start(
     return Fit(model, Windows(contract, recipe), recordings, seed, checkpoint, initial)
 
 
-def predict(
-    model: keras.Model, windows: Windows, recordings: Sequence[Recording]
-) -> np.ndarray[Any, Any]:
+def predict(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:
     """Return one row of scores for each recording: the mean over its windows.
+
+    Args:
+        model: From (batch, frames, features, 1) to softmax scores.
+        cut: Each recording's windows, float32 (windows, frames, features).
 
     Returns:
         float32 (recordings, labels).
     """
-    cut = [windows.test_windows(recording) for recording in recordings]
     return mean_by_recording(score_windows(model, cut), cut)
 
 

@@ -1,0 +1,72 @@
+"""What `--set precision=bfloat16` saves on this machine: a training step in each precision.
+
+Processor times of single steps on one thread, taken in turn; each ratio is of medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import numpy as np
+
+from sernet_edge.train.backend import processor, quietly
+from sernet_edge.train.dataset import new_contract
+from sernet_edge.train.models import ARCHITECTURES, build
+from sernet_edge.train.recipe import Recipe
+
+with quietly():
+    from sernet_edge.train.losses import Batch, Objective
+    from sernet_edge.train.models.bfloat16 import bfloat16_twin
+
+_LABELS = tuple("abcdefg")
+_WINDOW_FRAMES = 184
+
+
+def main() -> None:
+    """Measure and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=20, help="of each precision [20]")
+    parser.add_argument(
+        "--architecture",
+        nargs="+",
+        choices=list(ARCHITECTURES),
+        default=["light-sernet", "light-sernet-half"],
+        help="[light-sernet light-sernet-half]",
+    )
+    arguments = parser.parse_args()
+    print(f"{processor()}; {arguments.steps} steps of {Recipe.batch_size} windows, one thread\n")
+    print("| architecture | float32, ms | bfloat16, ms | float32 / bfloat16 |")
+    print("|---|---|---|---|")
+    for architecture in arguments.architecture:
+        exact, rounded = _medians(architecture, arguments.steps)
+        print(
+            f"| {architecture} | {1000 * exact:.0f} | {1000 * rounded:.0f} "
+            f"| {exact / rounded:.2f} |"
+        )
+
+
+def _medians(architecture: str, steps: int) -> tuple[float, float]:
+    """Return the processor time of a step in float32 and in bfloat16, in seconds."""
+    contract = new_contract(_LABELS, "window", _WINDOW_FRAMES, ARCHITECTURES[architecture].features)
+    model = build(architecture, contract, Recipe.batch_norm_momentum)
+    learners = [
+        Objective(learner, _WINDOW_FRAMES, Recipe()) for learner in (model, bfloat16_twin(model))
+    ]
+    rng = np.random.default_rng(1)
+    shape = (Recipe.batch_size, _WINDOW_FRAMES, contract.feature_count, 1)
+    labels = np.eye(len(_LABELS), dtype=np.float32)[rng.integers(len(_LABELS), size=shape[0])]
+    batch = Batch(rng.normal(size=shape).astype(np.float32), labels, labels)
+    times: list[list[float]] = [[], []]
+    for turn in range(3 + steps):
+        for learner, taken in zip(learners, times, strict=True):
+            before = time.process_time()
+            learner.step(batch)
+            if turn >= 3:  # The first ones build the graph and fill caches.
+                taken.append(time.process_time() - before)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+if __name__ == "__main__":
+    main()
