@@ -151,6 +151,9 @@ def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     later = {"loss": "focal", "epochs": 3, "segments": "random"}
     saved_run(tmp_path / "runs" / "again", seed=2, recipe=later, features="mfcc")
     fold_file(tmp_path / "runs" / "base", "12", [0], [[1]], int8=[1])  # has no part in it
+    remarked = saved_run(tmp_path / "runs" / "remarked", recipe=later)
+    run = json.loads((remarked / "run.json").read_text())
+    (remarked / "run.json").write_text(json.dumps(run | {"remark": "with another code"}))
     failed = saved_run(tmp_path / "runs" / "failed", recipe={"loss": "none", "epochs": 2})
     (failed / "fold-2.json").unlink()
     page = tmp_path / "ablations.md"
@@ -158,12 +161,13 @@ def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     ablations.main(arguments, standalone_mode=False)
     text = page.read_text()
     assert text.startswith("# What was tried")
-    assert "\n3 configurations, each" in text
+    assert "\n4 configurations, each" in text
     # By hand: all right in the base; of a's 3, 2 are right in one of the other's two runs.
     lost = 100 * (1 / 3) / 3 / 2
     assert "| nothing: the base | 2 | 1 | 44.44 | 100.00 | +0.00 | 100.00 | base |" in text
     assert f"| {100 - lost:.2f} (88.9 to 100.0) | {-lost:+.2f} | " in text
     assert "| epochs 2 → 3 | 3 | 2 | " in text
+    assert "| epochs 2 → 3; with another code | 3 | 1 | 44.44 | " in text
     assert "no result: finished folds 1 | | | | failed |" in text
     with pytest.raises(SernetError, match="no run 'none'"):
         ablations.main([*arguments[:2], "none", *arguments[3:]], standalone_mode=False)

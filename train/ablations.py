@@ -4,7 +4,7 @@
 
 A row is a configuration; runs that differ in their seed alone share one. All that was tried and
 saved is there, failures included. What no setting of today says about a run, such as that it was
-made with another code, stands as `remark` in its run.json.
+made with another code, stands as `remark` in its run.json and makes it another configuration.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from sernet_edge.train.report import finished_folds, read_json, report
 from sernet_edge.train.results import SEARCH
 
 # What tells two runs apart and yet is no part of their configuration.
-_NO_SETTING = ("seed", "made_with", "skipped", "remark")
+_NO_SETTING = ("seed", "made_with", "skipped")
 
 _HEAD = """\
 # What was tried
@@ -76,11 +76,10 @@ def main(runs: Path, base: str, out: Path) -> None:
     rows = []
     for key, group in configurations.items():
         mean = _mean(group)
-        changed = _changed(origin, json.loads(key))
+        its = json.loads(key)
+        changed = "; ".join(filter(None, [_changed(origin, its), its.get("remark")]))
         better = -np.inf if mean is None else mean["int8"]["uar"]
-        remarks = {settings[run]["remark"] for run in group if "remark" in settings[run]}
-        changed = "; ".join([changed, *sorted(remarks)])
-        rows.append((better, _row(changed, group, json.loads(key), mean, reference)))
+        rows.append((better, _row(changed, group, its, mean, reference)))
     figures = report(bases[0], SEARCH)["protocols"]["strict"]["int8"]
     low, high = figures["uar_interval"]
     head = _HEAD.format(
@@ -112,7 +111,7 @@ def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     changes = [
         f"{name} {base[name]} → {other[name]}"
         for name in other
-        if name in base and base[name] != other[name]
+        if name in base and name != "remark" and base[name] != other[name]
     ]
     return ", ".join(changes) or "nothing: the base"
 
