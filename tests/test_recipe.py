@@ -50,6 +50,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         ("mixup=NaN", "mixup must be 0 or more, not nan"),
         ("gain_db=Infinity", "gain_db must be 0 or more, not inf"),
         ("segments=first", "segments must be random or middle or all, not first"),
+        ("test_segments=all", "test_segments must be listen or middle, not all"),
         ("schedule=ladder", "schedule must be cosine or stairs, not ladder"),
         ("precision=half", "precision must be float32 or bfloat16, not half"),
         ("mixup", "mixup cannot be ''"),
@@ -61,14 +62,14 @@ def test_a_change_that_makes_no_sense_is_refused(change: str, message: str) -> N
     assert message in output
 
 
-def test_the_papers_recipe_trains_on_the_middle_of_each_utterance_unless_told_otherwise() -> None:
+def test_the_papers_recipe_sees_the_middle_of_each_utterance_unless_told_otherwise() -> None:
     chosen = [
-        settings.recipe.segments
+        (settings.recipe.segments, settings.recipe.test_segments)
         for arguments in ([], ["--set", "segments=all"])
         if (settings := settings_from("--recipe", "paper", *arguments)[0])
     ]
-    assert chosen == ["middle", "all"]
-    assert Recipe().segments == "random"
+    assert chosen == [("middle", "middle"), ("all", "middle")]
+    assert (Recipe().segments, Recipe().test_segments) == ("random", "listen")
 
 
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"loss": "hinge"}, {"label_smoothing": 1.0}])

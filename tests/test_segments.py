@@ -66,6 +66,15 @@ def test_a_running_level_starts_with_the_speech() -> None:
     np.testing.assert_array_equal(window, features(np.pad(its.samples, (0, 2000)), "running"))
 
 
+@pytest.mark.parametrize("over", [-2000, 0, 2 * WINDOW + 600])
+@pytest.mark.parametrize("segments", ["random", "middle", "all"])
+def test_a_recording_can_be_tested_on_its_middle_alone(segments: Segments, over: int) -> None:
+    its = recording(WINDOW + over)
+    recipe = replace(PLAIN, segments=segments, test_segments="middle")
+    windows = Windows(CONTRACT, recipe).test_windows(its)
+    np.testing.assert_array_equal(windows, cut(its, "middle"))
+
+
 @pytest.mark.parametrize("over", [0, 600])
 def test_all_segments_lie_side_by_side_around_the_middle(over: int) -> None:
     its = recording(3 * WINDOW + over)

@@ -163,7 +163,11 @@ class Windows:
         rate_hz = contract.sample_rate_hz
         factor = 1 + rng.uniform(-recipe.speed, recipe.speed) if recipe.speed else 1.0
         count = round(contract.window_samples * factor)
-        changed = self._cut(recording, count, rng, segment).astype(np.float64)
+        if recipe.segments == "random":
+            cut = self._cut_anywhere(recording, count, rng)
+        else:
+            cut = self._cut_segment(recording, count, segment, self.segments(recording))
+        changed = cut.astype(np.float64)
         if recipe.speed:
             changed = augment.faster(changed, rate_hz, factor, contract.window_samples)
         if recipe.reverb_s:
@@ -176,34 +180,50 @@ class Windows:
             changed *= 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
         return self._front_end.window_features(feature_rows(self._front_end, to_int16(changed)))
 
-    def _cut(
-        self, recording: Recording, count: int, rng: np.random.Generator, segment: int
+    def _cut_anywhere(
+        self, recording: Recording, count: int, rng: np.random.Generator
     ) -> NDArray[np.int16]:
-        """Return `count` samples of a recording; where it is shorter, digital silence is added."""
-        samples, at_random = self._samples(recording), self.recipe.segments == "random"
+        """Return `count` samples from a random place; a shorter recording stands in silence."""
+        samples = self._samples(recording)
         spare = len(samples) - count
+        start = int(rng.integers(abs(spare) + 1))
         if spare < 0:
-            if self.contract.level == "running":
-                before = 0  # It starts with the speech, as it does in a file.
-            else:
-                before = int(rng.integers(-spare + 1)) if at_random else -spare // 2
-            return np.pad(samples, (before, -spare - before))
-        if at_random:
-            start = int(rng.integers(spare + 1))
-        else:
-            # The segments lie side by side, as many samples over before them as after them.
-            # `count` is not quite a segment where the speed changes: it has the same middle.
-            length, others = self.contract.window_samples, self.segments(recording) - 1
-            start = (spare - others * length) // 2 + segment * length
-            start = min(max(start, 0), spare)
+            return self._in_silence(samples, count, start)
         return samples[start : start + count]
 
-    def test_windows(self, recording: Recording) -> Float32:
-        """Return the windows that `listen` would score, float32 (windows, window_frames, features).
+    def _cut_segment(
+        self, recording: Recording, count: int, segment: int = 0, segments: int = 1
+    ) -> NDArray[np.int16]:
+        """Return `count` samples of one of the segments that lie side by side around the middle.
 
-        One each hop, while there is a whole window; a recording shorter than that is followed
-        by digital silence.
+        As many samples are over before them as after them. A shorter recording stands in silence.
         """
+        samples = self._samples(recording)
+        spare = len(samples) - count
+        if spare < 0:
+            return self._in_silence(samples, count, -spare // 2)
+        # `count` is not quite a segment where the speed changes: it has the same middle.
+        length = self.contract.window_samples
+        start = (spare - (segments - 1) * length) // 2 + segment * length
+        start = min(max(start, 0), spare)
+        return samples[start : start + count]
+
+    def _in_silence(self, samples: NDArray[np.int16], count: int, before: int) -> NDArray[np.int16]:
+        """Return `count` samples: `before` of digital silence, a recording, silence again."""
+        if self.contract.level == "running":
+            before = 0  # It starts with the speech, as it does in a file.
+        return np.pad(samples, (before, count - len(samples) - before))
+
+    def test_windows(self, recording: Recording) -> Float32:
+        """Return the windows to score, float32 (windows, window_frames, features).
+
+        See `Recipe.test_segments`. "listen": one each hop, while there is a whole window; a
+        recording shorter than that is followed by digital silence.
+        """
+        if self.recipe.test_segments == "middle":
+            middle = self._cut_segment(recording, self.contract.window_samples)
+            rows = feature_rows(self._front_end, middle)
+            return self._front_end.window_features(rows)[None]
         rows = padded_rows(self._front_end, self._samples(recording))
         return cut_windows(self._front_end, rows)
 

@@ -108,6 +108,7 @@ def _system(run: Mapping[str, Any]) -> str:
     recipe = run["recipe"]
     parts = [run["architecture"], recipe.get("loss")]
     parts += [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []
+    parts += ["tested on middles alone"] if recipe.get("test_segments") == "middle" else []
     parts += [recipe["precision"]] if recipe.get("precision", "float32") != "float32" else []
     return ", ".join([*filter(None, parts), f"seed {run['seed']}"])
 
