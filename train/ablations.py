@@ -9,7 +9,6 @@ made with another code, stands as `remark` in its run.json and makes it another 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import textwrap
 from collections import defaultdict
@@ -23,7 +22,7 @@ import numpy as np
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
-from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recipe import completed
 from sernet_edge.train.report import finished_folds, read_json, report
 from sernet_edge.train.results import SEARCH
 
@@ -97,13 +96,9 @@ def main(runs: Path, base: str, out: Path) -> None:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a configuration, those of the recipe among the others.
-
-    A setting that a run's version did not have yet was at its default.
-    """
+    """Return the settings of a configuration, those of the recipe among the others."""
     own = {k: v for k, v in settings.items() if k not in (*_NO_SETTING, "recipe") and v is not None}
-    recipe = dataclasses.asdict(Recipe()) | settings["recipe"]
-    return {"features": Contract.features, **own, **recipe}
+    return {"features": Contract.features, **own, **completed(settings["recipe"])}
 
 
 def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:

@@ -130,7 +130,7 @@ def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Cont
 
 
 class Windows:
-    """Cuts recordings into the model's windows, as the recipe says to train, in order to test."""
+    """Cuts recordings into the model's windows, as the recipe says to train and to test."""
 
     def __init__(self, contract: Contract, recipe: Recipe) -> None:
         """Prepare the front end of `contract` and the augmentation of `recipe`."""
