@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.train.backend import processor, quietly
 from sernet_edge.train.dataset import new_contract
 from sernet_edge.train.models import ARCHITECTURES, build
@@ -21,7 +22,6 @@ with quietly():
     from sernet_edge.train.models.bfloat16 import bfloat16_twin
 
 _LABELS = tuple("abcdefg")
-_WINDOW_FRAMES = 184
 
 
 def main() -> None:
@@ -49,13 +49,16 @@ def main() -> None:
 
 def _medians(architecture: str, steps: int) -> tuple[float, float]:
     """Return the processor time of a step in float32 and in bfloat16, in seconds."""
-    contract = new_contract(_LABELS, "window", _WINDOW_FRAMES, ARCHITECTURES[architecture].features)
+    contract = new_contract(
+        _LABELS, "window", Contract.window_frames, ARCHITECTURES[architecture].features
+    )
     model = build(architecture, contract, Recipe.batch_norm_momentum)
     learners = [
-        Objective(learner, _WINDOW_FRAMES, Recipe()) for learner in (model, bfloat16_twin(model))
+        Objective(learner, Contract.window_frames, Recipe())
+        for learner in (model, bfloat16_twin(model))
     ]
     rng = np.random.default_rng(1)
-    shape = (Recipe.batch_size, _WINDOW_FRAMES, contract.feature_count, 1)
+    shape = (Recipe.batch_size, Contract.window_frames, contract.feature_count, 1)
     labels = np.eye(len(_LABELS), dtype=np.float32)[rng.integers(len(_LABELS), size=shape[0])]
     batch = Batch(rng.normal(size=shape).astype(np.float32), labels, labels)
     times: list[list[float]] = [[], []]

@@ -33,8 +33,7 @@ from sernet_edge.train.options import (
     training_options,
 )
 from sernet_edge.train.protocols import PROTOCOLS, check_labels, folds
-from sernet_edge.train.recipe import completed
-from sernet_edge.train.report import as_text, read_json, report
+from sernet_edge.train.report import as_text, read_run, report
 
 
 @click.command()
@@ -180,9 +179,7 @@ def _initial_for(settings: Settings, speakers: set[str]) -> Initial | None:
 def _check_same_run(path: Path, description: dict[str, Any]) -> None:
     """Write the run's settings, or refuse a folder that holds a run of other settings."""
     if path.exists():
-        earlier = {"features": Contract.features, "skipped": [], **read_json(path)}
-        if "level" in earlier:  # of a network
-            earlier["recipe"] = completed(earlier["recipe"])
+        earlier = read_run(path)
         differing = sorted(k for k in description if earlier.get(k) != description[k])
         if differing:
             raise SernetError(

@@ -19,11 +19,9 @@ from typing import Any
 import click
 import numpy as np
 
-from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
-from sernet_edge.train.recipe import completed
-from sernet_edge.train.report import finished_folds, read_json, report
+from sernet_edge.train.report import finished_folds, read_run, report
 from sernet_edge.train.results import SEARCH
 
 # What tells two runs apart and yet is no part of their configuration.
@@ -56,7 +54,7 @@ on the same speakers: levels.md.
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(runs: Path, base: str, out: Path) -> None:
     """Tabulate every configuration of a network in the folder RUNS, at any depth."""
-    settings = {path.parent: read_json(path) for path in sorted(runs.rglob("run.json"))}
+    settings = {path.parent: read_run(path) for path in sorted(runs.rglob("run.json"))}
     settings = {
         run: its for run, its in settings.items() if its["split"] == "speakers" and "level" in its
     }
@@ -98,7 +96,7 @@ def main(runs: Path, base: str, out: Path) -> None:
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a configuration, those of the recipe among the others."""
     own = {k: v for k, v in settings.items() if k not in (*_NO_SETTING, "recipe") and v is not None}
-    return {"features": Contract.features, **own, **completed(settings["recipe"])}
+    return {**own, **settings["recipe"]}
 
 
 def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:

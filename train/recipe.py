@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Loss = Literal["cross-entropy", "focal"]
 Schedule = Literal["cosine", "stairs"]
@@ -124,11 +123,6 @@ class Recipe:
             return self.learning_rate * math.exp(-0.15 * max(0, (epoch - 50) // 20 + 1))
         progress = (epoch + step / steps) / self.epochs
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def completed(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a run with those its version did not have yet, at their defaults."""
-    return dataclasses.asdict(Recipe()) | dict(settings)
 
 
 RECIPES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train import metrics
 from sernet_edge.train.protocols import PROTOCOLS
+from sernet_edge.train.recipe import Recipe
 
 _RESAMPLES = 2000
 
@@ -34,6 +37,18 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SernetError(f"{path} is no file of a cross-validation")
     return document
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Return what a run's run.json says, with what its version could not set yet at its default.
+
+    Raises:
+        SernetError: See `read_json`.
+    """
+    run = {"features": Contract.features, "skipped": [], **read_json(path)}
+    if "level" in run:  # of a network; the baseline has no recipe of training
+        run["recipe"] = dataclasses.asdict(Recipe()) | run["recipe"]
+    return run
 
 
 def finished_folds(run: Path, only: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ from keras import layers
 class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # has no types
     """Batch normalisation as one operation where TensorFlow has it, in training.
 
-    Keras computes it in a dozen, which take a third of a training step on a CPU. The running
-    variance is that of a sample here, n / (n - 1) times Keras's, of n in the tens of thousands.
+    Keras computes it in a dozen, a good part of a training step on a CPU. The running variance is
+    that of a sample here, n / (n - 1) times Keras's, of n in the thousands and more.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
