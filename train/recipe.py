@@ -51,7 +51,7 @@ class Recipe:
             each step, which count this much less for every step since. Both averages are of
             the batch norms' statistics, too, which fit averaged weights nearly, not exactly.
         precision: What training computes in; weights are float32 with both. "bfloat16" is faster
-            where the processor has instructions for it, slower elsewhere.
+            for wide networks where the processor has instructions for it, slower elsewhere.
         batch_norm_momentum: How slowly the batch norms' running statistics follow.
         class_weights: Whether rare labels weigh more in the loss, so that all weigh the same.
         center_loss: Weight of the mean over a batch of half the squared distance to the class's
