@@ -55,6 +55,8 @@ class Source(Protocol):
         channels: Interleaved channels; likewise.
         overflows: How often it has lost audio so far; 0 for a file.
         lag_s: How long ago a live source's latest block came; 0 for what can wait.
+        live: Whether it gives control back when there is nothing. One that does not may be
+            interrupted by a signal while it waits.
         notes: What the user should be told when the audio has ended.
     """
 
@@ -63,6 +65,7 @@ class Source(Protocol):
     channels: int
     overflows: int
     lag_s: float
+    live: bool
     notes: list[str]
 
     def blocks(self) -> Iterator[Frames | Incident]:
@@ -209,6 +212,7 @@ class RawSource:
         self.channels = channels
         self.overflows = 0
         self.lag_s = 0.0
+        self.live = False
         self.notes: list[str] = []
         self._file = file
 

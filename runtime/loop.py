@@ -48,7 +48,7 @@ def run(
     stop = _Stop()
     with stop.handled():
         ready = False
-        for item in stop.until_asked(mono(source, rate_hz)):
+        for item in stop.until_asked(mono(source, rate_hz), interrupt=not source.live):
             if not ready:
                 manager.ready(f"listening to {source.name}")
                 ready = True
@@ -112,11 +112,16 @@ class _Stop:
             for number, handler in earlier.items():
                 signal.signal(number, handler)
 
-    def until_asked(self, items: Iterator[T]) -> Iterator[T]:
-        """Yield the items up to a signal, which ends the waiting for one but not other work."""
+    def until_asked(self, items: Iterator[T], interrupt: bool) -> Iterator[T]:
+        """Yield the items up to a signal; work in hand is finished.
+
+        Args:
+            items: What is waited for.
+            interrupt: Whether a signal interrupts the waiting for an item.
+        """
         while not self.asked:
             try:
-                self._waiting = True
+                self._waiting = interrupt
                 item = next(items, None)
                 self._waiting = False
             except KeyboardInterrupt:

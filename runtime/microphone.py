@@ -75,6 +75,9 @@ class Microphone:
         self._wanted = device
         self.overflows = 0
         self.lag_s = 0.0
+        # An exception in the middle of `rescan` would leave sounddevice with a wrong count of how
+        # often PortAudio was started, of which it complains when Python ends.
+        self.live = True
         self.notes: list[str] = []
         # Not a `Queue`: an exception out of a signal's handler can leave one locked for ever.
         self._queue: queue.SimpleQueue[_Block] = queue.SimpleQueue()

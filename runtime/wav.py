@@ -63,6 +63,7 @@ class WavSource:
         self.name = str(path)
         self.overflows = 0
         self.lag_s = 0.0
+        self.live = False
         self.notes: list[str] = []
         self.rate_hz = self.channels = self._frame_bytes = 0
         self._encoding = ""

@@ -137,6 +137,10 @@ class Listening:
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         self._process.send_signal(number)
+        self.ended()
+
+    def ended(self) -> None:
+        """Wait for an end that nothing is wrong with."""
         _, complaints = self._process.communicate(timeout=PATIENCE_S)
         assert self._process.returncode == 0, complaints
         assert "Traceback" not in complaints
@@ -211,6 +215,26 @@ def test_a_signal_ends_the_waiting_for_a_lost_device(
     server.kill()
     listening.next_of("notice", "device-lost")
     listening.end(signal.SIGINT)
+
+
+def test_a_signal_amid_the_search_for_devices_ends_it_without_a_complaint(
+    server: SoundServer, listen: Callable[..., Listening]
+) -> None:
+    # sounddevice counts how often PortAudio was started, and checks what it answers before that.
+    amid = '''
+import os, signal, sounddevice
+check = sounddevice._check
+def checked(answer, text=""):
+    if "terminating" in text and sounddevice._check is checked:
+        sounddevice._check = check
+        os.kill(os.getpid(), signal.SIGINT)
+    return check(answer, text)
+sounddevice._check = checked'''
+    listening = listen(server.environment, amid)
+    listening.next_of("result")
+    server.kill()
+    listening.next_of("notice", "device-lost")
+    listening.ended()
 
 
 def test_digital_silence_is_told(server: SoundServer, listen: Callable[..., Listening]) -> None:

@@ -22,8 +22,8 @@ SECOND = np.zeros((16_000, 1), np.int16)
 class Source:
     """Gives what it is given; calls what can be called, as something that happens meanwhile."""
 
-    def __init__(self, *items: Frames | Incident | Callable[[], None]) -> None:
-        self.name, self.rate_hz, self.channels = "a test", 16_000, 1
+    def __init__(self, *items: Frames | Incident | Callable[[], None], live: bool = False) -> None:
+        self.name, self.rate_hz, self.channels, self.live = "a test", 16_000, 1, live
         self.overflows, self.lag_s, self.notes = 0, 0.0, list[str]()
         self._items = items
 
@@ -114,6 +114,14 @@ def test_a_signal_lets_the_work_in_hand_be_given_out(number: signal.Signals) -> 
 def test_a_signal_ends_the_waiting_for_audio() -> None:
     never = Source(SECOND, send(signal.SIGTERM), SECOND)
     assert said_of(never) == ["pushed", "gap", "output finished"]
+
+
+def test_a_signal_does_not_interrupt_what_a_live_source_does() -> None:
+    done: list[str] = []
+    source = Source(SECOND, send(signal.SIGTERM), lambda: done.append("opened"), SECOND, live=True)
+    # Its block is there when the signal is seen, and is judged; no other is asked for.
+    assert said_of(source) == ["pushed", "pushed", "gap", "output finished"]
+    assert done == ["opened"]
 
 
 def test_a_second_signal_ends_what_hangs() -> None:
