@@ -221,7 +221,7 @@ def test_a_signal_amid_the_search_for_devices_ends_it_without_a_complaint(
     server: SoundServer, listen: Callable[..., Listening]
 ) -> None:
     # sounddevice counts how often PortAudio was started, and checks what it answers before that.
-    amid = '''
+    amid = """
 import os, signal, sounddevice
 check = sounddevice._check
 def checked(answer, text=""):
@@ -229,7 +229,7 @@ def checked(answer, text=""):
         sounddevice._check = check
         os.kill(os.getpid(), signal.SIGINT)
     return check(answer, text)
-sounddevice._check = checked'''
+sounddevice._check = checked"""
     listening = listen(server.environment, amid)
     listening.next_of("result")
     server.kill()
