@@ -17,7 +17,8 @@ from sernet_edge.train.calibration import (
     read_out_of_fold,
     sure_threshold,
 )
-from sernet_edge.train.report import finished_folds, read_json, report
+from sernet_edge.train.recipe import with_defaults
+from sernet_edge.train.report import finished_folds, read_run, report
 
 
 def temperature_from(run: Path, contract: Contract, sure_precision: float) -> dict[str, Any]:
@@ -62,27 +63,23 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
 
 
 def _check_same_system(run: Path, contract: Contract) -> None:
-    ran, made = read_json(run / "run.json"), contract.provenance
+    ran, made = read_run(run / "run.json"), contract.provenance
+    if isinstance(made.get("recipe"), dict):
+        made = {**made, "recipe": with_defaults(made["recipe"])}
     labels = finished_folds(run)[0]["labels"]
     pairs = {
         "labels": (labels, list(contract.labels)),
+        "features": (ran["features"], contract.features),
         "level": (ran.get("level"), contract.level),
         "window_frames": (ran.get("window_frames"), contract.window_frames),
         **{name: (ran.get(name), made.get(name)) for name in ("corpus", "architecture", "recipe")},
     }
-    if differing := [name for name, (theirs, ours) in pairs.items() if not _same(theirs, ours)]:
+    if differing := [name for name, (theirs, ours) in pairs.items() if theirs != ours]:
         raise SernetError(
             f"{run} is a cross-validation of another system: its {', '.join(differing)} "
             f"{'differ' if len(differing) > 1 else 'differs'} from the model's",
             hint="name the run with the settings that the model was trained with",
         )
-
-
-def _same(theirs: Any, ours: Any) -> bool:
-    # A recipe learns new settings from version to version: only what both know can differ.
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        return all(theirs[name] == ours[name] for name in theirs.keys() & ours.keys())
-    return bool(theirs == ours)
 
 
 def fold_temperature(model: Any, temperature: float) -> None:

@@ -150,6 +150,7 @@ def test_a_cross_validation_of_another_system_is_refused(
     run = cross_validation(tmp_path / "run", small_keras)
     settings = json.loads((run / "run.json").read_text())
     settings["recipe"]["loss"] = "focal"
+    settings["features"] = "mel"
     (run / "run.json").write_text(json.dumps(settings))
     arguments = (
         "convert",
@@ -161,7 +162,7 @@ def test_a_cross_validation_of_another_system_is_refused(
     )
     result = sernet_edge(*arguments, "--calibrate-from", run)
     assert result.returncode == 1
-    assert "cross-validation of another system: its recipe differs" in result.stderr
+    assert "cross-validation of another system: its features, recipe differ from" in result.stderr
     result = sernet_edge(*arguments, "--calibrate-from", tmp_path / "none")
     assert result.returncode == 1
     assert "run.json" in result.stderr

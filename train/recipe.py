@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Loss = Literal["cross-entropy", "focal"]
 Schedule = Literal["cosine", "stairs"]
@@ -148,3 +149,8 @@ RECIPES = {
     ),
 }
 """Recipes by name."""
+
+
+def with_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's settings with those that its version could not set yet at their default."""
+    return dataclasses.asdict(Recipe()) | dict(recipe)

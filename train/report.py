@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train import metrics
 from sernet_edge.train.protocols import PROTOCOLS
-from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recipe import with_defaults
 
 _RESAMPLES = 2000
 
@@ -47,7 +46,7 @@ def read_run(path: Path) -> dict[str, Any]:
     """
     run = {"features": Contract.features, "skipped": [], **read_json(path)}
     if "level" in run:  # of a network; the baseline has no recipe of training
-        run["recipe"] = dataclasses.asdict(Recipe()) | run["recipe"]
+        run["recipe"] = with_defaults(run["recipe"])
     return run
 
 
