@@ -133,6 +133,7 @@ def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> No
     assert "| light-sernet, focal, 2 epochs, seed 1 | strict | float | 44.44 (" in text
     assert "| a | 2 | 1 | 0 | 66.7% |" not in text  # the matrix is the int8 model's
     assert "| a | 3 | 0 | 0 | 100.0% |" in text
+    assert "| mine | 7 | 3 | 0 | 3 | +42.86 |" in text  # int8 gets right what float did not
     for line in text.splitlines():
         if "| published |" in line or "| test-epoch |" in line:
             assert "optimistic: the" in line

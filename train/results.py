@@ -8,18 +8,20 @@ published, which say where they are from. Pictures go to a folder `pictures` bes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
 from sernet_edge.train import pictures
 from sernet_edge.train.page import run_pictures, size_point
 from sernet_edge.train.protocols import PROTOCOLS
-from sernet_edge.train.report import report
+from sernet_edge.train.report import finished_folds, report
 
 # system, protocol, UAR, WA, macro F1, source; on EMO-DB, 7 classes.
 _ELSEWHERE = (
@@ -91,6 +93,7 @@ def main(runs: Path, out: Path) -> None:
     if points:
         drawn["accuracy-against-size"] = pictures.accuracy_against_size(points)
         sections += _curve(points)
+    sections += _cost_of_int8({name: folders[name] for name in reports})
     for name, run in reports.items():
         # The confusion matrix is a table here.
         own = run_pictures(folders[name], run)
@@ -147,6 +150,43 @@ def _curve(points: list[dict[str, Any]]) -> list[str]:
         ),
         _picture("accuracy-against-size"),
     ]
+
+
+def _cost_of_int8(folders: Mapping[str, Path]) -> list[str]:
+    """Return the section about what conversion changes, utterance by utterance."""
+    counts = {}
+    for name, folder in folders.items():
+        folds = finished_folds(folder)
+        if all("int8_scores" in fold for fold in folds):
+            counts[name] = _changes(folds)
+    if not counts:
+        return []
+    counts["all"] = np.sum(list(counts.values()), axis=0)
+    return [
+        "",
+        "## What int8 costs",
+        "",
+        "The same utterances, last epoch, before and after conversion: how many get another label, "
+        "how many of these were right before only (lost) or are right after only (won).",
+        "",
+        "| run | utterances | other label | lost | won | WA, points |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {total} | {changed} | {lost} | {won} | {100 * (won - lost) / total:+.2f} |"
+            for name, (total, changed, lost, won) in counts.items()
+        ),
+    ]
+
+
+def _changes(folds: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
+    """Count the utterances of `folds`, and those whose label changes, is lost and is won."""
+    truth = np.concatenate([fold["truth"] for fold in folds])
+    before, after = (
+        np.concatenate([np.argmax(fold[f"{name}_scores"], axis=1) for fold in folds])
+        for name in ("float", "int8")
+    )
+    lost, won = (before == truth) & (after != truth), (before != truth) & (after == truth)
+    return np.array([len(truth), (before != after).sum(), lost.sum(), won.sum()])
 
 
 def _picture(name: str) -> str:
