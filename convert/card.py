@@ -15,6 +15,7 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.heard import heard
 
 _CARD = """\
 # {name}
@@ -53,14 +54,13 @@ of sernet-edge.
 ## Intended use and limits
 
 To try out speech emotion recognition on a small device, and as a start for a model of your own.
-The corpus is acted, German, read by ten adults in a quiet studio. On spontaneous speech, other
-languages, children, noise or distance the figures above do not hold. Silence and noise get a
-label too: the model knows no "nothing". Do not use it to judge people, nor where a wrong answer
-does harm.
+{nature}On spontaneous speech, in other languages, with children, noise or distance the figures
+above do not hold. Silence and noise get a label too: the model knows no "nothing". Do
+not use it to judge people, nor where a wrong answer does harm.
 """
 
 _HELD_OUT = """\
-Protocol: {protocol}; the held-out speakers took no part in training, calibration or any choice.
+Protocol: {protocol}; {innocent}.
 This is one split of one small corpus and no cross-validation: expect several points of
 difference from one pair of speakers to the next.
 
@@ -73,7 +73,7 @@ Whole utterances, the mean of the scores of their windows."""
 
 _STRICT = """\
 {whose} Cross-validation of the same system, each speaker tested by a model that was trained on the
-others for a fixed number of epochs (`strict`; run {run}, folds {folds}, {utterances} utterances):
+others for a fixed number of epochs (`strict`; run {run}, folds {folds}):
 
 | | UAR (95 % interval over speakers) | WA | macro F1 |
 |---|---|---|---|
@@ -87,10 +87,10 @@ its recipe was named when it was converted."""
 
 _CALIBRATED = """\
 They are meant as probabilities: the logits are divided by {temperature}, fitted on what the
-cross-validation said of speakers that it was not trained on. That brings the expected calibration
-error over utterances from {ece_before:.1%} to {ece_after:.1%}, each speaker's with the temperature
-of the others. A result counts as sure from a top score of {unsure_below} on: {sure_share:.1%} of
-those utterances, {sure_precision:.0%} of them right."""
+cross-validation said of {utterances} utterances by speakers that it was not trained on{apart}.
+That brings the expected calibration error over utterances from {ece_before:.1%} to {ece_after:.1%},
+each speaker's with the temperature of the others. A result counts as sure from a top score of
+{unsure_below} on: {sure_share:.1%} of those utterances, {sure_precision:.0%} of them right."""
 
 _UNCALIBRATED = "They are no calibrated probabilities: high is likelier than low, and no more."
 
@@ -129,6 +129,7 @@ def model_card(data: bytes, contract: Contract, name: str) -> str:
         scores=_scores(contract),
         citation=corpus.citation,
         licence=corpus.licence,
+        nature=f"The corpus is {corpus.nature}.\n" if corpus.nature else "",
     )
 
 
@@ -144,6 +145,7 @@ def _reaches(provenance: dict[str, Any]) -> str:
         parts.append(
             _HELD_OUT.format(
                 protocol=provenance["protocol"],
+                innocent=_innocent(provenance),
                 verified_on=conversion["verified_on"],
                 precision=conversion["precision"],
                 float_uar=conversion["float"]["uar"],
@@ -164,17 +166,29 @@ def _reaches(provenance: dict[str, Any]) -> str:
                 whose=whose,
                 run=fitted["run"],
                 folds=", ".join(fitted["folds"]),
-                utterances=fitted["utterances"],
                 rows="\n".join(rows),
             ).strip()
         )
     return "\n\n".join(parts) or _UNKNOWN
 
 
+def _innocent(provenance: dict[str, Any]) -> str:
+    """Say whether the held-out speakers had a part in what they are tested on."""
+    if known := heard(provenance, provenance["corpus"], provenance["holdout_speakers"]):
+        return (
+            f"but the model that it started from was trained on {', '.join(known)}: these figures "
+            "are optimistic"
+        )
+    return "the held-out speakers took no part in training, calibration or any choice"
+
+
 def _scores(contract: Contract) -> str:
     """Say what the scores are worth."""
     fitted = contract.provenance["conversion"].get("calibration")
-    parts = [_CALIBRATED.format(**fitted) if fitted else _UNCALIBRATED]
+    apart = (
+        " and that this model did not hold out" if contract.provenance["holdout_speakers"] else ""
+    )
+    parts = [_CALIBRATED.format(**fitted, apart=apart) if fitted else _UNCALIBRATED]
     if contract.drift_limit:
         parts.append(_DRIFT.format(drift_limit=contract.drift_limit))
     return "\n\n".join(parts)

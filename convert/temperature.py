@@ -8,6 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.calibration import (
@@ -30,7 +32,8 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
         sure_precision: Share of right ones wanted among the results that are sure, 0..1.
 
     Returns:
-        JSON-ready, for the model's provenance: `run`, `folds`, `utterances`, `temperature`,
+        JSON-ready, for the model's provenance: `run`, `folds`, `utterances` (that it was fitted
+        on: without those of speakers that the model held out), `temperature`,
         `ece_before` and `ece_after` (expected calibration error over utterances, each
         speaker's "after" with the temperature of the others), `sure_precision`,
         `unsure_below` and `sure_share` (of the utterances), and, by precision, the run's
@@ -42,6 +45,14 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
     """
     _check_same_system(run, contract)
     data = read_out_of_fold(run)
+    # Those whom the model is tested on have no part in what it is given.
+    held_out: Any = contract.provenance.get("holdout_speakers", ())
+    data = data.of(~np.isin(data.speakers, list(held_out)))
+    if not len(data.truth):
+        raise SernetError(
+            f"{run} tests nobody but whom the model held out, so nothing is left to fit on",
+            hint="finish its other folds, or convert without --calibrate-from",
+        )
     temperature = fit_temperature(data)
     scores = data.scores(temperature)
     unsure_below = sure_threshold(scores, data.truth, sure_precision)
@@ -72,7 +83,10 @@ def _check_same_system(run: Path, contract: Contract) -> None:
         "features": (ran["features"], contract.features),
         "level": (ran.get("level"), contract.level),
         "window_frames": (ran.get("window_frames"), contract.window_frames),
-        **{name: (ran.get(name), made.get(name)) for name in ("corpus", "architecture", "recipe")},
+        **{
+            name: (ran.get(name), made.get(name))
+            for name in ("corpus", "architecture", "recipe", "initial")
+        },
     }
     if differing := [name for name, (theirs, ours) in pairs.items() if theirs != ours]:
         raise SernetError(

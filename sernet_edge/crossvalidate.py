@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import sys
 import time
@@ -24,6 +25,7 @@ from sernet_edge.spread import Cluster, Pool, Processes, why
 from sernet_edge.train import baseline, dataset
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.heard import heard
 from sernet_edge.train.initial import Initial
 from sernet_edge.train.options import (
     Settings,
@@ -120,6 +122,8 @@ def cross_validate(
             f"no fold {', '.join(unknown)}, there are {', '.join(names)}", param_hint="--folds"
         )
     chosen = [fold for fold in splits if fold.name in wanted]
+    if classical:
+        baseline.check(chosen, utterances)
     for remark in check_labels(chosen, utterances, labels):
         click.echo(remark, err=True)
     initial = _initial_for(settings, {utterances[i].speaker for f in chosen for i in f.test})
@@ -128,6 +132,8 @@ def cross_validate(
         "split": split,
         "seed": settings.seed,
         "skipped": bad,
+        "labels": list(labels),
+        "recordings_sha256": _digest(utterances),
         "made_with": f"sernet-edge {__version__}",
         **(baseline.DESCRIPTION if classical else _network(settings, initial)),
     }
@@ -142,13 +148,20 @@ def cross_validate(
     ]
     click.echo(f"{len(chosen) - len(todo)} of {len(chosen)} folds are there", err=True)
     if classical:
-        _run_baseline(todo, utterances, out / "functionals.npy")
+        cache = out / f"functionals-{description['recordings_sha256'][:16]}.npy"
+        _run_baseline(todo, utterances, cache)
     elif todo:
         with closing(Cluster(scheduler) if scheduler else Processes(jobs)) as pool:
             _train(todo, pool)
     result = report(out)
     write_text(out / "report.json", json.dumps(result, indent=1) + "\n")
     click.echo(json.dumps(result) if as_json else as_text(result))
+
+
+def _digest(utterances: Sequence[Utterance]) -> str:
+    """Return what tells these recordings from others: a hash of their names, labels, speakers."""
+    rows = [(utterance.path.name, utterance.label, utterance.speaker) for utterance in utterances]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
 def _network(settings: Settings, initial: Initial | None) -> dict[str, Any]:
@@ -168,20 +181,25 @@ def _initial_for(settings: Settings, speakers: set[str]) -> Initial | None:
     if settings.init is None:
         return None
     initial = Initial.read(settings.init)
-    if heard := initial.heard(settings.corpus, speakers):
+    if known := heard(initial.provenance, settings.corpus, speakers):
         raise SernetError(
-            f"{settings.init} was trained on {', '.join(heard)}, whom this run is to test",
+            f"{settings.init} was trained on {', '.join(known)}, whom this run is to test",
             hint="start from a model of another corpus, or one that held these speakers out",
         )
     return initial
 
 
 def _check_same_run(path: Path, description: dict[str, Any]) -> None:
-    """Write the run's settings, or refuse a folder that holds a run of other settings."""
-    if path.exists():
+    """Write the run's settings, or refuse a folder that holds a run of other settings.
+
+    One of which no fold was begun, since it failed before, is begun anew.
+    """
+    if path.exists() and any(path.parent.glob("fold-*")):
         earlier = read_run(path)
-        differing = sorted(k for k in description if earlier.get(k) != description[k])
-        if differing:
+        # The first runs did not say which recordings they are of.
+        late = ("labels", "recordings_sha256")
+        said = [key for key in description if key in earlier or key not in late]
+        if differing := sorted(key for key in said if earlier.get(key) != description[key]):
             raise SernetError(
                 f"{path.parent} holds a run with another {', '.join(differing)}",
                 hint="repeat its settings to go on with it, or name another folder",
@@ -223,7 +241,8 @@ def _train(todo: Sequence[Job], pool: Pool) -> None:
             _tell_epochs([running[future] for future in pending])
     if failed:
         raise SernetError(
-            "; ".join(failed), hint="the folds that are done stay; the same command goes on"
+            "; ".join(failed),
+            hint="the folds that are done stay; once that is mended, the same command goes on",
         )
 
 

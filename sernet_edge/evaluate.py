@@ -21,6 +21,7 @@ from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train import calibration, dataset, metrics
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.heard import heard
 from sernet_edge.train.options import (
     corpus_option,
     list_utterances,
@@ -108,7 +109,9 @@ def evaluate(
         "corpus": name,
         "left_out": left_out,
         "skipped": bad,
-        "trained_on_these_speakers": _seen(tested, name, contract.provenance),
+        "trained_on_these_speakers": heard(
+            contract.provenance, name, {utterance.speaker for utterance in tested}
+        ),
         **_figures(np.stack(means).astype(np.float64), np.array(truth), contract),
     }
     if out is not None:
@@ -183,14 +186,6 @@ def _in_our_labels(
         u.label for u, mapped in zip(utterances, ours, strict=True) if not mapped.label
     )
     return kept, dict(sorted(left_out.items()))
-
-
-def _seen(utterances: list[Utterance], corpus: str, provenance: Any) -> list[str]:
-    """Return the speakers of `utterances` that the model was trained on."""
-    if provenance.get("corpus") != corpus:
-        return []
-    held_out = set(provenance.get("holdout_speakers", ()))
-    return sorted({u.speaker for u in utterances} - held_out)
 
 
 def _text(report: dict[str, Any]) -> str:

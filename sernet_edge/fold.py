@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,8 @@ class Job:
     @property
     def path(self) -> Path:
         """The file that the fold's predictions go to; what is there is finished."""
-        return self.run / f"fold-{self.fold.name}.json"
+        # A speaker may be called A/B.
+        return self.run / f"fold-{quote(self.fold.name, safe=' ')}.json"
 
     @property
     def epochs_path(self) -> Path:

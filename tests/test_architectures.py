@@ -21,6 +21,7 @@ from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.interpreter import Model, interpreter_module
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.dataset import Recording, new_contract
+from sernet_edge.train.heard import heard
 from sernet_edge.train.models import ARCHITECTURES
 from sernet_edge.train.options import Settings, training_options
 from sernet_edge.train.recipe import Recipe
@@ -332,8 +333,8 @@ def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path
     from sernet_edge.train.initial import Initial
 
     first = Initial.read(other)
-    assert first.heard("tones", ["1", "2"]) == ["2"]
-    assert first.heard("emodb", ["1", "2"]) == []
+    assert heard(first.provenance, "tones", ["1", "2"]) == ["2"]
+    assert heard(first.provenance, "emodb", ["1", "2"]) == []
     # A second model, of another corpus, that began with the first.
     its = {"corpus": "emodb", "holdout_speakers": ["03"], "initial": first.provenance}
     contract = first.contract.replace(provenance=its)
@@ -341,8 +342,15 @@ def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path
     second.write_bytes(
         modelfile.with_contract(modelfile.strip_contract(other.read_bytes()), contract)
     )
-    assert Initial.read(second).heard("tones", ["1", "2"]) == ["2"]
-    assert Initial.read(second).heard("emodb", ["03", "08"]) == ["08"]
+    assert heard(Initial.read(second).provenance, "tones", ["1", "2"]) == ["2"]
+    assert heard(Initial.read(second).provenance, "emodb", ["03", "08"]) == ["08"]
+
+
+def test_the_parts_of_a_corpus_have_the_same_speakers() -> None:
+    scripted = {"corpus": "iemocap-script", "holdout_speakers": ["Ses05M"]}
+    assert heard(scripted, "iemocap-impro", ["Ses01F", "Ses05M"]) == ["Ses01F"]
+    assert heard(scripted, "iemocap", ["Ses01F", "Ses05M"]) == ["Ses01F"]
+    assert heard(scripted, "csv", ["Ses01F"]) == []
 
 
 def test_a_cross_validation_refuses_a_start_that_heard_who_is_to_be_tested(

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -672,13 +673,23 @@ def test_a_keras_model_becomes_the_standard_set(
     (runs / "quarter").mkdir(parents=True)
     contract = modelfile.read_contract(small_keras.read_bytes(), "small")
     classes: Document = dict.fromkeys(contract.labels, {})
-    strict = {"strict": {"int8": {"uar": 0.5, "wa": 0.6, "classes": classes}}}
+    figures = {"uar": 0.5, "wa": 0.6, "utterances": 535, "classes": classes}
+    strict = {"strict": {"int8": figures}}
     report: Document = {
         "architecture": "light-sernet-quarter",
         "protocols": strict,
         "level": contract.level,
         "window_frames": contract.window_frames,
+        "recipe": {},
+        "folds": ["03", "08"],
     }
+    # One that tests fewer counts less, and so does one of a changed recipe.
+    for name, changed in (
+        ("a", {"protocols": {"strict": {"int8": figures | {"uar": 0.8, "utterances": 243}}}}),
+        ("b", {"protocols": {"strict": {"int8": figures | {"uar": 0.9}}}, "recipe": {"epochs": 1}}),
+    ):
+        (runs / name).mkdir()
+        (runs / name / "report.json").write_text(json.dumps(report | changed))
     (runs / "quarter" / "report.json").write_text(json.dumps(report))
     recordings = read_recordings(CORPORA["emodb"].read(small_corpus), contract)
     speech = subjects.Speech("emodb", contract.sample_rate_hz, recordings)
@@ -703,10 +714,13 @@ def test_a_keras_model_becomes_the_standard_set(
     assert exact["agreement"]["label_agreement"] == 1
     assert exact["agreement"]["largest_score_difference"] < 1e-4
     assert accuracy_of("light-sernet-quarter-int8")["uar"] == 0.5
-    assert "other weights" in accuracy_of("light-sernet-quarter-int8")["source"]
+    source = accuracy_of("light-sernet-quarter-int8")["source"]
+    assert source == "cross-validation quarter, folds 03, 08, strict, int8; other weights"
     assert "not trained" in accuracy_of("light-sernet-ds-int8")["not_measured"]
     # One of a longer window or of other labels says nothing about this model.
     fewer = {"strict": {"int8": {**strict["strict"]["int8"], "classes": {"anger": {}}}}}
+    shutil.rmtree(runs / "a")
+    shutil.rmtree(runs / "b")
     for other in ({"window_frames": 434}, {"protocols": fewer}):
         (runs / "quarter" / "report.json").write_text(json.dumps({**report, **other}))
         assert "not trained" in accuracy_of("light-sernet-quarter-int8")["not_measured"]

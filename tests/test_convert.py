@@ -12,7 +12,7 @@ import pytest
 from support import Run, write_wav
 
 from sernet_edge.convert.card import model_card
-from sernet_edge.convert.temperature import fold_temperature
+from sernet_edge.convert.temperature import fold_temperature, temperature_from
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import load
@@ -104,15 +104,15 @@ def cross_validation(run: Path, source: Path, temperature: float = 2.0) -> Path:
     settings = {name: contract.provenance[name] for name in ("corpus", "architecture", "recipe")}
     settings |= {"level": contract.level, "window_frames": contract.window_frames}
     (run / "run.json").write_text(json.dumps({**settings, "split": "speakers"}))
-    for speaker in ("03", "08"):
-        logits = rng.normal(0, 6, (300, 7))
+    for speaker in ("03", "08", "10"):
+        logits = rng.normal(0, 6, (200, 7))
         cumulated = softmax(logits / temperature).cumsum(axis=1)
         fold = {
             "fold": speaker,
             "labels": contract.labels,
-            "truth": (cumulated < rng.uniform(size=(300, 1))).sum(axis=1).tolist(),
-            "speakers": [speaker] * 300,
-            "windows": [1] * 300,
+            "truth": (cumulated < rng.uniform(size=(200, 1))).sum(axis=1).tolist(),
+            "speakers": [speaker] * 200,
+            "windows": [1] * 200,
             "float_window_scores": softmax(logits).tolist(),
             "float_scores": softmax(logits).tolist(),
         }
@@ -142,6 +142,27 @@ def test_a_temperature_from_a_cross_validation_is_folded_into_the_model(
     expected = softmax(np.log(before.astype(np.float64)) / fitted["temperature"])
     np.testing.assert_allclose(after, expected, atol=1e-5)
     assert (before.argmax(axis=1) == after.argmax(axis=1)).all()
+
+
+def test_speakers_that_a_model_holds_out_have_no_part_in_its_temperature(
+    small_keras: Path, tmp_path: Path
+) -> None:
+    run = cross_validation(tmp_path / "run", small_keras)
+    contract = modelfile.read_contract(small_keras.read_bytes(), "")
+
+    def fitted(*held_out: str) -> dict[str, Any]:
+        said = {**contract.provenance, "holdout_speakers": list(held_out)}
+        return temperature_from(run, contract.replace(provenance=said), 0.5)
+
+    everybody, without = fitted(), fitted("08")
+    assert (everybody["utterances"], without["utterances"]) == (600, 400)
+    # As if the run had never tested them.
+    (run / "fold-08.json").unlink()
+    alone = fitted()
+    for name in ("temperature", "unsure_below", "sure_share", "ece_before"):
+        assert without[name] == alone[name]
+    with pytest.raises(SernetError, match="nobody but whom the model held out"):
+        fitted("03", "10")
 
 
 def test_a_cross_validation_of_another_system_is_refused(
@@ -292,6 +313,10 @@ def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
         held_out
     )
     assert "no calibrated probabilities" in held_out
+    assert "held-out speakers took no part in training" in held_out
+    # A start that had heard one of them is no secret.
+    start = {"corpus": "emodb", "holdout_speakers": ["16"], "initial": None}
+    assert "it started from was trained on 15: these figures are optimistic" in card(initial=start)
     assert "no cross-validation of\nits recipe" in card(holdout_speakers=[])
     strict = {"uar": 0.811, "uar_interval": [0.75, 0.86], "wa": 0.822, "macro_f1": 0.833}
     fitted = {

@@ -16,11 +16,14 @@ import pytest
 from dask_cluster import dask_cluster
 from support import Run, write_wav
 
+from sernet_edge.fold import Job
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train import ablations, baseline, results
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.protocols import PROTOCOLS, check_labels, folds
+from sernet_edge.train.options import Settings
+from sernet_edge.train.protocols import PROTOCOLS, Fold, check_labels, folds
+from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.report import report
 
 
@@ -61,6 +64,26 @@ def test_one_speaker_alone_cannot_be_left_out() -> None:
     alone = [Utterance(Path(f"{i}.wav"), "anger", "03") for i in range(5)]
     with pytest.raises(SernetError, match="two or more, the corpus has 1"):
         folds(PROTOCOLS["strict"], alone, seed=1)
+
+
+def test_ten_random_folds_need_ten_recordings() -> None:
+    few = [Utterance(Path(f"{i}.wav"), "anger", "") for i in range(9)]
+    with pytest.raises(SernetError, match="10 random folds need as many recordings, the corpus"):
+        folds(PROTOCOLS["published"], few, seed=1)
+
+
+def test_folds_of_different_labels_are_not_pooled(tmp_path: Path) -> None:
+    run = saved_run(tmp_path / "run")
+    fold = json.loads((run / "fold-2.json").read_text())
+    (run / "fold-2.json").write_text(json.dumps(fold | {"labels": ["a", "b", "d"]}))
+    with pytest.raises(SernetError, match="folds with different labels"):
+        report(run)
+
+
+def test_a_speakers_name_may_hold_a_slash(tmp_path: Path) -> None:
+    settings = Settings("csv", Path("x"), "light-sernet", "mfcc", None, Recipe(), "window", 184, 1)
+    job = Job(settings, tmp_path, (), (), Fold("anna/b c", (), ()), False)
+    assert job.path == tmp_path / "fold-anna%2Fb c.json"
 
 
 def fold_file(
@@ -130,7 +153,10 @@ def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> No
     page = tmp_path / "results.md"
     results.main([str(tmp_path / "runs"), "--out", str(page)], standalone_mode=False)
     text = page.read_text()
-    assert "| light-sernet, focal, 2 epochs, seed 1 | strict | float | 44.44 (" in text
+    assert (
+        "| light-sernet, focal, 2 epochs, 2 of 10 speakers, seed 1 | strict | float | 44.44 ("
+        in text
+    )
     assert "| a | 2 | 1 | 0 | 66.7% |" not in text  # the matrix is the int8 model's
     assert "| a | 3 | 0 | 0 | 100.0% |" in text
     assert "| mine | 7 | 3 | 0 | 3 | +42.86 |" in text  # int8 gets right what float did not
@@ -170,6 +196,7 @@ def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     assert "| epochs 2 → 3 | 3 | 2 | " in text
     assert "| epochs 2 → 3; with another code | 3 | 1 | 44.44 | " in text
     assert "no result: finished folds 1 | | | | failed |" in text
+    assert "1 of\nthem were stopped before" in text
     with pytest.raises(SernetError, match="no run 'none'"):
         ablations.main([*arguments[:2], "none", *arguments[3:]], standalone_mode=False)
 
@@ -235,7 +262,7 @@ def test_a_run_of_a_time_with_fewer_settings_goes_on(
 ) -> None:
     run = Path(shutil.copytree(small_run, tmp_path / "earlier"))
     settings = json.loads((run / "run.json").read_text())
-    for name in ("features", "initial", "skipped"):
+    for name in ("features", "initial", "skipped", "labels", "recordings_sha256"):
         del settings[name]
     del settings["recipe"]["precision"]
     (run / "run.json").write_text(json.dumps(settings))
@@ -258,9 +285,16 @@ def test_a_folder_of_another_run_and_wrong_names_are_refused(
     damaged = small_run.parent / "damaged"
     damaged.mkdir()
     (damaged / "run.json").write_text("[]")
+    shutil.copy(small_run / "fold-03.json", damaged)
     result = sernet_edge("cross-validate", *arguments[:-1], damaged, "--epochs", 1)
     assert result.returncode == 1
     assert "run.json is no file of a cross-validation" in result.stderr
+    settings = json.loads((small_run / "run.json").read_text())
+    another = json.dumps(settings | {"labels": ["calm", "joy"], "recordings_sha256": "0"})
+    (damaged / "run.json").write_text(another)
+    result = sernet_edge("cross-validate", *arguments[:-1], damaged, "--epochs", 1)
+    assert result.returncode == 1
+    assert "holds a run with another labels, recordings_sha256" in result.stderr
     result = sernet_edge("cross-validate", *arguments, "--epochs", 1, "--folds", "77")
     assert result.returncode == 2
     assert "no fold 77, there are 03, 08, 09" in result.stderr
@@ -320,16 +354,17 @@ def test_a_fold_that_cannot_be_read_is_named_and_skip_bad_goes_on(
     assert result.returncode == 1
     assert "fold 08: " in result.stderr and "08a01Na.wav" in result.stderr
     assert "the folds that are done stay" in result.stderr
-    arguments = (*arguments[:-3], tmp_path / "other", *arguments[-2:])
+    assert "leave it out with --skip-bad" in result.stderr
+    # Nothing of it was begun, so the way out leads through the same folder.
     result = sernet_edge("cross-validate", *arguments, "--folds", "08", "--skip-bad", "--log-csv")
     assert result.returncode == 0, result.stderr
     assert "recordings skipped: 1" in result.stderr
     assert "no neutral to test in fold 08" in result.stderr
-    (skipped,) = json.loads((tmp_path / "other" / "run.json").read_text())["skipped"]
+    (skipped,) = json.loads((tmp_path / "run" / "run.json").read_text())["skipped"]
     assert "08a01Na.wav" in skipped
-    fold = json.loads((tmp_path / "other" / "fold-08.json").read_text())
+    fold = json.loads((tmp_path / "run" / "fold-08.json").read_text())
     assert fold["files"] == sorted({*fold["files"]} | {"08a02Wa.wav"}) and len(fold["files"]) == 7
-    header, row = (tmp_path / "other" / "fold-08.csv").read_text().splitlines()
+    header, row = (tmp_path / "run" / "fold-08.csv").read_text().splitlines()
     right = np.mean(np.equal(fold["guess_by_epoch"][0], fold["truth"]))
     assert header.endswith(",test_accuracy") and row.endswith(f",{float(right)}")
 
@@ -360,7 +395,21 @@ def test_the_baseline_has_the_same_folds_and_chooses_on_training_speakers_alone(
     assert ours["complexity"] in baseline.COMPLEXITIES
     # By chance it would be one in seven.
     assert report["protocols"]["strict"]["float"]["wa"] > 0.7
-    assert not (run / "functionals.npy").exists()
+    assert not list(run.glob("functionals*"))
+
+
+def test_a_baseline_that_cannot_choose_is_refused_before_it_computes() -> None:
+    def corpus(*spoken: str) -> list[Utterance]:
+        return [Utterance(Path(f"{i}.wav"), who[1:], who[0]) for i, who in enumerate(spoken)]
+
+    two = corpus("1joy", "1rage", "2joy", "2rage")
+    with pytest.raises(SernetError, match="fold 1 has 1 to train on"):
+        baseline.check(folds(PROTOCOLS["strict"], two, seed=1), two)
+    lone = corpus("1joy", "1rage", "2joy", "2rage", "3joy")
+    with pytest.raises(SernetError, match="in fold 1 all but 2 have one label only"):
+        baseline.check(folds(PROTOCOLS["strict"], lone, seed=1), lone)
+    three = corpus("1joy", "1rage", "2joy", "2rage", "3joy", "3rage")
+    baseline.check(folds(PROTOCOLS["strict"], three, seed=1), three)
 
 
 def test_the_baseline_does_not_look_at_the_test_utterances_labels() -> None:

@@ -54,6 +54,11 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         ("schedule=ladder", "schedule must be cosine or stairs, not ladder"),
         ("precision=half", "precision must be float32 or bfloat16, not half"),
         ("mixup", "mixup cannot be ''"),
+        ("epochs=Infinity", "epochs cannot be 'Infinity': it is a whole number"),
+        ("epochs=1.7", "epochs cannot be '1.7': it is a whole number"),
+        ("batch_size=true", "batch_size cannot be 'true': it is a whole number"),
+        ('class_weights="false"', "it is true or false"),
+        ("mixup=[1]", "mixup cannot be '[1]': it is a number"),
     ],
 )
 def test_a_change_that_makes_no_sense_is_refused(change: str, message: str) -> None:

@@ -25,16 +25,17 @@ from sernet_edge.train.report import finished_folds, read_run, report
 from sernet_edge.train.results import SEARCH
 
 # What tells two runs apart and yet is no part of their configuration.
-_NO_SETTING = ("seed", "made_with", "skipped")
+_NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings_sha256")
 
 _HEAD = """\
 # What was tried
 
 <!-- Made by python -m sernet_edge.train.ablations; do not edit. -->
 
-{count} configurations, each trained with one speaker of EMO-DB left out at a time and tested on
-the speakers {speakers} alone: {utterances} utterances, strict, pooled. The
-speakers 12 to 16 had no part in it. One utterance is {step:.2f} points of WA, and the base's own
+{count} configurations, each trained with one speaker of EMO-DB left out at a time; figures are of
+the speakers {speakers} alone: {utterances} utterances, strict, pooled. {stopped} of
+them were stopped before that many were tested and have none. The speakers 12 to 16 had no part in
+it. One utterance is {step:.2f} points of WA, and the base's own
 UAR has a 95 % interval over speakers of {low:.1f} to {high:.1f}: small differences say little, and
 the best of so many is better here than it will be elsewhere. Of a configuration that was run with
 several seeds, figures are means and the range is that of int8. Three levels were compared before,
@@ -81,6 +82,7 @@ def main(runs: Path, base: str, out: Path) -> None:
     low, high = figures["uar_interval"]
     head = _HEAD.format(
         count=len(configurations),
+        stopped=sum(not np.isfinite(better) for better, _ in rows),
         speakers=", ".join(SEARCH),
         utterances=figures["utterances"],
         base=base,

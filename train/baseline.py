@@ -19,7 +19,7 @@ from sernet_edge.train import metrics
 from sernet_edge.train.calibration import softmax
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.dataset import Recording
-from sernet_edge.train.protocols import PROTOCOLS, folds
+from sernet_edge.train.protocols import PROTOCOLS, Fold, folds
 
 COMPLEXITIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """What the SVM's C is chosen from."""
@@ -64,6 +64,31 @@ def functionals(
         rows.append(smile.process_signal(samples, rate_hz).to_numpy(np.float32)[0])
         report(1)
     return np.stack(rows)
+
+
+def check(chosen: Sequence[Fold], utterances: Sequence[Utterance]) -> None:
+    """Check that C can be chosen in every fold, before anything is computed.
+
+    Raises:
+        SernetError: A fold has too few speakers to train on, or one who alone says all but one of
+            its labels; names the fold.
+    """
+    for fold in chosen:
+        training = [utterances[i] for i in fold.train]
+        speakers = {utterance.speaker for utterance in training}
+        if len(speakers) < 2 and speakers != {""}:
+            raise SernetError(
+                f"the baseline chooses its C by leaving out a training speaker, too, and fold "
+                f"{fold.name} has {len(speakers)} to train on",
+                hint="it needs a corpus of three speakers or more",
+            )
+        for speaker in speakers - {""}:
+            if len({u.label for u in training if u.speaker != speaker}) < 2:
+                raise SernetError(
+                    f"the baseline chooses its C by leaving out a training speaker, too, and in "
+                    f"fold {fold.name} all but {speaker} have one label only",
+                    hint="add recordings by other speakers",
+                )
 
 
 def train_and_score(

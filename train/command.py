@@ -19,6 +19,7 @@ from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.epochs import epochs_table
+from sernet_edge.train.heard import heard
 from sernet_edge.train.initial import Initial
 from sernet_edge.train.options import (
     Settings,
@@ -120,9 +121,9 @@ def train(
     )
     if initial:
         _say(_what_was_taken(initial, fit))
-        if heard := initial.heard(settings.corpus, held_out):
+        if known := heard(initial.provenance, settings.corpus, held_out):
             _say(
-                f"warning: {settings.init} was trained on the held-out {', '.join(heard)}: "
+                f"warning: {settings.init} was trained on the held-out {', '.join(known)}: "
                 "the figures will be optimistic"
             )
     if fit.history:

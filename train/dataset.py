@@ -74,11 +74,12 @@ def read_recordings(
                 raise AudioError(
                     f"{utterance.path} is shorter than a frame of "
                     f"{contract.frame_length_samples} samples",
-                    hint="leave it out, or add --skip-bad",
                 )
         except AudioError as error:
             if bad is None:
-                raise
+                raise AudioError(
+                    error.message, f"{error.hint}; or leave it out with --skip-bad".lstrip("; ")
+                ) from error
             bad.append(error.message)
         else:
             recordings.append(Recording(utterance, samples))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,16 +51,6 @@ class Initial:
             "sha256": self.sha256,
             **{key: known[key] for key in inherited if key in known},
         }
-
-    def heard(self, corpus: str, speakers: Iterable[str]) -> list[str]:
-        """Return those `speakers` of `corpus` whom its weights learnt from, its own start's too."""
-        speakers, heard = set(speakers), set()
-        model: Mapping[str, Any] | None = self.provenance
-        while model:
-            if model.get("corpus") == corpus:
-                heard |= speakers - set(model.get("holdout_speakers", ()))
-            model = model.get("initial")
-        return sorted(heard)
 
     def give_to(self, model: Any, labels: tuple[str, ...]) -> tuple[list[str], list[str]]:
         """Give a Keras model the weights of those layers that have its names and shapes.

@@ -60,20 +60,30 @@ def _list_architectures(context: click.Context, _: click.Parameter, asked: bool)
         context.exit()
 
 
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
+
+
 def _recipe_changes(
     _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
 ) -> dict[str, Any]:
     """Return the settings named in `given`, each "name=value", as keyword arguments."""
-    kinds = {f.name: type(getattr(Recipe(), f.name)) for f in dataclasses.fields(Recipe)}
+    kinds: dict[str, type] = {
+        f.name: type(getattr(Recipe(), f.name)) for f in dataclasses.fields(Recipe)
+    }
     changes: dict[str, Any] = {}
     for text in given:
         name, _, value = text.partition("=")
         if name not in kinds:
             raise click.BadParameter(f"no setting {name!r}; there are {', '.join(sorted(kinds))}")
+        kind = kinds[name]
         try:
-            changes[name] = kinds[name](json.loads(value) if kinds[name] is not str else value)
-        except (ValueError, TypeError) as error:
+            changes[name] = value if kind is str else json.loads(value)
+        except ValueError as error:
             raise click.BadParameter(f"{name} cannot be {value!r}") from error
+        if kind is float and type(changes[name]) is int:
+            changes[name] = float(changes[name])
+        if type(changes[name]) is not kind:
+            raise click.BadParameter(f"{name} cannot be {value!r}: it is {_KINDS[kind]}")
     return changes
 
 

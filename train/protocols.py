@@ -17,33 +17,32 @@ from sernet_edge.train.corpora.utterance import Utterance
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a corpus is split, and which epoch's weights are judged.
+    """How a corpus is split, and what to say of figures under it.
 
     Attributes:
         speaker_disjoint: Whether no test speaker is trained on.
-        best_epoch_on_test: Whether the epoch is the one that does best on the test data,
-            rather than the last of a fixed budget.
         caveat: Why its figures are optimistic; empty if they are not.
     """
 
     speaker_disjoint: bool
-    best_epoch_on_test: bool
     caveat: str
 
 
 PROTOCOLS = {
-    "strict": Protocol(True, False, ""),
+    "strict": Protocol(True, ""),
     "test-epoch": Protocol(
-        True, True, "optimistic: the epoch was chosen on the test speaker's own results"
+        True, "optimistic: the epoch was chosen on the test speaker's own results"
     ),
     "published": Protocol(
         False,
-        True,
         "optimistic: the same speakers are trained and tested on, and the epoch was chosen "
         "on the test data",
     ),
 }
 """Protocols by name."""
+
+RANDOM_FOLDS = 10
+"""Into how many a corpus is split where speakers are mixed, as in the published figures."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,8 @@ def folds(protocol: Protocol, utterances: Sequence[Utterance], seed: int) -> lis
     """Return the protocol's folds: one a speaker, or ten at random.
 
     Raises:
-        SernetError: A speaker-disjoint protocol and fewer than two speakers.
+        SernetError: A speaker-disjoint protocol and fewer than two speakers, or fewer than ten
+            utterances to mix.
     """
     everything = range(len(utterances))
     if protocol.speaker_disjoint:
@@ -84,12 +84,18 @@ def folds(protocol: Protocol, utterances: Sequence[Utterance], seed: int) -> lis
             )
         groups = {s: [i for i in everything if utterances[i].speaker == s] for s in speakers}
     else:
+        if len(utterances) < RANDOM_FOLDS:
+            raise SernetError(
+                f"{RANDOM_FOLDS} random folds need as many recordings, the corpus has "
+                f"{len(utterances)}"
+            )
         order = np.random.default_rng(seed).permutation(len(utterances))
         groups = {
-            f"{n:02}": sorted(part.tolist()) for n, part in enumerate(np.array_split(order, 10))
+            f"{n:02}": sorted(part.tolist())
+            for n, part in enumerate(np.array_split(order, RANDOM_FOLDS))
         }
     return [
-        Fold(name, tuple(i for i in everything if i not in set(test)), tuple(test))
+        Fold(name, tuple(sorted(set(everything) - set(test))), tuple(test))
         for name, test in groups.items()
     ]
 

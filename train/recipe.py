@@ -32,8 +32,8 @@ class Recipe:
             score, one each hop from its beginning; their scores are averaged. "middle": its middle
             alone, as above.
         learning_rate: Its highest value.
-        schedule: "cosine" falls to 0 along half a cosine; "stairs" is LIGHT-SERNET's:
-            times e^-0.15 every 20 epochs from epoch 50 on.
+        schedule: "cosine" falls to 0 along half a cosine; "stairs" is times e^-0.15 at epoch 50
+            and every 20 epochs after it.
         weight_decay: Decoupled decay of AdamW; 0 is plain Adam.
         loss: "cross-entropy", or "focal" with alpha 1.
         focal_gamma: How much the focal loss plays down what is already right.
@@ -130,8 +130,8 @@ RECIPES = {
     "default": Recipe(),
     # The published one: Adam, no augmentation, the last epoch's weights. Its authors' code trains
     # and tests on the middle of each utterance, too, to within 8 ms: theirs are 3 s or 7 s to the
-    # sample, the contract's windows whole frames. Not matched: theirs scales each piece by itself
-    # (the level "clip" here a whole recording).
+    # sample, the contract's windows whole frames. Their stairs begin at epoch 60: they step where
+    # an epoch from 50 on is a multiple of 20. Not matched, the front end; see docs/training.md.
     "paper": Recipe(
         epochs=300,
         segments="middle",

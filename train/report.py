@@ -101,6 +101,11 @@ def report(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
             "caveat": PROTOCOLS[protocol].caveat,
         }
 
+    if any(fold["labels"] != labels for fold in folds):
+        raise SernetError(
+            f"{run} holds folds with different labels, which are not of one run",
+            hint="keep those of one run",
+        )
     final, best = ("strict", "test-epoch") if settings["split"] == "speakers" else ("", "published")
     protocols: dict[str, Any] = {}
     if final:

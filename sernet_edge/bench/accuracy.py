@@ -15,7 +15,8 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.train import metrics
 from sernet_edge.train.dataset import Windows, mean_by_recording
-from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.heard import heard
+from sernet_edge.train.recipe import Recipe, with_defaults
 
 _AGREEMENT = ("label_agreement", "largest_score_difference", "mean_score_difference", "windows")
 
@@ -62,18 +63,20 @@ def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
             f"{speech.rate_hz} Hz for another model",
             "measure it in a run of its own",
         )
-    held_out = provenance.get("holdout_speakers", ()) if provenance.get("corpus") == corpus else ()
-    tested = [r for r in recordings if r.utterance.speaker in held_out] or list(recordings)
+    speakers = {recording.utterance.speaker for recording in recordings}
+    known = heard(provenance, corpus, speakers)
+    new = speakers - set(known)
+    tested = [r for r in recordings if r.utterance.speaker in new] or list(recordings)
     if strange := sorted({r.utterance.label for r in tested} - set(contract.labels)):
         raise SernetError(
             f"{subject.name} knows no {', '.join(strange)}, only {', '.join(contract.labels)}",
             "`sernet-edge evaluate` can map a corpus's labels to a model's",
         )
     source = f"{len(tested)} recordings of {corpus}"
-    if held_out:
-        source += f", held-out speakers {', '.join(sorted(held_out))}"
-    elif provenance.get("corpus") == corpus:
+    if not new:
         source += ", on which it was trained: optimistic"
+    elif known:
+        source += f", held-out speakers {', '.join(sorted(new))}"
     model, windows = Model(subject.data, subject.name), Windows(contract, Recipe())
     cut = [windows.test_windows(recording) for recording in tested]
     stacked = np.concatenate(cut)
@@ -136,8 +139,9 @@ def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -
     """Return the figures of an architecture's saved cross-validation, of other weights.
 
     On another input, such as a longer window, and with other labels an architecture is another
-    model.
+    model. Of several runs the one that tests most is taken, or else that of the default recipe.
     """
+    found = []
     for path in sorted(runs.glob("*/report.json")) if runs else ():
         try:
             report = json.loads(path.read_bytes())
@@ -147,14 +151,20 @@ def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -
             # Reports from before there was a choice of features are of MFCCs.
             taken = (report.get("features", "mfcc"), report["level"], report["window_frames"])
             labels = set(strict["classes"])
+            rank = (strict["utterances"], with_defaults(report["recipe"]) == with_defaults({}))
+            folds = ", ".join(report["folds"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # not a report, or one without these figures
         wanted = (contract.features, contract.level, contract.window_frames)
         if (named, taken, labels) == (architecture, wanted, set(contract.labels)):
-            return {
-                **figures,
-                "how": "cross-validation",
-                "source": f"cross-validation {path.parent.name}, strict, int8; other weights",
-                "agreement": None,
-            }
-    return None
+            source = f"cross-validation {path.parent.name}, folds {folds}, strict, int8"
+            found.append((rank, source, figures))
+    if not found:
+        return None
+    _, source, figures = max(found, key=lambda run: run[0])
+    return {
+        **figures,
+        "how": "cross-validation",
+        "source": f"{source}; other weights",
+        "agreement": None,
+    }

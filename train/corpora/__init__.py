@@ -22,14 +22,19 @@ class Corpus:
         read: Lists the utterances in a place; raises SernetError where it is no such corpus.
         licence: Under which terms its speech is published.
         citation: The publication its authors ask to be cited.
+        nature: What kind of speech it is, in words that follow "the corpus is"; empty if nobody
+            says.
         published: How many utterances it has; 0 if nobody says.
         speakers: Who speaks in it; empty if nobody says.
+        voices: What its speakers' names are unique in: the same for corpora that share speakers.
     """
 
     labels: tuple[str, ...]
     read: Callable[[Path], list[Utterance]]
     licence: str
     citation: str
+    voices: str
+    nature: str = ""
     published: int = 0
     speakers: tuple[str, ...] = ()
 
@@ -49,19 +54,30 @@ _IEMOCAP = Corpus(
     iemocap.read,
     iemocap.LICENCE,
     iemocap.CITATION,
+    "iemocap",
+    "acted and improvised, English, by ten adults in a laboratory",
     sum(iemocap.PUBLISHED.values()),
     iemocap.SPEAKERS,
 )
 
 CORPORA = {
     "emodb": Corpus(
-        emodb.LABELS, emodb.read, emodb.LICENCE, emodb.CITATION, emodb.PUBLISHED, emodb.SPEAKERS
+        emodb.LABELS,
+        emodb.read,
+        emodb.LICENCE,
+        emodb.CITATION,
+        "emodb",
+        "acted, German, read by ten adults in a quiet studio",
+        emodb.PUBLISHED,
+        emodb.SPEAKERS,
     ),
     "ravdess": Corpus(
         ravdess.LABELS,
         ravdess.read,
         ravdess.LICENCE,
         ravdess.CITATION,
+        "ravdess",
+        "acted, English, two sentences read by 24 adults in a quiet studio",
         ravdess.PUBLISHED,
         ravdess.SPEAKERS,
     ),
@@ -72,8 +88,8 @@ CORPORA = {
         )
         for kind, published in iemocap.PUBLISHED.items()
     },
-    "folder": Corpus((), folders.read, "its owner's", "none given"),
-    "csv": Corpus((), table.read, "its owner's", "none given"),
+    "folder": Corpus((), folders.read, "its owner's", "none given", "folder"),
+    "csv": Corpus((), table.read, "its owner's", "none given", "csv"),
 }
 """Every corpus that can be named on the command line."""
 
