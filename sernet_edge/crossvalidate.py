@@ -133,7 +133,7 @@ def cross_validate(
         "seed": settings.seed,
         "skipped": bad,
         "labels": list(labels),
-        "recordings_sha256": _digest(utterances),
+        "recordings": _digest(utterances),
         "made_with": f"sernet-edge {__version__}",
         **(baseline.DESCRIPTION if classical else _network(settings, initial)),
     }
@@ -148,7 +148,7 @@ def cross_validate(
     ]
     click.echo(f"{len(chosen) - len(todo)} of {len(chosen)} folds are there", err=True)
     if classical:
-        cache = out / f"functionals-{description['recordings_sha256'][:16]}.npy"
+        cache = out / f"functionals-{description['recordings'][:16]}.npy"
         _run_baseline(todo, utterances, cache)
     elif todo:
         with closing(Cluster(scheduler) if scheduler else Processes(jobs)) as pool:
@@ -197,11 +197,11 @@ def _check_same_run(path: Path, description: dict[str, Any]) -> None:
     if path.exists() and any(path.parent.glob("fold-*")):
         earlier = read_run(path)
         # The first runs did not say which recordings they are of.
-        late = ("labels", "recordings_sha256")
+        late = ("labels", "recordings")
         said = [key for key in description if key in earlier or key not in late]
         if differing := sorted(key for key in said if earlier.get(key) != description[key]):
             raise SernetError(
-                f"{path.parent} holds a run with another {', '.join(differing)}",
+                f"{path.parent} holds a run that differs in its {', '.join(differing)}",
                 hint="repeat its settings to go on with it, or name another folder",
             )
     else:

@@ -262,7 +262,7 @@ def test_a_run_of_a_time_with_fewer_settings_goes_on(
 ) -> None:
     run = Path(shutil.copytree(small_run, tmp_path / "earlier"))
     settings = json.loads((run / "run.json").read_text())
-    for name in ("features", "initial", "skipped", "labels", "recordings_sha256"):
+    for name in ("features", "initial", "skipped", "labels", "recordings"):
         del settings[name]
     del settings["recipe"]["precision"]
     (run / "run.json").write_text(json.dumps(settings))
@@ -272,7 +272,7 @@ def test_a_run_of_a_time_with_fewer_settings_goes_on(
     assert "2 of 2 folds are there" in result.stderr
     result = sernet_edge("cross-validate", *arguments, "--set", "precision=bfloat16")
     assert result.returncode == 1
-    assert "holds a run with another recipe" in result.stderr
+    assert "holds a run that differs in its recipe" in result.stderr
 
 
 def test_a_folder_of_another_run_and_wrong_names_are_refused(
@@ -281,7 +281,7 @@ def test_a_folder_of_another_run_and_wrong_names_are_refused(
     arguments = ["--corpus", "emodb", small_corpus, "--out", small_run]
     result = sernet_edge("cross-validate", *arguments, "--epochs", 2)
     assert result.returncode == 1
-    assert "holds a run with another recipe" in result.stderr
+    assert "holds a run that differs in its recipe" in result.stderr
     damaged = small_run.parent / "damaged"
     damaged.mkdir()
     (damaged / "run.json").write_text("[]")
@@ -290,11 +290,11 @@ def test_a_folder_of_another_run_and_wrong_names_are_refused(
     assert result.returncode == 1
     assert "run.json is no file of a cross-validation" in result.stderr
     settings = json.loads((small_run / "run.json").read_text())
-    another = json.dumps(settings | {"labels": ["calm", "joy"], "recordings_sha256": "0"})
+    another = json.dumps(settings | {"labels": ["calm", "joy"], "recordings": "0"})
     (damaged / "run.json").write_text(another)
     result = sernet_edge("cross-validate", *arguments[:-1], damaged, "--epochs", 1)
     assert result.returncode == 1
-    assert "holds a run with another labels, recordings_sha256" in result.stderr
+    assert "holds a run that differs in its labels, recordings" in result.stderr
     result = sernet_edge("cross-validate", *arguments, "--epochs", 1, "--folds", "77")
     assert result.returncode == 2
     assert "no fold 77, there are 03, 08, 09" in result.stderr

@@ -25,7 +25,7 @@ from sernet_edge.train.report import finished_folds, read_run, report
 from sernet_edge.train.results import SEARCH
 
 # What tells two runs apart and yet is no part of their configuration.
-_NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings_sha256")
+_NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings")
 
 _HEAD = """\
 # What was tried
