@@ -23,7 +23,7 @@ from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.page import run_pictures, size_point
 from sernet_edge.train.protocols import PROTOCOLS
 from sernet_edge.train.recipe import with_defaults
-from sernet_edge.train.report import finished_folds, report
+from sernet_edge.train.report import finished_folds, last_guess, precisions, report
 
 _RERUN = "a later re-run, which calls its folds speakers; see below"
 
@@ -94,8 +94,8 @@ def main(runs: Path, out: Path) -> None:
     for name, run in reports.items():
         if run["split"] == "speakers" and set(UNTOUCHED) <= set(run["folds"]):
             part = report(folders[name], UNTOUCHED)
-            part["protocols"] = {"strict": part["protocols"]["strict"]}
-            rows += _rows(name, part, ", speakers 12 to 16")
+            strict = {"strict": part["protocols"]["strict"]}
+            rows += _rows(name, {**run, "protocols": strict}, ", speakers 12 to 16")
     rows += [
         f"| {system} | published | float | {uar:.2f} | {wa:.2f} | {f'{f1:.2f}' if f1 else ''} "
         f"| {PROTOCOLS['published'].caveat} | {source} |"
@@ -108,8 +108,9 @@ def main(runs: Path, out: Path) -> None:
     if points:
         drawn["accuracy-against-size"] = pictures.accuracy_against_size(points)
         sections += _curve(points)
-    strict = [name for name, run in reports.items() if run["split"] == "speakers"]
-    sections += _cost_of_int8({name: folders[name] for name in strict})
+    sections += _cost_of_int8(
+        {name: folders[name] for name, run in reports.items() if "strict" in run["protocols"]}
+    )
     for name, run in reports.items():
         # The confusion matrix is a table here.
         own = run_pictures(folders[name], run)
@@ -139,11 +140,10 @@ def _is_part(run: Mapping[str, Any]) -> bool:
 
 
 def _is_of_the_curve(run: Mapping[str, Any]) -> bool:
-    """Whether a run differs from others in what is trained rather than in how."""
-    if run["split"] != "speakers" or "level" not in run or _is_part(run):
-        return False
+    """Whether a run of everybody differs from others in what is trained rather than in how."""
     recipe, default = with_defaults(run["recipe"]), with_defaults({})
-    return not {key for key in default if recipe[key] != default[key]} - _ARCHITECTURES_OWN
+    changed = {key for key in default if recipe[key] != default[key]}
+    return not _is_part(run) and changed <= _ARCHITECTURES_OWN
 
 
 def _rows(name: str, run: Mapping[str, Any], whose: str = "") -> list[str]:
@@ -187,7 +187,7 @@ def _cost_of_int8(folders: Mapping[str, Path]) -> list[str]:
     counts = {}
     for name, folder in folders.items():
         folds = finished_folds(folder)
-        if all("int8_scores" in fold for fold in folds):
+        if "int8" in precisions(folds):
             counts[name] = _changes(folds)
     if not counts:
         return []
@@ -209,13 +209,10 @@ def _cost_of_int8(folders: Mapping[str, Path]) -> list[str]:
     ]
 
 
-def _changes(folds: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
+def _changes(folds: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
     """Count the utterances of `folds`, and those whose label changes, is lost and is won."""
     truth = np.concatenate([fold["truth"] for fold in folds])
-    before, after = (
-        np.concatenate([np.argmax(fold[f"{name}_scores"], axis=1) for fold in folds])
-        for name in ("float", "int8")
-    )
+    before, after = last_guess(folds, "float"), last_guess(folds, "int8")
     lost, won = (before == truth) & (after != truth), (before != truth) & (after == truth)
     return np.array([len(truth), (before != after).sum(), lost.sum(), won.sum()])
 
