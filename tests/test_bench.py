@@ -782,6 +782,27 @@ def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
     assert command.read_speech(models[:1], "emodb", small_corpus) is None
 
 
+@needs_m4
+def test_a_bad_recording_is_named_and_can_be_skipped(
+    bench: Shown, small_corpus: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(small_corpus, broken)
+    (broken / "03a01Wa.wav").write_bytes(b"RIFF")
+    labels = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+    model = tmp_path / "able.tflite"
+    model.write_bytes(small_model(CONTRACT.replace(labels=labels)))
+    arguments = (model, "--corpus", "emodb", broken, "--core", "m4", "--processes", 0)
+    done = bench(*arguments)
+    assert done.returncode == 1 and "03a01Wa.wav" in done.stderr and "--skip-bad" in done.stderr
+    done = bench(*arguments, "--skip-bad", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "skipped: " in done.stderr and "recordings skipped: 1" in done.stderr
+    heard = json.loads(done.stdout)["models"][0]["accuracy"]
+    left = len(list(broken.glob("*.wav"))) - 1
+    assert heard["how"] == "measured" and heard["source"].startswith(f"{left} recordings of emodb")
+
+
 def test_files_of_one_name_are_told_apart_by_their_folders(small: Path, tmp_path: Path) -> None:
     paths = [small]
     for place in ("a/one", "b/one", "b/two"):

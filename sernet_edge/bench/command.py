@@ -22,7 +22,7 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.dataset import read_recordings
-from sernet_edge.train.options import list_utterances
+from sernet_edge.train.options import list_utterances, tell_skipped
 from sernet_edge.train.outputs import check_outputs
 
 # Where a clone of the project keeps its cross-validations.
@@ -137,7 +137,9 @@ def _measure(request: Request) -> Section:
 
     board_runs = [read_board_run(path) for path in request.board_runs]
     own = peers.library(request.includes, request.library) if request.library else None
-    speech = read_speech(request.models, *request.corpus) if request.corpus else None
+    speech = None
+    if request.corpus:
+        speech = read_speech(request.models, *request.corpus, request.skip_bad)
     wanted = list(request.cores or cores.DEFAULT)
     if request.board is not None and request.board.core not in wanted:
         wanted.append(request.board.core)
@@ -154,7 +156,9 @@ def _measure(request: Request) -> Section:
     return run.run(subjects, settings, speech, board_runs, _say)
 
 
-def read_speech(models: Sequence[Path], corpus: str, folder: Path) -> Speech | None:
+def read_speech(
+    models: Sequence[Path], corpus: str, folder: Path, skip_bad: bool = False
+) -> Speech | None:
     """Read a corpus as the first model with a contract wants it; None: no model has one."""
     for path in models:
         try:
@@ -163,7 +167,10 @@ def read_speech(models: Sequence[Path], corpus: str, folder: Path) -> Speech | N
             continue  # What is said of the model says so.
         utterances = list_utterances(corpus, folder)
         _say(f"reading {len(utterances)} recordings")
-        return Speech(corpus, contract.sample_rate_hz, read_recordings(utterances, contract))
+        bad: list[str] = []
+        recordings = read_recordings(utterances, contract, bad if skip_bad else None)
+        tell_skipped(bad)
+        return Speech(corpus, contract.sample_rate_hz, recordings)
     return None
 
 

@@ -13,6 +13,7 @@ import click
 from sernet_edge.bench import boards, cores
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.options import skip_bad_option
 
 _OPTIONS = (
     click.argument("models", nargs=-1, metavar="MODEL...", type=click.Path(path_type=Path)),
@@ -29,6 +30,7 @@ _OPTIONS = (
         help=f"Measure accuracy on a corpus ({', '.join(sorted(CORPORA))}), and calibrate on its "
         "training speakers what is converted.",
     ),
+    skip_bad_option,
     click.option(
         "--runs",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -93,6 +95,7 @@ class Request:
         models: Files, `.tflite` or Keras.
         zoo: Whether to add the standard set.
         corpus: Name and place of a corpus; None: accuracy is not measured.
+        skip_bad: Whether to go on without recordings that cannot be read.
         runs: Folder of cross-validations; None: a clone's.
         cores: To count on; empty: the default ones.
         board: Where the models are meant to run; None: anywhere.
@@ -106,6 +109,7 @@ class Request:
     models: tuple[Path, ...]
     zoo: bool
     corpus: tuple[str, Path] | None
+    skip_bad: bool
     runs: Path | None
     cores: tuple[str, ...]
     board: boards.Board | None
@@ -125,6 +129,7 @@ def measuring_options(command: Callable[..., None]) -> Callable[..., Any]:
         models: tuple[Path, ...],
         zoo: bool,
         corpus_and_folder: tuple[str, Path] | None,
+        skip_bad: bool,
         runs: Path | None,
         core_names: tuple[str, ...],
         board_name: str | None,
@@ -138,8 +143,8 @@ def measuring_options(command: Callable[..., None]) -> Callable[..., Any]:
         if bool(includes) != (library is not None):
             raise click.UsageError("--tflm-include and --tflm-library go together.")
         request = Request(
-            models, zoo, corpus_and_folder, runs, core_names, _board(board_name), board_runs,
-            includes, library, processes, repetitions,
+            models, zoo, corpus_and_folder, skip_bad, runs, core_names, _board(board_name),
+            board_runs, includes, library, processes, repetitions,
         )  # fmt: skip
         command(request=request, **others)
 
