@@ -183,18 +183,25 @@ def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     (remarked / "run.json").write_text(json.dumps(run | {"remark": "with another code"}))
     failed = saved_run(tmp_path / "runs" / "failed", recipe={"loss": "none", "epochs": 2})
     (failed / "fold-2.json").unlink()
+    unconverted = saved_run(tmp_path / "runs" / "unconverted", recipe={"epochs": 4})
+    for path in unconverted.glob("fold-*.json"):
+        fold = json.loads(path.read_text())
+        del fold["int8_scores"]
+        path.write_text(json.dumps(fold))
     page = tmp_path / "ablations.md"
     arguments = [str(tmp_path / "runs"), "--base", "base", "--out", str(page)]
     ablations.main(arguments, standalone_mode=False)
     text = page.read_text()
     assert text.startswith("# What was tried")
-    assert "\n4 configurations, each" in text
+    assert "\n5 configurations, each" in text
     # By hand: all right in the base; of a's 3, 2 are right in one of the other's two runs.
     lost = 100 * (1 / 3) / 3 / 2
     assert "| nothing: the base | 2 | 1 | 44.44 | 100.00 | +0.00 | 100.00 | base |" in text
     assert f"| {100 - lost:.2f} (88.9 to 100.0) | {-lost:+.2f} | " in text
     assert "| epochs 2 → 3 | 3 | 2 | " in text
     assert "| epochs 2 → 3; with another code | 3 | 1 | 44.44 | " in text
+    # Compared with the base in float, of the same predictions.
+    assert "| 4 | 1 | 44.44 | not converted | +0.00 | 57.14 | unconverted |" in text
     assert "no result: finished folds 1 | | | | failed |" in text
     assert "1 of\nthem were stopped before" in text
     with pytest.raises(SernetError, match="no run 'none'"):

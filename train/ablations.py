@@ -38,13 +38,13 @@ them were stopped before that many were tested and have none. The speakers 12 to
 it. One utterance is {step:.2f} points of WA, and the base's own
 UAR has a 95 % interval over speakers of {low:.1f} to {high:.1f}: small differences say little, and
 the best of so many is better here than it will be elsewhere. Of a configuration that was run with
-several seeds, figures are means and the range is that of int8. Three levels were compared before,
-on the same speakers: levels.md.
+several seeds, figures are means and the range is that of int8. One that was never converted is
+compared in float. Three levels were compared before, on the same speakers: levels.md.
 
 "Changed" is against the base, `{base}`:
 {settings}.
 
-| changed | epochs | seeds | UAR float | UAR int8 | difference, int8 | WA int8 | runs |
+| changed | epochs | seeds | UAR float | UAR int8 | difference | WA | runs |
 |---|---|---|---|---|---|---|---|
 """
 
@@ -76,7 +76,7 @@ def main(runs: Path, base: str, out: Path) -> None:
         mean = _mean(group)
         its = json.loads(key)
         changed = "; ".join(filter(None, [_changed(origin, its), its.get("remark")]))
-        better = -np.inf if mean is None else mean["int8"]["uar"]
+        better = -np.inf if mean is None else mean[_judged_by(mean)]["uar"]
         rows.append((better, _row(changed, group, its, mean, reference)))
     figures = report(bases[0], SEARCH)["protocols"]["strict"]["int8"]
     low, high = figures["uar_interval"]
@@ -115,7 +115,7 @@ def _mean(group: list[Path]) -> dict[str, Any] | None:
     """Return the mean figures of runs over the search's speakers; None if none has them all.
 
     Returns:
-        By precision, `uar` and `wa`, and `uars` of each run.
+        By precision, `uar` and `wa`, and `uars` of each run; int8 only of what was converted.
     """
     tested = [
         report(run, SEARCH)["protocols"]["strict"] for run in group if set(SEARCH) <= _folds(run)
@@ -129,7 +129,13 @@ def _mean(group: list[Path]) -> dict[str, Any] | None:
             "uars": [run[precision]["uar"] for run in tested],
         }
         for precision in ("float", "int8")
+        if all(precision in run for run in tested)
     }
+
+
+def _judged_by(mean: Mapping[str, Any]) -> str:
+    """Return the precision whose figures a configuration stands by."""
+    return "int8" if "int8" in mean else "float"
 
 
 def _folds(run: Path) -> set[str]:
@@ -151,17 +157,17 @@ def _row(
     if mean is None:
         there = sorted(set().union(*map(_folds, group))) or ["none"]
         return f"{start}0 | no result: finished folds {', '.join(there)} | | | | {names} |"
-    int8 = mean["int8"]
-    difference = int8["uar"] - reference["int8"]["uar"]
-    spread = (
-        f" ({min(int8['uars']) * 100:.1f} to {max(int8['uars']) * 100:.1f})"
-        if len(int8["uars"]) > 1
-        else ""
-    )
+    precision = _judged_by(mean)
+    figures = mean[precision]
+    difference = figures["uar"] - reference[precision]["uar"]
+    int8 = "not converted"
+    if precision == "int8":
+        int8 = f"{figures['uar'] * 100:.2f}"
+        if len(figures["uars"]) > 1:
+            int8 += f" ({min(figures['uars']) * 100:.1f} to {max(figures['uars']) * 100:.1f})"
     return (
-        f"{start}{len(int8['uars'])} | {mean['float']['uar'] * 100:.2f} | "
-        f"{int8['uar'] * 100:.2f}{spread} | {difference * 100:+.2f} | "
-        f"{int8['wa'] * 100:.2f} | {names} |"
+        f"{start}{len(figures['uars'])} | {mean['float']['uar'] * 100:.2f} | {int8} | "
+        f"{difference * 100:+.2f} | {figures['wa'] * 100:.2f} | {names} |"
     )
 
 
