@@ -167,6 +167,27 @@ def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> No
     assert (tmp_path / "pictures" / "mine-speakers.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_seeds_of_one_configuration_are_summed_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results, "_SPEAKERS", 2)
+    monkeypatch.setattr(results, "UNTOUCHED", ("2",))
+    runs, page = tmp_path / "runs", tmp_path / "results.md"
+    saved_run(runs / "first")
+    second = saved_run(runs / "second", seed=2)
+    fold_file(second, "1", [0, 0, 1, 2], [[0, 0, 0, 0]], int8=[1, 0, 1, 2])
+    saved_run(runs / "other", seed=3, recipe={"loss": "focal", "epochs": 3})
+    results.main([str(runs), "--out", str(page)], standalone_mode=False)
+    # By hand: the first is right throughout; of a's 3, the second gets 2, of the 7 in all 6.
+    assert (
+        "| light-sernet, focal, 2 epochs | 2 | 94.44 (88.9 to 100.0) | 100.00 (100.0 to 100.0) "
+        "| 92.86 (85.7 to 100.0) |" in page.read_text()
+    )
+    shutil.rmtree(second)
+    results.main([str(runs), "--out", str(page)], standalone_mode=False)
+    assert "From seed to seed" not in page.read_text()
+
+
 def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

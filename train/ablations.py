@@ -21,11 +21,8 @@ import numpy as np
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
-from sernet_edge.train.report import finished_folds, read_run, report
+from sernet_edge.train.report import configuration, finished_folds, read_run, report
 from sernet_edge.train.results import SEARCH
-
-# What tells two runs apart and yet is no part of their configuration.
-_NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings")
 
 _HEAD = """\
 # What was tried
@@ -66,8 +63,8 @@ def main(runs: Path, base: str, out: Path) -> None:
         )
     configurations: dict[str, list[Path]] = defaultdict(list)
     for run, its in settings.items():
-        configurations[json.dumps(_flat(its), sort_keys=True)].append(run)
-    origin = _flat(settings[bases[0]])
+        configurations[json.dumps(configuration(its), sort_keys=True)].append(run)
+    origin = configuration(settings[bases[0]])
     reference = _mean(configurations[json.dumps(origin, sort_keys=True)])
     if reference is None:
         raise SernetError(f"the base {base} has not been tested on {', '.join(SEARCH)}")
@@ -93,12 +90,6 @@ def main(runs: Path, base: str, out: Path) -> None:
     )
     rows.sort(key=lambda row: -row[0])
     write_text(out, head + "\n".join(row for _, row in rows) + "\n")
-
-
-def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a configuration, those of the recipe among the others."""
-    own = {k: v for k, v in settings.items() if k not in (*_NO_SETTING, "recipe") and v is not None}
-    return {**own, **settings["recipe"]}
 
 
 def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from sernet_edge.train.protocols import PROTOCOLS
 from sernet_edge.train.recipe import with_defaults
 
 _RESAMPLES = 2000
+
+# What tells two runs apart and yet is no part of their configuration, or stands there in parts.
+_NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings", "recipe")
 
 Ints = NDArray[np.int64]
 
@@ -48,6 +51,15 @@ def read_run(path: Path) -> dict[str, Any]:
     if "level" in run:  # of a network; the baseline has no recipe of training
         run["recipe"] = with_defaults(run["recipe"])
     return run
+
+
+def configuration(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of `read_run`'s settings says how was trained, those of the recipe among them.
+
+    Runs that have it in common differ in their seed alone.
+    """
+    own = {k: v for k, v in settings.items() if k not in _NO_SETTING and v is not None}
+    return {**own, **settings["recipe"]}
 
 
 def finished_folds(run: Path, only: Collection[str] = ()) -> list[dict[str, Any]]:

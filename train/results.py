@@ -8,6 +8,7 @@ published, which say where they are from. Pictures go to a folder `pictures` bes
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,14 @@ from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.page import run_pictures, size_point
 from sernet_edge.train.protocols import PROTOCOLS
 from sernet_edge.train.recipe import with_defaults
-from sernet_edge.train.report import finished_folds, last_guess, precisions, report
+from sernet_edge.train.report import (
+    configuration,
+    finished_folds,
+    last_guess,
+    precisions,
+    read_run,
+    report,
+)
 
 _RERUN = "a later re-run, which calls its folds speakers; see below"
 
@@ -102,7 +110,7 @@ def main(runs: Path, out: Path) -> None:
         for system, uar, wa, f1, source in _ELSEWHERE
     ]
     drawn = {}
-    sections = []
+    sections = _seeds(reports, folders)
     compared = [name for name, run in reports.items() if _is_of_the_curve(run)]
     points = [point for name in compared if (point := size_point(name, folders[name])) is not None]
     if points:
@@ -124,6 +132,11 @@ def main(runs: Path, out: Path) -> None:
 
 
 def _system(run: Mapping[str, Any]) -> str:
+    """Name what was trained, and its seed."""
+    return f"{_trained(run)}, seed {run['seed']}"
+
+
+def _trained(run: Mapping[str, Any]) -> str:
     """Name what was trained: the architecture and what matters most of its recipe."""
     recipe = run["recipe"]
     parts = [run["architecture"], recipe.get("loss")]
@@ -131,7 +144,7 @@ def _system(run: Mapping[str, Any]) -> str:
     parts += ["tested on middles alone"] if recipe.get("test_segments") == "middle" else []
     parts += [recipe["precision"]] if recipe.get("precision", "float32") != "float32" else []
     parts += [f"{len(run['folds'])} of {_SPEAKERS} speakers"] if _is_part(run) else []
-    return ", ".join([*filter(None, parts), f"seed {run['seed']}"])
+    return ", ".join(filter(None, parts))
 
 
 def _is_part(run: Mapping[str, Any]) -> bool:
@@ -154,6 +167,45 @@ def _rows(name: str, run: Mapping[str, Any], whose: str = "") -> list[str]:
         f"| runs/{name} |"
         for protocol, precisions in run["protocols"].items()
         for precision, figures in precisions.items()
+    ]
+
+
+def _seeds(reports: Mapping[str, Mapping[str, Any]], folders: Mapping[str, Path]) -> list[str]:
+    """Return the section about what was trained on everybody with several seeds."""
+    same: dict[str, list[str]] = {}
+    for name, run in reports.items():
+        if "level" in run and "strict" in run["protocols"] and not _is_part(run):
+            key = json.dumps(configuration(read_run(folders[name] / "run.json")), sort_keys=True)
+            same.setdefault(key, []).append(name)
+    rows = []
+    for names in same.values():
+        if len(names) < 2:
+            continue
+        whole = [reports[name]["protocols"]["strict"]["int8"] for name in names]
+        part = [
+            report(folders[name], UNTOUCHED)["protocols"]["strict"]["int8"]["uar"] for name in names
+        ]
+        cells = [[figures["uar"] for figures in whole], part, [figures["wa"] for figures in whole]]
+        rows.append(
+            f"| {_trained(reports[names[0]])} | {len(names)} | "
+            + " | ".join(
+                f"{100 * np.mean(cell):.2f} ({100 * min(cell):.1f} to {100 * max(cell):.1f})"
+                for cell in cells
+            )
+            + " |"
+        )
+    if not rows:
+        return []
+    return [
+        "",
+        "## From seed to seed",
+        "",
+        "Runs that differ in their seed alone: strict, int8, the mean and the range of their "
+        "figures.",
+        "",
+        "| system | seeds | UAR | UAR, speakers 12 to 16 | WA |",
+        "|---|---|---|---|---|",
+        *rows,
     ]
 
 
