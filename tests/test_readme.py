@@ -53,11 +53,15 @@ def test_the_baseline_is_held_against_the_networks_as_it_is_said_to_be() -> None
     assert ours > strict(baseline, "float", SEARCH)["uar"]
 
 
-def test_what_choosing_the_epoch_on_the_test_speaker_gives_is_what_is_said() -> None:
-    protocols = report(ROOT / "docs" / "runs" / "emodb-light-sernet-paper")["protocols"]
-    last, best = (protocols[name]["float"]["uar"] for name in ("strict", "test-epoch"))
+def test_what_the_papers_recipe_reaches_under_each_protocol_is_what_is_said() -> None:
+    runs = ROOT / "docs" / "runs"
+    figures = report(runs / "emodb-light-sernet-paper")["protocols"]
+    figures |= report(runs / "emodb-light-sernet-paper-published")["protocols"]
+    uars = {protocol: precisions["float"]["uar"] for protocol, precisions in figures.items()}
     text = " ".join((ROOT / "README.md").read_text().split())
-    assert f"a strict UAR of {last:.1%} in float, and of {best:.1%} when the best epoch" in text
+    assert f"a UAR of {uars['published']:.1%} under that protocol" in text
+    said = f"a strict UAR of {uars['strict']:.1%}, or {uars['test-epoch']:.1%} when the best epoch"
+    assert said in text
 
 
 def test_seeds_are_as_far_apart_as_is_said() -> None:
