@@ -17,7 +17,7 @@ from sernet_edge.runtime.files import write_bytes, write_text
 from sernet_edge.runtime.options import finite
 from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.options import list_utterances, skip_bad_option, tell_skipped
+from sernet_edge.train.options import list_utterances, read_corpus, skip_bad_option
 from sernet_edge.train.outputs import check_outputs
 
 PRECISIONS = ("int8", "float32", "float16", "dynamic")
@@ -108,16 +108,12 @@ def convert(
     from sernet_edge.convert.drift import drift_limit
     from sernet_edge.firmware_export.header import model_header
     from sernet_edge.runtime.interpreter import Model
-    from sernet_edge.train import dataset
     from sernet_edge.train.models.saved import load_saved
 
     parent = load_saved(model, contract)
     if fitted:
         fold_temperature(parent, fitted["temperature"])
-    _say(f"reading {len(utterances)} recordings")
-    bad: list[str] = []
-    recordings = dataset.read_recordings(utterances, contract, bad if skip_bad else None)
-    tell_skipped(bad)
+    recordings, bad = read_corpus(utterances, contract, skip_bad)
     held_out = contract.provenance.get("holdout_speakers", ())
     training = [r for r in recordings if r.utterance.speaker not in held_out]
     if not training:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,19 @@ def sernet_edge() -> Run:
         return result  # type: ignore[no-any-return]
 
     return run
+
+
+@pytest.fixture
+def damaged_corpus(small_corpus: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Make a copy of the small corpus, one recording of which is cut off after four bytes."""
+
+    def damaged(name: str) -> Path:
+        folder = tmp_path / "broken"
+        shutil.copytree(small_corpus, folder)
+        (folder / name).write_bytes(b"RIFF")
+        return folder
+
+    return damaged
 
 
 @pytest.fixture(scope="session")

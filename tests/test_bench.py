@@ -784,11 +784,9 @@ def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
 
 @needs_m4
 def test_a_bad_recording_is_named_and_can_be_skipped(
-    bench: Shown, small_corpus: Path, tmp_path: Path
+    bench: Shown, damaged_corpus: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(small_corpus, broken)
-    (broken / "03a01Wa.wav").write_bytes(b"RIFF")
+    broken = damaged_corpus("03a01Wa.wav")
     labels = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
     model = tmp_path / "able.tflite"
     model.write_bytes(small_model(CONTRACT.replace(labels=labels)))

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -371,12 +372,10 @@ def test_a_killed_run_goes_on_to_the_same_predictions_and_leaves_nobody_training
 
 
 def test_a_fold_that_cannot_be_read_is_named_and_skip_bad_goes_on(
-    small_corpus: Path, tmp_path: Path, sernet_edge: Run
+    damaged_corpus: Callable[[str], Path], tmp_path: Path, sernet_edge: Run
 ) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(small_corpus, broken)
+    broken = damaged_corpus("08a01Na.wav")
     write_wav(broken / "08a02Wa.wav", np.zeros(16_000, np.int16))
-    (broken / "08a01Na.wav").write_bytes(b"RIFF")
     arguments = ("--corpus", "emodb", broken, "--out", tmp_path / "run", "--epochs", 1)
     result = sernet_edge("cross-validate", *arguments, "--folds", "08")
     assert result.returncode == 1

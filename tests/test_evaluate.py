@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +69,9 @@ def test_labels_of_another_corpus_are_mapped_or_left_out(
 
 
 def test_a_keras_model_is_evaluated_and_has_a_page(
-    small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+    small_keras: Path, damaged_corpus: Callable[[str], Path], tmp_path: Path, sernet_edge: Run
 ) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(small_corpus, broken)
-    (broken / "09a01Wa.wav").write_bytes(b"RIFF")
+    broken = damaged_corpus("09a01Wa.wav")
     arguments = ("evaluate", small_keras, "--corpus", "emodb", broken, "--speakers", "09")
     page = tmp_path / "page.html"
     result = sernet_edge(*arguments, "--skip-bad", "--out", page, "--json")

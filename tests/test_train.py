@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -232,14 +231,12 @@ def test_a_folder_that_is_not_emodb_is_refused(
 
 
 def test_bad_usage_and_bad_files_are_told_in_one_line(
-    small_corpus: Path, tmp_path: Path, sernet_edge: Run
+    small_corpus: Path, damaged_corpus: Callable[[str], Path], tmp_path: Path, sernet_edge: Run
 ) -> None:
     corpus = ("--corpus", "emodb", small_corpus)
     existing = tmp_path / "there.keras"
     existing.write_bytes(b"precious")
-    broken = tmp_path / "broken"
-    shutil.copytree(small_corpus, broken)
-    (broken / "03a01Wa.wav").write_bytes(b"RIFF")
+    broken = damaged_corpus("03a01Wa.wav")
     (tmp_path / "old.metrics.json").touch()
     silent = corpus_with(tmp_path / "silent", "03a01Wa.wav", "03a01Na.wav", "08a01Na.wav")
     alone = corpus_with(tmp_path / "alone", "03a01Wa.wav", "03a01Na.wav")
@@ -280,11 +277,9 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
 
 
 def test_a_bad_recording_can_be_skipped_and_is_counted(
-    small_corpus: Path, tmp_path: Path, sernet_edge: Run
+    damaged_corpus: Callable[[str], Path], tmp_path: Path, sernet_edge: Run
 ) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(small_corpus, broken)
-    (broken / "03a01Wa.wav").write_bytes(b"RIFF")
+    broken = damaged_corpus("03a01Wa.wav")
     (broken / "08a01Wa.wav").unlink()
     out = tmp_path / "m.keras"
     arguments = ("--corpus", "emodb", broken, "--out", out, "--holdout", "09", "--epochs", 1)

@@ -9,9 +9,7 @@ made with another code, stands as `remark` in its run.json and makes it another 
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,7 @@ import numpy as np
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
-from sernet_edge.train.report import configuration, finished_folds, read_run, report
+from sernet_edge.train.report import by_configuration, finished_folds, read_run, report
 from sernet_edge.train.results import SEARCH
 
 _HEAD = """\
@@ -53,25 +51,22 @@ compared in float. Three levels were compared before, on the same speakers: leve
 def main(runs: Path, base: str, out: Path) -> None:
     """Tabulate every configuration of a network in the folder RUNS, at any depth."""
     settings = {path.parent: read_run(path) for path in sorted(runs.rglob("run.json"))}
-    settings = {
-        run: its for run, its in settings.items() if its["split"] == "speakers" and "level" in its
-    }
-    bases = [run for run in settings if run.name == base]
+    networks = [
+        run for run, its in settings.items() if its["split"] == "speakers" and "level" in its
+    ]
+    bases = [run for run in networks if run.name == base]
     if not bases:
         raise SernetError(
-            f"{runs} holds no run {base!r}", f"there are {', '.join(run.name for run in settings)}"
+            f"{runs} holds no run {base!r}", f"there are {', '.join(run.name for run in networks)}"
         )
-    configurations: dict[str, list[Path]] = defaultdict(list)
-    for run, its in settings.items():
-        configurations[json.dumps(configuration(its), sort_keys=True)].append(run)
-    origin = configuration(settings[bases[0]])
-    reference = _mean(configurations[json.dumps(origin, sort_keys=True)])
+    configurations = by_configuration(networks)
+    origin, seeds = next(its for its in configurations if bases[0] in its[1])
+    reference = _mean(seeds)
     if reference is None:
         raise SernetError(f"the base {base} has not been tested on {', '.join(SEARCH)}")
     rows = []
-    for key, group in configurations.items():
+    for its, group in configurations:
         mean = _mean(group)
-        its = json.loads(key)
         changed = "; ".join(filter(None, [_changed(origin, its), its.get("remark")]))
         better = -np.inf if mean is None else mean[_judged_by(mean)]["uar"]
         rows.append((better, _row(changed, group, its, mean, reference)))
@@ -96,7 +91,7 @@ def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:
     """Say what a configuration changes."""
     changes = [
         f"{name} {base[name]} → {other[name]}"
-        for name in other
+        for name in sorted(other)
         if name in base and name != "remark" and base[name] != other[name]
     ]
     return ", ".join(changes) or "nothing: the base"

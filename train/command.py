@@ -24,8 +24,8 @@ from sernet_edge.train.initial import Initial
 from sernet_edge.train.options import (
     Settings,
     list_utterances,
+    read_corpus,
     skip_bad_option,
-    tell_skipped,
     training_options,
 )
 from sernet_edge.train.outputs import check_outputs
@@ -88,10 +88,7 @@ def train(
     contract = dataset.new_contract(
         labels, settings.level, settings.window_frames, settings.features
     )
-    _say(f"reading {len(utterances)} recordings")
-    bad: list[str] = []
-    recordings = dataset.read_recordings(utterances, contract, bad if skip_bad else None)
-    tell_skipped(bad)
+    recordings, bad = read_corpus(utterances, contract, skip_bad)
     training = [r for r in recordings if r.utterance.speaker not in held_out]
     testing = [r for r in recordings if r.utterance.speaker in held_out]
     if not training:

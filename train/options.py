@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.recipe import RECIPES, Loss, Recipe
+
+if TYPE_CHECKING:
+    from sernet_edge.train.dataset import Recording
 
 corpus_option = click.option(
     "--corpus",
@@ -42,6 +45,32 @@ def list_utterances(corpus: str, folder: Path) -> list[Utterance]:
     if shortfall := CORPORA[corpus].shortfall(utterances):
         click.echo(f"warning: {folder} holds {shortfall}", err=True)
     return utterances
+
+
+def read_corpus(
+    utterances: Sequence[Utterance], contract: Contract, skip_bad: bool
+) -> tuple[list[Recording], list[str]]:
+    """Read the recordings of `utterances`, and tell on stderr how many, and what is left out.
+
+    Args:
+        utterances: What to read.
+        contract: See `dataset.read_recordings`.
+        skip_bad: Whether to go on without those that cannot be used.
+
+    Returns:
+        The recordings, and what is wrong with those left out.
+
+    Raises:
+        AudioError: See `dataset.read_recordings`.
+    """
+    # Here, since it resamples: the commands load that when all that is cheap is checked.
+    from sernet_edge.train.dataset import read_recordings
+
+    click.echo(f"reading {len(utterances)} recordings", err=True)
+    bad: list[str] = []
+    recordings = read_recordings(utterances, contract, bad if skip_bad else None)
+    tell_skipped(bad)
+    return recordings, bad
 
 
 def tell_skipped(bad: Sequence[str]) -> None:

@@ -89,11 +89,11 @@ def learning_curves(
         axes.plot(range(1, shortest + 1), mean, color=colour, linewidth=2, label=name)
 
     losses = [[entry["loss"] for entry in history] for history in histories]
-    draw(left, losses, _BLUE, "training, augmented")
+    draw(left, losses, _BLUE, "training")
     left.set_ylabel("loss")
     accuracies = [[entry["accuracy"] for entry in history] for history in histories]
-    draw(right, accuracies, _BLUE, "training windows, augmented")
-    draw(right, test_accuracies, _ORANGE, "test utterances: logged, never used")
+    draw(right, accuracies, _BLUE, "training windows")
+    draw(right, test_accuracies, _ORANGE, "test utterances: never trained on")
     right.set_ylabel("accuracy")
     right.set_ylim(0, 1.02)
     for axes in (left, right):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,25 @@ def read_run(path: Path) -> dict[str, Any]:
     return run
 
 
-def configuration(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of `read_run`'s settings says how was trained, those of the recipe among them.
+def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Path]]]:
+    """Return runs of networks together with those that differ in their seed alone.
 
-    Runs that have it in common differ in their seed alone.
+    Args:
+        runs: Folders of runs.
+
+    Returns:
+        Of each configuration its settings, those of the recipe among the others, and its runs.
+
+    Raises:
+        SernetError: See `read_json`.
     """
-    own = {k: v for k, v in settings.items() if k not in _NO_SETTING and v is not None}
-    return {**own, **settings["recipe"]}
+    groups: dict[str, tuple[dict[str, Any], list[Path]]] = {}
+    for run in runs:
+        settings = read_run(run / "run.json")
+        own = {k: v for k, v in settings.items() if k not in _NO_SETTING and v is not None}
+        own |= settings["recipe"]
+        groups.setdefault(json.dumps(own, sort_keys=True), (own, []))[1].append(run)
+    return list(groups.values())
 
 
 def finished_folds(run: Path, only: Collection[str] = ()) -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ published, which say where they are from. Pictures go to a folder `pictures` bes
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,10 @@ from sernet_edge.train.page import run_pictures, size_point
 from sernet_edge.train.protocols import PROTOCOLS
 from sernet_edge.train.recipe import with_defaults
 from sernet_edge.train.report import (
-    configuration,
+    by_configuration,
     finished_folds,
     last_guess,
     precisions,
-    read_run,
     report,
 )
 
@@ -99,18 +97,26 @@ def main(runs: Path, out: Path) -> None:
     if not reports:
         raise SernetError(f"{runs} holds no run")
     rows = [row for name, run in reports.items() for row in _rows(name, run)]
-    for name, run in reports.items():
-        if run["split"] == "speakers" and set(UNTOUCHED) <= set(run["folds"]):
-            part = report(folders[name], UNTOUCHED)
-            strict = {"strict": part["protocols"]["strict"]}
-            rows += _rows(name, {**run, "protocols": strict}, ", speakers 12 to 16")
+    untouched = {
+        name: report(folders[name], UNTOUCHED)["protocols"]["strict"]
+        for name, run in reports.items()
+        if run["split"] == "speakers" and set(UNTOUCHED) <= set(run["folds"])
+    }
+    for name, strict in untouched.items():
+        whole = {**reports[name], "protocols": {"strict": strict}}
+        rows += _rows(name, whole, ", speakers 12 to 16")
     rows += [
         f"| {system} | published | float | {uar:.2f} | {wa:.2f} | {f'{f1:.2f}' if f1 else ''} "
         f"| {PROTOCOLS['published'].caveat} | {source} |"
         for system, uar, wa, f1, source in _ELSEWHERE
     ]
     drawn = {}
-    sections = _seeds(reports, folders)
+    everybody = [
+        folders[name]
+        for name, run in reports.items()
+        if name in untouched and "level" in run and not _is_part(run)
+    ]
+    sections = _seeds(everybody, reports, untouched)
     compared = [name for name, run in reports.items() if _is_of_the_curve(run)]
     points = [point for name in compared if (point := size_point(name, folders[name])) is not None]
     if points:
@@ -170,22 +176,29 @@ def _rows(name: str, run: Mapping[str, Any], whose: str = "") -> list[str]:
     ]
 
 
-def _seeds(reports: Mapping[str, Mapping[str, Any]], folders: Mapping[str, Path]) -> list[str]:
-    """Return the section about what was trained on everybody with several seeds."""
-    same: dict[str, list[str]] = {}
-    for name, run in reports.items():
-        if "level" in run and "strict" in run["protocols"] and not _is_part(run):
-            key = json.dumps(configuration(read_run(folders[name] / "run.json")), sort_keys=True)
-            same.setdefault(key, []).append(name)
+def _seeds(
+    everybody: Sequence[Path],
+    reports: Mapping[str, Mapping[str, Any]],
+    untouched: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Return the section about what was trained on everybody with several seeds.
+
+    Args:
+        everybody: Folders of the networks' runs that test all speakers.
+        reports: Of all runs, by name.
+        untouched: Of their strict figures, those of the speakers 12 to 16, likewise.
+    """
     rows = []
-    for names in same.values():
-        if len(names) < 2:
+    for _, runs in by_configuration(everybody):
+        if len(runs) < 2:
             continue
+        names = [run.name for run in runs]
         whole = [reports[name]["protocols"]["strict"]["int8"] for name in names]
-        part = [
-            report(folders[name], UNTOUCHED)["protocols"]["strict"]["int8"]["uar"] for name in names
-        ]
-        cells = [[figures["uar"] for figures in whole], part, [figures["wa"] for figures in whole]]
+        cells = (
+            [figures["uar"] for figures in whole],
+            [untouched[name]["int8"]["uar"] for name in names],
+            [figures["wa"] for figures in whole],
+        )
         rows.append(
             f"| {_trained(reports[names[0]])} | {len(names)} | "
             + " | ".join(

@@ -21,8 +21,7 @@ from sernet_edge.boardrun import read_board_run
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import write_text
-from sernet_edge.train.dataset import read_recordings
-from sernet_edge.train.options import list_utterances, tell_skipped
+from sernet_edge.train.options import list_utterances, read_corpus
 from sernet_edge.train.outputs import check_outputs
 
 # Where a clone of the project keeps its cross-validations.
@@ -166,10 +165,7 @@ def read_speech(
         except ContractError:
             continue  # What is said of the model says so.
         utterances = list_utterances(corpus, folder)
-        _say(f"reading {len(utterances)} recordings")
-        bad: list[str] = []
-        recordings = read_recordings(utterances, contract, bad if skip_bad else None)
-        tell_skipped(bad)
+        recordings, _ = read_corpus(utterances, contract, skip_bad)
         return Speech(corpus, contract.sample_rate_hz, recordings)
     return None
 
