@@ -46,10 +46,8 @@ demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
 test: test-packages .venv/dev ## Install what the tests need and run them
 	$(BIN)/python -m pytest
 
-# The tests of the runtime, which need no TensorFlow.
-RUNTIME_TESTS = $(patsubst %,tests/test_%.py,audio config contract doctor drift events files \
-	frontend gate imports interpreters lasting level listen listen_microphone listen_unplugged \
-	output_files output_mqtt output_terminal output_web recorder service stream)
+# The tests that need no TensorFlow.
+RUNTIME_TESTS = tests/runtime tests/cli/test_imports.py
 
 # tflite-runtime is for Python 3.11 and ai-edge-litert for later ones: the Python that .venv is not,
 # on the path or from pyenv.
@@ -77,22 +75,17 @@ wheels-arm: .venv/dev ## Show that the base install has wheels for every Pi
 	$(BIN)/python tests/arm64/wheels.py aarch64 3.13 build/wheels/aarch64-3.13
 	$(BIN)/python tests/arm64/wheels.py armv7l 3.11 build/wheels/armv7l-3.11 --from-debian numpy cffi
 
-# The engine, the C front end, the bundles and their layouts.
-FIRMWARE_TESTS = $(wildcard tests/test_reader*.py tests/test_plan.py tests/test_engine*.py \
-	tests/test_firmware*.py tests/test_export*.py tests/test_layout*.py tests/test_tflm.py \
-	tests/test_header.py)
-
 .PHONY: firmware-test
 firmware-test: test-packages .venv/dev ## Run the tests of the firmware, QEMU included
-	$(BIN)/python -m pytest $(FIRMWARE_TESTS)
+	$(BIN)/python -m pytest tests/firmware
 
 .PHONY: firmware-test-full
 firmware-test-full: test-packages .venv/dev ## The engine's with 500 windows of speech on each core
-	SERNET_FIRMWARE_WINDOWS=500 $(BIN)/python -m pytest tests/test_engine*.py
+	SERNET_FIRMWARE_WINDOWS=500 $(BIN)/python -m pytest tests/firmware/test_engine*.py
 
 .PHONY: size
 size: test-packages .venv/dev ## Measure the shipped model: RAM, code, instructions on each core
-	$(BIN)/python -m sernet_edge.firmware_export.measure runtime/models/emodb_light_sernet_int8.tflite
+	$(BIN)/python -m sernet_edge.firmware_export.measure.firmware runtime/models/emodb_light_sernet_int8.tflite
 
 .PHONY: bench
 bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards
@@ -120,11 +113,13 @@ lint: .venv/dev ## Check style, format and types
 	@cd .venv/tree/sernet_edge && ln -s ../../../sernet_edge/* ../../../runtime ../../../train \
 		../../../convert ../../../firmware_export .
 	cd .venv/tree && ../bin/mypy --config-file ../../pyproject.toml -p sernet_edge
+	cd .venv/tree && MYPYPATH=../../benchmarks ../bin/mypy --config-file ../../pyproject.toml \
+		../../benchmarks/*.py
 
 .PHONY: model
 model: runs/emodb_light_sernet.keras ## Rebuild the shipped model from EMO-DB (SERNET_EMODB)
 	$(BIN)/sernet-edge convert $< --calibration "$$SERNET_EMODB" --force \
-		--calibrate-from docs/runs/emodb-light-sernet-default \
+		--calibrate-from benchmarks/runs/emodb-light-sernet-default \
 		--out runs/emodb_light_sernet_int8.tflite
 	$(BIN)/python -m sernet_edge.convert.card runs/emodb_light_sernet_int8.tflite
 	cp runs/emodb_light_sernet_int8.tflite runs/emodb_light_sernet_int8.md runtime/models/

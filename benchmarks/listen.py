@@ -80,7 +80,7 @@ def main() -> None:
 
 def _front_end(turns: int) -> dict[str, float]:
     """Compare the features of a hop, as they come, with those of a window, computed anew."""
-    from sernet_edge.train.oracle import reference_features
+    from sernet_edge.train.frontend_check import reference_features
 
     contract = interpreter.load(DEFAULT_MODEL).contract
     hop_samples = contract.hop_frames * contract.frame_step_samples

@@ -12,8 +12,8 @@ import time
 import numpy as np
 
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.train.backend import processor, quietly
 from sernet_edge.train.dataset import new_contract
+from sernet_edge.train.deterministic import processor, quietly
 from sernet_edge.train.models import ARCHITECTURES, build
 from sernet_edge.train.recipe import Recipe
 

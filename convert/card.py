@@ -15,7 +15,7 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.heard import heard
+from sernet_edge.train.evaluation.seen_speakers import heard
 
 _CARD = """\
 # {name}

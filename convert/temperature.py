@@ -12,15 +12,15 @@ import numpy as np
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.calibration import (
+from sernet_edge.train.evaluation.calibration import (
     calibrated_by_others,
     expected_calibration_error,
     fit_temperature,
     read_out_of_fold,
     sure_threshold,
 )
+from sernet_edge.train.evaluation.saved_runs import finished_folds, read_run, report
 from sernet_edge.train.recipe import with_defaults
-from sernet_edge.train.report import finished_folds, read_run, report
 
 
 def temperature_from(run: Path, contract: Contract, sure_precision: float) -> dict[str, Any]:

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.train import metrics
 from sernet_edge.train.dataset import Recording, Windows, mean_by_recording
+from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.recipe import Recipe
 
 

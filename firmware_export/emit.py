@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge import __version__
-from sernet_edge.firmware_export import tables
+from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.plan import ALIGNMENT, Plan, Stage
 from sernet_edge.firmware_export.reader import Network, Tensor
 
@@ -138,7 +138,7 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
     layer, output = stage.layer, stage.layer.output
     window, reads = layer.window, stage.reads
     sources = [plan.stages[i].layer.output for i in layer.inputs]
-    low, high = tables.activation_range(layer)
+    low, high = quantisation.activation_range(layer)
     unlimited = (low, high) == (-128, 127)
     fields: dict[str, object] = {
         "run": _KERNELS[layer.op],
@@ -176,7 +176,7 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
     if layer.inputs:
         array("inputs", "uint8_t", layer.inputs)
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
-        conv = tables.conv_tables(layer, sources[0])
+        conv = quantisation.conv_tables(layer, sources[0])
         fields["quick"] = int(conv.quick and unlimited)
         arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))
         fields["weights"] = f"{prefix}_weights"
@@ -186,8 +186,8 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         array("multiplier", "int32_t", conv.multipliers.tolist() + odd)
         array("shift", "int8_t", conv.shifts.tolist() + odd)
     elif layer.op == "DEPTHWISE_CONV_2D":
-        tables.check_depthwise_sums(layer)
-        scales = tables.conv_scales(layer, sources[0])
+        quantisation.check_depthwise_sums(layer)
+        scales = quantisation.conv_scales(layer, sources[0])
         array("weights", "int8_t", layer.weights.ravel().tolist())
         array("bias", "int32_t", layer.bias.tolist())
         array("multiplier", "int32_t", [m for m, _ in scales])
@@ -197,13 +197,13 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:
         fields["run"] = f"{_KERNELS[layer.op]}_rows"
     elif layer.op in ("RELU", "RELU6", "QUANTIZE"):
-        array("weights", "int8_t", tables.lookup_table(layer, sources[0]).tolist())
+        array("weights", "int8_t", quantisation.lookup_table(layer, sources[0]).tolist())
     elif layer.op == "ADD":
-        array("bias", "int32_t", tables.add_parameters(layer, sources[0], sources[1]))
+        array("bias", "int32_t", quantisation.add_parameters(layer, sources[0], sources[1]))
     elif layer.op == "MEAN":
-        array("bias", "int32_t", tables.mean_parameters(layer, sources[0]))
+        array("bias", "int32_t", quantisation.mean_parameters(layer, sources[0]))
     elif layer.op == "SOFTMAX":
-        array("bias", "int32_t", tables.softmax_parameters(layer, sources[0]))
+        array("bias", "int32_t", quantisation.softmax_parameters(layer, sources[0]))
     return arrays, [(f".{k}", v) for k, v in fields.items()]
 
 
@@ -222,7 +222,7 @@ def _literal(kind: str, value: int) -> str:
 def _packed_weights(name: str, weights: NDArray[np.int8]) -> str:
     lines = (
         "    SERNET_WEIGHTS(" + ", ".join(map(str, chunk)) + ")"
-        for chunk in weights.reshape(-1, 2 * tables.CHUNK).tolist()
+        for chunk in weights.reshape(-1, 2 * quantisation.CHUNK).tolist()
     )
     definition = f"SERNET_WEIGHTS_SECTION static const int8_t {name}[{weights.size}] SERNET_ALIGNED"
     return f"{definition} = {{\n" + ",\n".join(lines) + "};\n"

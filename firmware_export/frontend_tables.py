@@ -19,12 +19,7 @@ from sernet_edge.firmware_export.emit import banner
 from sernet_edge.firmware_export.header import c_float, c_rows, c_string, contract_macros
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError
-from sernet_edge.runtime.frontend import (
-    LOG_STEPS,
-    dct_matrix,
-    mel_filter_bank,
-    window_function,
-)
+from sernet_edge.runtime.frontend import LOG_STEPS, dct_matrix, mel_filter_bank, window_function
 from sernet_edge.runtime.interpreter import Model
 
 FRONTEND_VERSION = 2

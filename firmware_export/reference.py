@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.firmware_export import tables
+from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.reader import Int8Array, Layer, Network, Tensor
 
 Int64Array = NDArray[np.int64]
@@ -34,35 +34,35 @@ def run(network: Network, window: Int8Array) -> Int8Array:
 
 
 def _compute(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> Int64Array:
-    low, high = tables.activation_range(layer)
+    low, high = quantisation.activation_range(layer)
     source, x = sources[0], inputs[0]
     if layer.op in ("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D"):
-        scales = np.array(tables.conv_scales(layer, source)).T
+        scales = np.array(quantisation.conv_scales(layer, source)).T
         values = _rescale(_sums(layer, source, x), scales[0], scales[1]) + layer.output.zero_point
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         values = _pool(layer, x)
     elif layer.op == "CONCATENATION":
         return np.concatenate(inputs, axis=1 if layer.axes[1] else 2)
     elif layer.op == "ADD":
-        p = tables.add_parameters(layer, sources[0], sources[1])
+        p = quantisation.add_parameters(layer, sources[0], sources[1])
         first = _rescale((inputs[0] - p[0]) << 20, p[1], p[2])
         second = _rescale((inputs[1] - p[3]) << 20, p[4], p[5])
         values = _rescale(first + second, p[6], p[7]) + layer.output.zero_point
     elif layer.op == "MEAN":
-        p = tables.mean_parameters(layer, source)
+        p = quantisation.mean_parameters(layer, source)
         axes = tuple(axis for axis in (0, 1) if layer.axes[axis])
         values = _rescale(x.sum(axis=axes) - p[0], p[1], p[2]) + layer.output.zero_point
     elif layer.op == "SOFTMAX":
-        values = _softmax(tables.softmax_parameters(layer, source), x)
+        values = _softmax(quantisation.softmax_parameters(layer, source), x)
     elif layer.op == "COLLECT":
         return x
     else:
-        return tables.lookup_table(layer, source).astype(np.int64)[x + 128]
+        return quantisation.lookup_table(layer, source).astype(np.int64)[x + 128]
     return np.clip(values, low, high)
 
 
 def _rescale(x: Int64Array, multiplier: Int64Array | int, shift: Int64Array | int) -> Int64Array:
-    """`tables.rescale` of an array."""
+    """`quantisation.rescale` of an array."""
     shift = np.asarray(shift, np.int64)
     x = ((x << np.maximum(shift, 0)) + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
     return _round_shift(_high(x, multiplier), np.maximum(-shift, 0))

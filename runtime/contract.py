@@ -78,9 +78,9 @@ class Contract:
             "none": not at all. "running": the mean c0 of the stream so far is subtracted,
             exponentially forgetting with `level_frames` as time constant (causal, frame by
             frame). "window": the mean c0 of the window is subtracted (causal, but a window's
-            features wait for its end); the default, for the reasons in docs/levels.md. "clip":
-            samples are divided by the 99.9th percentile of the whole recording's magnitude, as
-            LIGHT-SERNET does (not causal; never live).
+            features wait for its end); the default, for the reasons in docs/evidence/levels.md.
+            "clip": samples are divided by the 99.9th percentile of the whole recording's
+            magnitude, as LIGHT-SERNET does (not causal; never live).
         level_frames: Time constant of "running" in frames.
         clip: Standardised features are limited to -clip..clip.
         window_frames: Frames the model sees at once.

@@ -1,6 +1,6 @@
 """What a listener says: results, events and notices, and their form for other programs.
 
-docs/records.md describes the form for those who read it.
+docs/guides/records.md describes the form for those who read it.
 """
 
 from __future__ import annotations

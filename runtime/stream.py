@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import CONTRACT_VERSION, Contract
 from sernet_edge.runtime.drift import drift
+from sernet_edge.runtime.episode import Lasting
 from sernet_edge.runtime.events import EventTracker
 from sernet_edge.runtime.frontend import FeatureStream, Float32, Float64, FrontEnd
 from sernet_edge.runtime.gate import SpeechGate
-from sernet_edge.runtime.lasting import Lasting
 from sernet_edge.runtime.level import Level, LevelMeter
 from sernet_edge.runtime.records import Notice, Record, Result
 from sernet_edge.runtime.ring import Ring

@@ -15,12 +15,12 @@ from sernet_edge import __version__
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing, write_bytes, write_text
-from sernet_edge.train.backend import quietly
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.deterministic import quietly
 from sernet_edge.train.epochs import epochs_table
-from sernet_edge.train.heard import heard
-from sernet_edge.train.initial import Initial
+from sernet_edge.train.evaluation.seen_speakers import heard
+from sernet_edge.train.initial_weights import Initial
 from sernet_edge.train.options import (
     Settings,
     list_utterances,
@@ -28,7 +28,7 @@ from sernet_edge.train.options import (
     skip_bad_option,
     training_options,
 )
-from sernet_edge.train.outputs import check_outputs
+from sernet_edge.train.output_files import check_outputs
 
 if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
@@ -82,7 +82,8 @@ def train(
     with quietly():
         import keras
 
-    from sernet_edge.train import dataset, metrics, oracle, pictures
+    from sernet_edge.train import dataset, frontend_check
+    from sernet_edge.train.evaluation import metrics, pictures
     from sernet_edge.train.fit import predict, start
 
     contract = dataset.new_contract(
@@ -97,7 +98,7 @@ def train(
     if absent := [label for label in labels if label not in learnt]:
         _say(f"warning: nobody who is trained on says {', '.join(absent)}: it will not be learnt")
     spread = training[:: -(-len(training) // _ORACLE_FILES)]
-    difference = oracle.check_front_end(spread, contract)
+    difference = frontend_check.check_front_end(spread, contract)
     _say(f"front end: at most {difference:.1e} from python_speech_features")
     checkpoint = out.with_suffix(".checkpoint.npz")
     fit = start(

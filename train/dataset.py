@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime.audio import mono, to_int16
+from sernet_edge.runtime.audio.sources import mono, to_int16
+from sernet_edge.runtime.audio.wav import WavSource
 from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.frontend import Float32, Float64, FrontEnd, feature_rows, scale_to_clip
-from sernet_edge.runtime.wav import WavSource
 from sernet_edge.train import augment
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.recipe import Recipe

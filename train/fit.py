@@ -29,7 +29,7 @@ from sernet_edge.train.dataset import (
     mean_by_recording,
     with_statistics,
 )
-from sernet_edge.train.initial import Initial
+from sernet_edge.train.initial_weights import Initial
 from sernet_edge.train.losses import Batch, Objective, balanced_weights
 from sernet_edge.train.models import DEFAULT_ARCHITECTURE, build
 from sernet_edge.train.models.bfloat16 import bfloat16_twin

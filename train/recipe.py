@@ -131,7 +131,8 @@ RECIPES = {
     # The published one: Adam, no augmentation, the last epoch's weights. Its authors' code trains
     # and tests on the middle of each utterance, too, to within 8 ms: theirs are 3 s or 7 s to the
     # sample, the contract's windows whole frames. Their stairs begin at epoch 60: they step where
-    # an epoch from 50 on is a multiple of 20. Not matched, the front end; see docs/training.md.
+    # an epoch from 50 on is a multiple of 20. Not matched, the front end; see
+    # docs/guides/training.md.
     "paper": Recipe(
         epochs=300,
         segments="middle",

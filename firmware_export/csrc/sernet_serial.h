@@ -1,5 +1,5 @@
 /* The self-test over a serial line: `sernet-edge selftest` sends audio, this answers with the
- * features, scores and cycles that the board came to. docs/selftest.md of sernet-edge describes
+ * features, scores and cycles that the board came to. docs/guides/selftest.md of sernet-edge describes
  * the frames.
  *
  *     static sernet_serial serial;

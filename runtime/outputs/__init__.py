@@ -1,6 +1,6 @@
 """Where records go: a module an output, each fed one `Record` at a time.
 
-docs/outputs.md tells users.
+docs/guides/outputs.md tells users.
 """
 
 from __future__ import annotations

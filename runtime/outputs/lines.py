@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.outputs.several import Tell
+from sernet_edge.runtime.outputs.fan_out import Tell
 
 
 def utc_now() -> str:

@@ -18,8 +18,8 @@ from urllib.parse import unquote, urlsplit
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs import home_assistant
+from sernet_edge.runtime.outputs.fan_out import Tell
 from sernet_edge.runtime.outputs.session import Session
-from sernet_edge.runtime.outputs.several import Tell
 from sernet_edge.runtime.records import Record, Result
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from contextlib import suppress
 from urllib.parse import quote
 
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.outputs.fan_out import Tell
 from sernet_edge.runtime.outputs.session import Session
-from sernet_edge.runtime.outputs.several import Tell
 from sernet_edge.runtime.outputs.web_access import Address, Guard
 from sernet_edge.runtime.outputs.web_feed import Feed
 from sernet_edge.runtime.records import Record, Result

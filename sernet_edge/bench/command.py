@@ -9,23 +9,23 @@ from pathlib import Path
 
 import click
 
-from sernet_edge.bench import boards, cores, report
-from sernet_edge.bench.compare import compare
-from sernet_edge.bench.figures import as_csv
+from sernet_edge.bench.document import Section, document_text
+from sernet_edge.bench.measure import boards, cores
+from sernet_edge.bench.measure.models import Speech, given
 from sernet_edge.bench.options import Request, measuring_options
-from sernet_edge.bench.report import Section
-from sernet_edge.bench.subjects import Speech, given
-from sernet_edge.bench.table import as_markdown, as_text
-from sernet_edge.bench.tables import changes_table, machine_line, read, tables
-from sernet_edge.boardrun import read_board_run
+from sernet_edge.bench.show.compare import compare
+from sernet_edge.bench.show.figures import as_csv
+from sernet_edge.bench.show.table import as_markdown, as_text
+from sernet_edge.bench.show.tables import changes_table, machine_line, read, tables
+from sernet_edge.firmware_export.selftest.board_run import read_board_run
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.options import list_utterances, read_corpus
-from sernet_edge.train.outputs import check_outputs
+from sernet_edge.train.output_files import check_outputs
 
 # Where a clone of the project keeps its cross-validations.
-_RUNS = Path(__file__).parents[2] / "docs" / "runs"
+_RUNS = Path(__file__).parents[2] / "benchmarks" / "runs"
 
 
 @click.command()
@@ -98,7 +98,7 @@ def bench(
     if earlier:
         found.append(changes_table(changes, max_regression / 100))
     if as_format == "json":
-        shown = report.text(document)
+        shown = document_text(document)
     elif as_format == "csv":
         shown = as_csv(document)
     elif as_format == "markdown":
@@ -111,7 +111,7 @@ def bench(
         write_text(out, shown)
         _say(f"wrote {out}")
     if pictures is not None:
-        from sernet_edge.bench.pictures import draw
+        from sernet_edge.bench.show.pictures import draw
 
         for path in draw(document, pictures):
             _say(f"wrote {path}")
@@ -132,10 +132,10 @@ def bench(
 
 def _measure(request: Request) -> Section:
     # Here, since showing an earlier run needs none of what measuring does.
-    from sernet_edge.bench import peers, run
+    from sernet_edge.bench.measure import run, tflm_cores
 
     board_runs = [read_board_run(path) for path in request.board_runs]
-    own = peers.library(request.includes, request.library) if request.library else None
+    own = tflm_cores.library(request.includes, request.library) if request.library else None
     speech = None
     if request.corpus:
         speech = read_speech(request.models, *request.corpus, request.skip_bad)

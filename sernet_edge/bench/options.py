@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from sernet_edge.bench import boards, cores
+from sernet_edge.bench.measure import boards, cores
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.options import skip_bad_option
@@ -36,7 +36,7 @@ _OPTIONS = (
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         metavar="DIR",
         help="Folder of cross-validations, for the accuracy of the small relatives.  "
-        "[default: docs/runs of a clone]",
+        "[default: benchmarks/runs of a clone]",
     ),
     click.option(
         "--core",

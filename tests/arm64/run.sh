@@ -15,8 +15,8 @@ folder=$(realpath "$2")
 root=$folder/root
 
 # Those of the runtime that need nothing but Python: no sound, no browser, no broker, no systemd.
-tests=(tests/test_{contract,frontend,level,drift,events,stream,gate,lasting,audio,listen}.py
-    tests/test_{config,files,output_files,recorder,interpreters}.py)
+tests=(tests/runtime/test_{contract,frontend,level,drift,events,stream,gate,episode,audio,listen}.py
+    tests/runtime/test_{config,files,output_files,recorder,interpreters}.py)
 
 if [[ $(id -u) != 0 ]]; then
     echo "a foreign Debian can be made and entered by root only: sudo $0 $*" >&2

@@ -1,0 +1,166 @@
+"""Writes docs/evidence/ablations.md from the saved predictions of a search for a recipe.
+
+    python benchmarks/ablations.py benchmarks/runs --base NAME --out docs/evidence/ablations.md
+
+A row is a configuration; runs that differ in their seed alone share one. All that was tried and
+saved is there, failures included. What no setting of today says about a run, such as that it was
+made with another code, stands as `remark` in its run.json and makes it another configuration.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from results import SEARCH
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import write_text
+from sernet_edge.train.evaluation.saved_runs import (
+    by_configuration,
+    finished_folds,
+    read_run,
+    report,
+)
+
+_HEAD = """\
+# What was tried
+
+<!-- Made by python benchmarks/ablations.py; do not edit. -->
+
+{count} configurations, each trained with one speaker of EMO-DB left out at a time; figures are of
+the speakers {speakers} alone: {utterances} utterances, strict, pooled. {stopped} of
+them were stopped before that many were tested and have none. The speakers 12 to 16 had no part in
+it. One utterance is {step:.2f} points of WA, and the base's own
+UAR has a 95 % interval over speakers of {low:.1f} to {high:.1f}: small differences say little, and
+the best of so many is better here than it will be elsewhere. Of a configuration that was run with
+several seeds, figures are means and the range is that of int8. One that was never converted is
+compared in float. Three levels were compared before, on the same speakers: levels.md.
+
+"Changed" is against the base, `{base}`:
+{settings}.
+
+| changed | epochs | seeds | UAR float | UAR int8 | difference | WA | runs |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+@click.command()
+@click.argument("runs", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--base", required=True, metavar="NAME", help="The run that others are held against.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
+def main(runs: Path, base: str, out: Path) -> None:
+    """Tabulate every configuration of a network in the folder RUNS, at any depth."""
+    settings = {path.parent: read_run(path) for path in sorted(runs.rglob("run.json"))}
+    networks = [
+        run for run, its in settings.items() if its["split"] == "speakers" and "level" in its
+    ]
+    bases = [run for run in networks if run.name == base]
+    if not bases:
+        raise SernetError(
+            f"{runs} holds no run {base!r}", f"there are {', '.join(run.name for run in networks)}"
+        )
+    configurations = by_configuration(networks)
+    origin, seeds = next(its for its in configurations if bases[0] in its[1])
+    reference = _mean(seeds)
+    if reference is None:
+        raise SernetError(f"the base {base} has not been tested on {', '.join(SEARCH)}")
+    rows = []
+    for its, group in configurations:
+        mean = _mean(group)
+        changed = "; ".join(filter(None, [_changed(origin, its), its.get("remark")]))
+        better = -np.inf if mean is None else mean[_judged_by(mean)]["uar"]
+        rows.append((better, _row(changed, group, its, mean, reference)))
+    figures = report(bases[0], SEARCH)["protocols"]["strict"]["int8"]
+    low, high = figures["uar_interval"]
+    head = _HEAD.format(
+        count=len(configurations),
+        stopped=sum(not np.isfinite(better) for better, _ in rows),
+        speakers=", ".join(SEARCH),
+        utterances=figures["utterances"],
+        base=base,
+        settings=textwrap.fill(", ".join(f"{k} {v}" for k, v in origin.items()), 99),
+        step=100 / figures["utterances"],
+        low=low * 100,
+        high=high * 100,
+    )
+    rows.sort(key=lambda row: -row[0])
+    write_text(out, head + "\n".join(row for _, row in rows) + "\n")
+
+
+def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Say what a configuration changes."""
+    changes = [
+        f"{name} {base[name]} → {other[name]}"
+        for name in sorted(other)
+        if name in base and name != "remark" and base[name] != other[name]
+    ]
+    return ", ".join(changes) or "nothing: the base"
+
+
+def _mean(group: list[Path]) -> dict[str, Any] | None:
+    """Return the mean figures of runs over the search's speakers; None if none has them all.
+
+    Returns:
+        By precision, `uar` and `wa`, and `uars` of each run; int8 only of what was converted.
+    """
+    tested = [
+        report(run, SEARCH)["protocols"]["strict"] for run in group if set(SEARCH) <= _folds(run)
+    ]
+    if not tested:
+        return None
+    return {
+        precision: {
+            "uar": float(np.mean([run[precision]["uar"] for run in tested])),
+            "wa": float(np.mean([run[precision]["wa"] for run in tested])),
+            "uars": [run[precision]["uar"] for run in tested],
+        }
+        for precision in ("float", "int8")
+        if all(precision in run for run in tested)
+    }
+
+
+def _judged_by(mean: Mapping[str, Any]) -> str:
+    """Return the precision whose figures a configuration stands by."""
+    return "int8" if "int8" in mean else "float"
+
+
+def _folds(run: Path) -> set[str]:
+    try:
+        return {fold["fold"] for fold in finished_folds(run)}
+    except SernetError:  # none is finished
+        return set()
+
+
+def _row(
+    changed: str,
+    group: list[Path],
+    settings: Mapping[str, Any],
+    mean: Mapping[str, Any] | None,
+    reference: Mapping[str, Any],
+) -> str:
+    names = ", ".join(run.name for run in group)
+    start = f"| {changed} | {settings['epochs']} | "
+    if mean is None:
+        there = sorted(set().union(*map(_folds, group))) or ["none"]
+        return f"{start}0 | no result: finished folds {', '.join(there)} | | | | {names} |"
+    precision = _judged_by(mean)
+    figures = mean[precision]
+    difference = figures["uar"] - reference[precision]["uar"]
+    int8 = "not converted"
+    if precision == "int8":
+        int8 = f"{figures['uar'] * 100:.2f}"
+        if len(figures["uars"]) > 1:
+            int8 += f" ({min(figures['uars']) * 100:.1f} to {max(figures['uars']) * 100:.1f})"
+    return (
+        f"{start}{len(figures['uars'])} | {mean['float']['uar'] * 100:.2f} | {int8} | "
+        f"{difference * 100:+.2f} | {figures['wa'] * 100:.2f} | {names} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""Writes docs/evidence/results.md from the saved predictions of cross-validation runs.
+
+    python benchmarks/results.py benchmarks/runs --out docs/evidence/results.md
+
+Every figure is computed anew from the predictions; none is typed in, but those that others
+published, which say where they are from. Pictures go to a folder `pictures` beside the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import write_bytes, write_text
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.evaluation import pictures
+from sernet_edge.train.evaluation.html_report import run_pictures, size_point
+from sernet_edge.train.evaluation.protocols import PROTOCOLS
+from sernet_edge.train.evaluation.saved_runs import (
+    by_configuration,
+    finished_folds,
+    last_guess,
+    precisions,
+    report,
+)
+from sernet_edge.train.recipe import with_defaults
+
+_RERUN = "a later re-run, which calls its folds speakers; see below"
+
+# system, UAR, WA, macro F1, source; on EMO-DB, 7 classes, all of them `published`.
+_ELSEWHERE = (
+    ("LIGHT-SERNET, cross-entropy, 3 s", 94.15, 94.21, None, "Aftab et al. 2022"),
+    ("LIGHT-SERNET, focal, 3 s", 92.88, 93.08, None, "Aftab et al. 2022"),
+    ("LIGHT-SERNET, cross-entropy, 3 s", 94.04, 94.02, 93.98, _RERUN),
+    ("LIGHT-SERNET, focal, 3 s", 93.71, 94.02, 93.84, _RERUN),
+)
+
+_ELSEWHERE_NOTE = """
+## What the published figures were tested on
+
+LIGHT-SERNET's authors make folds from the speaker's number at the start of each file name. Their
+code (github.com/AryaAftab/LIGHT-SERNET, commit 95022a0) changes these names before: when it has
+cut the recordings, `cleaning_directory_filename` in `utils/segment/utils.py` gives those of each
+emotion one another's names in random order, and few keep one of their own speaker. Its folds have
+the sizes of the ten speakers and voices of all of them: a random split, whatever their names say,
+whose best epoch was chosen on the test data. A re-run with that code is one, too, though it calls
+its folds speakers. The protocol to compare with is `published`; our `test-epoch` rows are of
+speakers who were left out. Nor is the rest the same: the authors train for 300 epochs on features
+of another front end (training.md says what differs), and `published` here names its recipe.
+"""
+
+SEARCH = ("03", "08", "09", "10", "11")
+"""Speakers of EMO-DB that choices may look at; see `compare_levels.SPLITS`."""
+
+UNTOUCHED = ("12", "13", "14", "15", "16")
+"""The others, whom no choice may look at."""
+
+_SPEAKERS = len(CORPORA["emodb"].speakers)
+
+# What an architecture brings along, and what changes nothing but how fast it is trained.
+_ARCHITECTURES_OWN = {"center_loss", "reconstruction", "precision"}
+
+_HEAD = """\
+# Results on EMO-DB
+
+<!-- Made by python benchmarks/results.py from benchmarks/runs; do not edit. -->
+
+Seven emotions, whole utterances, predictions pooled over all folds. Under `strict` each speaker is
+tested by a model that was trained on the other nine, for a fixed number of epochs: it says what to
+expect of a new speaker. Whatever was chosen at all was chosen on the speakers 03, 08, 09, 10 and
+11; 12 to 16 had no part in any choice and have rows of their own, which are the ones to compare a
+network with the baseline by. (The temperature and the threshold of the model that ships are fitted
+on all ten, which changes no label.) A row is of one seed: another one moves it by points, and the
+intervals, of 95 %, bootstrapped over speakers, do not have that in them. Figures that are
+optimistic say why, and stand here for comparison only. Float and int8 are the same weights before
+and after conversion.
+
+| system | protocol | precision | UAR (interval) | WA | macro F1 | | source |
+|---|---|---|---|---|---|---|---|
+"""
+
+
+@click.command()
+@click.argument("runs", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
+def main(runs: Path, out: Path) -> None:
+    """Tabulate the runs in the folder RUNS that test more speakers than the search does."""
+    folders = {path.parent.name: path.parent for path in sorted(runs.glob("*/run.json"))}
+    reports = {name: report(folder) for name, folder in folders.items()}
+    reports = {name: run for name, run in reports.items() if not set(run["folds"]) <= set(SEARCH)}
+    if not reports:
+        raise SernetError(f"{runs} holds no run")
+    rows = [row for name, run in reports.items() for row in _rows(name, run)]
+    untouched = {
+        name: report(folders[name], UNTOUCHED)["protocols"]["strict"]
+        for name, run in reports.items()
+        if run["split"] == "speakers" and set(UNTOUCHED) <= set(run["folds"])
+    }
+    for name, strict in untouched.items():
+        whole = {**reports[name], "protocols": {"strict": strict}}
+        rows += _rows(name, whole, ", speakers 12 to 16")
+    rows += [
+        f"| {system} | published | float | {uar:.2f} | {wa:.2f} | {f'{f1:.2f}' if f1 else ''} "
+        f"| {PROTOCOLS['published'].caveat} | {source} |"
+        for system, uar, wa, f1, source in _ELSEWHERE
+    ]
+    drawn = {}
+    everybody = [
+        folders[name]
+        for name, run in reports.items()
+        if name in untouched and "level" in run and not _is_part(run)
+    ]
+    sections = _seeds(everybody, reports, untouched)
+    compared = [name for name, run in reports.items() if _is_of_the_curve(run)]
+    points = [point for name in compared if (point := size_point(name, folders[name])) is not None]
+    if points:
+        drawn["accuracy-against-size"] = pictures.accuracy_against_size(points)
+        sections += _curve(points)
+    sections += _cost_of_int8(
+        {name: folders[name] for name, run in reports.items() if "strict" in run["protocols"]}
+    )
+    for name, run in reports.items():
+        # The confusion matrix is a table here.
+        own = run_pictures(folders[name], run)
+        del own["confusion"]
+        drawn |= {f"{name}-{kind}": png for kind, png in own.items()}
+        sections += [*_section(name, run), *(_picture(f"{name}-{kind}") for kind in own)]
+    (out.parent / "pictures").mkdir(exist_ok=True)
+    for name, png in drawn.items():
+        write_bytes(out.parent / "pictures" / f"{name}.png", png)
+    write_text(out, _HEAD + "\n".join([*rows, _ELSEWHERE_NOTE.rstrip("\n"), *sections]) + "\n")
+
+
+def _system(run: Mapping[str, Any]) -> str:
+    """Name what was trained, and its seed."""
+    return f"{_trained(run)}, seed {run['seed']}"
+
+
+def _trained(run: Mapping[str, Any]) -> str:
+    """Name what was trained: the architecture and what matters most of its recipe."""
+    recipe = run["recipe"]
+    parts = [run["architecture"], recipe.get("loss")]
+    parts += [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []
+    parts += ["tested on middles alone"] if recipe.get("test_segments") == "middle" else []
+    parts += [recipe["precision"]] if recipe.get("precision", "float32") != "float32" else []
+    parts += [f"{len(run['folds'])} of {_SPEAKERS} speakers"] if _is_part(run) else []
+    return ", ".join(filter(None, parts))
+
+
+def _is_part(run: Mapping[str, Any]) -> bool:
+    """Whether some speakers are left that a run of all of them would test."""
+    return run["split"] == "speakers" and len(run["folds"]) < _SPEAKERS
+
+
+def _is_of_the_curve(run: Mapping[str, Any]) -> bool:
+    """Whether a run of everybody differs from others in what is trained rather than in how."""
+    recipe, default = with_defaults(run["recipe"]), with_defaults({})
+    changed = {key for key in default if recipe[key] != default[key]}
+    return not _is_part(run) and changed <= _ARCHITECTURES_OWN
+
+
+def _rows(name: str, run: Mapping[str, Any], whose: str = "") -> list[str]:
+    return [
+        f"| {_system(run)} | {protocol}{whose} | {precision} | {figures['uar'] * 100:.2f} "
+        f"({figures['uar_interval'][0] * 100:.1f} to {figures['uar_interval'][1] * 100:.1f}) | "
+        f"{figures['wa'] * 100:.2f} | {figures['macro_f1'] * 100:.2f} | {figures['caveat']} "
+        f"| runs/{name} |"
+        for protocol, precisions in run["protocols"].items()
+        for precision, figures in precisions.items()
+    ]
+
+
+def _seeds(
+    everybody: Sequence[Path],
+    reports: Mapping[str, Mapping[str, Any]],
+    untouched: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Return the section about what was trained on everybody with several seeds.
+
+    Args:
+        everybody: Folders of the networks' runs that test all speakers.
+        reports: Of all runs, by name.
+        untouched: Of their strict figures, those of the speakers 12 to 16, likewise.
+    """
+    rows = []
+    for _, runs in by_configuration(everybody):
+        if len(runs) < 2:
+            continue
+        names = [run.name for run in runs]
+        whole = [reports[name]["protocols"]["strict"]["int8"] for name in names]
+        cells = (
+            [figures["uar"] for figures in whole],
+            [untouched[name]["int8"]["uar"] for name in names],
+            [figures["wa"] for figures in whole],
+        )
+        rows.append(
+            f"| {_trained(reports[names[0]])} | {len(names)} | "
+            + " | ".join(
+                f"{100 * np.mean(cell):.2f} ({100 * min(cell):.1f} to {100 * max(cell):.1f})"
+                for cell in cells
+            )
+            + " |"
+        )
+    if not rows:
+        return []
+    return [
+        "",
+        "## From seed to seed",
+        "",
+        "Runs that differ in their seed alone: strict, int8, the mean and the range of their "
+        "figures.",
+        "",
+        "| system | seeds | UAR | UAR, speakers 12 to 16 | WA |",
+        "|---|---|---|---|---|",
+        *rows,
+    ]
+
+
+def _curve(points: list[dict[str, Any]]) -> list[str]:
+    """Return the section about accuracy and size."""
+
+    def thousands(value: int | None) -> str:
+        return "" if value is None else f"{value:,}"
+
+    return [
+        "",
+        "## Accuracy against size",
+        "",
+        "Strict, int8, the default recipe. Flash is the `.tflite` without its contract, RAM that "
+        "of the network in the native engine, products those of one window.",
+        "",
+        "| run | UAR | flash, bytes | RAM, bytes | products |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {point['name']} | {point['uar'] * 100:.2f} | "
+            + " | ".join(thousands(point.get(key)) for key in ("flash_bytes", "ram_bytes", "macs"))
+            + " |"
+            for point in sorted(points, key=lambda point: point["flash_bytes"])
+        ),
+        _picture("accuracy-against-size"),
+    ]
+
+
+def _cost_of_int8(folders: Mapping[str, Path]) -> list[str]:
+    """Return the section about what conversion changes, utterance by utterance."""
+    counts = {}
+    for name, folder in folders.items():
+        folds = finished_folds(folder)
+        if "int8" in precisions(folds):
+            counts[name] = _changes(folds)
+    if not counts:
+        return []
+    counts["all"] = np.sum(list(counts.values()), axis=0)
+    return [
+        "",
+        "## What int8 costs",
+        "",
+        "The utterances of the strict runs, before and after conversion of the same weights: how "
+        "many get another label, how many of these were right before only (lost) or are right "
+        "after only (won).",
+        "",
+        "| run | utterances | other label | lost | won | WA, points |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {name} | {total} | {changed} | {lost} | {won} | {100 * (won - lost) / total:+.2f} |"
+            for name, (total, changed, lost, won) in counts.items()
+        ),
+    ]
+
+
+def _changes(folds: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
+    """Count the utterances of `folds`, and those whose label changes, is lost and is won."""
+    truth = np.concatenate([fold["truth"] for fold in folds])
+    before, after = last_guess(folds, "float"), last_guess(folds, "int8")
+    lost, won = (before == truth) & (after != truth), (before != truth) & (after == truth)
+    return np.array([len(truth), (before != after).sum(), lost.sum(), won.sum()])
+
+
+def _picture(name: str) -> str:
+    return f"\n![{name}](pictures/{name}.png)"
+
+
+def _section(name: str, run: Mapping[str, Any]) -> list[str]:
+    """Return a section with the confusion matrix of the run's first protocol, int8 if it has it."""
+    protocol, precisions = next(iter(run["protocols"].items()))
+    precision = "int8" if "int8" in precisions else "float"
+    figures = precisions[precision]
+    labels = list(figures["classes"])
+    caveat = f" ({figures['caveat']})" if figures["caveat"] else ""
+    lines = [
+        "",
+        f"## {name}",
+        "",
+        f"{len(run['folds'])} folds ({', '.join(run['folds'])}), {figures['utterances']} "
+        f"utterances, {protocol}{caveat}, {precision}. Seed {run['seed']}; {run['made_with']}; "
+        f"computed with {'; '.join(run['computed_on'])}.",
+        "",
+        "| spoken \\ recognised | " + " | ".join(labels) + " | recall |",
+        "|---|" + "---|" * (len(labels) + 1),
+    ]
+    for label, row in zip(labels, figures["confusion"], strict=True):
+        recall = figures["classes"][label]["recall"]
+        share = "" if recall is None else f"{recall:.1%}"
+        lines.append(f"| {label} | " + " | ".join(map(str, row)) + f" | {share} |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""Cross-compiles for Cortex-M and RISC-V and runs the result under QEMU; needs Debian's packages
+`gcc-arm-none-eabi`, `libnewlib-arm-none-eabi` and `qemu-system-arm`, for RISC-V
+`gcc-riscv64-unknown-elf`, `picolibc-riscv64-unknown-elf` and `qemu-system-misc`."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from sernet_edge.runtime.errors import SernetError
+
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
+
+# C++ is TensorFlow Lite Micro's and its users'; its headers are not for strict compilers.
+_CPP = ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-w")
+
+ARM = ("arm-none-eabi-gcc", "-mthumb", "--specs=nosys.specs")
+RISCV = ("riscv64-unknown-elf-gcc", "--specs=picolibc.specs", "-msmall-data-limit=0")
+
+
+@dataclass(frozen=True)
+class Core:
+    """A core and the QEMU board that has one, or one that runs the same instructions."""
+
+    name: str
+    flags: tuple[str, ...]
+    machine: str
+    compiler: tuple[str, ...] = ARM
+    emulator: tuple[str, ...] = ("qemu-system-arm",)
+
+    @property
+    def front_end(self) -> tuple[str, ...]:
+        """Compiler options for the front end: without FPU it computes in integers."""
+        return () if "-mfloat-abi=hard" in self.flags else ("-DSERNET_FIXED_POINT",)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The programs for this core that are not installed."""
+        return tuple(p for p in (self.compiler[0], self.emulator[0]) if shutil.which(p) is None)
+
+
+CORES = {
+    core.name: core
+    for core in (
+        # QEMU has no M0+ with the memory for a test; an M3 knows all its instructions.
+        Core("m0plus", ("-mcpu=cortex-m0plus", "-mfloat-abi=soft"), "mps2-an385"),
+        Core("m3", ("-mcpu=cortex-m3", "-mfloat-abi=soft"), "mps2-an385"),
+        Core("m4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "mps2-an386"),
+        Core("m7", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"), "mps2-an500"),
+        Core("m33", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), "mps2-an505"),
+        Core("m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "mps3-an547"),
+        # The ESP32-C3's kind.
+        Core(
+            "rv32imc",
+            ("-march=rv32imc", "-mabi=ilp32"),
+            "virt",
+            RISCV,
+            ("qemu-system-riscv32", "-bios", "none"),
+        ),
+    )
+}
+
+
+BOARD_FOLDER = Path(str(resources.files("sernet_edge.firmware_export") / "qemu"))
+"""Start-up and linker scripts that plain bundles hold, too."""
+
+_MEASURING_FOLDER = Path(str(resources.files(__package__) / "csrc"))
+"""Programs that measure, and linker scripts of cores that no bundle is built for."""
+
+
+def measuring_file(name: str) -> Path:
+    """Return the path of a file in measure/csrc/."""
+    return _MEASURING_FOLDER / name
+
+
+def _linker_script(core: Core) -> Path:
+    name = f"{core.name}.ld"
+    return next(path for path in (BOARD_FOLDER / name, _MEASURING_FOLDER / name) if path.exists())
+
+
+def build(
+    core: Core,
+    sources: Sequence[Path],
+    program: Path,
+    options: Sequence[str] = (),
+    libraries: Sequence[Path] = (),
+) -> None:
+    """Compile C and C++ files and the board's start-up into an ELF for a core.
+
+    Args:
+        core: What for.
+        sources: C files, and *.cc; their folders are searched for headers.
+        program: The ELF to write; objects are left beside it.
+        options: More compiler options.
+        libraries: To link with.
+
+    Raises:
+        SernetError: The compiler is missing or refuses the program.
+    """
+    folders = sorted({*(str(s.parent) for s in sources), str(BOARD_FOLDER), str(_MEASURING_FOLDER)})
+    compiler, *fixed = core.compiler
+    cpp_compiler = compiler.removesuffix("gcc") + "g++"
+    common = [
+        *fixed, *core.flags, "-O2", "-ffunction-sections", "-fdata-sections",
+        "-DSERNET_BARE_METAL", *(f"-I{folder}" for folder in folders), *options,
+    ]  # fmt: skip
+    objects = []
+    for source in sources:
+        objects.append(program.with_name(f"{program.stem}-{source.stem}.o"))
+        is_cpp = source.suffix == ".cc"
+        start = [cpp_compiler, *common, *_CPP] if is_cpp else [compiler, *common, *STRICT]
+        _run([*start, "-c", str(source), "-o", str(objects[-1])])
+    # GNU C: registers by name.
+    objects.append(program.with_name(f"{program.stem}-board.o"))
+    start_up = str(BOARD_FOLDER / "board.c")
+    _run([compiler, *common, "-std=gnu99", "-c", start_up, "-o", str(objects[-1])])
+    has_cpp = any(source.suffix == ".cc" for source in sources)
+    _run(
+        [
+            cpp_compiler if has_cpp else compiler,
+            *common,
+            "-nostartfiles",
+            "-Wl,--gc-sections",
+            f"-Wl,-L{BOARD_FOLDER}",
+            f"-T{_linker_script(core)}",
+            *map(str, objects),
+            *map(str, libraries),
+            "-o",
+            str(program),
+        ]  # fmt: skip
+    )
+
+
+def run(core: Core, program: Path, plugin: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run an ELF under QEMU to its end; its output and exit code are the program's."""
+    command = [
+        *core.emulator, "-M", core.machine, "-kernel", str(program), "-display", "none",
+        "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native",
+    ]  # fmt: skip
+    if plugin is not None:
+        command += ["-plugin", str(plugin)]
+    # QEMU prints what a guest says by semihosting on its standard error.
+    return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def build_counter(folder: Path) -> Path:
+    """Compile the plugin that counts instructions; return the library."""
+    library = folder / "libicount.so"
+    _run(["gcc", "-O2", "-fPIC", "-shared", str(measuring_file("icount.c")), "-o", str(library)])
+    return library
+
+
+def _run(command: list[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True)
+    except OSError as error:
+        raise SernetError(f"cannot run {command[0]}: {error.strerror}", "install it") from error
+    if done.returncode != 0:
+        raise SernetError(f"{command[0]} failed: {done.stderr.strip()[:2000]}")

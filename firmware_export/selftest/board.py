@@ -1,0 +1,387 @@
+"""Talks over a serial line to a board that runs csrc/sernet_serial.c.
+
+docs/guides/selftest.md describes the line: a request is a checked frame, its answer another, and
+nothing is sent before the answer has come or is given up. So neither side needs a buffer of
+more than one frame, and what got lost is simply sent again.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.errors import SernetError
+
+PROTOCOL_VERSION = 1
+"""SERNET_SERIAL_VERSION in csrc/sernet_serial.h; what follows are its other macros."""
+
+MAX_PAYLOAD_BYTES = 512
+_FRAME_BYTES = 6 + MAX_PAYLOAD_BYTES + 4
+_MARK = b"SE"
+_NEEDS_AUDIO, _RESULT, _BUSY = 0, 1, 2
+
+_HELLO = struct.Struct("<BBHQQIIIIIf")
+_RESULT_HEAD = struct.Struct("<IHQQ")
+
+# An answer takes the time on the line and of eight rows of the network; after this much
+# silence the request is sent again.
+_ANSWER_S = 1.0
+
+
+@dataclass(frozen=True)
+class Hello:
+    """What a board's firmware says of itself.
+
+    Attributes:
+        board: The board's name.
+        clock_hz: Of the core; None: not told.
+        counts_cycles: Whether it has a cycle counter.
+        contract_id: 16 hex digits.
+        model_checksum: See `firmware_export.identity`.
+        chunk_samples: The most samples it takes at once.
+        window_frames: Frames in a window.
+        hop_frames: Frames from one result to the next.
+        feature_count: Features in a frame.
+        label_count: Scores in a result.
+        smoothing: Weight of the earlier scores.
+    """
+
+    board: str
+    clock_hz: int | None
+    counts_cycles: bool
+    contract_id: str
+    model_checksum: int
+    chunk_samples: int
+    window_frames: int
+    hop_frames: int
+    feature_count: int
+    label_count: int
+    smoothing: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a board found in a window.
+
+    Attributes:
+        frames: Of the stream, up to the window's end.
+        label: Index of the highest smoothed score.
+        network_cycles: For this window.
+        frontend_cycles: For the stream so far.
+        scores_int8: The network's for this window, int8 (labels,).
+        scores: Smoothed, float32 (labels,).
+    """
+
+    frames: int
+    label: int
+    network_cycles: int
+    frontend_cycles: int
+    scores_int8: NDArray[np.int8]
+    scores: NDArray[np.float32]
+
+
+class Board:
+    """A board's self-test, one method a request; each waits for the answer.
+
+    Attributes:
+        repeated: How often a request was sent again.
+    """
+
+    def __init__(self, line: Any, patience_s: float) -> None:
+        """Talk over an open `serial.Serial`, whose name and speed it takes; see `open_port`.
+
+        Args:
+            line: The port.
+            patience_s: Silence after which the board counts as gone.
+        """
+        self.repeated = 0
+        self._line = line
+        self._patience_s = patience_s
+        # Eight start, stop and data bits make ten a byte; request and answer.
+        self._answer_s = _ANSWER_S + 2 * _FRAME_BYTES * 10 / line.baudrate
+        self._number = 0
+        self._pending = bytearray()
+        self._heard_bytes = 0
+
+    def hello(self) -> Hello:
+        """Return what the firmware says of itself.
+
+        Raises:
+            SernetError: Nothing answers, something else does, or its protocol is another version.
+        """
+        # What a program before this one left half sent would take the request for its rest.
+        self._write(bytes(_FRAME_BYTES))
+        try:
+            payload = self._request(b"H")
+        except TimeoutError as error:
+            raise self._no_hello() from error
+        if not payload or payload[0] != PROTOCOL_VERSION:
+            raise SernetError(
+                f"the firmware at {self._line.name} speaks version {payload[0] if payload else '?'}"
+                f" of the self-test's protocol, this program {PROTOCOL_VERSION}",
+                "export the firmware again with this version of sernet-edge, and flash it",
+            )
+        if len(payload) < _HELLO.size:
+            raise self._nonsense("its hello is too short")
+        (
+            _,
+            counts,
+            chunk,
+            contract_id,
+            checksum,
+            clock,
+            window,
+            hop,
+            features,
+            labels,
+            smoothing,
+        ) = _HELLO.unpack_from(payload)
+        name = payload[_HELLO.size :].decode("utf-8", "replace")
+        return Hello(
+            board="".join(c if c.isprintable() else "?" for c in name) or "unnamed",
+            clock_hz=clock or None,
+            counts_cycles=bool(counts),
+            contract_id=f"{contract_id:016x}",
+            model_checksum=checksum,
+            chunk_samples=chunk,
+            window_frames=window,
+            hop_frames=hop,
+            feature_count=features,
+            label_count=labels,
+            smoothing=smoothing,
+        )
+
+    def reset(self) -> None:
+        """Start a stream at its first sample."""
+        self._ask(b"R")
+
+    def push(self, samples: NDArray[np.int16]) -> None:
+        """Send int16 samples (n,), no more than `Hello.chunk_samples`."""
+        answer = self._ask(b"A", samples.astype("<i2").tobytes())
+        if len(answer) != 2 or int.from_bytes(answer, "little") != len(samples):
+            raise self._nonsense("it did not take the audio")
+
+    def poll(self, label_count: int) -> Result | None:
+        """Let the board compute what is left of a window; return the result, None if none is due.
+
+        Args:
+            label_count: Of the model.
+        """
+        while (answer := self._ask(b"P"))[:1] == bytes([_BUSY]):
+            pass
+        if answer == bytes([_NEEDS_AUDIO]):
+            return None
+        if answer[:1] != bytes([_RESULT]) or len(answer) != 1 + _RESULT_HEAD.size + 5 * label_count:
+            raise self._nonsense(f"its result has {len(answer)} bytes")
+        scores_at = 1 + _RESULT_HEAD.size
+        frames, label, network_cycles, frontend_cycles = _RESULT_HEAD.unpack_from(answer, 1)
+        return Result(
+            frames,
+            label,
+            network_cycles,
+            frontend_cycles,
+            np.frombuffer(answer, np.int8, label_count, scores_at),
+            np.frombuffer(answer, "<f4", label_count, scores_at + label_count),
+        )
+
+    def features(self, window_frames: int, feature_count: int) -> NDArray[np.int8]:
+        """Return the last result's features, int8 (window_frames, feature_count)."""
+        size = window_frames * feature_count
+        parts = []
+        for start in range(0, size, MAX_PAYLOAD_BYTES):
+            count = min(MAX_PAYLOAD_BYTES, size - start)
+            parts.append(self._ask(b"F", struct.pack("<IH", start, count)))
+            if len(parts[-1]) != count:
+                raise self._nonsense("it sent too few features")
+        return np.frombuffer(b"".join(parts), np.int8).reshape(window_frames, feature_count)
+
+    # The line
+
+    def _ask(self, kind: bytes, payload: bytes = b"") -> bytes:
+        try:
+            return self._request(kind, payload)
+        except TimeoutError as error:
+            raise SernetError(
+                f"the board at {self._line.name} stopped answering: "
+                f"nothing valid came for {self._patience_s:g} s",
+                "reset the board and try again; a slow one needs a larger --timeout",
+            ) from error
+
+    def _request(self, kind: bytes, payload: bytes = b"") -> bytes:
+        """Send a request, again and again until it is answered; return what the answer carries.
+
+        Raises:
+            TimeoutError: Nothing valid came in time.
+            SernetError: The port fails, or the board answers with an error.
+        """
+        self._number = (self._number + 1) % 256
+        frame = _frame(kind, self._number, payload)
+        deadline = time.monotonic() + self._patience_s
+        self._write(frame)
+        while True:
+            wait_until = min(deadline, time.monotonic() + self._answer_s)
+            answer = self._read_answer(kind.lower(), wait_until)
+            if answer is not None:
+                return answer
+            if time.monotonic() >= deadline:
+                raise TimeoutError
+            self.repeated += 1
+            # A damaged length makes the board wait for a frame's rest: here it is.
+            self._write(bytes(_FRAME_BYTES) + frame)
+
+    def _read_answer(self, kind: bytes, wait_until: float) -> bytes | None:
+        """Return what the answer to the last request carries, None if none comes in time."""
+        self._line.timeout = 0.1
+        while True:
+            for found, number, payload in self._frames():
+                if number != self._number:
+                    continue  # a late answer to what was asked before
+                if found == kind:
+                    return payload
+                if found == b"e" and len(payload) == 4:
+                    code = int.from_bytes(payload, "little", signed=True)
+                    raise SernetError(
+                        f"the board at {self._line.name} answers with the error {code} to a "
+                        f"request {kind.upper().decode()}",
+                        "sernet_engine.h in the exported folder says what it means",
+                    )
+            if time.monotonic() >= wait_until:
+                self._pending.clear()
+                return None
+            with self._failing():
+                data = self._line.read(max(1, self._line.in_waiting))
+            self._heard_bytes += len(data)
+            self._pending += data
+
+    def _frames(self) -> Iterator[tuple[bytes, int, bytes]]:
+        """Take the whole frames out of what came: (type, number, what it carries)."""
+        pending = self._pending
+        while True:
+            start = pending.find(_MARK)
+            if start < 0:
+                del pending[: len(pending) - pending.endswith(_MARK[:1])]
+                return
+            del pending[:start]
+            if len(pending) < 6:
+                return
+            length = int.from_bytes(pending[4:6], "little")
+            end = 6 + length
+            if length <= MAX_PAYLOAD_BYTES:
+                if len(pending) < end + 4:
+                    return
+                if zlib.crc32(pending[2:end]) == int.from_bytes(pending[end : end + 4], "little"):
+                    frame = bytes(pending[2:3]), pending[3], bytes(pending[6:end])
+                    del pending[: end + 4]
+                    yield frame
+                    continue
+            # Damaged, or the mark was none: a frame may start right behind it.
+            del pending[:1]
+
+    def _write(self, data: bytes) -> None:
+        with self._failing():
+            self._line.write(data)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        import serial
+
+        try:
+            yield
+        except serial.SerialTimeoutException as error:
+            raise SernetError(
+                f"the board at {self._line.name} takes no more bytes",
+                "check flow control and cable, reset the board and try again",
+            ) from error
+        except OSError as error:
+            raise SernetError(
+                f"the port {self._line.name} failed: {error.strerror or error}",
+                "was the board unplugged?",
+            ) from error
+
+    def _nonsense(self, what: str) -> SernetError:
+        return SernetError(
+            f"the firmware at {self._line.name} does not answer as it should: {what}",
+            "export it again with this version of sernet-edge, and flash it",
+        )
+
+    def _no_hello(self) -> SernetError:
+        name, seconds = self._line.name, f"{self._patience_s:g} s"
+        if self._heard_bytes:
+            return SernetError(
+                f"{name} sends bytes, but none that the self-test's firmware would "
+                f"({self._heard_bytes} in {seconds})",
+                "flash the program with sernet_serial_step that docs/guides/selftest.md describes, "
+                "or give the line's own --baud",
+            )
+        return SernetError(
+            f"nothing answers at {name} for {seconds}",
+            "is it the board's port, is the self-test's firmware flashed and started, "
+            "is --baud the board's?" + _others(name),
+        )
+
+
+@contextmanager
+def open_port(name: str, baud: int, patience_s: float) -> Iterator[Board]:
+    """Open a serial port for a `with` block.
+
+    Args:
+        name: Such as /dev/ttyACM0 or COM3.
+        baud: Bits a second; USB's own ports ignore it.
+        patience_s: See `Board`.
+
+    Raises:
+        SernetError: There is no such port, it is in use, or it must not be opened.
+    """
+    import serial
+
+    try:
+        line = serial.Serial(name, baud, timeout=0.1, write_timeout=patience_s, exclusive=True)
+    except (OSError, ValueError, OverflowError) as error:
+        raise _cannot_open(name, baud, error) from error
+    try:
+        yield Board(line, patience_s)
+    finally:
+        line.close()
+
+
+def _cannot_open(name: str, baud: int, error: Exception) -> SernetError:
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ENOENT or "FileNotFoundError" in str(error):
+        return SernetError(f"there is no port {name}", "plug the board in" + _others(name))
+    if number in (errno.EACCES, errno.EPERM):
+        return SernetError(
+            f"you may not use the port {name}: permission denied",
+            "sudo usermod -aG dialout $USER (uucp on Arch), log out and in again; "
+            "on Windows close what uses it",
+        )
+    if number in (errno.EBUSY, errno.EAGAIN):
+        return SernetError(
+            f"another program uses the port {name}", "close its serial monitor or terminal"
+        )
+    if isinstance(error, (ValueError, OverflowError)):
+        return SernetError(f"{name} does not do {baud} bits a second: {error}")
+    return SernetError(
+        f"{name} cannot be used as a serial port: {error}", "name another" + _others(name)
+    )
+
+
+def _others(name: str) -> str:
+    """Return, for a hint, which other ports there are."""
+    from serial.tools import list_ports
+
+    others = [port.device for port in list_ports.comports() if port.device != name]
+    return f"; ports here: {', '.join(others)}" if others else ""
+
+
+def _frame(kind: bytes, number: int, payload: bytes) -> bytes:
+    body = kind + bytes([number]) + len(payload).to_bytes(2, "little") + payload
+    return _MARK + body + zlib.crc32(body).to_bytes(4, "little")

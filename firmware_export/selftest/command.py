@@ -1,0 +1,309 @@
+"""`sernet-edge selftest`: does a board compute what was trained, and in how many cycles?"""
+
+from __future__ import annotations
+
+import hashlib
+import statistics
+import sys
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge import __version__
+from sernet_edge.firmware_export.golden import golden_outputs
+from sernet_edge.firmware_export.golden_pcm import golden_pcm
+from sernet_edge.firmware_export.identity import model_checksum
+from sernet_edge.firmware_export.selftest.board import Board, Hello, Result, open_port
+from sernet_edge.firmware_export.selftest.board_run import BoardRun
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.audio.sources import mono
+from sernet_edge.runtime.audio.wav import WavSource
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import AudioError, SernetError
+from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
+from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.options import finite
+
+# A feature that is rounded the other way moves scores by up to 0.007 (docs/design/frontend.md), so
+# two labels as close as this may change places.
+_TIE = 0.01
+
+
+@click.command()
+@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
+@click.option("--port", required=True, help="The board's serial port, such as /dev/ttyACM0.")
+@click.option(
+    "--input",
+    "input_path",
+    type=click.Path(path_type=Path),
+    metavar="WAV",
+    help="What the board is to hear.  [default: a window of the export's golden audio]",
+)
+@click.option(
+    "--baud",
+    type=click.IntRange(300, 12_000_000),
+    default=115_200,
+    show_default=True,
+    metavar="BITS",
+    help="Speed of the line, bits a second; USB's own ports ignore it.",
+)
+@click.option(
+    "--timeout",
+    "patience_s",
+    type=click.FloatRange(0, 3600, min_open=True),
+    callback=finite,
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Silence after which the board counts as gone.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Write what was found, for `sernet-edge bench --board-run`.",
+)
+@click.option("--force", is_flag=True, help="Overwrite what exists.")
+def selftest(
+    model_path: Path,
+    port: str,
+    input_path: Path | None,
+    baud: int,
+    patience_s: float,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Compare a board that runs MODEL, a .tflite, with this computer.
+
+    The board must run the self-test of `sernet-edge export MODEL --out DIR`. It hears audio over
+    the serial line; its features, scores and labels are compared with Python's, and its cycles
+    are counted where its core can.
+    """
+    if out is not None and out.exists() and not force:
+        raise SernetError(f"{out} exists already", hint="choose another name or add --force")
+    data = modelfile.read_bytes(model_path)
+    model = Model(data, str(model_path))
+    if not model.is_int8:
+        raise SernetError(
+            f"{model_path} is a float model, and firmware runs int8",
+            "quantise it with `sernet-edge convert`",
+        )
+    samples, audio = _audio(input_path, model.contract)
+    with open_port(port, baud, patience_s) as board:
+        hello = board.hello()
+        _check_same_model(hello, model, data, port)
+        comparison = Comparison(model, data, hello)
+        board.reset()
+        with click.progressbar(
+            length=len(samples), label="listening", file=sys.stderr, hidden=not sys.stderr.isatty()
+        ) as bar:
+            for start in range(0, len(samples), hello.chunk_samples):
+                chunk = samples[start : start + hello.chunk_samples]
+                comparison.push(chunk, board)
+                bar.update(len(chunk))
+        run = comparison.board_run(model_path.name, audio, len(samples), board.repeated)
+    click.echo(_text(run))
+    if out is not None:
+        run.write(out)
+        click.echo(f"wrote {out}")
+    if not run.passed:
+        raise SernetError(
+            "the board does not compute what this computer does",
+            "compile with the bundle's own sources and without fast-math, check RAM and stack, "
+            "and run the self-test of docs/guides/firmware.md",
+        )
+
+
+@dataclass
+class Comparison:
+    """A board's results beside Python's for the same audio.
+
+    Attributes:
+        model: What the board runs.
+        data: Its file.
+        hello: What the board said of itself.
+    """
+
+    model: Model
+    data: bytes
+    hello: Hello
+    _results: list[Result] = field(default_factory=list)
+    _features_differing: int = 0
+    _largest_difference: int = 0
+    _scores_differing: int = 0
+    _labels_differing: int = 0
+    _frames: int = 0
+    _smoothed: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        """Start a stream beside the board's."""
+        self._front_end = FrontEnd(self.model.contract)
+        self._stream = FeatureStream(self._front_end)
+        self._ring: deque[Any] = deque(maxlen=self.hello.window_frames)
+
+    def push(self, chunk: NDArray[np.int16], board: Board) -> None:
+        """Let both hear the next samples, int16 (n,), and compare the result if one is due."""
+        board.push(chunk)
+        for row in self._stream.push(chunk):  # one at most, as the chunk is short
+            self._ring.append(row)
+            self._frames += 1
+        beyond_first = self._frames - self.hello.window_frames
+        if beyond_first < 0 or beyond_first % self.hello.hop_frames:
+            return
+        if self._results and self._results[-1].frames == self._frames:
+            return  # the chunk completed no frame
+        result = board.poll(self.hello.label_count)
+        if result is None or result.frames != self._frames:
+            raise SernetError(
+                f"the board has no result where one is due, after {self._frames} frames",
+                "its firmware is damaged or not what `sernet-edge export` wrote: export again",
+            )
+        self._compare(result, board.features(self.hello.window_frames, self.hello.feature_count))
+
+    def _compare(self, result: Result, theirs: NDArray[np.int8]) -> None:
+        self._results.append(result)
+        ours = self.model.quantise(self._front_end.window_features(np.stack(self._ring)))
+        difference = np.abs(theirs.astype(np.int16) - ours)
+        self._features_differing += int(np.count_nonzero(difference))
+        self._largest_difference = max(self._largest_difference, int(difference.max()))
+
+        expected = self.model.run_int8(theirs)
+        if not np.array_equal(expected, result.scores_int8):
+            # The fast kernels give the reference's bits on most processors; it decides.
+            expected = golden_outputs(self.data, theirs[None])[0]
+        self._scores_differing += int(np.count_nonzero(expected != result.scores_int8))
+
+        if difference.any():
+            expected = self.model.run_int8(ours)
+        model = self.model
+        new = (expected.astype(np.float64) - model.output_zero_point) * model.output_scale
+        if self._smoothed is not None:
+            weight = self.hello.smoothing
+            new = weight * self._smoothed + (1 - weight) * new
+        self._smoothed = new
+        valid = result.label < len(new)
+        self._labels_differing += not valid or bool(new[result.label] < new.max() - _TIE)
+
+    def board_run(self, model: str, audio: str, samples: int, repeated: int) -> BoardRun:
+        """Return what was found.
+
+        Args:
+            model: The model's name.
+            audio: The audio's.
+            samples: How many were sent.
+            repeated: How often something was sent again.
+        """
+        contract, results = self.model.contract, self._results
+        cycles = [r.network_cycles for r in results] if self.hello.counts_cycles else []
+        frames_a_second = 1 / contract.frame_step_s
+        return BoardRun(
+            model=model,
+            contract_id=contract.id,
+            flatbuffer_sha256=hashlib.sha256(modelfile.strip_contract(self.data)).hexdigest(),
+            board=self.hello.board,
+            clock_hz=self.hello.clock_hz,
+            audio=audio,
+            audio_s=round(samples / contract.sample_rate_hz, 3),
+            windows=len(results),
+            cycles_per_inference=round(statistics.median(cycles)) if cycles else None,
+            cycles_per_inference_range=(min(cycles), max(cycles)) if cycles else None,
+            frontend_cycles_per_second=(
+                round(results[-1].frontend_cycles / results[-1].frames * frames_a_second)
+                if cycles
+                else None
+            ),
+            features=len(results) * self.hello.window_frames * self.hello.feature_count,
+            features_differing=self._features_differing,
+            features_largest_difference=self._largest_difference,
+            scores=len(results) * self.hello.label_count,
+            scores_differing=self._scores_differing,
+            labels_differing=self._labels_differing,
+            frames_repeated=repeated,
+            sernet_edge=__version__,
+        )
+
+
+def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], str]:
+    """Return the samples to send and what to call them."""
+    if path is None:
+        return golden_pcm(contract), "golden audio"
+    with closing(WavSource(path)) as source:
+        heard = mono(source, contract.sample_rate_hz)
+        blocks = [block for block in heard if isinstance(block, np.ndarray)]
+    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
+    if not len(samples):
+        raise AudioError(f"{path} holds no audio", "give a recording of speech")
+    # As `listen` does with a recording shorter than a window.
+    missing = max(0, contract.window_samples - len(samples))
+    return np.concatenate([samples, np.zeros(missing, np.int16)]), path.name
+
+
+def _check_same_model(hello: Hello, model: Model, data: bytes, port: str) -> None:
+    contract, checksum = model.contract, model_checksum(data)
+    if (hello.contract_id, hello.model_checksum) != (contract.id, checksum):
+        if hello.contract_id != contract.id:
+            difference = f"its contract is {hello.contract_id}, the file's {contract.id}"
+        else:
+            difference = (
+                f"the contract is the same, but its weights' checksum is "
+                f"{hello.model_checksum:016x}, the file's {checksum:016x}"
+            )
+        raise SernetError(
+            f"the board at {port} ({hello.board}) runs another model than {model.name}: "
+            + difference,
+            f"flash what `sernet-edge export {model.name} --out DIR` writes, or give the model "
+            "that the board was made from",
+        )
+    expected = (contract.window_frames, len(contract.labels))
+    if (hello.window_frames, hello.label_count) != expected or not hello.chunk_samples:
+        raise SernetError(
+            f"the firmware at {port} contradicts its own contract", "export and flash it again"
+        )
+
+
+def _text(run: BoardRun) -> str:
+    clock = f"{run.clock_hz / 1e6:g} MHz" if run.clock_hz else "its clock not told"
+    features = f"{run.features:,} compared, "
+    if run.features_differing == 0:
+        features += "all equal"
+    elif run.features_largest_difference == 1:
+        features += f"{run.features_differing:,} differ by 1, none by more"
+    else:
+        features += (
+            f"{run.features_differing:,} differ, by up to {run.features_largest_difference}: "
+            "1 is allowed"
+        )
+    scores = (
+        "all equal to the bit" if not run.scores_differing else f"{run.scores_differing} DIFFER"
+    )
+    lines = [
+        ("board", f"{run.board}, {clock}"),
+        ("model", f"{run.model}, contract {run.contract_id}"),
+        ("audio", f"{run.audio}, {run.audio_s:.1f} s, windows: {run.windows}"),
+        ("features", features),
+        ("scores", f"{run.scores:,} compared, {scores}"),
+        ("labels", f"{run.windows - run.labels_differing} of {run.windows} as on this computer"),
+        ("cycles", _cycles(run)),
+    ]
+    if run.frames_repeated:
+        lines.append(("line", f"{run.frames_repeated} requests had to be sent again"))
+    lines.append(("result", "passed" if run.passed else "FAILED"))
+    return "\n".join(f"{name:9} {text}" for name, text in lines)
+
+
+def _cycles(run: BoardRun) -> str:
+    if run.cycles_per_inference is None or run.frontend_cycles_per_second is None:
+        return "not counted: the board has no cycle counter"
+    text = (
+        f"{run.cycles_per_inference:,} a window, "
+        f"front end {run.frontend_cycles_per_second:,} a second of audio"
+    )
+    if run.clock_hz:
+        text += f"; {run.cycles_per_inference / run.clock_hz:.3f} s a window"
+    return text

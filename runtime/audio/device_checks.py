@@ -1,0 +1,103 @@
+"""What can be wrong with a device that delivers: digital silence, and a rate that is not its own.
+
+Each check is shown every block and says when something begins or ends. Time is given to it.
+"""
+
+from __future__ import annotations
+
+from sernet_edge.runtime.audio.sources import Frames, Incident
+
+# Shorter, it is a pause in a recording or a sound server's start.
+SILENCE_S = 10.0
+
+# Quartz is true to 0.01 %, cheap USB devices to 0.1 %; a wrong rate is off by 8 % (44.1 kHz
+# for 48) or far more. In between lies what blocks and buffers cost in the time of a measurement.
+RATE_TOLERANCE = 0.02
+RATE_PERIOD_S = 30.0
+
+# A pause in delivery is made up for by a burst, which would be measured as a high rate.
+_PAUSE_S = 1.0
+
+
+class SilenceCheck:
+    """Finds samples that do not change at all, as a muted or crashed device gives."""
+
+    def __init__(self, rate_hz: int) -> None:
+        """Take blocks at this rate."""
+        self._rate_hz = rate_hz
+        self._silent_frames = 0
+        self._told = False
+
+    def see(self, frames: Frames) -> Incident | None:
+        """Return what there is to tell after this block (frames, channels), if anything."""
+        if (frames == frames[0]).all():
+            self._silent_frames += len(frames)
+            if self._told or self._silent_frames < SILENCE_S * self._rate_hz:
+                return None
+            self._told = True
+            return Incident(
+                "silence",
+                f"the microphone has given digital silence for {SILENCE_S:g} s: "
+                "is it muted or its cable off?",
+                "warning",
+            )
+        silent_s, self._silent_frames = self._silent_frames / self._rate_hz, 0
+        if not self._told:
+            return None
+        self._told = False
+        return Incident("sound", f"the microphone gives sound again after {silent_s:.0f} s", "info")
+
+
+class RateCheck:
+    """Compares the samples that come with the time that passes.
+
+    A rate counts as wrong when two measurements on end say so, in which no audio was lost.
+    """
+
+    def __init__(self, rate_hz: int) -> None:
+        """Expect this rate."""
+        self._rate_hz = rate_hz
+        self._frames = 0
+        self._began_s: float | None = None
+        self._last_s = 0.0
+        self._suspect = False
+        self._told = False
+
+    def see(self, frames: int, at_s: float, lost: bool) -> Incident | None:
+        """Return what there is to tell after a block, if anything.
+
+        Args:
+            frames: Its length.
+            at_s: When it came, on a clock that nobody sets.
+            lost: Whether audio before it was lost.
+        """
+        paused = at_s - self._last_s > _PAUSE_S
+        self._last_s = at_s
+        if self._began_s is None or paused or lost:
+            self._restart(at_s)
+            self._suspect = False
+            return None
+        self._frames += frames
+        elapsed_s = at_s - self._began_s
+        if elapsed_s < RATE_PERIOD_S:
+            return None
+        measured_hz = self._frames / elapsed_s
+        wrong = abs(measured_hz / self._rate_hz - 1) > RATE_TOLERANCE
+        self._restart(at_s)
+        confirmed, self._suspect = wrong and self._suspect, wrong
+        if confirmed and not self._told:
+            self._told = True
+            return Incident(
+                "device-rate",
+                f"the microphone says {self._rate_hz} Hz and gives {measured_hz:.0f} samples "
+                "a second, so what is heard is too fast or too slow: choose another device "
+                "(--list-devices)",
+                "warning",
+            )
+        if not wrong and self._told:
+            self._told = False
+            return Incident("device-rate", f"the microphone gives {self._rate_hz} Hz now", "info")
+        return None
+
+    def _restart(self, at_s: float) -> None:
+        self._began_s, self._frames = at_s, 0

@@ -1,0 +1,219 @@
+"""The microphone: a device that is recorded from, and waited for when it goes away."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sernet_edge.runtime.audio import portaudio
+from sernet_edge.runtime.audio.device_checks import RateCheck, SilenceCheck
+from sernet_edge.runtime.audio.sources import Frames, Incident
+from sernet_edge.runtime.errors import AudioError
+
+# PortAudio's blocks. The hop, half a second, hides their length.
+_BLOCK_S = 0.05
+
+# How far the model may fall behind before audio is lost.
+_QUEUE_S = 5.0
+
+# How often `blocks` gives control back when there is nothing.
+_TICK_S = 0.5
+
+# A device that delivers nothing for so long has gone. A sound server takes a second or two to
+# deliver its first block.
+_STALL_S = 5.0
+
+# The first and the longest pause between attempts to get a device back.
+_RETRY_S = 0.5
+_MAX_RETRY_S = 5.0
+
+
+@dataclass(frozen=True)
+class _Block:
+    """What PortAudio delivered at once.
+
+    Attributes:
+        data: int16 samples, interleaved.
+        lost: Whether audio before it was lost.
+        at_s: When it came, on the monotonic clock, which no one can set.
+    """
+
+    data: bytes
+    lost: bool
+    at_s: float
+
+
+class Microphone:
+    """An audio device that is being recorded from; see `audio.Source` for the attributes.
+
+    PortAudio's own thread puts blocks into a queue that holds some seconds. When the model
+    falls further behind, that thread waits, the device's buffer overflows, PortAudio says so,
+    and it is counted: no audio is lost in silence, and none when the device can wait.
+
+    A device that goes away, or delivers nothing any more, is told as an `Incident` and opened
+    again as soon as it is there, which is told with how long it was gone.
+    """
+
+    def __init__(self, rate_hz: int, device: str | int | None = None) -> None:
+        """Choose a device and a rate; recording starts with `blocks`.
+
+        Args:
+            rate_hz: The rate wanted. A device that cannot gives its own.
+            device: An index, a part of a name, or None for the default device.
+
+        Raises:
+            AudioError: No microphone, not this one, or one that cannot be opened; or
+                sounddevice or PortAudio is missing.
+        """
+        self._sounddevice = portaudio.sounddevice()
+        self._wanted_hz = rate_hz
+        self._wanted = device
+        self.overflows = 0
+        self.lag_s = 0.0
+        # An exception in the middle of `rescan` would leave sounddevice with a wrong count of how
+        # often PortAudio was started, of which it complains when Python ends.
+        self.live = True
+        self.notes: list[str] = []
+        # Not a `Queue`: an exception out of a signal's handler can leave one locked for ever.
+        self._queue: queue.SimpleQueue[_Block] = queue.SimpleQueue()
+        self._stream: Any = None
+        self._closing = False
+        self._use(portaudio.find_input(device))
+
+    def blocks(self) -> Iterator[Frames | Incident]:
+        """Yield what is recorded from now on, without end; an empty block when nothing comes.
+
+        Raises:
+            AudioError: The device cannot be opened.
+        """
+        self._open()
+        silence, rate = SilenceCheck(self.rate_hz), RateCheck(self.rate_hz)
+        last_s = time.monotonic()  # when audio came last
+        while True:
+            try:
+                block = self._queue.get(timeout=_TICK_S)
+            except queue.Empty:
+                # An unplugged device stops its stream, or merely delivers no more; none raises.
+                if self._stream.active and time.monotonic() - last_s < _STALL_S:
+                    yield self._nothing()
+                else:
+                    yield from self._wait_for_return(last_s)
+                    silence, rate = SilenceCheck(self.rate_hz), RateCheck(self.rate_hz)
+                    last_s = time.monotonic()
+                continue
+            last_s = block.at_s
+            self.overflows += block.lost
+            self.lag_s = time.monotonic() - block.at_s
+            frames = np.frombuffer(block.data, np.int16).reshape(-1, self.channels)
+            yield frames
+            for incident in (silence.see(frames), rate.see(len(frames), block.at_s, block.lost)):
+                if incident is not None:
+                    yield incident
+
+    def close(self) -> None:
+        """Stop recording."""
+        self._closing = True
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _wait_for_return(self, lost_s: float) -> Iterator[Frames | Incident]:
+        """Tell that the device has gone, wait until it delivers again, and tell that.
+
+        Args:
+            lost_s: When the last audio came.
+        """
+        why = "stopped delivering" if self._stream.active else "has gone"
+        yield Incident(
+            "device-lost",
+            f"the microphone {self.name!r} {why}: waiting for it to come back",
+            "warning",
+            gap_s=0.0,
+        )
+        pause_s = _RETRY_S
+        while not (yield from self._reopened()):
+            until_s = time.monotonic() + pause_s
+            while (left_s := until_s - time.monotonic()) > 0:
+                time.sleep(min(left_s, _TICK_S))
+                yield self._nothing()
+            pause_s = min(2 * pause_s, _MAX_RETRY_S)
+        gap_s = time.monotonic() - lost_s
+        yield Incident(
+            "device-back",
+            f"the microphone {self.name!r} is back after {gap_s:.1f} s, "
+            f"{self.rate_hz} Hz, {self.channels} ch",
+            "info",
+            gap_s=gap_s,
+        )
+
+    def _reopened(self) -> Generator[Frames, None, bool]:
+        """Try to open the device anew; return whether it delivers, yielding while that is open."""
+        self.close()
+        try:
+            portaudio.rescan()
+            self._use(portaudio.find_again(self._wanted, self._device))
+            self._open()
+        except AudioError:
+            return False
+        opened_s = time.monotonic()
+        while self._queue.empty():
+            if not self._stream.active or time.monotonic() - opened_s > _STALL_S:
+                return False
+            time.sleep(_BLOCK_S)
+            yield self._nothing()
+        return True
+
+    def _nothing(self) -> Frames:
+        return np.zeros((0, self.channels), np.int16)
+
+    def _use(self, device: portaudio.Device) -> None:
+        """Make this the device, and find out how it can be opened."""
+        self._device = device
+        self.name = device.name
+        self.channels = device.used_channels
+        self.rate_hz = self._possible_rate(self._wanted_hz, device.rate_hz)
+
+    def _open(self) -> None:
+        """Start to record."""
+        self._closing = False
+        self._queue = queue.SimpleQueue()  # what an earlier stream left is over
+        try:
+            with portaudio.quiet_stderr():
+                self._stream = self._sounddevice.RawInputStream(
+                    samplerate=self.rate_hz,
+                    blocksize=round(_BLOCK_S * self.rate_hz),
+                    device=self._device.index,
+                    channels=self.channels,
+                    dtype="int16",
+                    latency="high",
+                    callback=self._record,
+                )
+                self._stream.start()
+        except self._sounddevice.PortAudioError as error:
+            raise self._cannot_open(str(error.args[0])) from error
+
+    def _record(self, data: Any, frames: int, when: Any, status: Any) -> None:
+        """Queue a block; called in PortAudio's thread."""
+        block = _Block(bytes(data), bool(status.input_overflow), time.monotonic())
+        while self._queue.qsize() * _BLOCK_S >= _QUEUE_S and not self._closing:
+            time.sleep(_BLOCK_S)
+        self._queue.put(block)
+
+    def _possible_rate(self, wanted_hz: int, own_hz: int) -> int:
+        """Return the wanted rate if the device takes it, else its own."""
+        for rate_hz in (wanted_hz, own_hz):
+            reason = portaudio.refusal(self._device, rate_hz)
+            if not reason:
+                return rate_hz
+        raise self._cannot_open(reason)
+
+    def _cannot_open(self, reason: str) -> AudioError:
+        return AudioError(
+            f"cannot open the microphone {self.name!r}: {reason}",
+            hint="is another program using it? --list-devices shows the others",
+        )

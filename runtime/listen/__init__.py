@@ -1,0 +1,1 @@
+"""`sernet-edge listen`: its options, its loop, and what belongs to a listening device."""

@@ -1,0 +1,80 @@
+"""`sernet-edge listen`: what its options make, put together."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import click
+
+from sernet_edge.runtime.audio.devices import device_reports
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.listen import loop
+from sernet_edge.runtime.listen.config import ConfiguredCommand
+from sernet_edge.runtime.listen.decision_options import DecisionSettings, decision_options
+from sernet_edge.runtime.listen.output_options import OutputSettings, output_options
+from sernet_edge.runtime.listen.source_options import SourceSettings, source_options
+from sernet_edge.runtime.outputs.session import Session
+
+
+@click.command(cls=ConfiguredCommand)
+@source_options
+@click.option(
+    "--list-devices", is_flag=True, help="Try every microphone, list what works, and exit."
+)
+@decision_options
+@output_options
+def listen(
+    source_settings: SourceSettings,
+    decision_settings: DecisionSettings,
+    output_settings: OutputSettings,
+    list_devices: bool,
+) -> None:
+    """Print the emotions in live or recorded speech.
+
+    Listens to the microphone, or to --input. Each result is about the last few seconds (the
+    model's window) and comes every --hop. A recording shorter than a window is padded with
+    silence. Ctrl-C ends.
+
+    Every option can stand in the environment (SERNET_EDGE_LISTEN_HOP=0.25) or in a file, too.
+    """
+    if list_devices:
+        for report in device_reports(Contract.sample_rate_hz):
+            line = json.dumps(report.record()) if output_settings.json else str(report)
+            click.echo(line)
+        return
+    model = decision_settings.load()
+    contract = model.contract
+    listener = decision_settings.listener(model, live=source_settings.input is None)
+    recorder = decision_settings.recorder(contract)
+    target_hz = contract.sample_rate_hz
+    hop_s = listener.hop_frames * contract.frame_step_s
+    with closing(source_settings.open(target_hz)) as source:
+        resampled = "" if source.rate_hz == target_hz else f", resampled to {target_hz} Hz"
+        _tell(f"model   {decision_settings.model.name}, contract {contract.id}")
+        _tell(f"audio   {source.name}, {source.rate_hz} Hz, {source.channels} ch{resampled}")
+        _tell(
+            f"window  {contract.window_s:.3f} s every {hop_s:.3f} s "
+            f"({listener.hop_frames} frames), smoothing {listener.smoothing:g}"
+        )
+        for line in contract.switched_off:
+            _tell(f"model   has {line}")
+        if recorder is not None:
+            _tell(f"record  {recorder}")
+        session = Session(
+            decision_settings.model.name,
+            contract,
+            source.name,
+            source.rate_hz,
+            source.channels,
+            hop_s,
+        )
+        with closing(output_settings.open(session)) as output:
+            notes = loop.run(source, listener, output, target_hz, recorder)
+    for note in notes:
+        _tell(note)
+
+
+def _tell(text: str) -> None:
+    """Say something beside the results."""
+    click.echo(text, err=True)

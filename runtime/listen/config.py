@@ -1,0 +1,225 @@
+"""The configuration of a command: flags, the environment, a TOML file, with the same names.
+
+A flag goes before the environment (`SERNET_EDGE_LISTEN_HOP`), that before the file
+(`hop` in the table `[listen]`), that before the option's own default. docs/guides/configuration.md
+tells users.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from sernet_edge.runtime.errors import SernetError
+
+SYSTEM_FILE = Path("/etc/sernet-edge/config.toml")
+"""What a service reads; a user's own file goes before it."""
+
+# Where a context keeps the file that was read.
+_FILE = "sernet_edge.runtime.listen.config.file"
+
+# Options that are no settings, and so stand in no file.
+_NO_SETTING = {"config", "show_config", "list_devices", "help"}
+
+# Options whose names end so are not shown.
+_SECRETS = ("password", "token")
+
+
+class ConfiguredCommand(click.Command):
+    """A command whose options may stand in a file or the environment, too.
+
+    An option's parameter must be called as its flag, for the environment goes by that.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Add `--config` and `--show-config` to the options."""
+        super().__init__(*args, **kwargs)
+        self.context_settings["auto_envvar_prefix"] = f"SERNET_EDGE_{self.name}".upper()
+        self.params += [
+            click.Option(
+                ["--config"],
+                type=click.Path(path_type=Path),
+                metavar="FILE",
+                is_eager=True,  # before the options whose defaults it holds
+                expose_value=False,
+                callback=self._read_file,
+                help=f"TOML file with a table [{self.name}] of these options.  "
+                f"[default: ~/.config/sernet-edge/config.toml, else {SYSTEM_FILE}]",
+            ),
+            click.Option(
+                ["--show-config"],
+                is_flag=True,
+                help="Print the settings as such a file, with where each comes from, and exit.",
+            ),
+        ]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the options from wherever they are; say where a wrong one is from."""
+        self._check_environment(ctx)
+        try:
+            return super().parse_args(ctx, args)
+        except click.BadParameter as error:
+            name = error.param and error.param.name
+            origin = name and ctx.get_parameter_source(name)
+            if origin is ParameterSource.DEFAULT_MAP:
+                raise SernetError(
+                    f"{ctx.meta[_FILE]}: {_key(error.param)}: {error.message}"
+                ) from error
+            if origin is ParameterSource.ENVIRONMENT:
+                told = f"{error.message} (from {_variable(ctx, error.param)})"
+                raise click.BadParameter(told, ctx, error.param) from error
+            raise
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, or show the settings that it would run with."""
+        if ctx.params.pop("show_config"):
+            click.echo("\n".join(self._lines(ctx)))
+            return None
+        return super().invoke(ctx)
+
+    def _settings(self) -> dict[str, click.Parameter]:
+        """Return the options that a file may hold, by the key there."""
+        return {_key(param): param for param in self.params if param.name not in _NO_SETTING}
+
+    def _check_environment(self, ctx: click.Context) -> None:
+        """Refuse a variable that looks like an option and is none."""
+        known = [_variable(ctx, param) for param in self.params]
+        for name in os.environ:
+            if name.startswith(f"{ctx.auto_envvar_prefix}_") and name not in known:
+                raise click.UsageError(
+                    f"No option belongs to the environment variable {name}.{_guess(name, known)}",
+                    ctx,
+                )
+
+    def _read_file(self, ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
+        """Make the file's values the options' defaults; the callback of `--config`."""
+        if path is None:
+            path = next((place for place in _usual_places() if _is_there(place)), None)
+        if path is not None:
+            ctx.meta[_FILE] = path
+            ctx.default_map = self._file_values(path)
+
+    def _file_values(self, path: Path) -> dict[str, Any]:
+        """Return the values in a file by parameter, each of a type that its option takes.
+
+        Raises:
+            SernetError: The file cannot be read or is no TOML; a key is unknown, or its value
+                of the wrong type.
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SernetError(f"cannot read the configuration {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SernetError(f"the configuration {path} is no TOML: {error}") from error
+        table = content.pop(str(self.name), {})
+        if content or not isinstance(table, dict):
+            raise SernetError(
+                f"{path}: unknown key {next(iter(content), self.name)!r}",
+                f"options stand below a line [{self.name}]",
+            )
+        settings = self._settings()
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in settings:
+                raise SernetError(f"{path}: unknown key {key!r}.{_guess(key, settings)}")
+            param = settings[key]
+            several = param.multiple and isinstance(value, list)
+            for item in value if several else [value]:
+                if not _fits(param, item):
+                    shown = "a table" if isinstance(item, dict) else _toml(item)
+                    raise SernetError(f"{path}: {key}: {shown} is not {_wanted(param)}")
+            if isinstance(value, bool) and (alone := _value_alone(param)):
+                value = alone if value else None
+            values[str(param.name)] = value
+        return values
+
+    def _lines(self, ctx: click.Context) -> list[str]:
+        """Return the settings in force as the lines of a file."""
+        lines = [f"[{self.name}]"]
+        for key, param in self._settings().items():
+            name = str(param.name)
+            value, origin = ctx.params.get(name), ctx.get_parameter_source(name)
+            if value is None or value == ():
+                lines.append(f"# {key} is not set")
+                continue
+            told = {
+                ParameterSource.COMMANDLINE: "command line",
+                ParameterSource.ENVIRONMENT: _variable(ctx, param),
+                ParameterSource.DEFAULT_MAP: str(ctx.meta.get(_FILE)),
+            }.get(origin or ParameterSource.DEFAULT, "default")
+            secret = name.endswith(_SECRETS)
+            shown = f"# {key} is set, and not shown" if secret else f"{key} = {_toml(value)}"
+            lines.append(f"{shown}  # {told}")
+        return lines
+
+
+def _usual_places() -> list[Path]:
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return [Path(home, "sernet-edge", "config.toml"), SYSTEM_FILE]
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is such a file, even one that cannot be read."""
+    try:
+        return path.exists()
+    except PermissionError:  # in a folder of somebody else's
+        return False
+
+
+def _key(param: click.Parameter | None) -> str:
+    return str(param.name).replace("_", "-") if param else ""
+
+
+def _variable(ctx: click.Context, param: click.Parameter | None) -> str:
+    return f"{ctx.auto_envvar_prefix}_{param.name}".upper() if param else ""
+
+
+def _guess(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, 1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _value_alone(param: click.Parameter) -> str | None:
+    """Return what `--web` stands for if given without a value; None for flags that need one."""
+    value = getattr(param, "flag_value", None)
+    return value if isinstance(value, str) else None
+
+
+def _fits(param: click.Parameter, value: object) -> bool:
+    """Whether a TOML value has the type of the option; its range is click's to check."""
+    takes_bool = isinstance(param.type, click.types.BoolParamType)
+    if isinstance(value, bool) or takes_bool:
+        return isinstance(value, bool) and (takes_bool or _value_alone(param) is not None)
+    if isinstance(param.type, click.types.FloatParamType):
+        return isinstance(value, int | float)
+    if isinstance(param.type, click.types.IntParamType):
+        return isinstance(value, int)
+    return isinstance(value, str)
+
+
+def _wanted(param: click.Parameter) -> str:
+    if isinstance(param.type, click.types.BoolParamType):
+        return "true or false"
+    if isinstance(param.type, click.types.FloatParamType):
+        return "a number"
+    if isinstance(param.type, click.types.IntParamType):
+        return "a whole number"
+    return "text in quotes"
+
+
+def _toml(value: object) -> str:
+    """Write a value as TOML does, whose strings JSON's are."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, bool | int | float):
+        return str(value).lower()
+    return json.dumps(str(value), ensure_ascii=False)

@@ -1,0 +1,182 @@
+"""The options of `listen` that say how audio is judged, and what is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from sernet_edge.runtime import interpreter
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.events import EVIDENCE_S, REFRACTORY_S, EventTracker
+from sernet_edge.runtime.gate import SpeechGate, is_available
+from sernet_edge.runtime.listen.recorder import EventRecorder
+from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.options import finite, option_group
+from sernet_edge.runtime.stream import Listener
+
+
+@dataclass(frozen=True)
+class DecisionSettings:
+    """How audio is judged, and what is kept of it.
+
+    Attributes:
+        model: A .tflite with its contract.
+        hop: Seconds between results; the contract's if None.
+        smoothing: Weight of the earlier scores; the contract's if None.
+        unsure_below: Top score under which a result is unsure; the contract's if None.
+        gate: Whether only speech is judged; "auto": of a live source, where a gate is installed.
+        evidence: Seconds that a label has to lead to be an event.
+        refractory: Seconds after an event in which none of its label begins.
+        threads: Threads that the interpreter may use.
+        record: Folder for the audio around events; None keeps nothing.
+        record_limit: Megabytes that the folder's recordings may take.
+    """
+
+    model: Path
+    hop: float | None
+    smoothing: float | None
+    unsure_below: float | None
+    gate: Literal["auto", "on", "off"]
+    evidence: float
+    refractory: float
+    threads: int
+    record: Path | None
+    record_limit: int
+
+    def load(self) -> interpreter.Model:
+        """Load the model.
+
+        Raises:
+            SernetError: It cannot be read or run, or its contract is not usable.
+        """
+        return interpreter.load(self.model, self.threads)
+
+    def listener(self, model: interpreter.Model, live: bool) -> Listener:
+        """Start a stream.
+
+        Args:
+            model: What judges.
+            live: Whether its audio comes from a microphone. A recording is judged throughout
+                unless told otherwise: its results must not depend on what is installed.
+
+        Raises:
+            SernetError: The model cannot be used on a stream, or not with these settings; or a
+                gate is asked for and not installed.
+        """
+        contract = model.contract
+        hop_frames = None if self.hop is None else max(1, round(self.hop / contract.frame_step_s))
+        return Listener(
+            model,
+            hop_frames,
+            self.smoothing,
+            self.unsure_below,
+            self.speech_gate(contract, live),
+            EventTracker(self.evidence, self.refractory),
+        )
+
+    def speech_gate(self, contract: Contract, live: bool) -> SpeechGate | None:
+        """Make the gate that these settings ask for; see `listener`.
+
+        Raises:
+            SernetError: It is asked for and cannot be made.
+        """
+        gated = self.gate == "on" or (self.gate == "auto" and live and is_available(contract))
+        return SpeechGate(contract) if gated else None
+
+    def recorder(self, contract: Contract) -> EventRecorder | None:
+        """Prepare to keep the audio around events, if that is asked for.
+
+        Raises:
+            SernetError: The folder cannot be made or written to.
+        """
+        if self.record is None:
+            return None
+        return EventRecorder(self.record, self.record_limit * 1_000_000, contract)
+
+
+decision_options = option_group(
+    "decision_settings",
+    DecisionSettings,
+    (
+        click.option(
+            "--model",
+            type=click.Path(path_type=Path),
+            default=DEFAULT_MODEL,
+            metavar="FILE",
+            help="A .tflite with its contract.  [default: the one that ships]",
+        ),
+        click.option(
+            "--hop",
+            type=click.FloatRange(0, 3600, min_open=True),
+            callback=finite,
+            metavar="SECONDS",
+            help="Time between results, rounded to whole frames.  [default: the model's]",
+        ),
+        click.option(
+            "--smoothing",
+            type=click.FloatRange(0, 1, max_open=True),
+            callback=finite,
+            metavar="WEIGHT",
+            help="Weight of the earlier scores against the new ones, 0 (off) to below 1.  "
+            "[default: the model's]",
+        ),
+        click.option(
+            "--unsure-below",
+            type=click.FloatRange(0, 1),
+            callback=finite,
+            metavar="SCORE",
+            help="Top score under which a result is unsure, 0 is off.  [default: the model's]",
+        ),
+        click.option(
+            "--gate",
+            type=click.Choice(["auto", "on", "off"]),
+            default="auto",
+            show_default=True,
+            help="Judge only when somebody speaks; auto: at the microphone, where the extra `vad` "
+            "is installed.",
+        ),
+        click.option(
+            "--evidence",
+            type=click.FloatRange(0, 3600),
+            callback=finite,
+            default=EVIDENCE_S,
+            show_default=True,
+            metavar="SECONDS",
+            help="How long an emotion has to lead to be an event.",
+        ),
+        click.option(
+            "--refractory",
+            type=click.FloatRange(0, 86_400),
+            callback=finite,
+            default=REFRACTORY_S,
+            show_default=True,
+            metavar="SECONDS",
+            help="For how long after an event none of the same emotion begins.",
+        ),
+        click.option(
+            "--threads",
+            type=click.IntRange(1, 64),
+            default=1,
+            show_default=True,
+            metavar="N",
+            help="Threads the interpreter may use.",
+        ),
+        click.option(
+            "--record",
+            type=click.Path(path_type=Path, file_okay=False),
+            metavar="DIR",
+            help="Keep the audio around events in DIR.  [default: nothing is kept]",
+        ),
+        click.option(
+            "--record-limit",
+            type=click.IntRange(10, 1_000_000),
+            default=500,
+            show_default=True,
+            metavar="MB",
+            help="With --record: what it may take; the oldest recordings make room.",
+        ),
+    ),
+)

@@ -1,0 +1,184 @@
+"""Keeps the audio around events, for those who ask for it with `--record`: nobody else's is kept.
+
+Each event becomes a WAV file and a JSON file of the same name, written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+import time
+import wave
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.episode import Lasting
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import replacing, write_text
+from sernet_edge.runtime.records import Event, Notice, Record, Result
+from sernet_edge.runtime.ring import Ring
+
+# Kept before an onset, which lies somewhere in the window that found it, and after an end.
+_BEFORE_S = 3.0
+_AFTER_S = 1.0
+
+# An event that lasts longer is cut; 60 s are 2 MB.
+_MOST_S = 60.0
+
+# Audio arrives in chunks, and results lag behind it.
+_SLACK_S = 5.0
+
+# Files that this recorder has written, and may remove: others are left alone. They sort by time.
+_OWN_NAME = re.compile(r"\d{8}T\d{6}Z-\w+-\d+\.(wav|json)")
+
+
+@dataclass
+class _Clip:
+    """An event that is being recorded: where its audio starts, and its results so far."""
+
+    event: Event
+    from_s: float
+    results: list[Result] = field(default_factory=list)
+
+
+class EventRecorder:
+    """Follows a stream and its records, and writes the audio of each event to a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        limit_bytes: int,
+        contract: Contract,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare the folder.
+
+        Args:
+            folder: Made if it is not there, for its owner's eyes alone.
+            limit_bytes: What the recordings in it may take; the oldest make room for new ones.
+            contract: Of the model that the events come from.
+            clock: The time of day, in seconds since 1970, for the files' names.
+
+        Raises:
+            SernetError: The folder cannot be made or written to.
+        """
+        self._folder = folder
+        self._limit_bytes = limit_bytes
+        self._contract = contract
+        self._clock = clock
+        self._rate_hz = contract.sample_rate_hz
+        self._audio = Ring(round((_MOST_S + _SLACK_S) * self._rate_hz), (), np.int16)
+        self._end_s = 0.0  # the stream's time behind the last sample
+        self._clip: _Clip | None = None
+        self._failing = Lasting()
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):  # better to know now than at an event
+                pass
+        except OSError as error:
+            raise SernetError(
+                f"cannot record to {folder}: {error.strerror}",
+                "name a folder, or one that can be made, and that can be written to",
+            ) from error
+
+    def push(
+        self, samples: NDArray[np.int16], records: Sequence[Record], time_s: float
+    ) -> list[Notice]:
+        """Take audio and what the listener made of it; return what went wrong in writing.
+
+        Args:
+            samples: int16 (n,), as pushed to the listener.
+            records: What that returned.
+            time_s: The listener's time behind the samples.
+        """
+        self._audio.append(samples)
+        self._end_s = time_s
+        notices = []
+        for record in records:
+            if isinstance(record, Event):
+                if record.kind == "start":
+                    self._clip = _Clip(record, max(record.start_s - _BEFORE_S, self._start_s))
+                elif self._clip is not None:
+                    self._clip.event = record
+                    notices += self._write(self._clip)
+            elif isinstance(record, Result) and self._clip is not None:
+                self._clip.results.append(record)
+        if self._clip is not None and time_s - self._clip.from_s >= _MOST_S:
+            notices += self._write(self._clip)
+        return notices
+
+    def gap(self, records: Sequence[Record], time_s: float) -> list[Notice]:
+        """Take what the listener made of a gap: no recording reaches over it."""
+        notices = self.push(np.zeros(0, np.int16), records, self._end_s)
+        self._audio.clear()
+        self._end_s = time_s
+        return notices
+
+    def __str__(self) -> str:
+        """Return what it does, for the user."""
+        limit_mb = self._limit_bytes / 1_000_000
+        return f"the audio around events to {self._folder}, at most {limit_mb:g} MB"
+
+    @property
+    def _start_s(self) -> float:
+        """The stream's time of the oldest sample that is here."""
+        return self._end_s - len(self._audio) / self._rate_hz
+
+    def _write(self, clip: _Clip) -> list[Notice]:
+        """Write a clip's files, and let go of it; return a notice if that fails."""
+        self._clip = None
+        end_s = clip.event.end_s
+        until_s = clip.from_s + _MOST_S
+        if end_s is not None:
+            until_s = min(until_s, end_s + _AFTER_S)
+        heard = self._audio.last(round((self._end_s - clip.from_s) * self._rate_hz))
+        samples = heard[: round((until_s - clip.from_s) * self._rate_hz)]
+        began = datetime.fromtimestamp(self._clock() - (self._end_s - clip.from_s), UTC)
+        label = re.sub(r"\W", "_", clip.event.label)
+        name = f"{began:%Y%m%dT%H%M%SZ}-{label}-{clip.event.id}"
+        about = {
+            "audio": f"{name}.wav",
+            "began": began.isoformat(timespec="milliseconds"),
+            "from_s": round(clip.from_s, 3),
+            "event": clip.event.record(),
+            "cut": end_s is None or end_s > until_s,
+            "contract": self._contract.id,
+            "results": [result.record(timing=False) for result in clip.results],
+        }
+        text = json.dumps(about, ensure_ascii=False, indent=1) + "\n"
+        try:
+            self._make_room(2 * len(samples) + len(text.encode()) + 1024)
+            with (
+                replacing(self._folder / f"{name}.wav") as path,
+                wave.open(str(path), "wb") as file,
+            ):
+                file.setparams((1, 2, self._rate_hz, 0, "NONE", ""))
+                file.writeframes(samples.astype("<i2").tobytes())
+            write_text(self._folder / f"{name}.json", text)
+        except SernetError as error:
+            if self._failing.begins(True, self._end_s):
+                return [Notice("record-failed", str(error), self._end_s, "warning")]
+        else:
+            self._failing.begins(False, self._end_s)
+        return []
+
+    def _make_room(self, size_bytes: int) -> None:
+        """Remove the oldest recordings until another of `size_bytes` fits under the limit."""
+        try:
+            own = sorted(p for p in self._folder.iterdir() if _OWN_NAME.fullmatch(p.name))
+            sizes = {path: path.stat().st_size for path in own}
+            total = sum(sizes.values())
+            for path, size in sizes.items():
+                if total + size_bytes <= self._limit_bytes:
+                    break
+                path.unlink()
+                total -= size
+        except OSError as error:
+            raise SernetError(f"cannot tidy {self._folder}: {error.strerror}") from error

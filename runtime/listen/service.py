@@ -1,0 +1,112 @@
+"""`sernet-edge service`: listening as a service of systemd."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.listen.config import SYSTEM_FILE
+
+UNIT_FILE = Path("/etc/systemd/system/sernet-edge.service")
+
+_TEMPLATE = Path(__file__).with_name("sernet-edge.service")
+
+_FIRST_CONFIG = """\
+# What the service listens to and where its results go: the options of `sernet-edge listen`, by
+# their names. docs/guides/configuration.md and `sernet-edge listen --help` list them.
+# After a change: systemctl restart sernet-edge
+[listen]
+# device = "USB"
+"""
+
+
+@click.group()
+def service() -> None:
+    """Listen as a service of systemd, from the boot on."""
+
+
+@service.command("print")
+def print_unit() -> None:
+    """Print the unit that `install` writes."""
+    click.echo(unit(), nl=False)
+
+
+@service.command()
+def install() -> None:
+    """Write the unit and a first configuration, and start the service."""
+    text = unit()
+    _need_root("install")
+    _check_interpreter()
+    write_text(UNIT_FILE, text)
+    click.echo(f"wrote {UNIT_FILE}")
+    if not SYSTEM_FILE.exists():
+        SYSTEM_FILE.parent.mkdir(exist_ok=True)
+        write_text(SYSTEM_FILE, _FIRST_CONFIG)
+        SYSTEM_FILE.chmod(0o644)  # for the service's user, who is nobody yet
+        click.echo(f"wrote {SYSTEM_FILE}: say there what to listen to")
+    _systemctl("daemon-reload")
+    _systemctl("enable", "sernet-edge")
+    _systemctl("restart", "sernet-edge")
+
+
+@service.command()
+def uninstall() -> None:
+    """Stop the service and remove its unit; the configuration stays."""
+    _need_root("uninstall")
+    if not UNIT_FILE.exists():
+        raise SernetError(f"the service is not installed: there is no {UNIT_FILE}")
+    _systemctl("disable", "--now", "sernet-edge")
+    UNIT_FILE.unlink()
+    _systemctl("daemon-reload")
+    click.echo(f"removed {UNIT_FILE}; {SYSTEM_FILE.parent} and /var/lib/sernet-edge stay")
+
+
+def unit() -> str:
+    """Return the unit that runs this installation."""
+    text = _TEMPLATE.read_text(encoding="utf-8")
+    for name, path in (("@PYTHON@", sys.executable), ("@CONFIG@", SYSTEM_FILE)):
+        text = text.replace(name, _quoted(str(path)))
+    return text
+
+
+def _quoted(argument: str) -> str:
+    """Write an argument of ExecStart= as systemd.service(5) wants it."""
+    escaped = argument.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = escaped.replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"' if set(escaped) & set(" \t'\"\\;") else escaped
+
+
+def _need_root(verb: str) -> None:
+    if os.geteuid() != 0:
+        raise SernetError(
+            f"`sernet-edge service {verb}` changes {UNIT_FILE}, which takes root's rights",
+            f"sudo {sys.executable} -m sernet_edge service {verb}; `service print` needs none",
+        )
+
+
+def _check_interpreter() -> None:
+    """Refuse an installation that the service, which sees no home folder, could not run."""
+    homes = ("/home/", "/root/", "/run/user/")
+    for path in (sys.executable, os.path.realpath(sys.executable), os.path.realpath(__file__)):
+        if path.startswith(homes):
+            raise SernetError(
+                f"the service may not look into home folders, and {path} lies in one",
+                "install into /opt/sernet-edge; docs/guides/pi.md says how",
+            )
+
+
+def _systemctl(*arguments: str) -> None:
+    """Run systemctl, or say what to run where there is no systemd to talk to."""
+    command = ["systemctl", *arguments]
+    if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
+        click.echo(f"systemd does not run here; where it does: {' '.join(command)}")
+        return
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SernetError(f"`{' '.join(command)}` failed: {done.stderr.strip()}")

@@ -1,0 +1,1 @@
+"""Measures a model: each module fills one section of the document."""

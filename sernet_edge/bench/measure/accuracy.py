@@ -1,0 +1,170 @@
+"""How right a model is: measured on a corpus, or what its maker found out, saying which."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sernet_edge.bench.document import Section, not_measured
+from sernet_edge.bench.measure.models import Speech, Subject
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.interpreter import Model
+from sernet_edge.train.dataset import Windows, mean_by_recording
+from sernet_edge.train.evaluation import metrics
+from sernet_edge.train.evaluation.seen_speakers import heard
+from sernet_edge.train.recipe import Recipe, with_defaults
+
+_AGREEMENT = ("label_agreement", "largest_score_difference", "mean_score_difference", "windows")
+
+
+def section(subject: Subject, speech: Speech | None, runs: Path | None) -> Section:
+    """Return the section "accuracy" of a model.
+
+    Args:
+        subject: The model.
+        speech: To measure on; None: there is none.
+        runs: Folder of cross-validations, for models that are not trained; None: there is
+            none.
+
+    Returns:
+        `uar` and `wa` over whole utterances, 0..1, `source` in words, `how`: "measured", "card"
+        or "cross-validation", and where it is known `agreement` with the float parent.
+    """
+    contract = subject.contract
+    if subject.untrained:
+        found = _cross_validated(subject.architecture, contract, runs) if contract else None
+        return found or not_measured(
+            "it is not trained, and no cross-validation of its architecture and input is there"
+        )
+    if contract is None:
+        return not_measured("the model has no contract, which says what the front end must be")
+    if speech is not None:
+        try:
+            return _measured(subject, contract, speech)
+        except SernetError as error:
+            return not_measured(str(error))
+    return _from_card(contract) or not_measured("give a corpus: --corpus NAME PATH")
+
+
+def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
+    """Score whole recordings, of the held-out speakers where the corpus is the model's own.
+
+    Raises:
+        SernetError: The model and the corpus do not go together, or it does not run here.
+    """
+    provenance, corpus, recordings = contract.provenance, speech.corpus, speech.recordings
+    if contract.sample_rate_hz != speech.rate_hz:
+        raise SernetError(
+            f"{subject.name} hears {contract.sample_rate_hz} Hz, but the corpus was read at "
+            f"{speech.rate_hz} Hz for another model",
+            "measure it in a run of its own",
+        )
+    speakers = {recording.utterance.speaker for recording in recordings}
+    known = heard(provenance, corpus, speakers)
+    new = speakers - set(known)
+    tested = [r for r in recordings if r.utterance.speaker in new] or list(recordings)
+    if strange := sorted({r.utterance.label for r in tested} - set(contract.labels)):
+        raise SernetError(
+            f"{subject.name} knows no {', '.join(strange)}, only {', '.join(contract.labels)}",
+            "`sernet-edge evaluate` can map a corpus's labels to a model's",
+        )
+    source = f"{len(tested)} recordings of {corpus}"
+    if not new:
+        source += ", on which it was trained: optimistic"
+    elif known:
+        source += f", held-out speakers {', '.join(sorted(new))}"
+    model, windows = Model(subject.data, subject.name), Windows(contract, Recipe())
+    cut = [windows.test_windows(recording) for recording in tested]
+    stacked = np.concatenate(cut)
+    scores = np.stack([model.run(window) for window in stacked])
+    truth = [contract.labels.index(recording.utterance.label) for recording in tested]
+    guess = mean_by_recording(scores, cut).argmax(axis=1)
+    matrix = metrics.confusion_matrix(truth, guess.tolist(), len(contract.labels))
+    summary = metrics.summary(matrix, contract.labels)
+    agreement = None
+    if subject.parent is not None:
+        theirs = np.asarray(subject.parent.predict(stacked[..., None], batch_size=64, verbose=0))
+        difference = np.abs(scores - theirs)
+        agreement = {
+            "label_agreement": float((scores.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
+            "largest_score_difference": float(difference.max()),
+            "mean_score_difference": float(difference.mean()),
+            "windows": len(stacked),
+        }
+    return {
+        "uar": summary["uar"],
+        "wa": summary["wa"],
+        "how": "measured",
+        "source": source,
+        "agreement": agreement,
+    }
+
+
+def _from_card(contract: Contract) -> Section | None:
+    """Return what the contract and the card say of speakers that the model was not trained on.
+
+    Those who were held out; where none were, those of the cross-validation it was calibrated with.
+    What conversion saw of training speakers tells how alike it is to its parent, and no more.
+    """
+    conversion: Any = contract.provenance.get("conversion")
+    if not conversion:
+        return None
+    agreement = {"agreement": {key: conversion[key] for key in _AGREEMENT}}
+    if contract.provenance.get("holdout_speakers"):
+        return {
+            "uar": conversion["converted"]["uar"],
+            "wa": conversion["converted"]["wa"],
+            "how": "card",
+            "source": f"its card: {conversion['verified_on']}",
+        } | agreement
+    fitted: Any = conversion.get("calibration", {})
+    strict = fitted.get("strict", {}).get(conversion["precision"].replace("float32", "float"))
+    if strict:
+        return {
+            "uar": strict["uar"],
+            "wa": strict["wa"],
+            "how": "cross-validation",
+            "source": f"its card: cross-validation {fitted['run']}, strict; other weights, since "
+            "its own heard all speakers",
+        } | agreement
+    why = "it was trained on all speakers that its card knows; give a corpus: --corpus NAME PATH"
+    return not_measured(why) | agreement
+
+
+def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -> Section | None:
+    """Return the figures of an architecture's saved cross-validation, of other weights.
+
+    On another input, such as a longer window, and with other labels an architecture is another
+    model. Of several runs the one that tests most is taken, or else that of the default recipe.
+    """
+    found = []
+    for path in sorted(runs.glob("*/report.json")) if runs else ():
+        try:
+            report = json.loads(path.read_bytes())
+            strict = report["protocols"]["strict"]["int8"]
+            named = report["architecture"].replace("_", "-")
+            figures = {"uar": strict["uar"], "wa": strict["wa"]}
+            # Reports from before there was a choice of features are of MFCCs.
+            taken = (report.get("features", "mfcc"), report["level"], report["window_frames"])
+            labels = set(strict["classes"])
+            rank = (strict["utterances"], with_defaults(report["recipe"]) == with_defaults({}))
+            folds = ", ".join(report["folds"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            continue  # not a report, or one without these figures
+        wanted = (contract.features, contract.level, contract.window_frames)
+        if (named, taken, labels) == (architecture, wanted, set(contract.labels)):
+            source = f"cross-validation {path.parent.name}, folds {folds}, strict, int8"
+            found.append((rank, source, figures))
+    if not found:
+        return None
+    _, source, figures = max(found, key=lambda run: run[0])
+    return {
+        **figures,
+        "how": "cross-validation",
+        "source": f"{source}; other weights",
+        "agreement": None,
+    }

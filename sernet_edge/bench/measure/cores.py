@@ -1,0 +1,76 @@
+"""What a model costs on microcontroller cores, counted under QEMU."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from sernet_edge.bench.document import Section, not_measured
+from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.runtime.errors import ModelError, SernetError
+
+DEFAULT = ("m4", "m7", "m55")
+NAMES = tuple(name for name, core in cross.CORES.items() if core.compiler == cross.ARM)
+
+_PACKAGES = {
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm",
+}
+
+
+def missing(core: cross.Core) -> str:
+    """Return what to install to count on a core; "" when nothing is missing."""
+    wanted = " ".join(_PACKAGES[program] for program in core.missing)
+    return f"install {wanted}: apt install {wanted}" if wanted else ""
+
+
+def section(
+    data: bytes, name: str, names: Sequence[str], progress: Callable[[str], None]
+) -> Section:
+    """Return the section "cores": by core, what the native engine takes.
+
+    Returns:
+        For each core `instructions` of one window and `layers` of them, `hop` (`seconds` of
+        audio, and instructions of `features` and `network`), `per_second` of audio, `flash_bytes`
+        and `sections` of the ELF, `ram_bytes` and of it `stack_bytes`, of the firmware; and
+        `network`, the same of the network alone, with `code_bytes`. A model without contract has
+        no front end, and so no `hop`.
+
+    Args:
+        data: The `.tflite`.
+        name: The file's name, for messages.
+        names: Cores.
+        progress: Told what is done.
+    """
+    found: Section = {}
+    for core in (cross.CORES[n] for n in names):
+        if lacking := missing(core):
+            found[core.name] = not_measured(lacking)
+            continue
+        progress(f"{name}: counting on {core.name}")
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                found[core.name] = _figures(firmware.measure(data, name, core, Path(folder)))
+        except ModelError as error:
+            # Beyond the engine on every core alike.
+            return {n: not_measured(str(error).removeprefix(f"{name}: ")) for n in names}
+        except SernetError as error:
+            found[core.name] = not_measured(str(error))
+    return found
+
+
+def _figures(measured: firmware.Measurement) -> Section:
+    whole, hop = measured.in_all or measured.network, measured.hop
+    return {
+        "instructions": measured.instructions,
+        "layers": list(measured.layers),
+        "hop": asdict(hop) if hop else None,
+        "per_second": hop.per_second if hop else None,
+        "flash_bytes": measured.flash_bytes,
+        "ram_bytes": whole.ram_bytes,
+        "stack_bytes": whole.stack_bytes,
+        "sections": measured.sections,
+        "network": asdict(measured.network),
+    }

@@ -1,0 +1,90 @@
+"""RAM: the engine's state by layer, and the arena of TensorFlow Lite Micro's own interpreter."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from typing import Any
+
+import numpy as np
+import tflite
+from numpy.typing import NDArray
+
+from sernet_edge.bench.document import Section, not_measured
+from sernet_edge.firmware_export import emit, golden, tflm
+from sernet_edge.firmware_export.plan import Plan
+from sernet_edge.runtime.errors import ModelError
+
+_INPUT_TYPES: dict[int, type[np.generic]] = {
+    tflite.TensorType.INT8: np.int8,
+    tflite.TensorType.FLOAT32: np.float32,
+}
+
+
+def engine(plan: Plan) -> Section:
+    """Return the section "engine": the memory of the network in the native engine.
+
+    Returns:
+        `state_bytes`, of it `arena_bytes`, and `layers`, in each `op`, `shape` (height, width,
+        channels), `map_bytes` (the whole tensor, as an interpreter keeps it), `ring_rows` and
+        `ring_bytes` (what is kept of it here) and `scratch_bytes`. Layers share the arena over
+        time, so their sum is more than it.
+    """
+    return {
+        "state_bytes": emit.state_bytes(plan),
+        "arena_bytes": plan.arena_bytes,
+        "layers": [
+            {
+                "op": stage.layer.op,
+                "shape": [(tensor := stage.layer.output).height, tensor.width, tensor.channels],
+                "map_bytes": tensor.height * tensor.row_bytes,
+                "ring_rows": stage.ring_rows,
+                "ring_bytes": stage.ring_rows * tensor.row_bytes,
+                "scratch_bytes": stage.scratch_bytes,
+            }
+            for stage in plan.stages
+        ],
+    }
+
+
+def interpreter(data: bytes, name: str) -> Section:
+    """Return the section "tflm": a run of TensorFlow Lite Micro's interpreter on this computer.
+
+    Args:
+        data: A `.tflite` of any types.
+        name: The file's name, for messages.
+
+    Returns:
+        `arena_bytes`, of it `head_bytes` and `tail_bytes`; `same_bits`: whether its output on
+        noise is that of TensorFlow Lite's reference kernels, which the engine is tested against;
+        None for a float model.
+    """
+    if importlib.util.find_spec("tflite_micro") is None:
+        return not_measured("install the package tflite-micro: pip install --pre tflite-micro")
+    window = _noise(data)
+    if window is None:
+        return not_measured("its input is neither int8 nor float32")
+    try:
+        run = tflm.run(data, name, window)
+    except ModelError as error:
+        return not_measured(error.message.removeprefix(f"{name}: "))
+    same = None
+    if run.outputs.dtype == np.int8:
+        same = bool((run.outputs == golden.golden_outputs(data, window)).all())
+    return {
+        "arena_bytes": run.arena_bytes,
+        "head_bytes": run.head_bytes,
+        "tail_bytes": run.tail_bytes,
+        "same_bits": same,
+    }
+
+
+def _noise(data: bytes) -> NDArray[Any] | None:
+    """Return one window of noise for a model, of its input's type (1, values)."""
+    graph = tflite.Model.GetRootAs(data, 0).Subgraphs(0)
+    tensor = graph.Tensors(graph.Inputs(0))
+    size, rng = math.prod(tensor.ShapeAsNumpy().tolist()), np.random.default_rng(0)
+    kind = _INPUT_TYPES.get(tensor.Type())
+    if kind is np.int8:
+        return rng.integers(-128, 128, (1, size), np.int8)
+    return None if kind is None else rng.standard_normal((1, size)).astype(kind)

@@ -1,0 +1,142 @@
+"""TensorFlow Lite Micro on microcontroller cores: the user's own library, or a saved run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from sernet_edge.bench.document import Section, not_measured
+from sernet_edge.bench.measure.cores import missing
+from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.errors import ModelError, SernetError
+
+HOW_TO = (
+    "build TensorFlow Lite Micro with CMSIS-NN for the core and give --tflm-include DIR and "
+    "--tflm-library libtensorflow-microlite.a"
+)
+
+# What the assembler notes of `-mcpu`, and the core whose instructions QEMU runs for it.
+_ARCHITECTURES = {
+    "v6S-M": "m0plus",
+    "v7E-M": "m4",
+    "v8-M.mainline": "m33",
+    "v8.1-M.mainline": "m55",
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """A TensorFlow Lite Micro of the user's.
+
+    Attributes:
+        includes: Folders with its headers and those of what it is made with.
+        path: libtensorflow-microlite.a.
+        core: What it was compiled for.
+    """
+
+    includes: tuple[Path, ...]
+    path: Path
+    core: cross.Core
+
+
+def library(includes: Sequence[Path], path: Path) -> Library:
+    """Return a library after looking into it for what it was compiled for.
+
+    Raises:
+        SernetError: It is no library, or none for a core that can be counted on.
+    """
+    core = cross.CORES["m4"]
+    if lacking := missing(core):
+        raise SernetError("--tflm-library needs the cross compiler and QEMU", lacking)
+    if not path.is_file():
+        raise SernetError(f"no library {path}")
+    done = subprocess.run(
+        ["arm-none-eabi-readelf", "-A", str(path)], capture_output=True, text=True
+    )
+    named = set(re.findall(r"Tag_CPU_arch: (\S+)", done.stdout))
+    known = {_ARCHITECTURES[name] for name in named if name in _ARCHITECTURES}
+    if known == {"m4"} and "Tag_FP_arch: FPv5" in done.stdout:
+        known = {"m7"}  # The same instructions but for the FPU's.
+    if len(known) != 1 or len(named) != 1:
+        raise SernetError(
+            f"{path} was compiled for {', '.join(sorted(named)) or 'no Arm core'}",
+            "compile it with -mcpu= one of cortex-m0plus, cortex-m4, cortex-m7, cortex-m33, "
+            "cortex-m55",
+        )
+    return Library(tuple(includes), path, cross.CORES[known.pop()])
+
+
+def section(
+    data: bytes,
+    name: str,
+    precision: str,
+    cores: Sequence[str],
+    own: Library | None,
+    progress: Callable[[str], None],
+) -> Section:
+    """Return the section "tflm_cores": what TensorFlow Lite Micro takes, by core.
+
+    Returns:
+        For each core what `firmware.Peer` has, `how` ("measured" or "saved") and `origin`.
+
+    Args:
+        data: The `.tflite`.
+        name: The file's name, for messages.
+        precision: The model's, as in its section "work".
+        cores: Wanted.
+        own: The user's library; None: there is none.
+        progress: Told what is done.
+    """
+    if precision != "int8":
+        return {core: not_measured("microcontrollers want an int8 model") for core in cores}
+    saved = _saved(data, name)
+    found: Section = {}
+    for core in dict.fromkeys([*cores, *([own.core.name] if own else [])]):
+        if own is not None and own.core.name == core:
+            progress(f"{name}: counting TensorFlow Lite Micro on {core}")
+            found[core] = _measured(data, name, own)
+        else:
+            found[core] = saved.get(core) or not_measured(HOW_TO)
+    return found
+
+
+def _measured(data: bytes, name: str, own: Library) -> Section:
+    if modelfile.strip_contract(data) == data:
+        return not_measured("the model has no contract, which the exported firmware needs")
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            peer = firmware.measure_tflm(data, name, own.core, own.includes, own.path, Path(folder))
+    except SernetError as error:
+        return not_measured(str(error))
+    origin = f"{own.path.name}, {hashlib.sha256(own.path.read_bytes()).hexdigest()[:12]}"
+    return {**asdict(peer), "how": "measured", "origin": origin}
+
+
+def _saved(data: bytes, name: str) -> dict[str, Section]:
+    """Return the saved figures of a network of the same layers, by core.
+
+    Whatever the weights, the code is the same; the flatbuffer in flash is this model's.
+    """
+    try:
+        saved = firmware.saved_runs(read_network(data, name))
+    except ModelError:
+        return {}  # The engine does not know it, and so nobody measured it beside the engine.
+    if saved is None:
+        return {}
+    flatbuffer = len(modelfile.strip_contract(data))
+    return {
+        peer.core: {
+            **asdict(peer),
+            "flash_bytes": peer.code_bytes + flatbuffer,
+            "how": "saved",
+            "origin": f"{saved.origin}; of a network of the same layers",
+        }
+        for peer in saved.peers
+    }

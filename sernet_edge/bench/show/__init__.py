@@ -1,0 +1,1 @@
+"""Shows a finished document: tables, pictures, and the comparison with an earlier one."""

@@ -1,0 +1,392 @@
+"""`sernet-edge inspect`: what is in a model file, and what can run it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import textwrap
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import ContractError, SernetError
+
+_WIDTH = 80
+_INDENT = " " * 11
+
+
+@click.command()
+@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with every number.")
+def inspect(model_path: Path, as_json: bool) -> None:
+    """Show what is in MODEL, a .tflite or .keras file, and what can run it.
+
+    That is the contract, the layers with their shapes and quantisation, parameters and
+    multiplications, where the model came from, and whether `listen`, the native engine and
+    TensorFlow Lite Micro take it.
+    """
+    data = modelfile.read_bytes(model_path)
+    where = str(model_path)
+    if modelfile.is_flatbuffer(data):
+        found = describe_tflite(data, where)
+    elif zipfile.is_zipfile(BytesIO(data)) or data[:4] == b"PK\x03\x04":
+        found = describe_keras(data, where)
+    else:
+        what = "an empty file" if not data else "neither a .tflite nor a .keras model"
+        raise SernetError(f"{where} is {what}, or is damaged", "give a .tflite or .keras file")
+    click.echo(json.dumps(found, indent=1) if as_json else _text(found))
+
+
+def describe_tflite(data: bytes, where: str) -> dict[str, Any]:
+    """Return what a `.tflite` holds, as JSON has it.
+
+    Args:
+        data: The whole file.
+        where: Its name, for errors.
+
+    Raises:
+        ModelError: It is damaged.
+        ContractError: Its contract is.
+    """
+    from sernet_edge.firmware_export.graph import Tensor, quantised, read_graph
+
+    contract = _contract(data, where)
+    graph = read_graph(data, where)
+    flatbuffer = modelfile.strip_contract(data)
+
+    def tensor(t: Tensor) -> dict[str, Any]:
+        return {"name": t.name, "shape": t.shape, "type": t.type, "quantisation": quantised(t)}
+
+    layers = [
+        {
+            "op": operator.name,
+            "version": operator.version,
+            "inputs": [tensor(t) for t in operator.inputs],
+            "constants": [tensor(t) for t in operator.constants],
+            "outputs": [tensor(t) for t in operator.outputs],
+            "parameters": operator.parameters,
+            "macs": operator.macs,
+        }
+        for operator in graph.operators
+    ]
+    return {
+        "file": where,
+        "format": "tflite",
+        "bytes": len(data),
+        "flatbuffer_bytes": len(flatbuffer),
+        "flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest(),
+        "written_by": graph.description,
+        "subgraphs": graph.subgraphs,
+        "inputs": [tensor(t) for t in graph.inputs],
+        "outputs": [tensor(t) for t in graph.outputs],
+        "layers": layers,
+        "operators": {
+            f"{name} v{version}": sum(
+                (o.name, o.version) == (name, version) for o in graph.operators
+            )
+            for name, version in sorted({(o.name, o.version) for o in graph.operators})
+        },
+        "parameters": graph.parameters,
+        "macs": _total([operator.macs for operator in graph.operators]),
+        "contract": _settings(contract),
+        "provenance": dict(contract.provenance) if contract else None,
+        "runs_in": {
+            "listen": _listens(data, where, contract),
+            "native engine": _native(data, where, contract),
+            "TensorFlow Lite Micro": _tflm(data, where, graph.inputs),
+        },
+    }
+
+
+def describe_keras(data: bytes, where: str) -> dict[str, Any]:
+    """Return what a `.keras` file holds; see `describe_tflite`."""
+    from sernet_edge.inspect.keras_layers import read_layers
+
+    version, layers = read_layers(data, where)
+    contract = _contract(data, where)
+    convert = "no: `sernet-edge convert` makes a .tflite of it"
+    return {
+        "file": where,
+        "format": "keras",
+        "bytes": len(data),
+        "written_by": f"Keras {version}",
+        "layers": [asdict(layer) for layer in layers],
+        "parameters": _total([layer.parameters for layer in layers]),
+        "macs": _total([layer.macs for layer in layers]),
+        "contract": _settings(contract),
+        "provenance": dict(contract.provenance) if contract else None,
+        "runs_in": dict.fromkeys(("listen", "native engine", "TensorFlow Lite Micro"), convert),
+    }
+
+
+def _contract(data: bytes, where: str) -> Contract | None:
+    """Return the contract, None if there is none; a damaged one is an error."""
+    try:
+        return modelfile.read_contract(data, where)
+    except ContractError:
+        if modelfile.CONTRACT_MEMBER.encode() in data:
+            raise
+        return None
+
+
+def _settings(contract: Contract | None) -> dict[str, Any] | None:
+    if contract is None:
+        return None
+    settings = {"id": contract.id, **asdict(contract)}
+    del settings["provenance"]
+    return settings
+
+
+def _total(numbers: list[int | None]) -> int | None:
+    """Return the sum, None if a part of it is not known."""
+    return None if None in numbers else sum(n for n in numbers if n is not None)
+
+
+# Whether the project's consumers take the model: each is asked itself.
+
+
+def _listens(data: bytes, where: str, contract: Contract | None) -> str:
+    if contract is None:
+        return "no: without a contract nobody knows which features it wants"
+    from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
+    from sernet_edge.runtime.interpreter import Model
+
+    try:
+        Model(data, where)
+        FeatureStream(FrontEnd(contract))
+    except SernetError as error:
+        return _no(error, where)
+    return "yes"
+
+
+def _native(data: bytes, where: str, contract: Contract | None) -> str:
+    from sernet_edge.firmware_export import emit, frontend_tables
+    from sernet_edge.firmware_export.plan import plan_network
+    from sernet_edge.firmware_export.reader import read_network
+    from sernet_edge.runtime.interpreter import Model
+
+    try:
+        plan = plan_network(read_network(data, where))
+        emit.model_source(plan, "model")
+        ram = f"{emit.state_bytes(plan):,} bytes of RAM"
+        if contract is None:
+            return f"the network alone, {ram}: the front end needs a contract"
+        frontend_tables.contract_source(Model(data, where))
+    except SernetError as error:
+        return _no(error, where)
+    return f"yes, {ram} for the network"
+
+
+def _tflm(data: bytes, where: str, inputs: tuple[Any, ...]) -> str:
+    import importlib.util
+
+    if importlib.util.find_spec("tflite_micro") is None:
+        return "not checked: pip install --pre tflite-micro"
+    from sernet_edge.firmware_export import tflm
+
+    types = {"float32": np.float32, "int8": np.int8}
+    if len(inputs) != 1 or inputs[0].type not in types or -1 in inputs[0].shape:
+        return "not checked: it needs one input of int8 or float32 and of fixed size"
+    window = np.zeros((1, inputs[0].elements), types[inputs[0].type])
+    if sys.stderr.isatty():
+        click.echo("running it once in TensorFlow Lite Micro ...", err=True)
+    try:
+        return f"yes, an arena of {tflm.run(data, where, window).arena_bytes:,} bytes"
+    except SernetError as error:
+        return _no(error, where)
+
+
+def _no(error: SernetError, where: str) -> str:
+    return "no: " + error.message.removeprefix(f"{where}: ")
+
+
+# For people: 80 columns.
+
+
+def _text(found: dict[str, Any]) -> str:
+    lines = [
+        *_head(found),
+        "",
+        *_contract_lines(found["contract"]),
+        "",
+        *(_keras_layers(found) if found["format"] == "keras" else _tflite_layers(found)),
+        "",
+        *_provenance(found["provenance"]),
+        "",
+    ]
+    for number, (name, answer) in enumerate(found["runs_in"].items()):
+        lines += _entry("runs in" if number == 0 else "", f"{name}: {answer}")
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _entry(name: str, text: str) -> list[str]:
+    """Return lines of a name and what belongs to it, wrapped."""
+    return textwrap.wrap(text, _WIDTH, initial_indent=f"{name:11}", subsequent_indent=_INDENT) or [
+        name
+    ]
+
+
+def _head(found: dict[str, Any]) -> list[str]:
+    lines = _entry("file", found["file"])
+    size = f"{found['bytes']:,} bytes"
+    if found["format"] == "tflite":
+        size += f", {found['flatbuffer_bytes']:,} of them the flatbuffer"
+    lines += _entry("size", size)
+    lines += _entry("work", f"{_number(found['parameters'])} parameters, {_macs(found['macs'])}")
+    if found["written_by"]:
+        lines += _entry("written by", found["written_by"])
+    if found["format"] == "tflite":
+        operators = [
+            f"{count} {name}" if count > 1 else name for name, count in found["operators"].items()
+        ]
+        lines += _entry("operators", ", ".join(operators))
+        lines += _entry("sha256", found["flatbuffer_sha256"])
+        if found["subgraphs"] > 1:
+            lines += _entry("subgraphs", f"{found['subgraphs']}; the first is shown")
+        for name in ("inputs", "outputs"):
+            for tensor in found[name]:
+                text = f"{_shape(tensor['shape'])} {tensor['type']}{_scale(tensor)}"
+                lines += _entry(name[:-1], f"{text}  {tensor['name']}")
+    return lines
+
+
+def _number(value: int | None) -> str:
+    return "an unknown number of" if value is None else f"{value:,}"
+
+
+def _macs(value: int | None) -> str:
+    return f"{_number(value)} multiplications (MACs) a window"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join("?" if n < 0 else str(n) for n in shape) or "scalar"
+
+
+def _scale(tensor: dict[str, Any]) -> str:
+    """Return a tensor's quantisation in words, "" for one without."""
+    quantisation = tensor["quantisation"]
+    if quantisation is None:
+        return ""
+    if quantisation["per_channel"]:
+        low, high = quantisation["scale_range"]
+        return f", {quantisation['channels']} scales {low:.3g}..{high:.3g}, one a channel"
+    (zero_point,) = quantisation["zero_points"] or (0,)
+    return f", scale {quantisation['scale']:.4g}, zero point {zero_point}"
+
+
+def _contract_lines(settings: dict[str, Any] | None) -> list[str]:
+    if settings is None:
+        return _entry("contract", "none: the file was not made by sernet-edge, or lost it")
+    c = Contract(**{k: v for k, v in settings.items() if k != "id"})
+    step_ms, length_ms = 1000 * c.frame_step_s, 1000 * c.frame_length_samples / c.sample_rate_hz
+    # What of the contract's settings the shapes alone do not show.
+    kinds = {
+        "mfcc": f"{c.mfcc_count} MFCCs of {c.mel_bands} mel bands",
+        "mel": f"{c.mel_bands} logarithmic mel energies",
+        "spectrogram": f"{c.feature_count} bins of a logarithmic spectrum",
+    }
+    unsure = f"below {c.unsure_below:g}" if c.unsure_below else "never"
+    drift = f"above {c.drift_limit:g}" if c.drift_limit else "not judged"
+    return [
+        *_entry("contract", f"{c.id}, version {c.version}"),
+        *_entry("labels", ", ".join(c.labels)),
+        *_entry("audio", f"{c.sample_rate_hz:,} Hz, samples as {c.sample_scale}"),
+        *_entry(
+            "frames",
+            f"{c.frame_length_samples:,} samples ({length_ms:g} ms) every {c.frame_step_samples:,} "
+            f"({step_ms:g} ms), {c.window_function}, FFT of {c.fft_size:,}",
+        ),
+        *_entry(
+            "features",
+            f"{kinds[c.features]}, {c.mel_low_hz:g}..{c.mel_high_hz:g} Hz, floor "
+            f"{c.energy_floor:g}; level {c.level}; standardised, clipped at {c.clip:g}",
+        ),
+        *_entry(
+            "window",
+            f"{c.window_frames:,} frames ({c.window_s:.3f} s), a result every {c.hop_frames:,} "
+            f"({c.hop_frames * c.frame_step_s:.3f} s), smoothing {c.smoothing:g}",
+        ),
+        *_entry("decisions", f"unsure: {unsure}; drift: {drift}"),
+    ]
+
+
+def _tflite_layers(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{'layer':26} {'makes':30} {'parameters':>10} {'MACs':>11}"
+    for number, layer in enumerate(found["layers"]):
+        made = layer["outputs"][0] if layer["outputs"] else None
+        text = f"{_shape(made['shape'])} {made['type']}" if made else ""
+        yield _row(
+            f"{number:3} {layer['op']} v{layer['version']}",
+            text,
+            layer["parameters"],
+            layer["macs"],
+        )
+        if made and made["quantisation"]:
+            yield from _note(_scale(made).removeprefix(", "))
+        for constant in layer["constants"]:
+            if constant["quantisation"] and len(constant["shape"]) > 1:
+                shape = _shape(constant["shape"])
+                yield from _note(f"weights {shape} {constant['type']}{_scale(constant)}")
+
+
+def _keras_layers(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{'layer':26} {'makes':30} {'parameters':>10} {'MACs':>11}"
+    for number, layer in enumerate(found["layers"]):
+        shape = _shape(layer["shape"]) if layer["shape"] else "?"
+        name = f"{number:3} {layer['kind']}"
+        yield _row(name, f"{shape} {layer['type']}", layer["parameters"], layer["macs"])
+
+
+def _row(name: str, made: str, parameters: int | None, macs: int | None) -> str:
+    numbers = ("?" if n is None else f"{n:,}" for n in (parameters, macs))
+    return f"{_cut(name, 26)} {_cut(made, 30)} " + "{:>10} {:>11}".format(*numbers)
+
+
+def _cut(text: str, width: int) -> str:
+    return text.ljust(width) if len(text) <= width else text[: width - 1] + "…"
+
+
+def _note(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 8)
+
+
+def _provenance(provenance: dict[str, Any] | None) -> list[str]:
+    if not provenance:
+        return _entry("made from", "not told")
+    lines = ["made from"]
+    for key, text in _flat(provenance, ""):
+        start = f"  {key:36} "
+        if len(start) > 40:
+            lines.append(start)
+            start = " " * 39
+        lines += textwrap.wrap(text, _WIDTH, initial_indent=start, subsequent_indent=" " * 39) or [
+            start
+        ]
+    return lines
+
+
+def _flat(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    """Yield the leaves of nested objects with the path to each."""
+    if isinstance(value, dict) and value:
+        for name, part in sorted(value.items()):
+            yield from _flat(part, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, (list, tuple)) and not any(isinstance(v, (dict, list)) for v in value):
+        yield key, ", ".join(map(_leaf, value)) or "none"
+    else:
+        yield key, _leaf(value)
+
+
+def _leaf(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return "".join(c if c.isprintable() else "?" for c in text)

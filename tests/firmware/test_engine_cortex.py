@@ -1,0 +1,174 @@
+"""The native engine computes TensorFlow Lite Micro's bits on microcontrollers, under QEMU."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_cases import (
+    C_FOLDER,
+    Case,
+    random_cases,
+    real_window_count,
+    real_windows,
+    write_cases,
+)
+
+from sernet_edge.firmware_export import emit, golden
+from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.firmware_export.reader import read_network
+
+GRAPHS = 240
+
+
+@pytest.fixture(params=cross.CORES.values(), ids=cross.CORES)
+def core(request: pytest.FixtureRequest) -> cross.Core:
+    return available(request.param)
+
+
+def available(core: cross.Core) -> cross.Core:
+    if core.missing:
+        pytest.skip(f"{' and '.join(core.missing)} not installed")
+    return core
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    folder = tmp_path_factory.mktemp("graphs")
+    return folder, write_cases(folder, random_cases(GRAPHS))
+
+
+# Windows that fit a board's flash beside the network.
+AT_A_TIME = 250
+
+
+@pytest.fixture(scope="module")
+def speech(
+    shipped_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> list[tuple[Path, list[Path], int]]:
+    """The shipped model with extremes and, where the corpus is at hand, real windows."""
+    data = shipped_model.read_bytes()
+    inputs = golden.adversarial_windows(read_network(data, "model"))
+    corpus = os.environ.get("SERNET_EMODB")
+    if corpus:
+        real = real_windows(Path(corpus), shipped_model, real_window_count(7))
+        inputs = np.concatenate([inputs, real])
+    parts = []
+    for start in range(0, len(inputs), AT_A_TIME):
+        folder = tmp_path_factory.mktemp("speech")
+        part = inputs[start : start + AT_A_TIME]
+        parts.append((folder, write_cases(folder, [Case("shipped", data, part)]), len(part)))
+    return parts
+
+
+def replay(core: cross.Core, folder: Path, sources: list[Path]) -> str:
+    program = folder / f"{core.name}.elf"
+    cross.build(core, [*sources, C_FOLDER / "replay.c"], program)
+    done = cross.run(core, program)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
+def test_random_graphs_have_the_bits_of_tflm(
+    core: cross.Core, graphs: tuple[Path, list[Path]]
+) -> None:
+    output = replay(core, *graphs)
+    assert f"cases {GRAPHS}\nwindows {3 * GRAPHS}\nfailures 0" in output
+
+
+@pytest.mark.timeout(7200)  # 500 windows on a core without the DSP extension take half an hour
+def test_the_shipped_model_has_the_bits_of_tflm(
+    core: cross.Core, speech: list[tuple[Path, list[Path], int]]
+) -> None:
+    for folder, sources, windows in speech:
+        assert f"windows {windows}\nfailures 0" in replay(core, folder, sources)
+
+
+@pytest.mark.parametrize("core", ["m3", "m4", "m55"])
+def test_clang_compiles_the_same_bits(core: str, graphs: tuple[Path, list[Path]]) -> None:
+    if shutil.which("clang") is None:
+        pytest.skip("clang not installed")
+    folder, sources = graphs
+    flags = ["-mthumb", *available(cross.CORES[core]).flags]
+    # Debian's C library for Arm comes with GCC, which also has to link.
+    listed = subprocess.run(
+        ["arm-none-eabi-gcc", "-print-sysroot"], capture_output=True, text=True, check=True
+    )
+    headers = next(
+        path for path in (f"{listed.stdout.strip()}/include", "/usr/lib/arm-none-eabi/include")
+        if Path(path, "string.h").exists()
+    )  # fmt: skip
+    work = folder / f"clang-{core}"
+    work.mkdir()
+    board = cross.BOARD_FOLDER
+    include = [f"-I{folder}", f"-I{C_FOLDER}", f"-I{board}", "-isystem", headers]
+    subprocess.run(
+        ["clang", "--target=arm-none-eabi", *flags, "-std=c99", "-O2", "-DSERNET_BARE_METAL",
+         *include, "-c", *map(str, sources), str(C_FOLDER / "replay.c")],
+        check=True, cwd=work,
+    )  # fmt: skip
+    program = folder / f"clang-{core}.elf"
+    subprocess.run(
+        ["arm-none-eabi-gcc", *flags, f"-I{board}", "-nostartfiles", "--specs=nosys.specs",
+         "-Wl,--gc-sections,--no-enum-size-warning", f"-L{board}", f"-T{core}.ld",
+         str(board / "board.c"), *map(str, work.glob("*.o")), "-o", str(program)],
+        check=True,
+    )  # fmt: skip
+    done = cross.run(cross.CORES[core], program)
+    assert done.returncode == 0 and "failures 0" in done.stdout, done.stdout[-2000:]
+
+
+def test_a_wrong_golden_value_is_noticed(shipped_model: Path, tmp_path: Path) -> None:
+    data = shipped_model.read_bytes()
+    network = read_network(data, "model")
+    inputs = golden.adversarial_windows(network)[:1]
+    sources = write_cases(tmp_path, [Case("shipped", data, inputs)])
+    wrong = golden.golden_outputs(data, inputs) ^ 1
+    (tmp_path / "shipped_golden.c").write_text(
+        golden.golden_source(network, inputs, wrong, "shipped")
+    )
+    core, program = available(cross.CORES["m4"]), tmp_path / "m4.elf"
+    cross.build(core, [*sources, C_FOLDER / "replay.c"], program)
+    done = cross.run(core, program)
+    assert done.returncode == 1 and "failures 1" in done.stdout
+
+
+def test_the_engine_calls_nothing_but_memcpy_and_memset(core: cross.Core, tmp_path: Path) -> None:
+    for name in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS:
+        (tmp_path / name).write_text(emit.engine_file(name))
+    objects = []
+    for name in emit.ENGINE_SOURCES:
+        objects.append(tmp_path / f"{name}.o")
+        command = [*core.compiler, *core.flags, "-O2", "-c"]
+        subprocess.run(
+            [*command, str(tmp_path / name), "-o", str(objects[-1])], check=True, cwd=tmp_path
+        )
+    listed = subprocess.run(
+        [core.compiler[0].replace("gcc", "nm"), "-u", *map(str, objects)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    undefined = {line.split()[-1] for line in listed.stdout.splitlines() if " U " in line}
+    outside = {name for name in undefined if not name.startswith("sernet_")}
+    # Multiplication and division that a small core has no instructions for.
+    arithmetic = {f"__aeabi_{name}" for name in ("idiv", "idivmod", "uidiv", "uidivmod", "lmul")}
+    assert outside <= {"memcpy", "memset"} | arithmetic
+
+
+@pytest.mark.parametrize(("core", "instructions"), [("m4", 195_000_000), ("m55", 38_000_000)])
+def test_the_shipped_model_keeps_to_its_budget(
+    core: str, instructions: int, shipped_model: Path, tmp_path: Path
+) -> None:
+    measured = firmware.measure(
+        shipped_model.read_bytes(), "model", available(cross.CORES[core]), tmp_path
+    )
+    assert measured.network.ram_bytes <= 24_000
+    assert measured.network.code_bytes <= 14 * 1024
+    assert measured.instructions <= instructions
+    assert measured.in_all is not None
+    assert measured.in_all.ram_bytes <= 40_000

@@ -1,0 +1,205 @@
+"""`sernet-edge export --out`, as a user runs it, and what the bundle does."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import Run, write_wav
+
+from sernet_edge.runtime import modelfile
+
+SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
+
+
+@pytest.fixture(scope="module")
+def bundle(sernet_edge: Run, shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("export") / "bundle"
+    result = sernet_edge("export", shipped_model, "--out", out)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert str(out) in result.stdout
+    return out
+
+
+def made(bundle: Path, folder: Path, compiler: str = "gcc") -> Path:
+    """Copy a bundle and build it as its README says."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    copy = folder / "copy"
+    shutil.copytree(bundle, copy)
+    done = subprocess.run(
+        ["make", f"CC={compiler}", "all"], cwd=copy, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    return copy
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+def test_two_exports_are_byte_identical(
+    sernet_edge: Run, bundle: Path, shipped_model: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again"
+    environment = {**os.environ, "TZ": "Asia/Tokyo", "PYTHONHASHSEED": "7"}
+    sernet_edge("export", shipped_model, "--out", again, env=environment)
+    assert content(again) == content(bundle)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_demo_says_what_listen_says(
+    compiler: str, sernet_edge: Run, bundle: Path, tmp_path: Path
+) -> None:
+    copy = made(bundle, tmp_path, compiler)
+    demo = subprocess.run(
+        ["./demo_host", str(SAMPLE)], cwd=copy, capture_output=True, text=True, check=True
+    )
+    lines = [line.split() for line in demo.stdout.splitlines()]
+    listened = sernet_edge("listen", "--input", SAMPLE, "--json", "--no-timing")
+    said = [json.loads(line) for line in listened.stdout.splitlines()]
+    records = [record for record in said if record["type"] == "result"]
+    assert len(records) > 10
+    assert [(float(line[0]), line[2]) for line in lines] == [
+        (record["time_s"], record["label"]) for record in records
+    ]
+    for line, record in zip(lines, records, strict=True):
+        scores = dict(zip(line[3::2], map(float, line[4::2]), strict=True))
+        assert scores.keys() == record["scores"].keys()
+        for label, score in record["scores"].items():
+            # Features may differ by a step of int8, and a score then by a few of 1/256.
+            assert scores[label] == pytest.approx(score, abs=0.01)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_the_self_test_passes(compiler: str, bundle: Path, tmp_path: Path) -> None:
+    copy = made(bundle, tmp_path, compiler)
+    done = subprocess.run(["make", "-s", "check"], cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "scores that differ: 0 of" in done.stdout
+
+
+def test_the_self_test_notices_another_front_end(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    header = copy / "src" / "sernet_contract.h"
+    text = header.read_text()
+    assert "SERNET_LOG_FLOOR (0)" in text
+    header.write_text(text.replace("SERNET_LOG_FLOOR (0)", "SERNET_LOG_FLOOR (33554432)"))
+    done = subprocess.run(["make", "-s", "check"], cwd=copy, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "self-test failed: features -7" in done.stdout
+
+
+def test_a_short_recording_is_padded_as_listen_does(
+    sernet_edge: Run, bundle: Path, tmp_path: Path
+) -> None:
+    copy = made(bundle, tmp_path)
+    short = tmp_path / "short.wav"
+    time = np.arange(20_000) / 16_000
+    write_wav(short, (9000 * np.sin(2 * np.pi * 300 * time)).astype(np.int16))
+    demo = subprocess.run(
+        ["./demo_host", str(short)], cwd=copy, capture_output=True, text=True, check=True
+    )
+    record = json.loads(sernet_edge("listen", "--input", short, "--json").stdout)
+    assert demo.stdout.split()[:3:2] == [f"{record['time_s']:.3f}", record["label"]]
+
+
+def test_the_demo_says_what_is_wrong_with_a_file(bundle: Path, tmp_path: Path) -> None:
+    copy = made(bundle, tmp_path)
+    whole = SAMPLE.read_bytes()
+    write_wav(tmp_path / "rate.wav", np.zeros(9000, np.int16), rate=44_100)
+    for name, data, words in (
+        ("rate.wav", None, "44100 Hz; convert it"),
+        ("missing.wav", None, "No such file"),
+        ("empty.wav", b"", "not a WAV"),
+        ("text.wav", b"a text that is long enough to be read", "not a WAV"),
+        ("header.wav", whole[:30], "no samples"),
+        ("short.wav", whole[:60_001], "truncated"),
+        ("hostile.wav", whole[:12] + b"junk\xff\xff\xff\xff" + whole[12:], "no samples"),
+        ("format.wav", whole[:16] + b"\xff\xff\xff\x7f" + whole[20:], "no samples"),
+    ):
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+        done = subprocess.run(
+            ["./demo_host", str(tmp_path / name)], cwd=copy, capture_output=True, text=True
+        )
+        assert done.returncode == 1, name
+        assert words in done.stderr, (name, done.stderr)
+    usage = subprocess.run(["./demo_host"], cwd=copy, capture_output=True, text=True)
+    assert usage.returncode == 2
+
+
+def test_a_folder_with_something_in_it_is_left_alone(
+    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "README.md").write_text("mine")
+    (out / "notes.txt").write_text("mine")
+    result = sernet_edge("export", shipped_model, "--out", out)
+    assert result.returncode == 1
+    assert str(out) in result.stderr and "--force" in result.stderr
+    assert content(out) == {"README.md": b"mine", "notes.txt": b"mine"}
+    assert sernet_edge("export", shipped_model, "--out", out, "--force").returncode == 0
+    assert (out / "README.md").read_text() != "mine"
+    assert (out / "notes.txt").read_text() == "mine"
+
+
+def test_a_model_that_firmware_cannot_run_leaves_no_folder(
+    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    whole = shipped_model.read_bytes()
+    bare = modelfile.strip_contract(whole)
+    contract = modelfile.read_contract(whole, "model")
+    for name, data, words in (
+        ("text", b"not a model at all", "no TensorFlow Lite model"),
+        ("bare", bare, "no contract"),
+        ("cut", whole[: len(whole) // 2], "truncated"),
+        ("clip", modelfile.with_contract(bare, contract.replace(level="clip")), "not causal"),
+    ):
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(data)
+        result = sernet_edge("export", path, "--out", tmp_path / "out")
+        assert result.returncode == 1
+        assert str(path) in result.stderr and words in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(
+    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/bundle")):
+        result = sernet_edge("export", shipped_model, "--out", out)
+        assert result.returncode == 1
+        assert str(out) in result.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_one_destination_must_be_named(
+    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    both = sernet_edge("export", shipped_model, "--out", tmp_path / "a", "--header", tmp_path / "b")
+    assert both.returncode == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_does_not_load_tensorflow(shipped_model: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = sys.modules['keras'] = sys.modules['scipy'] = None\n"
+        "from sernet_edge.cli import main\n"
+        "main(sys.argv[1:])\n"
+    )
+    arguments = ["export", str(shipped_model), "--out", str(tmp_path / "bundle")]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+    assert (tmp_path / "bundle" / "README.md").exists()

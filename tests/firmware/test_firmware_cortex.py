@@ -1,0 +1,62 @@
+"""The whole firmware on microcontroller cores under QEMU: its self-test, and what it links."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from bundle_cases import C_FOLDER, small_model, with_statistics, write_bundle
+
+from sernet_edge.firmware_export.golden_pcm import golden_pcm
+from sernet_edge.firmware_export.measure import cross
+from sernet_edge.runtime.contract import Features, Level
+from sernet_edge.train.dataset import new_contract
+
+
+@pytest.fixture(scope="module")
+def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle"), shipped_model.read_bytes())
+
+
+def built(bundle: Path, core: cross.Core, program: Path) -> Path:
+    if core.missing:
+        pytest.skip(f"{' and '.join(core.missing)} are not installed")
+    sources = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
+    sources += sorted((bundle / "examples").glob("sernet_golden*.c"))
+    cross.build(core, [*sources, C_FOLDER / "selftest_board.c"], program, core.front_end)
+    return program
+
+
+@pytest.mark.parametrize("name", cross.CORES)
+def test_the_self_test_passes_on_every_core(name: str, bundle: Path, tmp_path: Path) -> None:
+    core = cross.CORES[name]
+    done = cross.run(core, built(bundle, core, tmp_path / f"{name}.elf"))
+    assert done.returncode == 0, done.stdout
+    assert "scores that differ 0\n" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["m3", "m4", "m55"])
+@pytest.mark.parametrize(("features", "level"), [("mel", "window"), ("spectrogram", "running")])
+def test_the_self_test_passes_with_other_features(
+    features: Features, level: Level, name: str, tmp_path: Path
+) -> None:
+    contract = new_contract(("a", "b"), level, 60, features)
+    data = small_model(with_statistics(contract, [golden_pcm(contract)]))
+    core = cross.CORES[name]
+    done = cross.run(core, built(write_bundle(tmp_path, data), core, tmp_path / f"{name}.elf"))
+    assert done.returncode == 0, done.stdout
+    assert "scores that differ 0\n" in done.stdout
+
+
+@pytest.mark.parametrize("name", cross.CORES)
+def test_front_end_and_interface_need_no_heap_or_printing(
+    name: str, bundle: Path, tmp_path: Path
+) -> None:
+    core = cross.CORES[name]
+    program = built(bundle, core, tmp_path / f"{name}.elf")
+    nm = core.compiler[0].replace("-gcc", "-nm")
+    listed = subprocess.run([nm, str(program)], check=True, capture_output=True, text=True).stdout
+    names = {line.split()[-1] for line in listed.splitlines()}
+    assert "sernet_push" in names
+    assert not names & {"malloc", "_malloc_r", "free", "_sbrk", "printf", "logf", "log", "cosf"}

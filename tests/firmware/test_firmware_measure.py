@@ -1,0 +1,251 @@
+"""What `make size` prints: RAM, code and instructions, and the saved run beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from graphs import RandomGraph
+
+from sernet_edge.bench.measure import cores
+from sernet_edge.firmware_export import golden
+from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.firmware_export.reader import Network, Tensor, read_network
+from sernet_edge.runtime.errors import SernetError
+
+M4 = cross.CORES["m4"]
+needs_m4 = pytest.mark.skipif(bool(M4.missing), reason=f"{' and '.join(M4.missing)} not installed")
+FIGURES = firmware.Measurement(
+    "m4",
+    firmware.Memory(1, 2, 3),
+    1_000_000,
+    firmware.Memory(40_000, 500, 6),
+    layers=(0, 999_000),
+    hop=firmware.Hop(0.5, 100, 1_000_100),
+    sections={".text": 7},
+)
+
+
+@pytest.fixture
+def shipped(shipped_model: Path) -> Network:
+    return read_network(shipped_model.read_bytes(), "shipped")
+
+
+@pytest.fixture(scope="module")
+def measured(
+    shipped_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[firmware.Measurement, Path]:
+    """The shipped model on an M4, and the folder of what was built for it."""
+    folder = tmp_path_factory.mktemp("m4")
+    return firmware.measure(shipped_model.read_bytes(), "shipped", M4, folder), folder
+
+
+def listed(*command: object) -> str:
+    return subprocess.run(
+        list(map(str, command)), capture_output=True, text=True, check=True
+    ).stdout
+
+
+@needs_m4
+def test_ram_in_all_is_the_state_and_the_stack(measured: tuple[firmware.Measurement, Path]) -> None:
+    figures, folder = measured
+    symbols = listed("arm-none-eabi-nm", "-S", folder / "all" / "m4.elf").splitlines()
+    (state,) = (line.split() for line in symbols if line.endswith(" state"))
+    assert figures.in_all is not None
+    assert figures.in_all.ram_bytes - figures.in_all.stack_bytes == int(state[1], 16)
+    assert figures.in_all.stack_bytes > 0
+
+
+@needs_m4
+def test_flash_is_what_a_programmer_would_write(
+    measured: tuple[firmware.Measurement, Path],
+) -> None:
+    figures, folder = measured
+    # Without the audio, which is the measuring program's.
+    listed("arm-none-eabi-objcopy", "-R", ".input", "-O", "ihex",
+           folder / "all" / "m4.elf", folder / "m4.hex")  # fmt: skip
+    lines = (folder / "m4.hex").read_text().splitlines()
+    data_bytes = sum(int(line[1:3], 16) for line in lines if line[7:9] == "00")
+    # Between sections, a word's alignment.
+    assert data_bytes - 16 <= figures.flash_bytes <= data_bytes
+
+
+@needs_m4
+def test_the_layers_instructions_add_up_to_the_networks(
+    measured: tuple[firmware.Measurement, Path], shipped: Network
+) -> None:
+    figures, _ = measured
+    assert len(figures.layers) == len(shipped.layers)
+    # What is left is the schedule.
+    assert 0.99 < sum(figures.layers) / figures.instructions < 1
+    # A convolution's instructions follow its products.
+    products = {
+        layer.output.height * layer.output.width * layer.weights.size: count
+        for layer, count in zip(shipped.layers, figures.layers, strict=True)
+    }
+    most = max(products)
+    assert products[most] == max(figures.layers)
+    assert products[most] > most  # 24 products in 20 instructions, and what is around them
+
+
+@needs_m4
+def test_a_hop_takes_a_run_of_the_network_and_as_many_frames_of_the_front_end(
+    measured: tuple[firmware.Measurement, Path],
+) -> None:
+    figures, _ = measured
+    assert figures.hop is not None
+    assert figures.hop.seconds == pytest.approx(31 * 0.016)
+    assert figures.hop.network == pytest.approx(figures.instructions, rel=0.01)
+    assert figures.hop.per_second == (figures.hop.features + figures.hop.network) / (31 * 0.016)
+    # A frame: windowing and an FFT of 1024 points take more than 10 instructions a point.
+    assert figures.hop.features / 31 > 10 * 1024
+
+
+@needs_m4
+def test_instruction_counts_repeat_exactly(tmp_path: Path) -> None:
+    graph = RandomGraph(1).build()
+    first, second = (
+        firmware.measure(graph, "graph", M4, tmp_path / name) for name in ("first", "second")
+    )
+    assert first == second
+
+
+@needs_m4
+def test_a_model_without_contract_is_measured_as_a_network(tmp_path: Path) -> None:
+    measured = firmware.measure(RandomGraph(0).build(), "graph", M4, tmp_path)
+    assert measured.in_all is None
+    assert measured.network.ram_bytes > measured.network.stack_bytes > 0
+    assert measured.network.code_bytes > 0 and measured.instructions > 0
+    assert measured.hop is None and measured.flash_bytes > 0
+
+
+@needs_m4
+def test_a_network_with_wrong_results_has_no_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = golden.golden_outputs
+    monkeypatch.setattr(golden, "golden_outputs", lambda data, inputs: right(data, inputs) ^ 1)
+    with pytest.raises(SernetError, match="graph: the program on m4 went wrong: stack"):
+        firmware.measure(RandomGraph(0).build(), "graph", M4, tmp_path)
+
+
+def test_multiplications_are_those_of_the_architecture(shipped: Network) -> None:
+    first = 184 * 40 * 32 * (11 * 1 + 1 * 9 + 3 * 3)
+    body = 92 * 20 * 64 * 9 * 96 + 46 * 10 * 96 * 9 * 64
+    body += 23 * 5 * 128 * 9 * 96 + 12 * 5 * 160 * 9 * 128 + 6 * 5 * 320 * 160
+    assert firmware.multiplications(shipped) == first + body + 320 * 7
+
+
+def resized(network: Network, index: int, **sizes: int) -> Network:
+    """Return the network with a layer's output of another size."""
+    layers = list(network.layers)
+    output: Tensor = dataclasses.replace(layers[index].output, **sizes)
+    layers[index] = dataclasses.replace(layers[index], output=output)
+    return dataclasses.replace(network, layers=tuple(layers))
+
+
+PEER = firmware.Peer("m4", 300_000_000, 420_000, 425_000, 900, 600_000, 90_000)
+
+
+@pytest.fixture
+def saved(shipped: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A saved run of the shipped model's network."""
+    peers = {"peers": [dataclasses.asdict(PEER)]}
+    document = {"origin": "commit 0123abcd", "networks": {firmware.fingerprint(shipped): peers}}
+    monkeypatch.setattr(firmware, "saved_document", lambda: document)
+
+
+@pytest.mark.usefixtures("saved")
+def test_the_saved_run_is_shown_only_for_its_own_network(shipped: Network) -> None:
+    assert firmware.saved_runs(shipped) == firmware.SavedRuns("commit 0123abcd", (PEER,))
+    longer, fewer = resized(shipped, 0, height=374), resized(shipped, -1, channels=4)
+    sparser = resized(shipped, 1, height=92)
+    for other in (longer, fewer, sparser, read_network(RandomGraph(0).build(), "graph")):
+        assert firmware.saved_runs(other) is None
+
+
+@pytest.mark.usefixtures("saved")
+def test_a_saved_run_is_found_whatever_order_the_paths_beside_each_other_have(
+    shipped: Network,
+) -> None:
+    # The second path, which is layers 3 and 4, before the first.
+    order = [0, 3, 4, 1, 2, *range(5, len(shipped.layers))]
+    moved = [
+        dataclasses.replace(layer, inputs=tuple(order.index(index) for index in layer.inputs))
+        for layer in (shipped.layers[index] for index in order)
+    ]
+    assert [layer.window.kernel for layer in moved] != [
+        layer.window.kernel for layer in shipped.layers
+    ]
+    same = dataclasses.replace(shipped, layers=tuple(moved))
+    assert firmware.saved_runs(same) == firmware.saved_runs(shipped)
+    # Joined the other way round it is another network.
+    joined = next(i for i, layer in enumerate(moved) if layer.op == "CONCATENATION")
+    moved[joined] = dataclasses.replace(moved[joined], inputs=moved[joined].inputs[::-1])
+    other = dataclasses.replace(shipped, layers=tuple(moved))
+    assert firmware.saved_runs(other) is None
+
+
+def test_the_shipped_model_has_a_saved_run_on_every_core_that_bench_counts_on(
+    shipped: Network,
+) -> None:
+    saved = firmware.saved_runs(shipped)
+    assert saved is not None
+    assert tuple(peer.core for peer in saved.peers) == cores.DEFAULT
+    for peer in saved.peers:
+        assert " ".join(cross.CORES[peer.core].flags) in saved.origin
+
+
+def test_saved_runs_name_their_commits_compiler_and_flags() -> None:
+    document = firmware.saved_document()
+    for network in document["networks"].values():
+        assert [firmware.Peer(**peer) for peer in network["peers"]]
+        # Commits of TensorFlow Lite Micro and CMSIS-NN.
+        assert len(re.findall(r"\b[0-9a-f]{8,40}\b", document["origin"])) >= 2
+        assert "GCC" in document["origin"] and "-O2" in document["origin"]
+
+
+@pytest.mark.usefixtures("saved")
+def test_the_table_says_where_saved_figures_come_from(
+    shipped_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firmware, "measure", lambda data, name, core, folder: FIGURES)
+    lines = CliRunner().invoke(firmware.main, [str(shipped_model)]).output.splitlines()
+    assert lines[1].split() == ["m4", "1", "2", "3", "1,000,000", "40,000", "500", "6"]
+    (shown,) = (line for line in lines if "TFLM saved" in line)
+    assert shown.split()[:1] == ["m4"]
+    assert all(f"{n:,}" in shown for n in (425_000, 900, 90_000, 300_000_000))
+    assert lines[-1] == "saved run: commit 0123abcd"
+
+
+@pytest.mark.usefixtures("saved")
+def test_json_has_the_figures_of_the_table(
+    shipped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(firmware, "measure", lambda data, name, core, folder: FIGURES)
+    monkeypatch.setattr(cross, "CORES", {"m4": M4})
+    (tmp_path / "graph.tflite").write_bytes(RandomGraph(0).build())
+    shown = [
+        json.loads(CliRunner().invoke(firmware.main, ["--json", str(path)]).output)
+        for path in (shipped_model, tmp_path / "graph.tflite")
+    ]
+    (figures,) = shown[0]["cores"]
+    assert figures["core"] == "m4" and figures["instructions"] == 1_000_000
+    assert figures["network"] == {"ram_bytes": 1, "stack_bytes": 2, "code_bytes": 3}
+    assert figures["in_all"] == {"ram_bytes": 40_000, "stack_bytes": 500, "code_bytes": 6}
+    assert shown[0]["saved"]["peers"] == [dataclasses.asdict(PEER)]
+    assert shown[1]["saved"] is None
+
+
+@pytest.mark.parametrize(("arguments", "code"), [(["no.tflite"], 1), (["--nonsense"], 2)])
+def test_mistakes_are_said_without_a_traceback(arguments: list[str], code: int) -> None:
+    command = [sys.executable, "-m", "sernet_edge.firmware_export.measure.firmware", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == code
+    assert arguments[0] in done.stderr and "Traceback" not in done.stderr

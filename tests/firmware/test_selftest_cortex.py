@@ -1,0 +1,96 @@
+"""`sernet-edge selftest` as a user runs it, against the bundle's program on cores under QEMU."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from bundle_cases import read_wav, write_bundle
+from support import Run, write_wav
+
+from sernet_edge.firmware_export.selftest.board_run import read_board_run
+
+SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
+
+
+@pytest.fixture(scope="module")
+def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for program in ("arm-none-eabi-gcc", "qemu-system-arm", "make"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed")
+    return write_bundle(tmp_path_factory.mktemp("bundle"), shipped_model.read_bytes())
+
+
+@contextmanager
+def board(bundle: Path, name: str) -> Iterator[str]:
+    """Run `make serial` for a core; give the pseudo-terminal that QEMU made."""
+    program = subprocess.Popen(
+        ["make", "serial", f"BOARD={name}"],
+        cwd=bundle,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,  # make and QEMU end together
+    )
+    assert program.stdout is not None
+    try:
+        said = ""
+        while (found := re.search(r"/dev/pts/\d+", said)) is None:
+            heard = program.stdout.readline()
+            assert heard, said
+            said += heard
+        yield found.group()
+    finally:
+        os.killpg(program.pid, signal.SIGTERM)
+        program.wait(timeout=30)
+        program.stdout.close()
+
+
+def check(sernet_edge: Run, model: Path, port: str, audio: Path, out: Path) -> None:
+    result = sernet_edge(
+        "selftest", model, "--port", port, "--input", audio, "--out", out, "--timeout", 60
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    # Nothing but the report: there is no terminal to show progress on.
+    assert result.stderr == ""
+    run = read_board_run(out)
+    assert run.passed and run.windows >= 1
+    assert run.scores_differing == 0
+    assert run.features_differing <= run.features / 1000
+    assert "under QEMU" in run.board
+    # QEMU has no cycle counter: nothing is made up.
+    assert run.cycles_per_inference is None
+    assert run.frontend_cycles_per_second is None
+    assert "not counted" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["m4", "m55"])
+def test_the_bundles_program_on_a_core_passes(
+    name: str, bundle: Path, sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    write_wav(tmp_path / "sample.wav", read_wav(SAMPLE)[20_000:68_000])
+    with board(bundle, name) as port:
+        check(sernet_edge, shipped_model, port, tmp_path / "sample.wav", tmp_path / "run.json")
+
+
+@pytest.mark.parametrize(("name", "number"), [("m4", 10), ("m55", 400)])
+def test_real_speech_passes_on_a_core(
+    name: str,
+    number: int,
+    bundle: Path,
+    sernet_edge: Run,
+    shipped_model: Path,
+    emodb: Path,
+    tmp_path: Path,
+) -> None:
+    path = sorted((emodb / "wav").glob("*.wav"))[number]
+    write_wav(tmp_path / "speech.wav", read_wav(path)[:56_000])
+    with board(bundle, name) as port:
+        check(sernet_edge, shipped_model, port, tmp_path / "speech.wav", tmp_path / "run.json")

@@ -1,0 +1,432 @@
+"""WAV files of every kind, raw PCM, downmixing and resampling."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import sys
+import threading
+import wave
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from sernet_edge.runtime import AudioError
+from sernet_edge.runtime.audio.sources import Frames, Incident, RawSource, Source, mono
+from sernet_edge.runtime.audio.wav import WavSource
+
+SPEECH = np.random.default_rng(2).normal(0, 5000, 20_000).astype(np.int16)
+
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
+AMBISONIC = bytes.fromhex("010000002107d3118644c8c1ca000000")
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+def fmt(
+    tag: int, bits: int, rate: int = 16_000, channels: int = 1, extra: bytes = b"", size: int = 0
+) -> bytes:
+    frame = channels * (size or (bits + 7) // 8)
+    return chunk(
+        b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, rate * frame, frame, bits) + extra
+    )
+
+
+def riff(*chunks: bytes) -> bytes:
+    content = b"WAVE" + b"".join(chunks)
+    return b"RIFF" + struct.pack("<I", len(content)) + content
+
+
+def wav(samples: NDArray[np.int16], rate: int = 16_000, channels: int = 1) -> bytes:
+    return riff(fmt(PCM, 16, rate, channels), chunk(b"data", samples.astype("<i2").tobytes()))
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Callable[[bytes], NDArray[np.int16]]:
+    """What a WAV of these bytes sounds like at 16 kHz."""
+
+    def read(content: bytes) -> NDArray[np.int16]:
+        path = tmp_path / "a.wav"
+        path.write_bytes(content)
+        source = WavSource(path)
+        try:
+            return hear(source)
+        finally:
+            source.close()
+
+    return read
+
+
+Heard = Callable[[bytes], NDArray[np.int16]]
+
+
+def hear(source: Source) -> NDArray[np.int16]:
+    return np.concatenate([np.zeros(0, np.int16), *mono(source, 16_000)])
+
+
+class Blocks:
+    """A source that gives prepared blocks."""
+
+    def __init__(self, blocks: list[Frames | Incident], rate_hz: int) -> None:
+        self.name, self.rate_hz, self.channels = "blocks", rate_hz, 1
+        self.overflows, self.lag_s, self.notes = 0, 0.0, list[str]()
+        self._blocks = blocks
+
+    def blocks(self) -> Iterator[Frames | Incident]:
+        yield from self._blocks
+
+    def close(self) -> None:
+        pass
+
+
+def test_16_bits_at_the_model_s_rate_pass_untouched(heard: Heard) -> None:
+    np.testing.assert_array_equal(heard(wav(SPEECH)), SPEECH)
+
+
+def test_every_int16_value_passes_untouched(heard: Heard) -> None:
+    values = np.arange(-32768, 32768).astype(np.int16)
+    np.testing.assert_array_equal(heard(wav(values)), values)
+
+
+def test_what_python_s_wave_module_writes_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(SPEECH.astype("<i2").tobytes())
+    source = WavSource(path)
+    np.testing.assert_array_equal(hear(source), SPEECH)
+    source.close()
+
+
+@pytest.mark.parametrize("dtype", ["u1", "<i2", "<i4", "<f4", "<f8"])
+def test_what_scipy_writes_is_read(dtype: str, tmp_path: Path) -> None:
+    wavfile = pytest.importorskip("scipy.io.wavfile")
+    scaled: NDArray[np.generic] = {
+        "u1": (SPEECH // 256 + 128).astype("u1"),
+        "<i2": SPEECH,
+        "<i4": SPEECH.astype("<i4") << 16,
+        "<f4": (SPEECH / 32768).astype("<f4"),
+        "<f8": SPEECH / 32768,
+    }[dtype]
+    wavfile.write(tmp_path / "a.wav", 16_000, scaled)
+    source = WavSource(tmp_path / "a.wav")
+    expected = SPEECH // 256 * 256 if dtype == "u1" else SPEECH
+    np.testing.assert_array_equal(hear(source), expected)
+    source.close()
+
+
+def test_8_bits_are_unsigned(heard: Heard) -> None:
+    content = riff(fmt(PCM, 8), chunk(b"data", bytes([0, 127, 128, 129, 255])))
+    assert heard(content).tolist() == [-32768, -256, 0, 256, 32512]
+
+
+def test_24_bits_are_rounded_half_to_even_and_saturated(heard: Heard) -> None:
+    values = [0, 256, 128, 384, -128, -384, 0x7FFFFF, -0x800000, 300]
+    data = b"".join(struct.pack("<i", value)[:3] for value in values)
+    found = heard(riff(fmt(PCM, 24), chunk(b"data", data)))
+    assert found.tolist() == [0, 1, 0, 2, 0, -2, 32767, -32768, 1]
+
+
+def test_32_bits_are_rounded(heard: Heard) -> None:
+    data = struct.pack("<5i", 0x7FFFFFFF, -0x80000000, 65536, 98304, 32767)
+    found = heard(riff(fmt(PCM, 32), chunk(b"data", data)))
+    assert found.tolist() == [32767, -32768, 1, 2, 0]
+
+
+@pytest.mark.parametrize(("bits", "code"), [(32, "f"), (64, "d")])
+def test_floats_beyond_full_scale_are_clipped(bits: int, code: str, heard: Heard) -> None:
+    data = struct.pack(f"<6{code}", 0.0, 0.5, -1.0, 1.0, 7.0, -1e30)
+    found = heard(riff(fmt(FLOAT, bits, extra=b"\0\0"), chunk(b"data", data)))
+    assert found.tolist() == [0, 16384, -32768, 32767, 32767, -32768]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_floats_that_are_not_finite_are_refused(value: float, heard: Heard) -> None:
+    data = struct.pack("<3f", 0.0, value, 0.0)
+    with pytest.raises(AudioError, match=r"a\.wav holds samples that are NaN or infinite"):
+        heard(riff(fmt(FLOAT, 32), chunk(b"data", data)))
+
+
+@pytest.mark.parametrize(("tag", "bits"), [(PCM, 16), (FLOAT, 32)])
+def test_the_extensible_format_is_read(tag: int, bits: int, heard: Heard) -> None:
+    extra = struct.pack("<HHIH", 22, bits, 4, tag) + GUID_TAIL
+    samples = SPEECH.astype("<i2") if tag == PCM else (SPEECH / 32768).astype("<f4")
+    content = riff(fmt(EXTENSIBLE, bits, extra=extra), chunk(b"data", samples.tobytes()))
+    np.testing.assert_array_equal(heard(content), SPEECH)
+
+
+def test_24_bits_in_containers_of_32_are_read(heard: Heard) -> None:
+    extra = struct.pack("<HHIH", 22, 24, 4, PCM) + GUID_TAIL
+    data = (SPEECH.astype("<i4") << 16).tobytes()
+    content = riff(fmt(EXTENSIBLE, 32, extra=extra), chunk(b"data", data))
+    np.testing.assert_array_equal(heard(content), SPEECH)
+
+
+def test_chunks_of_odd_size_and_unknown_names_are_skipped(heard: Heard) -> None:
+    content = riff(
+        chunk(b"LIST", b"INFOISFT\x03\0\0\0abc"),
+        chunk(b"bext", bytes(601)),
+        fmt(PCM, 16, extra=b"\0\0"),
+        chunk(b"fact", bytes(4)),
+        chunk(b"junk", b"x"),
+        chunk(b"data", SPEECH.tobytes()),
+        chunk(b"LIST", b"not audio"),
+    )
+    np.testing.assert_array_equal(heard(content), SPEECH)
+
+
+def test_samples_before_their_format_are_read(heard: Heard) -> None:
+    content = riff(chunk(b"data", SPEECH.tobytes()), chunk(b"LIST", b"odd"), fmt(PCM, 16))
+    np.testing.assert_array_equal(heard(content), SPEECH)
+
+
+@pytest.mark.parametrize(
+    ("riff_size", "data_size"),
+    [(0xFFFFFFFF, 0xFFFFFFFF), (0, 0), (0x7FFFF024, 0x7FFFF000), (0x80000024, 0x80000000)],
+    ids=["ffmpeg", "zeros", "sox", "arecord"],
+)
+def test_a_header_that_was_never_completed_means_all_there_is(
+    riff_size: int, data_size: int, heard: Heard
+) -> None:
+    content = bytearray(wav(SPEECH))
+    content[4:8] = struct.pack("<I", riff_size)
+    content[40:44] = struct.pack("<I", data_size)
+    np.testing.assert_array_equal(heard(bytes(content)), SPEECH)
+
+
+def test_a_completed_header_that_says_no_audio_is_believed(heard: Heard) -> None:
+    content = riff(fmt(PCM, 16), chunk(b"data", b""), chunk(b"LIST", b"INFO" * 50))
+    assert heard(content).tolist() == []
+
+
+@pytest.mark.parametrize("audio", [SPEECH, np.zeros(500, np.int16)], ids=["speech", "silence"])
+def test_samples_behind_a_size_of_0_are_read_though_the_header_was_completed(
+    audio: NDArray[np.int16], heard: Heard
+) -> None:
+    content = bytearray(wav(audio))
+    content[40:44] = bytes(4)
+    np.testing.assert_array_equal(heard(bytes(content)), audio)
+
+
+def test_a_second_chunk_of_samples_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    samples = chunk(b"data", SPEECH.tobytes())
+    path.write_bytes(riff(fmt(PCM, 16), samples, chunk(b"LIST", b"odd"), samples))
+    source = WavSource(path)
+    np.testing.assert_array_equal(hear(source), SPEECH)
+    assert source.notes == [f"{path} has a second 'data' chunk: its 40000 bytes were not read"]
+    source.close()
+
+
+def test_a_wav_from_a_pipe_is_read(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = riff(chunk(b"LIST", b"odd"), fmt(PCM, 16), chunk(b"data", SPEECH.tobytes()))
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    source = WavSource(pipe)
+    np.testing.assert_array_equal(hear(source), SPEECH)
+    writer.join()
+    source.close()
+
+
+def test_a_wav_that_stops_in_mid_pipe_is_truncated(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(wav(SPEECH)[:-7],))
+    writer.start()
+    source = WavSource(pipe)
+    with pytest.raises(AudioError, match="7 of its 40000 bytes of audio are missing"):
+        hear(source)
+    writer.join()
+    source.close()
+
+
+def test_a_truncated_wav_is_refused_when_it_is_opened(heard: Heard) -> None:
+    with pytest.raises(AudioError, match=r"a\.wav is truncated: 101 of its 40000 bytes"):
+        heard(wav(SPEECH)[:-101])
+
+
+def test_a_last_incomplete_frame_is_dropped_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(riff(fmt(PCM, 16), chunk(b"data", SPEECH.tobytes() + b"\1")))
+    source = WavSource(path)
+    np.testing.assert_array_equal(hear(source), SPEECH)
+    assert source.notes == [f"{path} ends in the middle of a sample: 1 of 2 bytes dropped"]
+    source.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file"),
+        (b"RIFF", "not a WAV file"),
+        (b"fLaC" + bytes(100), "not a WAV file"),
+        (b"RIFF\x04\0\0\0AVI " + bytes(100), "not a WAV file"),
+        (b"RIFX" + wav(SPEECH)[4:], "RIFX"),
+        (b"RF64" + wav(SPEECH)[4:], "RF64"),
+        (riff(), "no 'data' chunk"),
+        (riff(fmt(PCM, 16)), "no 'data' chunk"),
+        (riff(chunk(b"data", bytes(100))), "no 'fmt' chunk"),
+        (riff(chunk(b"fmt ", bytes(10))), "'fmt ' chunk is too short"),
+        (riff(fmt(2, 4), chunk(b"data", b"")), r"0x0002 \(Microsoft ADPCM\)"),
+        (riff(fmt(0x55, 0), chunk(b"data", b"")), r"0x0055 \(MP3\)"),
+        (riff(fmt(0xABCD, 16), chunk(b"data", b"")), "0xABCD is not supported"),
+        (riff(fmt(EXTENSIBLE, 16), chunk(b"data", b"")), "format tag 0xFFFE is not supported"),
+        (
+            # Ambisonic B-format, as mmreg.h's SUBTYPE_AMBISONIC_B_FORMAT_PCM.
+            riff(fmt(EXTENSIBLE, 16, extra=bytes(8) + AMBISONIC), chunk(b"data", b"")),
+            "sub-format 00000001-0721-11d3-8644-c8c1ca000000 is not supported",
+        ),
+        (
+            riff(fmt(EXTENSIBLE, 16, extra=bytes(8) + b"\x55\0" + GUID_TAIL), chunk(b"data", b"")),
+            r"0x0055 \(MP3\)",
+        ),
+        (wav(SPEECH, rate=0), "0 Hz"),
+        (wav(SPEECH, rate=2_000_000_000), "2000000000 Hz"),
+        (wav(SPEECH, channels=0), "0 channels"),
+        (riff(fmt(PCM, 64), chunk(b"data", bytes(8))), "integer samples of 64 bits"),
+        (riff(fmt(FLOAT, 16), chunk(b"data", bytes(8))), "float samples of 16 bits"),
+        (riff(fmt(PCM, 24, size=2), chunk(b"data", bytes(8))), "samples of 24 bits in frames of 2"),
+    ],
+)
+def test_a_file_that_cannot_be_understood_is_named(
+    content: bytes, message: str, heard: Heard
+) -> None:
+    with pytest.raises(AudioError, match=rf"a\.wav.*{message}"):
+        heard(content)
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_a_damaged_wav_is_an_error_or_audio_and_nothing_else(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = bytearray(riff(chunk(b"LIST", b"abc"), fmt(PCM, 16), chunk(b"data", bytes(64))))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / "damaged.wav"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        source = WavSource(path)
+    except AudioError:
+        return
+    try:
+        hear(source)
+    except AudioError:
+        pass
+    finally:
+        source.close()
+
+
+def test_a_stereo_file_is_downmixed_by_the_mean(heard: Heard) -> None:
+    frames = np.array([[100, 200], [-5, -6], [-5, -4], [32767, 32767], [1, 2]], np.int16)
+    assert heard(wav(frames, channels=2)).tolist() == [150, -6, -4, 32767, 2]
+
+
+def test_six_channels_are_downmixed_by_the_mean(heard: Heard) -> None:
+    frames = np.random.default_rng(3).integers(-32768, 32768, (5000, 6)).astype(np.int16)
+    expected = np.rint(frames.astype(np.int64).sum(axis=1) / 6)
+    np.testing.assert_array_equal(heard(wav(frames, channels=6)), expected)
+
+
+@pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
+def test_a_resampled_tone_is_the_tone_at_the_new_rate(rate: int, heard: Heard) -> None:
+    def tone(hz: int) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = 8000 * np.sin(2 * np.pi * 1000 * np.arange(2 * hz) / hz)
+        return found
+
+    found = heard(wav(np.rint(tone(rate)).astype(np.int16), rate=rate))
+    assert len(found) == 32_000
+    # The edges ring, where the tone sets in out of nothing.
+    np.testing.assert_allclose(found[2000:-2000], tone(16_000)[2000:-2000], atol=2)
+
+
+def test_resampling_takes_out_what_the_new_rate_cannot_hold(heard: Heard) -> None:
+    tone = 8000 * np.sin(2 * np.pi * 10_000 * np.arange(88_200) / 44_100)
+    found = heard(wav(np.rint(tone).astype(np.int16), rate=44_100))
+    assert np.abs(found[2000:-2000]).max() <= 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes=st.lists(st.integers(0, 3000), max_size=40), rate=st.sampled_from([8_000, 44_100]))
+def test_resampling_does_not_depend_on_the_blocks(sizes: list[int], rate: int) -> None:
+    stereo = SPEECH.reshape(-1, 2)
+    edges = np.minimum(np.cumsum(sizes, dtype=int), len(stereo)).tolist()
+    whole = hear(Blocks([stereo], rate))
+    np.testing.assert_array_equal(hear(Blocks(np.split(stereo, edges), rate)), whole)
+
+
+def test_resampling_does_not_reach_over_a_gap() -> None:
+    rng = np.random.default_rng(4)
+    before, after = (rng.normal(0, 5000, (9000, 1)).astype(np.int16) for _ in "ab")
+    gap = Incident("device-back", "it is back", "info", 2.0)
+    items = list(mono(Blocks([before, gap, after], 44_100), 16_000))
+    assert items[1] is gap
+    behind = np.concatenate([item for item in items[2:] if not isinstance(item, Incident)])
+    np.testing.assert_array_equal(behind, hear(Blocks([after], 44_100)))
+
+
+def test_a_device_may_come_back_with_another_rate() -> None:
+    class Changing(Blocks):
+        def blocks(self) -> Iterator[Frames | Incident]:
+            yield np.zeros((16_000, 1), np.int16)
+            self.rate_hz = 48_000
+            yield Incident("device-back", "it is back", "info", 2.0)
+            yield np.zeros((48_000, 1), np.int16)
+
+    items = list(mono(Changing([], 16_000), 16_000))
+    assert [isinstance(item, Incident) for item in items[:2]] == [False, True]
+    assert sum(len(item) for item in items[2:] if not isinstance(item, Incident)) == 16_000
+
+
+def test_audio_that_the_system_cannot_read_is_named() -> None:
+    class Broken(Blocks):
+        def blocks(self) -> Iterator[Frames | Incident]:
+            yield np.zeros((10, 1), np.int16)
+            raise OSError(5, "Input/output error")
+
+    items = mono(Broken([], 16_000), 16_000)
+    next(items)
+    with pytest.raises(AudioError, match="cannot read blocks any further: Input/output error"):
+        next(items)
+
+
+def test_a_missing_resampler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    with pytest.raises(AudioError, match=r"44100 Hz.*16000 Hz.*soxr.*pip install"):
+        hear(Blocks([SPEECH.reshape(-1, 1)], 44_100))
+
+
+class Dribble(io.BytesIO):
+    """A pipe that gives three bytes at a time."""
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        return super().read1(3)
+
+
+def test_raw_pcm_may_come_in_any_pieces() -> None:
+    source = RawSource(Dribble(SPEECH[:300].tobytes()), 16_000, 2, "pipe")
+    pairs = SPEECH[:300].reshape(-1, 2).astype(np.float64)
+    np.testing.assert_array_equal(hear(source), np.rint(pairs.mean(axis=1)))
+    assert source.notes == []
+
+
+def test_raw_pcm_that_stops_in_mid_sample_is_told() -> None:
+    source = RawSource(io.BytesIO(SPEECH[:10].tobytes() + b"\1\2\3"), 16_000, 2, "pipe")
+    assert len(hear(source)) == 5
+    assert source.notes == ["pipe ended in the middle of a sample: 3 of 4 bytes dropped"]
+
+
+def test_a_wav_where_raw_pcm_is_expected_is_refused() -> None:
+    with pytest.raises(AudioError, match="pipe holds a WAV file"):
+        hear(RawSource(io.BytesIO(wav(SPEECH)), 16_000, 1, "pipe"))

@@ -1,0 +1,167 @@
+"""Flags, the environment and a TOML file: which goes first, and what is refused where."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+from support import Run
+
+from sernet_edge.runtime import SernetError
+from sernet_edge.runtime.listen.command import listen
+from sernet_edge.runtime.outputs.web_access import DEFAULT_ADDRESS
+
+PREFIX = "SERNET_EDGE_LISTEN_"
+
+
+def environment(**variables: object) -> dict[str, str]:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(PREFIX)}
+    return clean | {name: str(value) for name, value in variables.items()}
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_a_flag_goes_before_the_environment_before_the_file_before_the_default(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.toml", "[listen]\nhop = 4\nsmoothing = 0.4\nthreads = 4\n")
+    shown = sernet_edge(
+        *("listen", "--config", path, "--hop", 2, "--show-config"),
+        env=environment(SERNET_EDGE_LISTEN_HOP=3, SERNET_EDGE_LISTEN_SMOOTHING=0.3),
+    ).stdout
+    settings = tomllib.loads(shown)["listen"]
+    assert (settings["hop"], settings["smoothing"], settings["threads"]) == (2, 0.3, 4)
+    assert settings["no-timing"] is False
+    lines = dict(line.split(" = ", 1) for line in shown.splitlines() if " = " in line)
+    assert lines["hop"] == "2.0  # command line"
+    assert lines["smoothing"] == "0.3  # SERNET_EDGE_LISTEN_SMOOTHING"
+    assert lines["threads"] == f"4  # {path}"
+    assert lines["no-timing"] == "false  # default"
+    assert "# device is not set" in shown.splitlines()
+
+
+def test_what_show_config_prints_is_a_file_that_gives_the_same(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
+    options = ("--hop", 0.25, "--device", 'a "USB" \\ mic', "--no-timing")
+    first = sernet_edge("listen", *options, "--show-config", env=environment()).stdout
+    path = write(tmp_path / "a.toml", first)
+    second = sernet_edge("listen", "--config", path, "--show-config", env=environment()).stdout
+    assert tomllib.loads(second) == tomllib.loads(first) != {}
+
+
+def test_the_settings_of_a_file_are_used(sernet_edge: Run, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.toml", "[listen]\nhop = 1.5\ndevice = 'not for a recording'\n")
+    result = sernet_edge(
+        *("listen", "--config", path, "--input", "docs/demo/two_moods.wav"),
+        env=environment(),
+        cwd=Path(__file__).parents[2],
+    )
+    assert result.returncode == 0
+    assert "every 1.504 s" in result.stderr
+
+
+def test_a_user_s_own_file_is_found_by_itself(sernet_edge: Run, tmp_path: Path) -> None:
+    write(tmp_path / ".config/sernet-edge/config.toml", "[listen]\nhop = 5\n")
+    write(tmp_path / "xdg/sernet-edge/config.toml", "[listen]\nhop = 6\n")
+    home = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": ""}
+    assert "hop = 5.0" in sernet_edge("listen", "--show-config", env=environment(**home)).stdout
+    home["XDG_CONFIG_HOME"] = str(tmp_path / "xdg")
+    assert "hop = 6.0" in sernet_edge("listen", "--show-config", env=environment(**home)).stdout
+    named = environment(**home, SERNET_EDGE_LISTEN_CONFIG="/dev/null")
+    assert "# hop is not set" in sernet_edge("listen", "--show-config", env=named).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "web", "json"),
+    [
+        ("web = true\njson = true", DEFAULT_ADDRESS, "-"),
+        ("web = false\njson = false", None, None),
+        ("web = '8080'\njson = 'a.json'", "8080", "a.json"),
+    ],
+)
+def test_what_may_stand_alone_as_a_flag_is_true_in_a_file(
+    text: str, web: str | None, json: str | None, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.toml", f"[listen]\n{text}\n")
+    with listen.make_context("listen", ["--config", str(path)]) as context:
+        assert (context.params["web"], context.params["json"]) == (web, json)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[listen]\nhop = 'x'", 'hop: "x" is not a number'),
+        ("[listen]\nhop = true", "hop: true is not a number"),
+        ("[listen]\nhop = nan", "hop: nan is not finite."),
+        ("[listen]\nhop = 0", "hop: 0.0 is not in the range 0<x<=3600."),
+        ("[listen]\nthreads = 1.5", "threads: 1.5 is not a whole number"),
+        ("[listen]\nthreads = [1, 2]", "threads: [1, 2] is not a whole number"),
+        ("[listen]\nno-timing = 1", "no-timing: 1 is not true or false"),
+        ("[listen]\ndevice = 3", "device: 3 is not text in quotes"),
+        ("[listen]\nhopp = 3", "unknown key 'hopp'. Did you mean hop?"),
+        ("[listen]\nno_timing = true", "unknown key 'no_timing'. Did you mean no-timing?"),
+        ("[listen]\nconfig = 'b.toml'", "unknown key 'config'."),
+        ("[listen.device]\nname = 'x'", "device: a table is not text in quotes"),
+        ("hop = 3", "unknown key 'hop' (options stand below a line [listen])"),
+        ("[lisen]\nhop = 3", "unknown key 'lisen' (options stand below a line [listen])"),
+        ("listen = 3", "unknown key 'listen' (options stand below a line [listen])"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_key(text: str, complaint: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.toml", text)
+    with pytest.raises(SernetError) as caught:
+        listen.make_context("listen", ["--config", str(path)])
+    assert str(caught.value) == f"{path}: {complaint}"
+
+
+@pytest.mark.parametrize(
+    "content", [b"[listen\n", b"hop", b"[listen]\nhop = 1\nhop = 2\n", b"\xff\xfe", b"\0"]
+)
+def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(content)
+    with pytest.raises(SernetError, match="the configuration .*/a.toml is no TOML: "):
+        listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
+
+
+def test_a_file_that_cannot_be_read_is_named(sernet_edge: Run, tmp_path: Path) -> None:
+    for name, reason in (("none.toml", "No such file or directory"), ("", "Is a directory")):
+        result = sernet_edge("listen", "--config", tmp_path / name, env=environment())
+        assert result.returncode == 1
+        path = tmp_path / name
+        assert result.stderr == f"sernet-edge: cannot read the configuration {path}: {reason}\n"
+
+
+def test_a_wrong_variable_is_named(sernet_edge: Run) -> None:
+    result = sernet_edge("listen", env=environment(SERNET_EDGE_LISTEN_HOP="soon"))
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].endswith("(from SERNET_EDGE_LISTEN_HOP)")
+    result = sernet_edge("listen", env=environment(SERNET_EDGE_LISTEN_HOPP=1))
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1] == (
+        "Error: No option belongs to the environment variable SERNET_EDGE_LISTEN_HOPP. "
+        "Did you mean SERNET_EDGE_LISTEN_HOP?"
+    )
+
+
+@pytest.mark.parametrize("option", listen.params, ids=lambda option: str(option.name))
+def test_an_option_s_parameter_is_called_as_its_flag(option: object) -> None:
+    # The names in the environment and the file go by that.
+    assert getattr(option, "opts", None) == [f"--{option.name.replace('_', '-')}"]  # type: ignore[attr-defined]
+
+
+def test_a_secret_is_not_shown(sernet_edge: Run) -> None:
+    secret = "s3cret-s3cret-s3cret"
+    result = sernet_edge(
+        *("listen", "--web", "127.0.0.1:0", "--show-config"),
+        env=environment(SERNET_EDGE_LISTEN_WEB_TOKEN=secret),
+    )
+    assert result.returncode == 0
+    assert secret not in result.stdout + result.stderr
+    assert "# web-token is set, and not shown  # SERNET_EDGE_LISTEN_WEB_TOKEN" in result.stdout

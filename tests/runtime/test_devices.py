@@ -1,0 +1,143 @@
+"""Finding a device again, and what is wrong with one that delivers; nothing is recorded here."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sernet_edge.runtime import AudioError
+from sernet_edge.runtime.audio import device_checks, portaudio
+from sernet_edge.runtime.audio.device_checks import RateCheck, SilenceCheck
+from sernet_edge.runtime.audio.sources import Incident
+
+WEBCAM, USB, TWIN = "Webcam: Audio (hw:1,0)", "USB Mic: Audio (hw:2,0)", "USB Mic: Audio (hw:3,0)"
+
+Plug = Callable[..., None]
+
+
+@pytest.fixture
+def plug(monkeypatch: pytest.MonkeyPatch) -> Plug:
+    """Have PortAudio know these devices, numbered in this order, as sounddevice tells it."""
+    names: list[str] = []
+
+    def describe(index: int) -> dict[str, Any]:
+        return {
+            "index": index,
+            "name": names[index],
+            "hostapi": 0,
+            "max_input_channels": 1,
+            "default_samplerate": 48_000.0,
+        }
+
+    def query(wanted: str | int | None = None, kind: str | None = None) -> Any:
+        if kind is None:
+            return [describe(index) for index in range(len(names))]
+        if isinstance(wanted, str):
+            found = [n for n, name in enumerate(names) if wanted.lower() in name.lower()]
+            if len(found) != 1:
+                raise ValueError(f"{len(found)} devices match")
+            return describe(found[0])
+        return describe(wanted or 0)
+
+    fake = types.SimpleNamespace(
+        PortAudioError=RuntimeError,
+        query_devices=query,
+        query_hostapis=lambda _: {"name": "ALSA"},
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", fake)
+
+    def set_names(*now: str) -> None:
+        names[:] = now
+
+    return set_names
+
+
+def test_a_device_chosen_by_number_is_found_again_by_its_name(plug: Plug) -> None:
+    plug(WEBCAM, USB)
+    before = portaudio.find_input(1)
+    assert before.name == USB
+    plug(USB)
+    assert portaudio.find_again(1, before).index == 0
+    # And not another one that has its number now.
+    plug(USB, WEBCAM)
+    assert portaudio.find_again(1, before).name == USB
+
+
+def test_a_device_is_found_again_as_another_card(plug: Plug) -> None:
+    plug(WEBCAM, USB)
+    before = portaudio.find_input(1)
+    plug(WEBCAM, TWIN)
+    assert portaudio.find_again(1, before).name == TWIN
+    plug(WEBCAM)
+    with pytest.raises(AudioError, match="no microphone 'USB Mic: Audio'"):
+        portaudio.find_again(1, before)
+
+
+def test_of_two_alike_the_one_of_the_same_card_is_taken(plug: Plug) -> None:
+    plug(TWIN, USB)
+    before = portaudio.find_input(1)
+    plug(USB, TWIN)
+    assert portaudio.find_again(1, before).name == USB
+
+
+def told_at(delivered_hz: float, seconds: int, pause: int | None = None) -> list[tuple[int, str]]:
+    """When a device that says 48 kHz is told of; it delivers every tenth of a second.
+
+    In second `pause` nothing comes, and later all at once what was missing.
+    """
+    check = RateCheck(48_000)
+    told = []
+    waiting = 0
+    for tick in range(10 * seconds):
+        waiting += round(delivered_hz / 10)
+        if pause is not None and pause <= tick / 10 < pause + 2:
+            continue
+        incident = check.see(waiting, tick / 10, lost=False)
+        waiting = 0
+        if incident is not None:
+            told.append((tick // 10, incident.level))
+    return told
+
+
+@pytest.mark.parametrize("delivered_hz", [44_100, 16_000, 96_000])
+def test_a_wrong_rate_is_told_once_after_two_measurements(delivered_hz: int) -> None:
+    assert told_at(delivered_hz, 300) == [(60, "warning")]
+
+
+@pytest.mark.parametrize("delivered_hz", [48_000, 48_050, 47_600])
+def test_what_a_cheap_quartz_is_off_by_is_not_told(delivered_hz: int) -> None:
+    assert told_at(delivered_hz, 300) == []
+
+
+def test_a_pause_that_is_made_up_for_is_not_told() -> None:
+    assert told_at(48_000, 300, pause=45) == []
+
+
+def test_lost_audio_is_not_taken_for_a_wrong_rate() -> None:
+    check = RateCheck(48_000)
+    told = [check.see(3000, tick / 10, lost=tick % 50 == 0) for tick in range(3000)]
+    assert told == [None] * 3000
+
+
+def test_a_rate_that_is_right_again_is_told() -> None:
+    check = RateCheck(48_000)
+    told = [check.see(4410 if tick < 900 else 4800, tick / 10, False) for tick in range(2000)]
+    assert [incident.level for incident in told if incident] == ["warning", "info"]
+
+
+def test_silence_is_told_with_its_end() -> None:
+    check = SilenceCheck(16_000)
+    silent, loud = np.full((1600, 2), 3, np.int16), np.arange(3200, dtype=np.int16).reshape(-1, 2)
+    told: list[Incident | None] = [check.see(silent) for _ in range(150)]
+    codes = [incident and incident.code for incident in told]
+    # Ten blocks a second; a constant other than zero is silence, too.
+    first = int(device_checks.SILENCE_S * 10) - 1
+    assert codes.index("silence") == first and codes.count(None) == 149
+    back = check.see(loud)
+    assert back is not None and back.code == "sound" and "after 15 s" in back.text
+    assert [check.see(block) for block in (silent, loud)] == [None, None]

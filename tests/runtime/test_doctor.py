@@ -1,0 +1,144 @@
+"""The doctor: what it finds where listening works, and where something is missing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import Run
+
+DEMO = Path(__file__).parents[2] / "docs/demo/two_moods.wav"
+
+
+def examine(prelude: str, *options: object, **variables: str) -> tuple[int, dict[str, str], str]:
+    """The exit code, the states by check, and everything said, in a changed interpreter."""
+    arguments = ["doctor", "--json", *map(str, options)]
+    code = f"{prelude}\nfrom sernet_edge.cli import main\nmain({arguments!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, **variables},
+    )
+    assert "Traceback" not in done.stderr
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    return done.returncode, {item["check"]: item["state"] for item in found}, done.stdout
+
+
+def test_a_machine_that_can_listen_is_healthy() -> None:
+    code, states, told = examine("", "--input", DEMO)
+    assert code == 0
+    checks = ["python", "processor", "numpy", "interpreter", "settings", "model", "headroom"]
+    assert list(states)[:7] == checks
+    assert {states[check] for check in checks[:6]} == {"ok"}
+    assert "results measured" in told
+
+
+def test_a_person_reads_lines(sernet_edge: Run) -> None:
+    result = sernet_edge("doctor", "--input", DEMO)
+    assert result.returncode == 0, result.stdout
+    assert result.stdout.startswith("ok    python        3.")
+
+
+@pytest.mark.parametrize(
+    ("prelude", "check", "todo"),
+    [
+        (
+            "import platform; platform.machine = lambda: 'armv6l'",
+            "processor",
+            "take a Pi Zero 2 W, a Pi 2 or a later one",
+        ),
+        (
+            "from sernet_edge.runtime.listen import doctor; doctor._PYTHONS = ((3, 98), (3, 99))",
+            "python",
+            "make an environment with Python 3.98, 3.99",
+        ),
+        ("import sys; sys.modules['numpy'] = None", "numpy", "pip install numpy"),
+        (
+            "import sys; sys.modules.update(tflite_runtime=None, ai_edge_litert=None)",
+            "interpreter",
+            "pip install tflite-runtime (Python 3.11) or pip install ai-edge-litert",
+        ),
+        (
+            "import ctypes.util; ctypes.util.find_library = lambda name: None",
+            "portaudio",
+            "apt install libportaudio2",
+        ),
+        (
+            "import sys; sys.modules['sounddevice'] = None",
+            "portaudio",
+            "pip install sounddevice",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_with_what_to_do(prelude: str, check: str, todo: str) -> None:
+    code, states, told = examine(prelude)
+    assert code == 1
+    assert states[check] == "fail"
+    finding = next(item for item in map(json.loads, told.splitlines()) if item["check"] == check)
+    assert todo in finding["todo"]
+    if check != "portaudio":
+        assert list(states)[-1] == check  # the rest could not be looked at
+
+
+def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("[listen]\nhop = 'x'\n")
+    code, states, told = examine("", "--config", tmp_path / "a.toml")
+    assert (code, list(states.items())[-1]) == (1, ("settings", "fail"))
+    assert 'hop: \\"x\\" is not a number' in told
+
+
+def test_a_model_that_is_none_is_named(tmp_path: Path) -> None:
+    code, states, told = examine("", "--model", tmp_path / "none.tflite")
+    assert (code, states["settings"]) == (1, "fail")
+    assert "none.tflite: No such file or directory" in told
+
+
+def test_a_wrong_option_is_wrong_usage(sernet_edge: Run) -> None:
+    result = sernet_edge("doctor", "--hop", 0)
+    assert result.returncode == 2
+    assert result.stderr.startswith("Usage: sernet-edge listen ")
+    assert "'--hop'" in result.stderr
+
+
+def test_an_extra_that_is_asked_for_and_missing_fails() -> None:
+    prelude = (
+        "import importlib.util as util; find = util.find_spec\n"
+        "util.find_spec = lambda name, *rest: None if name == 'paho' else find(name, *rest)"
+    )
+    code, states, _ = examine(prelude, "--input", DEMO)
+    assert (code, states["mqtt"]) == (0, "note")
+    code, states, told = examine(prelude, "--input", DEMO, "--mqtt", "mqtt://localhost")
+    assert (code, states["mqtt"]) == (1, "fail")
+    assert "pip install 'sernet-edge[mqtt]'" in told
+
+
+def test_a_machine_that_is_too_slow_fails() -> None:
+    # Half a second a run, and 31 runs in a second.
+    slow = (
+        "import time; from sernet_edge.runtime.interpreter import Model; run = Model.run\n"
+        "Model.run = lambda *arguments: time.sleep(0.5) or run(*arguments)\n"
+        "import sernet_edge.runtime.listen.doctor as doctor; doctor._TRIAL_S = 3.2"
+    )
+    code, states, told = examine(slow, "--input", DEMO, "--hop", 0.032)
+    assert (code, states["headroom"]) == (1, "fail")
+    assert "give a longer --hop" in told
+
+
+def test_a_machine_that_is_too_slow_for_the_voice_gate_fails() -> None:
+    slow = (
+        "import time\nfrom sernet_edge.runtime import gate\n"
+        "from sernet_edge.runtime.listen import doctor\n"
+        "gate._silero = lambda: None; doctor._TRIAL_S = 3.2\n"
+        "gate.SpeechGate.push = lambda *arguments: time.sleep(1)"
+    )
+    code, states, told = examine(slow, "--input", DEMO, "--gate", "on")
+    assert (code, states["headroom"]) == (1, "fail")
+    assert "or --gate off" in told
+    _, states, told = examine(slow, "--input", DEMO)  # a recording is not gated by itself
+    assert "without the voice gate" in told

@@ -1,0 +1,24 @@
+"""The examples of docs/guides/library.md and of the listener run as they stand there."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import numpy as np
+
+from sernet_edge.runtime import stream
+
+_DOCS = Path(__file__).parents[2] / "docs"
+
+
+def test_the_examples_in_the_docs_run() -> None:
+    result = doctest.testfile(str(_DOCS / "guides" / "library.md"), module_relative=False)
+    assert result.attempted > 10
+    assert result.failed == 0
+
+
+def test_the_listener_s_example_runs() -> None:
+    result = doctest.testmod(stream, extraglobs={"np": np})
+    assert result.attempted >= 4
+    assert result.failed == 0

@@ -1,0 +1,314 @@
+"""`sernet-edge listen` when its microphone goes away, comes back, or gives what it should not.
+
+Through real PortAudio and ALSA. A PulseAudio null sink is a microphone that delivers in real time;
+killing its daemon is the unplugging, stopping it a device that hangs.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import itertools
+import json
+import os
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from support import Run
+
+pytestmark = pytest.mark.skipif(
+    not (
+        ctypes.util.find_library("portaudio")
+        and shutil.which("pulseaudio")
+        and shutil.which("pactl")
+        and list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
+    ),
+    reason="PortAudio, PulseAudio or ALSA's plugin for it is not installed "
+    "(apt install libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins)",
+)
+
+PATIENCE_S = 60
+
+
+class SoundServer:
+    """A PulseAudio daemon of the test's own, whose only source is a null sink's monitor."""
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = folder / "socket"
+        (folder / "asound.conf").write_text(
+            "</usr/share/alsa/alsa.conf>\npcm.!default { type pulse }\n"
+        )
+        (folder / "client.conf").write_text("autospawn = no\n")
+        self.environment = {
+            **os.environ,
+            "ALSA_CONFIG_PATH": str(folder / "asound.conf"),
+            "PULSE_CLIENTCONFIG": str(folder / "client.conf"),
+            "PULSE_SERVER": f"unix:{self._socket}",
+            "HOME": str(folder),
+            "XDG_RUNTIME_DIR": str(folder),
+        }
+        self.start()
+
+    def start(self) -> None:
+        self._socket.unlink(missing_ok=True)
+        self._process = subprocess.Popen(
+            [
+                *("pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1"),
+                *("-L", f"module-native-protocol-unix socket={self._socket} auth-anonymous=1"),
+                *("-L", "module-null-sink sink_name=mic"),
+            ],
+            env=self.environment,
+            stderr=subprocess.DEVNULL,
+        )
+        until = time.monotonic() + PATIENCE_S
+        while not self._socket.exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    def unload(self) -> None:
+        self._pactl("unload-module", "module-null-sink")
+
+    def load(self) -> None:
+        self._pactl("load-module", "module-null-sink", "sink_name=mic")
+
+    def _pactl(self, *arguments: str) -> None:
+        subprocess.run(["pactl", *arguments], env=self.environment, check=True, timeout=PATIENCE_S)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[SoundServer]:
+    running = SoundServer(tmp_path)
+    yield running
+    running.kill()
+
+
+class Listening:
+    """`sernet-edge listen --json` as it runs, and what it has said."""
+
+    def __init__(self, environment: dict[str, str], prelude: str = "", *options: str) -> None:
+        arguments = ["listen", "--json", *options]
+        code = f"{prelude}\nfrom sernet_edge.cli import main\nmain({arguments!r})"
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        assert self._process.stdout
+        threading.Thread(target=self._read, args=[self._process.stdout], daemon=True).start()
+
+    def _read(self, file: IO[str]) -> None:
+        for line in file:
+            self._lines.put(line)
+
+    def next_of(self, kind: str, code: str | None = None) -> dict[str, Any]:
+        """The next record of a type, and of a code; others are passed over."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            line = self._lines.get(timeout=max(0.1, until - time.monotonic()))
+            record: dict[str, Any] = json.loads(line)
+            if record["type"] == kind and code in (None, record.get("code")):
+                return record
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        self._process.send_signal(number)
+        self.ended()
+
+    def ended(self) -> None:
+        """Wait for an end that nothing is wrong with."""
+        _, complaints = self._process.communicate(timeout=PATIENCE_S)
+        assert self._process.returncode == 0, complaints
+        assert "Traceback" not in complaints
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[..., Listening]]:
+    """Start to listen; takes what `Listening` takes."""
+    started: list[Listening] = []
+
+    def start(*arguments: Any) -> Listening:
+        started.append(Listening(*arguments))
+        return started[-1]
+
+    yield start
+    for listening in started:
+        listening.kill()
+
+
+@pytest.mark.parametrize(
+    ("away", "back", "why"),
+    [
+        (SoundServer.kill, SoundServer.start, "has gone"),
+        (SoundServer.unload, SoundServer.load, "has gone"),
+        (SoundServer.stop, SoundServer.go_on, "stopped delivering"),
+    ],
+    ids=["the sound server restarts", "the device is unplugged", "the device hangs"],
+)
+def test_a_device_that_goes_is_told_and_heard_again_when_it_is_back(
+    away: Any, back: Any, why: str, server: SoundServer, listen: Callable[..., Listening]
+) -> None:
+    listening = listen(server.environment, "", "--hop", "0.1")
+    before = listening.next_of("result")
+    away(server)
+    lost = listening.next_of("notice", "device-lost")
+    assert lost["level"] == "warning" and f"'default' {why}" in lost["text"]
+    back(server)
+    found = listening.next_of("notice", "device-back")
+    assert found["level"] == "info" and "'default' is back after" in found["text"]
+    gap_s = found["time_s"] - lost["time_s"]
+    assert f"back after {gap_s:.1f} s" in found["text"]
+    after = listening.next_of("result")
+    # A whole window of audio from behind the gap.
+    assert after["time_s"] >= found["time_s"] + before["time_s"] - 0.2
+    listening.end()
+
+
+def test_the_watchdog_is_kept_quiet_while_a_device_is_waited_for(
+    server: SoundServer, listen: Callable[..., Listening], tmp_path: Path
+) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(PATIENCE_S)
+    listening = listen(
+        server.environment | {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "2000000"}
+    )
+    assert manager.recv(4096) == b"READY=1\nSTATUS=listening to default"
+    server.kill()
+    while (told := manager.recv(4096)) == b"WATCHDOG=1":
+        pass
+    assert told.startswith(b"STATUS=the microphone 'default' has gone")
+    assert [manager.recv(4096) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+    listening.end()
+    manager.close()
+
+
+def test_a_signal_ends_the_waiting_for_a_lost_device(
+    server: SoundServer, listen: Callable[..., Listening]
+) -> None:
+    listening = listen(server.environment)
+    listening.next_of("result")
+    server.kill()
+    listening.next_of("notice", "device-lost")
+    listening.end(signal.SIGINT)
+
+
+def test_a_signal_amid_the_search_for_devices_ends_it_without_a_complaint(
+    server: SoundServer, listen: Callable[..., Listening]
+) -> None:
+    # sounddevice counts how often PortAudio was started, and checks what it answers before that.
+    amid = """
+import os, signal, sounddevice
+check = sounddevice._check
+def checked(answer, text=""):
+    if "terminating" in text and sounddevice._check is checked:
+        sounddevice._check = check
+        os.kill(os.getpid(), signal.SIGINT)
+    return check(answer, text)
+sounddevice._check = checked"""
+    listening = listen(server.environment, amid)
+    listening.next_of("result")
+    server.kill()
+    listening.next_of("notice", "device-lost")
+    listening.ended()
+
+
+def test_digital_silence_is_told(server: SoundServer, listen: Callable[..., Listening]) -> None:
+    # A null sink to which nobody plays gives nothing else.
+    shorter = "import sernet_edge.runtime.audio.device_checks as checks; checks.SILENCE_S = 1"
+    listening = listen(server.environment, shorter)
+    assert "digital silence for 1 s" in listening.next_of("notice", "silence")["text"]
+    listening.end()
+
+
+def test_a_device_that_lies_about_its_rate_is_told(
+    tmp_path: Path, listen: Callable[..., Listening]
+) -> None:
+    # ALSA's `file` plugin delivers as fast as it is read, at whatever rate it says.
+    (tmp_path / "asound.conf").write_text(
+        "</usr/share/alsa/alsa.conf>\n"
+        "pcm.tape { type file; slave.pcm null; file /dev/null; infile /dev/urandom; format raw }\n"
+        "pcm.!default { type plug; slave.pcm tape }\n"
+    )
+    environment = {**os.environ, "ALSA_CONFIG_PATH": str(tmp_path / "asound.conf")}
+    shorter = "import sernet_edge.runtime.audio.device_checks as checks; checks.RATE_PERIOD_S = 1"
+    listening = listen(environment, shorter)
+    notice = listening.next_of("notice", "device-rate")
+    assert "says 16000 Hz and gives" in notice["text"]
+    listening.end()
+
+
+def test_a_device_that_cannot_be_opened_is_named(server: SoundServer, sernet_edge: Run) -> None:
+    server.unload()
+    result = sernet_edge("listen", env=server.environment)
+    assert result.returncode == 1
+    assert "cannot open the microphone 'default': " in result.stderr.splitlines()[-1]
+
+
+def test_the_list_says_which_devices_work(server: SoundServer, sernet_edge: Run) -> None:
+    def listed() -> dict[str, Any]:
+        result = sernet_edge("listen", "--list-devices", "--json", env=server.environment)
+        devices = map(json.loads, result.stdout.splitlines())
+        return next(device for device in devices if device["name"] == "default")
+
+    device = listed()
+    assert device["works"] and device["problem"] is None and device["is_default"]
+    assert device["used_hz"] == 16_000 and {16_000, 48_000} <= set(device["rates_hz"])
+    assert device["host_api"] == "ALSA" and device["channels"] >= 1
+    server.unload()
+    device = listed()
+    assert not device["works"] and "'default'" in device["problem"]
+
+
+def test_the_doctor_hears_the_microphone(server: SoundServer, sernet_edge: Run) -> None:
+    def microphone() -> tuple[int, dict[str, str]]:
+        result = sernet_edge("doctor", "--json", env=server.environment)
+        found = map(json.loads, result.stdout.splitlines())
+        return result.returncode, next(item for item in found if item["check"] == "microphone")
+
+    code, finding = microphone()
+    # A null sink to which nobody plays.
+    assert code == 0 and finding["state"] == "note"
+    assert finding["text"] == "default, 16000 Hz, 1 ch: gives digital silence"
+    server.unload()
+    code, finding = microphone()
+    assert code == 1 and finding["state"] == "fail"
+    assert "cannot open the microphone 'default'" in finding["text"]
+
+
+def test_a_clock_that_is_set_changes_nothing(
+    server: SoundServer, listen: Callable[..., Listening]
+) -> None:
+    # Three years ahead and back, several times a second.
+    jumping = (
+        "import time; real = time.time\n"
+        "time.time = lambda: real() + 1e8 * (int(time.monotonic() * 5) % 3 - 1)"
+    )
+    listening = listen(server.environment, jumping, "--hop", "0.5", "--gate", "off")
+    times = [listening.next_of("result")["time_s"] for _ in range(4)]
+    assert [round(b - a, 3) for a, b in itertools.pairwise(times)] == [0.496] * 3
+    listening.end()

@@ -1,0 +1,536 @@
+"""MQTT and Home Assistant's discovery, against a real mosquitto and a second client."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import paho.mqtt.client as paho
+import pytest
+from output_cases import (
+    CONTRACT,
+    END,
+    LABELS,
+    LOST,
+    SESSION,
+    START,
+    Told,
+    eventually,
+    free_port,
+    result,
+)
+from paho.mqtt.enums import CallbackAPIVersion
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.outputs.home_assistant import discovery
+from sernet_edge.runtime.outputs.mqtt import Broker, Mqtt
+
+SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
+
+
+class Mosquitto:
+    """A broker that can be stopped and started again; it keeps nothing on disk."""
+
+    def __init__(self, folder: Path, *settings: str) -> None:
+        self.port = free_port()
+        self.config = folder / "mosquitto.conf"
+        listener = f"listener {self.port} 127.0.0.1"
+        self.config.write_text("\n".join([listener, *(settings or ["allow_anonymous true"]), ""]))
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        # Debian has it where only root looks.
+        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert program, "the Debian package mosquitto is needed"
+        self.process = subprocess.Popen(
+            [program, "-c", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        eventually(self._accepts, "mosquitto does not start")
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def _accepts(self) -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            return False
+        return True
+
+
+class Subscriber:
+    """A second client: Home Assistant, say."""
+
+    def __init__(self, broker: Mosquitto) -> None:
+        self.messages: list[tuple[str, str, bool]] = []
+        subscribed = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_subscribe = lambda *_: subscribed.set()
+        self._client.on_message = lambda _client, _data, message: self.messages.append(
+            (message.topic, message.payload.decode(), message.retain)
+        )
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+        self._client.subscribe("#", qos=1)
+        assert subscribed.wait(60)
+
+    def payloads(self, topic: str) -> list[str]:
+        return [payload for name, payload, _ in list(self.messages) if name == topic]
+
+    def wait_for(self, topic: str, payload: str | None = None) -> str:
+        """Return the last payload of a topic, or wait for one that is `payload`."""
+
+        def there() -> bool:
+            return bool(found := self.payloads(topic)) and payload in (None, found[-1])
+
+        eventually(there, f"{topic} {payload}: {self.messages}")
+        return self.payloads(topic)[-1]
+
+    def say(self, topic: str, payload: str) -> None:
+        self._client.publish(topic, payload, qos=1).wait_for_publish(60)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:
+    with closing(Subscriber(mosquitto)) as client:
+        yield client
+
+
+Open = Callable[..., Mqtt]
+
+
+@pytest.fixture
+def mqtt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+    """Open an output with the prefix `home/desk`; it is closed in the end."""
+    # A broker that is back is found soon, and one that hangs is not waited for.
+    monkeypatch.setattr("sernet_edge.runtime.outputs.mqtt._RETRY_S", (1, 1))
+    opened: list[Mqtt] = []
+
+    def to(port: int, told: Told, password: str | None = None, user: str = "") -> Mqtt:
+        broker = Broker.from_url(f"mqtt://{user}127.0.0.1:{port}/home/desk")
+        opened.append(Mqtt(broker, password, SESSION, told, timing=True))
+        return opened[-1]
+
+    yield to
+    for output in opened:
+        output.close()
+
+
+CONFIG = "homeassistant/device/home_desk/config"
+
+
+def test_every_record_is_published_as_the_json_that_it_is(
+    mosquitto: Mosquitto, subscriber: Subscriber, mqtt: Open
+) -> None:
+    told = Told()
+    output = mqtt(mosquitto.port, told)
+    for record in (result(), START, END, LOST):
+        output.write(record)
+    assert json.loads(subscriber.wait_for("home/desk/result")) == result().record()
+    eventually(lambda: len(subscriber.payloads("home/desk/event")) == 2, "two events")
+    events = [json.loads(payload) for payload in subscriber.payloads("home/desk/event")]
+    assert events == [START.record(), END.record()]
+    assert json.loads(subscriber.wait_for("home/desk/notice")) == LOST.record()
+    assert told.codes == []
+
+
+def test_the_state_is_told_when_the_emotion_changes(
+    mosquitto: Mosquitto, subscriber: Subscriber, mqtt: Open
+) -> None:
+    output = mqtt(mosquitto.port, Told())
+    for one in (result(), result(3.5), result(4, sure=False), result(4.5, None), result(5, None)):
+        output.write(one)
+    eventually(lambda: len(subscriber.payloads("home/desk/result")) == 5, "five results")
+    states = [json.loads(payload) for payload in subscriber.payloads("home/desk/state")]
+    assert [state["emotion"] for state in states] == ["anger", "unsure", "no speech"]
+    assert {k: v for k, v in states[0].items() if k != "emotion"} == result().record()
+
+
+def test_who_comes_later_finds_the_device_and_its_state(
+    mosquitto: Mosquitto, mqtt: Open, subscriber: Subscriber
+) -> None:
+    output = mqtt(mosquitto.port, Told())
+    output.write(result())
+    # Later than what was published, which another thread does.
+    for topic in ("home/desk/state", "home/desk/availability", CONFIG):
+        subscriber.wait_for(topic)
+    with closing(Subscriber(mosquitto)) as late:
+        late.wait_for("home/desk/state")
+        late.wait_for("home/desk/availability", "online")
+        assert json.loads(late.wait_for(CONFIG)) == discovery("home/desk", SESSION, 30)
+        assert all(retained for *_, retained in late.messages)
+        assert late.payloads("home/desk/result") == []
+        output.close()
+        late.wait_for("home/desk/availability", "offline")
+    with closing(Subscriber(mosquitto)) as later:
+        later.wait_for("home/desk/availability", "offline")
+        later.wait_for(CONFIG)
+
+
+def test_home_assistant_is_told_again_when_it_has_started(
+    mosquitto: Mosquitto, subscriber: Subscriber, mqtt: Open
+) -> None:
+    output = mqtt(mosquitto.port, Told())
+    output.write(result())
+    subscriber.wait_for("home/desk/state")
+    subscriber.say("homeassistant/status", "offline")
+    subscriber.say("homeassistant/status", "online")
+    eventually(lambda: len(subscriber.payloads(CONFIG)) == 2, "discovery a second time")
+    eventually(lambda: len(subscriber.payloads("home/desk/availability")) == 2, "availability")
+    output.write(result(3.5))
+    eventually(lambda: len(subscriber.payloads("home/desk/state")) == 2, "the same state again")
+
+
+# What follows checks the payload against Home Assistant's documentation, of MQTT discovery
+# (https://www.home-assistant.io/integrations/mqtt/) and of each platform, and against its
+# schemas (homeassistant/components/mqtt: schemas.py, sensor.py, binary_sensor.py, event.py).
+
+_COMMON = {
+    "platform", "name", "unique_id", "state_topic", "value_template", "icon", "entity_category",
+    "device_class",
+}  # fmt: skip
+_KEYS = {
+    "sensor": _COMMON
+    | {"expire_after", "options", "state_class", "unit_of_measurement"}
+    | {"suggested_display_precision"},
+    "binary_sensor": _COMMON | {"expire_after", "payload_on", "payload_off"},
+    "event": _COMMON | {"event_types"},
+}
+
+
+def test_the_discovery_payload_keeps_to_home_assistants_documentation() -> None:
+    payload = json.loads(json.dumps(discovery("home/desk", SESSION, 30)))
+    assert set(payload) == {"device", "origin", "availability_topic", "components"}
+    assert payload["device"]["identifiers"] == ["home_desk"]
+    assert set(payload["device"]) <= {
+        "identifiers", "connections", "name", "manufacturer", "model", "model_id", "serial_number",
+        "sw_version", "hw_version", "suggested_area", "via_device", "configuration_url",
+    }  # fmt: skip
+    assert payload["origin"]["name"]  # required
+    assert set(payload["origin"]) <= {"name", "sw_version", "support_url"}
+    components = payload["components"]
+    for component in components.values():
+        assert set(component) <= _KEYS[component["platform"]], component
+        assert {"platform", "unique_id", "state_topic"} <= set(component)
+        assert component.get("entity_category") in (None, "diagnostic")
+        # An entity that is disabled, or takes no measurement, has no statistics.
+        if "state_class" in component:
+            assert component["state_class"] == "measurement"
+            assert component["unit_of_measurement"] in ("%", "dBFS")
+    ids = [component["unique_id"] for component in components.values()]
+    assert len(set(ids)) == len(ids)
+    emotion = components["emotion"]
+    # "The `options` can only be used with device_class enum", and then without the other two.
+    assert emotion["device_class"] == "enum"
+    assert emotion["options"] == [*LABELS, "unsure", "no speech"]
+    assert not {"state_class", "unit_of_measurement"} & set(emotion)
+    assert components["speech"]["device_class"] == "sound"
+    assert components["event"]["event_types"] == list(LABELS)
+
+
+def rendered(component: dict[str, Any], payload: dict[str, Any]) -> str:
+    """What Home Assistant makes of a payload: Jinja2, with the JSON as `value_json`."""
+    template = jinja2.Environment().from_string(component["value_template"])
+    return template.render(value=json.dumps(payload), value_json=payload)
+
+
+def states_of(record: Any, emotion: str = "") -> dict[str, str]:
+    components = discovery("home/desk", SESSION, 30)["components"]
+    payload = json.loads(json.dumps({"emotion": emotion, **record.record()}))
+    topic = {"result": "state"}.get(payload["type"], payload["type"])
+    return {
+        name: rendered(component, payload)
+        for name, component in components.items()
+        if component["state_topic"] == f"home/desk/{topic}"
+    }
+
+
+def test_home_assistants_templates_make_states_of_the_payloads() -> None:
+    sure = states_of(result(), "anger")
+    assert sure["emotion"] == "anger"
+    assert sure["speech"] == "ON"
+    assert float(sure["level"]) == -24.0
+    assert float(sure["score_anger"]) == 64.0
+    assert [float(sure[f"score_{label}"]) for label in LABELS[1:]] == [6.0] * 6
+    silent = states_of(result(label=None), "no speech")
+    assert (silent["speech"], float(silent["score_anger"])) == ("OFF", 0)
+    assert json.loads(states_of(START)["event"])["event_type"] == "anger"
+    assert states_of(END) == {"event": ""}  # which Home Assistant ignores
+    assert states_of(LOST) == {"notice": LOST.text}
+
+
+def test_a_label_with_any_characters_makes_a_valid_payload() -> None:
+    labels = ("it's", 'a "label"', "{{ 1 }}", "über/+#")
+    contract = CONTRACT.replace(labels=labels)
+    session = type(SESSION)("m", contract, "s", 16_000, 1, 0.5)
+    components = discovery("home/desk", session, 30)["components"]
+    scores = {"scores": dict(zip(labels, (0.1, 0.2, 0.3, 0.4), strict=True))}
+    found = [
+        float(rendered(component, scores))
+        for name, component in components.items()
+        if name.startswith("score_")
+    ]
+    assert found == [10.0, 20.0, 30.0, 40.0]
+
+
+def test_a_broker_that_is_not_there_is_told_and_found_when_it_comes(
+    tmp_path: Path, mqtt: Open
+) -> None:
+    broker, told = Mosquitto(tmp_path), Told()
+    output = mqtt(broker.port, told)
+    output.write(result())
+    assert told.codes == ["broker-lost"]
+    assert f"cannot reach the MQTT broker 127.0.0.1:{broker.port}" in told.texts[0]
+    assert "Connection refused" in told.texts[0]
+    broker.start()
+    try:
+        eventually(lambda: told.codes == ["broker-lost", "broker-back"], str(told.texts))
+        with closing(Subscriber(broker)) as subscriber:
+            output.write(result(9))
+            assert json.loads(subscriber.wait_for("home/desk/state"))["time_s"] == 9
+    finally:
+        broker.stop()
+
+
+def test_a_broker_that_forgot_everything_is_told_everything(
+    mosquitto: Mosquitto, mqtt: Open
+) -> None:
+    told = Told()
+    output = mqtt(mosquitto.port, told)
+    for restart in (1, 2):
+        mosquitto.stop()
+        eventually(lambda n=restart: told.codes.count("broker-lost") == n, str(told.texts))  # type: ignore[misc]
+        output.write(result())
+        output.write(LOST)
+        mosquitto.start()
+        eventually(lambda n=restart: told.codes.count("broker-back") == n, str(told.texts))  # type: ignore[misc]
+        with closing(Subscriber(mosquitto)) as subscriber:
+            output.write(result(10 + restart))
+            subscriber.wait_for(CONFIG)
+            subscriber.wait_for("home/desk/availability", "online")
+            assert json.loads(subscriber.wait_for("home/desk/state"))["time_s"] == 10 + restart
+            # What happened in between is in the past.
+            assert subscriber.payloads("home/desk/notice") == []
+
+
+def test_a_trouble_that_lasts_is_told_once(mqtt: Open) -> None:
+    told = Told()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        mqtt(server.getsockname()[1], told)
+        for _ in range(3):  # it comes again and again
+            server.accept()[0].close()
+        eventually(lambda: told.codes, "told")
+        assert len(told.codes) == 1
+
+
+def test_a_broker_that_says_nothing_holds_nothing_up(mqtt: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        output = mqtt(server.getsockname()[1], Told())
+        connection, _ = server.accept()
+        for index in range(1000):
+            output.write(result(index))
+        output.close()
+        connection.settimeout(60)
+        received = b""
+        while data := connection.recv(65_536):
+            received += data
+        connection.close()
+    # Just the request to connect, with the last will in it.
+    assert received.count(b"home/desk") == received.count(b"home/desk/availability") == 1
+
+
+def test_a_broker_that_stops_reading_fills_no_memory(mqtt: Open) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        port = server.getsockname()[1]
+        accepted: list[socket.socket] = []
+
+        def accept() -> None:
+            connection, _ = server.accept()
+            connection.recv(1024)
+            connection.sendall(b"\x20\x02\x00\x00")  # CONNACK: you are welcome
+            accepted.append(connection)
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        output = mqtt(port, Told())
+        thread.join()
+        # What the system itself holds back is some megabytes at the most.
+        for index in range(20_000):
+            output.write(result(index))
+        for _ in range(1000):
+            output.write(LOST)
+        waiting = len(output._client._out_packet)
+        assert waiting < 1000
+        accepted[0].close()
+
+
+def test_a_wrong_password_is_told(tmp_path: Path, mqtt: Open) -> None:
+    passwords = tmp_path / "passwords"
+    tool = shutil.which("mosquitto_passwd")
+    assert tool
+    subprocess.run([tool, "-c", "-b", passwords, "kitchen", "right"], check=True)
+    passwords.chmod(0o644)  # mosquitto becomes another user when it is root's
+    broker = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {passwords}", "user root")
+    broker.start()
+    try:
+        told = Told()
+        mqtt(broker.port, told, "wrong", "kitchen@")
+        eventually(lambda: told.codes, "told")
+        assert "refuses: Not authorized; check the user and --mqtt-password" in told.texts[0]
+        right = Told()
+        output = mqtt(broker.port, right, "right", "kitchen@")
+        eventually(output._client.is_connected, "connected")
+        assert right.codes == []
+    finally:
+        broker.stop()
+
+
+def listen(*arguments: object, **variables: str) -> subprocess.Popen[bytes]:
+    """Start `listen` on an endless pipe."""
+    command = [sys.executable, "-m", "sernet_edge", "listen", "--input", "-", "--json"]
+    return subprocess.Popen(
+        [*command, *map(str, arguments)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | variables,
+    )
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_program_that_ends_or_dies_is_offline(
+    how: signal.Signals, mosquitto: Mosquitto, subscriber: Subscriber
+) -> None:
+    process = listen("--mqtt", f"mqtt://127.0.0.1:{mosquitto.port}/home/desk")
+    assert process.stdin and process.stdout and process.stderr
+    process.stdin.write(bytes(2 * 16_000 * 4))
+    process.stdin.flush()
+    subscriber.wait_for("home/desk/availability", "online")
+    subscriber.wait_for("home/desk/result")
+    process.send_signal(how)
+    subscriber.wait_for("home/desk/availability", "offline")
+    assert process.wait(60) == (0 if how is signal.SIGTERM else -how)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        pipe.close()
+
+
+def test_the_password_comes_from_the_environment_and_a_lost_broker_is_told_on_every_output(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    process = listen(
+        "--mqtt",
+        f"mqtt://kitchen@127.0.0.1:{port}",
+        "--csv",
+        tmp_path / "a.csv",
+        SERNET_EDGE_LISTEN_MQTT_PASSWORD="secret",
+    )
+    out, err = process.communicate(bytes(2 * 16_000 * 4), timeout=60)
+    assert process.returncode == 0, err
+    records = [json.loads(line) for line in out.splitlines()]
+    lost = [record for record in records if record.get("code") == "broker-lost"]
+    assert len(lost) == 1 and f"127.0.0.1:{port}" in lost[0]["text"]
+    assert f"warning: cannot reach the MQTT broker 127.0.0.1:{port}" in err.decode()
+    assert b"secret" not in out + err
+
+
+def test_tls_trusts_whom_the_system_or_ssl_cert_file_trusts(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        + ["-keyout", key, "-out", certificate, "-subj", "/CN=localhost"]
+        + ["-addext", "subjectAltName=DNS:localhost"],
+        check=True,
+        capture_output=True,
+    )
+    tls = f"certfile {certificate}", f"keyfile {key}", "allow_anonymous true", "user root"
+    broker = Mosquitto(tmp_path, *tls)
+    broker.start()
+    try:
+        url = f"mqtts://localhost:{broker.port}/home/desk"
+        audio = bytes(2 * 16_000 * 4)
+        refused = listen("--mqtt", url).communicate(audio, timeout=60)[1].decode()
+        assert "self-signed certificate" in refused and "SSL_CERT_FILE" in refused
+        trusted = listen("--mqtt", url, SSL_CERT_FILE=str(certificate))
+        assert b"warning" not in trusted.communicate(audio, timeout=60)[1]
+    finally:
+        broker.stop()
+
+
+def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    with pytest.raises(SernetError, match=r"paho-mqtt.*pip install 'sernet-edge\[mqtt\]'"):
+        Mqtt(Broker.from_url("mqtt://127.0.0.1:1"), None, SESSION, Told(), timing=True)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("mqtt://pi.local", Broker("pi.local", 1883, False, None, "")),
+        ("mqtts://pi.local", Broker("pi.local", 8883, True, None, "")),
+        ("mqtt://me%40home@10.0.0.2:99/a/b/", Broker("10.0.0.2", 99, False, "me@home", "a/b")),
+        ("mqtt://[::1]:1884/K%C3%BCche", Broker("::1", 1884, False, None, "Küche")),
+    ],
+)
+def test_a_url_is_taken_apart(url: str, expected: Broker) -> None:
+    found = Broker.from_url(url)
+    if not expected.prefix:
+        assert found.prefix.startswith("sernet-edge/")
+        expected = Broker(expected.host, expected.port, expected.tls, None, found.prefix)
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("", "must begin with"),
+        ("localhost:1883", "must begin with"),
+        ("http://localhost", "must begin with"),
+        ("mqtt://", "must name a host"),
+        ("mqtt://host:0/a", "port from 1 to 65535"),
+        ("mqtt://host:65536/a", "out of range"),
+        ("mqtt://host:mqtt/a", "host or port is wrong"),
+        ("mqtt://two words/a", "must name a host"),
+        (f"mqtt://{'a' * 64}/a", "host or port is wrong"),
+        ("mqtt://[::1/a", "IPv6"),
+        ("mqtt://me:secret@host/a", "--mqtt-password"),
+        ("mqtt://host/a?b=c", "follow the prefix"),
+        ("mqtt://host/a/+", "wildcards"),
+        ("mqtt://host/a/%23", "wildcards"),
+        ("mqtt://host/a//b", "empty levels"),
+        ("mqtt://host/$SYS", "wildcards"),
+        ("mqtt://host/%00", "wildcards"),
+        ("mqtt://host/homeassistant/x", "Home Assistant's own"),
+    ],
+)
+def test_a_bad_url_is_refused_with_the_reason(url: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint) as raised:
+        Broker.from_url(url)
+    assert "secret" not in str(raised.value)

@@ -1,0 +1,245 @@
+"""The service: its unit, its installation, and what it tells systemd while it runs."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from support import Run
+
+from sernet_edge.runtime.listen import service
+from sernet_edge.runtime.listen.command import listen
+from sernet_edge.runtime.listen.service import service as command
+
+NEEDS_SYSTEMD = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd is not installed (apt install systemd)"
+)
+
+
+def settings(text: str) -> dict[str, dict[str, str]]:
+    """The unit's sections; of a setting that is given twice, the first."""
+    parser = configparser.ConfigParser(strict=True, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    once = re.sub(r"^SystemCallFilter=~", "Without=", text, flags=re.MULTILINE)
+    parser.read_string(once)
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+def test_the_unit_is_supervised_and_never_given_up() -> None:
+    unit = settings(service.unit())
+    assert unit["Unit"]["StartLimitIntervalSec"] == "0"
+    expected = {"Type": "notify", "Restart": "always", "NotifyAccess": "main"}
+    assert expected.items() <= unit["Service"].items()
+    assert int(unit["Service"]["WatchdogSec"]) > 10
+    assert unit["Install"]["WantedBy"] == "multi-user.target"
+
+
+def test_the_unit_is_hardened_and_still_hears() -> None:
+    unit = settings(service.unit())["Service"]
+    expected = {
+        "DynamicUser": "yes",
+        "SupplementaryGroups": "audio",
+        "DevicePolicy": "closed",
+        "DeviceAllow": "char-alsa rw",
+        "ProtectSystem": "strict",
+        "ProtectHome": "yes",
+        "NoNewPrivileges": "yes",
+        "CapabilityBoundingSet": "",
+        "StateDirectory": "sernet-edge",
+        "SystemCallFilter": "@system-service",
+        "Without": "@privileged @resources",
+    }
+    assert expected.items() <= unit.items()
+    # It hides the sound card.
+    assert "PrivateDevices" not in unit
+    # sounddevice's callbacks are code that is written while the program runs.
+    assert "MemoryDenyWriteExecute" not in unit
+
+
+def test_the_unit_runs_this_installation_on_the_system_s_configuration() -> None:
+    unit = settings(service.unit())["Service"]
+    assert unit["ExecStart"].split() == [
+        *(sys.executable, "-I", "-m", "sernet_edge"),
+        *("listen", "--quiet", "--config", "/etc/sernet-edge/config.toml"),
+    ]
+
+
+def test_a_strange_path_is_written_as_systemd_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", '/opt/my env/50%/$HOME/a"b/python')
+    line = settings(service.unit())["Service"]["ExecStart"]
+    assert line.startswith('"/opt/my env/50%%/$$HOME/a\\"b/python" -I -m')
+
+
+@NEEDS_SYSTEMD
+def test_systemd_finds_the_unit_right_and_little_exposed(tmp_path: Path) -> None:
+    path = tmp_path / "sernet-edge.service"
+    path.write_text(service.unit())
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", path], capture_output=True, text=True, timeout=60
+    )
+    assert (verified.returncode, verified.stderr) == (0, "")
+    judged = subprocess.run(
+        ["systemd-analyze", "security", "--offline=yes", "--threshold=15", path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    # Told in docs/guides/pi.md; a threshold of 15 is an exposure of 1.5 in 10.
+    assert "Overall exposure level for sernet-edge.service: 1.5 OK" in judged.stdout
+    assert judged.returncode == 0
+
+
+def test_print_gives_the_unit(sernet_edge: Run) -> None:
+    result = sernet_edge("service", "print")
+    assert result.returncode == 0
+    assert result.stdout == service.unit()
+
+
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A root user on a machine of the test's own; returns what systemctl is told."""
+    told: list[str] = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(sys, "executable", "/opt/sernet-edge/bin/python")
+    monkeypatch.setattr(service, "__file__", "/opt/sernet-edge/service.py")
+    monkeypatch.setattr(service, "UNIT_FILE", tmp_path / "sernet-edge.service")
+    monkeypatch.setattr(service, "SYSTEM_FILE", tmp_path / "etc" / "config.toml")
+    monkeypatch.setattr(service, "_systemctl", lambda *arguments: told.append(" ".join(arguments)))
+    return told
+
+
+def test_install_writes_unit_and_configuration_and_starts(
+    system: list[str], tmp_path: Path
+) -> None:
+    result = CliRunner().invoke(command, ["install"])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "sernet-edge.service").read_text() == service.unit()
+    assert system == ["daemon-reload", "enable sernet-edge", "restart sernet-edge"]
+    config = tmp_path / "etc" / "config.toml"
+    assert config.stat().st_mode & 0o777 == 0o644
+
+
+def test_install_keeps_a_configuration_and_uninstall_too(system: list[str], tmp_path: Path) -> None:
+    config = tmp_path / "etc" / "config.toml"
+    config.parent.mkdir()
+    config.write_text("[listen]\nhop = 2\n")
+    CliRunner().invoke(command, ["install"])
+    result = CliRunner().invoke(command, ["uninstall"])
+    assert result.exit_code == 0, result.output
+    assert system[-2:] == ["disable --now sernet-edge", "daemon-reload"]
+    assert not (tmp_path / "sernet-edge.service").exists()
+    assert config.read_text() == "[listen]\nhop = 2\n"
+    assert "is not installed" in str(CliRunner().invoke(command, ["uninstall"]).exception)
+
+
+def test_the_first_configuration_is_one(system: list[str]) -> None:
+    CliRunner().invoke(command, ["install"])
+    text = service.SYSTEM_FILE.read_text()
+    service.SYSTEM_FILE.write_text(text.replace("# device", "device"))
+    context = listen.make_context("listen", ["--config", str(service.SYSTEM_FILE)])
+    assert context.params["device"] == "USB"
+
+
+def test_without_root_it_says_how(system: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    told = str(CliRunner().invoke(command, ["install"]).exception)
+    assert "takes root's rights (sudo /opt/sernet-edge/bin/python -m sernet_edge service" in told
+    assert system == []
+
+
+def test_an_installation_in_a_home_folder_is_refused(
+    system: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/home/pi/venv/bin/python")
+    told = str(CliRunner().invoke(command, ["install"]).exception)
+    assert "/home/pi/venv/bin/python lies in one (install into /opt/sernet-edge" in told
+    assert not (tmp_path / "sernet-edge.service").exists()
+
+
+class Manager:
+    """systemd's end of the notification socket."""
+
+    def __init__(self, address: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(address)
+        self._socket.settimeout(60)
+
+    def next(self) -> list[str]:
+        return self._socket.recv(4096).decode().splitlines()
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(params=["a path", "an abstract name"])
+def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Manager, str]]:
+    if request.param == "a path":
+        address = told = str(tmp_path / "notify")
+    else:
+        address, told = f"\0sernet-test-{os.getpid()}", f"@sernet-test-{os.getpid()}"
+    running = Manager(address)
+    yield running, told
+    running.close()
+
+
+def test_systemd_is_told_of_start_life_and_end(manager: tuple[Manager, str]) -> None:
+    listener, address = manager
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sernet_edge", "listen", "--input", "-", "--quiet"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": "100000"},
+    )
+    assert process.stdin and process.stderr
+    second = bytes(32_000)
+    process.stdin.write(second)
+    process.stdin.flush()
+    assert listener.next() == ["READY=1", "STATUS=listening to standard input"]
+    for _ in range(3):
+        assert listener.next() == ["WATCHDOG=1"]
+        time.sleep(0.1)  # the next is not due before
+        process.stdin.write(second)
+        process.stdin.flush()
+    process.send_signal(signal.SIGTERM)
+    while (told := listener.next()) == ["WATCHDOG=1"]:
+        pass
+    assert told == ["STOPPING=1"]
+    assert process.wait(timeout=60) == 0
+    process.stdin.close()
+    process.stderr.close()
+
+
+def test_another_process_s_watchdog_is_left_alone(tmp_path: Path) -> None:
+    # systemd gives the process that it means; a child of that inherits the variables.
+    listener = Manager(str(tmp_path / "notify"))
+    code = (
+        "from sernet_edge.runtime.listen.systemd import ServiceManager\n"
+        "manager = ServiceManager(); manager.alive(); manager.stopping()"
+    )
+    environment = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+    for pid, expected in (("1", ["STOPPING=1"]), (None, ["WATCHDOG=1"])):
+        owner = {"WATCHDOG_PID": pid} if pid else {}
+        subprocess.run(
+            [sys.executable, "-c", code], env=os.environ | environment | owner, check=True
+        )
+        assert listener.next() == expected
+    listener.close()
+
+
+def test_a_manager_that_is_gone_ends_nothing(sernet_edge: Run, tmp_path: Path) -> None:
+    result = sernet_edge(
+        *("listen", "--input", Path(__file__).parents[2] / "docs/demo/two_moods.wav", "--quiet"),
+        env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "1"},
+    )
+    assert result.returncode == 0

@@ -1,0 +1,448 @@
+"""Every system: trained by name, made int8, run by TensorFlow Lite and by its Micro version."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+import pytest
+from bundle_cases import write_bundle
+from numpy.typing import NDArray
+from support import Run
+
+from sernet_edge.firmware_export import tflm
+from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.errors import ModelError, SernetError
+from sernet_edge.runtime.interpreter import Model, interpreter_module
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.dataset import Recording, new_contract
+from sernet_edge.train.evaluation.seen_speakers import heard
+from sernet_edge.train.models import ARCHITECTURES
+from sernet_edge.train.options import Settings, training_options
+from sernet_edge.train.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sernet_edge.train.fit import Fit
+    from sernet_edge.train.losses import Objective
+
+# The converter's own, which the command line discards.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+# Half a second of speech, so that the large ones train in a moment.
+FRAMES = 32
+
+TFLM_ALONE = {"attention-fcn", "attention-fcn-small"}
+
+
+@cache
+def recordings() -> list[Recording]:
+    """Two speakers' low and high tones in noise, 1 s each."""
+    rng = np.random.default_rng(5)
+    time = np.arange(16_000) / 16_000
+    made = []
+    for index in range(8):
+        label = "low" if index % 3 else "high"
+        tone = np.sin(2 * np.pi * (300 if label == "low" else 2500) * time)
+        samples = (4000 * tone + rng.normal(0, 300, len(time))).astype(np.int16)
+        made.append(Recording(Utterance(Path(f"{index}.wav"), label, str(index // 4)), samples))
+    return made
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where models and checkpoints lie."""
+    return tmp_path_factory.mktemp("models")
+
+
+def ready(name: str, checkpoint: Path) -> Fit:
+    """A training of an architecture with its own losses, not begun or where it was stopped."""
+    from sernet_edge.train.fit import start
+
+    own = ARCHITECTURES[name]
+    recipe = Recipe(
+        epochs=2,
+        batch_size=4,
+        average_epochs=2,
+        class_weights=True,
+        center_loss=own.center_loss,
+        reconstruction=own.reconstruction,
+    )
+    contract = new_contract(("high", "low"), "window", FRAMES, own.features)
+    return start(contract, recipe, recordings(), 1, checkpoint, name)
+
+
+@cache
+def train(folder: Path, name: str) -> Path:
+    """Train an architecture for two epochs; the checkpoint stays beside the model."""
+    path = folder / f"{name}.keras"
+    fit = ready(name, path.with_suffix(".npz"))
+    fit.run(lambda epoch, entry: None)
+    fit.finish()
+    fit.model.save(path)
+    its = {"architecture": name, "corpus": "tones", "holdout_speakers": ["1"]}
+    contract = fit.windows.contract.replace(provenance=its)
+    path.write_bytes(modelfile.with_contract(path.read_bytes(), contract))
+    return path
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def trained(request: pytest.FixtureRequest, folder: Path) -> Path:
+    """A model file of one architecture after two epochs."""
+    return train(folder, request.param)
+
+
+def windows_of(path: Path) -> NDArray[np.float32]:
+    """The windows of all recordings, float32 (windows, frames, features)."""
+    from sernet_edge.train.dataset import Windows
+
+    contract = modelfile.read_contract(path.read_bytes(), path.name)
+    windows = Windows(contract, Recipe())
+    return np.concatenate([windows.test_windows(recording) for recording in recordings()])
+
+
+@pytest.fixture(scope="module")
+def converted(trained: Path) -> bytes:
+    """The same as int8, with its contract."""
+    from sernet_edge.convert.quantize import convert_model
+    from sernet_edge.train.models.saved import load_saved
+
+    contract = modelfile.read_contract(trained.read_bytes(), trained.name)
+    flatbuffer = convert_model(load_saved(trained, contract), "int8", windows_of(trained))
+    return modelfile.with_contract(flatbuffer, contract)
+
+
+def reference_outputs(data: bytes, windows: NDArray[np.int8]) -> NDArray[np.int8]:
+    """What TensorFlow Lite's reference kernels make of int8 windows."""
+    module = interpreter_module()
+    interpreter = module.Interpreter(
+        model_content=data, experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF
+    )
+    interpreter.allocate_tensors()
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    outputs = []
+    for window in windows:
+        interpreter.set_tensor(source["index"], window[None, :, :, None])
+        interpreter.invoke()
+        outputs.append(interpreter.get_tensor(result["index"])[0].copy())
+    return np.stack(outputs)
+
+
+def test_a_system_becomes_int8_and_says_the_same_everywhere(
+    trained: Path, converted: bytes
+) -> None:
+    from sernet_edge.convert.quantize import float_tensors
+
+    assert float_tensors(converted) == []
+    model = Model(converted, trained.name)
+    assert model.is_int8
+    features = windows_of(trained)
+    windows = np.stack([model.quantise(window) for window in features])
+    expected = reference_outputs(converted, windows)
+    ran = tflm.run(converted, trained.name, windows.reshape(len(windows), -1))
+    np.testing.assert_array_equal(ran.outputs, expected)
+    ours = np.stack([model.run_int8(window) for window in windows])
+    # The optimised LOG_SOFTMAX looks its exponentials up and is at times one step off.
+    tolerance = 2 if trained.stem in TFLM_ALONE else 0
+    assert np.abs(ours.astype(int) - expected).max() <= tolerance
+    # And it is about what Keras says.
+    from sernet_edge.train.models.saved import load_saved
+
+    keras_model = load_saved(trained, model.contract)
+    theirs = np.asarray(keras_model.predict(features[..., None], verbose=0))
+    np.testing.assert_allclose((expected + 128) / 256, theirs, atol=0.05)
+
+
+def test_the_native_engine_runs_it_or_says_what_it_lacks(
+    trained: Path, converted: bytes, tmp_path: Path
+) -> None:
+    if trained.stem in TFLM_ALONE:
+        with pytest.raises(ModelError, match="does not know TANH.*--engine tflm"):
+            read_network(converted, trained.name)
+    else:
+        # The bundle's self-test: its golden scores are those of the reference kernels.
+        bundle = write_bundle(tmp_path, converted)
+        done = subprocess.run(
+            ["make", "check", "CFLAGS=-O0"], cwd=bundle, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
+        assert "scores that differ: 0 of 4\n" in done.stdout
+
+
+def test_attention_is_the_papers_formula() -> None:
+    import keras
+
+    from sernet_edge.train.models.attention_fcn import attend
+
+    rng = np.random.default_rng(2)
+    positions = rng.normal(size=(3, 5, 4, 6)).astype(np.float32)
+    inputs = keras.Input((None, 4, 6))
+    model = keras.Model(inputs, attend(inputs))
+    # Large enough that the attention is far from even.
+    weights = [rng.normal(0, 2, w.shape).astype(np.float32) for w in model.get_weights()]
+    model.set_weights(weights)
+    w, b, u = (values.astype(np.float64) for values in weights)
+    w, u = w[0, 0], u[0, 0, :, 0]
+    for found, a in zip(np.asarray(model(positions)), positions.reshape(3, 20, 6), strict=True):
+        e = np.tanh(a @ w + b) @ u
+        alpha = np.exp(0.3 * e) / np.exp(0.3 * e).sum()
+        assert alpha.max() > 3 * alpha.min()
+        np.testing.assert_allclose(found, alpha @ a, rtol=1e-4, atol=1e-5)
+
+
+def test_the_attention_network_takes_speech_of_any_length() -> None:
+    from sernet_edge.train.models import build
+
+    contract = new_contract(("high", "low"), "window", FRAMES, "spectrogram")
+    model = build("attention-fcn-small", contract, 0.9)
+    assert model.input_shape == (None, None, contract.feature_count, 1)
+    rng = np.random.default_rng(0)
+    for frames in (1, 33, 200):
+        window = rng.normal(size=(2, frames, contract.feature_count, 1)).astype(np.float32)
+        np.testing.assert_allclose(np.asarray(model(window)).sum(axis=1), 1, rtol=1e-5)
+
+
+def test_centers_move_and_distances_are_measured_as_wen_et_al_do() -> None:
+    from sernet_edge.train.losses import CenterDistance
+
+    rng = np.random.default_rng(4)
+    embeddings = rng.normal(size=(6, 3)).astype(np.float32)
+    labels = np.array([0, 0, 2, 2, 2, 0])
+    targets = np.eye(4, dtype=np.float32)[labels]
+    layer = CenterDistance()
+    layer.build([(None, 3), (None, 4)])
+    centers = rng.normal(size=(4, 3)).astype(np.float32)
+    layer.centers.assign(centers)
+    found = np.asarray(layer([embeddings, targets], training=True))
+    expected = [
+        0.5 * ((x - centers[y]) ** 2).sum() for x, y in zip(embeddings, labels, strict=True)
+    ]
+    np.testing.assert_allclose(found[:, 0], expected, rtol=1e-5)
+    for j in range(4):
+        own = embeddings[labels == j]
+        delta = (centers[j] - own).sum(axis=0) / (1 + len(own))
+        np.testing.assert_allclose(layer.centers[j], centers[j] - 0.5 * delta, rtol=1e-5)
+    moved = np.asarray(layer.centers)
+    layer([embeddings, targets], training=False)
+    np.testing.assert_array_equal(layer.centers, moved)
+
+
+def objective(**weights: float) -> Objective:
+    """What trains a small model of 8 frames and 8 features, in which nothing is random."""
+    import keras
+
+    from sernet_edge.train.losses import Objective
+
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((8, 8, 1))
+    embedding = keras.layers.Dense(16, name="embedding")(keras.layers.Flatten()(inputs))
+    outputs = keras.layers.Dense(2, "softmax", name="scores")(embedding)
+    recipe = Recipe(learning_rate=3e-3, weight_decay=0, **weights)  # type: ignore[arg-type]
+    return Objective(keras.Model(inputs, outputs), 8, recipe)
+
+
+@pytest.mark.parametrize("name", ["center_loss", "reconstruction"])
+def test_a_further_loss_is_part_of_the_loss_and_falls(name: str) -> None:
+    from sernet_edge.train.losses import Batch
+
+    rng = np.random.default_rng(6)
+    # Few patterns, so that there is something that an embedding can hold.
+    inputs = (rng.normal(size=(32, 3)) @ rng.normal(size=(3, 64))).reshape(32, 8, 8, 1)
+    labels = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 32)]
+    batch = Batch(inputs.astype(np.float32), labels, labels)
+    alone, further = objective(), objective(**{name: 2.0})
+    entries = [further.step(batch) for _ in range(150)]
+    key = "center_loss" if name == "center_loss" else "reconstruction_loss"
+    assert entries[0]["scores_loss"] == pytest.approx(alone.step(batch)["loss"], rel=1e-5)
+    for entry in (entries[0], entries[-1]):
+        assert entry["loss"] == pytest.approx(entry["scores_loss"] + 2 * entry[key], rel=1e-5)
+    assert entries[-1][key] < 0.3 * entries[0][key]
+
+
+def test_the_model_itself_has_neither_centers_nor_decoder() -> None:
+    alone, further = objective(), objective(center_loss=0.1, reconstruction=0.1)
+    more = {weight.path for weight in further.trained.weights}
+    assert {"center/centers", "decoder_end/kernel"} <= more
+    assert {weight.path for weight in alone.trained.weights} < more
+    assert further.trained.get_layer("scores").output.shape == (None, 2)
+
+
+def test_balanced_weights_make_labels_weigh_the_same() -> None:
+    from sernet_edge.train.losses import balanced_weights
+
+    targets = np.eye(4, dtype=np.float32)[[0] * 6 + [1] * 2 + [3]]
+    weights = balanced_weights(targets)
+    np.testing.assert_allclose(targets.sum(axis=0) * weights, [3, 3, 0, 3])
+    assert (targets @ weights).mean() == pytest.approx(1)
+
+
+@pytest.fixture(scope="module")
+def other(folder: Path) -> Path:
+    """A model to start from, of the corpus "tones" with its speaker 1 held out."""
+    return train(folder, "light-sernet-half")
+
+
+def test_a_training_starts_from_another_models_weights(other: Path, tmp_path: Path) -> None:
+    from sernet_edge.train.fit import start
+    from sernet_edge.train.initial_weights import Initial
+    from sernet_edge.train.models.saved import load_saved
+
+    initial = Initial.read(other)
+    theirs = load_saved(other, initial.contract)
+
+    def began(labels: tuple[str, ...], name: str) -> Fit:
+        contract = new_contract(labels, "window", FRAMES, "mfcc")
+        path = tmp_path / "none.npz"
+        return start(contract, Recipe(epochs=1), recordings(), 2, path, name, initial)
+
+    same = began(("high", "low"), "light-sernet-half")
+    assert same.not_taken == []
+    for ours, expected in zip(same.model.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, expected)
+    # Other labels, and as many in another order, have another meaning.
+    assert began(("high", "low", "none"), "light-sernet-half").not_taken == ["scores"]
+    assert began(("low", "high"), "light-sernet-half").not_taken == ["scores"]
+    # A related architecture: what lies before and after its separable convolutions.
+    related = began(("high", "low"), "light-sernet-ds-half")
+    assert {"path_time_conv", "path_time_norm", "mix_conv", "scores"} <= set(related.taken)
+    assert {"block1_each_conv", "block1_mix_conv"} <= set(related.not_taken)
+
+
+def test_a_start_that_fits_nothing_is_refused(other: Path, tmp_path: Path) -> None:
+    from sernet_edge.train.fit import start
+    from sernet_edge.train.initial_weights import Initial
+
+    contract = new_contract(("high", "low", "none"), "window", FRAMES, "spectrogram")
+    with pytest.raises(SernetError, match="nothing of .*half.keras, .* fits attention-fcn-small"):
+        start(
+            contract,
+            Recipe(epochs=1),
+            recordings(),
+            1,
+            tmp_path / "c.npz",
+            "attention-fcn-small",
+            Initial.read(other),
+        )
+
+
+def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path: Path) -> None:
+    from sernet_edge.train.initial_weights import Initial
+
+    first = Initial.read(other)
+    assert heard(first.provenance, "tones", ["1", "2"]) == ["2"]
+    assert heard(first.provenance, "emodb", ["1", "2"]) == []
+    # A second model, of another corpus, that began with the first.
+    its = {"corpus": "emodb", "holdout_speakers": ["03"], "initial": first.provenance}
+    contract = first.contract.replace(provenance=its)
+    second = tmp_path / "second.keras"
+    second.write_bytes(
+        modelfile.with_contract(modelfile.strip_contract(other.read_bytes()), contract)
+    )
+    assert heard(Initial.read(second).provenance, "tones", ["1", "2"]) == ["2"]
+    assert heard(Initial.read(second).provenance, "emodb", ["03", "08"]) == ["08"]
+
+
+def test_the_parts_of_a_corpus_have_the_same_speakers() -> None:
+    scripted = {"corpus": "iemocap-script", "holdout_speakers": ["Ses05M"]}
+    assert heard(scripted, "iemocap-impro", ["Ses01F", "Ses05M"]) == ["Ses01F"]
+    assert heard(scripted, "iemocap", ["Ses01F", "Ses05M"]) == ["Ses01F"]
+    assert heard(scripted, "csv", ["Ses01F"]) == []
+
+
+def test_a_cross_validation_refuses_a_start_that_heard_who_is_to_be_tested(
+    other: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    contract = modelfile.read_contract(other.read_bytes(), "")
+    its = {"corpus": "emodb", "holdout_speakers": ["09"]}
+    start = tmp_path / "start.keras"
+    start.write_bytes(
+        modelfile.with_contract(
+            modelfile.strip_contract(other.read_bytes()), contract.replace(provenance=its)
+        )
+    )
+    out = tmp_path / "run"
+    result = sernet_edge(
+        "cross-validate", "--corpus", "emodb", small_corpus, "--init", start, "--out", out
+    )
+    assert result.returncode == 1
+    assert "start.keras was trained on 03, 08, whom this run is to test" in result.stderr
+    assert not out.exists()
+
+
+def test_every_architecture_is_listed_by_name(sernet_edge: Run) -> None:
+    result = sernet_edge("train", "--list-architectures")
+    assert result.returncode == 0
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(ARCHITECTURES)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("", ("light-sernet", "mfcc", 0.0, 0.0)),
+        ("--architecture attention-fcn", ("attention-fcn", "spectrogram", 0.0, 0.0)),
+        ("--architecture multitask-cnn", ("multitask-cnn", "mfcc", 0.01, 0.1)),
+        (
+            "--architecture multitask-cnn --center-loss 0 --features spectrogram",
+            ("multitask-cnn", "spectrogram", 0.0, 0.1),
+        ),
+        ("--features mel --reconstruction 0.5", ("light-sernet", "mel", 0.0, 0.5)),
+    ],
+)
+def test_what_is_not_said_is_the_architectures_own(
+    options: str, expected: tuple[str, str, float, float]
+) -> None:
+    said = []
+
+    @click.command()
+    @training_options
+    def command(settings: Settings) -> None:
+        recipe = settings.recipe
+        said.append(
+            (
+                settings.architecture,
+                settings.features,
+                recipe.center_loss,
+                recipe.reconstruction,
+            )
+        )
+
+    command(["--corpus", "emodb", ".", *options.split()], standalone_mode=False)
+    assert said == [expected]
+
+
+def test_another_start_is_another_run(other: Path) -> None:
+    from sernet_edge.train.fit import Fit
+    from sernet_edge.train.initial_weights import Initial
+
+    checkpoint = other.with_suffix(".npz")
+    same = ready("light-sernet-half", checkpoint)
+    assert len(same.history) == 2
+    with pytest.raises(SernetError, match="run with other settings"):
+        Fit(same.model, same.windows, recordings(), 1, checkpoint, Initial.read(other))
+
+
+def test_a_stopped_run_with_every_loss_goes_on_to_the_same_weights(
+    folder: Path, tmp_path: Path
+) -> None:
+    class Stop(Exception):
+        pass
+
+    def stop(epoch: int, entry: dict[str, float]) -> None:
+        raise Stop
+
+    whole = train(folder, "multitask-cnn").with_suffix(".npz")
+    stopped = tmp_path / "stopped.npz"
+    with pytest.raises(Stop):
+        ready("multitask-cnn", stopped).run(stop)
+    resumed = ready("multitask-cnn", stopped)
+    assert len(resumed.history) == 1
+    resumed.run(lambda epoch, entry: None)
+    with np.load(whole) as expected, np.load(stopped) as found:
+        # Centers, decoder, the optimiser's moments of both, and the history.
+        assert set(found) == set(expected)
+        for name in expected:
+            np.testing.assert_array_equal(found[name], expected[name], err_msg=name)

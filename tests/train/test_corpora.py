@@ -1,0 +1,191 @@
+"""Corpora in their true layouts, written small; what is missing is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import write_wav
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.corpora import CORPORA, labels_of
+from sernet_edge.train.evaluation.protocols import PROTOCOLS, folds
+
+SILENCE = np.zeros(16_000, np.int16)
+
+
+def put(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_wav(path, SILENCE)
+    return path
+
+
+@pytest.fixture
+def ravdess(tmp_path: Path) -> Path:
+    """Two actors, eight emotions each with their intensities, and a song."""
+    for actor in ("01", "12"):
+        for emotion in range(1, 9):
+            for intensity in ("01",) if emotion == 1 else ("01", "02"):
+                name = f"03-01-{emotion:02}-{intensity}-01-01-{actor}.wav"
+                put(tmp_path / f"Actor_{actor}" / name)
+        put(tmp_path / f"Actor_{actor}" / f"03-02-05-01-01-01-{actor}.wav")
+    return tmp_path
+
+
+def test_ravdess_speech_is_read_and_song_left_out(ravdess: Path) -> None:
+    utterances = CORPORA["ravdess"].read(ravdess)
+    assert Counter(u.label for u in utterances)["neutral"] == 2
+    assert Counter(u.label for u in utterances)["anger"] == 4
+    assert {u.speaker for u in utterances} == {"01", "12"}
+    by_name = {u.path.name: u.label for u in utterances}
+    # The example of the corpus's own description: fearful.
+    assert by_name["03-01-06-01-01-01-12.wav"] == "fear"
+    assert [fold.name for fold in folds(PROTOCOLS["strict"], utterances, 1)] == ["01", "12"]
+
+
+def test_all_of_ravdess_is_1440_utterances_and_what_is_missing_is_said(tmp_path: Path) -> None:
+    for actor in range(1, 25):
+        folder = tmp_path / f"Actor_{actor:02}"
+        folder.mkdir()
+        for emotion in range(1, 9):
+            for intensity in (1,) if emotion == 1 else (1, 2):
+                for statement in (1, 2):
+                    for repetition in (1, 2):
+                        numbers = (3, 1, emotion, intensity, statement, repetition, actor)
+                        (folder / ("-".join(f"{n:02}" for n in numbers) + ".wav")).touch()
+    corpus = CORPORA["ravdess"]
+    utterances = corpus.read(tmp_path)
+    assert len(utterances) == 1440
+    assert corpus.shortfall(utterances) == ""
+    rest = [u for u in utterances if u.speaker not in ("05", "24")]
+    assert corpus.shortfall(rest) == ("1,320 utterances where the corpus has 1,440, none by 05, 24")
+    # The archive is known to have been published with everything in it twice.
+    assert corpus.shortfall(utterances * 2) == "2,880 utterances where the corpus has 1,440"
+
+
+def test_a_folder_that_is_not_ravdess_is_refused(ravdess: Path) -> None:
+    put(ravdess / "Actor_01" / "03a01Fa.wav")
+    with pytest.raises(SernetError, match=r"1 of 33 files.*03a01Fa\.wav"):
+        CORPORA["ravdess"].read(ravdess)
+
+
+EVALUATION = """\
+% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]
+
+[6.2901 - 8.2357]\t{dialogue}_F000\tneu\t[2.5000, 2.5000, 2.5000]
+C-E2:\tNeutral;\t()
+
+[10.0100 - 11.3925]\t{dialogue}_M000\texc\t[2.5000, 2.5000, 2.5000]
+[12.0000 - 13.0000]\t{dialogue}_M001\thap\t[4.0, 3.0, 2.0]
+[14.8872 - 18.0175]\t{dialogue}_F001\txxx\t[2.5000, 2.5000, 2.5000]
+[19.2900 - 20.7875]\t{dialogue}_F002\tang\t[2.0, 3.5, 3.5]
+"""
+
+
+@pytest.fixture
+def iemocap(tmp_path: Path) -> Path:
+    """Two sessions, an improvisation and a script in each, five turns in either."""
+    for session in (1, 2):
+        for dialogue in (f"Ses0{session}F_impro01", f"Ses0{session}M_script02_1"):
+            folder = tmp_path / f"Session{session}"
+            evaluation = folder / "dialog" / "EmoEvaluation" / f"{dialogue}.txt"
+            evaluation.parent.mkdir(parents=True, exist_ok=True)
+            evaluation.write_text(EVALUATION.format(dialogue=dialogue))
+            # As in the real release: each evaluator's own files, and what a Mac left behind.
+            evaluator = evaluation.parent / "Categorical" / f"{dialogue}_e1_cat.txt"
+            evaluator.parent.mkdir(exist_ok=True)
+            evaluator.write_text(f"{dialogue}_F000 :Neutral state; ()\n")
+            evaluation.with_name(f"._{evaluation.name}").write_bytes(b"\x00\x05\x16\x07")
+            for turn in ("F000", "M000", "M001", "F001", "F002"):
+                put(folder / "sentences" / "wav" / dialogue / f"{dialogue}_{turn}.wav")
+    return tmp_path
+
+
+def test_iemocap_has_four_classes_with_excitement_as_happiness(iemocap: Path) -> None:
+    utterances = CORPORA["iemocap"].read(iemocap)
+    assert Counter(u.label for u in utterances) == {"neutral": 4, "happiness": 8, "anger": 4}
+    # Whoever speaks the turn, not whoever wore the markers in its dialogue.
+    assert {u.speaker for u in utterances} == {"Ses01F", "Ses01M", "Ses02F", "Ses02M"}
+    by_name = {u.path.stem: u.speaker for u in utterances}
+    assert by_name["Ses01M_script02_1_F000"] == "Ses01F"
+
+
+@pytest.mark.parametrize("kind", ["impro", "script"])
+def test_iemocap_can_be_limited_to_one_kind(kind: str, iemocap: Path) -> None:
+    utterances = CORPORA[f"iemocap-{kind}"].read(iemocap)
+    assert len(utterances) == 8
+    assert all(kind in u.path.name for u in utterances)
+
+
+def test_what_iemocap_lacks_is_named(iemocap: Path, tmp_path: Path) -> None:
+    utterances = CORPORA["iemocap"].read(iemocap)
+    assert CORPORA["iemocap"].shortfall(utterances) == (
+        "16 utterances where the corpus has 5,531, none by "
+        "Ses03F, Ses03M, Ses04F, Ses04M, Ses05F, Ses05M"
+    )
+    with pytest.raises(SernetError, match="no folder Session1 to Session5"):
+        CORPORA["iemocap"].read(iemocap / "Session1")
+    gone = iemocap / "Session2/sentences/wav/Ses02F_impro01/Ses02F_impro01_M001.wav"
+    gone.unlink()
+    with pytest.raises(SernetError, match=r"Ses02F_impro01_M001, but .* is missing"):
+        CORPORA["iemocap"].read(iemocap)
+
+
+def test_a_folder_names_the_label_and_one_inside_it_the_speaker(tmp_path: Path) -> None:
+    for name in ("happy/anna/1.wav", "happy/bert/2.wav", "sad/3.wav"):
+        put(tmp_path / name)
+    utterances = CORPORA["folder"].read(tmp_path)
+    assert [(u.label, u.speaker) for u in utterances] == [
+        ("happy", "anna"),
+        ("happy", "bert"),
+        ("sad", ""),
+    ]
+    assert labels_of(CORPORA["folder"], utterances) == ("happy", "sad")
+    with pytest.raises(SernetError, match="does not say who speaks"):
+        folds(PROTOCOLS["strict"], utterances, 1)
+    put(tmp_path / "lost.wav")
+    with pytest.raises(SernetError, match=r"lost\.wav lies in no folder that names its label"):
+        CORPORA["folder"].read(tmp_path)
+
+
+def table(folder: Path, text: str) -> Path:
+    for name in ("a.wav", "b.wav"):
+        put(folder / "audio" / name)
+    path = folder / "corpus.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_table_names_recordings_from_its_own_folder(tmp_path: Path) -> None:
+    text = "speaker,path,label\nanna,audio/a.wav,happy\n,audio/b.wav,sad\n"
+    utterances = CORPORA["csv"].read(table(tmp_path, text))
+    assert [(u.path, u.label, u.speaker) for u in utterances] == [
+        (tmp_path / "audio" / "a.wav", "happy", "anna"),
+        (tmp_path / "audio" / "b.wav", "sad", ""),
+    ]
+    assert labels_of(CORPORA["csv"], utterances) == ("happy", "sad")
+    with pytest.raises(SernetError, match="does not say who speaks"):
+        folds(PROTOCOLS["strict"], utterances, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no column path and no column label"),
+        ("path,emotion\na.wav,x\n", "no column label"),
+        ("path,label\n", "names no recording"),
+        ("path,label\naudio/a.wav,\n", "line 2: the path or the label is empty"),
+        ("path,label\naudio/a.wav,x\naudio/c.wav,x\n", r"line 3: .*c\.wav does not exist"),
+    ],
+)
+def test_a_table_that_cannot_be_used_says_where(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SernetError, match=message):
+        CORPORA["csv"].read(table(tmp_path, text))
+
+
+def test_one_label_alone_is_nothing_to_tell_apart(tmp_path: Path) -> None:
+    utterances = CORPORA["csv"].read(table(tmp_path, "path,label\naudio/a.wav,sad\n"))
+    with pytest.raises(SernetError, match="'sad' only"):
+        labels_of(CORPORA["csv"], utterances)

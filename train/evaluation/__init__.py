@@ -1,0 +1,1 @@
+"""From scores to figures: protocols, metrics, saved runs, calibration and their pictures."""

@@ -1,0 +1,190 @@
+"""A classical system to compare with: openSMILE's ComParE functionals and a linear SVM.
+
+F. Eyben, M. Wöllmer, B. Schuller: "openSMILE", ACM Multimedia 2010; the feature set is that of
+the INTERSPEECH 2016 Computational Paralinguistics Challenge, 6,373 numbers an utterance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.frontend import Float32, Float64
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.dataset import Recording
+from sernet_edge.train.evaluation import metrics
+from sernet_edge.train.evaluation.calibration import softmax
+from sernet_edge.train.evaluation.protocols import PROTOCOLS, Fold, folds
+
+COMPLEXITIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+"""What the SVM's C is chosen from."""
+
+DESCRIPTION = {
+    "architecture": "opensmile-svm",
+    "recipe": {
+        "functionals": "ComParE_2016",
+        "standardised_on": "training speakers",
+        "complexities": list(COMPLEXITIES),
+        "complexity_chosen_by": "UAR with each training speaker left out",
+        "class_weight": "balanced",
+    },
+}
+"""What a run of it says of itself."""
+
+
+def functionals(
+    recordings: Sequence[Recording], rate_hz: int, report: Callable[[int], None]
+) -> Float32:
+    """Return the features of recordings, float32 (recordings, 6373).
+
+    Args:
+        recordings: With audio at `rate_hz`.
+        rate_hz: Its rate.
+        report: Told after each recording that 1 more is done.
+
+    Raises:
+        SernetError: openSMILE is not installed.
+    """
+    try:
+        import opensmile
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+    smile = opensmile.Smile(
+        feature_set=opensmile.FeatureSet.ComParE_2016,
+        feature_level=opensmile.FeatureLevel.Functionals,
+    )
+    rows = []
+    for recording in recordings:
+        samples = recording.samples.astype(np.float32) / 32768
+        rows.append(smile.process_signal(samples, rate_hz).to_numpy(np.float32)[0])
+        report(1)
+    return np.stack(rows)
+
+
+def check(chosen: Sequence[Fold], utterances: Sequence[Utterance]) -> None:
+    """Check that C can be chosen in every fold, before anything is computed.
+
+    Raises:
+        SernetError: A fold has too few speakers to train on, or one who alone says all but one of
+            its labels; names the fold.
+    """
+    for fold in chosen:
+        training = [utterances[i] for i in fold.train]
+        speakers = {utterance.speaker for utterance in training}
+        if "" in speakers:  # then C is chosen on random folds
+            continue
+        if len(speakers) < 2:
+            raise SernetError(
+                f"the baseline chooses its C by leaving out a training speaker, too, and fold "
+                f"{fold.name} has {len(speakers)} to train on",
+                hint="it needs a corpus of three speakers or more",
+            )
+        for speaker in speakers:
+            if len({u.label for u in training if u.speaker != speaker}) < 2:
+                raise SernetError(
+                    f"the baseline chooses its C by leaving out a training speaker, too, and in "
+                    f"fold {fold.name} all but {speaker} have one label only",
+                    hint="add recordings by other speakers",
+                )
+
+
+def train_and_score(
+    features: Float32,
+    utterances: Sequence[Utterance],
+    labels: Sequence[str],
+    train: Sequence[int],
+    test: Sequence[int],
+    seed: int,
+) -> tuple[Float64, float]:
+    """Train on some utterances and score others.
+
+    C is the one with the best UAR when each training speaker in turn is left out; the test
+    utterances have no part in it.
+
+    Args:
+        features: float32 (utterances, features).
+        utterances: Their labels and speakers.
+        labels: In the order of the scores.
+        train: Indices of those to train on.
+        test: Indices of those to score.
+        seed: Of the inner folds where nobody knows who speaks.
+
+    Returns:
+        float64 (test utterances, labels), the softmax of the SVM's decision values, which is no
+        probability; and C.
+
+    Raises:
+        SernetError: scikit-learn is not installed, or see `folds`.
+    """
+    truth = np.array([labels.index(utterance.label) for utterance in utterances])
+    known = all(utterances[i].speaker for i in train)
+    inner = folds(
+        PROTOCOLS["strict" if known else "published"], [utterances[i] for i in train], seed
+    )
+    guesses = np.zeros((len(COMPLEXITIES), len(train)), np.int64)
+    indices = np.asarray(train)
+    for fold in inner:
+        scores = _scores(
+            features,
+            truth,
+            indices[list(fold.train)],
+            indices[list(fold.test)],
+            len(labels),
+            COMPLEXITIES,
+        )
+        guesses[:, list(fold.test)] = scores.argmax(axis=2)
+    matrices = [metrics.confusion_matrix(truth[indices], guess, len(labels)) for guess in guesses]
+    uars = [metrics.summary(matrix, labels)["uar"] for matrix in matrices]
+    best = COMPLEXITIES[int(np.argmax(uars))]
+    (scores,) = _scores(features, truth, indices, np.asarray(test), len(labels), (best,))
+    return softmax(scores), best
+
+
+def _scores(
+    features: Float32,
+    truth: NDArray[np.int64],
+    train: NDArray[np.int64],
+    test: NDArray[np.int64],
+    labels: int,
+    complexities: Sequence[float],
+) -> Float64:
+    """Return decision values, float64 (complexities, test, labels)."""
+    try:
+        from sklearn.svm import SVC
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+    mean, std = features[train].mean(axis=0), features[train].std(axis=0)
+    std[std == 0] = 1
+    ours, theirs = ((features[some] - mean) / std for some in (train, test))
+    # With more features than utterances, their products are all that a linear SVM needs.
+    inner, outer = (some.astype(np.float64) @ ours.T.astype(np.float64) for some in (ours, theirs))
+    values = np.full((len(complexities), len(test), labels), -np.inf)
+    for index, complexity in enumerate(complexities):
+        machine: Any = SVC(
+            C=complexity,
+            kernel="precomputed",
+            class_weight="balanced",
+            decision_function_shape="ovr",
+        ).fit(inner, truth[train])
+        decisions = machine.decision_function(outer)
+        if decisions.ndim == 1:  # of two classes it gives one column
+            decisions = np.stack([-decisions, decisions], axis=1)
+        values[index][:, machine.classes_] = decisions
+    return values
+
+
+def versions() -> str:
+    """Name the packages that compute it, with their versions."""
+    return ", ".join(f"{name} {metadata.version(name)}" for name in ("opensmile", "scikit-learn"))
+
+
+def _missing(error: ModuleNotFoundError) -> SernetError:
+    return SernetError(
+        f"the baseline needs the Python package {error.name!r}",
+        hint="pip install 'sernet-edge[baseline]'",
+    )

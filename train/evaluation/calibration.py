@@ -1,0 +1,188 @@
+"""Makes scores mean what they say: a temperature, and how far a top score can be trusted.
+
+Everything here is fitted on what the models of a speaker-disjoint cross-validation said of the
+speakers that they were not trained on. Temperature scaling is that of C. Guo et al., "On
+Calibration of Modern Neural Networks", ICML 2017: logits are divided by one number, which
+changes no window's label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.frontend import Float64
+from sernet_edge.train.evaluation.saved_runs import Ints, finished_folds, read_json
+
+BINS = 10
+"""Of equal width, for the expected calibration error and the reliability diagram."""
+
+_LARGEST_TEMPERATURE = 20.0
+
+# Runs made before windows were kept have scores of utterances with four decimals; a 0 there
+# is anything below half the last.
+_FOUR_DECIMALS = 5e-5
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What a cross-validation's models said of speakers that they were not trained on.
+
+    Attributes:
+        logits: float64 (windows, labels), each row but for a constant; of all windows of all
+            utterances, one after the other.
+        windows: int64 (utterances,), how many windows each has.
+        truth: int64 (utterances,), index of the label.
+        speakers: Text (utterances,), who speaks.
+    """
+
+    logits: Float64
+    windows: Ints
+    truth: Ints
+    speakers: NDArray[np.str_]
+
+    def scores(self, temperature: float) -> Float64:
+        """Return float64 (utterances, labels): the mean over an utterance's windows."""
+        starts = np.cumsum(self.windows) - self.windows
+        summed = np.add.reduceat(softmax(self.logits / temperature), starts, axis=0)
+        return summed / self.windows[:, None]
+
+    def of(self, chosen: NDArray[np.bool_]) -> OutOfFold:
+        """Return the utterances where `chosen`, bool (utterances,), is true."""
+        return OutOfFold(
+            self.logits[np.repeat(chosen, self.windows)],
+            self.windows[chosen],
+            self.truth[chosen],
+            self.speakers[chosen],
+        )
+
+
+def read_out_of_fold(run: Path) -> OutOfFold:
+    """Read the float models' scores of a run of `sernet-edge cross-validate`.
+
+    Raises:
+        SernetError: The folder holds no run, no finished fold, or one that tests on speakers
+            whom it was trained on: what it says of them is too sure.
+    """
+    if read_json(run / "run.json").get("split") != "speakers":
+        raise SernetError(
+            f"{run} trained and tested on the same speakers, so its scores say nothing about how "
+            "sure a model may be of a new one",
+            hint="name a run with --split speakers",
+        )
+    folds = finished_folds(run)
+    return OutOfFold(
+        np.concatenate([_logits(fold) for fold in folds]),
+        np.concatenate([fold.get("windows") or [1] * len(fold["truth"]) for fold in folds]),
+        np.concatenate([fold["truth"] for fold in folds]),
+        np.concatenate([fold["speakers"] for fold in folds]),
+    )
+
+
+def _logits(fold: dict[str, Any]) -> Float64:
+    if "float_window_scores" in fold:
+        scores = np.asarray(fold["float_window_scores"], np.float64)
+        return np.log(np.maximum(scores, np.finfo(np.float32).tiny))
+    return np.log(np.maximum(np.asarray(fold["float_scores"], np.float64), _FOUR_DECIMALS))
+
+
+def softmax(logits: Float64) -> Float64:
+    """Return float64 scores (rows, labels) of logits (rows, labels)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def fit_temperature(data: OutOfFold) -> float:
+    """Return the temperature under which the truth is most likely (least mean NLL)."""
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(data.truth))
+
+    def loss(log_temperature: float) -> float:
+        right = data.scores(float(np.exp(log_temperature)))[rows, data.truth]
+        return float(-np.log(np.maximum(right, np.finfo(float).tiny)).mean())
+
+    limit = float(np.log(_LARGEST_TEMPERATURE))
+    found = minimize_scalar(loss, bounds=(-limit, limit), method="bounded")
+    return float(np.exp(found.x))
+
+
+def calibrated_by_others(data: OutOfFold) -> Float64:
+    """Return scores (utterances, labels) whose temperature was fitted without their speaker.
+
+    So what is said about the calibrated scores holds for a new speaker, too.
+    """
+    scores = np.empty((len(data.truth), data.logits.shape[1]))
+    for speaker in np.unique(data.speakers):
+        own = data.speakers == speaker
+        scores[own] = data.of(own).scores(fit_temperature(data.of(~own)))
+    return scores
+
+
+def reliability(scores: Float64, truth: Ints) -> list[dict[str, float]]:
+    """Return, for each bin of the top score that is not empty, how often the top is right.
+
+    Args:
+        scores: float64 (utterances, labels).
+        truth: int64 (utterances,).
+
+    Returns:
+        `low` and `high` (the bin's edges), `count`, `score` (mean top score), `accuracy`.
+    """
+    top, right = scores.max(axis=1), scores.argmax(axis=1) == truth
+    places = np.minimum((top * BINS).astype(int), BINS - 1)
+    return [
+        {
+            "low": place / BINS,
+            "high": (place + 1) / BINS,
+            "count": int((places == place).sum()),
+            "score": float(top[places == place].mean()),
+            "accuracy": float(right[places == place].mean()),
+        }
+        for place in np.unique(places).tolist()
+    ]
+
+
+def expected_calibration_error(scores: Float64, truth: Ints) -> float:
+    """Return the mean distance of top score and accuracy in `reliability`'s bins, by count."""
+    bins = reliability(scores, truth)
+    return sum(b["count"] * abs(b["score"] - b["accuracy"]) for b in bins) / len(truth)
+
+
+def sure_threshold(scores: Float64, truth: Ints, precision: float) -> float:
+    """Return the lowest top score from which on decisions are right often enough.
+
+    Args:
+        scores: float64 (utterances, labels).
+        truth: int64 (utterances,).
+        precision: Share of right ones that is wanted among the decisions with this top score
+            or more, 0..1.
+
+    Returns:
+        The threshold, rounded up to three decimals; 0 if all decisions together reach it.
+
+    Raises:
+        SernetError: Only the few surest do: fewer than a tenth of all.
+    """
+    top, right = scores.max(axis=1), scores.argmax(axis=1) == truth
+    if right.mean() >= precision:
+        return 0.0
+    candidates = np.unique(np.ceil(top * 1000) / 1000)
+    kept = [right[top >= candidate] for candidate in candidates]
+    for candidate, some in zip(candidates, kept, strict=True):
+        if len(some) < len(top) / 10:
+            break
+        if some.mean() >= precision:
+            return float(candidate)
+    enough = [float(some.mean()) for some in kept if len(some) >= len(top) / 10]
+    raise SernetError(
+        f"no threshold on the top score makes {precision:.0%} of the decisions above it right, "
+        f"unless it leaves fewer than a tenth of them; the best makes "
+        f"{max(enough, default=0):.0%} right",
+        hint="ask for less with --sure-precision",
+    )

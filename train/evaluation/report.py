@@ -1,0 +1,41 @@
+"""`sernet-edge report`: a page with pictures about cross-validation runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import write_bytes, write_text
+
+
+@click.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder to write to, made if it isn't there; what an earlier report wrote is replaced.",
+)
+def report(runs: tuple[Path, ...], out: Path) -> None:
+    """Draw what cross-validation runs, folders of `sernet-edge cross-validate`, have to show.
+
+    Writes OUT/index.html, which holds its pictures, and each picture as OUT/*.png.
+    Everything is computed anew from the predictions in the runs.
+    """
+    if out.exists() and not out.is_dir():
+        raise click.BadParameter(f"{out} is no folder", param_hint="--out")
+    if len({run.resolve().name for run in runs}) < len(runs):
+        raise click.BadParameter("two runs have the same name", param_hint="RUN")
+    from sernet_edge.train.evaluation.html_report import runs_page
+
+    document, drawn = runs_page(runs)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SernetError(f"cannot make the folder {out}: {error.strerror}") from error
+    for name, png in drawn.items():
+        write_bytes(out / f"{name}.png", png)
+    write_text(out / "index.html", document)
+    click.echo(f"wrote {out / 'index.html'} and {len(drawn)} pictures", err=True)

@@ -1,0 +1,203 @@
+"""Pools the predictions of a cross-validation's folds into the figures of each protocol."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.train.evaluation import metrics
+from sernet_edge.train.evaluation.protocols import PROTOCOLS
+from sernet_edge.train.recipe import with_defaults
+
+_RESAMPLES = 2000
+
+# What tells two runs apart and yet is no part of their configuration, or stands there in parts.
+_NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings", "recipe")
+
+Ints = NDArray[np.int64]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the object in a file of a run.
+
+    Raises:
+        SernetError: The file is missing, unreadable or damaged.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SernetError(
+            f"cannot read {path}: {error}", "delete it, and it is made anew"
+        ) from error
+    if not isinstance(document, dict):
+        raise SernetError(f"{path} is no file of a cross-validation")
+    return document
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """Return what a run's run.json says, with what its version could not set yet at its default.
+
+    Raises:
+        SernetError: See `read_json`.
+    """
+    run = {"features": Contract.features, "skipped": [], **read_json(path)}
+    if "level" in run:  # of a network; the baseline has no recipe of training
+        run["recipe"] = with_defaults(run["recipe"])
+    return run
+
+
+def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Path]]]:
+    """Return runs of networks together with those that differ in their seed alone.
+
+    Args:
+        runs: Folders of runs.
+
+    Returns:
+        Of each configuration its settings, those of the recipe among the others, and its runs.
+
+    Raises:
+        SernetError: See `read_json`.
+    """
+    groups: dict[str, tuple[dict[str, Any], list[Path]]] = {}
+    for run in runs:
+        settings = read_run(run / "run.json")
+        own = {k: v for k, v in settings.items() if k not in _NO_SETTING and v is not None}
+        own |= settings["recipe"]
+        groups.setdefault(json.dumps(own, sort_keys=True), (own, []))[1].append(run)
+    return list(groups.values())
+
+
+def finished_folds(run: Path, only: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the contents of a run's fold files, in the order of their names.
+
+    Args:
+        run: The run's folder.
+        only: Names of folds; empty for all.
+
+    Raises:
+        SernetError: A file is damaged, or there is none.
+    """
+    paths = sorted(run.glob("fold-*.json"))
+    folds = [read_json(path) for path in paths if not path.name.endswith(".epochs.json")]
+    if only:
+        folds = [fold for fold in folds if fold["fold"] in only]
+    if not folds:
+        raise SernetError(f"{run} holds no finished fold yet")
+    return folds
+
+
+def report(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
+    """Return the figures of a run from the files of its folds.
+
+    Predictions are pooled over the folds: a speaker without disgust has no recall of it, the
+    corpus has. Intervals are of 95 %, bootstrapped over speakers.
+
+    Args:
+        run: The run's folder.
+        only: Folds to pool; empty for all.
+
+    Returns:
+        JSON-ready: the run's settings, the `folds` there, what they were `computed_on`, and for
+        each protocol that the run answers for and each precision (float, int8) what
+        `metrics.summary` gives, with `uar_interval`, `wa_interval` and `caveat`.
+
+    Raises:
+        SernetError: The folder holds no run, or no finished fold.
+    """
+    settings = read_json(run / "run.json")
+    folds = finished_folds(run, only)
+    truth = np.concatenate([fold["truth"] for fold in folds])
+    speakers = np.concatenate([fold["speakers"] for fold in folds])
+    labels = folds[0]["labels"]
+
+    def figures(guess: Ints, protocol: str) -> dict[str, Any]:
+        summary = metrics.summary(metrics.confusion_matrix(truth, guess, len(labels)), labels)
+        return {
+            **summary,
+            **_intervals(truth, guess, speakers, len(labels)),
+            "caveat": PROTOCOLS[protocol].caveat,
+        }
+
+    if any(fold["labels"] != labels for fold in folds):
+        raise SernetError(
+            f"{run} holds folds with different labels, which are not of one run",
+            hint="keep those of one run",
+        )
+    final, best = ("strict", "test-epoch") if settings["split"] == "speakers" else ("", "published")
+    protocols: dict[str, Any] = {}
+    if final:
+        protocols[final] = {
+            precision: figures(last_guess(folds, precision), final)
+            for precision in precisions(folds)
+        }
+    if all(fold.get("guess_by_epoch") for fold in folds):
+        best_on_test = np.concatenate([_best_epoch_guess(fold) for fold in folds])
+        protocols[best] = {"float": figures(best_on_test, best)}
+    return {
+        **settings,
+        "folds": [fold["fold"] for fold in folds],
+        "computed_on": sorted({computed_on(fold) for fold in folds}),
+        "protocols": protocols,
+    }
+
+
+def precisions(folds: Sequence[dict[str, Any]]) -> list[str]:
+    """Return which of "float" and "int8" all `folds` have scores of."""
+    return [name for name in ("float", "int8") if all(f"{name}_scores" in f for f in folds)]
+
+
+def last_guess(folds: Sequence[dict[str, Any]], precision: str) -> Ints:
+    """Return int64 (utterances,): what the final models of `folds` take each utterance for."""
+    guess: Ints = np.concatenate([np.argmax(f[f"{precision}_scores"], axis=1) for f in folds])
+    return guess
+
+
+def computed_on(fold: dict[str, Any]) -> str:
+    """Return in words what a fold was computed with and on."""
+    return ", ".join(fold[key] for key in ("backend", "processor") if key in fold) or "unknown"
+
+
+def _best_epoch_guess(fold: dict[str, Any]) -> Ints:
+    """Return the guesses of the epoch that is right most often on the test data itself."""
+    guesses = np.asarray(fold["guess_by_epoch"])
+    right: Ints = (guesses == np.asarray(fold["truth"])).sum(axis=1)
+    best: Ints = guesses[int(right.argmax())]
+    return best
+
+
+def _intervals(
+    truth: Ints, guess: Ints, speakers: NDArray[np.str_], classes: int
+) -> dict[str, list[float]]:
+    rng = np.random.default_rng(0)
+    each = [
+        metrics.confusion_matrix(truth[speakers == s], guess[speakers == s], classes)
+        for s in np.unique(speakers)
+    ]
+    draws = rng.integers(len(each), size=(_RESAMPLES, len(each)))
+    labels = [str(index) for index in range(classes)]
+    samples = [metrics.summary(np.sum([each[i] for i in draw], axis=0), labels) for draw in draws]
+    return {
+        f"{name}_interval": np.percentile([s[name] for s in samples], [2.5, 97.5]).tolist()
+        for name in ("uar", "wa")
+    }
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """Return the figures as a few lines for a terminal."""
+    lines = [f"{len(report['folds'])} folds: {', '.join(report['folds'])}"]
+    for protocol, precisions in report["protocols"].items():
+        for precision, f in precisions.items():
+            low, high = f["uar_interval"]
+            lines.append(
+                f"{protocol:<10} {precision:<5} UAR {f['uar']:.1%} ({low:.1%} to {high:.1%}), "
+                f"WA {f['wa']:.1%}, macro F1 {f['macro_f1']:.1%}"
+                + (f"  [{f['caveat']}]" if f["caveat"] else "")
+            )
+    return "\n".join(lines)
