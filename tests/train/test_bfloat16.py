@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from test_fit import CONTRACT as SHORTEST
-from test_fit import SHORT, ready
+from short_training import SHORT, SHORT_CONTRACT, ready
 
 from sernet_edge.train.models import ARCHITECTURES, build
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from sernet_edge.train.losses import Batch
 
 # Long enough that something is left of it after the attention network's pooling.
-CONTRACT = SHORTEST.replace(window_frames=64)
+CONTRACT = SHORT_CONTRACT.replace(window_frames=64)
 
 
 def made(architecture: str) -> keras.Model:

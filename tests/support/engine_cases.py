@@ -18,7 +18,7 @@ from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import load
 
-C_FOLDER = Path(__file__).parent / "c"
+C_FOLDER = Path(__file__).parents[1] / "firmware" / "c"
 ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
