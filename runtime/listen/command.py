@@ -68,6 +68,8 @@ def listen(
             source.rate_hz,
             source.channels,
             hop_s,
+            listener.unsure_below,
+            live=source_settings.input in (None, "-"),
         )
         with closing(output_settings.open(session)) as output:
             notes = loop.run(source, listener, output, target_hz, recorder)

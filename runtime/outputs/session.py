@@ -20,6 +20,8 @@ class Session:
         rate_hz: Its sample rate, before resampling.
         channels: Its channels, before they are mixed.
         hop_s: Seconds between two results.
+        unsure_below: Top smoothed score under which a result is unsure; 0 is off.
+        live: Whether the audio is heard as it happens, so that a time in it is a time of day.
     """
 
     model: str
@@ -28,6 +30,8 @@ class Session:
     rate_hz: int
     channels: int
     hop_s: float
+    unsure_below: float
+    live: bool
 
     def record(self) -> dict[str, Any]:
         """Return what a program or page that shows records may want to know first."""
@@ -42,4 +46,7 @@ class Session:
             "model_rate_hz": self.contract.sample_rate_hz,
             "window_s": round(self.contract.window_s, 3),
             "hop_s": round(self.hop_s, 3),
+            "unsure_below": self.unsure_below,
+            "drift_limit": self.contract.drift_limit,
+            "live": self.live,
         }

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 from sernet_edge.runtime.errors import SernetError
@@ -19,7 +20,7 @@ from sernet_edge.runtime.outputs.fan_out import Tell
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.outputs.web_access import Address, Guard
 from sernet_edge.runtime.outputs.web_feed import Feed
-from sernet_edge.runtime.records import Record, Result
+from sernet_edge.runtime.records import Event, Record, Result
 
 _MIN_INTERVAL_S = 0.05
 """Results that come faster, as those of a recording do, are thinned out."""
@@ -71,6 +72,7 @@ class Web:
         self._feed = Feed(session.record())
         self._skipped: Result | None = None
         self._next_s = 0.0
+        self._heard = (0.0, time.time())  # a time of the audio, and of day
 
         listening = address.listen()
         host, port = listening.getsockname()[:2]
@@ -101,6 +103,7 @@ class Web:
     def write(self, record: Record) -> None:
         """Hand a record to the thread that serves."""
         if isinstance(record, Result):
+            self._heard = (record.time_s, time.time())
             now_s = time.monotonic()
             self._skipped = record if now_s < self._next_s else None
             if self._skipped:
@@ -121,8 +124,18 @@ class Web:
         self._thread.join(_LAST_WAIT_S)
 
     def _send(self, record: Record) -> None:
+        content = record.record(self._timing)
+        if self._timing:
+            content["utc"] = self._utc(record)
         with suppress(RuntimeError):  # the loop is closed, which was told
-            self._loop.call_soon_threadsafe(self._feed.put, record.record(self._timing))
+            self._loop.call_soon_threadsafe(self._feed.put, content)
+
+    def _utc(self, record: Record) -> str:
+        """Return the time of day at which a record was heard: an event's start, a window's end."""
+        time_s = record.start_s if isinstance(record, Event) else record.time_s
+        heard_s, heard_at = self._heard
+        heard = datetime.fromtimestamp(heard_at + time_s - heard_s, UTC)
+        return heard.isoformat(timespec="milliseconds")
 
     def _serve(self, listening: socket.socket) -> None:
         """Serve until `close`; runs in the thread."""

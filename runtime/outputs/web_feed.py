@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any
@@ -40,6 +41,7 @@ class Feed:
         self._session = session
         self._results: deque[dict[str, Any]] = deque(maxlen=round(_HISTORY_S / _HISTORY_STEP_S))
         self._log: deque[dict[str, Any]] = deque(maxlen=_LOG_LENGTH)
+        self._result_came_s: float | None = None
         self._readers: set[asyncio.Queue[str | None]] = set()
 
     @property
@@ -49,6 +51,8 @@ class Feed:
 
     def put(self, record: dict[str, Any]) -> None:
         """Give a record to all readers."""
+        if record["type"] == "result":
+            self._result_came_s = time.monotonic()
         if record["type"] != "result":
             self._log.append(record)
         elif not self._results or (
@@ -72,7 +76,7 @@ class Feed:
         reader: asyncio.Queue[str | None] = asyncio.Queue(_MAX_BEHIND)
         self._readers.add(reader)
         try:
-            history = {"results": list(self._results), "log": list(self._log)}
+            history = {"results": list(self._results), "log": list(self._log), "age_s": self._age_s}
             yield "retry: 2000\n" + _message("session", self._session | history)
             while True:
                 try:
@@ -84,6 +88,12 @@ class Feed:
                 yield message
         finally:
             self._readers.discard(reader)
+
+    @property
+    def _age_s(self) -> float | None:
+        """Seconds since the last result came; None before the first."""
+        came_s = self._result_came_s
+        return None if came_s is None else round(time.monotonic() - came_s, 3)
 
     def _let_go(self, reader: asyncio.Queue[str | None]) -> None:
         self._readers.discard(reader)

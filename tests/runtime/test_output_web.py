@@ -10,8 +10,10 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -100,11 +102,54 @@ def test_a_reader_is_told_what_was_and_then_each_record(serve: Serve) -> None:
         assert name == "session"
         assert session["labels"] == list(LABELS)
         assert (session["source"], session["rate_hz"]) == ("USB Audio Device", 48_000)
-        assert session["results"] == [result(3.0).record()]
-        assert session["log"] == [START.record(), LOST.record()]
+        assert [dated(record) for record in session["results"]] == [result(3.0).record()]
+        assert [dated(record) for record in session["log"]] == [START.record(), LOST.record()]
         for record in (result(3.5, None), END):
             web.write(record)
-            assert reader.next() == ("record", record.record())
+            name, content = reader.next()
+            assert (name, dated(content)) == ("record", record.record())
+
+
+def dated(content: dict[str, Any]) -> dict[str, Any]:
+    """A record as it is without its time of day, which is of this minute."""
+    heard = datetime.fromisoformat(content["utc"])
+    assert abs((datetime.now(UTC) - heard).total_seconds()) < 60
+    return {name: value for name, value in content.items() if name != "utc"}
+
+
+def test_an_event_has_the_time_of_day_at_which_it_began(serve: Serve) -> None:
+    web = serve()
+    for record in (result(4.0), START, result(8.0), END, LOST):
+        web.write(record)
+    with closing(Reader(web)) as reader:
+        session = reader.next()[1]
+    heard = datetime.fromisoformat(session["results"][0]["utc"])
+    start, _, lost = (datetime.fromisoformat(record["utc"]) for record in session["log"])
+    assert (heard - start).total_seconds() == pytest.approx(4.0 - START.start_s, abs=0.002)
+    # The notice is of 4.0 s, and the last result of 8.0 s.
+    later = datetime.fromisoformat(session["results"][1]["utc"])
+    assert (later - lost).total_seconds() == pytest.approx(4.0, abs=0.002)
+
+
+def test_a_new_reader_is_told_how_old_the_last_result_is(serve: Serve) -> None:
+    web = serve()
+    with closing(Reader(web)) as reader:
+        assert reader.next()[1]["age_s"] is None
+        web.write(result())
+        reader.next()
+    time.sleep(0.3)
+    with closing(Reader(web)) as reader:
+        assert 0.3 <= reader.next()[1]["age_s"] < 10
+
+
+def test_without_timing_no_record_has_a_time_of_day(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = serve()
+    monkeypatch.setattr(web, "_timing", False)
+    web.write(result())
+    with closing(Reader(web)) as reader:
+        assert reader.next()[1]["results"] == [result().record(timing=False)]
 
 
 def test_the_history_is_five_minutes_whatever_the_hop(serve: Serve) -> None:

@@ -15,7 +15,7 @@ from sernet_edge.runtime.records import Event, Notice, Result
 
 CONTRACT = modelfile.read_contract(DEFAULT_MODEL.read_bytes(), "the shipped model")
 LABELS = CONTRACT.labels
-SESSION = Session("shipped.tflite", CONTRACT, "USB Audio Device", 48_000, 1, 0.5)
+SESSION = Session("shipped.tflite", CONTRACT, "USB Audio Device", 48_000, 1, 0.5, 0.6, live=True)
 
 
 def result(time_s: float = 3.0, label: str | None = "anger", **changes: Any) -> Result:
