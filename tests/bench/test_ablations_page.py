@@ -1,0 +1,53 @@
+"""The page of ablations, computed from the saved predictions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import ablations
+import pytest
+from saved_run_cases import fold_file, saved_run
+
+from sernet_edge.runtime.errors import SernetError
+
+
+def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ablations, "SEARCH", ("1", "2"))
+    saved_run(tmp_path / "runs" / "base")
+    other = saved_run(tmp_path / "runs" / "other", recipe={"loss": "focal", "epochs": 3})
+    fold_file(other, "1", [0, 0, 1, 2], [[0, 0, 0, 0]], int8=[1, 0, 1, 2])
+    # Another seed of the same: what the first one's version did not have yet was at its default.
+    later = {"loss": "focal", "epochs": 3, "segments": "random"}
+    saved_run(tmp_path / "runs" / "again", seed=2, recipe=later, features="mfcc")
+    fold_file(tmp_path / "runs" / "base", "12", [0], [[1]], int8=[1])  # has no part in it
+    remarked = saved_run(tmp_path / "runs" / "remarked", recipe=later)
+    run = json.loads((remarked / "run.json").read_text())
+    (remarked / "run.json").write_text(json.dumps(run | {"remark": "with another code"}))
+    failed = saved_run(tmp_path / "runs" / "failed", recipe={"loss": "none", "epochs": 2})
+    (failed / "fold-2.json").unlink()
+    unconverted = saved_run(tmp_path / "runs" / "unconverted", recipe={"epochs": 4})
+    for path in unconverted.glob("fold-*.json"):
+        fold = json.loads(path.read_text())
+        del fold["int8_scores"]
+        path.write_text(json.dumps(fold))
+    page = tmp_path / "ablations.md"
+    arguments = [str(tmp_path / "runs"), "--base", "base", "--out", str(page)]
+    ablations.main(arguments, standalone_mode=False)
+    text = page.read_text()
+    assert text.startswith("# What was tried")
+    assert "\n5 configurations, each" in text
+    # By hand: all right in the base; of a's 3, 2 are right in one of the other's two runs.
+    lost = 100 * (1 / 3) / 3 / 2
+    assert "| nothing: the base | 2 | 1 | 44.44 | 100.00 | +0.00 | 100.00 | base |" in text
+    assert f"| {100 - lost:.2f} (88.9 to 100.0) | {-lost:+.2f} | " in text
+    assert "| epochs 2 → 3 | 3 | 2 | " in text
+    assert "| epochs 2 → 3; with another code | 3 | 1 | 44.44 | " in text
+    # Compared with the base in float, of the same predictions.
+    assert "| 4 | 1 | 44.44 | not converted | +0.00 | 57.14 | unconverted |" in text
+    assert "no result: finished folds 1 | | | | failed |" in text
+    assert "1 of\nthem were stopped before" in text
+    with pytest.raises(SernetError, match="no run 'none'"):
+        ablations.main([*arguments[:2], "none", *arguments[3:]], standalone_mode=False)

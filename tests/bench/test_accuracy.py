@@ -1,0 +1,88 @@
+"""Accuracies, and where they come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from bench_cases import CONTRACT, Document, Shown, needs_m4
+from bundle_cases import small_model
+
+from sernet_edge.bench import command
+from sernet_edge.bench.measure import (
+    accuracy,
+    models,
+)
+from sernet_edge.runtime import modelfile
+
+
+def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> None:
+    strict = {"int8": {"uar": 0.5, "wa": 0.6}, "float": {"uar": 0.7, "wa": 0.8}}
+    conversion: Document = {
+        "converted": {"uar": 0.99, "wa": 0.98},
+        "verified_on": "335 recordings",
+        "precision": "int8",
+        "label_agreement": 0.9,
+        "largest_score_difference": 0.1,
+        "mean_score_difference": 0.01,
+        "windows": 400,
+    }
+
+    def accuracy_of(held_out: list[str], conversion: Document) -> Document:
+        provenance = {"holdout_speakers": held_out, "conversion": conversion}
+        data = modelfile.with_contract(
+            modelfile.strip_contract(small.read_bytes()), CONTRACT.replace(provenance=provenance)
+        )
+        return accuracy.section(models.Subject("small", data, ""), None, None)
+
+    held_out = accuracy_of(["09"], conversion)
+    assert (held_out["uar"], held_out["how"]) == (0.99, "card")
+    on_all = accuracy_of([], {**conversion, "calibration": {"run": "five", "strict": strict}})
+    assert (on_all["uar"], on_all["wa"], on_all["how"]) == (0.5, 0.6, "cross-validation")
+    assert "other weights" in on_all["source"]
+    alone = accuracy_of([], conversion)
+    assert "--corpus" in alone["not_measured"] and "uar" not in alone
+    for found in (held_out, on_all, alone):
+        assert found["agreement"]["label_agreement"] == 0.9
+
+
+def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
+    small: Path, small_keras: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    contract = modelfile.read_contract(small_keras.read_bytes(), "small")
+    slow = contract.replace(sample_rate_hz=8000, mel_high_hz=3800.0)
+    (tmp_path / "bare.tflite").write_bytes(modelfile.strip_contract(small.read_bytes()))
+    (tmp_path / "able.tflite").write_bytes(small_model(contract))
+    (tmp_path / "other.tflite").write_bytes(small_model(slow))
+    models = [tmp_path / "bare.tflite", small, tmp_path / "able.tflite", tmp_path / "other.tflite"]
+    speech = command.read_speech(models, "emodb", small_corpus)
+    assert speech is not None and speech.rate_hz == CONTRACT.sample_rate_hz
+    found = {
+        s.name: accuracy.section(s, speech, None)
+        for s in models.given(models, False, speech, print)
+    }
+    assert "no contract" in found["bare"]["not_measured"]
+    assert "knows no anger" in found["small"]["not_measured"]
+    assert found["able"]["how"] == "measured" and 0 <= found["able"]["uar"] <= 1
+    assert "8000 Hz" in found["other"]["not_measured"]
+    assert command.read_speech(models[:1], "emodb", small_corpus) is None
+
+
+@needs_m4
+def test_a_bad_recording_is_named_and_can_be_skipped(
+    bench: Shown, damaged_corpus: Callable[[str], Path], tmp_path: Path
+) -> None:
+    broken = damaged_corpus("03a01Wa.wav")
+    labels = ("anger", "boredom", "disgust", "fear", "happiness", "neutral", "sadness")
+    model = tmp_path / "able.tflite"
+    model.write_bytes(small_model(CONTRACT.replace(labels=labels)))
+    arguments = (model, "--corpus", "emodb", broken, "--core", "m4", "--processes", 0)
+    done = bench(*arguments)
+    assert done.returncode == 1 and "03a01Wa.wav" in done.stderr and "--skip-bad" in done.stderr
+    done = bench(*arguments, "--skip-bad", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "skipped: " in done.stderr and "recordings skipped: 1" in done.stderr
+    heard = json.loads(done.stdout)["models"][0]["accuracy"]
+    left = len(list(broken.glob("*.wav"))) - 1
+    assert heard["how"] == "measured" and heard["source"].startswith(f"{left} recordings of emodb")

@@ -1,0 +1,35 @@
+"""Memory of the interpreter and of the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sernet_edge.bench.measure import (
+    memory,
+)
+from sernet_edge.firmware_export.plan import plan_network
+from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime import modelfile
+
+
+def test_the_arena_is_what_the_interpreter_itself_says(shipped_model: Path) -> None:
+    data = modelfile.strip_contract(shipped_model.read_bytes())
+    found = memory.interpreter(data, "shipped")
+    assert found["same_bits"] is True
+    runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
+    # One byte for each that it takes is enough, and 64 less are not.
+    runtime.Interpreter.from_bytes(data, arena_size=found["arena_bytes"] + 64)
+    assert found["head_bytes"] + found["tail_bytes"] == found["arena_bytes"]
+    with pytest.raises(RuntimeError):
+        runtime.Interpreter.from_bytes(data, arena_size=found["arena_bytes"] - 64)
+
+
+def test_layers_share_the_engines_state(shipped_model: Path) -> None:
+    data = shipped_model.read_bytes()
+    found = memory.engine(plan_network(read_network(data, "shipped")))
+    each = [layer["ring_bytes"] + layer["scratch_bytes"] for layer in found["layers"]]
+    assert max(each) < found["arena_bytes"] < sum(each)
+    assert found["arena_bytes"] < found["state_bytes"]
+    assert found["layers"][1]["map_bytes"] == 184 * 40 * 32

@@ -1,0 +1,131 @@
+"""Which models a run measures: those given, and those made from a Keras model."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bench_cases import CONTRACT, Document, Shown
+
+from sernet_edge.bench.measure import (
+    accuracy,
+    models,
+)
+from sernet_edge.bench.measure.macs import work
+from sernet_edge.runtime import modelfile
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.dataset import read_recordings
+from sernet_edge.train.models import ARCHITECTURES
+
+
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
+def test_a_keras_model_becomes_the_standard_set(
+    small_keras: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ("light-sernet", "light-sernet-quarter", "light-sernet-ds")
+    monkeypatch.setattr(models, "ARCHITECTURES", {n: ARCHITECTURES[n] for n in few})
+    runs = tmp_path / "runs"
+    (runs / "quarter").mkdir(parents=True)
+    contract = modelfile.read_contract(small_keras.read_bytes(), "small")
+    classes: Document = dict.fromkeys(contract.labels, {})
+    figures = {"uar": 0.5, "wa": 0.6, "utterances": 535, "classes": classes}
+    strict = {"strict": {"int8": figures}}
+    report: Document = {
+        "architecture": "light-sernet-quarter",
+        "protocols": strict,
+        "level": contract.level,
+        "window_frames": contract.window_frames,
+        "recipe": {},
+        "folds": ["03", "08"],
+    }
+    # One that tests fewer counts less, and so does one of a changed recipe.
+    for name, changed in (
+        ("a", {"protocols": {"strict": {"int8": figures | {"uar": 0.8, "utterances": 243}}}}),
+        ("b", {"protocols": {"strict": {"int8": figures | {"uar": 0.9}}}, "recipe": {"epochs": 1}}),
+    ):
+        (runs / name).mkdir()
+        (runs / name / "report.json").write_text(json.dumps(report | changed))
+    (runs / "quarter" / "report.json").write_text(json.dumps(report))
+    recordings = read_recordings(CORPORA["emodb"].read(small_corpus), contract)
+    speech = models.Speech("emodb", contract.sample_rate_hz, recordings)
+    told: list[str] = []
+    found = {s.name: s for s in models.given([small_keras], True, speech, told.append)}
+    counted = {name: work(s.data, name) for name, s in found.items()}
+    for precision in ("float32", "float16", "dynamic", "int8"):
+        assert counted[f"small-{precision}"]["precision"] == precision
+        assert f"small: converting to {precision}" in told
+    sizes = [counted[f"small-{p}"]["weight_bytes"] for p in ("float32", "float16", "int8")]
+    assert sizes[0] > 1.9 * sizes[1] and sizes[1] > 1.9 * sizes[2]
+    assert counted["small-float16"]["macs"] == counted["small-int8"]["macs"] == 159_326_400
+    small = counted["light-sernet-quarter-int8"]["parameters"]
+    # The published layers, each with a quarter of the channels.
+    assert small == pytest.approx(counted["small-int8"]["parameters"] / 16, rel=0.1)
+
+    def accuracy_of(name: str) -> dict[str, Any]:
+        return accuracy.section(found[name], speech, runs)
+
+    exact = accuracy_of("small-float32")
+    assert exact["how"] == "measured" and "held-out speakers 09" in exact["source"]
+    assert exact["agreement"]["label_agreement"] == 1
+    assert exact["agreement"]["largest_score_difference"] < 1e-4
+    assert accuracy_of("light-sernet-quarter-int8")["uar"] == 0.5
+    source = accuracy_of("light-sernet-quarter-int8")["source"]
+    assert source == "cross-validation quarter, folds 03, 08, strict, int8; other weights"
+    assert "not trained" in accuracy_of("light-sernet-ds-int8")["not_measured"]
+    # One of a longer window or of other labels says nothing about this model.
+    fewer = {"strict": {"int8": {**strict["strict"]["int8"], "classes": {"anger": {}}}}}
+    shutil.rmtree(runs / "a")
+    shutil.rmtree(runs / "b")
+    for other in ({"window_frames": 434}, {"protocols": fewer}):
+        (runs / "quarter" / "report.json").write_text(json.dumps({**report, **other}))
+        assert "not trained" in accuracy_of("light-sernet-quarter-int8")["not_measured"]
+
+
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
+def test_a_conversion_is_known_by_the_model_that_it_was_made_from(
+    small_keras: Path, tmp_path: Path
+) -> None:
+    (made,) = models.given([small_keras], False, None, print)
+    assert made.name == "small-int8" and made.untrained and made.contract is not None
+    # As `convert` changes a contract.
+    provenance = {**made.contract.provenance, "conversion": {"precision": "int8"}}
+    converted = made.contract.replace(unsure_below=0.6, drift_limit=2.0, provenance=provenance)
+    stranger = converted.replace(provenance={**provenance, "seed": 99})
+    flatbuffer = modelfile.strip_contract(made.data)
+    (tmp_path / "own.tflite").write_bytes(modelfile.with_contract(flatbuffer, converted))
+    (tmp_path / "other.tflite").write_bytes(modelfile.with_contract(flatbuffer, stranger))
+
+    def parents(*names: str) -> dict[str, bool]:
+        paths = [small_keras, *(tmp_path / f"{name}.tflite" for name in names)]
+        found = models.given(paths, False, None, print)
+        return {subject.name: subject.parent is not None for subject in found}
+
+    # No second int8 model is made, with ranges of noise, where there is the right one.
+    assert parents("own") == {"own": True}
+    assert parents("other") == {"small-int8": True, "other": False}
+
+
+def test_a_keras_model_without_tensorflow_is_told_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Shown
+) -> None:
+    archive = modelfile.with_contract(b"", CONTRACT)  # all that is looked at before TensorFlow
+    (tmp_path / "m.keras").write_bytes(archive)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    done = bench(tmp_path / "m.keras")
+    assert done.returncode == 1 and "pip install 'sernet-edge[convert]'" in done.stderr
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(small: Path, tmp_path: Path) -> None:
+    paths = [small]
+    for place in ("a/one", "b/one", "b/two"):
+        (tmp_path / place).mkdir(parents=True)
+        paths.append(tmp_path / place / "small.tflite")
+        paths[-1].write_bytes(small.read_bytes())
+    paths += [paths[1].parent / ".." / "one" / "small.tflite"]  # once more
+    found = [s.name for s in models.given(paths, False, None, print)]
+    assert found == [f"{small.parent.name}/small", "a/one/small", "b/one/small", "two/small"]
+    assert [s.name for s in models.given(paths[:1], False, None, print)] == ["small"]

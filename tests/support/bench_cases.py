@@ -1,0 +1,22 @@
+"""What the tests of `sernet-edge bench` share."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sernet_edge.firmware_export.measure import cross
+from sernet_edge.runtime.contract import Contract
+
+M4 = cross.CORES["m4"]
+needs_m4 = pytest.mark.skipif(bool(M4.missing), reason=f"{' and '.join(M4.missing)} not installed")
+
+CONTRACT = Contract(("calm", "angry"), (0.0,), (1.0,), window_frames=24, hop_frames=8)
+
+Document = dict[str, Any]
+
+Shown = Callable[..., "subprocess.CompletedProcess[str]"]
+"""The `bench` fixture: arguments of the command in, what it said out."""
