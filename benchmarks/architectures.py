@@ -23,9 +23,9 @@ from sernet_edge.runtime.contract import Contract, Features
 from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.train.dataset import new_contract
-from sernet_edge.train.deterministic import quietly
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE, build_for_measuring
+from sernet_edge.train.new_contract import new_contract
+from sernet_edge.train.tensorflow_setup import quietly
 
 _LABELS = ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")
 _LONG_WINDOW_FRAMES = 434

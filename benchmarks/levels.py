@@ -24,9 +24,10 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.frontend import Float32, FrontEnd, feature_rows
 from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.dataset import amplified, cut_windows
-from sernet_edge.train.deterministic import quietly
 from sernet_edge.train.recipe import RECIPES
+from sernet_edge.train.recordings import amplified
+from sernet_edge.train.tensorflow_setup import quietly
+from sernet_edge.train.windows import cut_windows
 
 LEVELS = ("none", "running", "window")
 
@@ -79,13 +80,14 @@ def main(folder: Path, out: Path, epochs: int, seed: int) -> None:
         import keras
     from dataclasses import replace
 
-    from sernet_edge.train import dataset
     from sernet_edge.train.evaluation import metrics
     from sernet_edge.train.fit import start
+    from sernet_edge.train.new_contract import new_contract
+    from sernet_edge.train.recordings import read_recordings
 
     labels = CORPORA["emodb"].labels
-    base = dataset.new_contract(labels, "none", Contract.window_frames)
-    recordings = dataset.read_recordings(CORPORA["emodb"].read(folder), base)
+    base = new_contract(labels, "none", Contract.window_frames)
+    recordings = read_recordings(CORPORA["emodb"].read(folder), base)
     recipe = replace(RECIPES["default"], epochs=epochs)
     pooled: dict[tuple[str, str], NDArray[np.int64]] = {}
     for level in LEVELS:

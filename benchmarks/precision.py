@@ -12,10 +12,11 @@ import time
 import numpy as np
 
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.train.dataset import new_contract
-from sernet_edge.train.deterministic import processor, quietly
+from sernet_edge.train.hardware import processor
 from sernet_edge.train.models import ARCHITECTURES, build
+from sernet_edge.train.new_contract import new_contract
 from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.tensorflow_setup import quietly
 
 with quietly():
     from sernet_edge.train.losses import Batch, Objective

@@ -8,8 +8,9 @@ import numpy as np
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import Float32
-from sernet_edge.train.dataset import Recording, Windows
 from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.training_windows import TrainingWindows
 
 # As training cuts its windows, at random places, but without its distortions.
 _PLAIN = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
@@ -31,5 +32,5 @@ def calibration_windows(
     """
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(recordings), min(count, len(recordings)), replace=False).tolist()
-    windows = Windows(contract, _PLAIN)
+    windows = TrainingWindows(contract, _PLAIN)
     return np.stack([windows.training_window(recordings[i], rng) for i in chosen]), chosen

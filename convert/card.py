@@ -15,7 +15,7 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.evaluation.seen_speakers import heard
+from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 
 _CARD = """\
 # {name}
@@ -174,7 +174,7 @@ def _reaches(provenance: dict[str, Any]) -> str:
 
 def _innocent(provenance: dict[str, Any]) -> str:
     """Say whether the held-out speakers had a part in what they are tested on."""
-    if known := heard(provenance, provenance["corpus"], provenance["holdout_speakers"]):
+    if known := seen_speakers(provenance, provenance["corpus"], provenance["holdout_speakers"]):
         return (
             f"but the model that it started from was trained on {', '.join(known)}: these figures "
             "are optimistic"

@@ -13,12 +13,11 @@ from sernet_edge.convert.temperature import fold_temperature, temperature_from
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import CONTRACT_VERSION
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import write_bytes, write_text
+from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
 from sernet_edge.runtime.options import finite
 from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.deterministic import quietly
 from sernet_edge.train.options import list_utterances, read_corpus, skip_bad_option
-from sernet_edge.train.output_files import check_outputs
+from sernet_edge.train.tensorflow_setup import quietly
 
 PRECISIONS = ("int8", "float32", "float16", "dynamic")
 

@@ -14,7 +14,7 @@ from tflite.TensorType import TensorType
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.runtime.interpreter import interpreter_module
-from sernet_edge.train.deterministic import quietly
+from sernet_edge.train.tensorflow_setup import quietly
 
 # tflite-runtime fails in a process where TensorFlow's copy of the same C++ code came first;
 # the other way round both work, and a converted model can be verified where it was made.

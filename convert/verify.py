@@ -8,9 +8,9 @@ import keras
 import numpy as np
 
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.train.dataset import Recording, Windows, mean_by_recording
 from sernet_edge.train.evaluation import metrics
-from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.windows import Windows, mean_by_recording
 
 
 def verify(parent: keras.Model, converted: Model, recordings: list[Recording]) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def verify(parent: keras.Model, converted: Model, recordings: list[Recording]) -
         `largest_score_difference`, `mean_score_difference`, and for each model the metrics
         of whole recordings, `float` (Keras) and `converted`.
     """
-    windows = Windows(converted.contract, Recipe())
+    windows = Windows(converted.contract)
     cut = [windows.test_windows(recording) for recording in recordings]
     stacked = np.concatenate(cut)
     ours = np.stack([converted.run(window) for window in stacked])

@@ -5,11 +5,24 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
+
+
+def check_outputs(paths: Iterable[Path], force: bool) -> None:
+    """Refuse outputs that cannot be written, before any time is spent on them.
+
+    Raises:
+        SernetError: A folder is missing, or a file exists and `force` is not given.
+    """
+    for path in paths:
+        if not path.parent.is_dir():
+            raise SernetError(f"the folder {path.parent} does not exist", hint="make it first")
+        if path.exists() and not force:
+            raise SernetError(f"{path} exists already", hint="name another file, or add --force")
 
 
 @contextmanager

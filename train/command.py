@@ -14,13 +14,12 @@ import click
 from sernet_edge import __version__
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import replacing, write_bytes, write_text
+from sernet_edge.runtime.files import check_outputs, replacing, write_bytes, write_text
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.deterministic import quietly
 from sernet_edge.train.epochs import epochs_table
-from sernet_edge.train.evaluation.seen_speakers import heard
-from sernet_edge.train.initial_weights import Initial
+from sernet_edge.train.evaluation.seen_speakers import seen_speakers
+from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.options import (
     Settings,
     list_utterances,
@@ -28,7 +27,7 @@ from sernet_edge.train.options import (
     skip_bad_option,
     training_options,
 )
-from sernet_edge.train.output_files import check_outputs
+from sernet_edge.train.tensorflow_setup import quietly
 
 if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
@@ -77,18 +76,17 @@ def train(
     utterances = list_utterances(settings.corpus, settings.folder)
     labels = labels_of(CORPORA[settings.corpus], utterances)
     held_out = _held_out_speakers(holdout, utterances)
-    initial = Initial.read(settings.init) if settings.init else None
+    initial = InitialWeights.read(settings.init) if settings.init else None
 
     with quietly():
         import keras
 
-    from sernet_edge.train import dataset, frontend_check
+    from sernet_edge.train import frontend_check
     from sernet_edge.train.evaluation import metrics, pictures
     from sernet_edge.train.fit import predict, start
+    from sernet_edge.train.new_contract import new_contract
 
-    contract = dataset.new_contract(
-        labels, settings.level, settings.window_frames, settings.features
-    )
+    contract = new_contract(labels, settings.level, settings.window_frames, settings.features)
     recordings, bad = read_corpus(utterances, contract, skip_bad)
     training = [r for r in recordings if r.utterance.speaker not in held_out]
     testing = [r for r in recordings if r.utterance.speaker in held_out]
@@ -119,7 +117,7 @@ def train(
     )
     if initial:
         _say(_what_was_taken(initial, fit))
-        if known := heard(initial.provenance, settings.corpus, held_out):
+        if known := seen_speakers(initial.provenance, settings.corpus, held_out):
             _say(
                 f"warning: {settings.init} was trained on the held-out {', '.join(known)}: "
                 "the figures will be optimistic"
@@ -213,7 +211,7 @@ def _held_out_speakers(holdout: str | None, utterances: list[Utterance]) -> list
     return wanted
 
 
-def _what_was_taken(initial: Initial, fit: Fit) -> str:
+def _what_was_taken(initial: InitialWeights, fit: Fit) -> str:
     """Say in words which layers start from another model's weights."""
     said = f"{len(fit.taken)} layers start from {initial.path}: {', '.join(fit.taken)}"
     return f"{said}; from random weights: {', '.join(fit.not_taken) or 'none'}"

@@ -22,18 +22,15 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing
 from sernet_edge.runtime.frontend import Float32
-from sernet_edge.train.dataset import (
-    Recording,
-    TrainingSet,
-    Windows,
-    mean_by_recording,
-    with_statistics,
-)
-from sernet_edge.train.initial_weights import Initial
+from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.losses import Batch, Objective, balanced_weights
 from sernet_edge.train.models import DEFAULT_ARCHITECTURE, build
 from sernet_edge.train.models.bfloat16 import bfloat16_twin
+from sernet_edge.train.new_contract import with_statistics
 from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.training_windows import TrainingSet, TrainingWindows
+from sernet_edge.train.windows import mean_by_recording
 
 History = list[dict[str, float]]
 
@@ -55,11 +52,11 @@ class Fit:
     def __init__(
         self,
         model: keras.Model,
-        windows: Windows,
+        windows: TrainingWindows,
         recordings: Sequence[Recording],
         seed: int,
         checkpoint: Path,
-        initial: Initial | None = None,
+        initial: InitialWeights | None = None,
     ) -> None:
         """Prepare to train `model`, or to go on where `checkpoint` stopped.
 
@@ -226,7 +223,7 @@ def start(
     seed: int,
     checkpoint: Path,
     architecture: str = DEFAULT_ARCHITECTURE,
-    initial: Initial | None = None,
+    initial: InitialWeights | None = None,
 ) -> Fit:
     """Prepare to train a model on `recordings`, whose statistics complete `contract`.
 
@@ -245,7 +242,7 @@ def start(
     contract = with_statistics(contract, recordings)
     keras.utils.set_random_seed(seed)
     model = build(architecture, contract, recipe.batch_norm_momentum)
-    return Fit(model, Windows(contract, recipe), recordings, seed, checkpoint, initial)
+    return Fit(model, TrainingWindows(contract, recipe), recordings, seed, checkpoint, initial)
 
 
 def predict(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:

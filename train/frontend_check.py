@@ -11,7 +11,7 @@ from python_speech_features import base, sigproc
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import Float64, FrontEnd, feature_rows, window_function
-from sernet_edge.train.dataset import Recording
+from sernet_edge.train.recordings import Recording
 
 TOLERANCE = 1e-3
 """Largest difference accepted, in units of the features before standardisation; two times what

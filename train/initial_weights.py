@@ -17,7 +17,7 @@ _OF_THE_LABELS = "scores"
 
 
 @dataclass(frozen=True)
-class Initial:
+class InitialWeights:
     """A model that another one starts from.
 
     Attributes:
@@ -31,7 +31,7 @@ class Initial:
     sha256: str
 
     @staticmethod
-    def read(path: Path) -> Initial:
+    def read(path: Path) -> InitialWeights:
         """Read what a model says of itself; its weights are read when they are given.
 
         Raises:
@@ -39,7 +39,7 @@ class Initial:
         """
         data = modelfile.read_bytes(path)
         contract = modelfile.read_contract(data, str(path))
-        return Initial(path, contract, hashlib.sha256(data).hexdigest())
+        return InitialWeights(path, contract, hashlib.sha256(data).hexdigest())
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.recipe import RECIPES, Loss, Recipe
 
 if TYPE_CHECKING:
-    from sernet_edge.train.dataset import Recording
+    from sernet_edge.train.recordings import Recording
 
 corpus_option = click.option(
     "--corpus",
@@ -54,17 +54,17 @@ def read_corpus(
 
     Args:
         utterances: What to read.
-        contract: See `dataset.read_recordings`.
+        contract: See `recordings.read_recordings`.
         skip_bad: Whether to go on without those that cannot be used.
 
     Returns:
         The recordings, and what is wrong with those left out.
 
     Raises:
-        AudioError: See `dataset.read_recordings`.
+        AudioError: See `recordings.read_recordings`.
     """
     # Here, since it resamples: the commands load that when all that is cheap is checked.
-    from sernet_edge.train.dataset import read_recordings
+    from sernet_edge.train.recordings import read_recordings
 
     click.echo(f"reading {len(utterances)} recordings", err=True)
     bad: list[str] = []

@@ -20,9 +20,8 @@ from sernet_edge.bench.show.tables import changes_table, machine_line, read, tab
 from sernet_edge.firmware_export.selftest.board_run import read_board_run
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ContractError, SernetError
-from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.train.options import list_utterances, read_corpus
-from sernet_edge.train.output_files import check_outputs
 
 # Where a clone of the project keeps its cross-validations.
 _RUNS = Path(__file__).parents[2] / "benchmarks" / "runs"

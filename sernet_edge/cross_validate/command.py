@@ -22,14 +22,14 @@ from sernet_edge.cross_validate.pool import Cluster, Pool, Processes, why
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing, write_text
-from sernet_edge.train import dataset
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import PROTOCOLS, check_labels, folds
 from sernet_edge.train.evaluation.saved_runs import as_text, read_run, report
-from sernet_edge.train.evaluation.seen_speakers import heard
-from sernet_edge.train.initial_weights import Initial
+from sernet_edge.train.evaluation.seen_speakers import seen_speakers
+from sernet_edge.train.initial_weights import InitialWeights
+from sernet_edge.train.new_contract import new_contract
 from sernet_edge.train.options import (
     Settings,
     list_utterances,
@@ -37,6 +37,7 @@ from sernet_edge.train.options import (
     tell_skipped,
     training_options,
 )
+from sernet_edge.train.recordings import read_recordings
 
 
 @click.command()
@@ -109,8 +110,8 @@ def cross_validate(
     labels = labels_of(CORPORA[settings.corpus], utterances)
     bad: list[str] = []
     if skip_bad:
-        contract = dataset.new_contract(labels, settings.level, settings.window_frames)
-        recordings = dataset.read_recordings(utterances, contract, bad)
+        contract = new_contract(labels, settings.level, settings.window_frames)
+        recordings = read_recordings(utterances, contract, bad)
         utterances = [recording.utterance for recording in recordings]
         tell_skipped(bad)
     splits = folds(
@@ -165,7 +166,7 @@ def _digest(utterances: Sequence[Utterance]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _network(settings: Settings, initial: Initial | None) -> dict[str, Any]:
+def _network(settings: Settings, initial: InitialWeights | None) -> dict[str, Any]:
     """Return what tells a network's run from others."""
     return {
         "architecture": settings.architecture,
@@ -177,12 +178,12 @@ def _network(settings: Settings, initial: Initial | None) -> dict[str, Any]:
     }
 
 
-def _initial_for(settings: Settings, speakers: set[str]) -> Initial | None:
+def _initial_for(settings: Settings, speakers: set[str]) -> InitialWeights | None:
     """Read what the run starts from; raise SernetError if that has heard one of `speakers`."""
     if settings.init is None:
         return None
-    initial = Initial.read(settings.init)
-    if known := heard(initial.provenance, settings.corpus, speakers):
+    initial = InitialWeights.read(settings.init)
+    if known := seen_speakers(initial.provenance, settings.corpus, speakers):
         raise SernetError(
             f"{settings.init} was trained on {', '.join(known)}, whom this run is to test",
             hint="start from a model of another corpus, or one that held these speakers out",
@@ -270,7 +271,7 @@ def _run_baseline(todo: Sequence[Job], utterances: Sequence[Utterance], cache: P
     if not cache.exists():
         # openSMILE wants the audio alone: the contract says at which rate.
         contract = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)
-        recordings = dataset.read_recordings(utterances, contract)
+        recordings = read_recordings(utterances, contract)
         with click.progressbar(
             length=len(utterances),
             label="openSMILE",

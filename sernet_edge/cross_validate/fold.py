@@ -16,12 +16,13 @@ from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.deterministic import backend_and_processor, processor, quietly
 from sernet_edge.train.epochs import epochs_table
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import Fold
-from sernet_edge.train.initial_weights import Initial
+from sernet_edge.train.hardware import backend_and_processor, processor
+from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.options import Settings
+from sernet_edge.train.tensorflow_setup import quietly
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,16 @@ def run_fold(job: Job) -> None:
     from sernet_edge.convert.calibrate import calibration_windows
     from sernet_edge.runtime import modelfile
     from sernet_edge.runtime.interpreter import Model
-    from sernet_edge.train import dataset
     from sernet_edge.train.fit import predict, start
+    from sernet_edge.train.new_contract import new_contract
+    from sernet_edge.train.recordings import read_recordings
+    from sernet_edge.train.windows import mean_by_recording
 
     # A cluster's worker may have trained another fold before.
     keras.backend.clear_session()
     settings = job.settings
-    contract = dataset.new_contract(
-        job.labels, settings.level, settings.window_frames, settings.features
-    )
-    recordings = dataset.read_recordings(job.utterances, contract)
+    contract = new_contract(job.labels, settings.level, settings.window_frames, settings.features)
+    recordings = read_recordings(job.utterances, contract)
     training = [recordings[i] for i in job.fold.train]
     testing = [recordings[i] for i in job.fold.test]
     fit = start(
@@ -88,7 +89,7 @@ def run_fold(job: Job) -> None:
         settings.seed,
         job.path.with_suffix(".checkpoint.npz"),
         settings.architecture,
-        Initial.read(settings.init) if settings.init else None,
+        InitialWeights.read(settings.init) if settings.init else None,
     )
     model, windows, contract = fit.model, fit.windows, fit.windows.contract
     truth = [contract.labels.index(r.utterance.label) for r in testing]
@@ -124,7 +125,7 @@ def run_fold(job: Job) -> None:
     _write(
         job,
         backend_and_processor(),
-        {p: dataset.mean_by_recording(values, cut) for p, values in scores.items()},
+        {p: mean_by_recording(values, cut) for p, values in scores.items()},
         {
             # Of each window, for the temperature: logits but for a constant are their logs.
             "windows": [len(some) for some in cut],

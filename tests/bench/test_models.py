@@ -18,8 +18,8 @@ from sernet_edge.bench.measure import (
 from sernet_edge.bench.measure.macs import work
 from sernet_edge.runtime import modelfile
 from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.dataset import read_recordings
 from sernet_edge.train.models import ARCHITECTURES
+from sernet_edge.train.recordings import read_recordings
 
 
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")

@@ -30,7 +30,7 @@ from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.records import Result
 from sernet_edge.runtime.stream import Listener
-from sernet_edge.train.dataset import new_contract
+from sernet_edge.train.new_contract import new_contract
 
 MAIN = C_FOLDER / "api_results.c"
 

@@ -11,7 +11,7 @@ from bundle_cases import C_FOLDER, small_model, with_statistics, write_bundle
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.runtime.contract import Features, Level
-from sernet_edge.train.dataset import new_contract
+from sernet_edge.train.new_contract import new_contract
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ from sernet_edge.runtime.contract import Contract, Features
 from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.train.dataset import new_contract
+from sernet_edge.train.new_contract import new_contract
 
 MAIN = C_FOLDER / "frontend_features.c"
 FIXED = ("-DSERNET_FIXED_POINT",)

@@ -22,7 +22,7 @@ from sernet_edge.runtime.contract import Contract, Features
 from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.train.dataset import new_contract
+from sernet_edge.train.new_contract import new_contract
 
 _WARNINGS = [
     *("-Wall", "-Wextra", "-Wpedantic", "-Werror", "-Wconversion", "-Wshadow", "-Wundef"),

@@ -35,7 +35,7 @@ from sernet_edge.firmware_export.selftest.command import selftest
 from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Features, Level
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.dataset import new_contract
+from sernet_edge.train.new_contract import new_contract
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
 

@@ -15,7 +15,7 @@ from sernet_edge.runtime import Contract, FrontEnd, interpreter
 from sernet_edge.runtime.drift import drift
 from sernet_edge.runtime.frontend import feature_rows
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import Recording
+from sernet_edge.train.recordings import Recording
 
 
 def test_features_as_in_training_have_no_drift() -> None:

@@ -25,14 +25,9 @@ from sernet_edge.runtime.frontend import (
 )
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import (
-    Recording,
-    new_contract,
-    read_recording,
-    read_recordings,
-    with_statistics,
-)
 from sernet_edge.train.frontend_check import check_front_end, reference_features
+from sernet_edge.train.new_contract import new_contract, with_statistics
+from sernet_edge.train.recordings import Recording, read_recording, read_recordings
 
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,), std=(1.0,), level="none")
 FRONT_END = FrontEnd(CONTRACT)

@@ -9,8 +9,8 @@ import numpy as np
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import Recording
 from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recordings import Recording
 
 if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit

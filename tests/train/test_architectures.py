@@ -20,11 +20,12 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.interpreter import Model, interpreter_module
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import Recording, new_contract
-from sernet_edge.train.evaluation.seen_speakers import heard
+from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.models import ARCHITECTURES
+from sernet_edge.train.new_contract import new_contract
 from sernet_edge.train.options import Settings, training_options
 from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recordings import Recording
 
 if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
@@ -98,10 +99,10 @@ def trained(request: pytest.FixtureRequest, folder: Path) -> Path:
 
 def windows_of(path: Path) -> NDArray[np.float32]:
     """The windows of all recordings, float32 (windows, frames, features)."""
-    from sernet_edge.train.dataset import Windows
+    from sernet_edge.train.windows import Windows
 
     contract = modelfile.read_contract(path.read_bytes(), path.name)
-    windows = Windows(contract, Recipe())
+    windows = Windows(contract)
     return np.concatenate([windows.test_windows(recording) for recording in recordings()])
 
 
@@ -288,10 +289,10 @@ def other(folder: Path) -> Path:
 
 def test_a_training_starts_from_another_models_weights(other: Path, tmp_path: Path) -> None:
     from sernet_edge.train.fit import start
-    from sernet_edge.train.initial_weights import Initial
+    from sernet_edge.train.initial_weights import InitialWeights
     from sernet_edge.train.models.saved import load_saved
 
-    initial = Initial.read(other)
+    initial = InitialWeights.read(other)
     theirs = load_saved(other, initial.contract)
 
     def began(labels: tuple[str, ...], name: str) -> Fit:
@@ -314,7 +315,7 @@ def test_a_training_starts_from_another_models_weights(other: Path, tmp_path: Pa
 
 def test_a_start_that_fits_nothing_is_refused(other: Path, tmp_path: Path) -> None:
     from sernet_edge.train.fit import start
-    from sernet_edge.train.initial_weights import Initial
+    from sernet_edge.train.initial_weights import InitialWeights
 
     contract = new_contract(("high", "low", "none"), "window", FRAMES, "spectrogram")
     with pytest.raises(SernetError, match="nothing of .*half.keras, .* fits attention-fcn-small"):
@@ -325,16 +326,16 @@ def test_a_start_that_fits_nothing_is_refused(other: Path, tmp_path: Path) -> No
             1,
             tmp_path / "c.npz",
             "attention-fcn-small",
-            Initial.read(other),
+            InitialWeights.read(other),
         )
 
 
 def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path: Path) -> None:
-    from sernet_edge.train.initial_weights import Initial
+    from sernet_edge.train.initial_weights import InitialWeights
 
-    first = Initial.read(other)
-    assert heard(first.provenance, "tones", ["1", "2"]) == ["2"]
-    assert heard(first.provenance, "emodb", ["1", "2"]) == []
+    first = InitialWeights.read(other)
+    assert seen_speakers(first.provenance, "tones", ["1", "2"]) == ["2"]
+    assert seen_speakers(first.provenance, "emodb", ["1", "2"]) == []
     # A second model, of another corpus, that began with the first.
     its = {"corpus": "emodb", "holdout_speakers": ["03"], "initial": first.provenance}
     contract = first.contract.replace(provenance=its)
@@ -342,15 +343,15 @@ def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path
     second.write_bytes(
         modelfile.with_contract(modelfile.strip_contract(other.read_bytes()), contract)
     )
-    assert heard(Initial.read(second).provenance, "tones", ["1", "2"]) == ["2"]
-    assert heard(Initial.read(second).provenance, "emodb", ["03", "08"]) == ["08"]
+    assert seen_speakers(InitialWeights.read(second).provenance, "tones", ["1", "2"]) == ["2"]
+    assert seen_speakers(InitialWeights.read(second).provenance, "emodb", ["03", "08"]) == ["08"]
 
 
 def test_the_parts_of_a_corpus_have_the_same_speakers() -> None:
     scripted = {"corpus": "iemocap-script", "holdout_speakers": ["Ses05M"]}
-    assert heard(scripted, "iemocap-impro", ["Ses01F", "Ses05M"]) == ["Ses01F"]
-    assert heard(scripted, "iemocap", ["Ses01F", "Ses05M"]) == ["Ses01F"]
-    assert heard(scripted, "csv", ["Ses01F"]) == []
+    assert seen_speakers(scripted, "iemocap-impro", ["Ses01F", "Ses05M"]) == ["Ses01F"]
+    assert seen_speakers(scripted, "iemocap", ["Ses01F", "Ses05M"]) == ["Ses01F"]
+    assert seen_speakers(scripted, "csv", ["Ses01F"]) == []
 
 
 def test_a_cross_validation_refuses_a_start_that_heard_who_is_to_be_tested(
@@ -416,13 +417,13 @@ def test_what_is_not_said_is_the_architectures_own(
 
 def test_another_start_is_another_run(other: Path) -> None:
     from sernet_edge.train.fit import Fit
-    from sernet_edge.train.initial_weights import Initial
+    from sernet_edge.train.initial_weights import InitialWeights
 
     checkpoint = other.with_suffix(".npz")
     same = ready("light-sernet-half", checkpoint)
     assert len(same.history) == 2
     with pytest.raises(SernetError, match="run with other settings"):
-        Fit(same.model, same.windows, recordings(), 1, checkpoint, Initial.read(other))
+        Fit(same.model, same.windows, recordings(), 1, checkpoint, InitialWeights.read(other))
 
 
 def test_a_stopped_run_with_every_loss_goes_on_to_the_same_weights(

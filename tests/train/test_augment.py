@@ -12,8 +12,9 @@ import pytest
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.train import augment
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import Recording, Windows, mask
 from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.training_windows import TrainingWindows, mask
 
 RATE_HZ = 16_000
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)
@@ -71,7 +72,7 @@ PLAIN = Recipe(gain_db=0, time_mask_frames=0, mfcc_mask=0)
 
 def window(recipe: Recipe, seconds: float, seed: int) -> np.ndarray[Any, Any]:
     rng = np.random.default_rng(seed)
-    return Windows(CONTRACT, recipe).training_window(recording(seconds), rng)
+    return TrainingWindows(CONTRACT, recipe).training_window(recording(seconds), rng)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_a_mask_longer_than_the_window_covers_no_more_than_it() -> None:
 def test_silence_stays_finite_through_every_change() -> None:
     silence = Recording(Utterance(Path("s.wav"), "a", "1"), np.zeros(RATE_HZ, np.int16))
     recipe = Recipe(speed=0.1, reverb_s=0.3, equaliser_db=6, noise_snr_db=10)
-    features = Windows(CONTRACT, recipe).training_window(silence, np.random.default_rng(0))
+    features = TrainingWindows(CONTRACT, recipe).training_window(silence, np.random.default_rng(0))
     assert np.isfinite(features).all()
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.contract import Contract, Level
 from sernet_edge.runtime.frontend import Float32, FrontEnd, feature_rows
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import Recording, TrainingSet, Windows
 from sernet_edge.train.recipe import Recipe, Segments
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.training_windows import TrainingSet, TrainingWindows
 
 if TYPE_CHECKING:
     from sernet_edge.train.losses import Batch, Objective
@@ -37,7 +38,7 @@ def recording(samples: int, label: str = "a", seed: int = 3) -> Recording:
 def cut(its: Recording, segments: Segments, level: Level = "none", **change: float) -> Float32:
     """Return the windows of a recording that an epoch trains on."""
     recipe = replace(PLAIN, segments=segments, **change)
-    windows = TrainingSet(Windows(CONTRACT.replace(level=level), recipe), [its])
+    windows = TrainingSet(TrainingWindows(CONTRACT.replace(level=level), recipe), [its])
     rng = np.random.default_rng(0)
     return np.stack([windows.window(index, rng) for index in range(len(windows))])
 
@@ -71,7 +72,7 @@ def test_a_running_level_starts_with_the_speech() -> None:
 def test_a_recording_can_be_tested_on_its_middle_alone(segments: Segments, over: int) -> None:
     its = recording(WINDOW + over)
     recipe = replace(PLAIN, segments=segments, test_segments="middle")
-    windows = Windows(CONTRACT, recipe).test_windows(its)
+    windows = TrainingWindows(CONTRACT, recipe).test_windows(its)
     np.testing.assert_array_equal(windows, cut(its, "middle"))
 
 
@@ -131,16 +132,16 @@ def test_an_epoch_goes_through_all_segments_and_class_weights_count_them(
 def counted(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Float32], int]:
     """Return a recording's window in three epochs, and how often its features were computed."""
     calls = []
-    compute = Windows.training_window
+    compute = TrainingWindows.training_window
 
     def counting(
-        self: Windows, its: Recording, rng: np.random.Generator, segment: int = 0
+        self: TrainingWindows, its: Recording, rng: np.random.Generator, segment: int = 0
     ) -> Float32:
         calls.append(segment)
         return compute(self, its, rng, segment)
 
-    monkeypatch.setattr(Windows, "training_window", counting)
-    windows = TrainingSet(Windows(CONTRACT, recipe), [recording(2 * WINDOW)])
+    monkeypatch.setattr(TrainingWindows, "training_window", counting)
+    windows = TrainingSet(TrainingWindows(CONTRACT, recipe), [recording(2 * WINDOW)])
     return [windows.window(0, np.random.default_rng(epoch)) for epoch in range(3)], len(calls)
 
 

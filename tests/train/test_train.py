@@ -22,9 +22,12 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import Recording, Windows, with_statistics
 from sernet_edge.train.evaluation import metrics
+from sernet_edge.train.new_contract import with_statistics
 from sernet_edge.train.recipe import RECIPES, Recipe
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.training_windows import TrainingWindows
+from sernet_edge.train.windows import Windows
 
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, level="none")
 
@@ -76,7 +79,7 @@ def test_normalisation_is_learnt_on_the_training_speakers_alone(
 ) -> None:
     contract = modelfile.read_contract(small_keras.read_bytes(), "small.keras")
     front_end = FrontEnd(contract)
-    from sernet_edge.train.dataset import read_recordings
+    from sernet_edge.train.recordings import read_recordings
 
     recordings = read_recordings(CORPORA["emodb"].read(small_corpus), contract)
     rows = np.concatenate(
@@ -179,7 +182,7 @@ def recording(seconds: float) -> Recording:
 
 
 def test_a_long_recording_is_tested_on_the_windows_that_listen_would_score() -> None:
-    windows = Windows(CONTRACT, Recipe()).test_windows(recording(4.2))
+    windows = Windows(CONTRACT).test_windows(recording(4.2))
     rows = feature_rows(FrontEnd(CONTRACT), recording(4.2).samples)
     assert len(windows) == (len(rows) - CONTRACT.window_frames) // CONTRACT.hop_frames + 1 == 3
     front_end = FrontEnd(CONTRACT)
@@ -194,7 +197,7 @@ def test_a_training_window_of_any_recording_has_the_models_shape(
 ) -> None:
     contract = with_statistics(CONTRACT.replace(level=level), [recording(seconds)])
     rng = np.random.default_rng(0)
-    window = Windows(contract, Recipe()).training_window(recording(seconds), rng)
+    window = TrainingWindows(contract, Recipe()).training_window(recording(seconds), rng)
     assert window.shape == (184, 40)
     assert np.isfinite(window).all()
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import Float32, Float64
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.dataset import Recording
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.evaluation.calibration import softmax
 from sernet_edge.train.evaluation.protocols import PROTOCOLS, Fold, folds
+from sernet_edge.train.recordings import Recording
 
 COMPLEXITIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 """What the SVM's C is chosen from."""

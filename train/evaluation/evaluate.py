@@ -16,16 +16,15 @@ from numpy.typing import NDArray
 from sernet_edge.runtime import interpreter, modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.runtime.frontend import Float32
-from sernet_edge.train import dataset
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.deterministic import quietly
 from sernet_edge.train.evaluation import calibration, metrics
-from sernet_edge.train.evaluation.seen_speakers import heard
+from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.options import corpus_option, list_utterances, skip_bad_option, tell_skipped
-from sernet_edge.train.output_files import check_outputs
-from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recordings import read_recordings
+from sernet_edge.train.tensorflow_setup import quietly
+from sernet_edge.train.windows import Windows
 
 Scorer = Callable[[Float32], NDArray[Any]]
 """From float32 (windows, window_frames, features) to scores (windows, labels)."""
@@ -84,15 +83,13 @@ def evaluate(
     utterances, left_out = _in_our_labels(utterances, renamed, contract.labels)
 
     bad: list[str] = []
-    windows = dataset.Windows(contract, Recipe())
+    windows = Windows(contract)
     truth, means, tested = [], [], []
     with click.progressbar(
         utterances, label="evaluating", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         for utterance in bar:
-            for recording in dataset.read_recordings(
-                [utterance], contract, bad if skip_bad else None
-            ):
+            for recording in read_recordings([utterance], contract, bad if skip_bad else None):
                 means.append(scorer(windows.test_windows(recording)).mean(axis=0))
                 truth.append(contract.labels.index(utterance.label))
                 tested.append(utterance)
@@ -105,7 +102,7 @@ def evaluate(
         "corpus": name,
         "left_out": left_out,
         "skipped": bad,
-        "trained_on_these_speakers": heard(
+        "trained_on_these_speakers": seen_speakers(
             contract.provenance, name, {utterance.speaker for utterance in tested}
         ),
         **_figures(np.stack(means).astype(np.float64), np.array(truth), contract),

@@ -12,7 +12,7 @@ from typing import Any
 from sernet_edge.train.corpora import CORPORA
 
 
-def heard(provenance: Mapping[str, Any], corpus: str, speakers: Iterable[str]) -> list[str]:
+def seen_speakers(provenance: Mapping[str, Any], corpus: str, speakers: Iterable[str]) -> list[str]:
     """Return those `speakers` of `corpus` whom a model's weights learnt from, sorted.
 
     Corpora of the same voices, such as the parts of IEMOCAP, count as one. Recordings in a `csv`

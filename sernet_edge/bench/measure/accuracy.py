@@ -13,10 +13,10 @@ from sernet_edge.bench.measure.models import Speech, Subject
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.train.dataset import Windows, mean_by_recording
 from sernet_edge.train.evaluation import metrics
-from sernet_edge.train.evaluation.seen_speakers import heard
-from sernet_edge.train.recipe import Recipe, with_defaults
+from sernet_edge.train.evaluation.seen_speakers import seen_speakers
+from sernet_edge.train.recipe import with_defaults
+from sernet_edge.train.windows import Windows, mean_by_recording
 
 _AGREEMENT = ("label_agreement", "largest_score_difference", "mean_score_difference", "windows")
 
@@ -64,7 +64,7 @@ def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
             "measure it in a run of its own",
         )
     speakers = {recording.utterance.speaker for recording in recordings}
-    known = heard(provenance, corpus, speakers)
+    known = seen_speakers(provenance, corpus, speakers)
     new = speakers - set(known)
     tested = [r for r in recordings if r.utterance.speaker in new] or list(recordings)
     if strange := sorted({r.utterance.label for r in tested} - set(contract.labels)):
@@ -77,7 +77,7 @@ def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
         source += ", on which it was trained: optimistic"
     elif known:
         source += f", held-out speakers {', '.join(sorted(new))}"
-    model, windows = Model(subject.data, subject.name), Windows(contract, Recipe())
+    model, windows = Model(subject.data, subject.name), Windows(contract)
     cut = [windows.test_windows(recording) for recording in tested]
     stacked = np.concatenate(cut)
     scores = np.stack([model.run(window) for window in stacked])

@@ -14,9 +14,9 @@ from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.frontend import Float32
-from sernet_edge.train.dataset import Recording
-from sernet_edge.train.deterministic import quietly
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE, build_for_measuring
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.tensorflow_setup import quietly
 
 Progress = Callable[[str], None]
 

@@ -1,0 +1,65 @@
+"""The contract of a model to be: the settings of its front end, and its normalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.contract import Contract, Features, Level
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
+from sernet_edge.train.recordings import Recording
+
+# Digits kept of the normalisation vectors: few enough that the decimal text in the contract
+# and in a C header is the number itself, more than the features' own precision needs.
+_SIGNIFICANT_DIGITS = 6
+
+# Every bin of a spectrogram costs the same. Up to here lie a voice's pitch and its first three
+# or four formants, in half of the bins.
+_SPECTROGRAM_HIGH_HZ = 4000.0
+
+
+def new_contract(
+    labels: tuple[str, ...],
+    level: Level,
+    window_frames: int,
+    features: Features = Contract.features,
+) -> Contract:
+    """Return the contract of a model to be; `with_statistics` fills in its normalisation."""
+    return Contract(
+        labels=labels,
+        mean=(0.0,),
+        std=(1.0,),
+        level=level,
+        window_frames=window_frames,
+        features=features,
+        mel_high_hz=_SPECTROGRAM_HIGH_HZ if features == "spectrogram" else Contract.mel_high_hz,
+    )
+
+
+def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Contract:
+    """Return `contract` with the mean and deviation of each feature over `recordings`.
+
+    Statistics are of whole recordings; with the "window" level each recording's own mean
+    level stands for that of its windows.
+
+    Raises:
+        SernetError: All of them are silence.
+    """
+    front_end = FrontEnd(contract)
+    rows = []
+    for recording in recordings:
+        features = feature_rows(front_end, recording.samples)
+        if contract.level == "window":
+            front_end.subtract_level(features, front_end.levels(features).mean())
+        rows.append(features)
+    stacked = np.concatenate(rows)
+    if not stacked.std(axis=0).min() > 0:
+        raise SernetError("the training recordings hold nothing but silence")
+
+    def rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
+        return tuple(float(f"{value:.{_SIGNIFICANT_DIGITS}g}") for value in values)
+
+    return contract.replace(mean=rounded(stacked.mean(axis=0)), std=rounded(stacked.std(axis=0)))

@@ -1,0 +1,79 @@
+"""The recordings of a corpus, in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.audio.sources import mono, to_int16
+from sernet_edge.runtime.audio.wav import WavSource
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import AudioError
+from sernet_edge.train.corpora.utterance import Utterance
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An utterance with its audio: int16 (samples,) at the contract's rate."""
+
+    utterance: Utterance
+    samples: NDArray[np.int16]
+
+
+def read_recording(path: Path, rate_hz: int) -> NDArray[np.int16]:
+    """Return the whole of a WAV file as `listen` hears it, int16 (samples,) at `rate_hz`.
+
+    Raises:
+        AudioError: Not a WAV file, damaged, or empty.
+    """
+    source = WavSource(path)
+    try:
+        samples = np.concatenate(list(mono(source, rate_hz)))
+    finally:
+        source.close()
+    if not len(samples):
+        raise AudioError(f"{path} holds no audio")
+    return samples
+
+
+def read_recordings(
+    utterances: Sequence[Utterance], contract: Contract, bad: list[str] | None = None
+) -> list[Recording]:
+    """Read and, where needed, resample the audio of `utterances`.
+
+    Args:
+        utterances: What to read.
+        contract: Says the rate, and how long a frame is.
+        bad: Takes, for each recording that cannot be used, what is wrong with it; the recording
+            is left out. None: the first one raises.
+
+    Raises:
+        AudioError: A recording is unreadable or shorter than a frame, and `bad` is None.
+    """
+    recordings = []
+    for utterance in utterances:
+        try:
+            samples = read_recording(utterance.path, contract.sample_rate_hz)
+            if len(samples) < contract.frame_length_samples:
+                raise AudioError(
+                    f"{utterance.path} is shorter than a frame of "
+                    f"{contract.frame_length_samples} samples",
+                )
+        except AudioError as error:
+            if bad is None:
+                raise AudioError(
+                    error.message, f"{error.hint}; or leave it out with --skip-bad".lstrip("; ")
+                ) from error
+            bad.append(error.message)
+        else:
+            recordings.append(Recording(utterance, samples))
+    return recordings
+
+
+def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
+    """Return samples made louder by `gain_db`, rounded and saturated."""
+    return to_int16(samples * 10 ** (gain_db / 20))
