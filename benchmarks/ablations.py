@@ -23,8 +23,8 @@ from sernet_edge.runtime.files import write_text
 from sernet_edge.train.evaluation.saved_runs import (
     by_configuration,
     finished_folds,
+    pooled_figures,
     read_run,
-    report,
 )
 
 _HEAD = """\
@@ -75,7 +75,7 @@ def main(runs: Path, base: str, out: Path) -> None:
         changed = "; ".join(filter(None, [_changed(origin, its), its.get("remark")]))
         better = -np.inf if mean is None else mean[_judged_by(mean)]["uar"]
         rows.append((better, _row(changed, group, its, mean, reference)))
-    figures = report(bases[0], SEARCH)["protocols"]["strict"]["int8"]
+    figures = pooled_figures(bases[0], SEARCH)["protocols"]["strict"]["int8"]
     low, high = figures["uar_interval"]
     head = _HEAD.format(
         count=len(configurations),
@@ -109,7 +109,9 @@ def _mean(group: list[Path]) -> dict[str, Any] | None:
         By precision, `uar` and `wa`, and `uars` of each run; int8 only of what was converted.
     """
     tested = [
-        report(run, SEARCH)["protocols"]["strict"] for run in group if set(SEARCH) <= _folds(run)
+        pooled_figures(run, SEARCH)["protocols"]["strict"]
+        for run in group
+        if set(SEARCH) <= _folds(run)
     ]
     if not tested:
         return None

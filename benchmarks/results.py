@@ -20,14 +20,14 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.evaluation import pictures
-from sernet_edge.train.evaluation.html_report import run_pictures, size_point
+from sernet_edge.train.evaluation.html_pages import run_pictures, size_point
 from sernet_edge.train.evaluation.protocols import PROTOCOLS
 from sernet_edge.train.evaluation.saved_runs import (
     by_configuration,
     finished_folds,
     last_guess,
+    pooled_figures,
     precisions,
-    report,
 )
 from sernet_edge.train.recipe import with_defaults
 
@@ -92,13 +92,13 @@ and after conversion.
 def main(runs: Path, out: Path) -> None:
     """Tabulate the runs in the folder RUNS that test more speakers than the search does."""
     folders = {path.parent.name: path.parent for path in sorted(runs.glob("*/run.json"))}
-    reports = {name: report(folder) for name, folder in folders.items()}
+    reports = {name: pooled_figures(folder) for name, folder in folders.items()}
     reports = {name: run for name, run in reports.items() if not set(run["folds"]) <= set(SEARCH)}
     if not reports:
         raise SernetError(f"{runs} holds no run")
     rows = [row for name, run in reports.items() for row in _rows(name, run)]
     untouched = {
-        name: report(folders[name], UNTOUCHED)["protocols"]["strict"]
+        name: pooled_figures(folders[name], UNTOUCHED)["protocols"]["strict"]
         for name, run in reports.items()
         if run["split"] == "speakers" and set(UNTOUCHED) <= set(run["folds"])
     }

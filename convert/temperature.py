@@ -19,7 +19,7 @@ from sernet_edge.train.evaluation.calibration import (
     read_out_of_fold,
     sure_threshold,
 )
-from sernet_edge.train.evaluation.saved_runs import finished_folds, read_run, report
+from sernet_edge.train.evaluation.saved_runs import finished_folds, pooled_figures, read_run
 from sernet_edge.train.recipe import with_defaults
 
 
@@ -68,7 +68,7 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
         "sure_share": float((scores.max(axis=1) >= unsure_below).mean()),
         "strict": {
             precision: {key: figures[key] for key in ("uar", "uar_interval", "wa", "macro_f1")}
-            for precision, figures in report(run)["protocols"]["strict"].items()
+            for precision, figures in pooled_figures(run)["protocols"]["strict"].items()
         },
     }
 

@@ -33,7 +33,7 @@ _COMMANDS = {
         "train",
     ),
     "report": (
-        "sernet_edge.train.evaluation.report",
+        "sernet_edge.train.evaluation.report_command",
         "report",
         "Draw what cross-validation runs have to show.",
         "train",

@@ -17,7 +17,7 @@ import click
 import numpy as np
 
 from sernet_edge import __version__
-from sernet_edge.cross_validate.fold import Job, run_baseline, run_fold
+from sernet_edge.cross_validate.fold import FoldJob, run_baseline, run_fold
 from sernet_edge.cross_validate.pool import Cluster, Pool, Processes, why
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
@@ -26,7 +26,7 @@ from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import PROTOCOLS, check_labels, folds
-from sernet_edge.train.evaluation.saved_runs import as_text, read_run, report
+from sernet_edge.train.evaluation.saved_runs import as_text, pooled_figures, read_run
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.new_contract import new_contract
@@ -145,7 +145,7 @@ def cross_validate(
         job
         for fold in chosen
         if not (
-            job := Job(settings, out.resolve(), tuple(utterances), labels, fold, log_csv)
+            job := FoldJob(settings, out.resolve(), tuple(utterances), labels, fold, log_csv)
         ).path.exists()
     ]
     click.echo(f"{len(chosen) - len(todo)} of {len(chosen)} folds are there", err=True)
@@ -155,7 +155,7 @@ def cross_validate(
     elif todo:
         with closing(Cluster(scheduler) if scheduler else Processes(jobs)) as pool:
             _train(todo, pool)
-    result = report(out)
+    result = pooled_figures(out)
     write_text(out / "report.json", json.dumps(result, indent=1) + "\n")
     click.echo(json.dumps(result) if as_json else as_text(result))
 
@@ -210,7 +210,7 @@ def _check_same_run(path: Path, description: dict[str, Any]) -> None:
         write_text(path, json.dumps(description, indent=1) + "\n")
 
 
-def _train(todo: Sequence[Job], pool: Pool) -> None:
+def _train(todo: Sequence[FoldJob], pool: Pool) -> None:
     """Run folds in a pool, telling how far they are.
 
     Raises:
@@ -252,7 +252,7 @@ def _tell(text: str) -> None:
     click.echo(("\r\x1b[K" if sys.stderr.isatty() else "") + text, err=True)
 
 
-def _tell_epochs(jobs: Sequence[Job]) -> None:
+def _tell_epochs(jobs: Sequence[FoldJob]) -> None:
     """Rewrite the terminal's last line: which folds are in which epoch."""
     under_way = []
     for job in jobs:
@@ -264,7 +264,7 @@ def _tell_epochs(jobs: Sequence[Job]) -> None:
     click.echo("\r\x1b[K" + ", ".join(under_way), err=True, nl=False)
 
 
-def _run_baseline(todo: Sequence[Job], utterances: Sequence[Utterance], cache: Path) -> None:
+def _run_baseline(todo: Sequence[FoldJob], utterances: Sequence[Utterance], cache: Path) -> None:
     """Run folds of the classical baseline; features are kept in `cache` until all are done."""
     if not todo:
         return

@@ -26,7 +26,7 @@ from sernet_edge.train.tensorflow_setup import quietly
 
 
 @dataclass(frozen=True)
-class Job:
+class FoldJob:
     """One fold of one run; everything a worker process needs, and nothing that cannot travel.
 
     Attributes:
@@ -57,7 +57,7 @@ class Job:
         return self.path.with_suffix(".epochs.json")
 
 
-def run_fold(job: Job) -> None:
+def run_fold(job: FoldJob) -> None:
     """Train, convert and test one fold; write its predictions.
 
     Raises:
@@ -139,7 +139,7 @@ def run_fold(job: Job) -> None:
         scratch.unlink(missing_ok=True)
 
 
-def run_baseline(job: Job, features: Float32) -> None:
+def run_baseline(job: FoldJob, features: Float32) -> None:
     """Train and test the classical baseline on one fold; write its predictions.
 
     Args:
@@ -155,7 +155,7 @@ def run_baseline(job: Job, features: Float32) -> None:
 
 
 def _write(
-    job: Job,
+    job: FoldJob,
     computed: Mapping[str, str],
     scores: Mapping[str, NDArray[Any]],
     more: Mapping[str, Any],

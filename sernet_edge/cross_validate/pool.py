@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from sernet_edge.runtime.errors import SernetError
 
-Job = TypeVar("Job")
+AnyJob = TypeVar("AnyJob")
 
 # How long a cluster may be without a worker: a nanny takes seconds to replace one that died.
 GRACE_S = 60.0
@@ -22,7 +22,7 @@ GRACE_S = 60.0
 class Pool(Protocol):
     """What runs jobs."""
 
-    def submit(self, work: Callable[[Job], None], job: Job) -> Future[None]:
+    def submit(self, work: Callable[[AnyJob], None], job: AnyJob) -> Future[None]:
         """Run `work(job)` when there is room; both must be picklable."""
         ...
 
@@ -46,11 +46,11 @@ class Processes:
         # A thread for each process, so that one that dies is known by its job.
         self._threads = ThreadPoolExecutor(jobs)
 
-    def submit(self, work: Callable[[Job], None], job: Job) -> Future[None]:
+    def submit(self, work: Callable[[AnyJob], None], job: AnyJob) -> Future[None]:
         """See `Pool.submit`."""
         return self._threads.submit(self._run, work, job)
 
-    def _run(self, work: Callable[[Job], None], job: Job) -> None:
+    def _run(self, work: Callable[[AnyJob], None], job: AnyJob) -> None:
         try:
             _in_a_process(work, job)
         except BaseException:
@@ -66,7 +66,7 @@ class Processes:
         self._threads.shutdown(cancel_futures=True)
 
 
-def _in_a_process(work: Callable[[Job], None], job: Job) -> None:
+def _in_a_process(work: Callable[[AnyJob], None], job: AnyJob) -> None:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, initializer=_end_with_parent) as process:
         process.submit(work, job).result()
@@ -125,7 +125,7 @@ class Cluster:
     def _workers(self) -> int:
         return len(self._client.scheduler_info(n_workers=-1)["workers"])
 
-    def submit(self, work: Callable[[Job], None], job: Job) -> Future[None]:
+    def submit(self, work: Callable[[AnyJob], None], job: AnyJob) -> Future[None]:
         """See `Pool.submit`."""
         future: Future[None] = self._executor.submit(_one_at_a_time, work, job)
         return future
@@ -150,7 +150,7 @@ class Cluster:
 _ONE = threading.Lock()
 
 
-def _one_at_a_time(work: Callable[[Job], None], job: Job) -> None:
+def _one_at_a_time(work: Callable[[AnyJob], None], job: AnyJob) -> None:
     """Run a job, in a worker's thread, as it runs on one computer: in a new process.
 
     In the worker's own, other threads of Dask draw from the random state that Keras draws from.

@@ -15,7 +15,7 @@ import pytest
 from dask_cluster import dask_cluster
 from support import Run, write_wav
 
-from sernet_edge.cross_validate.fold import Job
+from sernet_edge.cross_validate.fold import FoldJob
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import Fold
 from sernet_edge.train.options import Settings
@@ -24,7 +24,7 @@ from sernet_edge.train.recipe import Recipe
 
 def test_a_speakers_name_may_hold_a_slash(tmp_path: Path) -> None:
     settings = Settings("csv", Path("x"), "light-sernet", "mfcc", None, Recipe(), "window", 184, 1)
-    job = Job(settings, tmp_path, (), (), Fold("anna/b c", (), ()), False)
+    job = FoldJob(settings, tmp_path, (), (), Fold("anna/b c", (), ()), False)
     assert job.path == tmp_path / "fold-anna%2Fb c.json"
 
 

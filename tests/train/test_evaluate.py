@@ -12,7 +12,7 @@ import pytest
 from support import Run
 
 from sernet_edge.runtime.interpreter import load
-from sernet_edge.train.evaluation.saved_runs import report
+from sernet_edge.train.evaluation.saved_runs import pooled_figures
 
 
 def test_the_shipped_models_figures_are_those_of_its_saved_cross_validation(
@@ -20,7 +20,7 @@ def test_the_shipped_models_figures_are_those_of_its_saved_cross_validation(
 ) -> None:
     claimed = load(shipped_model).contract.provenance["conversion"]["calibration"]
     run = Path(__file__).parents[2] / "benchmarks" / "runs" / claimed["run"]
-    computed = report(run)["protocols"]["strict"]
+    computed = pooled_figures(run)["protocols"]["strict"]
     for precision in ("float", "int8"):
         for figure in ("uar", "wa", "macro_f1"):
             assert claimed["strict"][precision][figure] == pytest.approx(

@@ -108,7 +108,7 @@ def evaluate(
         **_figures(np.stack(means).astype(np.float64), np.array(truth), contract),
     }
     if out is not None:
-        from sernet_edge.train.evaluation.html_report import evaluation_page
+        from sernet_edge.train.evaluation.html_pages import evaluation_page
 
         write_text(out, evaluation_page(report))
         click.echo(f"wrote {out}", err=True)

@@ -93,7 +93,7 @@ def finished_folds(run: Path, only: Collection[str] = ()) -> list[dict[str, Any]
     return folds
 
 
-def report(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
+def pooled_figures(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
     """Return the figures of a run from the files of its folds.
 
     Predictions are pooled over the folds: a speaker without disgust has no recall of it, the

@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 
 from sernet_edge.train.evaluation import calibration, pictures
-from sernet_edge.train.evaluation.saved_runs import finished_folds, last_guess, precisions, report
+from sernet_edge.train.evaluation.saved_runs import (
+    finished_folds,
+    last_guess,
+    pooled_figures,
+    precisions,
+)
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2rem auto; padding: 0 1rem;
@@ -122,7 +127,7 @@ def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, bytes]]:
     Raises:
         SernetError: See `report`.
     """
-    reports = {run.resolve().name: report(run) for run in runs}
+    reports = {run.resolve().name: pooled_figures(run) for run in runs}
     parts = [_overview(reports)]
     drawn: dict[str, bytes] = {}
     points = sorted(
@@ -192,7 +197,7 @@ def size_point(name: str, run: Path) -> dict[str, Any] | None:
         `name`, strict int8 `uar` and `uar_interval`, and what its fold files know of `size`.
     """
     folds = finished_folds(run)
-    strict = report(run)["protocols"].get("strict", {})
+    strict = pooled_figures(run)["protocols"].get("strict", {})
     if "int8" not in strict or "size" not in folds[0]:
         return None
     figures = {key: strict["int8"][key] for key in ("uar", "uar_interval")}

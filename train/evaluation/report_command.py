@@ -28,7 +28,7 @@ def report(runs: tuple[Path, ...], out: Path) -> None:
         raise click.BadParameter(f"{out} is no folder", param_hint="--out")
     if len({run.resolve().name for run in runs}) < len(runs):
         raise click.BadParameter("two runs have the same name", param_hint="RUN")
-    from sernet_edge.train.evaluation.html_report import runs_page
+    from sernet_edge.train.evaluation.html_pages import runs_page
 
     document, drawn = runs_page(runs)
     try:
