@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,27 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 interpreter_module()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Give all programs a home without settings, and put their temporary files there."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "tmp").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in os.environ:
+            if name.startswith(("XDG_", "SERNET_EDGE_")):
+                patch.delenv(name)
+        patch.setenv("HOME", str(home))
+        patch.setenv("TMPDIR", str(home / "tmp"))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start each test in its temporary folder, where relative paths lead."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def emodb() -> Path:
     """The folder of EMO-DB, which holds `wav/`; not part of this project."""
@@ -32,7 +54,7 @@ def emodb() -> Path:
     if not folder:
         pytest.skip("SERNET_EMODB does not name a folder with EMO-DB")
     assert (Path(folder) / "wav").is_dir(), f"SERNET_EMODB={folder} has no folder wav"
-    return Path(folder)
+    return Path(folder).absolute()
 
 
 @pytest.fixture(scope="session")

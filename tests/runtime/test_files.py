@@ -34,10 +34,13 @@ def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == [out]
 
 
-@pytest.mark.parametrize("path", ["/proc/nowhere/a", "/dev/null/a", "/no/such/folder/a"])
-def test_a_place_that_cannot_be_written_is_named(path: str) -> None:
+@pytest.mark.parametrize("name", ["none/a", "file/a", "a" * 300])
+def test_a_place_that_cannot_be_written_is_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    path = tmp_path / name
     with pytest.raises(SernetError, match=f"cannot write {path}: .*check that the folder exists"):
         write_bytes(path, b"x")
+    assert [file.name for file in tmp_path.rglob("*")] == ["file"]
 
 
 def test_a_link_stays_and_the_file_it_leads_to_is_replaced(tmp_path: Path) -> None:

@@ -238,7 +238,7 @@ def test_a_machine_without_microphone_is_told_so(sernet_edge: Run, tmp_path: Pat
     environment = {
         **os.environ,
         "ALSA_CONFIG_PATH": str(tmp_path / "asound.conf"),
-        "PULSE_SERVER": "unix:/nonexistent",
+        "PULSE_SERVER": f"unix:{tmp_path}/none",
         "HOME": str(tmp_path),
     }
     for arguments in (["listen"], ["listen", "--list-devices"]):

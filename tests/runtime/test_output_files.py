@@ -248,8 +248,8 @@ def test_what_an_output_tells_reaches_all_of_them_before_the_next_record() -> No
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--csv", "/nonexistent/a.csv"], "cannot write /nonexistent/a.csv: No such file"),
-        (["--json", "/"], "cannot write /: Is a directory"),
+        (["--csv", "none/a.csv"], "cannot write none/a.csv: No such file"),
+        (["--json", "."], "cannot write .: Is a directory"),
         (["--csv", SAMPLE], "two_moods.wav has other columns"),
         (["--json", SAMPLE], "two_moods.wav holds something else"),
     ],
