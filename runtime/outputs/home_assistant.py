@@ -7,7 +7,9 @@ Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 
 from __future__ import annotations
 
+import hashlib
 import re
+import unicodedata
 from typing import Any
 
 from sernet_edge import __version__
@@ -62,7 +64,9 @@ def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
             "platform": "binary_sensor",
             "name": "Speech",
             "device_class": "sound",
-            "value_template": "{{ 'ON' if value_json.label else 'OFF' }}",
+            # Without a voice gate, nothing tells: Home Assistant takes "None" for unknown.
+            "value_template": "{{ 'OFF' if not value_json.label else "
+            "'ON' if value_json.speech is not none else None }}",
         },
         "event": {
             "platform": "event",
@@ -120,5 +124,20 @@ def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
 
 
 def _identifier(name: str) -> str:
-    """Return `name` with only what Home Assistant allows in a topic of its own."""
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", name)
+    """Return an id for `name`: the same at every start, and another for every other name.
+
+    Home Assistant allows the letters a to z, digits, `_` and `-` in a topic of its own. A name of
+    these stays as it is, with `/` as `_`. Any other name loses its accents and what then still
+    is not allowed, and gets a hash, so that three Chinese labels have three ids.
+    """
+    plain = re.sub(r"[^a-zA-Z0-9-]+", "_", _without_marks(name))
+    if plain == name.replace("/", "_") and "_" not in name:
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    return f"{plain.strip('_')}_{digest}".lstrip("_")
+
+
+def _without_marks(name: str) -> str:
+    """Return `name` with `ü` as `u`; letters that are not Latin stay."""
+    parts = unicodedata.normalize("NFKD", name)
+    return "".join(part for part in parts if not unicodedata.combining(part))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -33,7 +34,7 @@ from output_cases import (
 from paho.mqtt.enums import CallbackAPIVersion
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.outputs.home_assistant import discovery
+from sernet_edge.runtime.outputs.home_assistant import discovery, discovery_topic
 from sernet_edge.runtime.outputs.mqtt import Broker, Mqtt
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
@@ -280,6 +281,8 @@ def test_home_assistants_templates_make_states_of_the_payloads() -> None:
     assert [float(sure[f"score_{label}"]) for label in LABELS[1:]] == [6.0] * 6
     silent = states_of(result(label=None), "no speech")
     assert (silent["speech"], float(silent["score_anger"])) == ("OFF", 0)
+    # Without a voice gate nothing says whether somebody speaks.
+    assert states_of(result(speech=None))["speech"] == "None"
     assert json.loads(states_of(START)["event"])["event_type"] == "anger"
     assert states_of(END) == {"event": ""}  # which Home Assistant ignores
     assert states_of(LOST) == {"notice": LOST.text}
@@ -297,6 +300,41 @@ def test_a_label_with_any_characters_makes_a_valid_payload() -> None:
         if name.startswith("score_")
     ]
     assert found == [10.0, 20.0, 30.0, 40.0]
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        ("害怕", "生气", "高兴"),
+        ("страх", "гнев", "радость"),
+        ("خوف", "غضب", "فرح"),
+        ("für", "fur", "f_r", "f/r", "f r", "f-r", "FUR"),
+        ("_", "__", "/", "-", "é", "e", "e\u0301"),
+    ],
+)
+def test_every_label_has_a_sensor_of_its_own_under_its_own_name(labels: tuple[str, ...]) -> None:
+    session = type(SESSION)("m", CONTRACT.replace(labels=labels), "s", 16_000, 1, 0.5)
+    components = discovery("home/desk", session, 30)["components"]
+    scores = {key: item for key, item in components.items() if key.startswith("score_")}
+    assert [item["name"] for item in scores.values()] == [f"Score {label}" for label in labels]
+    ids = [item["unique_id"] for item in components.values()]
+    assert len(set(ids)) == len(ids) == len(labels) + 5
+    assert all(re.fullmatch("[a-zA-Z0-9_-]+", name) for name in [*components, *ids])
+    assert components["emotion"]["options"] == [*labels, "unsure", "no speech"]
+
+
+def test_every_prefix_is_a_device_of_its_own() -> None:
+    rooms = ("home/厨房", "home/客厅", "home/Küche", "home/Kuche", "home/desk", "home_desk")
+    topics = [discovery_topic(room) for room in rooms]
+    assert len(set(topics)) == len(rooms)
+    # The same at every start: printf 'home/客厅' | sha256sum
+    assert topics[1] == "homeassistant/device/home_3b0060f8/config"
+    assert topics[4:] == [CONFIG, "homeassistant/device/home_desk_feab18ed/config"]
+    for room, topic in zip(rooms, topics, strict=True):
+        device = discovery(room, SESSION, 30)["device"]
+        assert topic == f"homeassistant/device/{device['identifiers'][0]}/config"
+        assert re.fullmatch("[a-zA-Z0-9_-]+", device["identifiers"][0])
+        assert device["name"] == room.replace("/", " ")
 
 
 def test_a_broker_that_is_not_there_is_told_and_found_when_it_comes(
