@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -42,10 +42,10 @@ class OutputSettings:
 
     json: str | None
     csv: str | None
-    mqtt: str | None
-    mqtt_password: str | None
+    mqtt: str | None = field(repr=False)
+    mqtt_password: str | None = field(repr=False)
     web: str | None
-    web_token: str | None
+    web_token: str | None = field(repr=False)
     quiet: bool
     no_timing: bool
 
@@ -82,7 +82,8 @@ class OutputSettings:
             address = Address.from_text(self.web)
             web = Web(address, self.web_token, session, outputs.tell, timing)
             outputs.add(web)
-            click.echo(f"web     {web.url}", err=True)
+            for page in web.shown:
+                click.echo(f"web     {page}", err=True)
         if self.json is not None:
             outputs.add(JsonLines(_lines(self.json, outputs.tell), timing))
         if self.csv is not None:
@@ -122,7 +123,9 @@ def _address(context: click.Context, parameter: click.Parameter, value: str | No
         if value is not None:
             Address.from_text(value)
     except ValueError as error:
-        raise click.BadParameter(f"{value!r}: {error}.", context, parameter) from error
+        # An address of another kind may hold a password.
+        shown = "" if value and "@" in value else f"{value!r}: "
+        raise click.BadParameter(f"{shown}{error}.", context, parameter) from None
     return value
 
 

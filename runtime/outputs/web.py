@@ -7,7 +7,6 @@ own, so that no reader can hold up the listening.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import threading
 import time
@@ -20,12 +19,11 @@ from sernet_edge.runtime.outputs.fan_out import Tell
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.outputs.web_access import Address, Guard
 from sernet_edge.runtime.outputs.web_feed import Feed
+from sernet_edge.runtime.outputs.web_hosts import hosts
 from sernet_edge.runtime.records import Event, Record, Result
 
 _MIN_INTERVAL_S = 0.05
 """Results that come faster, as those of a recording do, are thinned out."""
-
-_MAX_CONNECTIONS = 40
 
 _STALLED_MS = 30_000
 """The system ends a connection whose other side has not answered for this long."""
@@ -41,6 +39,8 @@ class Web:
 
     Attributes:
         url: What to open in a browser, with the token if there is one.
+        shown: What to tell the user: the addresses of the page. A token that the user chose is
+            left out, for what is told may be kept in a journal.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Web:
             import uvicorn
 
             from sernet_edge.runtime.outputs.web_app import application
+            from sernet_edge.runtime.outputs.web_connections import Connections
         except ModuleNotFoundError as error:
             raise SernetError(
                 f"--web needs the Python package {error.name!r}",
@@ -77,11 +78,18 @@ class Web:
         listening = address.listen()
         host, port = listening.getsockname()[:2]
         guard = Guard(host, token)
-        self.url = _url(host, port, guard.token)
+        pages = [f"http://{name}:{port}/" for name in hosts(listening)]
+        query = f"?token={quote(guard.token)}" if guard.token else ""
+        self.url = pages[0] + query
+        if guard.token and not guard.is_token_new:
+            self.shown = [f"{page} asks for the token that you chose" for page in pages]
+        else:
+            self.shown = [page + query for page in pages]
         _end_dead_connections(listening)
+        self._connections = Connections()
         config = uvicorn.Config(
-            application(self._feed, guard),
-            http="h11",
+            application(self._feed, guard, self._connections),
+            http=self._connections.protocol(),
             ws="none",
             loop="asyncio",
             lifespan="off",
@@ -90,7 +98,6 @@ class Web:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            limit_concurrency=_MAX_CONNECTIONS,
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
@@ -161,12 +168,3 @@ def _end_dead_connections(listening: socket.socket) -> None:
     with suppress(AttributeError):  # what Linux has; connections inherit it
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _STALLED_MS // 1000)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MS)
-
-
-def _url(host: str, port: int, token: str | None) -> str:
-    """Return the page's address as somebody else may type it."""
-    if ipaddress.ip_address(host).is_unspecified:
-        host = socket.gethostname()
-    elif ":" in host:
-        host = f"[{host}]"
-    return f"http://{host}:{port}/" + (f"?token={quote(token)}" if token else "")

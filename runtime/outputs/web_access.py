@@ -79,6 +79,12 @@ class Guard:
 
     COOKIE = "sernet_edge"
 
+    token: str | None
+    """What is asked for, if anything."""
+
+    is_token_new: bool
+    """Whether the token was made here, and nobody knows it yet."""
+
     def __init__(self, address: str, token: str | None) -> None:
         """Guard a server that listens on `address`, an IP address.
 
@@ -87,6 +93,7 @@ class Guard:
             token: To be asked for; None for a new one, or none at all on loopback.
         """
         self._loopback = ipaddress.ip_address(address).is_loopback
+        self.is_token_new = token is None and not self._loopback
         self.token = token or (None if self._loopback else secrets.token_urlsafe(24))
 
     def knows_host(self, header: str) -> bool:

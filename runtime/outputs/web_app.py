@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response, S
 from starlette.routing import Route
 
 from sernet_edge.runtime.outputs.web_access import Guard
+from sernet_edge.runtime.outputs.web_connections import Connections
 from sernet_edge.runtime.outputs.web_feed import Feed
 
 _FOLDER = files("sernet_edge.runtime.outputs") / "page"
@@ -47,8 +48,11 @@ _MAX_FORM_BYTES = 2048
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def application(feed: Feed, guard: Guard) -> Starlette:
-    """Return the application that shows `feed` to those whom `guard` lets in."""
+def application(feed: Feed, guard: Guard, connections: Connections) -> Starlette:
+    """Return the application that shows `feed` to readers that `guard` knows.
+
+    A reader's connection may stay open, which `connections` is told.
+    """
     ask_for_token = (_FOLDER / "login.html").read_text("utf-8")
 
     def guarded(endpoint: _Endpoint, *, for_all: bool = False) -> _Endpoint:
@@ -88,8 +92,13 @@ def application(feed: Feed, guard: Guard) -> Starlette:
         return response
 
     async def events(request: Request) -> Response:
+        if _is_from_another_page(request):
+            return PlainTextResponse("Only this server's own page may follow the events.\n", 403)
         if feed.is_full:
             return PlainTextResponse("Too many readers.\n", 503)
+        if request.method == "HEAD":
+            return Response(media_type="text/event-stream")
+        connections.stay(request.scope["client"])
         return StreamingResponse(feed.messages(), media_type="text/event-stream")
 
     def file(name: str) -> _Endpoint:
@@ -119,6 +128,18 @@ def _is_known(request: Request, guard: Guard) -> bool:
     if scheme.lower() == "bearer" and guard.knows_token(token.strip()):
         return True
     return guard.knows_cookie(request.cookies.get(guard.COOKIE, ""))
+
+
+def _is_from_another_page(request: Request) -> bool:
+    """Return whether a browser asks in the name of a page that this server did not send.
+
+    Such a page cannot read the answer, but it would take the place of a reader. Browsers send
+    `Sec-Fetch-Site` to this machine itself and over TLS, `Origin` everywhere; programs neither.
+    """
+    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        return True
+    origin = request.headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
 
 
 async def _token_of_form(request: Request) -> str:
