@@ -24,7 +24,7 @@ from sernet_edge.train.evaluation.saved_runs import (
     by_configuration,
     finished_folds,
     pooled_figures,
-    read_run,
+    read_json,
 )
 
 _HEAD = """\
@@ -55,7 +55,7 @@ compared in float. Three levels were compared before, on the same speakers: leve
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(runs: Path, base: str, out: Path) -> None:
     """Tabulate every configuration of a network in the folder RUNS, at any depth."""
-    settings = {path.parent: read_run(path) for path in sorted(runs.rglob("run.json"))}
+    settings = {path.parent: read_json(path) for path in sorted(runs.rglob("run.json"))}
     networks = [
         run for run, its in settings.items() if its["split"] == "speakers" and "level" in its
     ]

@@ -8,6 +8,7 @@ published, which say where they are from. Pictures go to a folder `pictures` bes
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from sernet_edge.train.evaluation.saved_runs import (
     pooled_figures,
     precisions,
 )
-from sernet_edge.train.recipe import with_defaults
+from sernet_edge.train.recipe import Recipe
 
 _RERUN = "a later re-run, which calls its folds speakers; see below"
 
@@ -160,9 +161,10 @@ def _is_part(run: Mapping[str, Any]) -> bool:
 
 def _is_of_the_curve(run: Mapping[str, Any]) -> bool:
     """Whether a run of everybody differs from others in what is trained rather than in how."""
-    recipe, default = with_defaults(run["recipe"]), with_defaults({})
-    changed = {key for key in default if recipe[key] != default[key]}
-    return not _is_part(run) and changed <= _ARCHITECTURES_OWN
+    if "level" not in run or _is_part(run):  # the classical baseline has no recipe of training
+        return False
+    changed = {k for k, v in dataclasses.asdict(Recipe()).items() if run["recipe"][k] != v}
+    return changed <= _ARCHITECTURES_OWN
 
 
 def _rows(name: str, run: Mapping[str, Any], whose: str = "") -> list[str]:

@@ -11,7 +11,6 @@ import click
 from sernet_edge import __version__
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
 from sernet_edge.runtime import modelfile
-from sernet_edge.runtime.contract import CONTRACT_VERSION
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
 from sernet_edge.runtime.options import finite
@@ -157,7 +156,6 @@ def convert(
     brief = {k: v for k, v in report.items() if k not in ("model", "float", "converted")}
     brief |= {name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")}
     contract = contract.replace(
-        version=CONTRACT_VERSION,
         unsure_below=fitted["unsure_below"] if fitted else contract.unsure_below,
         drift_limit=drift_limit(contract, training),
         provenance={**contract.provenance, "conversion": brief},

@@ -19,8 +19,7 @@ from sernet_edge.train.evaluation.calibration import (
     read_out_of_fold,
     sure_threshold,
 )
-from sernet_edge.train.evaluation.saved_runs import finished_folds, pooled_figures, read_run
-from sernet_edge.train.recipe import with_defaults
+from sernet_edge.train.evaluation.saved_runs import finished_folds, pooled_figures, read_json
 
 
 def temperature_from(run: Path, contract: Contract, sure_precision: float) -> dict[str, Any]:
@@ -74,13 +73,11 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
 
 
 def _check_same_system(run: Path, contract: Contract) -> None:
-    ran, made = read_run(run / "run.json"), contract.provenance
-    if isinstance(made.get("recipe"), dict):
-        made = {**made, "recipe": with_defaults(made["recipe"])}
+    ran, made = read_json(run / "run.json"), contract.provenance
     labels = finished_folds(run)[0]["labels"]
     pairs = {
         "labels": (labels, list(contract.labels)),
-        "features": (ran["features"], contract.features),
+        "features": (ran.get("features"), contract.features),
         "level": (ran.get("level"), contract.level),
         "window_frames": (ran.get("window_frames"), contract.window_frames),
         **{

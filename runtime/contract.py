@@ -19,11 +19,7 @@ from typing import Any, Literal
 
 from sernet_edge.runtime.errors import ContractError
 
-CONTRACT_VERSION = 2
-
-# Fields that the first version lacked, and the version they came with. An older contract has
-# them at their defaults and keeps its id, which covers its own version's fields only.
-_SINCE = {"features": 2, "unsure_below": 2, "drift_limit": 2}
+CONTRACT_VERSION = 1
 
 _FORMAT = "sernet-contract"
 
@@ -39,7 +35,6 @@ _MOST = {
     "level_frames": 1_000_000,
     "window_frames": 10_000,
     "hop_frames": 1_000_000,
-    "version": CONTRACT_VERSION,
 }
 
 Features = Literal["mfcc", "mel", "spectrogram"]
@@ -146,6 +141,9 @@ class Contract:
             )
         if not all(label.strip() and label.isprintable() for label in self.labels):
             raise ContractError(f"contract: a label is empty or unprintable: {self.labels}")
+        if self.version != CONTRACT_VERSION:
+            value = reprlib.repr(self.version)
+            raise ContractError(f"contract: version must be {CONTRACT_VERSION}, not {value}")
         for name, most in _MOST.items():
             if not 1 <= getattr(self, name) <= most:
                 value = reprlib.repr(getattr(self, name))
@@ -184,17 +182,11 @@ class Contract:
             raise ContractError(f"contract: unsure_below must be in 0..1, not {self.unsure_below}")
         if self.drift_limit < 0:
             raise ContractError(f"contract: drift_limit must be 0 or more, not {self.drift_limit}")
-        for name in _later_than(self.version):
-            if getattr(self, name) != Contract.__dataclass_fields__[name].default:
-                raise ContractError(
-                    f"contract: {name} came with version {_SINCE[name]}, "
-                    f"and this contract has version {self.version}"
-                )
 
     @property
     def id(self) -> str:
         """16 hex digits that change when any setting but the provenance does."""
-        settings = {name: getattr(self, name) for name in _fields(self.version) - {"provenance"}}
+        settings = {name: getattr(self, name) for name in _FIELDS - {"provenance"}}
         # repr of a Python float is the shortest text that reads back as the same
         # number, so the canonical form is the same on every machine.
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
@@ -250,10 +242,7 @@ class Contract:
 
     def to_json(self) -> str:
         """Return the contract as JSON text; `from_json` reads it back to an equal object."""
-        settings = dataclasses.asdict(self)
-        for name in _later_than(self.version):
-            del settings[name]
-        document = {"format": _FORMAT, "id": self.id, **settings}
+        document = {"format": _FORMAT, "id": self.id, **dataclasses.asdict(self)}
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
     @staticmethod
@@ -280,15 +269,13 @@ class Contract:
         if isinstance(version, int) and version > CONTRACT_VERSION:
             raise ContractError(
                 f"{where}: the contract has version {version}, "
-                f"this program knows up to {CONTRACT_VERSION}",
+                f"this program knows version {CONTRACT_VERSION}",
                 "pip install --upgrade sernet-edge",
             )
         claimed_id = document.pop("id", None)
-        # An impossible version is refused below, with other impossible values.
-        known = _fields(version if isinstance(version, int) and version > 0 else CONTRACT_VERSION)
-        if unknown := sorted(set(document) - known):
+        if unknown := sorted(set(document) - _FIELDS):
             raise ContractError(f"{where}: the contract has unknown fields {unknown}", damaged)
-        if missing := sorted(known - set(document)):
+        if missing := sorted(_FIELDS - set(document)):
             raise ContractError(f"{where}: the contract lacks the fields {missing}", damaged)
         try:
             contract = Contract(**{k: _from_json_value(v) for k, v in document.items()})
@@ -303,14 +290,7 @@ class Contract:
         return contract
 
 
-def _fields(version: int) -> set[str]:
-    """Return the names of the fields that contracts of `version` have."""
-    return {field.name for field in dataclasses.fields(Contract)} - _later_than(version)
-
-
-def _later_than(version: int) -> set[str]:
-    """Return the names of the fields that came after `version`."""
-    return {name for name, since in _SINCE.items() if since > version}
+_FIELDS = {field.name for field in dataclasses.fields(Contract)}
 
 
 def _from_json_value(value: Any) -> Any:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-RECORD_VERSION = 2
-"""Version of the dictionaries that `record` makes; any change of them raises it."""
+RECORD_VERSION = 1
+"""Version of the dictionaries that `record` makes; a change after a release raises it."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime.contract import CONTRACT_VERSION, Contract
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.drift import drift
 from sernet_edge.runtime.episode import Lasting
 from sernet_edge.runtime.events import EventTracker
@@ -95,10 +95,8 @@ class Listener:
             "smoothing": smoothing,
             "unsure_below": unsure_below,
         }
-        # The contract knows which values are possible. An older one can be told more, too.
-        contract = model.contract.replace(
-            version=CONTRACT_VERSION, **{k: v for k, v in changes.items() if v is not None}
-        )
+        # The contract knows which values are possible.
+        contract = model.contract.replace(**{k: v for k, v in changes.items() if v is not None})
         self.hop_frames = contract.hop_frames
         self.smoothing = contract.smoothing
         self.unsure_below = contract.unsure_below

@@ -5,9 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 Loss = Literal["cross-entropy", "focal"]
 Schedule = Literal["cosine", "stairs"]
@@ -150,8 +149,3 @@ RECIPES = {
     ),
 }
 """Recipes by name."""
-
-
-def with_defaults(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recipe's settings with those that its version could not set yet at their default."""
-    return dataclasses.asdict(Recipe()) | dict(recipe)

@@ -26,7 +26,7 @@ from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import PROTOCOLS, check_labels, folds
-from sernet_edge.train.evaluation.saved_runs import as_text, pooled_figures, read_run
+from sernet_edge.train.evaluation.saved_runs import as_text, pooled_figures, read_json
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.new_contract import new_contract
@@ -197,11 +197,8 @@ def _check_same_run(path: Path, description: dict[str, Any]) -> None:
     One of which no fold was begun, since it failed before, is begun anew.
     """
     if path.exists() and any(path.parent.glob("fold-*")):
-        earlier = read_run(path)
-        # The first runs did not say which recordings they are of.
-        late = ("labels", "recordings")
-        said = [key for key in description if key in earlier or key not in late]
-        if differing := sorted(key for key in said if earlier.get(key) != description[key]):
+        earlier = read_json(path)
+        if differing := sorted(k for k in description if earlier.get(k) != description[k]):
             raise SernetError(
                 f"{path.parent} holds a run that differs in its {', '.join(differing)}",
                 hint="repeat its settings to go on with it, or name another folder",

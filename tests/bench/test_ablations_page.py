@@ -19,11 +19,10 @@ def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     saved_run(tmp_path / "runs" / "base")
     other = saved_run(tmp_path / "runs" / "other", recipe={"loss": "focal", "epochs": 3})
     fold_file(other, "1", [0, 0, 1, 2], [[0, 0, 0, 0]], int8=[1, 0, 1, 2])
-    # Another seed of the same: what the first one's version did not have yet was at its default.
-    later = {"loss": "focal", "epochs": 3, "segments": "random"}
-    saved_run(tmp_path / "runs" / "again", seed=2, recipe=later, features="mfcc")
+    again = {"loss": "focal", "epochs": 3}
+    saved_run(tmp_path / "runs" / "again", seed=2, recipe=again)
     fold_file(tmp_path / "runs" / "base", "12", [0], [[1]], int8=[1])  # has no part in it
-    remarked = saved_run(tmp_path / "runs" / "remarked", recipe=later)
+    remarked = saved_run(tmp_path / "runs" / "remarked", recipe=again)
     run = json.loads((remarked / "run.json").read_text())
     (remarked / "run.json").write_text(json.dumps(run | {"remark": "with another code"}))
     failed = saved_run(tmp_path / "runs" / "failed", recipe={"loss": "none", "epochs": 2})

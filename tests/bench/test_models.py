@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 import shutil
@@ -19,6 +20,7 @@ from sernet_edge.bench.measure.macs import work
 from sernet_edge.runtime import modelfile
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.models import ARCHITECTURES
+from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import read_recordings
 
 
@@ -37,15 +39,22 @@ def test_a_keras_model_becomes_the_standard_set(
     report: Document = {
         "architecture": "light-sernet-quarter",
         "protocols": strict,
+        "features": contract.features,
         "level": contract.level,
         "window_frames": contract.window_frames,
-        "recipe": {},
+        "recipe": dataclasses.asdict(Recipe()),
         "folds": ["03", "08"],
     }
     # One that tests fewer counts less, and so does one of a changed recipe.
     for name, changed in (
         ("a", {"protocols": {"strict": {"int8": figures | {"uar": 0.8, "utterances": 243}}}}),
-        ("b", {"protocols": {"strict": {"int8": figures | {"uar": 0.9}}}, "recipe": {"epochs": 1}}),
+        (
+            "b",
+            {
+                "protocols": {"strict": {"int8": figures | {"uar": 0.9}}},
+                "recipe": dataclasses.asdict(Recipe(epochs=1)),
+            },
+        ),
     ):
         (runs / name).mkdir()
         (runs / name / "report.json").write_text(json.dumps(report | changed))

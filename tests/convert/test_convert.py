@@ -101,14 +101,17 @@ def cross_validation(run: Path, source: Path, temperature: float = 2.0) -> Path:
     contract = modelfile.read_contract(source.read_bytes(), "")
     rng = np.random.default_rng(2)
     run.mkdir()
-    settings = {name: contract.provenance[name] for name in ("corpus", "architecture", "recipe")}
-    settings |= {"level": contract.level, "window_frames": contract.window_frames}
+    names = ("corpus", "architecture", "recipe", "initial")
+    settings = {name: contract.provenance[name] for name in names}
+    settings |= {name: getattr(contract, name) for name in ("features", "level", "window_frames")}
     (run / "run.json").write_text(json.dumps({**settings, "split": "speakers"}))
     for speaker in ("03", "08", "10"):
         logits = rng.normal(0, 6, (200, 7))
         cumulated = softmax(logits / temperature).cumsum(axis=1)
         fold = {
             "fold": speaker,
+            "backend": "a backend",
+            "processor": "a processor",
             "labels": contract.labels,
             "truth": (cumulated < rng.uniform(size=(200, 1))).sum(axis=1).tolist(),
             "speakers": [speaker] * 200,
@@ -299,7 +302,7 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
 
 def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
     data = shipped_model.read_bytes()
-    contract = modelfile.read_contract(data, "").replace(version=2, unsure_below=0.6)
+    contract = modelfile.read_contract(data, "").replace(unsure_below=0.6)
     provenance = dict(contract.provenance) | {"holdout_speakers": ["15", "16"]}
     conversion = dict(provenance["conversion"])
     conversion.pop("calibration", None)

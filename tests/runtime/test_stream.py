@@ -254,8 +254,8 @@ def test_a_result_below_the_threshold_is_unsure() -> None:
     assert sure(CONTRACT.replace(unsure_below=0.5)) == [True, False]
     assert sure(CONTRACT.replace(unsure_below=0.5), unsure_below=0.6) == [False, False]
     assert sure(CONTRACT.replace(unsure_below=0.5), unsure_below=0.0) == [True, True]
-    # A model from before there were thresholds can be given one.
-    assert sure(CONTRACT.replace(version=1), unsure_below=0.5) == [True, False]
+    # A model without a threshold can be given one.
+    assert sure(CONTRACT, unsure_below=0.5) == [True, False]
 
 
 class Loudness:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from sernet_edge.train.recipe import Recipe
 
 
 def fold_file(
@@ -21,6 +25,8 @@ def fold_file(
         json.dumps(
             {
                 "fold": name,
+                "backend": "a backend",
+                "processor": "a processor",
                 "speakers": [name] * len(truth),
                 "truth": truth,
                 "labels": ["a", "b", "c"],
@@ -32,19 +38,28 @@ def fold_file(
     )
 
 
-def saved_run(run: Path, **settings: object) -> Path:
+def saved_run(
+    run: Path, split: str = "speakers", seed: int = 1, recipe: dict[str, Any] | None = None
+) -> Path:
     """A run of two folds with what report.py and the pages made from it look at."""
     run.mkdir(parents=True)
-    base = {
+    changed = {"loss": "focal", "epochs": 2} if recipe is None else recipe
+    settings = {
         "corpus": "emodb",
-        "split": "speakers",
-        "architecture": "light-sernet",
-        "recipe": {"loss": "focal", "epochs": 2},
-        "level": "window",
-        "seed": 1,
+        "split": split,
+        "seed": seed,
+        "skipped": [],
+        "labels": ["a", "b", "c"],
+        "recordings": "",
         "made_with": "a test",
+        "architecture": "light-sernet",
+        "features": "mfcc",
+        "initial": None,
+        "recipe": dataclasses.asdict(Recipe()) | changed,
+        "level": "window",
+        "window_frames": 184,
     }
-    (run / "run.json").write_text(json.dumps(base | settings))
+    (run / "run.json").write_text(json.dumps(settings))
     fold_file(run, "1", [0, 0, 1, 2], [[0, 0, 1, 2], [0, 1, 1, 1]])
     fold_file(run, "2", [0, 1, 1], [[1, 1, 0], [0, 1, 0]])
     return run

@@ -24,10 +24,6 @@ BINS = 10
 
 _LARGEST_TEMPERATURE = 20.0
 
-# Runs made before windows were kept have scores of utterances with four decimals; a 0 there
-# is anything below half the last.
-_FOUR_DECIMALS = 5e-5
-
 
 @dataclass(frozen=True)
 class OutOfFold:
@@ -85,10 +81,9 @@ def read_out_of_fold(run: Path) -> OutOfFold:
 
 
 def _logits(fold: dict[str, Any]) -> Float64:
-    if "float_window_scores" in fold:
-        scores = np.asarray(fold["float_window_scores"], np.float64)
-        return np.log(np.maximum(scores, np.finfo(np.float32).tiny))
-    return np.log(np.maximum(np.asarray(fold["float_scores"], np.float64), _FOUR_DECIMALS))
+    # The classical baseline scores whole utterances: each is one window.
+    scores = np.asarray(fold.get("float_window_scores", fold["float_scores"]), np.float64)
+    return np.log(np.maximum(scores, np.finfo(np.float32).tiny))
 
 
 def softmax(logits: Float64) -> Float64:

@@ -10,11 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.evaluation.protocols import PROTOCOLS
-from sernet_edge.train.recipe import with_defaults
 
 _RESAMPLES = 2000
 
@@ -41,18 +39,6 @@ def read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def read_run(path: Path) -> dict[str, Any]:
-    """Return what a run's run.json says, with what its version could not set yet at its default.
-
-    Raises:
-        SernetError: See `read_json`.
-    """
-    run = {"features": Contract.features, "skipped": [], **read_json(path)}
-    if "level" in run:  # of a network; the baseline has no recipe of training
-        run["recipe"] = with_defaults(run["recipe"])
-    return run
-
-
 def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Path]]]:
     """Return runs of networks together with those that differ in their seed alone.
 
@@ -67,7 +53,7 @@ def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Pa
     """
     groups: dict[str, tuple[dict[str, Any], list[Path]]] = {}
     for run in runs:
-        settings = read_run(run / "run.json")
+        settings = read_json(run / "run.json")
         own = {k: v for k, v in settings.items() if k not in _NO_SETTING and v is not None}
         own |= settings["recipe"]
         groups.setdefault(json.dumps(own, sort_keys=True), (own, []))[1].append(run)
@@ -161,7 +147,7 @@ def last_guess(folds: Sequence[dict[str, Any]], precision: str) -> Ints:
 
 def computed_on(fold: dict[str, Any]) -> str:
     """Return in words what a fold was computed with and on."""
-    return ", ".join(fold[key] for key in ("backend", "processor") if key in fold) or "unknown"
+    return f"{fold['backend']}, {fold['processor']}"
 
 
 def _best_epoch_guess(fold: dict[str, Any]) -> Ints:

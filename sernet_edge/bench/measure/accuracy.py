@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
-from sernet_edge.train.recipe import with_defaults
+from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.windows import Windows, mean_by_recording
 
 _AGREEMENT = ("label_agreement", "largest_score_difference", "mean_score_difference", "windows")
@@ -146,12 +147,11 @@ def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -
         try:
             report = json.loads(path.read_bytes())
             strict = report["protocols"]["strict"]["int8"]
-            named = report["architecture"].replace("_", "-")
+            named = report["architecture"]
             figures = {"uar": strict["uar"], "wa": strict["wa"]}
-            # Reports from before there was a choice of features are of MFCCs.
-            taken = (report.get("features", "mfcc"), report["level"], report["window_frames"])
+            taken = (report["features"], report["level"], report["window_frames"])
             labels = set(strict["classes"])
-            rank = (strict["utterances"], with_defaults(report["recipe"]) == with_defaults({}))
+            rank = (strict["utterances"], report["recipe"] == dataclasses.asdict(Recipe()))
             folds = ", ".join(report["folds"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # not a report, or one without these figures

@@ -172,8 +172,7 @@ def _architecture(data: bytes, path: Path) -> str:
 
 def architecture_of(contract: Contract) -> str:
     """Return the architecture that a contract's provenance names; "" when it names none."""
-    # Version 0.1 wrote underscores.
-    return str(contract.provenance.get("architecture", "")).replace("_", "-")
+    return str(contract.provenance.get("architecture", ""))
 
 
 def _converted(
