@@ -55,18 +55,17 @@ def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
     (tmp_path / "bare.tflite").write_bytes(modelfile.strip_contract(small.read_bytes()))
     (tmp_path / "able.tflite").write_bytes(small_model(contract))
     (tmp_path / "other.tflite").write_bytes(small_model(slow))
-    models = [tmp_path / "bare.tflite", small, tmp_path / "able.tflite", tmp_path / "other.tflite"]
-    speech = command.read_speech(models, "emodb", small_corpus)
+    paths = [tmp_path / "bare.tflite", small, tmp_path / "able.tflite", tmp_path / "other.tflite"]
+    speech = command.read_speech(paths, "emodb", small_corpus)
     assert speech is not None and speech.rate_hz == CONTRACT.sample_rate_hz
     found = {
-        s.name: accuracy.section(s, speech, None)
-        for s in models.given(models, False, speech, print)
+        s.name: accuracy.section(s, speech, None) for s in models.given(paths, False, speech, print)
     }
     assert "no contract" in found["bare"]["not_measured"]
     assert "knows no anger" in found["small"]["not_measured"]
     assert found["able"]["how"] == "measured" and 0 <= found["able"]["uar"] <= 1
     assert "8000 Hz" in found["other"]["not_measured"]
-    assert command.read_speech(models[:1], "emodb", small_corpus) is None
+    assert command.read_speech(paths[:1], "emodb", small_corpus) is None
 
 
 @needs_m4
