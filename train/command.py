@@ -85,6 +85,7 @@ def train(
     from sernet_edge.train.evaluation import metrics, pictures
     from sernet_edge.train.fit import predict, start
     from sernet_edge.train.new_contract import new_contract
+    from sernet_edge.train.same_audio import SameAudio
 
     contract = new_contract(labels, settings.level, settings.window_frames, settings.features)
     recordings, bad = read_corpus(utterances, contract, skip_bad)
@@ -92,9 +93,15 @@ def train(
     testing = [r for r in recordings if r.utterance.speaker in held_out]
     if not training:
         raise SernetError("no recording is left to train on")
+    SameAudio(recordings).check_split(
+        [r.utterance for r in training], [r.utterance for r in testing]
+    )
+    # A label that stands on unreadable files alone is not one of the model's.
+    labels = labels_of(CORPORA[settings.corpus], [r.utterance for r in recordings])
+    contract = contract.replace(labels=labels)
     learnt = {r.utterance.label for r in training}
     if absent := [label for label in labels if label not in learnt]:
-        _say(f"warning: nobody who is trained on says {', '.join(absent)}: it will not be learnt")
+        _say(f"warning: no training recording is labelled {' or '.join(absent)}")
     spread = training[:: -(-len(training) // _ORACLE_FILES)]
     difference = frontend_check.check_front_end(spread, contract)
     _say(f"front end: at most {difference:.1e} from python_speech_features")

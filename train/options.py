@@ -65,11 +65,13 @@ def read_corpus(
     """
     # Here, since it resamples: the commands load that when all that is cheap is checked.
     from sernet_edge.train.recordings import read_recordings
+    from sernet_edge.train.same_audio import SameAudio
 
     click.echo(f"reading {len(utterances)} recordings", err=True)
     bad: list[str] = []
     recordings = read_recordings(utterances, contract, bad if skip_bad else None)
     tell_skipped(bad)
+    tell_doubts(SameAudio(recordings).remarks())
     return recordings, bad
 
 
@@ -79,6 +81,12 @@ def tell_skipped(bad: Sequence[str]) -> None:
         click.echo(f"skipped: {problem}", err=True)
     if bad:
         click.echo(f"recordings skipped: {len(bad)}", err=True)
+
+
+def tell_doubts(remarks: Sequence[str]) -> None:
+    """Say on stderr what is doubtful about a corpus."""
+    for remark in remarks:
+        click.echo(f"warning: {remark}", err=True)
 
 
 def _list_architectures(context: click.Context, _: click.Parameter, asked: bool) -> None:

@@ -34,10 +34,12 @@ from sernet_edge.train.options import (
     Settings,
     list_utterances,
     skip_bad_option,
+    tell_doubts,
     tell_skipped,
     training_options,
 )
 from sernet_edge.train.recordings import read_recordings
+from sernet_edge.train.same_audio import SameAudio
 
 
 @click.command()
@@ -108,12 +110,14 @@ def cross_validate(
     )
     utterances = list_utterances(settings.corpus, settings.folder)
     labels = labels_of(CORPORA[settings.corpus], utterances)
-    bad: list[str] = []
+    contract = new_contract(labels, settings.level, settings.window_frames)
+    usable, audio, unusable = _compared(utterances, contract)
+    tell_doubts(audio.remarks())
+    bad = unusable if skip_bad else []
     if skip_bad:
-        contract = new_contract(labels, settings.level, settings.window_frames)
-        recordings = read_recordings(utterances, contract, bad)
-        utterances = [recording.utterance for recording in recordings]
         tell_skipped(bad)
+        utterances = usable
+        labels = labels_of(CORPORA[settings.corpus], utterances)
     splits = folds(
         PROTOCOLS["strict" if split == "speakers" else "published"], utterances, settings.seed
     )
@@ -124,6 +128,9 @@ def cross_validate(
             f"no fold {', '.join(unknown)}, there are {', '.join(names)}", param_hint="--folds"
         )
     chosen = [fold for fold in splits if fold.name in wanted]
+    for fold in chosen:
+        train, test = ([utterances[i] for i in part] for part in (fold.train, fold.test))
+        audio.check_split(train, test, f"fold {fold.name}")
     if classical:
         baseline.check(chosen, utterances)
     for remark in check_labels(chosen, utterances, labels):
@@ -158,6 +165,23 @@ def cross_validate(
     result = pooled_figures(out)
     write_text(out / "report.json", json.dumps(result, indent=1) + "\n")
     click.echo(json.dumps(result) if as_json else as_text(result))
+
+
+def _compared(
+    utterances: Sequence[Utterance], contract: Contract
+) -> tuple[list[Utterance], SameAudio, list[str]]:
+    """Read all recordings once, one at a time.
+
+    Returns:
+        The utterances that can be used, those that share their audio, and what is wrong with the
+        others.
+    """
+    usable, audio, bad = list[Utterance](), SameAudio(), list[str]()
+    for utterance in utterances:
+        for recording in read_recordings([utterance], contract, bad):
+            usable.append(recording.utterance)
+            audio.add(recording)
+    return usable, audio, bad
 
 
 def _digest(utterances: Sequence[Utterance]) -> str:

@@ -170,19 +170,106 @@ def test_a_table_names_recordings_from_its_own_folder(tmp_path: Path) -> None:
         folds(PROTOCOLS["strict"], utterances, 1)
 
 
+TWO = [("a.wav", "happy", "anna"), ("b.wav", "sad", "")]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"path,label,speaker\naudio/a.wav,happy,anna\naudio/b.wav,sad,\n",
+        b"path, label , speaker\naudio/a.wav, happy, anna\naudio/b.wav ,sad\t, \n",
+        b"path;label;speaker\r\naudio/a.wav;happy;anna\r\naudio/b.wav;sad;\r\n",
+        b"path\tlabel\tspeaker\naudio/a.wav\thappy\tanna\naudio/b.wav\tsad\t\n",
+        b"sep=|\npath|label|speaker\naudio/a.wav|happy|anna\naudio/b.wav|sad|",
+        b"Path,Label,Speaker\raudio/a.wav,happy,anna\raudio/b.wav,sad,\r",
+        b'"path", "label","speaker"\n"audio/a.wav", "happy","anna"\naudio/b.wav,"sad",""\n',
+        b",,,\npath,label,speaker,\n\n,,,\naudio/a.wav,happy,anna,\n,\n;;;\naudio/b.wav,sad,,,,\n",
+        b"path,label,speaker\naudio/a.wav,happy,anna\n./audio/a.wav,happy,anna\naudio/b.wav,sad,",
+        b"path,label,speaker\naudio\\a.wav,happy,anna\naudio\\b.wav,sad,\n",
+        *(
+            "path;label;speaker\r\naudio/a.wav;happy;anna\r\naudio/b.wav;sad;\r\n".encode(encoding)
+            for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32")
+        ),
+    ],
+)
+def test_a_table_that_can_be_read_in_one_way_only_is_read(data: bytes, tmp_path: Path) -> None:
+    path = table(tmp_path, "")
+    path.write_bytes(data)
+    utterances = CORPORA["csv"].read(path)
+    assert [(u.path.name, u.label, u.speaker) for u in utterances] == TWO
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no column path and no column label"),
-        ("path,emotion\na.wav,x\n", "no column label"),
+        ("", "line 1: no column path and no column label"),
+        ("path,emotion\na.wav,x\n", "line 1: no column label, only path, emotion"),
+        ("audio/a.wav,happy\n", r"no column path and no column label, only audio/a\.wav, happy"),
+        ("path,label,label\naudio/a.wav,x,y\n", "line 1: the column label stands there twice"),
         ("path,label\n", "names no recording"),
-        ("path,label\naudio/a.wav,\n", "line 2: the path or the label is empty"),
+        ("path,label\naudio/a.wav,\n", "line 2: the label is empty"),
+        ("path,label\naudio/a.wav,x\naudio/b.wav, \u00a0 \n", "line 3: the label is empty"),
+        ("path,label\n,x\n", "line 2: the path is empty"),
+        ("path,label\naudio/a.wav,x\u200b\n", "line 2: the label .* unprintable"),
         ("path,label\naudio/a.wav,x\naudio/c.wav,x\n", r"line 3: .*c\.wav does not exist"),
+        ("path,label\naudio,x\n", "line 2: .*audio is not a file"),
+        (
+            "path,label,speaker\n\naudio/a.wav,anger,angry,03\n",
+            "line 3: 4 values under 3 columns .*double quotes",
+        ),
+        ("path,label\naudio/a.wav,anger,angry\n", "line 2: 3 values under 2 columns"),
+        ("path,label,\naudio/a.wav,anger,angry\n", "line 2: 'angry' stands under no column's name"),
+        ("path,label,speaker\naudio/a.wav,anger\n", "line 2: 2 values under 3 columns"),
+        ("path;label\naudio/a.wav,anger\n", "line 2: 1 value under 2 columns"),
+        ('path,label\naudio/a.wav,"x\naudio/b.wav,y\n', "line 2: a quote .* does not close"),
+        ('path,label\naudio/a.wav,"x\naudio/b.wav,y"\n', "line 2: a quote .* in its line"),
+        ('path,label\naudio/a.wav,"x" y\n', "line 2: ',' expected after '\"'"),
+        ("path,label\naudio/a.wav,x\0y\n", "line 2: a zero byte"),
+        (
+            "path,label,speaker\naudio/a.wav,anger,03\naudio/b.wav,fear,03\n./audio/a.wav,anger,08\n",
+            r"line 4: \./audio/a\.wav is anger by 08, but anger by 03 in line 2",
+        ),
+        (
+            "path,label\naudio/a.wav,anger\naudio/a.wav,fear\n",
+            "line 3: .* is fear by an unknown speaker, but anger by an unknown speaker in line 2",
+        ),
     ],
 )
 def test_a_table_that_cannot_be_used_says_where(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(SernetError, match=message):
         CORPORA["csv"].read(table(tmp_path, text))
+
+
+def test_a_table_in_an_old_encoding_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = table(tmp_path, "")
+    path.write_bytes("path,label\naudio/a.wav,Ärger\n".encode("latin-1"))
+    with pytest.raises(
+        SernetError, match=r"line 2: not UTF-8: .* \(save the table as CSV in UTF-8"
+    ):
+        CORPORA["csv"].read(path)
+    with pytest.raises(SernetError, match="cannot read the table .*: Is a directory"):
+        CORPORA["csv"].read(tmp_path)
+
+
+def test_hidden_names_and_folders_that_systems_make_are_no_recordings(tmp_path: Path) -> None:
+    for name in (
+        ".Trash-1000/files/old.wav",
+        "__MACOSX/Angry/._a.wav",
+        "$RECYCLE.BIN/x/a.wav",
+        "Angry/.ipynb_checkpoints/a-checkpoint.wav",
+        "Angry/._a.wav",
+        "Angry/anna/__MACOSX/a.wav",
+        "Angry/anna/a.wav",
+        "Sad/bert/b.wav",
+    ):
+        put(tmp_path / ".hidden" / "corpus" / name)
+    # The corpus itself may lie in a hidden folder.
+    utterances = CORPORA["folder"].read(tmp_path / ".hidden" / "corpus")
+    assert [(u.label, u.speaker) for u in utterances] == [("Angry", "anna"), ("Sad", "bert")]
+    put(tmp_path / "emodb" / "wav" / "03a01Wa.wav")
+    put(tmp_path / "emodb" / "wav" / "._03a01Wa.wav")
+    put(tmp_path / "emodb" / "__MACOSX" / "wav" / "._03a01Wa.wav")
+    assert [u.path.name for u in CORPORA["emodb"].read(tmp_path / "emodb")] == ["03a01Wa.wav"]
 
 
 def test_one_label_alone_is_nothing_to_tell_apart(tmp_path: Path) -> None:

@@ -289,7 +289,7 @@ def test_a_bad_recording_can_be_skipped_and_is_counted(
     result = sernet_edge("train", *arguments, "--skip-bad", "--log-csv")
     assert result.returncode == 0, result.stderr
     assert "skipped: " in result.stderr and "03a01Wa.wav" in result.stderr
-    assert "nobody who is trained on says anger" in result.stderr
+    assert "no training recording is labelled anger" in result.stderr
     assert "warning: " + str(broken) + " holds 20 utterances where the corpus has 535" in (
         result.stderr
     )

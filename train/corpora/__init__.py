@@ -98,8 +98,10 @@ def labels_of(corpus: Corpus, utterances: Sequence[Utterance]) -> tuple[str, ...
     """Return the corpus's labels, or those that its utterances have, sorted.
 
     Raises:
-        SernetError: There is but one.
+        SernetError: There are fewer than two.
     """
+    if not utterances:
+        raise SernetError("the corpus has no recording that can be used")
     labels = corpus.labels or tuple(sorted({utterance.label for utterance in utterances}))
     if len(labels) < 2:
         raise SernetError(f"the corpus has the label {labels[0]!r} only: nothing to tell apart")

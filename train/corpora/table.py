@@ -1,43 +1,183 @@
-"""Any corpus, as a CSV file with a header and the columns path, label and, if known, speaker."""
+"""Any corpus, as a table of text: a header and the columns path, label and, if known, speaker.
+
+Commas, semicolons, tabs or bars separate the columns; the header tells which. What can be read in
+one way only is read. Everything else is refused with its line: a value in the wrong column would
+train a wrong label silently.
+"""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora.utterance import Utterance
 
+_SEPARATORS = ",;\t|"
+_COLUMNS = ("path", "label", "speaker")
+_HEADER_HINT = "its first line must be path,label,speaker"
+
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8-sig",
+}
+
 
 def read(table: Path) -> list[Utterance]:
-    """List the utterances of a CSV file; relative paths start from the file's own folder.
+    """List the utterances of a table; relative paths start from the table's own folder.
 
-    Without a column speaker, or where it is empty, nobody knows who speaks: such a corpus
-    has no speaker-disjoint protocol.
+    Without a column speaker, or where it is empty, the speaker is unknown: such a corpus has no
+    speaker-disjoint protocol. A row that stands there twice counts once.
 
     Raises:
-        SernetError: Unreadable, a column or value is missing, a WAV does not exist.
+        SernetError: Unreadable, a column or value is missing, a row has more or fewer values than
+            the header, a recording does not exist or has two labels or speakers.
     """
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SernetError(f"cannot read the table {table}: {error}") from error
-    if missing := [name for name in ("path", "label") if name not in columns]:
-        raise SernetError(
-            f"{table} has no column {' and no column '.join(missing)}",
-            hint="its first line must be path,label,speaker",
-        )
-    utterances = []
-    for number, row in enumerate(rows, 2):
-        if not (row["path"] and row["label"]):
-            raise SernetError(f"{table}, line {number}: the path or the label is empty")
-        path = table.parent / row["path"]
-        if not path.is_file():
-            raise SernetError(f"{table}, line {number}: {path} does not exist")
-        utterances.append(Utterance(path, row["label"].strip(), (row.get("speaker") or "").strip()))
+    rows = _rows(table, _text(table))
+    number, header = next(rows, (1, []))
+    places = _places(f"{table}, line {number}", header)
+    utterances: list[Utterance] = []
+    lines: dict[Path, tuple[int, Utterance]] = {}
+    for number, values in rows:
+        where = f"{table}, line {number}"
+        _check_row(where, values, header)
+        path, label, speaker = (values[places[name]] if name in places else "" for name in _COLUMNS)
+        for name, value in (("path", path), ("label", label)):
+            if not value:
+                raise SernetError(f"{where}: the {name} is empty", "fill it in or remove the line")
+        if not label.isprintable():
+            raise SernetError(f"{where}: the label {label!r} holds unprintable characters")
+        utterance = Utterance(_recording(where, table.parent, path), label, speaker)
+        first, earlier = lines.setdefault(utterance.path.resolve(), (number, utterance))
+        if first == number:
+            utterances.append(utterance)
+        elif (earlier.label, earlier.speaker) != (label, speaker):
+            raise SernetError(
+                f"{where}: {path} is {_who(utterance)}, but {_who(earlier)} in line {first}",
+                "remove the wrong line",
+            )
     if not utterances:
         raise SernetError(f"{table} names no recording")
     return utterances
+
+
+def _text(table: Path) -> str:
+    """Return what the table holds: UTF-8, or UTF-16 and UTF-32 as spreadsheets write them."""
+    try:
+        data = table.read_bytes()
+    except OSError as error:
+        raise SernetError(f"cannot read the table {table}: {error.strerror}") from error
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and len(data) % 2 == 0 and b"\0" in data[:2]:
+        # A header in Latin letters: the other byte of each is 0.
+        encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SernetError(
+            f"{table}, line {line}: not {encoding.upper()}: {error.reason}",
+            "save the table as CSV in UTF-8",
+        ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise SernetError(f"{table}, line {line}: a zero byte: the file is not a table of text")
+    return text
+
+
+def _rows(table: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows that hold anything, the header first, each with its line's number."""
+    # Unlike str.splitlines, this splits at line ends only.
+    lines = list(io.StringIO(text, newline=""))
+    separator, skipped = _separator(lines)
+    reader = csv.reader(lines[skipped:], delimiter=separator, skipinitialspace=True, strict=True)
+    number = skipped
+    try:
+        for values in reader:
+            begins, number = number + 1, reader.line_num + skipped
+            if number > begins:
+                raise SernetError(
+                    f"{table}, line {begins}: a quote that opens here does not close in its line"
+                )
+            stripped = [value.strip() for value in values]
+            if any(value.strip(_SEPARATORS) for value in stripped):
+                yield number, stripped
+    except csv.Error as error:
+        reason = "a quote that opens here does not close" if "end of data" in str(error) else error
+        raise SernetError(f"{table}, line {number + 1}: {reason}") from error
+
+
+def _separator(lines: list[str]) -> tuple[str, int]:
+    """Return the character that separates the columns, and how many lines the header follows."""
+    for number, line in enumerate(lines):
+        head = line.strip()
+        if head[:4].lower() == "sep=" and len(head) == 5 and head[4] in _SEPARATORS:
+            return head[4], number + 1  # Excel writes this line, and reads it.
+        if head.strip(_SEPARATORS):
+            return max(_SEPARATORS, key=lambda one: (_found(head, one), head.count(one))), number
+    return ",", 0
+
+
+def _found(head: str, separator: str) -> int:
+    """Return how many of the columns that must be there a header has with this separator."""
+    names = {name.strip(' "').lower() for name in head.split(separator)}
+    return len(names & {"path", "label"})
+
+
+def _places(where: str, header: list[str]) -> dict[str, int]:
+    """Return where the columns stand that matter; case does not."""
+    names = [name.lower() for name in header]
+    if missing := [name for name in _COLUMNS[:2] if name not in names]:
+        found = f", only {', '.join(filter(None, header))}" if header else ""
+        raise SernetError(
+            f"{where}: no column {' and no column '.join(missing)}{found}", _HEADER_HINT
+        )
+    if twice := [name for name in _COLUMNS if names.count(name) > 1]:
+        raise SernetError(f"{where}: the column {twice[0]} stands there twice", _HEADER_HINT)
+    return {name: names.index(name) for name in _COLUMNS if name in names}
+
+
+def _check_row(where: str, values: list[str], header: list[str]) -> None:
+    """Refuse a row whose values do not stand under the header's names."""
+    while len(values) > len(header) and not values[-1]:
+        values.pop()
+    if len(values) > len(header):
+        raise SernetError(
+            f"{where}: {_count(values)} under {len(header)} columns",
+            "put a value that holds a separator in double quotes",
+        )
+    if len(values) < (named := max(place for place, name in enumerate(header, 1) if name)):
+        raise SernetError(
+            f"{where}: {_count(values)} under {named} columns",
+            "leave the place of an unknown value empty, but write its separator",
+        )
+    for value, name in zip(values, header, strict=False):
+        if value and not name:
+            raise SernetError(f"{where}: {value!r} stands under no column's name")
+
+
+def _recording(where: str, folder: Path, name: str) -> Path:
+    """Return the path of a recording that is there; Windows may have written its name."""
+    path = folder / name
+    if not path.exists() and "\\" in name and (folder / name.replace("\\", "/")).exists():
+        path = folder / name.replace("\\", "/")
+    if not path.exists():
+        raise SernetError(f"{where}: {path} does not exist")
+    if not path.is_file():
+        raise SernetError(f"{where}: {path} is not a file")
+    return path
+
+
+def _count(values: list[str]) -> str:
+    return f"{len(values)} value{'' if len(values) == 1 else 's'}"
+
+
+def _who(utterance: Utterance) -> str:
+    return f"{utterance.label} by {utterance.speaker or 'an unknown speaker'}"

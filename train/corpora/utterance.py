@@ -25,20 +25,42 @@ class Utterance:
     speaker: str
 
 
+_MADE_BY_SYSTEMS = {
+    "__macosx",  # macOS, in archives
+    "$recycle.bin",  # Windows
+    "system volume information",
+    "lost+found",  # Linux
+    "@eadir",  # Synology
+    "#recycle",
+}
+"""Folders that hold no recordings of a corpus, though files in them may be named so."""
+
+
 def wavs_below(folder: Path) -> list[Path]:
     """Return every .wav file in `folder` at any depth, sorted.
+
+    Names that begin with a dot are skipped, folders and files, and folders that operating systems
+    make: trash, checkpoints, and the halves of files that macOS puts beside them.
 
     Raises:
         SernetError: No such folder, or no WAV in it.
     """
     if not folder.is_dir():
         raise SernetError(f"the corpus folder {folder} does not exist")
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".wav")
+    paths = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() == ".wav" and not _is_hidden(path.relative_to(folder))
+    )
     if not paths:
         raise SernetError(
             f"{folder} holds no .wav file", hint="name the folder that the corpus was unpacked to"
         )
     return paths
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") or part.lower() in _MADE_BY_SYSTEMS for part in path.parts)
 
 
 def named_wavs(

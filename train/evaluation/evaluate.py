@@ -21,8 +21,15 @@ from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import calibration, metrics
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
-from sernet_edge.train.options import corpus_option, list_utterances, skip_bad_option, tell_skipped
+from sernet_edge.train.options import (
+    corpus_option,
+    list_utterances,
+    skip_bad_option,
+    tell_doubts,
+    tell_skipped,
+)
 from sernet_edge.train.recordings import read_recordings
+from sernet_edge.train.same_audio import SameAudio
 from sernet_edge.train.tensorflow_setup import quietly
 from sernet_edge.train.windows import Windows
 
@@ -85,6 +92,7 @@ def evaluate(
     bad: list[str] = []
     windows = Windows(contract)
     truth, means, tested = [], [], []
+    audio = SameAudio()
     with click.progressbar(
         utterances, label="evaluating", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
@@ -93,7 +101,9 @@ def evaluate(
                 means.append(scorer(windows.test_windows(recording)).mean(axis=0))
                 truth.append(contract.labels.index(utterance.label))
                 tested.append(utterance)
+                audio.add(recording)
     tell_skipped(bad)
+    tell_doubts(audio.remarks())
     if not tested:
         raise SernetError("no utterance is left to evaluate on")
     report = {
@@ -167,17 +177,19 @@ def _in_our_labels(
     utterances: list[Utterance], renamed: dict[str, str], labels: tuple[str, ...]
 ) -> tuple[list[Utterance], dict[str, int]]:
     """Return the utterances in the model's labels, and how many of which label are left out."""
-    ours = [Utterance(u.path, renamed.get(u.label, u.label), u.speaker) for u in utterances]
-    if strange := sorted({u.label for u in ours} - {*labels, ""}):
+    left_out = Counter(u.label for u in utterances if renamed.get(u.label) == "")
+    kept = [
+        Utterance(u.path, renamed.get(u.label, u.label), u.speaker)
+        for u in utterances
+        if u.label not in left_out
+    ]
+    if strange := sorted({u.label for u in kept} - set(labels)):
         raise SernetError(
             f"the model knows no {', '.join(strange)}, only {', '.join(labels)}",
             hint="say what they are with --map THEIRS=OURS, or leave them out with --map THEIRS=",
         )
-    if not (kept := [u for u in ours if u.label]):
+    if not kept:
         raise SernetError("no utterance is left to evaluate on")
-    left_out = Counter(
-        u.label for u, mapped in zip(utterances, ours, strict=True) if not mapped.label
-    )
     return kept, dict(sorted(left_out.items()))
 
 
