@@ -43,11 +43,12 @@ demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
 	$(BIN)/sernet-edge listen --input "$$INPUT"
 
 .PHONY: test
-test: test-packages .venv/dev ## Install what the tests need and run them
-	$(BIN)/python -m pytest
+test: test-packages .venv/dev ## Install what the tests need and run all of them
+	$(BIN)/python -m pytest --durations=15
 
-# The tests that need no TensorFlow.
-RUNTIME_TESTS = tests/runtime tests/cli/test_imports.py
+.PHONY: test-quick
+test-quick: test-packages .venv/dev ## Run those of some three minutes: no training, one core
+	$(BIN)/python -m pytest -m "not (training or browser or devices or cores or slow)"
 
 # tflite-runtime is for Python 3.11 and ai-edge-litert for later ones: the Python that .venv is not,
 # on the path or from pyenv.
@@ -60,7 +61,7 @@ OTHER_PYTHON ?= $(shell versions=$$($(BIN)/python -c \
 .PHONY: test-other-python
 test-other-python: test-packages .venv/dev ## Test the runtime with the other interpreter, too
 	@if [ -n '$(OTHER_PYTHON)' ]; then $(MAKE) --no-print-directory .venv-other/test && \
-	SERNET_OTHER_PYTHON=$(BIN)/python .venv-other/bin/python -m pytest $(RUNTIME_TESTS); \
+	SERNET_OTHER_PYTHON=$(BIN)/python .venv-other/bin/python -m pytest tests/runtime; \
 	else echo "NOT TESTED: the runtime with two interpreters. That takes Python 3.11 and one of"; \
 	echo "3.12 and 3.13, and only $$($(BIN)/python --version) was found."; fi
 
@@ -76,7 +77,7 @@ wheels-arm: .venv/dev ## Show that the base install has wheels for every Pi
 	$(BIN)/python tests/arm64/wheels.py armv7l 3.11 build/wheels/armv7l-3.11 --from-debian numpy cffi
 
 .PHONY: firmware-test
-firmware-test: test-packages .venv/dev ## Run the tests of the firmware, QEMU included
+firmware-test: test-packages .venv/dev ## Run the tests of the firmware, all cores under QEMU
 	$(BIN)/python -m pytest tests/firmware
 
 .PHONY: firmware-test-full

@@ -14,9 +14,8 @@ mkdir -p "$2"
 folder=$(realpath "$2")
 root=$folder/root
 
-# Those of the runtime that need nothing but Python: no sound, no browser, no broker, no systemd.
-tests=(tests/runtime/test_{contract,frontend,level,drift,events,stream,gate,episode,audio,listen}.py
-    tests/runtime/test_{config,files,output_files,recorder,interpreters}.py)
+# What needs nothing but Python's packages: pyproject.toml says what the markers mean.
+tests=(tests/runtime -m "not (browser or devices or programs or clone or slow)")
 
 if [[ $(id -u) != 0 ]]; then
     echo "a foreign Debian can be made and entered by root only: sudo $0 $*" >&2
@@ -79,7 +78,7 @@ install_into() {
 }
 # What a Pi has, and no more.
 install_into base sernet-edge
-install_into tests 'sernet-edge[oracle,vad]' pytest pytest-timeout hypothesis
+install_into tests 'sernet-edge[test-runtime]'
 
 # The sources stay outside, so that what runs is what was installed.
 rm -rf "$root/sernet-edge"

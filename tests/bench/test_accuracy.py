@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from bench_cases import CONTRACT, Document, Shown, needs_m4
+from bench_cases import CONTRACT, Document, Shown
 from bundle_cases import small_model
+from cores import needs_m4
 
 from sernet_edge.bench import command
 from sernet_edge.bench.measure import (

@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bench_cases import CONTRACT, Document, Shown, needs_m4
+from bench_cases import CONTRACT, Document, Shown
+from cores import needs_m4
 from support import Run
 
 from sernet_edge.bench.measure.boards import BOARDS, CYCLES, find

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bench_cases import Document, Shown, needs_m4
+from bench_cases import Document, Shown
+from cores import needs_m4, on_cores
 
 from sernet_edge.bench.measure import (
     tflm_cores,
@@ -45,7 +46,7 @@ def test_a_library_for_another_processor_is_refused(
 
 
 @needs_m4
-@pytest.mark.parametrize("name", ["m0plus", "m4", "m7", "m33", "m55"])
+@pytest.mark.parametrize("name", on_cores(["m0plus", "m4", "m7", "m33", "m55"]))
 def test_a_librarys_core_is_read_from_its_objects(name: str, tmp_path: Path) -> None:
     core = cross.CORES[name]
     (tmp_path / "empty.c").write_text("float twice(float x) { return 2 * x; }\n")

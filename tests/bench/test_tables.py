@@ -10,7 +10,8 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from bench_cases import Document, Shown, needs_m4
+from bench_cases import Document, Shown
+from cores import needs_m4
 from support import Run
 
 from sernet_edge.bench.show.table import Table, as_text

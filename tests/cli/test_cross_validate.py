@@ -21,6 +21,8 @@ from sernet_edge.train.evaluation.protocols import Fold
 from sernet_edge.train.options import Settings
 from sernet_edge.train.recipe import Recipe
 
+pytestmark = pytest.mark.training
+
 
 def test_a_speakers_name_may_hold_a_slash(tmp_path: Path) -> None:
     settings = Settings("csv", Path("x"), "light-sernet", "mfcc", None, Recipe(), "window", 184, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cores import on_core, on_cores
 from engine_cases import (
     C_FOLDER,
     Case,
@@ -25,9 +26,9 @@ from sernet_edge.firmware_export.reader import read_network
 GRAPHS = 240
 
 
-@pytest.fixture(params=cross.CORES.values(), ids=cross.CORES)
+@pytest.fixture(params=on_cores())
 def core(request: pytest.FixtureRequest) -> cross.Core:
-    return available(request.param)
+    return available(cross.CORES[request.param])
 
 
 def available(core: cross.Core) -> cross.Core:
@@ -88,7 +89,7 @@ def test_the_shipped_model_has_the_bits_of_tflm(
         assert f"windows {windows}\nfailures 0" in replay(core, folder, sources)
 
 
-@pytest.mark.parametrize("core", ["m3", "m4", "m55"])
+@pytest.mark.parametrize("core", on_cores(["m3", "m4", "m55"]))
 def test_clang_compiles_the_same_bits(core: str, graphs: tuple[Path, list[Path]]) -> None:
     if shutil.which("clang") is None:
         pytest.skip("clang not installed")
@@ -160,7 +161,9 @@ def test_the_engine_calls_nothing_but_memcpy_and_memset(core: cross.Core, tmp_pa
     assert outside <= {"memcpy", "memset"} | arithmetic
 
 
-@pytest.mark.parametrize(("core", "instructions"), [("m4", 195_000_000), ("m55", 38_000_000)])
+@pytest.mark.parametrize(
+    ("core", "instructions"), [on_core("m4", 195_000_000), on_core("m55", 38_000_000)]
+)
 def test_the_shipped_model_keeps_to_its_budget(
     core: str, instructions: int, shipped_model: Path, tmp_path: Path
 ) -> None:

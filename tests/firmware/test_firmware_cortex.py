@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bundle_cases import C_FOLDER, small_model, with_statistics, write_bundle
+from cores import on_cores
 
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.measure import cross
@@ -28,7 +29,7 @@ def built(bundle: Path, core: cross.Core, program: Path) -> Path:
     return program
 
 
-@pytest.mark.parametrize("name", cross.CORES)
+@pytest.mark.parametrize("name", on_cores())
 def test_the_self_test_passes_on_every_core(name: str, bundle: Path, tmp_path: Path) -> None:
     core = cross.CORES[name]
     done = cross.run(core, built(bundle, core, tmp_path / f"{name}.elf"))
@@ -36,7 +37,7 @@ def test_the_self_test_passes_on_every_core(name: str, bundle: Path, tmp_path: P
     assert "scores that differ 0\n" in done.stdout
 
 
-@pytest.mark.parametrize("name", ["m3", "m4", "m55"])
+@pytest.mark.parametrize("name", on_cores(["m3", "m4", "m55"]))
 @pytest.mark.parametrize(("features", "level"), [("mel", "window"), ("spectrogram", "running")])
 def test_the_self_test_passes_with_other_features(
     features: Features, level: Level, name: str, tmp_path: Path
@@ -49,7 +50,7 @@ def test_the_self_test_passes_with_other_features(
     assert "scores that differ 0\n" in done.stdout
 
 
-@pytest.mark.parametrize("name", cross.CORES)
+@pytest.mark.parametrize("name", on_cores())
 def test_front_end_and_interface_need_no_heap_or_printing(
     name: str, bundle: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from cores import M4, needs_m4
 from graphs import RandomGraph
 
 from sernet_edge.bench.measure import cores
@@ -19,8 +20,6 @@ from sernet_edge.firmware_export.measure import cross, firmware
 from sernet_edge.firmware_export.reader import Network, Tensor, read_network
 from sernet_edge.runtime.errors import SernetError
 
-M4 = cross.CORES["m4"]
-needs_m4 = pytest.mark.skipif(bool(M4.missing), reason=f"{' and '.join(M4.missing)} not installed")
 FIGURES = firmware.Measurement(
     "m4",
     firmware.Memory(1, 2, 3),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cores import on_cores
 from support import Run
 
 from sernet_edge.firmware_export.bundle import bundle_files
@@ -183,7 +184,13 @@ add_subdirectory(@FOLDER@/zephyr sernet)
 }
 
 
-@pytest.mark.parametrize("fpu", [True, False], ids=["fpu", "no fpu"])
+@pytest.mark.parametrize(
+    "fpu",
+    [
+        pytest.param(True, id="fpu"),
+        pytest.param(False, id="no fpu", marks=pytest.mark.cores),
+    ],
+)
 @pytest.mark.parametrize("layout", _STUBS)
 def test_the_sources_that_a_component_lists_compile_for_arm(
     layout: str, fpu: bool, lay: Lay, tmp_path: Path, arm: cross.Core
@@ -306,7 +313,7 @@ void delay(unsigned long);
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("board", ["m4", "m7", "m55"])
+@pytest.mark.parametrize("board", on_cores(["m4", "m7", "m55"]))
 def test_the_plain_bundle_runs_bare_metal_as_its_readme_says(
     board: str, lay: Lay, tmp_path: Path
 ) -> None:
@@ -335,10 +342,9 @@ def compile_strictly(compiler: list[str], core: cross.Core, src: Path, folder: P
             run(*command, "-c", source, "-o", folder / f"{source.name}.o")
 
 
-@pytest.mark.parametrize("core", cross.CORES.values(), ids=cross.CORES)
-def test_every_source_compiles_strictly_for_every_core(
-    core: cross.Core, lay: Lay, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", on_cores())
+def test_every_source_compiles_strictly_for_every_core(name: str, lay: Lay, tmp_path: Path) -> None:
+    core = cross.CORES[name]
     if shutil.which(core.compiler[0]) is None:
         pytest.skip(f"{core.compiler[0]} is not installed")
     compile_strictly(list(core.compiler), core, lay("plain") / "src", tmp_path)
@@ -351,7 +357,7 @@ def test_every_source_compiles_strictly_for_every_core(
     assert not any("cxa" in name for name in names)
 
 
-@pytest.mark.parametrize("name", _CLANG)
+@pytest.mark.parametrize("name", on_cores(_CLANG))
 def test_clang_compiles_every_source_strictly(name: str, lay: Lay, tmp_path: Path) -> None:
     if shutil.which("clang") is None or not Path("/usr/include/newlib").is_dir():
         pytest.skip("needs clang and libnewlib-arm-none-eabi")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from bundle_cases import read_wav, write_bundle
+from cores import on_core, on_cores
 from support import Run, write_wav
 
 from sernet_edge.firmware_export.selftest.board_run import read_board_run
@@ -71,7 +72,7 @@ def check(sernet_edge: Run, model: Path, port: str, audio: Path, out: Path) -> N
     assert "not counted" in result.stdout
 
 
-@pytest.mark.parametrize("name", ["m4", "m55"])
+@pytest.mark.parametrize("name", on_cores(["m4", "m55"]))
 def test_the_bundles_program_on_a_core_passes(
     name: str, bundle: Path, sernet_edge: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
@@ -80,7 +81,7 @@ def test_the_bundles_program_on_a_core_passes(
         check(sernet_edge, shipped_model, port, tmp_path / "sample.wav", tmp_path / "run.json")
 
 
-@pytest.mark.parametrize(("name", "number"), [("m4", 10), ("m55", 400)])
+@pytest.mark.parametrize(("name", "number"), [on_core("m4", 10), on_core("m55", 400)])
 def test_real_speech_passes_on_a_core(
     name: str,
     number: int,

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from support import Run
 
+pytestmark = pytest.mark.programs
+
 DEMO = Path(__file__).parents[2] / "docs/demo/two_moods.wav"
 
 

@@ -6,12 +6,14 @@ import doctest
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from sernet_edge.runtime import stream
 
 _DOCS = Path(__file__).parents[2] / "docs"
 
 
+@pytest.mark.clone
 def test_the_examples_in_the_docs_run() -> None:
     result = doctest.testfile(str(_DOCS / "guides" / "library.md"), module_relative=False)
     assert result.attempted > 10

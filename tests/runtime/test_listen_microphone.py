@@ -28,6 +28,8 @@ from support import Run
 from sernet_edge.runtime.audio.microphone import Microphone
 from sernet_edge.runtime.audio.sources import Incident
 
+pytestmark = pytest.mark.programs
+
 needs_portaudio = pytest.mark.skipif(
     ctypes.util.find_library("portaudio") is None or not Path("/usr/share/alsa/alsa.conf").exists(),
     reason="PortAudio or ALSA is not installed (apt install libportaudio2)",

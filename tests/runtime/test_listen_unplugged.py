@@ -25,16 +25,21 @@ from typing import IO, Any
 import pytest
 from support import Run
 
-pytestmark = pytest.mark.skipif(
-    not (
-        ctypes.util.find_library("portaudio")
-        and shutil.which("pulseaudio")
-        and shutil.which("pactl")
-        and list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
-    ),
-    reason="PortAudio, PulseAudio or ALSA's plugin for it is not installed "
-    "(apt install libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins)",
+_INSTALLED = (
+    ctypes.util.find_library("portaudio")
+    and shutil.which("pulseaudio")
+    and shutil.which("pactl")
+    and list(Path("/usr/lib").glob("*/alsa-lib/libasound_module_pcm_pulse.so"))
 )
+pytestmark = [
+    pytest.mark.devices,
+    pytest.mark.programs,
+    pytest.mark.skipif(
+        not _INSTALLED,
+        reason="PortAudio, PulseAudio or ALSA's plugin for it is not installed "
+        "(apt install libportaudio2 pulseaudio pulseaudio-utils libasound2-plugins)",
+    ),
+]
 
 PATIENCE_S = 60
 

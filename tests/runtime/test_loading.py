@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.clone
+
 _ROOT = Path(__file__).parents[2]
 _STAGES = ("runtime", "train", "convert", "firmware_export")
 

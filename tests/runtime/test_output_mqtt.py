@@ -37,6 +37,8 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.home_assistant import discovery, discovery_topic
 from sernet_edge.runtime.outputs.mqtt import Broker, Mqtt
 
+pytestmark = pytest.mark.programs
+
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
 
 

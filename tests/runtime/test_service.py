@@ -22,6 +22,8 @@ from sernet_edge.runtime.listen import service
 from sernet_edge.runtime.listen.command import listen
 from sernet_edge.runtime.listen.service import service as command
 
+pytestmark = pytest.mark.programs
+
 NEEDS_SYSTEMD = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd is not installed (apt install systemd)"
 )

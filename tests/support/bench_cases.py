@@ -6,13 +6,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-from sernet_edge.firmware_export.measure import cross
 from sernet_edge.runtime.contract import Contract
-
-M4 = cross.CORES["m4"]
-needs_m4 = pytest.mark.skipif(bool(M4.missing), reason=f"{' and '.join(M4.missing)} not installed")
 
 CONTRACT = Contract(("calm", "angry"), (0.0,), (1.0,), window_frames=24, hop_frames=8)
 

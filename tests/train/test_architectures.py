@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
     from sernet_edge.train.losses import Objective
 
-# The converter's own, which the command line discards.
-pytestmark = pytest.mark.filterwarnings("ignore")
+# The warnings are the converter's own, which the command line discards.
+pytestmark = [pytest.mark.training, pytest.mark.filterwarnings("ignore")]
 
 # Half a second of speech, so that the large ones train in a moment.
 FRAMES = 32

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from sernet_edge.train.losses import Batch
 
+pytestmark = pytest.mark.training
+
 # Long enough that something is left of it after the attention network's pooling.
 CONTRACT = SHORT_CONTRACT.replace(window_frames=64)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
     from sernet_edge.train.losses import Batch, Objective
 
+pytestmark = pytest.mark.training
+
 
 def finished(fit: Fit) -> Sequence[NDArray[Any]]:
     """Return the weights that a training ends with."""

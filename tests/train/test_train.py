@@ -91,6 +91,7 @@ def test_normalisation_is_learnt_on_the_training_speakers_alone(
     assert contract.mean[0] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.training
 def test_a_stopped_run_goes_on_to_the_same_weights(
     small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_damaged_checkpoint_is_named(damage: Callable[[bytes], bytes], tmp_pat
         start(CONTRACT, Recipe(), [recording(1.0)], 1, checkpoint)
 
 
+@pytest.mark.training
 def test_a_training_that_diverges_stops_and_says_so(tmp_path: Path) -> None:
     from sernet_edge.train.fit import start
 
@@ -279,6 +281,7 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
     ]
 
 
+@pytest.mark.training
 def test_a_bad_recording_can_be_skipped_and_is_counted(
     damaged_corpus: Callable[[str], Path], tmp_path: Path, sernet_edge: Run
 ) -> None:

@@ -1,0 +1,24 @@
+"""The cores that tests compile for and run on, under QEMU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from sernet_edge.firmware_export.measure import cross
+
+M4 = cross.CORES["m4"]
+needs_m4 = pytest.mark.skipif(bool(M4.missing), reason=f"{' and '.join(M4.missing)} not installed")
+
+
+def on_cores(names: Iterable[str] = cross.CORES) -> list[Any]:
+    """Return names of cores as a test's parameters; those other than the M4's are marked."""
+    return [on_core(name) for name in names]
+
+
+def on_core(name: str, *others: object) -> Any:
+    """Return a test's parameters, of which the first is a core."""
+    marks = () if name == "m4" else (pytest.mark.cores,)
+    return pytest.param(name, *others, marks=marks, id="-".join(map(str, (name, *others))))
