@@ -18,11 +18,11 @@ from sernet_edge.firmware_export import tflm
 from sernet_edge.firmware_export.graph import read_graph
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract, Features
 from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE, build_for_measuring
 from sernet_edge.train.new_contract import new_contract
 from sernet_edge.train.tensorflow_setup import quietly
@@ -159,21 +159,21 @@ def measure(name: str, features: Features, window_frames: int) -> Cost:
     model = build_for_measuring(name, contract, seed=1)
     noise = np.random.default_rng(1).normal(size=(_WINDOWS, window_frames, count))
     windows = noise.clip(-contract.clip, contract.clip).astype(np.float32)
-    data = modelfile.with_contract(convert_model(model, "int8", windows), contract)
-    on_pc = Model(data, name)
+    file = ModelFile(name, convert_model(model, "int8", windows)).with_contract(contract)
+    on_pc = Model(file)
     inputs = np.stack([on_pc.quantise(window) for window in windows])
-    on_tflm = tflm.run(data, name, inputs.reshape(_WINDOWS, -1))
+    on_tflm = tflm.run(file, inputs.reshape(_WINDOWS, -1))
     outputs = np.stack([on_pc.run_int8(window) for window in inputs]).astype(int)
     try:
-        engine, lacks = plan_network(read_network(data, name)).arena_bytes, ""
+        engine, lacks = plan_network(read_network(file)).arena_bytes, ""
     except ModelError as error:
         engine, lacks = None, error.message
     return Cost(
         name,
         contract,
         model.count_params(),
-        sum(operator.macs or 0 for operator in read_graph(data, name).operators),
-        len(modelfile.strip_contract(data)),
+        sum(operator.macs or 0 for operator in read_graph(file).operators),
+        len(file.flatbuffer),
         on_tflm.arena_bytes,
         engine,
         lacks,

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 
@@ -102,26 +102,25 @@ training's own windows have."""
 _FEATURES = {"mfcc": "MFCCs", "mel": "mel bands", "spectrogram": "FFT bins"}
 
 
-def model_card(data: bytes, contract: Contract, name: str) -> str:
+def model_card(file: ModelFile) -> str:
     """Return the card, Markdown, of a model made by `sernet-edge convert`.
 
     Args:
-        data: The whole `.tflite`.
-        contract: The contract in it.
-        name: The model's name.
+        file: The `.tflite`.
     """
+    contract = file.require_contract()
     provenance: dict[str, Any] = dict(contract.provenance)
     conversion = provenance["conversion"]
     corpus = CORPORA[provenance["corpus"]]
     return _CARD.format(
         **{k: v for k, v in provenance.items() if k in ("architecture", "seed", "trained_with")},
         **{k: v for k, v in conversion.items() if k not in ("float", "converted", "bytes")},
-        name=name,
+        name=Path(file.name).stem,
         labels=f"{', '.join(contract.labels[:-1])} or {contract.labels[-1]}",
         window_s=contract.window_s,
         frames=contract.window_frames,
         features=f"{contract.feature_count} {_FEATURES[contract.features]}",
-        bytes=len(data),
+        bytes=len(file.data),
         contract_id=contract.id,
         corpus=provenance["corpus"],
         speakers=_speakers(provenance["holdout_speakers"]),
@@ -196,9 +195,7 @@ def _scores(contract: Contract) -> str:
 
 def main(path: Path) -> None:
     """Write the card of the model at `path`."""
-    data = path.read_bytes()
-    contract = modelfile.read_contract(data, str(path))
-    write_text(path.with_suffix(".md"), model_card(data, contract, path.stem))
+    write_text(path.with_suffix(".md"), model_card(ModelFile.read(path)))
 
 
 if __name__ == "__main__":

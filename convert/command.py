@@ -10,9 +10,9 @@ import click
 
 from sernet_edge import __version__
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.options import finite
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.options import list_utterances, read_corpus, skip_bad_option
@@ -88,7 +88,7 @@ def convert(
     if precision == "int8":
         outputs.append(out.with_suffix(".h"))
     check_outputs(outputs, force)
-    contract = modelfile.read_contract(modelfile.read_bytes(model), str(model))
+    contract = ModelFile.read(model).require_contract()
     if contract.provenance.get("corpus") not in CORPORA:
         raise SernetError(
             f"{model}: its contract names no corpus that this program can read, so nobody "
@@ -137,9 +137,9 @@ def convert(
 
     _say(f"converting to {precision}, calibrated on {len(samples)} windows")
     flatbuffer = quantize.convert_model(parent, cast(quantize.Precision, precision), samples)
+    bare = ModelFile(out.name, flatbuffer)
 
     _say(f"verifying on {len(verifying)} recordings")
-    draft = modelfile.with_contract(flatbuffer, contract)
     report: dict[str, Any] = {
         "model": out.name,
         "parent": model.name,
@@ -148,7 +148,7 @@ def convert(
         "calibration_windows": len(samples),
         "skipped_recordings": len(bad),
         "verified_on": f"{len(verifying)} recordings of {whose}",
-        **verify.verify(parent, Model(draft, out.name), verifying),
+        **verify.verify(parent, Model(bare.with_contract(contract)), verifying),
         "converted_with": f"sernet-edge {__version__}, tensorflow {quantize.TENSORFLOW_VERSION}",
     }
     if fitted:
@@ -160,12 +160,12 @@ def convert(
         drift_limit=drift_limit(contract, training),
         provenance={**contract.provenance, "conversion": brief},
     )
-    data = modelfile.with_contract(flatbuffer, contract)
+    file = bare.with_contract(contract)
 
-    write_bytes(out, data)
+    write_bytes(out, file.data)
     write_text(outputs[1], json.dumps(report, indent=1) + "\n")
     if precision == "int8":
-        write_text(outputs[2], model_header(data, out.name))
+        write_text(outputs[2], model_header(file))
     _say(f"wrote {', '.join(str(path) for path in outputs)}; contract {contract.id}")
     if as_json:
         click.echo(json.dumps(report))

@@ -21,10 +21,10 @@ from sernet_edge.firmware_export import (
 )
 from sernet_edge.firmware_export.plan import Plan, plan_network
 from sernet_edge.firmware_export.reader import Network, read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 
 API_SOURCES = ("sernet.c", "sernet_selftest_features.c", "sernet_serial.c")
 API_HEADERS = ("sernet.h", "sernet_selftest_features.h", "sernet_serial.h", "sernet_dwt.h")
@@ -66,24 +66,23 @@ _LEVELS = {
 }
 
 
-def bundle_files(data: bytes, name: str) -> dict[str, str]:
+def bundle_files(file: ModelFile) -> dict[str, str]:
     """Return the text of every file of a bundle for the native engine by its path in it.
 
     Args:
-        data: The whole `.tflite`, contract included.
-        name: The file's name.
+        file: A `.tflite` with its contract.
 
     Raises:
         SernetError: The model cannot be read, or has something that the C code does not know.
     """
-    model = Model(data, name)
-    texts, windows = _common_files(model, data)
-    network = read_network(data, name)
+    model = Model(file)
+    texts, windows = _common_files(model)
+    network = read_network(file)
     plan = plan_network(network)
-    outputs = golden.golden_outputs(data, windows)
+    outputs = golden.golden_outputs(file, windows)
     return (
         texts
-        | {f"src/{file}": emit.engine_file(file) for file in NATIVE_SOURCES}
+        | {f"src/{path}": emit.engine_file(path) for path in NATIVE_SOURCES}
         | {
             f"src/{_MODEL}.h": emit.model_header(network, plan, _MODEL),
             f"src/{_MODEL}.c": emit.model_source(plan, _MODEL),
@@ -91,37 +90,36 @@ def bundle_files(data: bytes, name: str) -> dict[str, str]:
             "Makefile": _packaged("layouts/plain/Makefile"),
             "README.md": _readme(model, network, plan),
         }
-        | {f"qemu/{file}": _packaged(f"qemu/{file}") for file in QEMU_FILES}
+        | {f"qemu/{path}": _packaged(f"qemu/{path}") for path in QEMU_FILES}
     )
 
 
-def tflm_bundle_files(data: bytes, name: str) -> dict[str, str]:
+def tflm_bundle_files(file: ModelFile) -> dict[str, str]:
     """Return the text of every file of a bundle for TensorFlow Lite Micro by its path in it.
 
     Args:
-        data: The whole `.tflite`, contract included.
-        name: The file's name.
+        file: A `.tflite` with its contract.
 
     Raises:
         SernetError: The package tflite-micro is missing or cannot run the model, or the model's
             contract is beyond the C front end.
     """
-    model = Model(data, name)
-    texts, windows = _common_files(model, data)
-    measured = tflm.run(data, name, windows)
+    model = Model(file)
+    texts, windows = _common_files(model)
+    measured = tflm.run(file, windows)
     network = tflm.as_network(model)
-    texts |= {f"src/{file}": emit.engine_file(file) for file in TFLM_SOURCES}
+    texts |= {f"src/{path}": emit.engine_file(path) for path in TFLM_SOURCES}
     texts |= {
-        "src/sernet_tflm_ops.h": tflm.ops_header(tflm.operators(data, name)),
-        f"src/{_MODEL}.h": tflm.model_header(model, data, measured.arena_bytes),
-        f"src/{_MODEL}.c": tflm.model_source(data),
+        "src/sernet_tflm_ops.h": tflm.ops_header(tflm.operators(file)),
+        f"src/{_MODEL}.h": tflm.model_header(model, measured.arena_bytes),
+        f"src/{_MODEL}.c": tflm.model_source(file),
         "examples/sernet_golden.c": golden.golden_source(
             network, windows, measured.outputs, _MODEL
         ),
     }
     texts |= layout.filled("tflm", texts)
-    contract, margin = model.contract, tflm.margin_bytes(data)
-    objects = tflm.object_bytes(data, name)
+    contract, margin = model.contract, tflm.margin_bytes(file)
+    objects = tflm.object_bytes(file)
     facts = {
         "MODEL": Path(model.name).name,
         "CONTRACT_ID": contract.id,
@@ -132,15 +130,15 @@ def tflm_bundle_files(data: bytes, name: str) -> dict[str, str]:
         "MARGIN": f"{margin:,}",
         "OBJECTS": f"{objects:,}",
         "STATE": f"{measured.arena_bytes + margin + objects:,}",
-        "FLATBUFFER": f"{len(modelfile.strip_contract(data)):,}",
-        "OPS": ", ".join(tflm.operators(data, name)),
+        "FLATBUFFER": f"{len(file.flatbuffer):,}",
+        "OPS": ", ".join(tflm.operators(file)),
     }
     for key, value in facts.items():
         texts["README.md"] = texts["README.md"].replace(f"@{key}@", str(value))
     return texts
 
 
-def _common_files(model: Model, data: bytes) -> tuple[dict[str, str], NDArray[np.int8]]:
+def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
     """Return what does not depend on the engine, and windows for the golden vectors.
 
     The windows, int8 (2, values), are the golden audio's features and noise.
@@ -153,7 +151,7 @@ def _common_files(model: Model, data: bytes) -> tuple[dict[str, str], NDArray[np
     texts |= {
         "src/sernet_contract.h": header,
         "src/sernet_contract.c": source,
-        "src/sernet_identity.h": identity.identity_header(data),
+        "src/sernet_identity.h": identity.identity_header(model.file),
         "examples/sernet_golden_pcm.c": golden_pcm.golden_pcm_source(
             model.contract, pcm, features, _MODEL
         ),

@@ -8,8 +8,9 @@ import click
 
 from sernet_edge.firmware_export.header import model_header
 from sernet_edge.firmware_export.layout import LAYOUTS, arrange
-from sernet_edge.runtime import files, modelfile
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.modelfile import ModelFile
 
 
 @click.command()
@@ -51,19 +52,19 @@ def export(
         raise click.UsageError("With --engine tflm the layout is cmake.")
     if header is not None and header.suffix not in (".h", ".hpp", ".hh"):
         raise click.BadParameter(f"{header} must end in .h", param_hint="--header")
-    data = modelfile.read_bytes(model)
+    file = ModelFile.read(model)
     if out is not None:
         # Here, since --header does without the parser's package.
         from sernet_edge.firmware_export import bundle
 
         if engine == "tflm":
-            texts = bundle.tflm_bundle_files(data, str(model))
+            texts = bundle.tflm_bundle_files(file)
         else:
-            texts = arrange(layout or "plain", bundle.bundle_files(data, str(model)))
+            texts = arrange(layout or "plain", bundle.bundle_files(file))
         bundle.write_files(texts, out, force)
         click.echo(f"wrote {out}; {out}/README.md says how to build it")
     if header is not None:
         if header.exists() and not force:
             raise SernetError(f"{header} exists already", hint="choose another name or add --force")
-        files.write_text(header, model_header(data, str(model)))
+        write_text(header, model_header(file))
         click.echo(f"wrote {header}")

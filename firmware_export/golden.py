@@ -10,13 +10,14 @@ from sernet_edge.firmware_export.emit import banner, c_array
 from sernet_edge.firmware_export.reader import Network, read_network
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.interpreter import interpreter_module
+from sernet_edge.runtime.modelfile import ModelFile
 
 
-def golden_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
+def golden_outputs(file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
     """Return what TensorFlow Lite's reference kernels and TensorFlow Lite Micro compute.
 
     Args:
-        data: A full-int8 `.tflite`.
+        file: A full-int8 `.tflite`.
         inputs: int8 (windows, ...) of the model's input shape without the batch.
 
     Returns:
@@ -25,11 +26,11 @@ def golden_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
     module = interpreter_module()
     if module.__name__.startswith("ai_edge_litert"):
         # LiteRT rounds dense layers with a scale for each output in floating point, once.
-        network = _with_channelwise_dense_layer(data)
+        network = _with_channelwise_dense_layer(file)
         if network is not None:
             return np.stack([reference.run(network, window.ravel()) for window in inputs])
     interpreter = module.Interpreter(
-        model_content=data,
+        model_content=file.data,
         experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,
     )
     interpreter.allocate_tensors()
@@ -42,10 +43,10 @@ def golden_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.stack(outputs)
 
 
-def _with_channelwise_dense_layer(data: bytes) -> Network | None:
+def _with_channelwise_dense_layer(file: ModelFile) -> Network | None:
     """Return the network if it has such a layer and the engine knows its operators."""
     try:
-        network = read_network(data, "model")
+        network = read_network(file)
     except ModelError:
         return None
     dense = [layer for layer in network.layers if layer.op == "FULLY_CONNECTED"]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import tflite
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.modelfile import ModelFile
 
 _OP_NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
 _TYPE_NAMES = {v: k.lower() for k, v in vars(tflite.TensorType).items() if isinstance(v, int)}
@@ -98,26 +98,29 @@ class Graph:
     parameters: int
 
 
-def read_graph(data: bytes, where: str) -> Graph:
+def read_graph(file: ModelFile) -> Graph:
     """Read a `.tflite`.
 
     Args:
-        data: The file, with or without a contract.
-        where: The file's name, for errors.
+        file: With or without a contract.
 
     Raises:
         ModelError: It is none, or is damaged.
     """
-    if not modelfile.is_flatbuffer(data):
-        raise ModelError(f"{where} is no TensorFlow Lite model", "give a .tflite or .keras file")
+    if not file.is_flatbuffer:
+        raise ModelError(
+            f"{file.name} is no TensorFlow Lite model", "give a .tflite or .keras file"
+        )
     try:
-        return _Reader(modelfile.strip_contract(data)).read()
+        return _Reader(file.flatbuffer).read()
     except _Damage as damage:
         reason: object = damage
     except (struct.error, ValueError, IndexError, TypeError, AttributeError, OverflowError) as e:
         # What the flatbuffer library raises when an offset or a length points nowhere.
         reason = e
-    raise ModelError(f"{where}: the model is damaged or truncated: {reason}", "get the file again")
+    raise ModelError(
+        f"{file.name}: the model is damaged or truncated: {reason}", "get the file again"
+    )
 
 
 class _Damage(Exception):

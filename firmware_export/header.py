@@ -7,17 +7,16 @@ model file's content alone, so two exports are byte-identical.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import get_args, get_type_hints
 
 import numpy as np
 
 from sernet_edge import __version__
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError, ModelError
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 
 GENERATOR = f"sernet-edge {__version__}"
 
@@ -116,39 +115,38 @@ const float sernet_std[SERNET_FEATURE_COUNT] = {{
 """
 
 
-def model_header(data: bytes, name: str) -> str:
+def model_header(file: ModelFile) -> str:
     """Return the text of the C header of a model, ASCII, C99 to C++.
 
     Args:
-        data: The whole `.tflite`, contract included; any precision.
-        name: The file's name, for errors; it does not enter the text.
+        file: A `.tflite` of any precision with its contract; its name does not enter the text.
 
     Raises:
         ModelError: Not a TFLite model, a damaged one, or one that is int8 at one end only.
         ContractError: No contract, one that does not fit the model, or one with a number
             that a 32-bit float cannot hold.
     """
-    model = Model(data, name)
+    model = Model(file)
     contract = model.contract
-    flatbuffer = modelfile.strip_contract(data)
     if model.is_int8 != bool(model.input_scale) or model.is_int8 != bool(model.output_scale):
         raise ModelError(
-            f"{name}: the model's input and output must both be int8 with a scale, or both float32",
+            f"{file.name}: the model's input and output must both be int8 with a scale, "
+            "or both float32",
             "convert the model again with `sernet-edge convert`",
         )
     try:
         return _TEMPLATE.format(
             generator=GENERATOR,
-            checksum=f"0x{hashlib.sha256(flatbuffer).hexdigest()[:16]}ULL",
-            macros="\n".join(_macros(model, contract, len(flatbuffer))),
+            checksum=f"0x{file.sha256[:16]}ULL",
+            macros="\n".join(_macros(model, contract, len(file.flatbuffer))),
             align=ALIGN_16,
-            model=byte_rows(flatbuffer),
+            model=byte_rows(file.flatbuffer),
             labels=c_rows(map(c_string, contract.labels), 1),
             mean=c_rows(map(c_float, contract.mean), _FLOATS_PER_LINE),
             std=c_rows(map(c_float, contract.std), _FLOATS_PER_LINE),
         )
     except OverflowError as error:
-        raise ContractError(f"{name}: {error}, so it cannot go into a C header") from error
+        raise ContractError(f"{file.name}: {error}, so it cannot go into a C header") from error
 
 
 def _macros(model: Model, contract: Contract, model_bytes: int) -> list[str]:

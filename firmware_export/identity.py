@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from sernet_edge.firmware_export.emit import banner
-from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.modelfile import ModelFile
 
 
-def model_checksum(data: bytes) -> int:
+def model_checksum(file: ModelFile) -> int:
     """Return the first 64 bits of the SHA-256 of a `.tflite` without its contract."""
-    digest = hashlib.sha256(modelfile.strip_contract(data)).digest()
-    return int.from_bytes(digest[:8], "big")
+    return int(file.sha256[:16], 16)
 
 
-def identity_header(data: bytes) -> str:
+def identity_header(file: ModelFile) -> str:
     """Return sernet_identity.h.
 
     The contract's id does not tell two models apart that were trained with the same settings.
 
     Args:
-        data: The whole `.tflite`.
+        file: The `.tflite`.
     """
     return f"""\
 {banner()}\
@@ -28,7 +25,7 @@ def identity_header(data: bytes) -> str:
 #define SERNET_IDENTITY_H
 
 /* The first 64 bits of the SHA-256 of the flatbuffer. */
-#define SERNET_MODEL_CHECKSUM_U64 0x{model_checksum(data):016x}ULL
+#define SERNET_MODEL_CHECKSUM_U64 0x{model_checksum(file):016x}ULL
 
 #endif
 """

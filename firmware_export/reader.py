@@ -16,8 +16,8 @@ import numpy as np
 import tflite
 from numpy.typing import NDArray
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.modelfile import ModelFile
 
 TFLM_HINT = (
     "`--engine tflm` exports the model for TensorFlow Lite Micro, which knows more operators"
@@ -136,25 +136,24 @@ class Network:
         return self.layers[-1].output
 
 
-def read_network(data: bytes, where: str) -> Network:
+def read_network(file: ModelFile) -> Network:
     """Read a `.tflite`.
 
     Args:
-        data: The file, with or without a contract behind the flatbuffer.
-        where: The file's name, for errors.
+        file: With or without a contract.
 
     Raises:
         ModelError: The file is damaged, or has an operator, type or shape that the engine
             does not know; names operator and tensor.
     """
-    if not modelfile.is_flatbuffer(data):
-        raise ModelError(f"{where} is no TensorFlow Lite model", "give a .tflite file")
+    if not file.is_flatbuffer:
+        raise ModelError(f"{file.name} is no TensorFlow Lite model", "give a .tflite file")
     try:
-        return _Reader(data, where).read()
+        return _Reader(file).read()
     except (struct.error, ValueError, IndexError, TypeError, AttributeError, OverflowError) as e:
         # What the flatbuffer library raises when an offset or a length points nowhere.
         raise ModelError(
-            f"{where}: the model is damaged or truncated: {e}", "get the file again"
+            f"{file.name}: the model is damaged or truncated: {e}", "get the file again"
         ) from e
 
 
@@ -167,10 +166,10 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 class _Reader:
     """One pass over one file; see `read_network`."""
 
-    def __init__(self, data: bytes, where: str) -> None:
-        self._where = where
-        self._size = len(data)
-        self._model = tflite.Model.GetRootAs(data, 0)
+    def __init__(self, file: ModelFile) -> None:
+        self._where = file.name
+        self._size = len(file.data)
+        self._model = tflite.Model.GetRootAs(file.data, 0)
         self._layers: list[Layer] = []
         self._made: dict[int, int] = {}  # tensor index -> layer index
         self._weight_bytes = 0

@@ -24,9 +24,9 @@ from numpy.typing import NDArray
 from sernet_edge.firmware_export.emit import banner
 from sernet_edge.firmware_export.header import ALIGN_16, byte_rows, c_float
 from sernet_edge.firmware_export.reader import Layer, Network, Tensor
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 
 _LARGEST_ARENA_BYTES = 64 * 1024 * 1024
 
@@ -81,14 +81,11 @@ class Run:
     outputs: NDArray[Any]
 
 
-def run(
-    data: bytes, name: str, windows: NDArray[Any], arena_bytes: int = _LARGEST_ARENA_BYTES
-) -> Run:
+def run(file: ModelFile, windows: NDArray[Any], arena_bytes: int = _LARGEST_ARENA_BYTES) -> Run:
     """Run a model in TensorFlow Lite Micro.
 
     Args:
-        data: A `.tflite`.
-        name: The file's name, for errors.
+        file: A `.tflite`.
         windows: Of the model's type (windows, values).
         arena_bytes: What it gets.
 
@@ -103,7 +100,7 @@ def run(
         )
     with tempfile.TemporaryDirectory() as folder:
         model, inputs, outputs = (Path(folder) / n for n in ("m.tflite", "in.npy", "out.npy"))
-        model.write_bytes(modelfile.strip_contract(data))
+        model.write_bytes(file.flatbuffer)
         np.save(inputs, windows)
         done = subprocess.run(
             [sys.executable, "-c", _MEASURE, *map(str, (model, inputs, outputs, arena_bytes))],
@@ -112,8 +109,8 @@ def run(
         found = _ARENA.search(done.stderr)
         if done.returncode != 0 or found is None:
             raise ModelError(
-                f"{name}: TensorFlow Lite Micro cannot run the model in {arena_bytes:,} bytes: "
-                f"{_reason(done.stderr)}"
+                f"{file.name}: TensorFlow Lite Micro cannot run the model in {arena_bytes:,} "
+                f"bytes: {_reason(done.stderr)}"
             )
         total, head, tail = map(int, found.groups())
         return Run(total, head, tail, np.load(outputs))
@@ -127,7 +124,7 @@ def _reason(stderr: bytes) -> str:
     return "it says no more"
 
 
-def margin_bytes(data: bytes) -> int:
+def margin_bytes(file: ModelFile) -> int:
     """Return what to add to the arena that was measured on a PC.
 
     The PC's reference kernels work in place; CMSIS-NN's and ESP-NN's take scratch memory, one
@@ -136,7 +133,7 @@ def margin_bytes(data: bytes) -> int:
     arena that are aligned, and all rounded up to 1 KiB. Everything else is smaller on a device,
     whose pointers take 4 bytes, not 8.
     """
-    model = tflite.Model.GetRootAs(data, 0)
+    model = tflite.Model.GetRootAs(file.flatbuffer, 0)
     graph, largest = model.Subgraphs(0), 0
     for number in range(graph.OperatorsLength()):
         operator = graph.Operators(number)
@@ -154,20 +151,20 @@ def margin_bytes(data: bytes) -> int:
     return -(-(largest + 32) // _ROUND_UP_BYTES) * _ROUND_UP_BYTES
 
 
-def operators(data: bytes, name: str) -> list[str]:
+def operators(file: ModelFile) -> list[str]:
     """Return the names of the operators in a model, sorted, each once.
 
     Raises:
         ModelError: One is custom.
     """
-    model = tflite.Model.GetRootAs(data, 0)
+    model = tflite.Model.GetRootAs(file.flatbuffer, 0)
     names = set()
     for number in range(model.OperatorCodesLength()):
         code = model.OperatorCodes(number)
         operator = _BUILTINS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
         if operator == "CUSTOM":
             custom = (code.CustomCode() or b"").decode("utf-8", "replace")[:60]
-            raise ModelError(f"{name}: the operator CUSTOM {custom!r} has no name in C++")
+            raise ModelError(f"{file.name}: the operator CUSTOM {custom!r} has no name in C++")
         names.add(operator)
     return sorted(names)
 
@@ -200,16 +197,15 @@ inline TfLiteStatus sernet_register_ops(sernet_tflm_ops &resolver) {{
 """
 
 
-def model_header(model: Model, data: bytes, measured_bytes: int) -> str:
+def model_header(model: Model, measured_bytes: int) -> str:
     """Return sernet_model.h for TensorFlow Lite Micro; what it defines is what sernet.h needs.
 
     Args:
-        model: Its contract and quantisation.
-        data: The `.tflite`.
+        model: The model.
         measured_bytes: The arena on a PC.
     """
     contract = model.contract
-    flatbuffer_bytes = len(modelfile.strip_contract(data))
+    flatbuffer_bytes = len(model.file.flatbuffer)
     return f"""\
 {banner()}\
 #ifndef SERNET_MODEL_H
@@ -221,14 +217,14 @@ def model_header(model: Model, data: bytes, measured_bytes: int) -> str:
  * scratch memory of optimised kernels (CMSIS-NN, ESP-NN), which that one lacks. If
  * interpreter.arena_used_bytes() is less on your device, define SERNET_TFLM_ARENA_BYTES. */
 #define SERNET_TFLM_ARENA_MEASURED_BYTES {measured_bytes}
-#define SERNET_TFLM_ARENA_MARGIN_BYTES {margin_bytes(data)}
+#define SERNET_TFLM_ARENA_MARGIN_BYTES {margin_bytes(model.file)}
 #ifndef SERNET_TFLM_ARENA_BYTES
 #define SERNET_TFLM_ARENA_BYTES \\
     (SERNET_TFLM_ARENA_MEASURED_BYTES + SERNET_TFLM_ARENA_MARGIN_BYTES)
 #endif
 /* Interpreter and resolver; sernet_tflm.cc checks it. */
 #ifndef SERNET_TFLM_OBJECT_BYTES
-#define SERNET_TFLM_OBJECT_BYTES {object_bytes(data, model.name)}
+#define SERNET_TFLM_OBJECT_BYTES {object_bytes(model.file)}
 #endif
 
 #define SERNET_MODEL_STATE_BYTES (SERNET_TFLM_OBJECT_BYTES + SERNET_TFLM_ARENA_BYTES)
@@ -256,9 +252,9 @@ extern const sernet_net sernet_model;
 """
 
 
-def object_bytes(data: bytes, name: str) -> int:
+def object_bytes(file: ModelFile) -> int:
     """Return room for MicroInterpreter and MicroMutableOpResolver, with pointers of 8 bytes."""
-    return 512 + 96 * len(operators(data, name))
+    return 512 + 96 * len(operators(file))
 
 
 def as_network(model: Model) -> Network:
@@ -275,17 +271,17 @@ def as_network(model: Model) -> Network:
     return Network((Layer("INPUT", (), source),), 0)
 
 
-def model_source(data: bytes) -> str:
+def model_source(file: ModelFile) -> str:
     """Return sernet_model.c: the flatbuffer, without its contract.
 
     Args:
-        data: The `.tflite`.
+        file: The `.tflite`.
     """
     return (
         banner()
         + f'#include "sernet_model.h"\n\n{ALIGN_16}\n'
         + "SERNET_WEIGHTS_SECTION SERNET_ALIGN_16 const unsigned char sernet_flatbuffer[] = {\n"
-        + byte_rows(modelfile.strip_contract(data))
+        + byte_rows(file.flatbuffer)
         + "\n};\n\n/* There are no layers: sernet_tflm.cc runs the flatbuffer. */\n"
         + "const sernet_net sernet_model = {.state_bytes = SERNET_MODEL_STATE_BYTES};\n"
     )

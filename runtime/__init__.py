@@ -18,6 +18,7 @@ _MODULE_OF = {
     "Listener": "stream",
     "Model": "interpreter",
     "ModelError": "errors",
+    "ModelFile": "modelfile",
     "Notice": "records",
     "Result": "records",
     "SernetError": "errors",
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # the same names, for those who read the source instead of ru
     from sernet_edge.runtime.frontend import FrontEnd as FrontEnd
     from sernet_edge.runtime.interpreter import Model as Model
     from sernet_edge.runtime.interpreter import load as load
+    from sernet_edge.runtime.modelfile import ModelFile as ModelFile
     from sernet_edge.runtime.records import Event as Event
     from sernet_edge.runtime.records import Notice as Notice
     from sernet_edge.runtime.records import Result as Result

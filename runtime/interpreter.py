@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ContractError, ModelError
 from sernet_edge.runtime.frontend import Float32
+from sernet_edge.runtime.modelfile import ModelFile
 
 INTERPRETERS = ("tflite_runtime", "ai_edge_litert")
 """Packages that can run a `.tflite`, in the order they are tried."""
@@ -54,38 +54,38 @@ class Model:
     """A `.tflite` model with its contract, ready to run.
 
     Attributes:
-        contract: What the model was trained with.
+        file: The model's file.
         name: The file's name, for messages.
+        contract: What the model was trained with.
         input_scale: Quantisation of the input; 0.0 for a float model.
         input_zero_point: Likewise.
         output_scale: Quantisation of the output; 0.0 for a float model.
         output_zero_point: Likewise.
     """
 
-    def __init__(self, data: bytes, name: str, threads: int = 1) -> None:
-        """Load a model from the bytes of its file.
+    def __init__(self, file: ModelFile, threads: int = 1) -> None:
+        """Load a model from its file.
 
         Args:
-            data: The whole `.tflite`, contract included.
-            name: The file's name, for messages.
+            file: A `.tflite` with its contract.
             threads: Threads that the interpreter may use.
 
         Raises:
             ModelError: Not a TFLite model, or a damaged one.
             ContractError: No contract, or one that does not fit the model's tensors.
         """
-        self.name = name
+        self.file, self.name = file, file.name
         module = interpreter_module()
-        if not modelfile.is_flatbuffer(data):
-            raise ModelError(f"{name} is no TensorFlow Lite model", "give a .tflite file")
+        if not file.is_flatbuffer:
+            raise ModelError(f"{self.name} is no TensorFlow Lite model", "give a .tflite file")
         # First, since it also checks that the bytes are whole: interpreters crash where not.
-        self.contract = modelfile.read_contract(data, name)
+        self.contract = file.require_contract()
         try:
             # Without the default delegate the optimised kernels run, which on processors with
             # AVX or Arm's NEON give the bits of the reference kernels and of TensorFlow Lite
             # Micro; elsewhere they are up to 2 off. XNNPACK, the delegate, rounds differently.
             self._interpreter = module.Interpreter(
-                model_content=data,
+                model_content=file.data,
                 num_threads=threads,
                 experimental_op_resolver_type=module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
@@ -95,7 +95,7 @@ class Model:
         except (ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else "unknown reason"
             raise ModelError(
-                f"{name}: {module.__name__} cannot run the model: {reason}",
+                f"{self.name}: {module.__name__} cannot run the model: {reason}",
                 "convert it again with `sernet-edge convert`",
             ) from error
         self._check_tensors(inputs, outputs)
@@ -165,4 +165,4 @@ class Model:
 
 def load(path: str | os.PathLike[str], threads: int = 1) -> Model:
     """Load a `.tflite` file; see `Model` for what it raises."""
-    return Model(modelfile.read_bytes(path), str(path), threads)
+    return Model(ModelFile.read(path), threads)

@@ -12,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
+from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 
@@ -27,90 +29,124 @@ _FLATBUFFER_IDENTIFIER = b"TFL3"  # at offset 4, from the file_identifier of sch
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Return the bytes of a model file.
+@dataclass(frozen=True)
+class ModelFile:
+    """A `.tflite` or `.keras` file: read once with `read`, then passed on.
 
-    Raises:
-        ModelError: The file is missing or unreadable.
-    """
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
+    Nothing is parsed until it is asked for, so a damaged file raises where it is used.
 
-
-def is_flatbuffer(data: bytes) -> bool:
-    """Whether `data` starts as a TensorFlow Lite model does."""
-    return data[4:8] == _FLATBUFFER_IDENTIFIER
-
-
-def read_contract(data: bytes, where: str) -> Contract:
-    """Return the contract in the bytes of a `.tflite` or `.keras` file.
-
-    Args:
+    Attributes:
+        name: For messages; the path as it was given, where the file was read.
         data: The whole file.
-        where: The file's name, for errors.
-
-    Raises:
-        ContractError: There is none, or it is damaged or newer than this program.
-        ModelError: A flatbuffer's bytes are not those its checksum was made of.
     """
-    checksum = b""
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            text = archive.read(CONTRACT_MEMBER)
-            if is_flatbuffer(data):
-                checksum = archive.read(CHECKSUM_MEMBER)
-    # Where an archive is damaged decides what zipfile raises: nearly anything.
-    except Exception as error:
-        if isinstance(error, KeyError) or CONTRACT_MEMBER.encode() not in data:
+
+    name: str
+    data: bytes = field(repr=False)
+
+    @staticmethod
+    def read(path: str | os.PathLike[str]) -> ModelFile:
+        """Read a file.
+
+        Raises:
+            ModelError: The file is missing or unreadable.
+        """
+        try:
+            return ModelFile(str(path), Path(path).read_bytes())
+        except OSError as error:
+            raise ModelError(f"cannot read the model {path}: {error.strerror}") from error
+
+    @property
+    def is_flatbuffer(self) -> bool:
+        """Whether the file starts as a TensorFlow Lite model does."""
+        return self.data[4:8] == _FLATBUFFER_IDENTIFIER
+
+    @cached_property
+    def flatbuffer(self) -> bytes:
+        """The flatbuffer alone, without the archive that follows it.
+
+        All of `data` where there is no archive or one too damaged to be found, and where the
+        file is no flatbuffer.
+        """
+        if not self.is_flatbuffer:
+            return self.data
+        try:
+            with zipfile.ZipFile(BytesIO(self.data)) as archive:
+                return self.data[: min(info.header_offset for info in archive.infolist())]
+        # Where an archive is damaged decides what zipfile raises: nearly anything; one without
+        # members is a ValueError.
+        except Exception:
+            return self.data
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of `flatbuffer`, 64 hex digits: the same with any contract or none."""
+        return hashlib.sha256(self.flatbuffer).hexdigest()
+
+    @cached_property
+    def contract(self) -> Contract | None:
+        """The contract inside; None: there is none.
+
+        Raises:
+            ContractError: It is damaged or newer than this program.
+            ModelError: The flatbuffer's bytes are not those its checksum was made of.
+        """
+        if CONTRACT_MEMBER.encode() not in self.data:
+            return None
+        checksum = b""
+        try:
+            with zipfile.ZipFile(BytesIO(self.data)) as archive:
+                text = archive.read(CONTRACT_MEMBER)
+                if self.is_flatbuffer:
+                    checksum = archive.read(CHECKSUM_MEMBER)
+        except KeyError as error:
+            raise self._without_contract() from error
+        except Exception as error:  # as in `flatbuffer`
             raise ContractError(
-                f"{where}: the model has no contract; the file is truncated, or was not made "
-                "by sernet-edge, and nobody can know which features it wants",
-                "get the file again, or make it with `sernet-edge train` or `sernet-edge convert`",
+                f"{self.name}: the model's contract is damaged: {error}",
+                "get the file again, or convert it again with `sernet-edge convert`",
             ) from error
-        raise ContractError(
-            f"{where}: the model's contract is damaged: {error}",
-            "get the file again, or convert it again with `sernet-edge convert`",
-        ) from error
-    if is_flatbuffer(data) and checksum != _checksum(strip_contract(data)):
-        raise ModelError(
-            f"{where}: the model is damaged: its bytes do not match their checksum",
-            "get the file again, or convert it again with `sernet-edge convert`",
+        if self.is_flatbuffer and checksum != _checksum(self):
+            raise ModelError(
+                f"{self.name}: the model is damaged: its bytes do not match their checksum",
+                "get the file again, or convert it again with `sernet-edge convert`",
+            )
+        return Contract.from_json(text, self.name)
+
+    def require_contract(self) -> Contract:
+        """Return the contract.
+
+        Raises:
+            ContractError: There is none, or as `contract` says.
+            ModelError: As `contract` says.
+        """
+        if self.contract is None:
+            raise self._without_contract()
+        return self.contract
+
+    def with_contract(self, contract: Contract) -> ModelFile:
+        """Return the same model with another contract, or with one where it had none.
+
+        The same model and contract give the same bytes.
+        """
+        members = {
+            CONTRACT_MEMBER: contract.to_json().encode(),
+            LABELS_MEMBER: "".join(f"{label}\n" for label in contract.labels).encode(),
+        }
+        if self.is_flatbuffer:
+            members[CHECKSUM_MEMBER] = _checksum(self)
+        buffer = BytesIO(self.flatbuffer)
+        with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
+            for name, content in members.items():
+                archive.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
+        return ModelFile(self.name, buffer.getvalue())
+
+    def _without_contract(self) -> ContractError:
+        return ContractError(
+            f"{self.name}: the model has no contract; the file is truncated, or was not made "
+            "by sernet-edge, and nobody can know which features it wants",
+            "get the file again, or make it with `sernet-edge train` or `sernet-edge convert`",
         )
-    return Contract.from_json(text, where)
 
 
-def strip_contract(data: bytes) -> bytes:
-    """Return the flatbuffer alone, without the archive that follows it.
-
-    Where there is no archive, or one too damaged to be found, that is all of `data`.
-    """
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            return data[: min(info.header_offset for info in archive.infolist())]
-    except Exception:  # as in `read_contract`; an archive without members is a ValueError
-        return data
-
-
-def with_contract(data: bytes, contract: Contract) -> bytes:
-    """Return `data` (a flatbuffer or a `.keras` archive) with the contract added to it.
-
-    The same model and contract give the same bytes.
-    """
-    members: dict[str, str | bytes] = {
-        CONTRACT_MEMBER: contract.to_json(),
-        LABELS_MEMBER: "".join(f"{label}\n" for label in contract.labels),
-    }
-    if is_flatbuffer(data):
-        data = strip_contract(data)
-        members[CHECKSUM_MEMBER] = _checksum(data)
-    buffer = BytesIO(data)
-    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_EPOCH), content)
-    return buffer.getvalue()
-
-
-def _checksum(flatbuffer: bytes) -> bytes:
-    return hashlib.sha256(flatbuffer).hexdigest().encode() + b"\n"
+def _checksum(file: ModelFile) -> bytes:
+    return f"{file.sha256}\n".encode()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sernet_edge import __version__
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import check_outputs, replacing, write_bytes, write_text
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.epochs import epochs_table
@@ -165,7 +165,7 @@ def train(
     contract = contract.replace(provenance=provenance)
     with replacing(out) as temporary:
         model.save(temporary)
-        temporary.write_bytes(modelfile.with_contract(temporary.read_bytes(), contract))
+        temporary.write_bytes(ModelFile.read(temporary).with_contract(contract).data)
     report = {"model": out.name, "contract_id": contract.id, **provenance, **results}
     report |= {"history": fit.history, "front_end_difference": difference}
     write_text(outputs["metrics.json"], json.dumps(report, indent=1) + "\n")

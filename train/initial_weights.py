@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.models.saved import load_saved
 
 # Its weights mean labels, so a model with other labels has no use for them.
@@ -37,9 +36,8 @@ class InitialWeights:
         Raises:
             SernetError: No model that `sernet-edge train` wrote.
         """
-        data = modelfile.read_bytes(path)
-        contract = modelfile.read_contract(data, str(path))
-        return InitialWeights(path, contract, hashlib.sha256(data).hexdigest())
+        file = ModelFile.read(path)
+        return InitialWeights(path, file.require_contract(), file.sha256)
 
     @property
     def provenance(self) -> dict[str, Any]:

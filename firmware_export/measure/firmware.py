@@ -32,9 +32,9 @@ from sernet_edge.firmware_export.bundle import bundle_files, tflm_bundle_files, 
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
 from sernet_edge.firmware_export.reader import Network, read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 
 _NAME = "sernet_model"
 
@@ -186,33 +186,33 @@ def saved_runs(network: Network) -> SavedRuns | None:
     return SavedRuns(document["origin"], tuple(Peer(**peer) for peer in found["peers"]))
 
 
-def measure(data: bytes, name: str, core: cross.Core, folder: Path) -> Measurement:
+def measure(file: ModelFile, core: cross.Core, folder: Path) -> Measurement:
     """Measure a model on a core.
 
     Args:
-        data: A full-int8 `.tflite`.
-        name: What to call it in errors.
+        file: A full-int8 `.tflite`.
         core: An Arm core; QEMU's plugin counts no others' instructions.
         folder: For what is built.
 
     Raises:
         SernetError: The model cannot be exported, a tool is missing, or a program goes wrong.
     """
-    network = read_network(data, name)
+    network = read_network(file)
     plan = plan_network(network)
-    alone = _measure_network(network, plan, data, name, core, folder / "network")
+    alone = _measure_network(network, plan, file, core, folder / "network")
     total, *steps = _regions(alone.output)
-    if modelfile.strip_contract(data) == data:
-        layers = _by_layer(plan, steps, name)
+    contract = file.contract
+    if contract is None:
+        layers = _by_layer(plan, steps, file.name)
         return Measurement(core.name, alone.memory, total, None, layers, None, alone.sections)
-    whole = _measure_all(network, data, name, core, folder / "all")
-    counted, contract = _regions(whole.output), modelfile.read_contract(data, name)
+    whole = _measure_all(network, file, core, folder / "all")
+    counted = _regions(whole.output)
     return Measurement(
         core.name,
         alone.memory,
         total,
         whole.memory,
-        _by_layer(plan, steps, name),
+        _by_layer(plan, steps, file.name),
         # The program pushes and polls in turns.
         Hop(contract.hop_frames * contract.frame_step_s, sum(counted[::2]), sum(counted[1::2])),
         whole.sections,
@@ -220,8 +220,7 @@ def measure(data: bytes, name: str, core: cross.Core, folder: Path) -> Measureme
 
 
 def measure_tflm(
-    data: bytes,
-    name: str,
+    file: ModelFile,
     core: cross.Core,
     includes: Sequence[Path],
     library: Path,
@@ -230,8 +229,7 @@ def measure_tflm(
     """Measure the same network in a TensorFlow Lite Micro that was compiled for a core.
 
     Args:
-        data: A full-int8 `.tflite` with its contract.
-        name: What to call it in errors.
+        file: A full-int8 `.tflite` with its contract.
         core: What the library was compiled for.
         includes: Folders with TensorFlow Lite Micro's headers and those of what it is made with.
         library: libtensorflow-microlite.a, with the kernels of your choice.
@@ -240,10 +238,10 @@ def measure_tflm(
     Raises:
         SernetError: Something is missing or does not fit, or the scores are wrong.
     """
-    write_files(tflm_bundle_files(data, name), folder, force=False)
-    network = tflm.as_network(Model(data, name))
+    write_files(tflm_bundle_files(file), folder, force=False)
+    network = tflm.as_network(Model(file))
     window = golden.adversarial_windows(network)[-1:]
-    source = golden.golden_source(network, window, golden.golden_outputs(data, window), _NAME)
+    source = golden.golden_source(network, window, golden.golden_outputs(file, window), _NAME)
     (folder / "golden.c").write_text(source, encoding="utf-8")
     compiled = [folder / "src/sernet_model.c", folder / "golden.c"]
     compiled.append(cross.measuring_file("measure_tflm.cc"))
@@ -256,7 +254,7 @@ def measure_tflm(
     done = cross.run(core, program, cross.build_counter(folder))
     if done.returncode != 0:
         raise SernetError(
-            f"{name}: TensorFlow Lite Micro on {core.name} went wrong: {done.stdout[:500]}"
+            f"{file.name}: TensorFlow Lite Micro on {core.name} went wrong: {done.stdout[:500]}"
         )
     (instructions,), listed = _regions(done.stdout), sections(program)
     arena, stack = _number(done.stdout, "arena"), _number(done.stdout, "stack")
@@ -264,7 +262,7 @@ def measure_tflm(
     variables = listed.get(".data", 0) + listed.get(".bss", 0)
     variables -= _number(done.stdout, "reserved")
     flash = flash_bytes(listed)
-    flatbuffer = len(modelfile.strip_contract(data))
+    flatbuffer = len(file.flatbuffer)
     ram = arena + variables + stack
     return Peer(core.name, instructions, arena, ram, stack, flash, flash - flatbuffer)
 
@@ -283,13 +281,13 @@ def sections(program: Path) -> dict[str, int]:
     return {name: int(size) for name, size in found if name in (*_FLASH, *_RAM)}
 
 
-def write_network(network: Network, plan: Plan, data: bytes, folder: Path) -> list[Path]:
+def write_network(network: Network, plan: Plan, file: ModelFile, folder: Path) -> list[Path]:
     """Write the C of a network alone, with one golden window of noise; return what to compile.
 
     Args:
-        network: What was read of `data`.
+        network: What was read of `file`.
         plan: Its schedule.
-        data: The `.tflite`.
+        file: The `.tflite`.
         folder: For the files.
     """
     window = golden.adversarial_windows(network)[-1:]
@@ -297,12 +295,12 @@ def write_network(network: Network, plan: Plan, data: bytes, folder: Path) -> li
         f"{_NAME}.h": emit.model_header(network, plan, _NAME),
         f"{_NAME}.c": emit.model_source(plan, _NAME),
         "golden.c": golden.golden_source(
-            network, window, golden.golden_outputs(data, window), _NAME
+            network, window, golden.golden_outputs(file, window), _NAME
         ),
         **{n: emit.engine_file(n) for n in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS},
     }
     write_files(sources, folder, force=False)
-    return [folder / file for file in sources if not file.endswith(".h")]
+    return [folder / path for path in sources if not path.endswith(".h")]
 
 
 @dataclass(frozen=True)
@@ -315,18 +313,18 @@ class _Run:
 
 
 def _measure_network(
-    network: Network, plan: Plan, data: bytes, name: str, core: cross.Core, folder: Path
+    network: Network, plan: Plan, file: ModelFile, core: cross.Core, folder: Path
 ) -> _Run:
-    compiled = write_network(network, plan, data, folder)
-    return _run(network, name, core, folder, [*compiled, cross.measuring_file("measure.c")])
+    compiled = write_network(network, plan, file, folder)
+    return _run(network, file.name, core, folder, [*compiled, cross.measuring_file("measure.c")])
 
 
-def _measure_all(network: Network, data: bytes, name: str, core: cross.Core, folder: Path) -> _Run:
-    write_files(bundle_files(data, name), folder, force=False)
+def _measure_all(network: Network, file: ModelFile, core: cross.Core, folder: Path) -> _Run:
+    write_files(bundle_files(file), folder, force=False)
     source = folder / "src"
     compiled = sorted([*source.glob("*.c"), *source.glob("*.S")])
     compiled += [folder / "examples/sernet_golden_pcm.c", cross.measuring_file("measure_all.c")]
-    return _run(network, name, core, folder, compiled, core.front_end)
+    return _run(network, file.name, core, folder, compiled, core.front_end)
 
 
 def _run(
@@ -414,8 +412,8 @@ def _cells(memory: Memory | None) -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(model: Path, as_json: bool) -> None:
     """Print what MODEL, a full-int8 .tflite, takes on each Cortex-M core."""
-    data = modelfile.read_bytes(model)
-    network = read_network(data, str(model))
+    file = ModelFile.read(model)
+    network = read_network(file)
     saved = saved_runs(network)
     if not as_json:
         title = ("of it stack", "code + tables")
@@ -425,7 +423,7 @@ def main(model: Path, as_json: bool) -> None:
         if core.compiler != cross.ARM:
             continue
         with tempfile.TemporaryDirectory() as folder:
-            m = measure(data, str(model), core, Path(folder))
+            m = measure(file, core, Path(folder))
         measured.append(m)
         if not as_json:
             click.echo(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import statistics
 import sys
 from collections import deque
@@ -21,13 +20,13 @@ from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.identity import model_checksum
 from sernet_edge.firmware_export.selftest.board import Board, Hello, Result, open_port
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.audio.sources import mono
 from sernet_edge.runtime.audio.wav import WavSource
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.options import finite
 
 # A feature that is rounded the other way moves scores by up to 0.007 (docs/design/frontend.md), so
@@ -87,8 +86,7 @@ def selftest(
     """
     if out is not None and out.exists() and not force:
         raise SernetError(f"{out} exists already", hint="choose another name or add --force")
-    data = modelfile.read_bytes(model_path)
-    model = Model(data, str(model_path))
+    model = Model(ModelFile.read(model_path))
     if not model.is_int8:
         raise SernetError(
             f"{model_path} is a float model, and firmware runs int8",
@@ -97,8 +95,8 @@ def selftest(
     samples, audio = _audio(input_path, model.contract)
     with open_port(port, baud, patience_s) as board:
         hello = board.hello()
-        _check_same_model(hello, model, data, port)
-        comparison = Comparison(model, data, hello)
+        _check_same_model(hello, model, port)
+        comparison = Comparison(model, hello)
         board.reset()
         with click.progressbar(
             length=len(samples), label="listening", file=sys.stderr, hidden=not sys.stderr.isatty()
@@ -126,12 +124,10 @@ class Comparison:
 
     Attributes:
         model: What the board runs.
-        data: Its file.
         hello: What the board said of itself.
     """
 
     model: Model
-    data: bytes
     hello: Hello
     _results: list[Result] = field(default_factory=list)
     _features_differing: int = 0
@@ -176,7 +172,7 @@ class Comparison:
         expected = self.model.run_int8(theirs)
         if not np.array_equal(expected, result.scores_int8):
             # The fast kernels give the reference's bits on most processors; it decides.
-            expected = golden_outputs(self.data, theirs[None])[0]
+            expected = golden_outputs(self.model.file, theirs[None])[0]
         self._scores_differing += int(np.count_nonzero(expected != result.scores_int8))
 
         if difference.any():
@@ -205,7 +201,7 @@ class Comparison:
         return BoardRun(
             model=model,
             contract_id=contract.id,
-            flatbuffer_sha256=hashlib.sha256(modelfile.strip_contract(self.data)).hexdigest(),
+            flatbuffer_sha256=self.model.file.sha256,
             board=self.hello.board,
             clock_hz=self.hello.clock_hz,
             audio=audio,
@@ -244,8 +240,8 @@ def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], st
     return np.concatenate([samples, np.zeros(missing, np.int16)]), path.name
 
 
-def _check_same_model(hello: Hello, model: Model, data: bytes, port: str) -> None:
-    contract, checksum = model.contract, model_checksum(data)
+def _check_same_model(hello: Hello, model: Model, port: str) -> None:
+    contract, checksum = model.contract, model_checksum(model.file)
     if (hello.contract_id, hello.model_checksum) != (contract.id, checksum):
         if hello.contract_id != contract.id:
             difference = f"its contract is {hello.contract_id}, the file's {contract.id}"

@@ -18,9 +18,9 @@ from sernet_edge.bench.show.figures import as_csv
 from sernet_edge.bench.show.table import as_markdown, as_text
 from sernet_edge.bench.show.tables import changes_table, machine_line, read, tables
 from sernet_edge.firmware_export.selftest.board_run import read_board_run
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import check_outputs, write_text
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.options import list_utterances, read_corpus
 
 # Where a clone of the project keeps its cross-validations.
@@ -160,7 +160,7 @@ def read_speech(
     """Read a corpus as the first model with a contract wants it; None: no model has one."""
     for path in models:
         try:
-            contract = modelfile.read_contract(modelfile.read_bytes(path), str(path))
+            contract = ModelFile.read(path).require_contract()
         except ContractError:
             continue  # What is said of the model says so.
         utterances = list_utterances(corpus, folder)

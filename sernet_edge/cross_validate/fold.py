@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.frontend import Float32
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.epochs import epochs_table
 from sernet_edge.train.evaluation import baseline
@@ -68,7 +69,6 @@ def run_fold(job: FoldJob) -> None:
     import keras
 
     from sernet_edge.convert.calibrate import calibration_windows
-    from sernet_edge.runtime import modelfile
     from sernet_edge.runtime.interpreter import Model
     from sernet_edge.train.fit import predict, start
     from sernet_edge.train.new_contract import new_contract
@@ -114,13 +114,14 @@ def run_fold(job: FoldJob) -> None:
     fit.finish()
 
     samples, _ = calibration_windows(contract, training, 200, settings.seed)
-    flatbuffers = {
-        "float": quantize.convert_model(model, "float32", samples),
-        "int8": quantize.convert_model(model, "int8", samples),
+    name = f"fold {job.fold.name}"
+    made = {
+        "float": ModelFile(name, quantize.convert_model(model, "float32", samples)),
+        "int8": ModelFile(name, quantize.convert_model(model, "int8", samples)),
     }
     scores: dict[str, NDArray[Any]] = {}
-    for precision, flatbuffer in flatbuffers.items():
-        converted = Model(modelfile.with_contract(flatbuffer, contract), f"fold {job.fold.name}")
+    for precision, file in made.items():
+        converted = Model(file.with_contract(contract))
         scores[precision] = np.stack([converted.run(window) for window in np.concatenate(cut)])
     _write(
         job,
@@ -130,7 +131,7 @@ def run_fold(job: FoldJob) -> None:
             # Of each window, for the temperature: logits but for a constant are their logs.
             "windows": [len(some) for some in cut],
             "float_window_scores": _rounded(scores["float"]),
-            "size": _size(flatbuffers["int8"]),
+            "size": _size(made["int8"]),
             "guess_by_epoch": by_epoch,
             "history": fit.history,
         },
@@ -187,7 +188,7 @@ def _rounded(scores: NDArray[Any]) -> list[list[float]]:
     return [[float(f"{score:.7g}") for score in row] for row in scores]
 
 
-def _size(flatbuffer: bytes) -> dict[str, int]:
+def _size(file: ModelFile) -> dict[str, int]:
     """Return what an int8 model takes: `flash_bytes` of its file, and, where the native engine
     runs it, `ram_bytes` of that engine's arena and `macs`, its products, for one window.
     """
@@ -195,9 +196,9 @@ def _size(flatbuffer: bytes) -> dict[str, int]:
     from sernet_edge.firmware_export.plan import plan_network
     from sernet_edge.firmware_export.reader import read_network
 
-    size = {"flash_bytes": len(flatbuffer)}
+    size = {"flash_bytes": len(file.flatbuffer)}
     try:
-        network = read_network(flatbuffer, "the fold's model")
+        network = read_network(file)
     except ModelError:  # an op that only TensorFlow Lite Micro has
         return size
     ram_bytes = plan_network(network).arena_bytes

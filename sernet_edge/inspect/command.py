@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 import textwrap
@@ -16,9 +15,9 @@ from typing import Any
 import click
 import numpy as np
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import ContractError, SernetError
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 
 _WIDTH = 80
 _INDENT = " " * 11
@@ -34,24 +33,22 @@ def inspect(model_path: Path, as_json: bool) -> None:
     multiplications, where the model came from, and whether `listen`, the native engine and
     TensorFlow Lite Micro take it.
     """
-    data = modelfile.read_bytes(model_path)
-    where = str(model_path)
-    if modelfile.is_flatbuffer(data):
-        found = describe_tflite(data, where)
-    elif zipfile.is_zipfile(BytesIO(data)) or data[:4] == b"PK\x03\x04":
-        found = describe_keras(data, where)
+    file = ModelFile.read(model_path)
+    if file.is_flatbuffer:
+        found = describe_tflite(file)
+    elif zipfile.is_zipfile(BytesIO(file.data)) or file.data[:4] == b"PK\x03\x04":
+        found = describe_keras(file)
     else:
-        what = "an empty file" if not data else "neither a .tflite nor a .keras model"
-        raise SernetError(f"{where} is {what}, or is damaged", "give a .tflite or .keras file")
+        what = "an empty file" if not file.data else "neither a .tflite nor a .keras model"
+        raise SernetError(f"{file.name} is {what}, or is damaged", "give a .tflite or .keras file")
     click.echo(json.dumps(found, indent=1) if as_json else _text(found))
 
 
-def describe_tflite(data: bytes, where: str) -> dict[str, Any]:
+def describe_tflite(file: ModelFile) -> dict[str, Any]:
     """Return what a `.tflite` holds, as JSON has it.
 
     Args:
-        data: The whole file.
-        where: Its name, for errors.
+        file: The file.
 
     Raises:
         ModelError: It is damaged.
@@ -59,9 +56,7 @@ def describe_tflite(data: bytes, where: str) -> dict[str, Any]:
     """
     from sernet_edge.firmware_export.graph import Tensor, quantised, read_graph
 
-    contract = _contract(data, where)
-    graph = read_graph(data, where)
-    flatbuffer = modelfile.strip_contract(data)
+    contract, graph = file.contract, read_graph(file)
 
     def tensor(t: Tensor) -> dict[str, Any]:
         return {"name": t.name, "shape": t.shape, "type": t.type, "quantisation": quantised(t)}
@@ -79,11 +74,11 @@ def describe_tflite(data: bytes, where: str) -> dict[str, Any]:
         for operator in graph.operators
     ]
     return {
-        "file": where,
+        "file": file.name,
         "format": "tflite",
-        "bytes": len(data),
-        "flatbuffer_bytes": len(flatbuffer),
-        "flatbuffer_sha256": hashlib.sha256(flatbuffer).hexdigest(),
+        "bytes": len(file.data),
+        "flatbuffer_bytes": len(file.flatbuffer),
+        "flatbuffer_sha256": file.sha256,
         "written_by": graph.description,
         "subgraphs": graph.subgraphs,
         "inputs": [tensor(t) for t in graph.inputs],
@@ -100,24 +95,24 @@ def describe_tflite(data: bytes, where: str) -> dict[str, Any]:
         "contract": _settings(contract),
         "provenance": dict(contract.provenance) if contract else None,
         "runs_in": {
-            "listen": _listens(data, where, contract),
-            "native engine": _native(data, where, contract),
-            "TensorFlow Lite Micro": _tflm(data, where, graph.inputs),
+            "listen": _listens(file, contract),
+            "native engine": _native(file, contract),
+            "TensorFlow Lite Micro": _tflm(file, graph.inputs),
         },
     }
 
 
-def describe_keras(data: bytes, where: str) -> dict[str, Any]:
+def describe_keras(file: ModelFile) -> dict[str, Any]:
     """Return what a `.keras` file holds; see `describe_tflite`."""
     from sernet_edge.inspect.keras_layers import read_layers
 
-    version, layers = read_layers(data, where)
-    contract = _contract(data, where)
+    version, layers = read_layers(file)
+    contract = file.contract
     convert = "no: `sernet-edge convert` makes a .tflite of it"
     return {
-        "file": where,
+        "file": file.name,
         "format": "keras",
-        "bytes": len(data),
+        "bytes": len(file.data),
         "written_by": f"Keras {version}",
         "layers": [asdict(layer) for layer in layers],
         "parameters": _total([layer.parameters for layer in layers]),
@@ -126,16 +121,6 @@ def describe_keras(data: bytes, where: str) -> dict[str, Any]:
         "provenance": dict(contract.provenance) if contract else None,
         "runs_in": dict.fromkeys(("listen", "native engine", "TensorFlow Lite Micro"), convert),
     }
-
-
-def _contract(data: bytes, where: str) -> Contract | None:
-    """Return the contract, None if there is none; a damaged one is an error."""
-    try:
-        return modelfile.read_contract(data, where)
-    except ContractError:
-        if modelfile.CONTRACT_MEMBER.encode() in data:
-            raise
-        return None
 
 
 def _settings(contract: Contract | None) -> dict[str, Any] | None:
@@ -154,39 +139,39 @@ def _total(numbers: list[int | None]) -> int | None:
 # Whether the project's consumers take the model: each is asked itself.
 
 
-def _listens(data: bytes, where: str, contract: Contract | None) -> str:
+def _listens(file: ModelFile, contract: Contract | None) -> str:
     if contract is None:
         return "no: without a contract nobody knows which features it wants"
     from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
     from sernet_edge.runtime.interpreter import Model
 
     try:
-        Model(data, where)
+        Model(file)
         FeatureStream(FrontEnd(contract))
     except SernetError as error:
-        return _no(error, where)
+        return _no(error, file)
     return "yes"
 
 
-def _native(data: bytes, where: str, contract: Contract | None) -> str:
+def _native(file: ModelFile, contract: Contract | None) -> str:
     from sernet_edge.firmware_export import emit, frontend_tables
     from sernet_edge.firmware_export.plan import plan_network
     from sernet_edge.firmware_export.reader import read_network
     from sernet_edge.runtime.interpreter import Model
 
     try:
-        plan = plan_network(read_network(data, where))
+        plan = plan_network(read_network(file))
         emit.model_source(plan, "model")
         ram = f"{emit.state_bytes(plan):,} bytes of RAM"
         if contract is None:
             return f"the network alone, {ram}: the front end needs a contract"
-        frontend_tables.contract_source(Model(data, where))
+        frontend_tables.contract_source(Model(file))
     except SernetError as error:
-        return _no(error, where)
+        return _no(error, file)
     return f"yes, {ram} for the network"
 
 
-def _tflm(data: bytes, where: str, inputs: tuple[Any, ...]) -> str:
+def _tflm(file: ModelFile, inputs: tuple[Any, ...]) -> str:
     import importlib.util
 
     if importlib.util.find_spec("tflite_micro") is None:
@@ -200,13 +185,13 @@ def _tflm(data: bytes, where: str, inputs: tuple[Any, ...]) -> str:
     if sys.stderr.isatty():
         click.echo("running it once in TensorFlow Lite Micro ...", err=True)
     try:
-        return f"yes, an arena of {tflm.run(data, where, window).arena_bytes:,} bytes"
+        return f"yes, an arena of {tflm.run(file, window).arena_bytes:,} bytes"
     except SernetError as error:
-        return _no(error, where)
+        return _no(error, file)
 
 
-def _no(error: SernetError, where: str) -> str:
-    return "no: " + error.message.removeprefix(f"{where}: ")
+def _no(error: SernetError, file: ModelFile) -> str:
+    return "no: " + error.message.removeprefix(f"{file.name}: ")
 
 
 # For people: 80 columns.

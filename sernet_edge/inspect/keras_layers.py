@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any
 
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.modelfile import ModelFile
 
 # Layers without weights or products.
 _PLAIN = {
@@ -44,18 +45,17 @@ class Layer:
     macs: int | None
 
 
-def read_layers(data: bytes, where: str) -> tuple[str, list[Layer]]:
+def read_layers(file: ModelFile) -> tuple[str, list[Layer]]:
     """Return the Keras version that wrote a file, and its layers in order.
 
     Args:
-        data: The whole `.keras` file.
-        where: Its name, for errors.
+        file: The `.keras` file.
 
     Raises:
         ModelError: It is none, or is damaged.
     """
     try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
+        with zipfile.ZipFile(BytesIO(file.data)) as archive:
             if (broken := archive.testzip()) is not None:
                 raise ValueError(f"{broken} does not match its checksum")
             config = json.loads(archive.read("config.json"))
@@ -66,7 +66,7 @@ def read_layers(data: bytes, where: str) -> tuple[str, list[Layer]]:
     # Where an archive is damaged decides what zipfile raises: nearly anything.
     except Exception as error:
         raise ModelError(
-            f"{where}: the Keras model is damaged or truncated: {error}",
+            f"{file.name}: the Keras model is damaged or truncated: {error}",
             "get the file again, or train it again",
         ) from error
 

@@ -15,7 +15,7 @@ from sernet_edge.bench.measure import (
     accuracy,
     models,
 )
-from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.modelfile import ModelFile
 
 
 def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> None:
@@ -32,10 +32,8 @@ def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> N
 
     def accuracy_of(held_out: list[str], conversion: Document) -> Document:
         provenance = {"holdout_speakers": held_out, "conversion": conversion}
-        data = modelfile.with_contract(
-            modelfile.strip_contract(small.read_bytes()), CONTRACT.replace(provenance=provenance)
-        )
-        return accuracy.section(models.Subject("small", data, ""), None, None)
+        file = ModelFile.read(small).with_contract(CONTRACT.replace(provenance=provenance))
+        return accuracy.section(models.Subject(file, ""), None, None)
 
     held_out = accuracy_of(["09"], conversion)
     assert (held_out["uar"], held_out["how"]) == (0.99, "card")
@@ -51,9 +49,9 @@ def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> N
 def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
     small: Path, small_keras: Path, small_corpus: Path, tmp_path: Path
 ) -> None:
-    contract = modelfile.read_contract(small_keras.read_bytes(), "small")
+    contract = ModelFile.read(small_keras).require_contract()
     slow = contract.replace(sample_rate_hz=8000, mel_high_hz=3800.0)
-    (tmp_path / "bare.tflite").write_bytes(modelfile.strip_contract(small.read_bytes()))
+    (tmp_path / "bare.tflite").write_bytes(ModelFile.read(small).flatbuffer)
     (tmp_path / "able.tflite").write_bytes(small_model(contract))
     (tmp_path / "other.tflite").write_bytes(small_model(slow))
     paths = [tmp_path / "bare.tflite", small, tmp_path / "able.tflite", tmp_path / "other.tflite"]

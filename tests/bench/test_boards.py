@@ -16,12 +16,12 @@ from support import Run
 
 from sernet_edge.bench.measure.boards import BOARDS, CYCLES, find
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
-from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.modelfile import ModelFile
 
 
 def work_sha256(data: bytes) -> str:
     done = subprocess.run(
-        ["sha256sum"], input=modelfile.strip_contract(data), capture_output=True, check=True
+        ["sha256sum"], input=ModelFile("model", data).flatbuffer, capture_output=True, check=True
     )
     return done.stdout.decode().split()[0]
 
@@ -42,7 +42,7 @@ def test_without_a_contract_flash_and_ram_are_known_but_not_the_time(
     sernet_edge: Run, small: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "bare.tflite"
-    path.write_bytes(modelfile.strip_contract(small.read_bytes()))
+    path.write_bytes(ModelFile.read(small).flatbuffer)
     done = sernet_edge("bench", path, "--core", "m4", "--processes", 0, "--board", "NUCLEO-F446RE")
     assert done.returncode == 0, done.stderr
     (row,) = re.findall(r"^  NUCLEO-F446RE.*", done.stdout, re.M)

@@ -11,12 +11,12 @@ from sernet_edge.bench.measure import (
 )
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.modelfile import ModelFile
 
 
 def test_the_arena_is_what_the_interpreter_itself_says(shipped_model: Path) -> None:
-    data = modelfile.strip_contract(shipped_model.read_bytes())
-    found = memory.interpreter(data, "shipped")
+    data = ModelFile.read(shipped_model).flatbuffer
+    found = memory.interpreter(ModelFile("shipped", data))
     assert found["same_bits"] is True
     runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
     # One byte for each that it takes is enough, and 64 less are not.
@@ -28,7 +28,7 @@ def test_the_arena_is_what_the_interpreter_itself_says(shipped_model: Path) -> N
 
 def test_layers_share_the_engines_state(shipped_model: Path) -> None:
     data = shipped_model.read_bytes()
-    found = memory.engine(plan_network(read_network(data, "shipped")))
+    found = memory.engine(plan_network(read_network(ModelFile("shipped", data))))
     each = [layer["ring_bytes"] + layer["scratch_bytes"] for layer in found["layers"]]
     assert max(each) < found["arena_bytes"] < sum(each)
     assert found["arena_bytes"] < found["state_bytes"]

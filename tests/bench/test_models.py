@@ -17,7 +17,7 @@ from sernet_edge.bench.measure import (
     models,
 )
 from sernet_edge.bench.measure.macs import work
-from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.models import ARCHITECTURES
 from sernet_edge.train.recipe import Recipe
@@ -32,7 +32,7 @@ def test_a_keras_model_becomes_the_standard_set(
     monkeypatch.setattr(models, "ARCHITECTURES", {n: ARCHITECTURES[n] for n in few})
     runs = tmp_path / "runs"
     (runs / "quarter").mkdir(parents=True)
-    contract = modelfile.read_contract(small_keras.read_bytes(), "small")
+    contract = ModelFile.read(small_keras).require_contract()
     classes: Document = dict.fromkeys(contract.labels, {})
     figures = {"uar": 0.5, "wa": 0.6, "utterances": 535, "classes": classes}
     strict = {"strict": {"int8": figures}}
@@ -63,7 +63,7 @@ def test_a_keras_model_becomes_the_standard_set(
     speech = models.Speech("emodb", contract.sample_rate_hz, recordings)
     told: list[str] = []
     found = {s.name: s for s in models.given([small_keras], True, speech, told.append)}
-    counted = {name: work(s.data, name) for name, s in found.items()}
+    counted = {name: work(s.file) for name, s in found.items()}
     for precision in ("float32", "float16", "dynamic", "int8"):
         assert counted[f"small-{precision}"]["precision"] == precision
         assert f"small: converting to {precision}" in told
@@ -104,9 +104,8 @@ def test_a_conversion_is_known_by_the_model_that_it_was_made_from(
     provenance = {**made.contract.provenance, "conversion": {"precision": "int8"}}
     converted = made.contract.replace(unsure_below=0.6, drift_limit=2.0, provenance=provenance)
     stranger = converted.replace(provenance={**provenance, "seed": 99})
-    flatbuffer = modelfile.strip_contract(made.data)
-    (tmp_path / "own.tflite").write_bytes(modelfile.with_contract(flatbuffer, converted))
-    (tmp_path / "other.tflite").write_bytes(modelfile.with_contract(flatbuffer, stranger))
+    (tmp_path / "own.tflite").write_bytes(made.file.with_contract(converted).data)
+    (tmp_path / "other.tflite").write_bytes(made.file.with_contract(stranger).data)
 
     def parents(*names: str) -> dict[str, bool]:
         paths = [small_keras, *(tmp_path / f"{name}.tflite" for name in names)]
@@ -121,8 +120,9 @@ def test_a_conversion_is_known_by_the_model_that_it_was_made_from(
 def test_a_keras_model_without_tensorflow_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Shown
 ) -> None:
-    archive = modelfile.with_contract(b"", CONTRACT)  # all that is looked at before TensorFlow
-    (tmp_path / "m.keras").write_bytes(archive)
+    # All that is looked at before TensorFlow.
+    archive = ModelFile("m.keras", b"").with_contract(CONTRACT)
+    (tmp_path / "m.keras").write_bytes(archive.data)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     done = bench(tmp_path / "m.keras")
     assert done.returncode == 1 and "pip install 'sernet-edge[convert]'" in done.stderr

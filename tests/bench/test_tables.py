@@ -17,6 +17,7 @@ from support import Run
 from sernet_edge.bench.show.table import Table, as_text
 from sernet_edge.bench.show.tables import tables
 from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime.modelfile import ModelFile
 
 
 def test_text_csv_and_markdown_have_the_same_figures(
@@ -94,7 +95,7 @@ def test_a_layer_has_its_own_parameters_behind_a_reshape(measured: Document, sma
     found = {row[0].split()[1]: row[3] for row in table.rows[:-1]}
     dense = next(
         layer
-        for layer in read_network(small.read_bytes(), "small").layers
+        for layer in read_network(ModelFile.read(small)).layers
         if layer.op == "FULLY_CONNECTED"
     )
     assert found["FULLY_CONNECTED"] == f"{dense.weights.size:,}"  # It has no bias.

@@ -17,9 +17,9 @@ from support import Run
 from sernet_edge.convert import quantize
 from sernet_edge.firmware_export.graph import read_graph
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.interpreter import interpreter_module, load
+from sernet_edge.runtime.modelfile import ModelFile
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def shipped(sernet_edge: Run, shipped_model: Path) -> dict[str, Any]:
 def test_the_contract_and_where_the_model_came_from_are_shown_whole(
     shipped: dict[str, Any], shipped_model: Path
 ) -> None:
-    contract = modelfile.read_contract(shipped_model.read_bytes(), "model")
+    contract = ModelFile.read(shipped_model).require_contract()
     assert shipped["contract"]["id"] == contract.id
     assert tuple(shipped["contract"]["labels"]) == contract.labels
     assert tuple(shipped["contract"]["mean"]) == contract.mean
@@ -68,7 +68,7 @@ def test_layers_have_the_shapes_and_scales_that_the_interpreter_finds(
 def test_work_and_parameters_are_those_of_the_network(
     shipped: dict[str, Any], shipped_model: Path
 ) -> None:
-    network = read_network(shipped_model.read_bytes(), "model")
+    network = read_network(ModelFile.read(shipped_model))
     counted = sum(layer.weights.size + layer.bias.size for layer in network.layers)
     assert shipped["parameters"] == counted
     assert shipped["parameters"] == sum(layer["parameters"] for layer in shipped["layers"])
@@ -112,14 +112,14 @@ def converted(
     import keras
 
     out = tmp_path_factory.mktemp("converted")
-    contract = modelfile.read_contract(small_keras.read_bytes(), "small")
+    contract = ModelFile.read(small_keras).require_contract()
     model = keras.saving.load_model(small_keras, compile=False)
     window = np.zeros((1, contract.window_frames, contract.mfcc_count), np.float32)
     precisions: tuple[quantize.Precision, ...] = ("float32", "float16", "dynamic")
     paths = {precision: out / f"{precision}.tflite" for precision in precisions}
     for precision, path in paths.items():
         flatbuffer = quantize.convert_model(model, precision, window)
-        path.write_bytes(modelfile.with_contract(flatbuffer, contract))
+        path.write_bytes(ModelFile("model", flatbuffer).with_contract(contract).data)
     return paths
 
 
@@ -189,7 +189,7 @@ def test_a_model_without_contract_is_shown_and_said_to_have_none(
     sernet_edge: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     bare = tmp_path / "bare.tflite"
-    bare.write_bytes(modelfile.strip_contract(shipped_model.read_bytes()))
+    bare.write_bytes(ModelFile.read(shipped_model).flatbuffer)
     found = json.loads(sernet_edge("inspect", bare, "--json").stdout)
     assert found["contract"] is None
     assert len(found["layers"]) == 19
@@ -228,7 +228,7 @@ def test_every_operator_that_the_engine_does_not_know_is_named(
 @pytest.mark.parametrize("seed", range(20))
 def test_graphs_of_many_kinds_have_the_parameters_that_the_engine_takes(seed: int) -> None:
     data = RandomGraph(seed).build()
-    graph, network = read_graph(data, "graph"), read_network(data, "graph")
+    graph, network = read_graph(ModelFile("graph", data)), read_network(ModelFile("graph", data))
     assert len(graph.operators) >= 1
     counted = sum(layer.weights.size + layer.bias.size for layer in network.layers)
     # The reader adds zeros where a layer has no bias.
@@ -267,11 +267,11 @@ def test_no_damage_to_a_flatbuffer_is_more_than_an_error() -> None:
         damaged = bytearray(whole)
         damaged[place] ^= int(rng.integers(1, 256))
         try:
-            read_graph(bytes(damaged), "model")
+            read_graph(ModelFile("model", bytes(damaged)))
         except ModelError as error:
             refused += 1
             assert "damaged" in str(error)
     assert refused > 50
     for length in range(8, len(whole), 41):
         with pytest.raises(ModelError, match="damaged"):
-            read_graph(whole[:length], "model")
+            read_graph(ModelFile("model", whole[:length]))

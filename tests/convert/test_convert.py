@@ -13,9 +13,9 @@ from support import Run, write_wav
 
 from sernet_edge.convert.card import model_card
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import load
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.evaluation.calibration import softmax
 
 
@@ -63,7 +63,7 @@ def test_the_graph_has_the_expected_ops_and_no_arithmetic_on_shapes(small_tflite
 def test_the_contract_and_its_history_travel_into_the_model(
     small_tflite: Path, small_keras: Path
 ) -> None:
-    before = modelfile.read_contract(small_keras.read_bytes(), "keras")
+    before = ModelFile.read(small_keras).require_contract()
     after = load(small_tflite).contract
     # What conversion learns from the training's windows is all that it adds.
     assert after.drift_limit > 0
@@ -77,7 +77,7 @@ def test_the_verification_is_of_the_held_out_speaker(small_tflite: Path) -> None
     assert report["verified_on"] == "7 recordings of held-out speakers 09"
     assert report["converted"]["utterances"] == 7
     assert 0 <= report["mean_score_difference"] <= report["largest_score_difference"] < 0.1
-    assert report["bytes"] == len(modelfile.strip_contract(small_tflite.read_bytes()))
+    assert report["bytes"] == len(ModelFile.read(small_tflite).flatbuffer)
 
 
 def test_held_out_speech_has_no_part_in_the_calibration(
@@ -91,14 +91,14 @@ def test_held_out_speech_has_no_part_in_the_calibration(
     out = tmp_path / "small.tflite"
     result = sernet_edge("convert", small_keras, "--calibration", other, "--out", out)
     assert result.returncode == 0, result.stderr
-    same, here = (modelfile.strip_contract(path.read_bytes()) for path in (small_tflite, out))
+    same, here = (ModelFile.read(path).flatbuffer for path in (small_tflite, out))
     assert same == here
 
 
 def cross_validation(run: Path, source: Path, temperature: float = 2.0) -> Path:
     """A cross-validation of the system that `source` is of, as if it had been: 600 utterances
     whose labels are drawn from softmax(logits / temperature)."""
-    contract = modelfile.read_contract(source.read_bytes(), "")
+    contract = ModelFile.read(source).require_contract()
     rng = np.random.default_rng(2)
     run.mkdir()
     names = ("corpus", "architecture", "recipe", "initial")
@@ -151,7 +151,7 @@ def test_speakers_that_a_model_holds_out_have_no_part_in_its_temperature(
     small_keras: Path, tmp_path: Path
 ) -> None:
     run = cross_validation(tmp_path / "run", small_keras)
-    contract = modelfile.read_contract(small_keras.read_bytes(), "")
+    contract = ModelFile.read(small_keras).require_contract()
 
     def fitted(*held_out: str) -> dict[str, Any]:
         said = {**contract.provenance, "holdout_speakers": list(held_out)}
@@ -250,8 +250,8 @@ def keras_file(path: Path, frames: int, source: Path, contract: bool = True) -> 
     outputs = keras.layers.Dense(7, "softmax")(keras.layers.Flatten()(inputs))
     keras.Model(inputs, outputs).save(path)
     if contract:
-        its = modelfile.read_contract(source.read_bytes(), "")
-        path.write_bytes(modelfile.with_contract(path.read_bytes(), its))
+        its = ModelFile.read(source).require_contract()
+        path.write_bytes(ModelFile.read(path).with_contract(its).data)
     return path
 
 
@@ -301,15 +301,15 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
 
 
 def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
-    data = shipped_model.read_bytes()
-    contract = modelfile.read_contract(data, "").replace(unsure_below=0.6)
+    file = ModelFile.read(shipped_model)
+    contract = file.require_contract().replace(unsure_below=0.6)
     provenance = dict(contract.provenance) | {"holdout_speakers": ["15", "16"]}
     conversion = dict(provenance["conversion"])
     conversion.pop("calibration", None)
 
     def card(**changes: Any) -> str:
         said = {**provenance, "conversion": conversion, **changes}
-        return model_card(data, contract.replace(provenance=said), "mine")
+        return model_card(file.with_contract(contract.replace(provenance=said)))
 
     held_out = card()
     assert f"| {conversion['converted']['uar']:.1%} | {conversion['converted']['wa']:.1%} |" in (

@@ -24,6 +24,7 @@ from sernet_edge.firmware_export import emit, golden, reference
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.quantisation import conv_scales
 from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime.modelfile import ModelFile
 
 GRAPHS = 240
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -77,9 +78,11 @@ def test_the_numpy_reference_has_the_bits_of_tflm(
     graphs: tuple[Path, list[Path], list[Case]], shipped_model: Path
 ) -> None:
     data = shipped_model.read_bytes()
-    shipped = Case("shipped", data, golden.adversarial_windows(read_network(data, "model")))
+    shipped = Case(
+        "shipped", data, golden.adversarial_windows(read_network(ModelFile("model", data)))
+    )
     for case in [*graphs[2], shipped]:
-        network = read_network(case.data, case.name)
+        network = read_network(ModelFile(case.name, case.data))
         computed = np.stack([reference.run(network, window) for window in case.inputs])
         expected = tflm_outputs(case.data, case.inputs)
         np.testing.assert_array_equal(computed, expected, err_msg=case.name)
@@ -93,7 +96,7 @@ def test_golden_outputs_are_tflms_whichever_interpreter_is_installed(
     monkeypatch.setenv("SERNET_EDGE_INTERPRETER", interpreter)
     for case in graphs[2]:
         np.testing.assert_array_equal(
-            golden.golden_outputs(case.data, case.inputs),
+            golden.golden_outputs(ModelFile(case.name, case.data), case.inputs),
             tflm_outputs(case.data, case.inputs),
             err_msg=case.name,
         )
@@ -105,7 +108,7 @@ def test_the_random_graphs_cover_what_they_should(
     ops: dict[str, int] = {}
     kernels, strides, shifts, odd_padding, one_channel = set(), set(), set(), 0, 0
     for case in graphs[2]:
-        network = read_network(case.data, case.name)
+        network = read_network(ModelFile(case.name, case.data))
         for layer in network.layers:
             ops[layer.op] = ops.get(layer.op, 0) + 1
             kernels.update(layer.window.kernel)
@@ -130,7 +133,7 @@ def test_the_shipped_model_has_the_bits_of_tflm_on_noise_and_extremes(
     compiler: str, shipped_model: Path, tmp_path: Path
 ) -> None:
     data = shipped_model.read_bytes()
-    inputs = golden.adversarial_windows(read_network(data, "model"))
+    inputs = golden.adversarial_windows(read_network(ModelFile("model", data)))
     sources = write_cases(tmp_path, [Case("shipped", data, inputs)])
     assert "failures 0" in replay(compiled(compiler, tmp_path, sources, compiler))
 
@@ -149,14 +152,15 @@ def test_the_shipped_model_has_the_bits_of_tflm_on_real_speech(
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_wrong_use_is_an_error_code(compiler: str, tmp_path: Path) -> None:
     data = light_sernet_like(50)
-    inputs = golden.adversarial_windows(read_network(data, "model"))[2:]
+    inputs = golden.adversarial_windows(read_network(ModelFile("model", data)))[2:]
     sources = write_cases(tmp_path, [Case("tested", data, inputs)])
     replay(compiled(compiler, tmp_path, sources, compiler, "engine_misuse.c"))
 
 
 def test_a_longer_window_needs_no_more_memory(tmp_path: Path) -> None:
     short, long = (
-        plan_network(read_network(light_sernet_like(frames), "model")) for frames in (184, 434)
+        plan_network(read_network(ModelFile("model", light_sernet_like(frames))))
+        for frames in (184, 434)
     )
     assert long.arena_bytes == short.arena_bytes
 

@@ -22,6 +22,7 @@ from engine_cases import (
 from sernet_edge.firmware_export import emit, golden
 from sernet_edge.firmware_export.measure import cross, firmware
 from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime.modelfile import ModelFile
 
 GRAPHS = 240
 
@@ -53,7 +54,7 @@ def speech(
 ) -> list[tuple[Path, list[Path], int]]:
     """The shipped model with extremes and, where the corpus is at hand, real windows."""
     data = shipped_model.read_bytes()
-    inputs = golden.adversarial_windows(read_network(data, "model"))
+    inputs = golden.adversarial_windows(read_network(ModelFile("model", data)))
     corpus = os.environ.get("SERNET_EMODB")
     if corpus:
         real = real_windows(Path(corpus), shipped_model, real_window_count(7))
@@ -124,11 +125,11 @@ def test_clang_compiles_the_same_bits(core: str, graphs: tuple[Path, list[Path]]
 
 
 def test_a_wrong_golden_value_is_noticed(shipped_model: Path, tmp_path: Path) -> None:
-    data = shipped_model.read_bytes()
-    network = read_network(data, "model")
+    file = ModelFile.read(shipped_model)
+    network = read_network(file)
     inputs = golden.adversarial_windows(network)[:1]
-    sources = write_cases(tmp_path, [Case("shipped", data, inputs)])
-    wrong = golden.golden_outputs(data, inputs) ^ 1
+    sources = write_cases(tmp_path, [Case("shipped", file.data, inputs)])
+    wrong = golden.golden_outputs(file, inputs) ^ 1
     (tmp_path / "shipped_golden.c").write_text(
         golden.golden_source(network, inputs, wrong, "shipped")
     )
@@ -168,7 +169,7 @@ def test_the_shipped_model_keeps_to_its_budget(
     core: str, instructions: int, shipped_model: Path, tmp_path: Path
 ) -> None:
     measured = firmware.measure(
-        shipped_model.read_bytes(), "model", available(cross.CORES[core]), tmp_path
+        ModelFile.read(shipped_model), available(cross.CORES[core]), tmp_path
     )
     assert measured.network.ram_bytes <= 24_000
     assert measured.network.code_bytes <= 14 * 1024

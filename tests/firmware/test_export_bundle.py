@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from support import Run, write_wav
 
-from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.modelfile import ModelFile
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
 
@@ -157,13 +157,17 @@ def test_a_model_that_firmware_cannot_run_leaves_no_folder(
     sernet_edge: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     whole = shipped_model.read_bytes()
-    bare = modelfile.strip_contract(whole)
-    contract = modelfile.read_contract(whole, "model")
+    bare = ModelFile("model", whole).flatbuffer
+    contract = ModelFile("model", whole).require_contract()
     for name, data, words in (
         ("text", b"not a model at all", "no TensorFlow Lite model"),
         ("bare", bare, "no contract"),
         ("cut", whole[: len(whole) // 2], "truncated"),
-        ("clip", modelfile.with_contract(bare, contract.replace(level="clip")), "not causal"),
+        (
+            "clip",
+            ModelFile("model", bare).with_contract(contract.replace(level="clip")).data,
+            "not causal",
+        ),
     ):
         path = tmp_path / f"{name}.tflite"
         path.write_bytes(data)

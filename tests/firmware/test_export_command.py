@@ -10,7 +10,7 @@ from pathlib import Path
 from support import Run
 
 from sernet_edge.firmware_export.header import model_header
-from sernet_edge.runtime import modelfile
+from sernet_edge.runtime.modelfile import ModelFile
 
 
 def _assert_refused(
@@ -27,7 +27,7 @@ def test_export_writes_the_header(sernet_edge: Run, shipped_model: Path, tmp_pat
     result = sernet_edge("export", shipped_model, "--header", tmp_path / "model.h")
     assert (result.returncode, result.stderr) == (0, "")
     assert str(tmp_path / "model.h") in result.stdout
-    expected = model_header(shipped_model.read_bytes(), "model")
+    expected = model_header(ModelFile.read(shipped_model))
     assert (tmp_path / "model.h").read_text() == expected
 
 
@@ -96,14 +96,14 @@ def test_a_model_that_no_header_can_come_from_is_named(
     sernet_edge: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     whole = shipped_model.read_bytes()
-    bare = modelfile.strip_contract(whole)
-    contract = modelfile.read_contract(whole, "model")
+    bare = ModelFile("model", whole).flatbuffer
+    contract = ModelFile("model", whole).require_contract()
     other_shape = contract.replace(window_frames=contract.window_frames + 1)
     bad = {
         "empty": (b"", "no TensorFlow Lite model"),
         "text": (b"not a model at all", "no TensorFlow Lite model"),
         "bare": (bare, "no contract"),
-        "other_shape": (modelfile.with_contract(bare, other_shape), "shape"),
+        "other_shape": (ModelFile("model", bare).with_contract(other_shape).data, "shape"),
         "truncated": (whole[: len(whole) // 2], "model"),
     }
     for name, (data, words) in bad.items():

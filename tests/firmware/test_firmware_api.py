@@ -28,6 +28,7 @@ from sernet_edge.runtime import interpreter
 from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.records import Result
 from sernet_edge.runtime.stream import Listener
 from sernet_edge.train.new_contract import new_contract
@@ -149,7 +150,7 @@ def test_neither_chunks_nor_the_time_of_polling_change_results(
     assert len(expected) == (frames - contract.window_frames) // hop + 1
     for chunk, way in ((1 << 20, "poll"), (256, "late"), (4001, "late"), (97, "work"), (1, "work")):
         assert results(program, [stream], chunk, way) == [expected], (chunk, way)
-    listened = results_of(Listener(Model(data, "model")), stream)
+    listened = results_of(Listener(Model(ModelFile("model", data))), stream)
     assert [end_s(line, contract) for line in expected] == [r.time_s for r in listened]
 
 
@@ -172,7 +173,7 @@ def test_other_features_come_to_what_the_listener_says(
     (lines,) = results(program, [stream], 512, "poll")
     assert results(program, [stream], 97, "work") == results(program, [stream], 4001, "late")
     assert results(program, [stream], 97, "work") == [lines]
-    listened = results_of(Listener(Model(data, "model")), stream)
+    listened = results_of(Listener(Model(ModelFile("model", data))), stream)
     assert [end_s(line, contract) for line in lines] == [r.time_s for r in listened]
     found = np.array([line.scores for line in lines])
     expected = np.array([list(result.scores.values()) for result in listened])

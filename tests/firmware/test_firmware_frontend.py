@@ -29,6 +29,7 @@ from sernet_edge.runtime.contract import Contract, Features
 from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.new_contract import new_contract
 
 MAIN = C_FOLDER / "frontend_features.c"
@@ -127,7 +128,7 @@ def test_logarithms_of_real_speech_equal_the_runtimes(
     contract = new_contract(("a", "b"), "window", 184, features)
     streams = utterances(emodb, contract, 100)
     contract = with_statistics(contract, streams)
-    model = Model(small_model(contract), "model")
+    model = Model(ModelFile("model", small_model(contract)))
     expected = python_features(model, streams)
     bundle = write_front_end(tmp_path, model)
     for name, variant in (("float", ()), ("fixed", FIXED)):
@@ -213,7 +214,7 @@ def test_cmsis_dsps_fft_gives_a_spectrogram_its_first_and_last_bin(tmp_path: Pat
     settings = CONTRACTS["spectrogram from 0 Hz to the highest"]
     contract = Contract(("a", "b"), (0.0,), (1.0,), **settings)  # type: ignore[arg-type]
     voice = golden_pcm(contract)
-    model = Model(small_model(with_statistics(contract, [voice])), "model")
+    model = Model(ModelFile("model", small_model(with_statistics(contract, [voice]))))
     bundle = write_front_end(tmp_path, model)
     program = build(bundle, tmp_path / "cmsis", MAIN, options, extra=sources)
     found, expected = c_features(program, contract, [voice], 256), python_features(model, [voice])
@@ -229,7 +230,7 @@ def test_other_contracts_are_followed(name: str, variant: tuple[str, ...], tmp_p
     contract = Contract(("a", "b"), (0.0,), (1.0,), **CONTRACTS[name])  # type: ignore[arg-type]
     voice = golden_pcm(contract)
     contract = with_statistics(contract, [voice])
-    other = Model(small_model(contract), name)
+    other = Model(ModelFile(name, small_model(contract)))
     options = (*SANITIZE, *variant)
     program = build(write_front_end(tmp_path, other), tmp_path / "program", MAIN, options)
     for stream, wanted in ((voice, 0.999), *((case, 0.98) for case in hard_cases(contract))):
@@ -251,4 +252,4 @@ def test_a_contract_that_firmware_cannot_follow_is_refused(
         data = with_contract(shipped_model.read_bytes(), model.contract.replace(**change))
         for write in (contract_header, contract_source):
             with pytest.raises(ContractError, match=words):
-                write(Model(data, "model.tflite"))
+                write(Model(ModelFile("model.tflite", data)))

@@ -19,6 +19,7 @@ from sernet_edge.firmware_export import golden
 from sernet_edge.firmware_export.measure import cross, firmware
 from sernet_edge.firmware_export.reader import Network, Tensor, read_network
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 
 FIGURES = firmware.Measurement(
     "m4",
@@ -33,7 +34,7 @@ FIGURES = firmware.Measurement(
 
 @pytest.fixture
 def shipped(shipped_model: Path) -> Network:
-    return read_network(shipped_model.read_bytes(), "shipped")
+    return read_network(ModelFile.read(shipped_model))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def measured(
 ) -> tuple[firmware.Measurement, Path]:
     """The shipped model on an M4, and the folder of what was built for it."""
     folder = tmp_path_factory.mktemp("m4")
-    return firmware.measure(shipped_model.read_bytes(), "shipped", M4, folder), folder
+    return firmware.measure(ModelFile.read(shipped_model), M4, folder), folder
 
 
 def listed(*command: object) -> str:
@@ -110,14 +111,15 @@ def test_a_hop_takes_a_run_of_the_network_and_as_many_frames_of_the_front_end(
 def test_instruction_counts_repeat_exactly(tmp_path: Path) -> None:
     graph = RandomGraph(1).build()
     first, second = (
-        firmware.measure(graph, "graph", M4, tmp_path / name) for name in ("first", "second")
+        firmware.measure(ModelFile("graph", graph), M4, tmp_path / name)
+        for name in ("first", "second")
     )
     assert first == second
 
 
 @needs_m4
 def test_a_model_without_contract_is_measured_as_a_network(tmp_path: Path) -> None:
-    measured = firmware.measure(RandomGraph(0).build(), "graph", M4, tmp_path)
+    measured = firmware.measure(ModelFile("graph", RandomGraph(0).build()), M4, tmp_path)
     assert measured.in_all is None
     assert measured.network.ram_bytes > measured.network.stack_bytes > 0
     assert measured.network.code_bytes > 0 and measured.instructions > 0
@@ -129,9 +131,9 @@ def test_a_network_with_wrong_results_has_no_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = golden.golden_outputs
-    monkeypatch.setattr(golden, "golden_outputs", lambda data, inputs: right(data, inputs) ^ 1)
+    monkeypatch.setattr(golden, "golden_outputs", lambda file, inputs: right(file, inputs) ^ 1)
     with pytest.raises(SernetError, match="graph: the program on m4 went wrong: stack"):
-        firmware.measure(RandomGraph(0).build(), "graph", M4, tmp_path)
+        firmware.measure(ModelFile("graph", RandomGraph(0).build()), M4, tmp_path)
 
 
 def test_multiplications_are_those_of_the_architecture(shipped: Network) -> None:
@@ -165,7 +167,7 @@ def test_the_saved_run_is_shown_only_for_its_own_network(shipped: Network) -> No
     assert firmware.saved_runs(shipped) == firmware.SavedRuns("commit 0123abcd", (PEER,))
     longer, fewer = resized(shipped, 0, height=374), resized(shipped, -1, channels=4)
     sparser = resized(shipped, 1, height=92)
-    for other in (longer, fewer, sparser, read_network(RandomGraph(0).build(), "graph")):
+    for other in (longer, fewer, sparser, read_network(ModelFile("graph", RandomGraph(0).build()))):
         assert firmware.saved_runs(other) is None
 
 

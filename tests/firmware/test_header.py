@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -17,11 +18,11 @@ from bundle_cases import small_model
 
 from sernet_edge import __version__
 from sernet_edge.firmware_export.header import model_header
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract, Features
 from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.new_contract import new_contract
 
 _WARNINGS = [
@@ -180,25 +181,25 @@ def _bits(values: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def shipped_bytes(shipped_model: Path) -> bytes:
-    return shipped_model.read_bytes()
+def shipped(shipped_model: Path) -> ModelFile:
+    return ModelFile.read(shipped_model)
 
 
 @pytest.fixture(scope="module")
-def shipped_header(shipped_bytes: bytes) -> str:
-    return model_header(shipped_bytes, "model.tflite")
+def shipped_header(shipped: ModelFile) -> str:
+    return model_header(shipped)
 
 
 @pytest.mark.parametrize("compiler", _COMPILERS)
 def test_the_header_says_in_c_what_the_model_says_in_python(
-    compiler: str, shipped_bytes: bytes, shipped_header: str, tmp_path: Path
+    compiler: str, shipped: ModelFile, shipped_header: str, tmp_path: Path
 ) -> None:
-    model = Model(shipped_bytes, "model.tflite")
+    model = Model(shipped)
     contract = model.contract
     facts, data = _build_and_run(tmp_path, shipped_header, contract.id, compiler)
 
-    assert data == modelfile.strip_contract(shipped_bytes)
-    assert len(data) == facts["MODEL_BYTES"] < len(shipped_bytes)
+    assert data == shipped.flatbuffer
+    assert len(data) == facts["MODEL_BYTES"] < len(shipped.data)
     assert facts["misalignment"] == 0
     assert facts["MODEL_GENERATOR"] == f"sernet-edge {__version__}"
     assert facts["CONTRACT_ID"] == contract.id
@@ -230,7 +231,7 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
 @pytest.mark.parametrize("features", ["mel", "spectrogram"])
 def test_the_header_says_what_other_features_are(features: Features, tmp_path: Path) -> None:
     contract = new_contract(("a", "b"), "window", 20, features)
-    header = model_header(small_model(contract), "model.tflite")
+    header = model_header(ModelFile("model.tflite", small_model(contract)))
     facts, _ = _build_and_run(tmp_path, header, contract.id)
     assert facts["FEATURES"] == facts[f"FEATURES_{features.upper()}"]
     assert facts["FEATURE_COUNT"] == len(facts["mean"]) == contract.feature_count
@@ -241,9 +242,9 @@ def test_the_header_says_what_other_features_are(features: Features, tmp_path: P
 
 
 def test_tflm_runs_the_headers_bytes_as_tflite_runs_the_model(
-    emodb: Path, shipped_bytes: bytes, shipped_header: str, tmp_path: Path
+    emodb: Path, shipped: ModelFile, shipped_header: str, tmp_path: Path
 ) -> None:
-    model = Model(shipped_bytes, "model.tflite")
+    model = Model(shipped)
     contract = model.contract
     _, data = _build_and_run(tmp_path, shipped_header, contract.id)
     tflm = tflite_micro.runtime.Interpreter.from_bytes(data)
@@ -303,27 +304,27 @@ def test_c_and_cpp_files_share_one_copy(
 
 
 def test_labels_that_mean_something_to_a_c_compiler_survive(
-    shipped_bytes: bytes, tmp_path: Path
+    shipped: ModelFile, tmp_path: Path
 ) -> None:
     labels = ('say "no"', "back\\slash", "what??/n??'", "Überraschung", "喜び7", "%s */ //", "é0")
-    contract = modelfile.read_contract(shipped_bytes, "model").replace(labels=labels)
-    data = modelfile.with_contract(shipped_bytes, contract)
+    contract = shipped.require_contract().replace(labels=labels)
+    file = shipped.with_contract(contract)
     for compiler in ("gcc C99", "clang C++14"):
-        facts, _ = _build_and_run(tmp_path, model_header(data, "m"), contract.id, compiler)
+        facts, _ = _build_and_run(tmp_path, model_header(file), contract.id, compiler)
         assert [bytes(label).decode() for label in facts["labels"]] == list(labels)
 
 
-def test_every_float_reads_back_as_pythons_float32(shipped_bytes: bytes, tmp_path: Path) -> None:
+def test_every_float_reads_back_as_pythons_float32(shipped: ModelFile, tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
-    contract = modelfile.read_contract(shipped_bytes, "model")
+    contract = shipped.require_contract()
     count = contract.feature_count
     std = np.exp(rng.uniform(-60, 60, count)).tolist()
     awkward = [0.1, 1 / 3, 1e-38, 3.4028234e38, 16777217.0, 1e-6, -0.0, 4e-41]
     mean = [*awkward, *rng.normal(0, 100, count - len(awkward)).tolist()]
     contract = contract.replace(mean=tuple(mean), std=tuple(std), smoothing=0.3, clip=2.7)
-    data = modelfile.with_contract(shipped_bytes, contract)
+    file = shipped.with_contract(contract)
     for compiler in ("gcc C99", "clang C11"):
-        facts, _ = _build_and_run(tmp_path, model_header(data, "m"), contract.id, compiler)
+        facts, _ = _build_and_run(tmp_path, model_header(file), contract.id, compiler)
         assert facts["mean"] == _bits(mean)
         assert facts["std"] == _bits(std)
         assert facts["SMOOTHING"] == _bits(0.3)
@@ -331,27 +332,30 @@ def test_every_float_reads_back_as_pythons_float32(shipped_bytes: bytes, tmp_pat
 
 
 @pytest.mark.parametrize("value", [1e39, 1e-50])
-def test_a_number_beyond_float32_is_refused(value: float, shipped_bytes: bytes) -> None:
-    contract = modelfile.read_contract(shipped_bytes, "model").replace(energy_floor=value)
-    data = modelfile.with_contract(shipped_bytes, contract)
+def test_a_number_beyond_float32_is_refused(value: float, shipped: ModelFile) -> None:
+    contract = shipped.require_contract().replace(energy_floor=value)
+    file = shipped.with_contract(contract)
     with pytest.raises(ContractError, match=re.escape(repr(value))):
-        model_header(data, "m.tflite")
+        model_header(file)
 
 
 def test_the_text_depends_on_the_models_content_alone(
-    shipped_bytes: bytes, shipped_header: str
+    shipped: ModelFile, shipped_header: str
 ) -> None:
-    assert model_header(shipped_bytes, "elsewhere/another.tflite") == shipped_header
+    assert (
+        model_header(dataclasses.replace(shipped, name="elsewhere/another.tflite"))
+        == shipped_header
+    )
 
 
 @pytest.mark.parametrize("compiler", _COMPILERS)
 def test_two_models_in_one_source_file_are_an_error(
-    compiler: str, shipped_bytes: bytes, shipped_header: str, tmp_path: Path
+    compiler: str, shipped: ModelFile, shipped_header: str, tmp_path: Path
 ) -> None:
-    contract = modelfile.read_contract(shipped_bytes, "model")
-    flatbuffer = bytearray(modelfile.strip_contract(shipped_bytes))
+    contract = shipped.require_contract()
+    flatbuffer = bytearray(shipped.flatbuffer)
     flatbuffer[300_000] ^= 1  # another weight
-    other = model_header(modelfile.with_contract(bytes(flatbuffer), contract), "other.tflite")
+    other = model_header(ModelFile("other.tflite", bytes(flatbuffer)).with_contract(contract))
     (tmp_path / "one.h").write_text(shipped_header)
     (tmp_path / "same.h").write_text(shipped_header)
     (tmp_path / "other.h").write_text(other)
@@ -377,14 +381,14 @@ open(sys.argv[1], "wb").write(converter.convert())
 """
 
 
-def test_a_float_models_header_has_no_scales(shipped_bytes: bytes, tmp_path: Path) -> None:
-    contract = modelfile.read_contract(shipped_bytes, "model")
+def test_a_float_models_header_has_no_scales(shipped: ModelFile, tmp_path: Path) -> None:
+    contract = shipped.require_contract()
     code = _FLOAT_MODEL.format(
         frames=contract.window_frames, mfcc=contract.feature_count, labels=len(contract.labels)
     )
     bare = tmp_path / "float.tflite"
     subprocess.run([sys.executable, "-c", code, str(bare)], check=True, capture_output=True)
-    header = model_header(modelfile.with_contract(bare.read_bytes(), contract), "float.tflite")
+    header = model_header(ModelFile.read(bare).with_contract(contract))
     facts, data = _build_and_run(tmp_path, header, contract.id, is_int8=False)
     assert data == bare.read_bytes()
     assert facts["MODEL_IS_INT8"] == 0

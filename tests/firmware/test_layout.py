@@ -16,13 +16,14 @@ from support import Run
 from sernet_edge.firmware_export.bundle import bundle_files
 from sernet_edge.firmware_export.layout import COMPILED, LAYOUTS, arrange
 from sernet_edge.firmware_export.measure import cross
+from sernet_edge.runtime.modelfile import ModelFile
 
 Lay = Callable[[str], Path]
 
 
 @pytest.fixture(scope="module")
 def bundle(shipped_model: Path) -> dict[str, str]:
-    return bundle_files(shipped_model.read_bytes(), "model.tflite")
+    return bundle_files(ModelFile("model.tflite", shipped_model.read_bytes()))
 
 
 @pytest.fixture(scope="module")

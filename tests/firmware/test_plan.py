@@ -12,6 +12,7 @@ from graphs import SAME, RandomGraph
 from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.modelfile import ModelFile
 
 FREE = -1
 
@@ -88,11 +89,11 @@ def play(plan: Plan) -> Memory:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_no_byte_is_overwritten_while_it_is_needed(seed: int) -> None:
-    play(plan_network(read_network(RandomGraph(seed).build(), "graph")))
+    play(plan_network(read_network(ModelFile("graph", RandomGraph(seed).build()))))
 
 
 def test_the_shipped_model_keeps_its_rows_while_they_are_needed(shipped_model: Path) -> None:
-    plan = plan_network(read_network(shipped_model.read_bytes(), "model"))
+    plan = plan_network(read_network(ModelFile.read(shipped_model)))
     memory = play(plan)
     # Only the output is left.
     assert (memory.owner != FREE).sum() == plan.stages[-1].layer.output.row_bytes
@@ -105,7 +106,7 @@ def test_a_convolution_keeps_as_many_rows_as_its_kernel_is_high() -> None:
     builder = RandomGraph(0)
     source = builder.graph.input((1, 50, 8, 3), 0.1, 0)
     output = builder.mean(builder.conv(source, 4, window=(SAME, (7, 3), (1, 1))), (1, 2), False)
-    plan = plan_network(read_network(builder.graph.finish(output), "model"))
+    plan = plan_network(read_network(ModelFile("model", builder.graph.finish(output))))
     assert [stage.ring_rows for stage in plan.stages] == [7, 1, 1]
 
 
@@ -120,7 +121,7 @@ def test_a_branch_does_not_run_ahead_of_the_one_it_is_joined_with() -> None:
     values = {"Axis": 3}
     builder.graph.operator("CONCATENATION", branches, joined, "ConcatenationOptions", values)
     data = builder.graph.finish(builder.mean(joined, (1, 2), False))
-    plan = plan_network(read_network(data, "model"))
+    plan = plan_network(read_network(ModelFile("model", data)))
     # The narrow input waits in its ring, not the wide branches.
     assert [stage.ring_rows for stage in plan.stages[:4]] == [11, 1, 1, 1]
 
@@ -130,4 +131,4 @@ def test_an_output_that_is_too_large_is_refused() -> None:
     source = builder.graph.input((1, 200, 100, 1), 0.1, 0)
     output = builder.conv(source, 16, window=(SAME, (1, 1), (1, 1)))
     with pytest.raises(ModelError, match="320000 bytes"):
-        plan_network(read_network(builder.graph.finish(output), "model"))
+        plan_network(read_network(ModelFile("model", builder.graph.finish(output))))

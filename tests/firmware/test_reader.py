@@ -14,6 +14,7 @@ from sernet_edge.firmware_export import emit
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.modelfile import ModelFile
 
 CONV = {
     "Padding": SAME,
@@ -37,7 +38,7 @@ def conv_graph(**changes: int) -> bytes:
 
 
 def test_the_shipped_model_is_read_whole(shipped_model: Path) -> None:
-    network = read_network(shipped_model.read_bytes(), "model")
+    network = read_network(ModelFile.read(shipped_model))
     assert network.input.row_bytes == 40
     ops = [layer.op for layer in network.layers]
     assert ops.count("CONV_2D") == 8 and ops.count("AVERAGE_POOL_2D") == 7
@@ -47,7 +48,7 @@ def test_the_shipped_model_is_read_whole(shipped_model: Path) -> None:
 
 
 def test_a_convolution_is_read_with_its_numbers() -> None:
-    layer = read_network(conv_graph(), "model").layers[1]
+    layer = read_network(ModelFile("model", conv_graph())).layers[1]
     assert layer.weights.shape == (4, 3, 3, 2) and layer.bias.tolist() == [0, 1, 2, 3]
     assert layer.window.padding == (1, 1)
     assert (layer.output.name, layer.output.zero_point) == ("sums", -5)
@@ -59,7 +60,7 @@ def test_layers_that_the_output_does_not_need_are_left_out() -> None:
     source = builder.graph.input((1, 9, 9, 1), 0.1, 0)
     builder.conv(source)
     wanted = builder.conv(source)
-    assert len(read_network(builder.graph.finish(wanted), "model").layers) == 2
+    assert len(read_network(ModelFile("model", builder.graph.finish(wanted))).layers) == 2
 
 
 def one_operator(name: str, options: str = "", **values: object) -> bytes:
@@ -142,24 +143,24 @@ def test_what_the_engine_does_not_know_is_refused_by_name(
     build: Callable[[], bytes], parts: list[str]
 ) -> None:
     with pytest.raises(ModelError) as caught:
-        read_network(build(), "some.tflite")
+        read_network(ModelFile("some.tflite", build()))
     for part in ["some.tflite", *parts]:
         assert part in str(caught.value)
 
 
 def test_a_kernel_that_disagrees_with_the_output_is_refused() -> None:
     with pytest.raises(ModelError, match="size 8 where its kernel gives 6"):
-        read_network(conv_graph(Padding=VALID), "model")
+        read_network(ModelFile("model", conv_graph(Padding=VALID)))
 
 
 def test_a_file_that_is_no_model_is_refused() -> None:
     with pytest.raises(ModelError, match="no TensorFlow Lite model"):
-        read_network(b"RIFF....WAVE", "model")
+        read_network(ModelFile("model", b"RIFF....WAVE"))
 
 
 def export(data: bytes) -> None:
     """All of an export that depends on the file's contents."""
-    network = read_network(data, "model")
+    network = read_network(ModelFile("model", data))
     plan = plan_network(network)
     emit.model_header(network, plan, "sernet_model")
     emit.model_source(plan, "sernet_model")

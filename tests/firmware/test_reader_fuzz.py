@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 
 EXTRA_MEMORY_BYTES = 512 * 1024 * 1024
 SECONDS = 300
@@ -33,6 +33,7 @@ from sernet_edge.firmware_export import emit
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 
 data = open(sys.argv[1], "rb").read()
 count, rng = int(sys.argv[2]), np.random.default_rng(int(sys.argv[3]))
@@ -48,7 +49,7 @@ places = np.flatnonzero(structure)
 places = places[places >= 8]
 
 def export(damaged):
-    network = read_network(damaged, "fuzzed")
+    network = read_network(ModelFile("fuzzed", damaged))
     plan = plan_network(network)
     emit.model_header(network, plan, "sernet_model")
     emit.model_source(plan, "sernet_model")
@@ -105,7 +106,7 @@ def refused(model: bytes, folder: Path, seed: int, mutants: int = MUTANTS) -> in
 def test_damage_to_the_shipped_models_structure_is_survived(
     seed: int, shipped_model: Path, tmp_path: Path
 ) -> None:
-    data = modelfile.strip_contract(shipped_model.read_bytes())
+    data = ModelFile.read(shipped_model).flatbuffer
     assert refused(data, tmp_path, seed, 100) > 25
 
 
@@ -130,4 +131,4 @@ def test_a_process_that_takes_too_much_memory_is_noticed(tmp_path: Path) -> None
 def test_any_bytes_that_call_themselves_a_model_are_refused(body: bytes, root: int) -> None:
     data = struct.pack("<I", root) + b"TFL3" + body
     with pytest.raises(SernetError):
-        read_network(data, "fuzzed")
+        read_network(ModelFile("fuzzed", data))

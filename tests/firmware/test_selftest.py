@@ -32,9 +32,9 @@ from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.identity import model_checksum
 from sernet_edge.firmware_export.selftest.board_run import read_board_run
 from sernet_edge.firmware_export.selftest.command import selftest
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Features, Level
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.new_contract import new_contract
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
@@ -81,13 +81,13 @@ def test_a_board_that_computes_the_model_passes(
         said = talk(port, "--input", tmp_path / "speech.wav", "--out", tmp_path / "run.json")
     run = read_board_run(tmp_path / "run.json")
     assert "passed" in said and run.passed
-    data = shipped_model.read_bytes()
-    contract = modelfile.read_contract(data, "model")
+    file = ModelFile.read(shipped_model)
+    contract = file.require_contract()
     frames = (len(speech) - 1024) // 256 + 1
     assert run.windows > 3
     assert run.windows == (frames - contract.window_frames) // contract.hop_frames + 1
     assert run.contract_id == contract.id
-    assert int(run.flatbuffer_sha256[:16], 16) == model_checksum(data)
+    assert int(run.flatbuffer_sha256[:16], 16) == model_checksum(file)
     assert (run.board, run.clock_hz, run.audio) == ("a PC", 1_000_000, "speech.wav")
     assert run.features == run.windows * 184 * 40
     assert run.features_differing < run.features / 1000
@@ -245,8 +245,8 @@ def hello(contract_id: int, checksum: int, version: int = 1) -> bytes:
 
 
 def test_a_board_that_runs_another_model_is_refused(talk: Talk, shipped_model: Path) -> None:
-    data = shipped_model.read_bytes()
-    ours = int(modelfile.read_contract(data, "model").id, 16), model_checksum(data)
+    file = ModelFile.read(shipped_model)
+    ours = int(file.require_contract().id, 16), model_checksum(file)
     for contract_id, checksum, words in (
         (ours[0] ^ 1, ours[1], "its contract is"),
         (ours[0], ours[1] ^ 1, "its weights' checksum is"),

@@ -18,21 +18,21 @@ from support import Run
 from sernet_edge.firmware_export import tflm
 from sernet_edge.firmware_export.bundle import bundle_files, tflm_bundle_files
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
 
 
 @pytest.fixture(scope="module")
-def data(shipped_model: Path) -> bytes:
-    return shipped_model.read_bytes()
+def file(shipped_model: Path) -> ModelFile:
+    return ModelFile.read(shipped_model)
 
 
 @pytest.fixture(scope="module")
-def windows(data: bytes) -> np.ndarray:
-    size = read_network(data, "model").input
+def windows(file: ModelFile) -> np.ndarray:
+    size = read_network(file).input
     return np.random.default_rng(1).integers(-128, 128, (2, size.height * size.row_bytes), np.int8)
 
 
@@ -51,36 +51,38 @@ def macro(text: str, name: str) -> int:
 
 
 def test_the_model_runs_in_the_arena_measured_and_in_no_smaller_one(
-    data: bytes, windows: np.ndarray
+    file: ModelFile, windows: np.ndarray
 ) -> None:
-    measured = tflm.run(data, "model", windows)
-    again = tflm.run(data, "model", windows, measured.arena_bytes)
+    measured = tflm.run(file, windows)
+    again = tflm.run(file, windows, measured.arena_bytes)
     np.testing.assert_array_equal(again.outputs, measured.outputs)
     # Allocations are aligned to 16 bytes.
     with pytest.raises(ModelError, match=r"cannot run the model in .* bytes: Failed to allocate"):
-        tflm.run(data, "model", windows, measured.arena_bytes - 16)
+        tflm.run(file, windows, measured.arena_bytes - 16)
 
 
-def test_the_interpreters_outputs_are_the_runtimes(data: bytes, windows: np.ndarray) -> None:
-    model = Model(data, "model")
+def test_the_interpreters_outputs_are_the_runtimes(file: ModelFile, windows: np.ndarray) -> None:
+    model = Model(file)
     expected = [model.run_int8(w.reshape(-1, model.contract.feature_count)) for w in windows]
-    np.testing.assert_array_equal(tflm.run(data, "model", windows).outputs, expected)
+    np.testing.assert_array_equal(tflm.run(file, windows).outputs, expected)
 
 
-def test_the_margin_covers_what_cmsis_nn_was_measured_to_take(data: bytes) -> None:
+def test_the_margin_covers_what_cmsis_nn_was_measured_to_take(file: ModelFile) -> None:
     # The widest kernel is 3 x 3 of 128 channels: four columns of it as int8, and 160 sums.
-    assert tflm.margin_bytes(data) >= 4 * 9 * 128 + 4 * 160
-    assert tflm.margin_bytes(data) % 1024 == 0
+    assert tflm.margin_bytes(file) >= 4 * 9 * 128 + 4 * 160
+    assert tflm.margin_bytes(file) % 1024 == 0
 
 
-def test_an_arena_far_too_small_is_an_error_and_no_crash(data: bytes, windows: np.ndarray) -> None:
+def test_an_arena_far_too_small_is_an_error_and_no_crash(
+    file: ModelFile, windows: np.ndarray
+) -> None:
     for arena_bytes in (64, 200, 5_000):
         with pytest.raises(ModelError, match="cannot run the model"):
-            tflm.run(data, "model", windows, arena_bytes)
+            tflm.run(file, windows, arena_bytes)
 
 
-def test_the_resolver_has_exactly_the_models_operators(data: bytes) -> None:
-    header = tflm.ops_header(tflm.operators(data, "model"))
+def test_the_resolver_has_exactly_the_models_operators(file: ModelFile) -> None:
+    header = tflm.ops_header(tflm.operators(file))
     assert re.findall(r"resolver\.Add(\w+)\(\)", header) == [
         "AveragePool2D",
         "Concatenation",
@@ -128,26 +130,26 @@ def with_tanh(model: Model) -> bytes:
     graph.operator("FULLY_CONNECTED", [squashed, constant], scores, "FullyConnectedOptions", {})
     output = graph.tensor((1, len(contract.labels)), 1 / 256, -128, "output")
     graph.operator("SOFTMAX", [scores], output, "SoftmaxOptions", {"Beta": 1.0})
-    return modelfile.with_contract(graph.finish(output), contract)
+    return ModelFile("model", graph.finish(output)).with_contract(contract).data
 
 
-def test_a_model_that_the_native_engine_refuses_is_exported_for_tflm(data: bytes) -> None:
-    other = with_tanh(Model(data, "model"))
+def test_a_model_that_the_native_engine_refuses_is_exported_for_tflm(file: ModelFile) -> None:
+    other = with_tanh(Model(file))
     with pytest.raises(ModelError, match="--engine tflm"):
-        bundle_files(other, "model")
-    texts = tflm_bundle_files(other, "model")
+        bundle_files(ModelFile("model", other))
+    texts = tflm_bundle_files(ModelFile("model", other))
     assert "AddTanh" in texts["src/sernet_tflm_ops.h"]
     assert macro(texts["src/sernet_model.h"], "SERNET_TFLM_ARENA_MEASURED_BYTES") > 2 * 184 * 40
 
 
-def test_two_exports_are_equal(data: bytes) -> None:
-    assert tflm_bundle_files(data, "model") == tflm_bundle_files(data, "model")
+def test_two_exports_are_equal(file: ModelFile) -> None:
+    assert tflm_bundle_files(file) == tflm_bundle_files(file)
 
 
-def test_the_array_is_the_flatbuffer_without_the_contract(bundle: Path, data: bytes) -> None:
+def test_the_array_is_the_flatbuffer_without_the_contract(bundle: Path, file: ModelFile) -> None:
     text = (bundle / "src" / "sernet_model.c").read_text()
     found = bytes(int(byte, 16) for byte in re.findall(r"0x([0-9a-f]{2})\b", text))
-    assert found == modelfile.strip_contract(data)
+    assert found == file.flatbuffer
 
 
 def test_the_c_files_compile_strictly(bundle: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import CONTRACT_VERSION, Contract
 from sernet_edge.runtime.errors import ContractError, ModelError
 from sernet_edge.runtime.interpreter import Model, load
+from sernet_edge.runtime.modelfile import ModelFile
 
 CONTRACT = Contract(labels=("calm", "ängstlich"), mean=(0.1,) * 40, std=(1.5,) * 40)
 
@@ -162,50 +162,51 @@ def test_adding_a_contract_keeps_the_flatbuffer_and_replaces_an_older_one(
     shipped_model: Path,
 ) -> None:
     data = shipped_model.read_bytes()
-    flatbuffer = modelfile.strip_contract(data)
-    once = modelfile.with_contract(flatbuffer, CONTRACT)
+    flatbuffer = ModelFile("model", data).flatbuffer
+    once = ModelFile("model", flatbuffer).with_contract(CONTRACT).data
     assert once.startswith(flatbuffer)
-    assert modelfile.with_contract(data, CONTRACT) == once
-    assert modelfile.read_contract(once, "it") == CONTRACT
+    assert ModelFile("model", data).with_contract(CONTRACT).data == once
+    assert ModelFile("it", once).require_contract() == CONTRACT
 
 
 def test_a_model_without_contract_is_refused(shipped_model: Path) -> None:
-    flatbuffer = modelfile.strip_contract(shipped_model.read_bytes())
+    flatbuffer = ModelFile.read(shipped_model).flatbuffer
     with pytest.raises(ContractError, match="has no contract.*sernet-edge convert"):
-        Model(flatbuffer, "bare.tflite")
+        Model(ModelFile("bare.tflite", flatbuffer))
 
 
 def test_a_model_with_a_damaged_contract_is_refused(shipped_model: Path) -> None:
     data = bytearray(shipped_model.read_bytes())
-    start = len(modelfile.strip_contract(bytes(data)))
+    start = len(ModelFile("model", bytes(data)).flatbuffer)
     data[start + 200] ^= 0xFF  # inside the contract
     with pytest.raises(ContractError, match="damaged"):
-        Model(bytes(data), "bad.tflite")
+        Model(ModelFile("bad.tflite", bytes(data)))
 
 
 def test_damage_anywhere_in_the_archive_is_one_of_our_errors_or_harmless() -> None:
     flatbuffer = b"\x1c\0\0\0TFL3" + bytes(40)
-    data = modelfile.with_contract(flatbuffer, CONTRACT)
+    data = ModelFile("model", flatbuffer).with_contract(CONTRACT).data
     refused = 0
     for position in range(len(flatbuffer), len(data)):
         for mask in (1, 2, 4, 8, 16, 32, 64, 128, 255):
             flipped = bytearray(data)
             flipped[position] ^= mask
-            modelfile.strip_contract(bytes(flipped))
+            file = ModelFile("it", bytes(flipped))
+            assert file.data.startswith(file.flatbuffer)
             try:
                 # Some bytes, dates among them, tell nothing of the content.
-                assert modelfile.read_contract(bytes(flipped), "it") == CONTRACT
+                assert file.require_contract() == CONTRACT
             except (ContractError, ModelError):
                 refused += 1
     assert refused > 10_000
 
 
 def test_a_zip_without_contract_is_refused(shipped_model: Path) -> None:
-    buffer = BytesIO(modelfile.strip_contract(shipped_model.read_bytes()))
+    buffer = BytesIO(ModelFile.read(shipped_model).flatbuffer)
     with zipfile.ZipFile(buffer, "a") as archive:
         archive.writestr("labels.txt", "a\nb\n")
     with pytest.raises(ContractError, match="has no contract"):
-        Model(buffer.getvalue(), "foreign.tflite")
+        Model(ModelFile("foreign.tflite", buffer.getvalue()))
 
 
 def test_a_damaged_or_truncated_flatbuffer_never_reaches_an_interpreter(
@@ -216,12 +217,12 @@ def test_a_damaged_or_truncated_flatbuffer_never_reaches_an_interpreter(
         flipped = bytearray(data)
         flipped[position] ^= 1
         with pytest.raises(ModelError, match="damaged"):
-            Model(bytes(flipped), "bad.tflite")
+            Model(ModelFile("bad.tflite", bytes(flipped)))
     for length in (8, 1000, len(data) - 1):
         with pytest.raises(ContractError, match="truncated|damaged"):
-            Model(data[:length], "cut.tflite")
+            Model(ModelFile("cut.tflite", data[:length]))
     with pytest.raises(ModelError, match="no TensorFlow Lite model"):
-        Model(b"hello", "text.tflite")
+        Model(ModelFile("text.tflite", b"hello"))
 
 
 @pytest.mark.parametrize(
@@ -236,6 +237,6 @@ def test_a_contract_that_does_not_match_the_tensors_is_refused(
 ) -> None:
     model = load(shipped_model)
     other = model.contract.replace(**change)
-    data = modelfile.with_contract(shipped_model.read_bytes(), other)
+    data = ModelFile.read(shipped_model).with_contract(other).data
     with pytest.raises(ContractError, match=message):
-        Model(data, "other.tflite")
+        Model(ModelFile("other.tflite", data))

@@ -17,8 +17,9 @@ import pytest
 from numpy.typing import NDArray
 from support import Run, write_wav
 
-from sernet_edge.runtime import Contract, FrontEnd, interpreter, modelfile
+from sernet_edge.runtime import FrontEnd, interpreter
 from sernet_edge.runtime.frontend import feature_rows
+from sernet_edge.runtime.modelfile import ModelFile
 
 RATE = 16_000
 
@@ -346,7 +347,7 @@ def test_a_truncated_model_is_named(
 def test_a_model_without_contract_is_named(
     sernet_edge: Run, tmp_path: Path, shipped_model: Path
 ) -> None:
-    bare = modelfile.strip_contract(shipped_model.read_bytes())
+    bare = ModelFile.read(shipped_model).flatbuffer
     line = failure(sernet_edge(*with_model(tmp_path, bare)))
     assert "bad.tflite: the model has no contract" in line
 
@@ -366,9 +367,9 @@ def test_a_model_that_does_not_fit_its_contract_is_named(
     tmp_path: Path,
     shipped_model: Path,
 ) -> None:
-    data = shipped_model.read_bytes()
-    contract: Contract = modelfile.read_contract(data, "shipped").replace(**change)
-    line = failure(sernet_edge(*with_model(tmp_path, modelfile.with_contract(data, contract))))
+    file = ModelFile.read(shipped_model)
+    other = file.with_contract(file.require_contract().replace(**change))
+    line = failure(sernet_edge(*with_model(tmp_path, other.data)))
     assert complaint in line
 
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from sernet_edge.firmware_export import frontend_tables
 from sernet_edge.firmware_export.bundle import bundle_files
 from sernet_edge.firmware_export.emit import engine_file
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FAST = ("-O2",)
@@ -31,7 +31,7 @@ Samples = NDArray[np.int16]
 
 def write_bundle(folder: Path, data: bytes) -> Path:
     """Write a model's bundle to a folder; return it."""
-    for path, text in bundle_files(data, "model.tflite").items():
+    for path, text in bundle_files(ModelFile("model.tflite", data)).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     return folder
@@ -58,7 +58,7 @@ def small_model(contract: Contract) -> bytes:
     last = random.conv(last, 4, window=(SAME, (3, 5), (4, 4)))
     last = random.reshape(last, (1, int(np.prod(random.shape(last)))))
     last = random.softmax(random.dense(last, len(contract.labels)))
-    return modelfile.with_contract(random.graph.finish(last), contract)
+    return ModelFile("model", random.graph.finish(last)).with_contract(contract).data
 
 
 def with_statistics(contract: Contract, streams: list[Samples]) -> Contract:
@@ -76,7 +76,7 @@ def with_statistics(contract: Contract, streams: list[Samples]) -> Contract:
 
 def with_contract(data: bytes, contract: Contract) -> bytes:
     """Return a model with another contract of the same shapes."""
-    return modelfile.with_contract(modelfile.strip_contract(data), contract)
+    return ModelFile("model", data).with_contract(contract).data
 
 
 def build(

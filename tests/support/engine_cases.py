@@ -17,6 +17,7 @@ from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import load
+from sernet_edge.runtime.modelfile import ModelFile
 
 C_FOLDER = Path(__file__).parents[1] / "firmware" / "c"
 ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
@@ -54,7 +55,7 @@ def random_cases(count: int) -> list[Case]:
     cases = []
     for seed in range(count):
         data = RandomGraph(seed).build()
-        inputs = golden.adversarial_windows(read_network(data, "graph"), seed)
+        inputs = golden.adversarial_windows(read_network(ModelFile("graph", data)), seed)
         cases.append(Case(f"graph_{seed:03}", data, inputs))
     return cases
 
@@ -85,7 +86,7 @@ def write_cases(folder: Path, cases: list[Case]) -> list[Path]:
         (folder / name).write_text(emit.engine_file(name))
     most = 0
     for case in cases:
-        network = read_network(case.data, case.name)
+        network = read_network(ModelFile(case.name, case.data))
         plan = plan_network(network)
         most = max(most, emit.state_bytes(plan))
         outputs = tflm_outputs(case.data, case.inputs)

@@ -16,9 +16,9 @@ from support import Run
 
 from sernet_edge.firmware_export import tflm
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.interpreter import Model, interpreter_module
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.models import ARCHITECTURES
@@ -87,7 +87,7 @@ def train(folder: Path, name: str) -> Path:
     fit.model.save(path)
     its = {"architecture": name, "corpus": "tones", "holdout_speakers": ["1"]}
     contract = fit.windows.contract.replace(provenance=its)
-    path.write_bytes(modelfile.with_contract(path.read_bytes(), contract))
+    path.write_bytes(ModelFile.read(path).with_contract(contract).data)
     return path
 
 
@@ -101,7 +101,7 @@ def windows_of(path: Path) -> NDArray[np.float32]:
     """The windows of all recordings, float32 (windows, frames, features)."""
     from sernet_edge.train.windows import Windows
 
-    contract = modelfile.read_contract(path.read_bytes(), path.name)
+    contract = ModelFile.read(path).require_contract()
     windows = Windows(contract)
     return np.concatenate([windows.test_windows(recording) for recording in recordings()])
 
@@ -112,9 +112,9 @@ def converted(trained: Path) -> bytes:
     from sernet_edge.convert.quantize import convert_model
     from sernet_edge.train.models.saved import load_saved
 
-    contract = modelfile.read_contract(trained.read_bytes(), trained.name)
+    contract = ModelFile.read(trained).require_contract()
     flatbuffer = convert_model(load_saved(trained, contract), "int8", windows_of(trained))
-    return modelfile.with_contract(flatbuffer, contract)
+    return ModelFile("model", flatbuffer).with_contract(contract).data
 
 
 def reference_outputs(data: bytes, windows: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -139,12 +139,12 @@ def test_a_system_becomes_int8_and_says_the_same_everywhere(
     from sernet_edge.convert.quantize import float_tensors
 
     assert float_tensors(converted) == []
-    model = Model(converted, trained.name)
+    model = Model(ModelFile(trained.name, converted))
     assert model.is_int8
     features = windows_of(trained)
     windows = np.stack([model.quantise(window) for window in features])
     expected = reference_outputs(converted, windows)
-    ran = tflm.run(converted, trained.name, windows.reshape(len(windows), -1))
+    ran = tflm.run(ModelFile(trained.name, converted), windows.reshape(len(windows), -1))
     np.testing.assert_array_equal(ran.outputs, expected)
     ours = np.stack([model.run_int8(window) for window in windows])
     # The optimised LOG_SOFTMAX looks its exponentials up and is at times one step off.
@@ -163,7 +163,7 @@ def test_the_native_engine_runs_it_or_says_what_it_lacks(
 ) -> None:
     if trained.stem in TFLM_ALONE:
         with pytest.raises(ModelError, match="does not know TANH.*--engine tflm"):
-            read_network(converted, trained.name)
+            read_network(ModelFile(trained.name, converted))
     else:
         # The bundle's self-test: its golden scores are those of the reference kernels.
         bundle = write_bundle(tmp_path, converted)
@@ -340,9 +340,7 @@ def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path
     its = {"corpus": "emodb", "holdout_speakers": ["03"], "initial": first.provenance}
     contract = first.contract.replace(provenance=its)
     second = tmp_path / "second.keras"
-    second.write_bytes(
-        modelfile.with_contract(modelfile.strip_contract(other.read_bytes()), contract)
-    )
+    second.write_bytes(ModelFile("second.keras", b"").with_contract(contract).data)
     assert seen_speakers(InitialWeights.read(second).provenance, "tones", ["1", "2"]) == ["2"]
     assert seen_speakers(InitialWeights.read(second).provenance, "emodb", ["03", "08"]) == ["08"]
 
@@ -357,13 +355,11 @@ def test_the_parts_of_a_corpus_have_the_same_speakers() -> None:
 def test_a_cross_validation_refuses_a_start_that_heard_who_is_to_be_tested(
     other: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
-    contract = modelfile.read_contract(other.read_bytes(), "")
+    contract = ModelFile.read(other).require_contract()
     its = {"corpus": "emodb", "holdout_speakers": ["09"]}
     start = tmp_path / "start.keras"
     start.write_bytes(
-        modelfile.with_contract(
-            modelfile.strip_contract(other.read_bytes()), contract.replace(provenance=its)
-        )
+        ModelFile("start.keras", b"").with_contract(contract.replace(provenance=its)).data
     )
     out = tmp_path / "run"
     result = sernet_edge(

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from support import Run, write_wav
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import metrics
@@ -62,7 +62,7 @@ def test_emodb_is_read_with_its_published_counts(emodb: Path) -> None:
 
 
 def test_training_writes_model_contract_metrics_and_picture(small_keras: Path) -> None:
-    contract = modelfile.read_contract(small_keras.read_bytes(), "small.keras")
+    contract = ModelFile.read(small_keras).require_contract()
     report = json.loads(small_keras.with_suffix(".metrics.json").read_text())
     assert report["contract_id"] == contract.id
     assert contract.provenance["holdout_speakers"] == ["09"]
@@ -77,7 +77,7 @@ def test_training_writes_model_contract_metrics_and_picture(small_keras: Path) -
 def test_normalisation_is_learnt_on_the_training_speakers_alone(
     small_keras: Path, small_corpus: Path
 ) -> None:
-    contract = modelfile.read_contract(small_keras.read_bytes(), "small.keras")
+    contract = ModelFile.read(small_keras).require_contract()
     front_end = FrontEnd(contract)
     from sernet_edge.train.recordings import read_recordings
 

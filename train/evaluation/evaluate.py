@@ -13,11 +13,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime import interpreter, modelfile
+from sernet_edge.runtime import interpreter
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.runtime.frontend import Float32
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import calibration, metrics
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
@@ -130,7 +131,7 @@ def _load(path: Path) -> tuple[Contract, Scorer]:
     if path.suffix != ".keras":
         model = interpreter.load(path)
         return model.contract, lambda windows: np.stack([model.run(w) for w in windows])
-    contract = modelfile.read_contract(modelfile.read_bytes(path), str(path))
+    contract = ModelFile.read(path).require_contract()
     from sernet_edge.train.models.saved import load_saved
 
     with quietly():

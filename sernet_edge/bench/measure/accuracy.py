@@ -78,7 +78,7 @@ def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
         source += ", on which it was trained: optimistic"
     elif known:
         source += f", held-out speakers {', '.join(sorted(new))}"
-    model, windows = Model(subject.data, subject.name), Windows(contract)
+    model, windows = Model(subject.file), Windows(contract)
     cut = [windows.test_windows(recording) for recording in tested]
     stacked = np.concatenate(cut)
     scores = np.stack([model.run(window) for window in stacked])

@@ -10,6 +10,7 @@ from pathlib import Path
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.firmware_export.measure import cross, firmware
 from sernet_edge.runtime.errors import ModelError, SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 
 DEFAULT = ("m4", "m7", "m55")
 NAMES = tuple(name for name, core in cross.CORES.items() if core.compiler == cross.ARM)
@@ -26,9 +27,7 @@ def missing(core: cross.Core) -> str:
     return f"install {wanted}: apt install {wanted}" if wanted else ""
 
 
-def section(
-    data: bytes, name: str, names: Sequence[str], progress: Callable[[str], None]
-) -> Section:
+def section(file: ModelFile, names: Sequence[str], progress: Callable[[str], None]) -> Section:
     """Return the section "cores": by core, what the native engine takes.
 
     Returns:
@@ -39,8 +38,7 @@ def section(
         no front end, and so no `hop`.
 
     Args:
-        data: The `.tflite`.
-        name: The file's name, for messages.
+        file: The `.tflite`.
         names: Cores.
         progress: Told what is done.
     """
@@ -49,13 +47,13 @@ def section(
         if lacking := missing(core):
             found[core.name] = not_measured(lacking)
             continue
-        progress(f"{name}: counting on {core.name}")
+        progress(f"{file.name}: counting on {core.name}")
         try:
             with tempfile.TemporaryDirectory() as folder:
-                found[core.name] = _figures(firmware.measure(data, name, core, Path(folder)))
+                found[core.name] = _figures(firmware.measure(file, core, Path(folder)))
         except ModelError as error:
             # Beyond the engine on every core alike.
-            return {n: not_measured(str(error).removeprefix(f"{name}: ")) for n in names}
+            return {n: not_measured(str(error).removeprefix(f"{file.name}: ")) for n in names}
         except SernetError as error:
             found[core.name] = not_measured(str(error))
     return found

@@ -21,8 +21,8 @@ from sernet_edge.firmware_export import bundle
 from sernet_edge.firmware_export.measure import cross, firmware
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError, SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 
 BUDGET_MS = 2000
 """After this long a process measures no further repetition."""
@@ -78,22 +78,19 @@ class Job:
     layer_ns: list[int] = field(default_factory=list)
 
 
-def jobs(model: int, data: bytes, name: str, folder: Path, threads: Sequence[int]) -> list[Job]:
+def jobs(model: int, file: ModelFile, folder: Path, threads: Sequence[int]) -> list[Job]:
     """Return what there is to measure of a model.
 
     Args:
         model: Its index, for `Job.model`.
-        data: The `.tflite`.
-        name: The file's name, for messages.
+        file: The `.tflite`.
         folder: For the model's file and what is compiled of it.
         threads: Numbers of threads to try.
     """
     path = folder / "model.tflite"
-    path.write_bytes(data)
-    has_contract = modelfile.strip_contract(data) != data
+    path.write_bytes(file.data)
     hop_s = 0.0
-    if has_contract:
-        contract = modelfile.read_contract(data, name)
+    if contract := file.contract:
         hop_s = contract.hop_frames * contract.frame_step_s
     found = []
     for runtime, (package, delegate) in _INTERPRETERS.items():
@@ -101,12 +98,12 @@ def jobs(model: int, data: bytes, name: str, folder: Path, threads: Sequence[int
         for count in threads:
             job = {"what": package, "model": str(path), "threads": count, "delegate": delegate}
             found.append(Job(model, runtime, count, _worker(job), hop_s, missing))
-    engine, missing = _compiled(lambda: _build_engine(data, name, folder))
+    engine, missing = _compiled(lambda: _build_engine(file, folder))
     found.append(Job(model, NATIVE, 1, engine, hop_s, missing))
-    if has_contract:
+    if contract:
         features = _worker({"what": "features", "model": str(path)})
         found.append(Job(model, "Python (NumPy)", 1, features, hop_s, is_features=True))
-        front_end, missing = _compiled(lambda: _build_front_end(data, name, folder))
+        front_end, missing = _compiled(lambda: _build_front_end(file, folder))
         found.append(Job(model, "C, gcc -O3", 1, front_end, hop_s, missing, is_features=True))
     return found
 
@@ -227,14 +224,14 @@ def _compiled(
     return lambda *numbers: [str(program), *map(str, numbers)], missing
 
 
-def _build_engine(data: bytes, name: str, folder: Path) -> Path:
-    network = read_network(data, name)
-    sources = firmware.write_network(network, plan_network(network), data, folder / "host")
+def _build_engine(file: ModelFile, folder: Path) -> Path:
+    network = read_network(file)
+    sources = firmware.write_network(network, plan_network(network), file, folder / "host")
     return _compile([*sources, cross.measuring_file("host_latency.c")], folder / "engine")
 
 
-def _build_front_end(data: bytes, name: str, folder: Path) -> Path:
-    files, out = bundle.bundle_files(data, name), folder / "host_all"
+def _build_front_end(file: ModelFile, folder: Path) -> Path:
+    files, out = bundle.bundle_files(file), folder / "host_all"
     bundle.write_files(files, out, force=False)
     # The front end alone; what else the bundle holds is not called.
     source = out / "src"

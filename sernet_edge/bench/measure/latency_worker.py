@@ -67,10 +67,10 @@ def _inference(job: dict[str, Any]) -> Callable[[], Any]:
 
 def _features(job: dict[str, Any]) -> Callable[[], Any]:
     """Return what computes the features of one hop, as `listen` does while audio comes in."""
-    from sernet_edge.runtime import modelfile
     from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
+    from sernet_edge.runtime.modelfile import ModelFile
 
-    contract = modelfile.read_contract(modelfile.read_bytes(job["model"]), job["model"])
+    contract = ModelFile.read(job["model"]).require_contract()
     stream = FeatureStream(FrontEnd(contract))
     count = contract.hop_frames * contract.frame_step_samples
     samples = np.random.default_rng(0).integers(-3000, 3000, count).astype(np.int16)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from sernet_edge.bench.document import Section
 from sernet_edge.firmware_export.graph import Operator, Tensor, read_graph
+from sernet_edge.runtime.modelfile import ModelFile
 
 _HAVE_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
-def work(data: bytes, name: str) -> Section:
+def work(file: ModelFile) -> Section:
     """Return the section "work" of a model of any types.
 
     A product with padding counts as one, as it does for the kernels that compute it. Poolings,
     additions and activations multiply by no weight and count as none.
 
     Args:
-        data: The `.tflite`.
-        name: The file's name, for errors.
+        file: The `.tflite`.
 
     Returns:
         `precision`, `macs`, `parameters`, `weight_bytes`, `uncounted` (operators whose products
@@ -27,7 +27,7 @@ def work(data: bytes, name: str) -> Section:
     Raises:
         ModelError: No `.tflite`, or a damaged one.
     """
-    graph = read_graph(data, name)
+    graph = read_graph(file)
     weights: dict[str, Tensor] = {}
     unpacked: dict[str, int] = {}  # tensor that is computed of constants -> parameters in them
     layers = []

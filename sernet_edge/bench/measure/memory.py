@@ -14,6 +14,7 @@ from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.firmware_export import emit, golden, tflm
 from sernet_edge.firmware_export.plan import Plan
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.modelfile import ModelFile
 
 _INPUT_TYPES: dict[int, type[np.generic]] = {
     tflite.TensorType.INT8: np.int8,
@@ -47,12 +48,11 @@ def engine(plan: Plan) -> Section:
     }
 
 
-def interpreter(data: bytes, name: str) -> Section:
+def interpreter(file: ModelFile) -> Section:
     """Return the section "tflm": a run of TensorFlow Lite Micro's interpreter on this computer.
 
     Args:
-        data: A `.tflite` of any types.
-        name: The file's name, for messages.
+        file: A `.tflite` of any types.
 
     Returns:
         `arena_bytes`, of it `head_bytes` and `tail_bytes`; `same_bits`: whether its output on
@@ -61,16 +61,16 @@ def interpreter(data: bytes, name: str) -> Section:
     """
     if importlib.util.find_spec("tflite_micro") is None:
         return not_measured("install the package tflite-micro: pip install --pre tflite-micro")
-    window = _noise(data)
+    window = _noise(file)
     if window is None:
         return not_measured("its input is neither int8 nor float32")
     try:
-        run = tflm.run(data, name, window)
+        run = tflm.run(file, window)
     except ModelError as error:
-        return not_measured(error.message.removeprefix(f"{name}: "))
+        return not_measured(error.message.removeprefix(f"{file.name}: "))
     same = None
     if run.outputs.dtype == np.int8:
-        same = bool((run.outputs == golden.golden_outputs(data, window)).all())
+        same = bool((run.outputs == golden.golden_outputs(file, window)).all())
     return {
         "arena_bytes": run.arena_bytes,
         "head_bytes": run.head_bytes,
@@ -79,9 +79,9 @@ def interpreter(data: bytes, name: str) -> Section:
     }
 
 
-def _noise(data: bytes) -> NDArray[Any] | None:
+def _noise(file: ModelFile) -> NDArray[Any] | None:
     """Return one window of noise for a model, of its input's type (1, values)."""
-    graph = tflite.Model.GetRootAs(data, 0).Subgraphs(0)
+    graph = tflite.Model.GetRootAs(file.flatbuffer, 0).Subgraphs(0)
     tensor = graph.Tensors(graph.Inputs(0))
     size, rng = math.prod(tensor.ShapeAsNumpy().tolist()), np.random.default_rng(0)
     kind = _INPUT_TYPES.get(tensor.Type())

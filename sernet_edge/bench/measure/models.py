@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import ContractError, SernetError
+from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import Float32
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE, build_for_measuring
 from sernet_edge.train.recordings import Recording
 from sernet_edge.train.tensorflow_setup import quietly
@@ -46,8 +46,7 @@ class Subject:
     """A model to measure.
 
     Attributes:
-        name: For tables; no other model of the run has it.
-        data: The `.tflite`.
+        file: The `.tflite`; no other model of the run has its name, which tables show.
         architecture: Its name in `train.models`; "" when nobody says.
         made: How it was made where it is no given file; "" for a file.
         untrained: Whether its scores mean nothing: its weights are random, or its ranges are of
@@ -55,22 +54,21 @@ class Subject:
         parent: The Keras model it came from, when that was given.
     """
 
-    name: str
-    data: bytes
+    file: ModelFile
     architecture: str
     made: str = ""
     untrained: bool = False
     parent: Any = None
 
     @property
+    def name(self) -> str:
+        """For tables and messages."""
+        return self.file.name
+
+    @property
     def contract(self) -> Contract | None:
         """The contract inside; None when there is none."""
-        try:
-            return modelfile.read_contract(self.data, self.name)
-        except ContractError:
-            if modelfile.strip_contract(self.data) != self.data:
-                raise
-            return None
+        return self.file.contract
 
 
 def given(
@@ -92,12 +90,13 @@ def given(
     """
     found: list[Subject] = []
     for path, name in _names(paths).items():
-        data = modelfile.read_bytes(path)
-        if modelfile.is_flatbuffer(data):
-            found.append(Subject(name, data, _architecture(data, path)))
+        file = ModelFile.read(path)
+        if file.is_flatbuffer:
+            architecture = architecture_of(file.contract) if file.contract else ""
+            found.append(Subject(replace(file, name=name), architecture))
         else:
             precisions = PRECISIONS if zoo else ("int8",)
-            found += _converted(path, name, data, precisions, speech, progress)
+            found += _converted(path, name, file, precisions, speech, progress)
     found = [_with_parent(subject, found) for subject in found]
     # Where its own int8 conversion was given, none with ranges of noise is wanted.
     files = [subject.parent for subject in found if not subject.made]
@@ -137,9 +136,9 @@ def relatives(
         model = build_for_measuring(name, contract, seed=0)
         flatbuffer = quantize.convert_model(model, "int8", _noise(contract))
         own = contract.replace(provenance={"architecture": name, "weights": "random"})
-        data = modelfile.with_contract(flatbuffer, own)
+        file = ModelFile(f"{name}-int8", flatbuffer).with_contract(own)
         made = "random weights: size and cost only"
-        found.append(Subject(f"{name}-int8", data, name, made, untrained=True))
+        found.append(Subject(file, name, made, untrained=True))
     return found
 
 
@@ -164,12 +163,6 @@ def _trained(one: Contract, other: Contract) -> bool:
     return kept(one) == kept(other)
 
 
-def _architecture(data: bytes, path: Path) -> str:
-    if modelfile.strip_contract(data) == data:
-        return ""
-    return architecture_of(modelfile.read_contract(data, str(path)))
-
-
 def architecture_of(contract: Contract) -> str:
     """Return the architecture that a contract's provenance names; "" when it names none."""
     return str(contract.provenance.get("architecture", ""))
@@ -178,13 +171,13 @@ def architecture_of(contract: Contract) -> str:
 def _converted(
     path: Path,
     name: str,
-    data: bytes,
+    file: ModelFile,
     precisions: Sequence[str],
     speech: Speech | None,
     progress: Progress,
 ) -> list[Subject]:
     """Convert a Keras model."""
-    contract = modelfile.read_contract(data, str(path))
+    contract = file.require_contract()
     _need_tensorflow()
     with quietly():
         from sernet_edge.convert import calibrate, quantize
@@ -211,8 +204,7 @@ def _converted(
         flatbuffer = quantize.convert_model(parent, precision, samples)  # type: ignore[arg-type]
         found.append(
             Subject(
-                f"{name}-{precision}",
-                modelfile.with_contract(flatbuffer, own),
+                ModelFile(f"{name}-{precision}", flatbuffer).with_contract(own),
                 architecture,
                 made if precision == "int8" else "converted here",
                 # Noise sets ranges that speech does not have.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from sernet_edge.bench.measure.models import Progress, Speech, Subject
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError, SernetError
 
 
@@ -110,30 +108,25 @@ def _count(
     progress: Progress,
 ) -> Section:
     """Return everything of a model but its latency on this computer."""
-    name, data = subject.name, subject.data
+    name, file = subject.name, subject.file
     progress(f"{name}: reading")
-    flatbuffer, contract, counted = (
-        modelfile.strip_contract(data),
-        subject.contract,
-        work(data, name),
-    )
-    digest = hashlib.sha256(flatbuffer).hexdigest()
+    contract, counted = file.contract, work(file)
     own: Section
     on_cores: Section
     try:
-        own = memory.engine(plan_network(read_network(data, name)))
-        on_cores = cores.section(data, name, settings.cores, progress)
+        own = memory.engine(plan_network(read_network(file)))
+        on_cores = cores.section(file, settings.cores, progress)
     except ModelError as error:
         own = not_measured(f"the native engine: {str(error).removeprefix(f'{name}: ')}")
         on_cores = dict.fromkeys(settings.cores, own)
-    interpreter = memory.interpreter(data, name)
-    mine = [b for b in board_runs if b.flatbuffer_sha256 == digest]
+    interpreter = memory.interpreter(file)
+    mine = [b for b in board_runs if b.flatbuffer_sha256 == file.sha256]
     # What the engine refuses, it refuses on every core, whichever are counted on.
     on_boards = on_cores if is_measured(own) else dict.fromkeys(cores.NAMES, own)
     progress(f"{name}: accuracy")
     return {
         "name": name,
-        "sha256": digest,
+        "sha256": file.sha256,
         "contract_id": contract.id if contract else None,
         "architecture": subject.architecture,
         "made": subject.made,
@@ -142,8 +135,8 @@ def _count(
         if contract
         else None,
         "size": {
-            "file_bytes": len(data),
-            "flatbuffer_bytes": len(flatbuffer),
+            "file_bytes": len(file.data),
+            "flatbuffer_bytes": len(file.flatbuffer),
             "weight_bytes": counted["weight_bytes"],
         },
         "work": counted,
@@ -153,7 +146,7 @@ def _count(
         "host": not_measured("latency was not asked for"),
         "cores": on_cores,
         "tflm_cores": tflm_cores.section(
-            data, name, counted["precision"], settings.cores, settings.library, progress
+            file, counted["precision"], settings.cores, settings.library, progress
         ),
         "board_runs": [asdict(b) for b in mine],
         "boards": boards.section(on_boards, interpreter, mine),
@@ -201,7 +194,7 @@ def _latency(
             folder = Path(scratch) / str(index)
             folder.mkdir()
             progress(f"{subject.name}: compiling for this computer")
-            jobs += latency.jobs(index, subject.data, subject.name, folder, settings.threads)
+            jobs += latency.jobs(index, subject.file, folder, settings.threads)
         latency.measure_all(jobs, settings.processes, settings.repetitions, progress)
     for index in range(len(subjects)):
         counted[index]["host"] = latency.section([job for job in jobs if job.model == index])

@@ -14,8 +14,8 @@ from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.bench.measure.cores import missing
 from sernet_edge.firmware_export.measure import cross, firmware
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime import modelfile
 from sernet_edge.runtime.errors import ModelError, SernetError
+from sernet_edge.runtime.modelfile import ModelFile
 
 HOW_TO = (
     "build TensorFlow Lite Micro with CMSIS-NN for the core and give --tflm-include DIR and "
@@ -74,8 +74,7 @@ def library(includes: Sequence[Path], path: Path) -> Library:
 
 
 def section(
-    data: bytes,
-    name: str,
+    file: ModelFile,
     precision: str,
     cores: Sequence[str],
     own: Library | None,
@@ -87,8 +86,7 @@ def section(
         For each core what `firmware.Peer` has, `how` ("measured" or "saved") and `origin`.
 
     Args:
-        data: The `.tflite`.
-        name: The file's name, for messages.
+        file: The `.tflite`.
         precision: The model's, as in its section "work".
         cores: Wanted.
         own: The user's library; None: there is none.
@@ -96,41 +94,41 @@ def section(
     """
     if precision != "int8":
         return {core: not_measured("microcontrollers want an int8 model") for core in cores}
-    saved = _saved(data, name)
+    saved = _saved(file)
     found: Section = {}
     for core in dict.fromkeys([*cores, *([own.core.name] if own else [])]):
         if own is not None and own.core.name == core:
-            progress(f"{name}: counting TensorFlow Lite Micro on {core}")
-            found[core] = _measured(data, name, own)
+            progress(f"{file.name}: counting TensorFlow Lite Micro on {core}")
+            found[core] = _measured(file, own)
         else:
             found[core] = saved.get(core) or not_measured(HOW_TO)
     return found
 
 
-def _measured(data: bytes, name: str, own: Library) -> Section:
-    if modelfile.strip_contract(data) == data:
+def _measured(file: ModelFile, own: Library) -> Section:
+    if file.contract is None:
         return not_measured("the model has no contract, which the exported firmware needs")
     try:
         with tempfile.TemporaryDirectory() as folder:
-            peer = firmware.measure_tflm(data, name, own.core, own.includes, own.path, Path(folder))
+            peer = firmware.measure_tflm(file, own.core, own.includes, own.path, Path(folder))
     except SernetError as error:
         return not_measured(str(error))
     origin = f"{own.path.name}, {hashlib.sha256(own.path.read_bytes()).hexdigest()[:12]}"
     return {**asdict(peer), "how": "measured", "origin": origin}
 
 
-def _saved(data: bytes, name: str) -> dict[str, Section]:
+def _saved(file: ModelFile) -> dict[str, Section]:
     """Return the saved figures of a network of the same layers, by core.
 
     Whatever the weights, the code is the same; the flatbuffer in flash is this model's.
     """
     try:
-        saved = firmware.saved_runs(read_network(data, name))
+        saved = firmware.saved_runs(read_network(file))
     except ModelError:
         return {}  # The engine does not know it, and so nobody measured it beside the engine.
     if saved is None:
         return {}
-    flatbuffer = len(modelfile.strip_contract(data))
+    flatbuffer = len(file.flatbuffer)
     return {
         peer.core: {
             **asdict(peer),
