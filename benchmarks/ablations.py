@@ -17,6 +17,7 @@ from typing import Any
 import click
 import numpy as np
 from results import SEARCH
+from runs_archive import all_runs
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
@@ -30,7 +31,7 @@ from sernet_edge.train.evaluation.saved_runs import (
 _HEAD = """\
 # What was tried
 
-<!-- Made by python benchmarks/ablations.py; do not edit. -->
+<!-- Made by python benchmarks/ablations.py benchmarks/runs --base {base}; do not edit. -->
 
 {count} configurations, each trained with one speaker of EMO-DB left out at a time; figures are of
 the speakers {speakers} alone: {utterances} utterances, strict, pooled. {stopped} of
@@ -54,7 +55,17 @@ compared in float. Three levels were compared before, on the same speakers: leve
 @click.option("--base", required=True, metavar="NAME", help="The run that others are held against.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(runs: Path, base: str, out: Path) -> None:
-    """Tabulate every configuration of a network in the folder RUNS, at any depth."""
+    """Tabulate every configuration of a network in RUNS and in the archive beside it."""
+    with all_runs(runs) as folder:
+        write_page(folder, base, out)
+
+
+def write_page(runs: Path, base: str, out: Path) -> None:
+    """Write the page of the runs in a folder, at any depth.
+
+    Raises:
+        SernetError: There is no run `base`, or it was not tested on the search's speakers.
+    """
     settings = {path.parent: read_json(path) for path in sorted(runs.rglob("run.json"))}
     networks = [
         run for run, its in settings.items() if its["split"] == "speakers" and "level" in its
@@ -62,7 +73,7 @@ def main(runs: Path, base: str, out: Path) -> None:
     bases = [run for run in networks if run.name == base]
     if not bases:
         raise SernetError(
-            f"{runs} holds no run {base!r}", f"there are {', '.join(run.name for run in networks)}"
+            f"there is no run {base!r}", f"there are {', '.join(run.name for run in networks)}"
         )
     configurations = by_configuration(networks)
     origin, seeds = next(its for its in configurations if bases[0] in its[1])

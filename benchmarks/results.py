@@ -16,6 +16,7 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
+from runs_archive import all_runs
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
@@ -70,7 +71,7 @@ _ARCHITECTURES_OWN = {"center_loss", "reconstruction", "precision"}
 _HEAD = """\
 # Results on EMO-DB
 
-<!-- Made by python benchmarks/results.py from benchmarks/runs; do not edit. -->
+<!-- Made by python benchmarks/results.py benchmarks/runs; do not edit. -->
 
 Seven emotions, whole utterances, predictions pooled over all folds. Under `strict` each speaker is
 tested by a model that was trained on the other nine, for a fixed number of epochs: it says what to
@@ -91,12 +92,22 @@ and after conversion.
 @click.argument("runs", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(runs: Path, out: Path) -> None:
-    """Tabulate the runs in the folder RUNS that test more speakers than the search does."""
+    """Tabulate the runs in RUNS, and in the archive beside it, that test more than the search."""
+    with all_runs(runs) as folder:
+        write_page(folder, out)
+
+
+def write_page(runs: Path, out: Path) -> None:
+    """Write the page, and its pictures beside it, of the runs in a folder.
+
+    Raises:
+        SernetError: None of them tests more speakers than the search does, or one is damaged.
+    """
     folders = {path.parent.name: path.parent for path in sorted(runs.glob("*/run.json"))}
     reports = {name: pooled_figures(folder) for name, folder in folders.items()}
     reports = {name: run for name, run in reports.items() if not set(run["folds"]) <= set(SEARCH)}
     if not reports:
-        raise SernetError(f"{runs} holds no run")
+        raise SernetError("there is no run that tests more speakers than the search does")
     rows = [row for name, run in reports.items() for row in _rows(name, run)]
     untouched = {
         name: pooled_figures(folders[name], UNTOUCHED)["protocols"]["strict"]
@@ -235,9 +246,9 @@ def _curve(points: list[dict[str, Any]]) -> list[str]:
         "## Accuracy against size",
         "",
         "Strict, int8, the default recipe. Flash is the `.tflite` without its contract, RAM that "
-        "of the network in the native engine, products those of one window.",
+        "of the network in the native engine, MACs those of one window.",
         "",
-        "| run | UAR | flash, bytes | RAM, bytes | products |",
+        "| run | UAR | flash, bytes | RAM, bytes | MACs |",
         "|---|---|---|---|---|",
         *(
             f"| {point['name']} | {point['uar'] * 100:.2f} | "

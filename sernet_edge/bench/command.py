@@ -23,9 +23,6 @@ from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.options import list_utterances, read_corpus
 
-# Where a clone of the project keeps its cross-validations.
-_RUNS = Path(__file__).parents[2] / "benchmarks" / "runs"
-
 
 @click.command()
 @click.option(
@@ -146,7 +143,7 @@ def _measure(request: Request) -> Section:
         threads=run.default_threads(),
         processes=request.processes,
         repetitions=request.repetitions,
-        runs=request.runs or (_RUNS if _RUNS.is_dir() else None),
+        runs=request.runs,
         library=own,
         board=request.board,
     )

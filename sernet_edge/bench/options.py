@@ -35,8 +35,7 @@ _OPTIONS = (
         "--runs",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         metavar="DIR",
-        help="Folder of cross-validations, for the accuracy of the small relatives.  "
-        "[default: benchmarks/runs of a clone]",
+        help="Folder of cross-validations, for the accuracy of the small relatives.",
     ),
     click.option(
         "--core",
@@ -96,7 +95,7 @@ class Request:
         zoo: Whether to add the standard set.
         corpus: Name and place of a corpus; None: accuracy is not measured.
         skip_bad: Whether to go on without recordings that cannot be read.
-        runs: Folder of cross-validations; None: a clone's.
+        runs: Folder of cross-validations; None: there is none.
         cores: To count on; empty: the default ones.
         board: Where the models are meant to run; None: anywhere.
         board_runs: Files that `selftest --out` wrote.

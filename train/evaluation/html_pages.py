@@ -143,7 +143,7 @@ def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, bytes]]:
         parts += [
             "<h2>Accuracy against size</h2>",
             _sizes(points),
-            _image(drawn["accuracy-against-size"], "UAR against flash, RAM and products"),
+            _image(drawn["accuracy-against-size"], "UAR against flash, RAM and MACs"),
         ]
     for name, run in zip(reports, runs, strict=True):
         figures = run_pictures(run, reports[name])
@@ -178,7 +178,7 @@ def _sizes(points: Iterable[Mapping[str, Any]]) -> str:
         return "" if value is None else f"{value:,.0f}"
 
     return _table(
-        ("system", "strict UAR, int8", "flash, bytes", "RAM, bytes", "products per window"),
+        ("system", "strict UAR, int8", "flash, bytes", "RAM, bytes", "MACs per window"),
         [
             (
                 point["name"],
@@ -261,7 +261,7 @@ def run_pictures(run: Path, figures: Mapping[str, Any]) -> dict[str, bytes]:
             },
         )
         drawn["reliability"] = _reliability(run)
-    if all(fold.get("history") for fold in folds):
+    if all(fold.get("history") and fold.get("guess_by_epoch") for fold in folds):
         drawn["learning-curves"] = pictures.learning_curves(
             [fold["history"] for fold in folds],
             [

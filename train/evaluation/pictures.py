@@ -169,7 +169,7 @@ def reliability(panels: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
 
 
 def accuracy_against_size(points: Sequence[Mapping[str, Any]]) -> bytes:
-    """Draw UAR against flash, RAM and products, a mark a system.
+    """Draw UAR against flash, RAM and MACs, a mark a system.
 
     Args:
         points: `name`, `uar`, `uar_interval` (0..1), `flash_bytes`, and `ram_bytes` and `macs`
@@ -181,7 +181,7 @@ def accuracy_against_size(points: Sequence[Mapping[str, Any]]) -> bytes:
     panels = {
         "flash_bytes": ("flash of the int8 model, KB", 1e-3),
         "ram_bytes": ("RAM of the network, native engine, KB", 1e-3),
-        "macs": ("million products per window", 1e-6),
+        "macs": ("million MACs per window", 1e-6),
     }
     places = figure.subplots(1, len(panels), sharey=True)
     colours = (_BLUE, _ORANGE, _GREEN, "#cc79a7", "#56b4e9", "#e69f00", "#000000")

@@ -39,7 +39,7 @@ def section(subject: Subject, speech: Speech | None, runs: Path | None) -> Secti
     if subject.untrained:
         found = _cross_validated(subject.architecture, contract, runs) if contract else None
         return found or not_measured(
-            "it is not trained, and no cross-validation of its architecture and input is there"
+            "it is not trained, and --runs names no cross-validation of its architecture and input"
         )
     if contract is None:
         return not_measured("the model has no contract, which says what the front end must be")

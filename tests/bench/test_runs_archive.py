@@ -1,0 +1,99 @@
+"""The archive of saved runs, beside those that are plain files."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from runs_archive import all_runs, archive_of, main, pack
+from saved_run_cases import saved_run
+
+from sernet_edge.runtime.errors import SernetError
+
+RUNS = Path(__file__).parents[2] / "benchmarks" / "runs"
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A plain run, and an archive of another one."""
+    saved_run(tmp_path / "runs" / "plain")
+    saved_run(tmp_path / "others" / "search" / "packed", seed=2)
+    pack(tmp_path / "runs", tmp_path / "others")
+    return tmp_path / "runs"
+
+
+def test_plain_and_packed_runs_are_read_together_and_nothing_is_left_behind(
+    runs: Path, tmp_path: Path
+) -> None:
+    with all_runs(runs) as folder:
+        together = files(folder)
+    assert together == files(runs) | files(tmp_path / "others")
+    assert not folder.exists()
+    assert len(files(runs)) == 3  # what was packed is not written beside the plain ones
+
+
+def test_runs_without_an_archive_are_read_where_they_are(tmp_path: Path) -> None:
+    saved_run(tmp_path / "runs" / "plain")
+    with all_runs(tmp_path / "runs") as folder:
+        assert folder == tmp_path / "runs"
+
+
+def test_the_same_runs_give_the_same_archive_whose_checksum_other_tools_read(
+    runs: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "again" / "runs"
+    again.mkdir(parents=True)
+    shutil.copytree(tmp_path / "others", tmp_path / "copy")  # with dates of their own
+    pack(again, tmp_path / "copy")
+    assert archive_of(again).read_bytes() == archive_of(runs).read_bytes()
+    check = ["sha256sum", "--check", "runs.tar.xz.sha256"]
+    assert subprocess.run(check, cwd=tmp_path, capture_output=True).returncode == 0
+    assert subprocess.run(check, cwd=RUNS.parent, capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("damage", ["truncated", "a bit", "checksum gone", "checksum empty"])
+def test_a_damaged_archive_is_refused(runs: Path, damage: str) -> None:
+    archive = archive_of(runs)
+    checksum = archive.with_name("runs.tar.xz.sha256")
+    data = archive.read_bytes()
+    if damage == "truncated":
+        archive.write_bytes(data[:-1])
+    elif damage == "a bit":
+        archive.write_bytes(data[:100] + bytes([data[100] ^ 1]) + data[101:])
+    elif damage == "checksum gone":
+        checksum.unlink()
+    else:
+        checksum.write_text("")
+    with pytest.raises(SernetError, match="runs.tar.xz") as refused, all_runs(runs):
+        pass
+    assert "again, both of one commit" in str(refused.value)
+
+
+def test_all_runs_are_unpacked_to_a_folder(runs: Path, tmp_path: Path) -> None:
+    main(["unpack", str(runs), str(tmp_path / "out")], standalone_mode=False)
+    assert {path.parent.name for path in (tmp_path / "out").rglob("run.json")} == {
+        "plain",
+        "packed",
+    }
+
+
+def test_no_saved_run_is_both_plain_and_packed() -> None:
+    plain = set(files(RUNS))
+    with all_runs(RUNS) as folder:
+        together = set(files(folder))
+    import tarfile
+
+    with tarfile.open(archive_of(RUNS)) as tar:
+        packed = set(tar.getnames())
+    assert plain | packed == together
+    assert not plain & packed
