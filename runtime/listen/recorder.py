@@ -1,6 +1,8 @@
-"""Keeps the audio around events, for those who ask for it with `--record`: nobody else's is kept.
+"""Keeps the audio around events where `--record` asks for it; without it nothing is kept.
 
-Each event becomes a WAV file and a JSON file of the same name, written whole or not at all.
+Each event becomes a WAV file and a JSON file of the same name, written whole or not at all. No
+recording is ever replaced: neither another process that writes to the folder nor a clock that is
+set back can lead to a name that is taken.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +38,12 @@ _MOST_S = 60.0
 # Audio arrives in chunks, and results lag behind it.
 _SLACK_S = 5.0
 
-# Files that this recorder has written, and may remove: others are left alone. They sort by time.
-_OWN_NAME = re.compile(r"\d{8}T\d{6}Z-\w+-\d+\.(wav|json)")
+# Names of recordings, which may be removed to make room; other files are left alone. The number
+# rises with each recording in the folder, whatever the clock says, so names sort by time.
+_OWN_NAME = re.compile(r"(\d{8,})-\d{8}T\d{6}Z-\w+-\d+\.(wav|json)")
+
+# File names have at most 255 bytes, and a letter up to 4.
+_LABEL_LETTERS = 40
 
 
 @dataclass
@@ -141,10 +148,7 @@ class EventRecorder:
         heard = self._audio.last(round((self._end_s - clip.from_s) * self._rate_hz))
         samples = heard[: round((until_s - clip.from_s) * self._rate_hz)]
         began = datetime.fromtimestamp(self._clock() - (self._end_s - clip.from_s), UTC)
-        label = re.sub(r"\W", "_", clip.event.label)
-        name = f"{began:%Y%m%dT%H%M%SZ}-{label}-{clip.event.id}"
         about = {
-            "audio": f"{name}.wav",
             "began": began.isoformat(timespec="milliseconds"),
             "from_s": round(clip.from_s, 3),
             "event": clip.event.record(),
@@ -152,16 +156,9 @@ class EventRecorder:
             "contract": self._contract.id,
             "results": [result.record(timing=False) for result in clip.results],
         }
-        text = json.dumps(about, ensure_ascii=False, indent=1) + "\n"
+        label = re.sub(r"\W", "_", clip.event.label)[:_LABEL_LETTERS]
         try:
-            self._make_room(2 * len(samples) + len(text.encode()) + 1024)
-            with (
-                replacing(self._folder / f"{name}.wav") as path,
-                wave.open(str(path), "wb") as file,
-            ):
-                file.setparams((1, 2, self._rate_hz, 0, "NONE", ""))
-                file.writeframes(samples.astype("<i2").tobytes())
-            write_text(self._folder / f"{name}.json", text)
+            self._write_files(f"{began:%Y%m%dT%H%M%SZ}-{label}-{clip.event.id}", samples, about)
         except SernetError as error:
             if self._failing.begins(True, self._end_s):
                 return [Notice("record-failed", str(error), self._end_s, "warning")]
@@ -169,16 +166,68 @@ class EventRecorder:
             self._failing.begins(False, self._end_s)
         return []
 
+    def _write_files(self, rest: str, samples: NDArray[np.int16], about: dict[str, Any]) -> None:
+        """Write the audio and what there is to say about it, under a number and `rest`.
+
+        Raises:
+            SernetError: The folder cannot be read or written to.
+        """
+        self._make_room(2 * len(samples) + 2 * len(json.dumps(about).encode()) + 1024)
+        audio = self._claim(rest)
+        try:
+            with replacing(audio) as path, wave.open(str(path), "wb") as file:
+                file.setparams((1, 2, self._rate_hz, 0, "NONE", ""))
+                file.writeframes(samples.astype("<i2").tobytes())
+        except BaseException:
+            audio.unlink(missing_ok=True)
+            raise
+        text = json.dumps({"audio": audio.name, **about}, ensure_ascii=False, indent=1)
+        write_text(audio.with_suffix(".json"), f"{text}\n")
+
+    def _claim(self, rest: str) -> Path:
+        """Return a name for the audio, which no file had: an empty one has it now.
+
+        Raises:
+            SernetError: The folder cannot be read or written to.
+        """
+        try:
+            number = 1 + max((number for number, _ in self._recordings()), default=0)
+            while True:
+                audio = self._folder / f"{number:08}-{rest}.wav"
+                try:
+                    audio.open("xb").close()
+                except FileExistsError:  # another process was faster
+                    number += 1
+                else:
+                    return audio
+        except OSError as error:
+            raise SernetError(f"cannot record to {self._folder}: {error.strerror}") from error
+
+    def _recordings(self) -> list[tuple[int, Path]]:
+        """Return the files of recordings in the folder with their numbers, the oldest first."""
+        found = []
+        for path in self._folder.iterdir():
+            if name := _OWN_NAME.fullmatch(path.name):
+                found.append((int(name[1]), path))
+        return sorted(found)
+
     def _make_room(self, size_bytes: int) -> None:
         """Remove the oldest recordings until another of `size_bytes` fits under the limit."""
         try:
-            own = sorted(p for p in self._folder.iterdir() if _OWN_NAME.fullmatch(p.name))
-            sizes = {path: path.stat().st_size for path in own}
+            sizes = {path: _size_bytes(path) for _, path in self._recordings()}
             total = sum(sizes.values())
             for path, size in sizes.items():
                 if total + size_bytes <= self._limit_bytes:
                     break
-                path.unlink()
+                path.unlink(missing_ok=True)
                 total -= size
         except OSError as error:
             raise SernetError(f"cannot tidy {self._folder}: {error.strerror}") from error
+
+
+def _size_bytes(path: Path) -> int:
+    """Return a file's size, 0 for one that another process has removed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -25,9 +27,9 @@ BEGAN = 1_772_600_767
 class Stream:
     """Feeds a recorder sample numbers, so that what it keeps tells where it comes from."""
 
-    def __init__(self, folder: Path, limit_bytes: int = 100_000_000) -> None:
+    def __init__(self, folder: Path, limit_bytes: int = 100_000_000, began: float = BEGAN) -> None:
         self.time_s = 0.0
-        self.recorder = EventRecorder(folder, limit_bytes, CONTRACT, lambda: BEGAN + self.time_s)
+        self.recorder = EventRecorder(folder, limit_bytes, CONTRACT, lambda: began + self.time_s)
 
     def feed(self, seconds: float, *records: Event | Result) -> list[str]:
         first = round(self.time_s * RATE)
@@ -57,7 +59,7 @@ def test_an_event_is_kept_with_three_seconds_before_and_one_after(tmp_path: Path
     assert stream.event(10.0, 12.0) == []
     names = sorted(path.name for path in (tmp_path / "kept").iterdir())
     # The audio begins at 7 s.
-    stem = "20260304T050614Z-so_la_la-1"
+    stem = "00000001-20260304T050614Z-so_la_la-1"
     assert names == [f"{stem}.json", f"{stem}.wav"]
     np.testing.assert_array_equal(
         samples(tmp_path / "kept" / f"{stem}.wav"), np.arange(7 * RATE, 13 * RATE) // 100
@@ -131,10 +133,65 @@ def test_the_oldest_recordings_make_room(tmp_path: Path) -> None:
     for start_s in (10.0, 30.0, 50.0, 70.0):
         stream.event(start_s, start_s + 2)  # 192 kB each
     kept = sorted(path.stem for path in tmp_path.glob("*-1.wav"))
-    assert kept == ["20260304T050654Z-so_la_la-1", "20260304T050714Z-so_la_la-1"]
+    assert kept == [
+        "00000003-20260304T050654Z-so_la_la-1",
+        "00000004-20260304T050714Z-so_la_la-1",
+    ]
     assert sorted(path.stem for path in tmp_path.glob("*-1.json")) == kept
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 500_000
     assert other.exists()
+
+
+def audio_by_name(folder: Path) -> list[bytes]:
+    """The recordings' samples in the order of their names; each belongs to its JSON file."""
+    paths = sorted(folder.glob("*.wav"))
+    for path in paths:
+        assert json.loads(path.with_suffix(".json").read_text())["audio"] == path.name
+    assert len(list(folder.iterdir())) == 2 * len(paths)
+    return [samples(path).tobytes() for path in paths]
+
+
+@pytest.mark.parametrize("years", [0, -1, -50, 1], ids=["no clock", "back", "1976", "ahead"])
+def test_a_recording_is_never_replaced_and_names_sort_by_time_whatever_the_clock_does(
+    years: int, tmp_path: Path
+) -> None:
+    found: list[bytes] = []
+    for run in range(4):  # ids begin anew with each, and the clock stands where it stood
+        Stream(tmp_path, began=BEGAN + (run % 2) * years * 31_557_600).event(10.0, 11.0 + run)
+        assert audio_by_name(tmp_path)[:-1] == found
+        found = audio_by_name(tmp_path)
+    assert len(found) == 4
+
+
+def test_the_newest_recordings_stay_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    Stream(tmp_path, 500_000).event(10.0, 12.0)
+    Stream(tmp_path, 500_000).event(10.0, 12.5)
+    Stream(tmp_path, 500_000, began=0).event(10.0, 13.0)
+    lengths = [len(audio) / 2 / RATE for audio in audio_by_name(tmp_path)]
+    assert lengths == [6.5, 7.0]
+
+
+def test_a_label_of_any_length_and_script_makes_a_name(tmp_path: Path) -> None:
+    stream = Stream(tmp_path)
+    stream.feed(10, Event("start", 1, "害怕" * 100, 9.0, None, 0.9))
+    assert stream.feed(2, Event("end", 1, "害怕" * 100, 9.0, 10.0, 0.9)) == []
+    assert len(audio_by_name(tmp_path)) == 1
+
+
+def test_listeners_that_record_into_one_folder_keep_all(tmp_path: Path) -> None:
+    demo = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
+    command = [sys.executable, "-m", "sernet_edge", "listen", "--input", str(demo), "--json"]
+    listeners = [
+        subprocess.Popen([*command, "--record", str(tmp_path / "kept")], stdout=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    outputs = [listener.communicate(timeout=120)[0] for listener in listeners]
+    ends = outputs[0].count(b'"kind": "end"')
+    assert ends > 0 and all(output.count(b'"kind": "end"') == ends for output in outputs)
+    kept = audio_by_name(tmp_path / "kept")
+    assert len(kept) == 3 * ends
+    # Each of the recordings is there three times.
+    assert {kept.count(audio) for audio in kept} == {3}
 
 
 def test_the_folder_is_its_owner_s_alone(tmp_path: Path) -> None:
@@ -166,8 +223,7 @@ def test_listen_keeps_nothing_unless_it_is_asked_to(sernet_edge: Run, tmp_path: 
     assert recording.stdout == plain.stdout
     assert "at most 500 MB" in recording.stderr
     ends = [line for line in plain.stdout.splitlines() if '"kind": "end"' in line]
-    # By their ids: a file is heard faster than its sound lasts, so their hours say little.
-    kept = sorted((tmp_path / "kept").glob("*.json"), key=lambda path: path.stem.rpartition("-")[2])
+    kept = sorted((tmp_path / "kept").glob("*.json"))
     assert len(kept) == len(ends) > 0
     assert [json.loads(path.read_text())["event"] for path in kept] == list(map(json.loads, ends))
     with wave.open(str(demo)) as file:
