@@ -20,8 +20,8 @@ from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.identity import model_checksum
 from sernet_edge.firmware_export.selftest.board import Board, Hello, Result, open_port
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
+from sernet_edge.runtime.audio.recordings import open_recording
 from sernet_edge.runtime.audio.sources import mono
-from sernet_edge.runtime.audio.wav import WavSource
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
@@ -229,7 +229,7 @@ def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], st
     """Return the samples to send and what to call them."""
     if path is None:
         return golden_pcm(contract), "golden audio"
-    with closing(WavSource(path)) as source:
+    with closing(open_recording(path)) as source:
         heard = mono(source, contract.sample_rate_hz)
         blocks = [block for block in heard if isinstance(block, np.ndarray)]
     samples = np.concatenate(blocks) if blocks else np.zeros(0, np.int16)

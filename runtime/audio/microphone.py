@@ -12,7 +12,7 @@ import numpy as np
 
 from sernet_edge.runtime.audio import portaudio
 from sernet_edge.runtime.audio.device_checks import RateCheck, SilenceCheck
-from sernet_edge.runtime.audio.sources import Frames, Incident
+from sernet_edge.runtime.audio.sources import Frames, Incident, check_channel
 from sernet_edge.runtime.errors import AudioError
 
 # PortAudio's blocks. The hop, half a second, hides their length.
@@ -59,12 +59,15 @@ class Microphone:
     again as soon as it is there, which is told with how long it was gone.
     """
 
-    def __init__(self, rate_hz: int, device: str | int | None = None) -> None:
+    def __init__(
+        self, rate_hz: int, device: str | int | None = None, channel: int | None = None
+    ) -> None:
         """Choose a device and a rate; recording starts with `blocks`.
 
         Args:
             rate_hz: The rate wanted. A device that cannot gives its own.
             device: An index, a part of a name, or None for the default device.
+            channel: One that must be among those that are recorded, counted from 0; None: any.
 
         Raises:
             AudioError: No microphone, not this one, or one that cannot be opened; or
@@ -73,11 +76,13 @@ class Microphone:
         self._sounddevice = portaudio.sounddevice()
         self._wanted_hz = rate_hz
         self._wanted = device
+        self._channel = channel
         self.overflows = 0
         self.lag_s = 0.0
+        self.live = True
         # An exception in the middle of `rescan` would leave sounddevice with a wrong count of how
         # often PortAudio was started, of which it complains when Python ends.
-        self.live = True
+        self.ticks = True
         self.notes: list[str] = []
         # Not a `Queue`: an exception out of a signal's handler can leave one locked for ever.
         self._queue: queue.SimpleQueue[_Block] = queue.SimpleQueue()
@@ -175,7 +180,8 @@ class Microphone:
         """Make this the device, and find out how it can be opened."""
         self._device = device
         self.name = device.name
-        self.channels = device.used_channels
+        check_channel(repr(device.name), device.channels, self._channel)
+        self.channels = device.used_channels(self._channel)
         self.rate_hz = self._possible_rate(self._wanted_hz, device.rate_hz)
 
     def _open(self) -> None:
@@ -207,7 +213,7 @@ class Microphone:
     def _possible_rate(self, wanted_hz: int, own_hz: int) -> int:
         """Return the wanted rate if the device takes it, else its own."""
         for rate_hz in (wanted_hz, own_hz):
-            reason = portaudio.refusal(self._device, rate_hz)
+            reason = portaudio.refusal(self._device, rate_hz, self.channels)
             if not reason:
                 return rate_hz
         raise self._cannot_open(reason)

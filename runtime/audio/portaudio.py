@@ -38,10 +38,18 @@ class Device:
     rate_hz: int
     is_default: bool
 
-    @property
-    def used_channels(self) -> int:
-        """Channels to record: all there are, for asked for fewer, PortAudio drops the others."""
-        return self.channels if self.channels <= _MAX_CHANNELS else 1
+    def used_channels(self, channel: int | None = None) -> int:
+        """Return how many channels to record.
+
+        All there are, for asked for fewer, PortAudio drops the others; but of a sound server only
+        as many as bring the one that is wanted.
+
+        Args:
+            channel: The one that is wanted, counted from 0; None: their mean.
+        """
+        if self.channels <= _MAX_CHANNELS:
+            return self.channels
+        return 1 if channel is None else channel + 1
 
 
 def sounddevice() -> Any:
@@ -138,13 +146,13 @@ def find_again(wanted: str | int | None, before: Device) -> Device:
     return find_input(_ALSA_ADDRESS.sub("", before.name))
 
 
-def refusal(device: Device, rate_hz: int) -> str:
-    """Return why the device does not record at this rate; empty if it does."""
+def refusal(device: Device, rate_hz: int, channels: int) -> str:
+    """Return why the device does not record so many channels at this rate; empty if it does."""
     module = sounddevice()
     try:
         with quiet_stderr():
             module.check_input_settings(
-                device.index, device.used_channels, "int16", samplerate=rate_hz
+                device.index, channels, "int16", samplerate=rate_hz
             )
     except module.PortAudioError as error:
         return str(error.args[0])

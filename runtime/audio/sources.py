@@ -1,15 +1,16 @@
 """Audio from anywhere, turned into what the front end takes: mono int16 at the contract's rate.
 
 A file and a microphone go through the same steps: samples in int16 units (-32768..32767; a
-full-scale float of 1.0 is 32768), the mean of the channels, the resampler if the rates differ,
-then rounding half to even and saturation. Mono int16 at the contract's rate passes untouched.
+full-scale float of 1.0 is 32768), one channel or the mean of all, the resampler if the rates
+differ, then rounding half to even and saturation. Mono int16 at the contract's rate passes
+untouched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +20,6 @@ from sernet_edge.runtime.errors import AudioError
 # Beyond these a rate is a damaged header, not audio.
 MIN_RATE_HZ = 1_000
 MAX_RATE_HZ = 768_000
-
-# A pipe fills what it is asked for by ever other amounts. Larger blocks than this, shrunk to
-# those, fragment the C library's heap by megabytes an hour.
-_READ_BYTES = 8_192
 
 Frames = NDArray[Any]
 """int16 or float64 (frames, channels), in int16 units."""
@@ -55,7 +52,8 @@ class Source(Protocol):
         channels: Interleaved channels; likewise.
         overflows: How often it has lost audio so far; 0 for a file.
         lag_s: How long ago a live source's latest block came; 0 for what can wait.
-        live: Whether it gives control back when there is nothing. One that does not may be
+        live: Whether the audio comes as it is recorded, from a microphone or through a pipe.
+        ticks: Whether it gives control back when there is nothing. One that does not may be
             interrupted by a signal while it waits.
         notes: What the user should be told when the audio has ended.
     """
@@ -66,22 +64,30 @@ class Source(Protocol):
     overflows: int
     lag_s: float
     live: bool
+    ticks: bool
     notes: list[str]
 
     def blocks(self) -> Iterator[Frames | Incident]:
         """Yield the audio as it comes, in blocks of any size, and what happens to the source.
 
-        A live source that has nothing yields an empty block several times a second.
+        One that `ticks` and has nothing yields an empty block several times a second.
         """
 
     def close(self) -> None:
         """Let go of the file or device."""
 
 
-def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16] | Incident]:
+def mono(
+    source: Source, rate_hz: int, channel: int | None = None
+) -> Iterator[NDArray[np.int16] | Incident]:
     """Yield the audio of `source` as int16 (n,) at `rate_hz`, in blocks of any size.
 
     What comes out does not depend on the blocks that the source gives. Incidents pass through.
+
+    Args:
+        source: Where the audio comes from.
+        rate_hz: The rate wanted.
+        channel: The one to take, counted from 0; None: the mean of all.
 
     Raises:
         AudioError: The rates differ and no resampler is installed; or the source fails.
@@ -94,6 +100,8 @@ def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16] | Incident]
                 resampler = _resampler(source, rate_hz)
             yield block
             continue
+        if channel is not None:
+            block = block[:, channel : channel + 1]
         if block.shape[1] == 1 and block.dtype == np.int16 and resampler is None:
             yield block[:, 0]
             continue
@@ -102,6 +110,17 @@ def mono(source: Source, rate_hz: int) -> Iterator[NDArray[np.int16] | Incident]
     if resampler is not None:
         # The resampler holds back half its filter's length until it knows what follows.
         yield to_int16(resampler.resample_chunk(np.zeros(0), last=True))
+
+
+def check_channel(name: str, channels: int, channel: int | None) -> None:
+    """Refuse a channel that a source does not have.
+
+    Raises:
+        AudioError: There are not so many channels.
+    """
+    if channel is not None and channel >= channels:
+        only = "one channel, 0" if channels == 1 else f"{channels} channels, 0 to {channels - 1}"
+        raise AudioError(f"{name} has no channel {channel}", f"it has {only}")
 
 
 def _blocks(source: Source) -> Iterator[Frames | Incident]:
@@ -130,112 +149,3 @@ def _resampler(source: Source, rate_hz: int) -> Any:
             hint=f"pip install soxr, or give audio at {rate_hz} Hz",
         ) from error
     return soxr.ResampleStream(source.rate_hz, rate_hz, 1, dtype="float64")
-
-
-def decode(data: bytes, encoding: str, channels: int, name: str) -> Frames:
-    """Turn interleaved little-endian samples into frames in int16 units.
-
-    Args:
-        data: Whole frames.
-        encoding: "u8", "s16", "s24", "s32", "f32" or "f64". Floats are clipped to -1..1.
-        channels: Interleaved channels.
-        name: The source, for errors.
-
-    Returns:
-        int16 (frames, channels) for "s16", else float64, exact.
-
-    Raises:
-        AudioError: A float sample is NaN or infinite.
-    """
-    samples: NDArray[Any]
-    if encoding == "s16":
-        samples = np.frombuffer(data, "<i2").astype(np.int16, copy=False)
-    elif encoding == "u8":
-        samples = (np.frombuffer(data, np.uint8) - 128.0) * 256
-    elif encoding == "s24":
-        wide = np.zeros((len(data) // 3, 4), np.uint8)
-        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
-        samples = wide.view("<i4")[:, 0] / 65536.0
-    elif encoding == "s32":
-        samples = np.frombuffer(data, "<i4") / 65536.0
-    else:
-        floats = np.frombuffer(data, {"f32": "<f4", "f64": "<f8"}[encoding])
-        if not np.isfinite(floats).all():
-            raise AudioError(f"{name} holds samples that are NaN or infinite")
-        samples = np.clip(floats, -1, 1).astype(np.float64) * 32768
-    return samples.reshape(-1, channels)
-
-
-class ByteFrames:
-    """Whole frames of bytes out of a file that gives any number of bytes at a time.
-
-    Attributes:
-        read_bytes: Bytes read so far.
-        leftover_bytes: After the end: bytes of a last, incomplete frame, which were dropped.
-    """
-
-    def __init__(self, file: BinaryIO, frame_bytes: int, limit: int | None = None) -> None:
-        """Read from `file`'s position, at most `limit` bytes."""
-        self._file = file
-        self._frame_bytes = frame_bytes
-        self._limit = limit
-        self.read_bytes = 0
-        self.leftover_bytes = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield what is there as soon as it is there, for a live pipe; end with the file."""
-        pending = b""
-        while True:
-            wanted = _READ_BYTES
-            if self._limit is not None:
-                wanted = min(wanted, self._limit - self.read_bytes)
-            # read1 is on every buffered reader, though not on BinaryIO.
-            data = self._file.read1(wanted) if wanted else b""  # type: ignore[attr-defined]
-            if not data:
-                break
-            self.read_bytes += len(data)
-            pending += data
-            whole = len(pending) // self._frame_bytes * self._frame_bytes
-            if whole:
-                yield pending[:whole]
-                pending = pending[whole:]
-        self.leftover_bytes = len(pending)
-
-
-class RawSource:
-    """Headerless PCM, signed 16-bit little-endian, from an open file such as standard input."""
-
-    def __init__(self, file: BinaryIO, rate_hz: int, channels: int, name: str) -> None:
-        """Take what `file` will give; see `Source` for the rest."""
-        self.name = name
-        self.rate_hz = rate_hz
-        self.channels = channels
-        self.overflows = 0
-        self.lag_s = 0.0
-        self.live = False
-        self.notes: list[str] = []
-        self._file = file
-
-    def blocks(self) -> Iterator[Frames]:
-        """Yield the audio as it comes.
-
-        Raises:
-            AudioError: It is a WAV file, whose header would be heard as a click.
-        """
-        frames = ByteFrames(self._file, 2 * self.channels)
-        for count, data in enumerate(frames):
-            if count == 0 and data[:4] == b"RIFF" and b"WAVE".startswith(data[8:12]):
-                raise AudioError(
-                    f"{self.name} holds a WAV file, and raw samples were expected",
-                    hint="give the file's name to --input",
-                )
-            yield decode(data, "s16", self.channels, self.name)
-        if frames.leftover_bytes:
-            self.notes.append(
-                f"{self.name} ended in the middle of a sample: "
-                f"{frames.leftover_bytes} of {2 * self.channels} bytes dropped"
-            )
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()

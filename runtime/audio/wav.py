@@ -1,7 +1,7 @@
-"""WAV files, read as a stream.
+"""WAV files as libsndfile does not read them: from a pipe, or with a header never completed.
 
-The standard library's `wave` refuses floats and, in Python 3.11, WAVE_FORMAT_EXTENSIBLE; here
-both are read, and so are files whose header was never completed because they were piped.
+Where fields of a header contradict each other, both take the same side: a sample has as many whole
+bytes as its bits need, whatever the block align and the byte rate say, as in all common players.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ import os
 import stat
 import uuid
 from collections.abc import Iterator
-from io import BufferedReader
-from pathlib import Path
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from sernet_edge.runtime.audio.sources import (
-    MAX_RATE_HZ,
-    MIN_RATE_HZ,
-    ByteFrames,
-    Frames,
-    decode,
-)
+import numpy as np
+
+from sernet_edge.runtime.audio.pcm import SAMPLE_BYTES, ByteFrames, Readable, decode
+from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames
 from sernet_edge.runtime.errors import AudioError
 
 # wFormatTag, from Microsoft's mmreg.h; the names only serve the error message.
@@ -38,121 +35,132 @@ _OTHER_FORMATS = {
 # An extensible format's GUID is the format tag followed by this.
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
-_ENCODINGS = {
+_SAMPLE_FORMATS = {
     (_PCM, 1): "u8",
-    (_PCM, 2): "s16",
-    (_PCM, 3): "s24",
-    (_PCM, 4): "s32",
-    (_FLOAT, 4): "f32",
-    (_FLOAT, 8): "f64",
+    (_PCM, 2): "s16le",
+    (_PCM, 3): "s24le",
+    (_PCM, 4): "s32le",
+    (_FLOAT, 4): "f32le",
+    (_FLOAT, 8): "f64le",
 }
 
 # A tool that pipes a WAV cannot know its length: ffmpeg writes 0xFFFFFFFF, arecord 2^31,
 # sox 0x7FFFF000, others 0.
 _UNKNOWN_LENGTH = 0x7FFF_F000
 
-_CONVERT = "convert it: ffmpeg -i INPUT -c:a pcm_s16le OUTPUT.wav"
+_CHUNKS = (b"data", b"fmt ", b"fact", b"LIST", b"JUNK", b"bext", b"cue ", b"smpl", b"PEAK")
+
+CONVERT = "convert it: ffmpeg -i INPUT -c:a pcm_s16le OUTPUT.wav"
 
 
-class WavSource:
-    """An open WAV file: 8, 16, 24 or 32-bit integers, 32 or 64-bit floats, any rate and channels.
+class _File(Readable, Protocol):
+    """A file, or a pipe whose beginning was read already."""
 
-    See `audio.Source` for the attributes.
+    def peek(self, size: int, /) -> bytes:
+        """Return the next bytes, which stay unread."""
+
+    def seekable(self) -> bool:
+        """Whether it can be seeked."""
+
+
+@dataclass(frozen=True)
+class WavFormat:
+    """What a `fmt ` chunk says.
+
+    Attributes:
+        rate_hz: Sample rate.
+        channels: Interleaved channels.
+        sample_format: A key of `SAMPLE_BYTES`; None where the samples are coded otherwise.
+        problem: Why there is no sample format, in words.
+        padded: Whether 24-bit samples fill four bytes each, which libsndfile misreads.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Open `path` and read its header.
+    rate_hz: int
+    channels: int
+    sample_format: str | None
+    problem: str = ""
+    padded: bool = False
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of each channel."""
+        return self.channels * SAMPLE_BYTES[self.sample_format or "u8"]
+
+
+class WavStream:
+    """A WAV file read as it comes: 8 to 32-bit integers or floats, any rate and channels.
+
+    See `audio.Source` for the attributes.
+
+    Attributes:
+        format: What its header says.
+        data_bytes: Bytes of samples; None for all up to the file's end.
+    """
+
+    def __init__(self, file: _File, name: str, live: bool = False, size: int | None = None) -> None:
+        """Read the header.
+
+        Args:
+            file: Stands at its beginning.
+            name: What to call it in messages.
+            live: Whether the samples come as they are recorded.
+            size: Bytes of the whole file where that is known.
 
         Raises:
-            AudioError: Unreadable, not a WAV, truncated, or in a format that is not known.
+            AudioError: It is truncated or damaged.
+            OSError: It cannot be read.
         """
-        self.name = str(path)
+        self.name = name
         self.overflows = 0
         self.lag_s = 0.0
-        self.live = False
+        self.live = live
+        self.ticks = False
         self.notes: list[str] = []
-        self.rate_hz = self.channels = self._frame_bytes = 0
-        self._encoding = ""
-        try:
-            self._file: BufferedReader = Path(path).open("rb")  # noqa: SIM115 - `close` closes it
-        except OSError as error:
-            raise AudioError(f"cannot read the audio {path}: {error.strerror}") from error
-        try:
-            # None: everything up to the file's end.
-            self._data_bytes: int | None = self._find_data()
-        except OSError as error:
-            self._file.close()
-            raise AudioError(f"cannot read the audio {path}: {error.strerror}") from error
-        except BaseException:
-            self._file.close()
-            raise
+        self._file = file
+        self._size = size
+        self._position = 0
+        self._format: WavFormat | None = None
+        self.data_bytes = self._find_data()
+        assert self._format is not None  # or `_find_data` had raised
+        self.format = self._settled(self._format)
+        self.rate_hz = self.format.rate_hz
+        self.channels = self.format.channels
 
     def blocks(self) -> Iterator[Frames]:
         """Yield the audio from the file's start.
 
         Raises:
-            AudioError: The file turns out to be truncated, or holds NaN.
+            AudioError: The samples are coded otherwise than as plain numbers, the file turns out
+                to be truncated, or see `pcm.from_floats`.
         """
-        frames = ByteFrames(self._file, self._frame_bytes, self._data_bytes)
+        sample_format = self.format.sample_format
+        if sample_format is None:
+            raise AudioError(f"{self.name}: {self.format.problem}", hint=CONVERT)
+        frames = ByteFrames(self._file, self.format.frame_bytes, self.data_bytes)
         for data in frames:
-            yield decode(data, self._encoding, self.channels, self.name)
-        if self._data_bytes is not None:
-            self._check_complete(frames.read_bytes, self._data_bytes)
-            self._note_more_data(self._data_bytes % 2)
-        if frames.leftover_bytes:
-            self.notes.append(
-                f"{self.name} ends in the middle of a sample: "
-                f"{frames.leftover_bytes} of {self._frame_bytes} bytes dropped"
-            )
+            yield decode(data, sample_format, self.channels, self.name)
+        if self.data_bytes is not None:
+            self._check_complete(frames.read_bytes, self.data_bytes)
+        self.note_leftover(frames.read_bytes)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def _find_data(self) -> int | None:
-        """Read chunks up to the samples; return their bytes, or None for up to the file's end."""
-        riff = self._file.read(12)
-        kind, riff_bytes = riff[:4], int.from_bytes(riff[4:8], "little")
-        if kind in (b"RIFX", b"RF64") and riff[8:] == b"WAVE":
-            raise AudioError(
-                f"{self.name} is a WAV of the kind {kind.decode()}, which is not supported",
-                hint=_CONVERT,
+    def note_leftover(self, data_bytes: int) -> None:
+        """Tell of a last sample that is not whole."""
+        frame_bytes = self.format.frame_bytes
+        if leftover := data_bytes % frame_bytes:
+            self.notes.append(
+                f"{self.name} ends in the middle of a sample: "
+                f"{leftover} of {frame_bytes} bytes dropped"
             )
-        if kind != b"RIFF" or riff[8:] != b"WAVE":
-            what = "not a WAV file" if riff else "an empty file"
-            raise AudioError(f"{self.name} is {what}", hint=_CONVERT)
-        position = 12
-        early: tuple[int, int] | None = None  # where `data` starts and its size, if before `fmt `
-        while len(header := self._file.read(8)) == 8:
-            position += 8
-            name, size = header[:4], int.from_bytes(header[4:], "little")
-            padded_size = size + size % 2
-            if name == b"data" and self._encoding:
-                return self._data_size(position, size, riff_bytes)
-            if name == b"fmt ":
-                # A format is 16 to some 50 bytes; a damaged size must not fill the memory.
-                self._read_format(self._file.read(min(padded_size, 65_536)))
-                if early is not None:
-                    self._file.seek(early[0])
-                    return self._data_size(*early, riff_bytes)
-            elif name == b"data" and not self._file.seekable():
-                raise AudioError(f"{self.name}: 'data' before 'fmt ' cannot be read from a pipe")
-            else:
-                if name == b"data":
-                    early = position, size
-                self._skip(padded_size)
-            position += padded_size
-        missing = "data" if early is None else "fmt"
-        raise AudioError(
-            f"{self.name} is truncated or damaged: it has no '{missing}' chunk",
-            hint="get the file again",
-        )
 
-    def _note_more_data(self, padding_bytes: int) -> None:
-        """Tell of a second chunk of samples behind the one that was read."""
-        if not self._file.seekable():
-            return  # a pipe's writer may stay silent for ever
-        self._skip(padding_bytes)
+    def note_more_data(self) -> None:
+        """Tell of a second chunk of samples behind the first, at whose beginning the file is."""
+        if self.data_bytes is None:
+            return
+        self._skip(self.data_bytes)
         while len(header := self._file.read(8)) == 8:
             size = int.from_bytes(header[4:], "little")
             if header[:4] == b"data" and size:
@@ -160,35 +168,102 @@ class WavSource:
                     f"{self.name} has a second 'data' chunk: its {size} bytes were not read"
                 )
                 return
-            self._skip(size + size % 2)
+            self._skip(size)
 
-    def _skip(self, size: int) -> None:
+    def _settled(self, said: WavFormat) -> WavFormat:
+        """Return the format, after a look at the samples where it leaves their width open.
+
+        A block align of four bytes for 24 bits may be true: ALSA's S24_LE has the lower three,
+        others have the upper three. Or it is wrong, as with other widths.
+        """
+        if not said.padded:
+            return said
+        ahead = np.frombuffer(self._file.peek(4_096)[:4_096], np.uint8)
+        fours = ahead[: len(ahead) // 4 * 4].reshape(-1, 4)
+        if fours.any() and not fours[:, 0].any():
+            return replace(said, sample_format="s32le")
+        if fours.any() and (fours[:, 3] == np.where(fours[:, 2] < 128, 0, 255)).all():
+            return replace(said, sample_format="s24in32le")
+        return replace(said, padded=False)
+
+    def _read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        self._position += len(data)
+        return data
+
+    def _find_data(self) -> int | None:
+        """Read chunks up to the samples; return their bytes, or None for up to the file's end."""
+        riff_bytes = int.from_bytes(self._read(12)[4:8], "little")
+        early: tuple[int, int] | None = None  # where `data` starts and its size, if before `fmt `
+        while len(header := self._read(8)) == 8:
+            name, size = header[:4], int.from_bytes(header[4:], "little")
+            if name == b"data" and self._format is not None:
+                return self._data_size(size, riff_bytes)
+            if name == b"fmt ":
+                # A format is 16 to some 50 bytes; a damaged size must not fill the memory.
+                content = self._read(min(size, 65_536))
+                self._format = _format(content, self.name)
+                self._skip(size, already=len(content))
+                if early is not None:
+                    self._position = early[0]
+                    self._file.seek(early[0])  # type: ignore[attr-defined]
+                    return self._data_size(early[1], riff_bytes)
+                continue
+            if name == b"data":
+                if not self._file.seekable():
+                    raise AudioError(
+                        f"{self.name}: 'data' before 'fmt ' cannot be read from a pipe"
+                    )
+                early = self._position, size
+            self._skip(size)
+        missing = "data" if early is None else "fmt"
+        raise AudioError(
+            f"{self.name} is truncated or damaged: it has no '{missing}' chunk",
+            hint="get the file again",
+        )
+
+    def _skip(self, size: int, already: int = 0) -> None:
+        """Read over the rest of a chunk's content and its padding.
+
+        A chunk of odd size is followed by a byte of padding, which some programs forget: then
+        the next chunk's name stands in its place.
+
+        Args:
+            size: Bytes of the content.
+            already: Those that were read.
+        """
         # Reading, not seeking: the file may be a pipe.
-        while size and (data := self._file.read(min(size, 65_536))):
-            size -= len(data)
+        left = size - already
+        while left > 0 and (data := self._read(min(left, 65_536))):
+            left -= len(data)
+        if size % 2 == 0 or left:
+            return
+        ahead = self._file.peek(5)[:5]
+        name = ahead[:4]
+        if ahead[1:] in _CHUNKS or not (name.isascii() and name.decode().isprintable()):
+            self._read(1)
 
-    def _data_size(self, position: int, size: int, riff_bytes: int) -> int | None:
-        """Return how many bytes of samples follow `position`, or None for all there are."""
-        if size >= _UNKNOWN_LENGTH or (size == 0 and not self._is_empty(position, riff_bytes + 8)):
+    def _data_size(self, size: int, riff_bytes: int) -> int | None:
+        """Return how many bytes of samples follow here, or None for all there are."""
+        if size >= _UNKNOWN_LENGTH or (size == 0 and not self._is_empty(riff_bytes + 8)):
             return None
-        status = os.fstat(self._file.fileno())
-        if stat.S_ISREG(status.st_mode):
+        if self._size is not None:
             # Better to know now than after results have been printed.
-            self._check_complete(min(size, status.st_size - position), size)
+            self._check_complete(min(size, self._size - self._position), size)
         return size
 
-    def _is_empty(self, position: int, end: int) -> bool:
-        """Whether a size of 0 at `position` means what it says, in a file said to end at `end`.
+    def _is_empty(self, end: int) -> bool:
+        """Whether a size of 0 means what it says, in a file said to end at `end`.
 
         It does if the header was completed: the size of the whole, written at the same time, then
         reaches at least as far as this; and if what follows is another chunk, or nothing.
         """
-        if not position <= end < _UNKNOWN_LENGTH:
+        if not self._position <= end < _UNKNOWN_LENGTH:
             return False
         header = self._file.peek(8)[:8]
         name, size = header[:4], int.from_bytes(header[4:], "little")
         is_chunk = len(header) == 8 and name.isascii() and name.decode().isprintable()
-        return not header or (is_chunk and position + 8 + size <= end)
+        return not header or (is_chunk and self._position + 8 + size <= end)
 
     def _check_complete(self, present_bytes: int, data_bytes: int) -> None:
         if missing := data_bytes - present_bytes:
@@ -198,41 +273,44 @@ class WavSource:
                 hint="get the file again",
             )
 
-    def _read_format(self, chunk: bytes) -> None:
-        """Take rate, channels and encoding from a `fmt ` chunk's content."""
-        if len(chunk) < 16:
-            raise AudioError(f"{self.name} is truncated or damaged: its 'fmt ' chunk is too short")
-        tag, self.channels = _u16(chunk, 0), _u16(chunk, 2)
-        self.rate_hz = int.from_bytes(chunk[4:8], "little")
-        self._frame_bytes, bits = _u16(chunk, 12), _u16(chunk, 14)
-        sub_format = chunk[24:40]
-        if tag == _EXTENSIBLE and sub_format[2:] == _GUID_TAIL:
-            tag = _u16(sub_format, 0)
-        if tag not in (_PCM, _FLOAT):
-            kind = f"format tag 0x{tag:04X}"
-            if tag == _EXTENSIBLE and len(sub_format) == 16:
-                kind = f"sub-format {uuid.UUID(bytes_le=sub_format)}"
-            elif tag in _OTHER_FORMATS:
-                kind += f" ({_OTHER_FORMATS[tag]})"
-            raise AudioError(
-                f"{self.name} does not hold plain samples: {kind} is not supported", hint=_CONVERT
-            )
-        if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ or not self.channels:
-            raise AudioError(
-                f"{self.name} is damaged: its header says {self.rate_hz} Hz "
-                f"and {self.channels} channels"
-            )
-        # Samples of odd widths (12 or 20 bits) are left-justified in whole bytes.
-        sample_bytes, rest = divmod(self._frame_bytes, self.channels)
-        encoding = _ENCODINGS.get((tag, sample_bytes))
-        if rest or bits > 8 * sample_bytes or encoding is None:
-            kind = "float" if tag == _FLOAT else "integer"
-            raise AudioError(
-                f"{self.name}: {kind} samples of {bits} bits in frames of {self._frame_bytes} "
-                f"bytes with {self.channels} channels are not supported",
-                hint=_CONVERT,
-            )
-        self._encoding = encoding
+
+def file_bytes(file_descriptor: int) -> int | None:
+    """Return the size of a regular file, None for a pipe or a device."""
+    status = os.fstat(file_descriptor)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
+
+
+def _format(content: bytes, name: str) -> WavFormat:
+    """Return what the content of a `fmt ` chunk says of the file `name`.
+
+    Raises:
+        AudioError: It is too short, or holds numbers that cannot be.
+    """
+    if len(content) < 16:
+        raise AudioError(f"{name} is truncated or damaged: its 'fmt ' chunk is too short")
+    tag, channels = _u16(content, 0), _u16(content, 2)
+    rate_hz = int.from_bytes(content[4:8], "little")
+    bits = _u16(content, 14)
+    sub_format = content[24:40]
+    if tag == _EXTENSIBLE and sub_format[2:] == _GUID_TAIL:
+        tag = _u16(sub_format, 0)
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ or not channels:
+        raise AudioError(
+            f"{name} is damaged: its header says {rate_hz} Hz and {channels} channels"
+        )
+    if tag not in (_PCM, _FLOAT):
+        kind = f"format tag 0x{tag:04X}"
+        if tag == _EXTENSIBLE and len(sub_format) == 16:
+            kind = f"sub-format {uuid.UUID(bytes_le=sub_format)}"
+        elif tag in _OTHER_FORMATS:
+            kind += f" ({_OTHER_FORMATS[tag]})"
+        return WavFormat(rate_hz, channels, None, f"{kind} is not supported")
+    # Samples of odd widths (12 or 20 bits) are left-justified in whole bytes.
+    sample_format = _SAMPLE_FORMATS.get((tag, (bits + 7) // 8))
+    kind = "float" if tag == _FLOAT else "integer"
+    problem = "" if sample_format else f"{kind} samples of {bits} bits are not supported"
+    padded = sample_format == "s24le" and _u16(content, 12) == 4 * channels
+    return WavFormat(rate_hz, channels, sample_format, problem, padded)
 
 
 def _u16(data: bytes, offset: int) -> int:

@@ -238,7 +238,7 @@ def _hear(source: SourceSettings, rate_hz: int) -> Finding:
     heard, samples = [np.zeros(0, np.int16)], 0
     with closing(source.open(rate_hz)) as microphone:
         until_s = time.monotonic() + 10
-        for block in mono(microphone, rate_hz):
+        for block in mono(microphone, rate_hz, source.channel):
             if isinstance(block, Incident):
                 return Finding("microphone", "fail", block.text, "see --list-devices")
             heard.append(block)

@@ -25,6 +25,7 @@ def run(
     output: Output,
     rate_hz: int,
     recorder: EventRecorder | None = None,
+    channel: int | None = None,
 ) -> list[str]:
     """Give out what the audio of `source` leads to, until it ends or a signal ends it.
 
@@ -36,6 +37,7 @@ def run(
         output: What takes the records.
         rate_hz: The listener's rate.
         recorder: What keeps the audio around events, if anything does.
+        channel: The source's channel to listen to; see `mono`.
 
     Returns:
         What is to be told when the output is closed.
@@ -48,7 +50,7 @@ def run(
     stop = _Stop()
     with stop.handled():
         ready = False
-        for item in stop.until_asked(mono(source, rate_hz), interrupt=not source.live):
+        for item in stop.until_asked(mono(source, rate_hz, channel), interrupt=not source.ticks):
             if not ready:
                 manager.ready(f"listening to {source.name}")
                 ready = True

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import click
 
 from sernet_edge.runtime.audio.microphone import Microphone
-from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, RawSource, Source
-from sernet_edge.runtime.audio.wav import WavSource
+from sernet_edge.runtime.audio.pcm import RAW_FORMATS
+from sernet_edge.runtime.audio.recordings import open_recording, open_stream
+from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Source, check_channel
 from sernet_edge.runtime.errors import AudioError
 from sernet_edge.runtime.options import is_flag_given, option_group
 
@@ -18,21 +19,28 @@ class SourceSettings:
     """Where the audio comes from.
 
     Attributes:
-        input: A WAV file, "-" for raw samples on standard input, or None for the microphone.
-        rate: Of standard input, in Hz; the model's if None.
-        channels: Of standard input, interleaved; 1 if None.
+        input: An audio file, "-" for standard input, or None for the microphone.
+        format: Of raw samples on standard input, one of `pcm.RAW_FORMATS`; s16le if None.
+        rate: Likewise, in Hz; the model's if None.
+        channels: Likewise, interleaved; 1 if None.
+        channel: The one to listen to, counted from 0; the mean of all if None.
         device: Index or part of the name of a microphone; the default one if None.
     """
 
     input: str | None
+    format: str | None
     rate: int | None
     channels: int | None
+    channel: int | None
     device: str | None
 
     def __post_init__(self) -> None:
         """Refuse flags that contradict each other; what a file says for other runs may."""
-        if self.input != "-" and (is_flag_given("rate") or is_flag_given("channels")):
-            raise click.UsageError("--rate and --channels go with --input - only.")
+        for name in ("format", "rate", "channels"):
+            if self.input != "-" and is_flag_given(name):
+                raise click.UsageError(
+                    f"--{name} describes raw samples: it goes with --input - only."
+                )
         if self.input is not None and is_flag_given("device"):
             raise click.UsageError("--device names a microphone; it does not go with --input.")
 
@@ -40,18 +48,36 @@ class SourceSettings:
         """Open the source; `rate_hz` is the model's rate.
 
         Raises:
-            AudioError: It cannot be opened, or is not what it should be.
+            AudioError: It cannot be opened, is not what it should be, or lacks the channel.
         """
+        source = self._open(rate_hz)
+        try:
+            check_channel(source.name, source.channels, self.channel)
+        except AudioError:
+            source.close()
+            raise
+        return source
+
+    def _open(self, rate_hz: int) -> Source:
         if self.input is None:
             device = self.device
-            return Microphone(rate_hz, int(device) if device and device.isdecimal() else device)
+            wanted = int(device) if device and device.isdecimal() else device
+            return Microphone(rate_hz, wanted, self.channel)
         if self.input != "-":
-            return WavSource(self.input)
+            return open_recording(self.input)
         try:
             file = open(0, "rb", closefd=False)  # noqa: SIM115 - the source's `close` does
         except OSError as error:
             raise AudioError(f"cannot read standard input: {error.strerror}") from error
-        return RawSource(file, self.rate or rate_hz, self.channels or 1, "standard input")
+        name = "standard input"
+        source = open_stream(file, name, self.rate or rate_hz, self.channels, self.format)
+        for flag, given, found in (
+            ("--rate", self.rate, source.rate_hz),
+            ("--channels", self.channels, source.channels),
+        ):
+            if given is not None and given != found:
+                source.notes.append(f"{name} holds a WAV file: its {found} counts, not {flag}")
+        return source
 
 
 source_options = option_group(
@@ -61,8 +87,13 @@ source_options = option_group(
         click.option(
             "--input",
             metavar="FILE|-",
-            help="A WAV file, or - for raw s16le samples on standard input.  "
-            "[default: the microphone]",
+            help="An audio file (WAV, FLAC, Ogg, MP3, AIFF ...), or - for standard input: raw "
+            "samples, or WAV.  [default: the microphone]",
+        ),
+        click.option(
+            "--format",
+            type=click.Choice(RAW_FORMATS),
+            help="With --input -: what the raw samples are.  [default: s16le]",
         ),
         click.option(
             "--rate",
@@ -75,6 +106,12 @@ source_options = option_group(
             type=click.IntRange(1, 64),
             metavar="N",
             help="With --input -: interleaved channels.  [default: 1]",
+        ),
+        click.option(
+            "--channel",
+            type=click.IntRange(0, 1023),
+            metavar="N",
+            help="The one channel to listen to, counted from 0.  [default: the mean of all]",
         ),
         click.option(
             "--device", metavar="NAME|INDEX", help="The microphone; a part of its name will do."

@@ -1,0 +1,248 @@
+"""Samples without a container: bytes into numbers, and a stream of them as a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.audio.containers import (
+    HEAD_BYTES,
+    MPEG_HEAD_BYTES,
+    container,
+    needs_more,
+    with_article,
+)
+from sernet_edge.runtime.audio.sources import Frames
+from sernet_edge.runtime.errors import AudioError
+
+SAMPLE_BYTES = {
+    "u8": 1,
+    "s16le": 2,
+    "s16be": 2,
+    "s24le": 3,
+    "s24in32le": 4,
+    "s32le": 4,
+    "f32le": 4,
+    "f64le": 8,
+}
+"""Bytes of a sample by its format: s signed, u unsigned, f float; bits; le or be byte order."""
+
+RAW_FORMATS = ("s16le", "s16be", "s24le", "s32le", "f32le", "u8")
+"""What samples without a header may be; ffmpeg's names."""
+
+# A pipe fills what it is asked for by ever other amounts. Larger blocks than this, shrunk to
+# those, fragment the C library's heap by megabytes an hour.
+_READ_BYTES = 8_192
+
+# A float recording that was mixed too loud exceeds full scale by some decibels, at its peaks:
+# those are clipped. What lies further beyond, or mostly beyond, has another full scale.
+_FAR_BEYOND = 8.0
+_MOSTLY = 0.5
+
+
+def decode(data: bytes, sample_format: str, channels: int, name: str) -> Frames:
+    """Turn interleaved samples into frames in int16 units.
+
+    Args:
+        data: Whole frames.
+        sample_format: A key of `SAMPLE_BYTES`.
+        channels: Interleaved channels.
+        name: The source, for errors.
+
+    Returns:
+        int16 (frames, channels) of 16-bit samples, else float64, exact.
+
+    Raises:
+        AudioError: See `from_floats`.
+    """
+    samples: NDArray[Any]
+    if sample_format in ("s16le", "s16be"):
+        order = "<i2" if sample_format == "s16le" else ">i2"
+        samples = np.frombuffer(data, order).astype(np.int16, copy=False)
+    elif sample_format == "u8":
+        samples = (np.frombuffer(data, np.uint8) - 128.0) * 256
+    elif sample_format == "s24le":
+        wide = np.zeros((len(data) // 3, 4), np.uint8)
+        wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        samples = wide.view("<i4")[:, 0] / 65536.0
+    elif sample_format == "s24in32le":
+        samples = (np.frombuffer(data, "<i4") << 8) / 65536.0
+    elif sample_format == "s32le":
+        samples = np.frombuffer(data, "<i4") / 65536.0
+    else:
+        samples = from_floats(np.frombuffer(data, f"<f{SAMPLE_BYTES[sample_format]}"), name)
+    return samples.reshape(-1, channels)
+
+
+def from_floats(floats: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Return samples of full scale 1 in int16 units; peaks a little beyond it are clipped.
+
+    Raises:
+        AudioError: A sample is NaN or infinite, or full scale is not 1, as in integers that were
+            written as floats. They are not scaled here: what full scale is would be a guess.
+    """
+    if not np.isfinite(floats).all():
+        raise AudioError(f"{name} holds samples that are NaN or infinite")
+    sizes = np.abs(floats)
+    peak = float(sizes.max(initial=0.0))
+    if peak > _FAR_BEYOND or (peak > 1 and np.count_nonzero(sizes > 1) > _MOSTLY * sizes.size):
+        scale = next((scale for scale in (2**15, 2**23) if peak <= scale), 2**31)
+        raise AudioError(
+            f"{name} holds float samples up to {peak:g}, far beyond full scale, which is 1",
+            hint=f"if {scale} is its full scale: "
+            f"ffmpeg -i INPUT -af volume=1/{scale} -c:a pcm_s16le OUTPUT.wav",
+        )
+    return np.clip(floats, -1, 1).astype(np.float64) * 32768
+
+
+class Readable(Protocol):
+    """What is read from: a file, or what looks like one."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes, fewer than `size` only at the end."""
+
+    def read1(self, size: int, /) -> bytes:
+        """Return the next bytes that are there, at most `size`; none at the end."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class ByteFrames:
+    """Whole frames of bytes out of a file that gives any number of bytes at a time.
+
+    Attributes:
+        read_bytes: Bytes read so far.
+        leftover_bytes: After the end: bytes of a last, incomplete frame, which were dropped.
+    """
+
+    def __init__(self, file: Readable, frame_bytes: int, limit: int | None = None) -> None:
+        """Read from `file`'s position, at most `limit` bytes."""
+        self._file = file
+        self._frame_bytes = frame_bytes
+        self._limit = limit
+        self.read_bytes = 0
+        self.leftover_bytes = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield what is there as soon as it is there, for a live pipe; end with the file."""
+        pending = b""
+        while True:
+            wanted = _READ_BYTES
+            if self._limit is not None:
+                wanted = min(wanted, self._limit - self.read_bytes)
+            data = self._file.read1(wanted) if wanted else b""
+            if not data:
+                break
+            self.read_bytes += len(data)
+            pending += data
+            whole = len(pending) // self._frame_bytes * self._frame_bytes
+            if whole:
+                yield pending[:whole]
+                pending = pending[whole:]
+        self.leftover_bytes = len(pending)
+
+
+def read_head(file: Readable) -> bytes:
+    """Read as much from a file's beginning as shows what `container` it is, if there is so much."""
+    head = file.read(HEAD_BYTES)
+    return head + file.read(MPEG_HEAD_BYTES - len(head)) if needs_more(head) else head
+
+
+class Prepended:
+    """A file some bytes of which were read already, and are read again; it cannot be seeked."""
+
+    def __init__(self, head: bytes, file: Readable) -> None:
+        """Give `head`, then what `file` gives."""
+        self._head = head
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, fewer than `size` only at the end."""
+        head, self._head = self._head[:size], self._head[size:]
+        return head + self._file.read(size - len(head)) if len(head) < size else head
+
+    def read1(self, size: int) -> bytes:
+        """Return the next bytes that are there, at most `size`; none at the end."""
+        if self._head:
+            head, self._head = self._head[:size], self._head[size:]
+            return head
+        return self._file.read1(size)
+
+    def peek(self, size: int) -> bytes:
+        """Return the next bytes, fewer than `size` only at the end, which stay unread."""
+        self._head += self._file.read(max(0, size - len(self._head)))
+        return self._head
+
+    def seekable(self) -> bool:
+        """Return that it cannot be seeked."""
+        return False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class RawSource:
+    """Samples without a header from an open file such as standard input."""
+
+    def __init__(
+        self,
+        file: Readable,
+        rate_hz: int,
+        channels: int,
+        name: str,
+        sample_format: str = "s16le",
+        head: bytes | None = None,
+        live: bool = False,
+    ) -> None:
+        """Take what `file` will give; see `Source` for the rest.
+
+        Args:
+            file: Gives the samples.
+            rate_hz: Their rate.
+            channels: Interleaved channels.
+            name: What to call it in messages.
+            sample_format: A key of `SAMPLE_BYTES`.
+            head: What `read_head` has read of it; None if nothing was read yet.
+            live: Whether the samples come as they are recorded.
+
+        Raises:
+            AudioError: It holds a container, whose bytes would be heard as noise.
+        """
+        self.name = name
+        self.rate_hz = rate_hz
+        self.channels = channels
+        self.overflows = 0
+        self.lag_s = 0.0
+        self.live = live
+        self.ticks = False
+        self.notes: list[str] = []
+        self._file = file
+        self._format = sample_format
+        self._head = read_head(file) if head is None else head
+        if kind := container(self._head):
+            raise AudioError(f"{name} holds {with_article(kind)} file, and raw samples were expected")
+
+    def blocks(self) -> Iterator[Frames]:
+        """Yield the audio as it comes.
+
+        Raises:
+            AudioError: See `from_floats`.
+        """
+        frame_bytes = SAMPLE_BYTES[self._format] * self.channels
+        frames = ByteFrames(Prepended(self._head, self._file), frame_bytes)
+        for data in frames:
+            yield decode(data, self._format, self.channels, self.name)
+        if frames.leftover_bytes:
+            self.notes.append(
+                f"{self.name} ended in the middle of a sample: "
+                f"{frames.leftover_bytes} of {frame_bytes} bytes dropped"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()

@@ -1,0 +1,257 @@
+"""Audio files, opened for whoever reads them: by libsndfile, or as a stream where it cannot."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from sernet_edge.runtime.audio.containers import WAV, container, with_article
+from sernet_edge.runtime.audio.pcm import Prepended, RawSource, from_floats, read_head
+from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames, Source
+from sernet_edge.runtime.audio.wav import CONVERT, WavStream, file_bytes
+from sernet_edge.runtime.errors import AudioError
+
+# Frames that are read at once.
+_BLOCK_FRAMES = 4_096
+
+# Of these formats libsndfile estimates the length.
+_ESTIMATED = ("MP3",)
+
+# In libsndfile's log: a size that the file states, and the size that the file could have.
+_TOO_SHORT = re.compile(r"size|data|ssnd|riff|form")
+_SHOULD_BE = re.compile(r"^\s*([^:\n]*?)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
+_UNKNOWN_LENGTH = 0x7FFF_F000
+
+
+def open_recording(path: str | os.PathLike[str]) -> Source:
+    """Open an audio file: WAV, FLAC, Ogg, MP3, AIFF and whatever else libsndfile reads.
+
+    Raises:
+        AudioError: Unreadable, no audio, truncated, damaged, or in a format that is not known.
+    """
+    name = str(path)
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - the source's `close` closes it
+    except OSError as error:
+        raise AudioError(f"cannot read the audio {name}: {error.strerror}") from error
+    try:
+        return _open(file, name)
+    except OSError as error:
+        file.close()
+        raise AudioError(f"cannot read the audio {name}: {error.strerror}") from error
+    except BaseException:
+        file.close()
+        raise
+
+
+def open_stream(
+    file: BufferedReader,
+    name: str,
+    rate_hz: int,
+    channels: int | None = None,
+    sample_format: str | None = None,
+) -> Source:
+    """Open what comes through a pipe: a WAV file, or samples without a header.
+
+    Args:
+        file: Gives the bytes; the source closes it.
+        name: What to call it in messages.
+        rate_hz: Of samples without a header.
+        channels: Likewise; 1 if None.
+        sample_format: Likewise, a key of `pcm.SAMPLE_BYTES`; s16le if None.
+
+    Raises:
+        AudioError: It is another container, or a WAV file that is damaged.
+    """
+    live = file_bytes(file.fileno()) is None
+    try:
+        head = read_head(file)
+        kind = container(head)
+        if kind == WAV:
+            return _readable(WavStream(Prepended(head, file), name, live))
+    except OSError as error:
+        raise AudioError(f"cannot read {name}: {error.strerror}") from error
+    if kind is not None:
+        raise _cannot_stream(name, kind, rate_hz, channels or 1, sample_format or "s16le")
+    return RawSource(file, rate_hz, channels or 1, name, sample_format or "s16le", head, live)
+
+
+def _open(file: BufferedReader, name: str) -> Source:
+    """Choose who reads an open file; see `open_recording`."""
+    size = file_bytes(file.fileno())
+    head = read_head(file)
+    kind = container(head)
+    if not head:
+        raise AudioError(f"{name} is an empty file", "record it, or get it, again")
+    if size is None:
+        if kind == WAV:
+            return _readable(WavStream(Prepended(head, file), name, live=True))
+        if kind is not None:
+            raise _cannot_stream(name, kind)
+        raise AudioError(f"{name} is a pipe and does not hold a WAV file", "give it to --input -")
+    file.seek(0)
+    if kind != WAV:
+        source = LibrarySource(name, kind)
+        file.close()
+        return source
+    stream = WavStream(file, name, size=size)
+    samples_at = file.tell()
+    if stream.data_bytes is None or stream.format.padded:
+        return _readable(stream)
+    try:
+        source = LibrarySource(name, kind)
+    except AudioError:
+        # What libsndfile does not find, or does not know, such as samples before their format.
+        if stream.format.sample_format is None:
+            raise AudioError(f"{name}: {stream.format.problem}", hint=CONVERT) from None
+        file.seek(samples_at)
+        return _readable(stream)
+    if stream.format.sample_format is not None:
+        stream.note_leftover(stream.data_bytes)
+    stream.note_more_data()
+    file.close()
+    source.notes = stream.notes
+    return source
+
+
+def _readable(stream: WavStream) -> WavStream:
+    """Return a stream whose samples are plain numbers.
+
+    Raises:
+        AudioError: They are coded otherwise.
+    """
+    if stream.format.sample_format is None:
+        raise AudioError(f"{stream.name}: {stream.format.problem}", hint=CONVERT)
+    return stream
+
+
+def _cannot_stream(
+    name: str, kind: str, rate_hz: int = 16_000, channels: int = 1, sample_format: str = "s16le"
+) -> AudioError:
+    return AudioError(
+        f"{name} holds {with_article(kind)} file, which cannot be read from a pipe",
+        "give the file's name to --input, or convert it on the way: "
+        f"... | ffmpeg -i - -f {sample_format} -ar {rate_hz} -ac {channels} - "
+        "| sernet-edge listen --input -",
+    )
+
+
+class LibrarySource:
+    """An audio file that libsndfile reads; see `audio.Source` for the attributes."""
+
+    def __init__(self, name: str, kind: str | None) -> None:
+        """Open the file `name`.
+
+        Args:
+            name: A regular file.
+            kind: Its container, None if that is not known.
+
+        Raises:
+            AudioError: libsndfile is missing or cannot read it, or it is truncated.
+            OSError: It cannot be opened.
+        """
+        self.name = name
+        self.overflows = 0
+        self.lag_s = 0.0
+        self.live = self.ticks = False
+        self.notes: list[str] = []
+        library = soundfile()
+        # A descriptor, not the name: which may not be UTF-8, and whose ending proves nothing.
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._audio = library.SoundFile(descriptor, closefd=False)
+        except library.LibsndfileError as error:
+            os.close(descriptor)
+            if kind is None:
+                raise AudioError(f"{name} is not an audio file", hint=CONVERT) from error
+            raise AudioError(
+                f"{name} is {with_article(kind)} file, and cannot be read: "
+                f"{error.error_string.rstrip('.')}",
+                hint=CONVERT,
+            ) from error
+        self._descriptor: int | None = descriptor
+        self._error: type[Exception] = library.LibsndfileError
+        self.rate_hz: int = self._audio.samplerate
+        self.channels: int = self._audio.channels
+        try:
+            self._check(kind)
+        except BaseException:
+            self.close()
+            raise
+
+    def blocks(self) -> Iterator[Frames]:
+        """Yield the audio from the file's start.
+
+        Raises:
+            AudioError: The file turns out to be truncated or damaged; or see `pcm.from_floats`.
+        """
+        # libsndfile scales integers to full scale 1, exactly; 16 bits are taken as they are.
+        kind = "int16" if self._audio.subtype == "PCM_16" else "float64"
+        read = 0
+        while True:
+            try:
+                frames = self._audio.read(_BLOCK_FRAMES, dtype=kind, always_2d=True)
+            except self._error as error:
+                raise AudioError(
+                    f"{self.name} is damaged or truncated after {read / self.rate_hz:.2f} s: "
+                    f"{getattr(error, 'error_string', error)}",
+                    hint="get the file again",
+                ) from error
+            if not len(frames):
+                break
+            read += len(frames)
+            yield frames if kind == "int16" else from_floats(frames, self.name)
+        if read < self._audio.frames and self._audio.format not in _ESTIMATED:
+            raise AudioError(
+                f"{self.name} is truncated: {self._audio.frames - read} of its "
+                f"{self._audio.frames} samples are missing",
+                hint="get the file again",
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor is not None:
+            self._audio.close()
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _check(self, kind: str | None) -> None:
+        """Refuse numbers that cannot be, and a file that is shorter than it says."""
+        if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ or not self.channels:
+            raise AudioError(
+                f"{self.name} is damaged: its header says {self.rate_hz} Hz "
+                f"and {self.channels} channels"
+            )
+        if kind == WAV:
+            return  # `WavStream` has compared the sizes.
+        for label, said, found in _SHOULD_BE.findall(self._audio.extra_info):
+            stated, there = int(said), int(found)
+            if _TOO_SHORT.search(label.lower()) and there < stated < _UNKNOWN_LENGTH:
+                raise AudioError(
+                    f"{self.name} is truncated: it has {there} of the {stated} bytes "
+                    "that its header says",
+                    hint="get the file again",
+                )
+
+
+def soundfile() -> Any:
+    """Return the module.
+
+    Raises:
+        AudioError: The package, or the library that it needs, is missing.
+    """
+    try:
+        import soundfile
+    except ImportError as error:
+        raise AudioError(
+            "audio files need the Python package soundfile", "pip install soundfile"
+        ) from error
+    except OSError as error:
+        raise AudioError(
+            f"audio files need the library libsndfile: {error}", "apt install libsndfile1"
+        ) from error
+    return soundfile
