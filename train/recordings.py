@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime.audio.sources import mono, to_int16
-from sernet_edge.runtime.audio.wav import WavSource
+from sernet_edge.runtime.audio.recordings import read_recording
+from sernet_edge.runtime.audio.sources import to_int16
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import AudioError
 from sernet_edge.train.corpora.utterance import Utterance
@@ -22,22 +21,6 @@ class Recording:
 
     utterance: Utterance
     samples: NDArray[np.int16]
-
-
-def read_recording(path: Path, rate_hz: int) -> NDArray[np.int16]:
-    """Return the whole of a WAV file as `listen` hears it, int16 (samples,) at `rate_hz`.
-
-    Raises:
-        AudioError: Not a WAV file, damaged, or empty.
-    """
-    source = WavSource(path)
-    try:
-        samples = np.concatenate(list(mono(source, rate_hz)))
-    finally:
-        source.close()
-    if not len(samples):
-        raise AudioError(f"{path} holds no audio")
-    return samples
 
 
 def read_recordings(

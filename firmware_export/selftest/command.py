@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import sys
 from collections import deque
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,9 @@ from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.identity import model_checksum
 from sernet_edge.firmware_export.selftest.board import Board, Hello, Result, open_port
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
-from sernet_edge.runtime.audio.recordings import open_recording
-from sernet_edge.runtime.audio.sources import mono
+from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import AudioError, SernetError
+from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
@@ -41,7 +39,7 @@ _TIE = 0.01
     "--input",
     "input_path",
     type=click.Path(path_type=Path),
-    metavar="WAV",
+    metavar="FILE",
     help="What the board is to hear.  [default: a window of the export's golden audio]",
 )
 @click.option(
@@ -229,12 +227,7 @@ def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], st
     """Return the samples to send and what to call them."""
     if path is None:
         return golden_pcm(contract), "golden audio"
-    with closing(open_recording(path)) as source:
-        heard = mono(source, contract.sample_rate_hz)
-        blocks = [block for block in heard if isinstance(block, np.ndarray)]
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, np.int16)
-    if not len(samples):
-        raise AudioError(f"{path} holds no audio", "give a recording of speech")
+    samples = read_recording(path, contract.sample_rate_hz, "give a recording of speech")
     # As `listen` does with a recording shorter than a window.
     missing = max(0, contract.window_samples - len(samples))
     return np.concatenate([samples, np.zeros(missing, np.int16)]), path.name

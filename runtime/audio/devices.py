@@ -75,9 +75,7 @@ def device_reports(rate_hz: int) -> Iterator[DeviceReport]:
 def try_device(device: portaudio.Device, rate_hz: int) -> DeviceReport:
     """Open a device as `listen` would and wait for its first samples."""
     channels = device.used_channels()
-    rates_hz = tuple(
-        rate for rate in _RATES_HZ if not portaudio.refusal(device, rate, channels)
-    )
+    rates_hz = tuple(rate for rate in _RATES_HZ if not portaudio.refusal(device, rate, channels))
     try:
         microphone = Microphone(rate_hz, device.index)
         with closing(microphone):

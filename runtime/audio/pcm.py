@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -177,9 +179,9 @@ class Prepended:
         self._head += self._file.read(max(0, size - len(self._head)))
         return self._head
 
-    def seekable(self) -> bool:
-        """Return that it cannot be seeked."""
-        return False
+    def seek(self, position: int) -> int:
+        """Refuse to."""
+        raise OSError(errno.ESPIPE, os.strerror(errno.ESPIPE))
 
     def close(self) -> None:
         """Close the file."""
@@ -225,7 +227,9 @@ class RawSource:
         self._format = sample_format
         self._head = read_head(file) if head is None else head
         if kind := container(self._head):
-            raise AudioError(f"{name} holds {with_article(kind)} file, and raw samples were expected")
+            raise AudioError(
+                f"{name} holds {with_article(kind)} file, and raw samples were expected"
+            )
 
     def blocks(self) -> Iterator[Frames]:
         """Yield the audio as it comes.

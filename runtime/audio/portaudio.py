@@ -151,9 +151,7 @@ def refusal(device: Device, rate_hz: int, channels: int) -> str:
     module = sounddevice()
     try:
         with quiet_stderr():
-            module.check_input_settings(
-                device.index, channels, "int16", samplerate=rate_hz
-            )
+            module.check_input_settings(device.index, channels, "int16", samplerate=rate_hz)
     except module.PortAudioError as error:
         return str(error.args[0])
     return ""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sernet_edge.runtime.audio.containers import WAV, container, with_article
 from sernet_edge.runtime.audio.pcm import Prepended, RawSource, from_floats, read_head
-from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames, Source
+from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames, Source, mono
 from sernet_edge.runtime.audio.wav import CONVERT, WavStream, file_bytes
 from sernet_edge.runtime.errors import AudioError
 
@@ -46,6 +50,27 @@ def open_recording(path: str | os.PathLike[str]) -> Source:
     except BaseException:
         file.close()
         raise
+
+
+def read_recording(
+    path: str | os.PathLike[str], rate_hz: int, advice: str = ""
+) -> NDArray[np.int16]:
+    """Return the whole of an audio file as `listen` hears it, int16 (samples,) at `rate_hz`.
+
+    Args:
+        path: The file.
+        rate_hz: The rate wanted.
+        advice: What to do about one without audio.
+
+    Raises:
+        AudioError: See `open_recording`; or it holds no audio.
+    """
+    with closing(open_recording(path)) as source:
+        blocks = [block for block in mono(source, rate_hz) if isinstance(block, np.ndarray)]
+    samples = np.concatenate([np.zeros(0, np.int16), *blocks])
+    if not len(samples):
+        raise AudioError(f"{path} holds no audio", advice)
+    return samples
 
 
 def open_stream(
@@ -98,24 +123,28 @@ def _open(file: BufferedReader, name: str) -> Source:
         source = LibrarySource(name, kind)
         file.close()
         return source
+    return _open_wav(file, name, size)
+
+
+def _open_wav(file: BufferedReader, name: str, size: int) -> Source:
+    """Choose who reads a WAV file of so many bytes; see `open_recording`."""
     stream = WavStream(file, name, size=size)
-    samples_at = file.tell()
-    if stream.data_bytes is None or stream.format.padded:
-        return _readable(stream)
-    try:
-        source = LibrarySource(name, kind)
-    except AudioError:
-        # What libsndfile does not find, or does not know, such as samples before their format.
-        if stream.format.sample_format is None:
-            raise AudioError(f"{name}: {stream.format.problem}", hint=CONVERT) from None
-        file.seek(samples_at)
-        return _readable(stream)
-    if stream.format.sample_format is not None:
-        stream.note_leftover(stream.data_bytes)
-    stream.note_more_data()
-    file.close()
-    source.notes = stream.notes
-    return source
+    start = file.tell()
+    stream.note_what_is_left()
+    if stream.data_bytes is not None and not stream.format.padded:
+        try:
+            source = LibrarySource(name, WAV)
+        except _NoLibraryError:
+            if stream.format.sample_format is None:
+                raise
+        except AudioError:
+            pass  # It does not find samples before their format, or behind a chunk without padding.
+        else:
+            source.notes = stream.notes
+            file.close()
+            return source
+    file.seek(start)
+    return _readable(stream)
 
 
 def _readable(stream: WavStream) -> WavStream:
@@ -174,6 +203,9 @@ class LibrarySource:
                 hint=CONVERT,
             ) from error
         self._descriptor: int | None = descriptor
+        # Where it can, soundfile seeks after each block to where it is already, and there a frame
+        # of MP3 is decoded without those before it that it needs.
+        self._audio.seekable = lambda: False
         self._error: type[Exception] = library.LibsndfileError
         self.rate_hz: int = self._audio.samplerate
         self.channels: int = self._audio.channels
@@ -238,6 +270,10 @@ class LibrarySource:
                 )
 
 
+class _NoLibraryError(AudioError):
+    """libsndfile, or its Python package, is missing."""
+
+
 def soundfile() -> Any:
     """Return the module.
 
@@ -247,11 +283,12 @@ def soundfile() -> Any:
     try:
         import soundfile
     except ImportError as error:
-        raise AudioError(
-            "audio files need the Python package soundfile", "pip install soundfile"
+        raise _NoLibraryError(
+            "this kind of audio file needs the Python package soundfile", "pip install soundfile"
         ) from error
     except OSError as error:
-        raise AudioError(
-            f"audio files need the library libsndfile: {error}", "apt install libsndfile1"
+        raise _NoLibraryError(
+            f"this kind of audio file needs the library libsndfile: {error}",
+            "apt install libsndfile1",
         ) from error
     return soundfile

@@ -59,8 +59,8 @@ class _File(Readable, Protocol):
     def peek(self, size: int, /) -> bytes:
         """Return the next bytes, which stay unread."""
 
-    def seekable(self) -> bool:
-        """Whether it can be seeked."""
+    def seek(self, position: int, /) -> int:
+        """Go to a position from the beginning; called on a file of known size alone."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class WavFormat:
         channels: Interleaved channels.
         sample_format: A key of `SAMPLE_BYTES`; None where the samples are coded otherwise.
         problem: Why there is no sample format, in words.
-        padded: Whether 24-bit samples fill four bytes each, which libsndfile misreads.
+        padded: Whether the block align gives 24-bit samples four bytes each, where libsndfile
+            guesses, not always well.
     """
 
     rate_hz: int
@@ -104,7 +105,7 @@ class WavStream:
             file: Stands at its beginning.
             name: What to call it in messages.
             live: Whether the samples come as they are recorded.
-            size: Bytes of the whole file where that is known.
+            size: Bytes of the whole file, which can be seeked; None for a pipe.
 
         Raises:
             AudioError: It is truncated or damaged.
@@ -141,27 +142,23 @@ class WavStream:
             yield decode(data, sample_format, self.channels, self.name)
         if self.data_bytes is not None:
             self._check_complete(frames.read_bytes, self.data_bytes)
-        self.note_leftover(frames.read_bytes)
+        if self.data_bytes is None or self._size is None:
+            self._note_leftover(frames.read_bytes)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
-    def note_leftover(self, data_bytes: int) -> None:
-        """Tell of a last sample that is not whole."""
-        frame_bytes = self.format.frame_bytes
-        if leftover := data_bytes % frame_bytes:
-            self.notes.append(
-                f"{self.name} ends in the middle of a sample: "
-                f"{leftover} of {frame_bytes} bytes dropped"
-            )
+    def note_what_is_left(self) -> None:
+        """Tell of a last sample that is not whole, and of a second chunk of samples.
 
-    def note_more_data(self) -> None:
-        """Tell of a second chunk of samples behind the first, at whose beginning the file is."""
+        The file can be seeked, and is at the beginning of its samples.
+        """
         if self.data_bytes is None:
             return
+        self._note_leftover(self.data_bytes)
         self._skip(self.data_bytes)
-        while len(header := self._file.read(8)) == 8:
+        while len(header := self._read(8)) == 8:
             size = int.from_bytes(header[4:], "little")
             if header[:4] == b"data" and size:
                 self.notes.append(
@@ -169,6 +166,15 @@ class WavStream:
                 )
                 return
             self._skip(size)
+
+    def _note_leftover(self, data_bytes: int) -> None:
+        if self.format.sample_format is None:
+            return
+        if leftover := data_bytes % self.format.frame_bytes:
+            self.notes.append(
+                f"{self.name} ends in the middle of a sample: "
+                f"{leftover} of {self.format.frame_bytes} bytes dropped"
+            )
 
     def _settled(self, said: WavFormat) -> WavFormat:
         """Return the format, after a look at the samples where it leaves their width open.
@@ -178,17 +184,25 @@ class WavStream:
         """
         if not said.padded:
             return said
-        ahead = np.frombuffer(self._file.peek(4_096)[:4_096], np.uint8)
+        ahead = np.frombuffer(self._ahead(4_096), np.uint8)
         fours = ahead[: len(ahead) // 4 * 4].reshape(-1, 4)
         if fours.any() and not fours[:, 0].any():
             return replace(said, sample_format="s32le")
         if fours.any() and (fours[:, 3] == np.where(fours[:, 2] < 128, 0, 255)).all():
             return replace(said, sample_format="s24in32le")
-        return replace(said, padded=False)
+        return said
 
     def _read(self, size: int) -> bytes:
         data = self._file.read(size)
         self._position += len(data)
+        return data
+
+    def _ahead(self, size: int) -> bytes:
+        """Return the next bytes, fewer than `size` only at the end, which stay unread."""
+        if self._size is None:
+            return self._file.peek(size)[:size]
+        data = self._file.read(size)
+        self._file.seek(self._position)
         return data
 
     def _find_data(self) -> int | None:
@@ -206,11 +220,11 @@ class WavStream:
                 self._skip(size, already=len(content))
                 if early is not None:
                     self._position = early[0]
-                    self._file.seek(early[0])  # type: ignore[attr-defined]
+                    self._file.seek(early[0])
                     return self._data_size(early[1], riff_bytes)
                 continue
             if name == b"data":
-                if not self._file.seekable():
+                if self._size is None:
                     raise AudioError(
                         f"{self.name}: 'data' before 'fmt ' cannot be read from a pipe"
                     )
@@ -232,13 +246,16 @@ class WavStream:
             size: Bytes of the content.
             already: Those that were read.
         """
-        # Reading, not seeking: the file may be a pipe.
         left = size - already
-        while left > 0 and (data := self._read(min(left, 65_536))):
-            left -= len(data)
-        if size % 2 == 0 or left:
+        if self._size is not None:
+            self._position = min(self._position + left, self._size)
+            self._file.seek(self._position)
+        else:
+            while left > 0 and (data := self._read(min(left, 65_536))):
+                left -= len(data)
+        if size % 2 == 0:
             return
-        ahead = self._file.peek(5)[:5]
+        ahead = self._ahead(5)
         name = ahead[:4]
         if ahead[1:] in _CHUNKS or not (name.isascii() and name.decode().isprintable()):
             self._read(1)
@@ -260,7 +277,7 @@ class WavStream:
         """
         if not self._position <= end < _UNKNOWN_LENGTH:
             return False
-        header = self._file.peek(8)[:8]
+        header = self._ahead(8)
         name, size = header[:4], int.from_bytes(header[4:], "little")
         is_chunk = len(header) == 8 and name.isascii() and name.decode().isprintable()
         return not header or (is_chunk and self._position + 8 + size <= end)
@@ -295,14 +312,14 @@ def _format(content: bytes, name: str) -> WavFormat:
     if tag == _EXTENSIBLE and sub_format[2:] == _GUID_TAIL:
         tag = _u16(sub_format, 0)
     if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ or not channels:
-        raise AudioError(
-            f"{name} is damaged: its header says {rate_hz} Hz and {channels} channels"
-        )
+        raise AudioError(f"{name} is damaged: its header says {rate_hz} Hz and {channels} channels")
     if tag not in (_PCM, _FLOAT):
-        kind = f"format tag 0x{tag:04X}"
         if tag == _EXTENSIBLE and len(sub_format) == 16:
+            # Such as ambisonics, whose channels have no mean.
             kind = f"sub-format {uuid.UUID(bytes_le=sub_format)}"
-        elif tag in _OTHER_FORMATS:
+            raise AudioError(f"{name}: {kind} is not supported", hint=CONVERT)
+        kind = f"format tag 0x{tag:04X}"
+        if tag in _OTHER_FORMATS:
             kind += f" ({_OTHER_FORMATS[tag]})"
         return WavFormat(rate_hz, channels, None, f"{kind} is not supported")
     # Samples of odd widths (12 or 20 bits) are left-justified in whole bytes.

@@ -52,7 +52,8 @@ def listen(
     with closing(source_settings.open(target_hz)) as source:
         resampled = "" if source.rate_hz == target_hz else f", resampled to {target_hz} Hz"
         _tell(f"model   {decision_settings.model.name}, contract {contract.id}")
-        _tell(f"audio   {source.name}, {source.rate_hz} Hz, {source.channels} ch{resampled}")
+        channels = _channels(source.channels, source_settings.channel)
+        _tell(f"audio   {source.name}, {source.rate_hz} Hz, {channels}{resampled}")
         _tell(
             f"window  {contract.window_s:.3f} s every {hop_s:.3f} s "
             f"({listener.hop_frames} frames), smoothing {listener.smoothing:g}"
@@ -69,12 +70,20 @@ def listen(
             source.channels,
             hop_s,
             listener.unsure_below,
-            live=source_settings.input in (None, "-"),
+            live=source.live,
         )
         with closing(output_settings.open(session)) as output:
-            notes = loop.run(source, listener, output, target_hz, recorder)
+            notes = loop.run(source, listener, output, target_hz, recorder, source_settings.channel)
     for note in notes:
         _tell(note)
+
+
+def _channels(count: int, channel: int | None) -> str:
+    """Say how many channels there are, and where it matters which are heard."""
+    if channel is not None and count > 1:
+        return f"{count} ch, of which channel {channel} is heard"
+    # The mean of a stereo recording is what is expected; not that of a microphone array.
+    return f"{count} ch, whose mean is heard: --channel N takes one" if count > 2 else f"{count} ch"
 
 
 def _tell(text: str) -> None:

@@ -10,16 +10,19 @@ import threading
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import AudioError
-from sernet_edge.runtime.audio.sources import Frames, Incident, RawSource, Source, mono
-from sernet_edge.runtime.audio.wav import WavSource
+from sernet_edge.runtime.audio.pcm import RawSource
+from sernet_edge.runtime.audio.recordings import open_recording, read_recording
+from sernet_edge.runtime.audio.sources import Frames, Incident, Source, check_channel, mono
 
 SPEECH = np.random.default_rng(2).normal(0, 5000, 20_000).astype(np.int16)
 
@@ -57,7 +60,7 @@ def heard(tmp_path: Path) -> Callable[[bytes], NDArray[np.int16]]:
     def read(content: bytes) -> NDArray[np.int16]:
         path = tmp_path / "a.wav"
         path.write_bytes(content)
-        source = WavSource(path)
+        source = open_recording(path)
         try:
             return hear(source)
         finally:
@@ -79,6 +82,7 @@ class Blocks:
     def __init__(self, blocks: list[Frames | Incident], rate_hz: int) -> None:
         self.name, self.rate_hz, self.channels = "blocks", rate_hz, 1
         self.overflows, self.lag_s, self.notes = 0, 0.0, list[str]()
+        self.live = self.ticks = False
         self._blocks = blocks
 
     def blocks(self) -> Iterator[Frames | Incident]:
@@ -102,7 +106,7 @@ def test_what_python_s_wave_module_writes_is_read(tmp_path: Path) -> None:
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
         file.writeframes(SPEECH.astype("<i2").tobytes())
-    source = WavSource(path)
+    source = open_recording(path)
     np.testing.assert_array_equal(hear(source), SPEECH)
     source.close()
 
@@ -118,7 +122,7 @@ def test_what_scipy_writes_is_read(dtype: str, tmp_path: Path) -> None:
         "<f8": SPEECH / 32768,
     }[dtype]
     wavfile.write(tmp_path / "a.wav", 16_000, scaled)
-    source = WavSource(tmp_path / "a.wav")
+    source = open_recording(tmp_path / "a.wav")
     expected = SPEECH // 256 * 256 if dtype == "u1" else SPEECH
     np.testing.assert_array_equal(hear(source), expected)
     source.close()
@@ -144,9 +148,28 @@ def test_32_bits_are_rounded(heard: Heard) -> None:
 
 @pytest.mark.parametrize(("bits", "code"), [(32, "f"), (64, "d")])
 def test_floats_beyond_full_scale_are_clipped(bits: int, code: str, heard: Heard) -> None:
-    data = struct.pack(f"<6{code}", 0.0, 0.5, -1.0, 1.0, 7.0, -1e30)
+    data = struct.pack(f"<6{code}", 0.0, 0.5, -1.0, 1.0, 7.0, -7.0)
     found = heard(riff(fmt(FLOAT, bits, extra=b"\0\0"), chunk(b"data", data)))
     assert found.tolist() == [0, 16384, -32768, 32767, 32767, -32768]
+
+
+@pytest.mark.parametrize(
+    ("floats", "scale"),
+    [
+        ([0.0, 0.5, -1e30], 2**31),
+        (SPEECH, 2**15),
+        (SPEECH * 256.0, 2**23),
+        (SPEECH * 65536.0, 2**31),
+        (np.tile([2.0, -3.0, 0.0], 100), 2**15),  # silence with dither, as integers have it
+    ],
+    ids=["one is damaged", "16 bits", "24 bits", "32 bits", "hardly any sound"],
+)
+def test_floats_of_another_full_scale_are_refused_with_how_to_scale_them(
+    floats: Any, scale: int, heard: Heard
+) -> None:
+    data = np.asarray(floats, "<f4").tobytes()
+    with pytest.raises(AudioError, match=rf"a\.wav holds float.*far beyond.*volume=1/{scale} "):
+        heard(riff(fmt(FLOAT, 32), chunk(b"data", data)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -221,7 +244,7 @@ def test_a_second_chunk_of_samples_is_told(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     samples = chunk(b"data", SPEECH.tobytes())
     path.write_bytes(riff(fmt(PCM, 16), samples, chunk(b"LIST", b"odd"), samples))
-    source = WavSource(path)
+    source = open_recording(path)
     np.testing.assert_array_equal(hear(source), SPEECH)
     assert source.notes == [f"{path} has a second 'data' chunk: its 40000 bytes were not read"]
     source.close()
@@ -233,7 +256,7 @@ def test_a_wav_from_a_pipe_is_read(tmp_path: Path) -> None:
     content = riff(chunk(b"LIST", b"odd"), fmt(PCM, 16), chunk(b"data", SPEECH.tobytes()))
     writer = threading.Thread(target=pipe.write_bytes, args=(content,))
     writer.start()
-    source = WavSource(pipe)
+    source = open_recording(pipe)
     np.testing.assert_array_equal(hear(source), SPEECH)
     writer.join()
     source.close()
@@ -244,7 +267,7 @@ def test_a_wav_that_stops_in_mid_pipe_is_truncated(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(wav(SPEECH)[:-7],))
     writer.start()
-    source = WavSource(pipe)
+    source = open_recording(pipe)
     with pytest.raises(AudioError, match="7 of its 40000 bytes of audio are missing"):
         hear(source)
     writer.join()
@@ -259,7 +282,7 @@ def test_a_truncated_wav_is_refused_when_it_is_opened(heard: Heard) -> None:
 def test_a_last_incomplete_frame_is_dropped_and_told(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(riff(fmt(PCM, 16), chunk(b"data", SPEECH.tobytes() + b"\1")))
-    source = WavSource(path)
+    source = open_recording(path)
     np.testing.assert_array_equal(hear(source), SPEECH)
     assert source.notes == [f"{path} ends in the middle of a sample: 1 of 2 bytes dropped"]
     source.close()
@@ -269,11 +292,13 @@ def test_a_last_incomplete_frame_is_dropped_and_told(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "an empty file"),
-        (b"RIFF", "not a WAV file"),
-        (b"fLaC" + bytes(100), "not a WAV file"),
-        (b"RIFF\x04\0\0\0AVI " + bytes(100), "not a WAV file"),
+        (b"RIFF", "not an audio file"),
+        (bytes(100), "not an audio file"),
+        (b"fLaC" + bytes(100), "a FLAC file, and cannot be read"),
+        (b"RIFF\x04\0\0\0AVI " + bytes(100), "an AVI file, and cannot be read"),
         (b"RIFX" + wav(SPEECH)[4:], "RIFX"),
-        (b"RF64" + wav(SPEECH)[4:], "RF64"),
+        (b"RF64" + bytes(100), "RF64"),
+        (b"\0\0\0\x20ftypM4A " + bytes(100), "an MPEG-4 file, and cannot be read.*ffmpeg -i"),
         (riff(), "no 'data' chunk"),
         (riff(fmt(PCM, 16)), "no 'data' chunk"),
         (riff(chunk(b"data", bytes(100))), "no 'fmt' chunk"),
@@ -296,7 +321,6 @@ def test_a_last_incomplete_frame_is_dropped_and_told(tmp_path: Path) -> None:
         (wav(SPEECH, channels=0), "0 channels"),
         (riff(fmt(PCM, 64), chunk(b"data", bytes(8))), "integer samples of 64 bits"),
         (riff(fmt(FLOAT, 16), chunk(b"data", bytes(8))), "float samples of 16 bits"),
-        (riff(fmt(PCM, 24, size=2), chunk(b"data", bytes(8))), "samples of 24 bits in frames of 2"),
     ],
 )
 def test_a_file_that_cannot_be_understood_is_named(
@@ -304,6 +328,110 @@ def test_a_file_that_cannot_be_understood_is_named(
 ) -> None:
     with pytest.raises(AudioError, match=rf"a\.wav.*{message}"):
         heard(content)
+
+
+@pytest.mark.parametrize("align", [0, 1, 3, 4, 6])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_bits_say_how_wide_a_sample_is_and_not_the_block_align(
+    channels: int, align: int, heard: Heard
+) -> None:
+    # As libsndfile, sox and ffmpeg do.
+    header = struct.pack("<HHIIHH", PCM, channels, 16_000, 7, channels * align, 16)
+    content = riff(chunk(b"fmt ", header), chunk(b"data", SPEECH.tobytes()))
+    np.testing.assert_array_equal(heard(content), heard(wav(SPEECH, channels=channels)))
+
+
+@pytest.mark.parametrize("shift", [0, 8], ids=["in the lower three bytes", "in the upper three"])
+@pytest.mark.parametrize("extra", [b"", struct.pack("<HHIH", 22, 24, 4, PCM) + GUID_TAIL])
+def test_24_bits_that_fill_four_bytes_are_seen_in_the_samples(
+    extra: bytes, shift: int, heard: Heard
+) -> None:
+    header = struct.pack("<HHIIHH", EXTENSIBLE if extra else PCM, 1, 16_000, 64_000, 4, 24)
+    # The lowest of the 24 bits are noise, and are rounded away.
+    data = ((SPEECH.astype("<i4") << 8 | 0x55) << shift).tobytes()
+    content = riff(chunk(b"fmt ", header + extra), chunk(b"data", data))
+    np.testing.assert_array_equal(heard(content), SPEECH)
+
+
+def test_24_bits_in_three_bytes_are_read_though_the_block_align_says_four(heard: Heard) -> None:
+    header = struct.pack("<HHIIHH", PCM, 1, 16_000, 64_000, 4, 24)
+    data = b"".join(struct.pack("<i", int(value) << 8)[:3] for value in SPEECH)
+    content = riff(chunk(b"fmt ", header), chunk(b"data", data))
+    np.testing.assert_array_equal(heard(content), SPEECH)
+
+
+@pytest.mark.parametrize("name", [b"junk", b"LIST", b"zzzz"])
+@pytest.mark.parametrize("size", [1, 5, 601])
+def test_a_chunk_of_odd_size_may_lack_its_padding(name: bytes, size: int, heard: Heard) -> None:
+    odd = name + struct.pack("<I", size) + b"x" * size
+    for parts in ((odd, fmt(PCM, 16)), (fmt(PCM, 16), odd)):
+        content = riff(*parts, chunk(b"data", SPEECH.tobytes()))
+        np.testing.assert_array_equal(heard(content), SPEECH)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype", "endian"),
+    [
+        *((kind, "PCM_16", "FILE") for kind in ("FLAC", "AIFF", "AU", "RF64", "W64", "CAF")),
+        ("WAV", "PCM_16", "BIG"),
+        ("AU", "PCM_16", "LITTLE"),
+        *(("FLAC", "PCM_24", "FILE"), ("AIFF", "PCM_32", "FILE"), ("CAF", "FLOAT", "FILE")),
+    ],
+)
+def test_what_other_containers_hold_is_read_to_the_sample(
+    kind: str, subtype: str, endian: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "its ending proves nothing.wav"
+    soundfile.write(path, SPEECH / 32768, 16_000, subtype, endian, kind)
+    np.testing.assert_array_equal(read_recording(path, 16_000), SPEECH)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subtype"),
+    [("OGG", "VORBIS"), ("OGG", "OPUS"), ("MP3", "MPEG_LAYER_III"), ("WAV", "MS_ADPCM")],
+)
+def test_lossy_files_are_read_at_their_level_and_length(
+    kind: str, subtype: str, tmp_path: Path
+) -> None:
+    tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(32_000) / 16_000)
+    soundfile.write(tmp_path / "a", tone / 32768, 16_000, subtype, format=kind)
+    found = read_recording(tmp_path / "a", 16_000)[2000:30_000].astype(np.float64)
+    assert np.sqrt(np.square(found).mean()) == pytest.approx(8000 / np.sqrt(2), rel=0.03)
+    spectrum = np.abs(np.fft.rfft(found))
+    assert np.argmax(spectrum) == pytest.approx(440 * len(found) / 16_000, abs=1)
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "AIFF", "AU", "RF64", "W64", "CAF"])
+def test_a_truncated_file_of_another_kind_is_refused(kind: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "whole", SPEECH, 16_000, format=kind)
+    content = (tmp_path / "whole").read_bytes()
+    (tmp_path / "a").write_bytes(content[: len(content) * 2 // 3])
+    with pytest.raises(AudioError, match="truncated|malformed"):
+        read_recording(tmp_path / "a", 16_000)
+
+
+def test_a_name_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe4rger.flac"))
+    soundfile.write(tmp_path / "a.flac", SPEECH, 16_000)
+    (tmp_path / "a.flac").rename(path)
+    np.testing.assert_array_equal(read_recording(path, 16_000), SPEECH)
+
+
+def test_a_wav_is_read_without_libsndfile_and_other_files_say_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", SPEECH, 16_000)
+    soundfile.write(tmp_path / "a.flac", SPEECH, 16_000)
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    np.testing.assert_array_equal(read_recording(tmp_path / "a.wav", 16_000), SPEECH)
+    with pytest.raises(AudioError, match=r"package soundfile \(pip install soundfile\)"):
+        read_recording(tmp_path / "a.flac", 16_000)
+
+
+def test_a_recording_without_samples_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(SPEECH[:0]))
+    with pytest.raises(AudioError, match="holds no audio"):
+        read_recording(tmp_path / "a.wav", 16_000)
 
 
 @settings(max_examples=200, deadline=None)
@@ -317,7 +445,7 @@ def test_a_damaged_wav_is_an_error_or_audio_and_nothing_else(
     path = tmp_path_factory.getbasetemp() / "damaged.wav"
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     try:
-        source = WavSource(path)
+        source = open_recording(path)
     except AudioError:
         return
     try:
@@ -337,6 +465,23 @@ def test_six_channels_are_downmixed_by_the_mean(heard: Heard) -> None:
     frames = np.random.default_rng(3).integers(-32768, 32768, (5000, 6)).astype(np.int16)
     expected = np.rint(frames.astype(np.int64).sum(axis=1) / 6)
     np.testing.assert_array_equal(heard(wav(frames, channels=6)), expected)
+
+
+def test_one_channel_of_six_is_taken_as_it_is() -> None:
+    frames = np.random.default_rng(3).integers(-32768, 32768, (5000, 6)).astype(np.int16)
+    blocks = Blocks([frames], 16_000)
+    for channel in range(6):
+        (found,) = mono(blocks, 16_000, channel)
+        np.testing.assert_array_equal(found, frames[:, channel])
+
+
+def test_a_channel_that_a_source_lacks_is_named_with_those_it_has() -> None:
+    check_channel("a.wav", 6, 5)
+    check_channel("a.wav", 1, None)
+    with pytest.raises(AudioError, match=r"a\.wav has no channel 6 \(it has 6 channels, 0 to 5\)"):
+        check_channel("a.wav", 6, 6)
+    with pytest.raises(AudioError, match=r"has no channel 1 \(it has one channel, 0\)"):
+        check_channel("a.wav", 1, 1)
 
 
 @pytest.mark.parametrize("rate", [8_000, 11_025, 22_050, 44_100, 48_000, 96_000])
@@ -425,6 +570,52 @@ def test_raw_pcm_that_stops_in_mid_sample_is_told() -> None:
     source = RawSource(io.BytesIO(SPEECH[:10].tobytes() + b"\1\2\3"), 16_000, 2, "pipe")
     assert len(hear(source)) == 5
     assert source.notes == ["pipe ended in the middle of a sample: 3 of 4 bytes dropped"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("s16le", SPEECH.astype("<i2")),
+        ("s16be", SPEECH.astype(">i2")),
+        ("s32le", SPEECH.astype("<i4") << 16),
+        ("f32le", (SPEECH / 32768).astype("<f4")),
+        ("s24le", np.frombuffer((SPEECH.astype("<i4") << 8).tobytes(), np.uint8)),
+        ("u8", (SPEECH // 256 + 128).astype(np.uint8)),
+    ],
+)
+def test_raw_samples_of_each_format_are_the_same_sound(name: str, data: NDArray[Any]) -> None:
+    if name == "s24le":
+        data = data.reshape(-1, 4)[:, :3]
+    source = RawSource(Dribble(data.tobytes()), 16_000, 1, "pipe", name)
+    expected = SPEECH // 256 * 256 if name == "u8" else SPEECH
+    np.testing.assert_array_equal(hear(source), expected)
+
+
+CONTAINERS = {
+    **{kind: kind for kind in ("FLAC", "AIFF", "AU", "RF64", "W64", "CAF", "MP3", "VOC")},
+    "OGG": "Ogg",
+    "NIST": "NIST Sphere",
+}
+
+
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_a_container_where_raw_pcm_is_expected_is_refused_by_name(
+    kind: str, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a", SPEECH, 16_000, format=kind)
+    with pytest.raises(AudioError, match=f"pipe holds an? {CONTAINERS[kind]}( or AAC)? file"):
+        hear(RawSource(io.BytesIO((tmp_path / "a").read_bytes()), 16_000, 1, "pipe"))
+
+
+@pytest.mark.parametrize("first", [-1, -1025, -1281, -257, -28673, 0x4449])
+def test_samples_that_look_like_the_start_of_a_container_are_samples(first: int) -> None:
+    # -1025 is FF FB, where a frame of MP3 begins.
+    rng = np.random.default_rng(6)
+    for rest in (SPEECH, np.full(4000, first, np.int16), rng.integers(-3, 3, 4000)):
+        samples = np.concatenate([[first], rest]).astype("<i2")
+        assert hear(RawSource(io.BytesIO(samples.tobytes()), 16_000, 1, "pipe")).size == len(
+            samples
+        )
 
 
 def test_a_wav_where_raw_pcm_is_expected_is_refused() -> None:

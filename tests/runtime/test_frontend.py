@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 
 from sernet_edge.runtime import frontend
+from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import (
@@ -27,7 +28,7 @@ from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.frontend_check import check_front_end, reference_features
 from sernet_edge.train.new_contract import new_contract, with_statistics
-from sernet_edge.train.recordings import Recording, read_recording, read_recordings
+from sernet_edge.train.recordings import Recording, read_recordings
 
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,), std=(1.0,), level="none")
 FRONT_END = FrontEnd(CONTRACT)

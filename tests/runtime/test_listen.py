@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 from support import Run, write_wav
 
@@ -144,6 +145,61 @@ def test_raw_stereo_at_another_rate_is_the_same_as_the_file(
     assert "44100 Hz, 2 ch, resampled to 16000 Hz" in file.stderr
 
 
+def piped(content: bytes, *options: object) -> subprocess.CompletedProcess[str]:
+    """What `listen --input -` makes of bytes that come through a pipe."""
+    process = start(
+        "--input", "-", "--json", "--no-timing", "--gate", "off", *options, stdin=subprocess.PIPE
+    )
+    out, err = process.communicate(content, timeout=300)
+    assert b"Traceback" not in err
+    return subprocess.CompletedProcess([], process.returncode, out.decode(), err.decode())
+
+
+def test_a_wav_through_a_pipe_is_the_same_as_the_file(sernet_edge: Run, recording: Path) -> None:
+    content = bytearray(recording.read_bytes())
+    whole = piped(bytes(content))
+    assert (
+        whole.stdout == sernet_edge("listen", "--input", recording, "--json", "--no-timing").stdout
+    )
+    assert whole.stdout != ""
+    content[4:8] = content[40:44] = b"\xff\xff\xff\xff"  # as ffmpeg cannot know the length
+    assert piped(bytes(content)).stdout == whole.stdout
+
+
+def test_a_container_through_a_pipe_is_refused_by_name_with_a_command(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", AUDIO, RATE)
+    line = failure(piped((tmp_path / "a.flac").read_bytes(), "--rate", 8000))
+    assert "standard input holds a FLAC file, which cannot be read from a pipe" in line
+    assert "ffmpeg -i - -f s16le -ar 8000 -ac 1 - | sernet-edge listen --input -" in line
+
+
+def test_raw_samples_of_another_format_are_the_same_sound(
+    sernet_edge: Run, recording: Path
+) -> None:
+    expected = sernet_edge("listen", "--input", recording, "--json", "--no-timing").stdout
+    assert piped(AUDIO.astype(">i2").tobytes(), "--format", "s16be").stdout == expected != ""
+    floats = (AUDIO / 32768).astype("<f4").tobytes()
+    assert piped(floats, "--format", "f32le").stdout == expected
+
+
+def test_one_channel_of_an_array_is_the_same_as_that_alone(
+    sernet_edge: Run, recording: Path, tmp_path: Path
+) -> None:
+    loud = np.random.default_rng(3).integers(-20_000, 20_000, (len(AUDIO), 6)).astype(np.int16)
+    loud[:, 2] = AUDIO
+    soundfile.write(tmp_path / "six.wav", loud, RATE)
+    options = ("--json", "--no-timing")
+    alone = sernet_edge("listen", "--input", recording, *options)
+    found = sernet_edge("listen", "--input", tmp_path / "six.wav", "--channel", 2, *options)
+    assert found.stdout == alone.stdout != ""
+    assert "6 ch, of which channel 2 is heard" in found.stderr
+    mixed = sernet_edge("listen", "--input", tmp_path / "six.wav", *options)
+    assert mixed.stdout != alone.stdout
+    assert "6 ch, whose mean is heard: --channel N takes one" in mixed.stderr
+    line = failure(sernet_edge("listen", "--input", tmp_path / "six.wav", "--channel", 6))
+    assert "six.wav has no channel 6 (it has 6 channels, 0 to 5)" in line
+
+
 def test_a_live_pipe_is_answered_before_it_ends() -> None:
     process = start("--input", "-", "--json", stdin=subprocess.PIPE)
     assert process.stdin and process.stdout
@@ -244,7 +300,7 @@ def test_a_directory_is_named(sernet_edge: Run, tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_wav_is_named(sernet_edge: Run) -> None:
     line = failure(sernet_edge("listen", "--input", __file__))
-    assert f"{__file__} is not a WAV file (convert it" in line
+    assert f"{__file__} is not an audio file (convert it" in line
 
 
 def test_a_truncated_wav_is_named(sernet_edge: Run, recording: Path, tmp_path: Path) -> None:
@@ -294,6 +350,9 @@ def test_standard_input_that_stops_in_mid_sample_is_told(sernet_edge: Run, tmp_p
     ("arguments", "complaint"),
     [
         (["--rate", "8000"], "--input - only"),
+        (["--format", "u8", "--input", "a.wav"], "--input - only"),
+        (["--input", "-", "--format", "mp3"], "--format"),
+        (["--input", "a.wav", "--channel", "-1"], "--channel"),
         (["--channels", "2", "--input", "a.wav"], "--input - only"),
         (["--input", "a.wav", "--device", "0"], "does not go with --input"),
         (["--hop", "0"], "--hop"),

@@ -22,8 +22,9 @@ SECOND = np.zeros((16_000, 1), np.int16)
 class Source:
     """Gives what it is given; calls what can be called, as something that happens meanwhile."""
 
-    def __init__(self, *items: Frames | Incident | Callable[[], None], live: bool = False) -> None:
-        self.name, self.rate_hz, self.channels, self.live = "a test", 16_000, 1, live
+    def __init__(self, *items: Frames | Incident | Callable[[], None], ticks: bool = False) -> None:
+        self.name, self.rate_hz, self.channels, self.ticks = "a test", 16_000, 1, ticks
+        self.live = False
         self.overflows, self.lag_s, self.notes = 0, 0.0, list[str]()
         self._items = items
 
@@ -116,9 +117,9 @@ def test_a_signal_ends_the_waiting_for_audio() -> None:
     assert said_of(never) == ["pushed", "gap", "output finished"]
 
 
-def test_a_signal_does_not_interrupt_what_a_live_source_does() -> None:
+def test_a_signal_does_not_interrupt_what_a_source_that_ticks_does() -> None:
     done: list[str] = []
-    source = Source(SECOND, send(signal.SIGTERM), lambda: done.append("opened"), SECOND, live=True)
+    source = Source(SECOND, send(signal.SIGTERM), lambda: done.append("opened"), SECOND, ticks=True)
     # Its block is there when the signal is seen, and is judged; no other is asked for.
     assert said_of(source) == ["pushed", "pushed", "gap", "output finished"]
     assert done == ["opened"]
