@@ -121,11 +121,11 @@ class WavStream:
         self._size = size
         self._position = 0
         self._format: WavFormat | None = None
-        self.data_bytes = self._find_data()
+        self.data_bytes: int | None = self._find_data()
         assert self._format is not None  # or `_find_data` had raised
-        self.format = self._settled(self._format)
-        self.rate_hz = self.format.rate_hz
-        self.channels = self.format.channels
+        self.format: WavFormat = self._settled(self._format)
+        self.rate_hz: int = self.format.rate_hz
+        self.channels: int = self.format.channels
 
     def blocks(self) -> Iterator[Frames]:
         """Yield the audio from the file's start.
