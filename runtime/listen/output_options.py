@@ -15,7 +15,8 @@ from sernet_edge.runtime.outputs.csv_rows import CsvRows
 from sernet_edge.runtime.outputs.fan_out import Outputs, Tell
 from sernet_edge.runtime.outputs.json_lines import JsonLines
 from sernet_edge.runtime.outputs.lines import Appended, Lines, Standard
-from sernet_edge.runtime.outputs.mqtt import Broker, Mqtt
+from sernet_edge.runtime.outputs.mqtt import Mqtt
+from sernet_edge.runtime.outputs.mqtt_broker import Broker
 from sernet_edge.runtime.outputs.plain_lines import NoticeLines, PlainLines
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.outputs.terminal import LiveView
@@ -113,7 +114,7 @@ def _broker(context: click.Context, parameter: click.Parameter, value: str | Non
         if value is not None:
             Broker.from_url(value)
     except ValueError as error:
-        raise click.BadParameter(f"no broker's URL: {error}.", context, parameter) from error
+        raise click.BadParameter(f"no broker's URL: {error}.", context, parameter) from None
     return value
 
 

@@ -19,7 +19,11 @@ class Output(Protocol):
         """Give out one record, now."""
 
     def finish(self) -> None:
-        """Say what there is to say when a recording has come to its end."""
+        """Say what there is to say at the end.
+
+        Raises:
+            SernetError: What was written could not be delivered; says what.
+        """
 
     def close(self) -> None:
         """Leave everything as it was found, whatever happened."""

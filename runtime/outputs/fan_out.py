@@ -6,6 +6,7 @@ from collections import deque
 from contextlib import ExitStack
 from typing import Literal, Protocol
 
+from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs import Output
 from sernet_edge.runtime.records import Event, Notice, Record, Result
 
@@ -60,10 +61,21 @@ class Outputs:
         self._give_out(record)
 
     def finish(self) -> None:
-        """Give out what was told, and have each output say what there is to say at the end."""
+        """Give out what was told, and have each output say what there is to say at the end.
+
+        Raises:
+            SernetError: One could not deliver what it was given; the others have finished, too.
+        """
+        failure: SernetError | None = None
         self._give_out_told()
         for output in self._outputs:
-            output.finish()
+            try:
+                output.finish()
+            except SernetError as error:
+                failure = failure or error
+            self._give_out_told()
+        if failure is not None:
+            raise failure
 
     def close(self) -> None:
         """Close each output, the last one first, whatever the others do."""

@@ -73,9 +73,10 @@ def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
             "name": "Emotion event",
             "state_topic": f"{prefix}/event",
             "event_types": list(labels),
-            # Home Assistant ignores what is rendered empty: an event is told at its start.
+            # Home Assistant ignores what is rendered empty: an event is told at its start, and
+            # not if it comes late, for automations would take it for the present.
             "value_template": "{{ dict(value_json, event_type=value_json.label) | tojson "
-            "if value_json.kind == 'start' else '' }}",
+            "if value_json.kind == 'start' and 'late_s' not in value_json else '' }}",
             "icon": "mdi:account-voice",
         },
         "level": measured

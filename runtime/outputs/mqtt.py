@@ -1,107 +1,68 @@
-"""MQTT, with discovery by Home Assistant.
-
-Needs paho-mqtt (the extra `mqtt`), which connects, and connects again, in a thread of its own.
-"""
+"""Records over MQTT, with discovery by Home Assistant."""
 
 from __future__ import annotations
 
 import json
-import re
-import socket
-import sys
 import threading
 import time
-from contextlib import suppress
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs import home_assistant
 from sernet_edge.runtime.outputs.fan_out import Tell
+from sernet_edge.runtime.outputs.mqtt_broker import Broker
+from sernet_edge.runtime.outputs.mqtt_link import Link
 from sernet_edge.runtime.outputs.session import Session
-from sernet_edge.runtime.records import Record, Result
+from sernet_edge.runtime.records import Event, Record, Result
 
-if TYPE_CHECKING:
-    from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
-    from paho.mqtt.reasoncodes import ReasonCode
-
-_KEEPALIVE_S = 30
-"""A broker that hangs is noticed after this long, or twice as long."""
-
-_RETRY_S = (1, 60)
-"""The first pause before another attempt to connect, and the longest."""
+_MAX_EVENTS = 1000
+"""Events that wait for a broker that is away; of more, the oldest are dropped."""
 
 _MAX_UNSENT = 100
-"""Messages that may wait for a broker that reads slowly; more are dropped."""
+"""Other messages that wait for a broker that reads slowly; more are dropped."""
+
+_LATE_S = 5.0
+"""An event that waited longer says so."""
 
 _STATE_S = 5.0
 """Home Assistant keeps every state it gets; so often it gets one while the emotion stays."""
 
 _FIRST_WAIT_S = 1.0
-"""How long the start waits to be connected, so that a short recording's results find a broker."""
+"""How long the start waits to be connected, so that the first results find a broker."""
 
 _LAST_WAIT_S = 2.0
-"""How long the end waits for the broker."""
+"""How long the end waits for a broker that is there to take what is left."""
+
+_PATIENCE_S = 10.0
+"""How long a recording, whose results must not be lost, waits for a broker that takes nothing."""
 
 
-@dataclass(frozen=True)
-class Broker:
-    """Where messages go.
+@dataclass
+class _Message:
+    """What waits to be sent.
 
     Attributes:
-        host: Name or address.
-        port: TCP port.
-        tls: Whether to encrypt.
-        user: To log in as; None for a broker that asks for nothing.
-        prefix: What all topics begin with.
+        kind: The record's type; "state" for one more form of a result.
+        payload: JSON.
+        qos: 0, or 1 for what happens once: to have it twice is better than never.
+        retain: Whether the broker keeps it for those who come later.
     """
 
-    host: str
-    port: int
-    tls: bool
-    user: str | None
-    prefix: str
+    kind: str
+    payload: str
+    qos: int
+    retain: bool = False
 
-    @classmethod
-    def from_url(cls, url: str) -> Broker:
-        """Take `mqtt[s]://[user@]host[:port][/prefix]` apart.
 
-        Without a prefix it is `sernet-edge/` and the name of this machine, so that two of them
-        at one broker are two devices.
+@dataclass
+class _QueuedEvent:
+    """An event that waits to be sent, and since when, on the monotonic clock."""
 
-        Raises:
-            ValueError: It is something else; says what.
-        """
-        parts = urlsplit(url)
-        if parts.scheme not in ("mqtt", "mqtts"):
-            raise ValueError("it must begin with mqtt:// or mqtts://")
-        if parts.password is not None:
-            raise ValueError("it must not hold a password; --mqtt-password says where to put it")
-        if parts.query or parts.fragment:
-            raise ValueError("nothing may follow the prefix")
-        host = parts.hostname or ""
-        try:
-            port = parts.port
-            # What a socket does to a name before it looks it up.
-            host.encode("idna")
-        except ValueError as error:
-            raise ValueError(f"its host or port is wrong: {error}") from error
-        if not re.fullmatch(r"[^\s/@]+", host) or port == 0:
-            raise ValueError("it must name a host, and a port from 1 to 65535 if any")
-        prefix = unquote(parts.path).strip("/") or f"sernet-edge/{_machine()}"
-        if re.search(r"[+#\x00-\x1f\x7f]|//|^\$", prefix) or len(prefix) > 200:
-            raise ValueError("its prefix must be a topic without wildcards or empty levels")
-        if prefix.split("/")[0] == "homeassistant":
-            raise ValueError("its prefix must not lie in Home Assistant's own topics")
-        tls = parts.scheme == "mqtts"
-        user = unquote(parts.username) if parts.username else None
-        return cls(host, port or (8883 if tls else 1883), tls, user, prefix)
-
-    def __str__(self) -> str:
-        """Return what to call it in a message."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"the MQTT broker {host}:{self.port}"
+    values: dict[str, Any]
+    since_s: float
 
 
 class Mqtt:
@@ -110,8 +71,11 @@ class Mqtt:
     `PREFIX/result`, `PREFIX/event` and `PREFIX/notice` get the records as JSON. `PREFIX/state`
     has the latest result, with what Home Assistant is to show, when that has changed or some
     seconds have passed. `PREFIX/availability` is "online", or "offline" when the program or its
-    network is gone. The last two are retained. A broker that was away learns the present, not
-    what it missed.
+    network is gone. The last two are retained.
+
+    Events wait for a broker that is away, and are then sent in their order, each when the broker
+    has the one before: nobody sees a start without its end, or an end before its start. Live
+    results and notices don't wait. A recording's do, and its end fails if they are not delivered.
     """
 
     def __init__(
@@ -129,147 +93,209 @@ class Mqtt:
         Raises:
             SernetError: paho-mqtt is not installed.
         """
-        try:
-            from paho.mqtt.client import Client
-            from paho.mqtt.enums import CallbackAPIVersion
-        except ModuleNotFoundError as error:
-            raise SernetError(
-                "--mqtt needs the Python package 'paho-mqtt'",
-                hint="pip install 'sernet-edge[mqtt]'",
-            ) from error
         self._broker = broker
         self._tell = tell
         self._timing = timing
+        self._recorded = not session.live
         self._discovery_topic = home_assistant.discovery_topic(broker.prefix)
         self._discovery = json.dumps(
             home_assistant.discovery(broker.prefix, session, _expire_s(session.hop_s))
         )
-        self._troubles: set[str] = set()
-        self._tried = threading.Event()
         self._emotion = ""
         self._state_due_s = 0.0
-        self._unsent = 0
-        self._unsent_lock = threading.Lock()
+        # Guards all that follows. paho-mqtt is never called while it is held.
+        self._changed = threading.Condition()
+        self._events: deque[_QueuedEvent] = deque()
+        self._sent_event: int | None = None  # the number of the first, once it is on its way
+        self._others: deque[_Message] = deque()
+        self._lost: Counter[str] = Counter()
+        self._troubles: list[str] = []
+        self._was_up = False
+        self._progress_s = time.monotonic()
 
-        self._client: Client = Client(CallbackAPIVersion.VERSION2)
-        self._client.max_queued_messages_set(_MAX_UNSENT)
-        self._client.reconnect_delay_set(*_RETRY_S)
-        self._client.will_set(f"{broker.prefix}/availability", "offline", qos=1, retain=True)
-        if broker.user is not None:
-            self._client.username_pw_set(broker.user, password)
-        if broker.tls:
-            self._client.tls_set()
-        self._client.on_connect = self._on_connect
-        self._client.on_connect_fail = self._on_connect_fail
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_message = self._on_message
-        self._client.on_publish = self._on_publish
-        self._client.connect_async(broker.host, broker.port, _KEEPALIVE_S)
-        self._client.loop_start()
-        self._tried.wait(_FIRST_WAIT_S)
+        self._link = Link(broker, password, self)
+        self._link.start((self._topic("availability"), "offline"), home_assistant.STATUS_TOPIC)
+        self._link.tried.wait(_FIRST_WAIT_S)
 
     def write(self, record: Record) -> None:
-        """Hand a record to the thread that sends, or drop it where there is no broker."""
-        if not self._client.is_connected() or self._unsent >= _MAX_UNSENT:
-            return
+        """Hand a record to the thread that sends; a live result is dropped without a broker."""
         values = record.record(self._timing)
-        if not isinstance(record, Result):
-            # Once or twice is better than never for what happens once.
-            self._publish(values["type"], json.dumps(values), qos=1)
-            return
-        self._publish("result", json.dumps(values))
-        emotion = home_assistant.emotion(record)
+        if isinstance(record, Event):
+            self._queue(values)
+        elif self._recorded or self._link.is_up:
+            text = json.dumps(values)
+            self._put(_Message(values["type"], text, 0 if isinstance(record, Result) else 1))
+            if isinstance(record, Result):
+                self._put_state(home_assistant.emotion(record), values)
+        self._link.wake()
+
+    def finish(self) -> None:
+        """Wait until the broker has everything; say what it has not.
+
+        Raises:
+            SernetError: A recording's records are not delivered.
+        """
+        with self._changed:
+            if self._recorded:
+                self._wait(lambda: not self._events and not self._others, _PATIENCE_S)
+            elif self._link.is_up:
+                self._progress_s = time.monotonic()
+                self._wait(lambda: not self._events, _LAST_WAIT_S)
+            missing = self._lost.copy()
+            missing["event"] += len(self._events)
+            if self._recorded or not self._was_up:
+                missing.update(message.kind for message in self._others)
+            why = self._troubles[-1] if self._troubles else f"{self._broker} does not answer"
+            never = not self._was_up and not self._troubles
+        what = _listed(missing)
+        if self._recorded and what:
+            raise SernetError(
+                f"not delivered: {what}; {why}",
+                "when the broker is there, run this again; `sernet-edge doctor` tries a broker",
+            )
+        if what:
+            self._tell("broker-missed", f"{self._broker} did not get {what}")
+        elif never:
+            self._tell("broker-lost", f"{why}: nothing was published")
+
+    def close(self) -> None:
+        """Say goodbye, if the broker listens."""
+        with self._changed:
+            if self._link.is_up and not self._recorded:
+                self._progress_s = time.monotonic()
+                self._wait(lambda: not self._others, _LAST_WAIT_S)
+        self._link.close()
+
+    def _queue(self, values: dict[str, Any]) -> None:
+        with self._changed:
+            if len(self._events) >= _MAX_EVENTS:
+                self._drop_oldest_event()
+            self._events.append(_QueuedEvent(values, time.monotonic()))
+
+    def _drop_oldest_event(self) -> None:
+        """Drop the first start that is not on its way, and its end: never one without the other."""
+        for index, event in enumerate(self._events):
+            if event.values["kind"] == "start" and (index or self._sent_event is None):
+                number = event.values["id"]
+                kept = [one for one in self._events if one.values["id"] != number]
+                self._lost["event"] += len(self._events) - len(kept)
+                self._events = deque(kept)
+                return
+
+    def _put_state(self, emotion: str, values: dict[str, Any]) -> None:
         now_s = time.monotonic()
         if emotion != self._emotion or now_s >= self._state_due_s:
             self._emotion = emotion
             self._state_due_s = now_s + _STATE_S
-            self._publish("state", json.dumps({"emotion": emotion, **values}), retain=True)
+            text = json.dumps({"emotion": emotion, **values})
+            self._put(_Message("state", text, 0, retain=True))
 
-    def finish(self) -> None:
-        """Add nothing: subscribers see "offline"."""
+    def _put(self, message: _Message) -> None:
+        """Have a message sent; drop it where too many wait."""
+        with self._changed:
+            has_room = len(self._others) < _MAX_UNSENT
+            if not has_room and self._recorded:
+                self._link.wake()
+                has_room = self._wait(lambda: len(self._others) < _MAX_UNSENT, _PATIENCE_S)
+            if has_room:
+                self._others.append(message)
+            elif self._recorded:
+                self._lost[message.kind] += 1
 
-    def close(self) -> None:
-        """Say goodbye, if the broker listens."""
-        if self._client.is_connected():
-            goodbye = self._publish("availability", "offline", qos=1, retain=True)
-            with suppress(RuntimeError, ValueError):  # it is gone, or has not read for long
-                goodbye.wait_for_publish(_LAST_WAIT_S)
-        self._client.disconnect()
-        # It may wait for a name server or a broker that hangs; then it ends with the process.
-        stop = threading.Thread(target=self._client.loop_stop, daemon=True)
-        stop.start()
-        stop.join(_LAST_WAIT_S)
+    def _wait(self, done: Callable[[], bool], patience_s: float) -> bool:
+        """Wait while the broker takes messages; return whether `done`."""
+        while not done():
+            left_s = self._progress_s + patience_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            self._changed.wait(left_s)
+        return True
 
-    def _publish(
-        self, name: str, payload: str, qos: int = 0, retain: bool = False
-    ) -> MQTTMessageInfo:
-        """Send to a topic that `name` ends, or is the whole of if it has levels."""
-        topic = name if "/" in name else f"{self._broker.prefix}/{name}"
-        with self._unsent_lock:
-            self._unsent += 1
-        return self._client.publish(topic, payload, qos, retain)
+    def _topic(self, name: str) -> str:
+        return f"{self._broker.prefix}/{name}"
+
+    # What follows is called by the link, in its thread.
+
+    def up(self) -> None:
+        """Tell Home Assistant what there is, and the user that the broker is back."""
+        self._introduce()
+        with self._changed:
+            waiting, lost = len(self._events), self._lost["event"]
+            was_away, self._troubles = bool(self._troubles), []
+            self._was_up = True
+            self._progress_s = time.monotonic()
+            if not self._recorded:
+                self._lost.clear()
+        if was_away:
+            late = f"; events that waited for it: {waiting}" if waiting else ""
+            late += f", dropped: {lost}" if lost else ""
+            self._tell("broker-back", f"{self._broker} is back{late}", "info")
+
+    def trouble(self, text: str) -> None:
+        """Tell each trouble once, until the broker is back."""
+        with self._changed:
+            is_new = text not in self._troubles
+            if is_new:
+                self._troubles.append(text)
+            self._sent_event = None  # it may not have arrived, and is sent again
+            if not self._recorded:
+                self._others.clear()
+            self._changed.notify_all()
+        if is_new:
+            self._tell("broker-lost", text)
+
+    def fill(self) -> None:
+        """Publish what waits, as far as the broker takes it."""
+        while self._link.is_free:
+            with self._changed:
+                event = self._events[0] if self._events and self._sent_event is None else None
+                message = self._others.popleft() if self._others and event is None else None
+                if message is not None:
+                    self._progress_s = time.monotonic()
+                    self._changed.notify_all()
+            if event is not None:
+                text = json.dumps(event.values | _lateness(event))
+                number = self._link.publish(self._topic("event"), text, 1)
+                with self._changed:
+                    self._sent_event = number
+            elif message is not None:
+                topic = self._topic(message.kind)
+                self._link.publish(topic, message.payload, message.qos, message.retain)
+            else:
+                return
+
+    def acknowledged(self, number: int) -> None:
+        """Go on to the next event when the broker has the last."""
+        with self._changed:
+            if number == self._sent_event:
+                self._sent_event = None
+                self._events.popleft()
+                self._progress_s = time.monotonic()
+                self._changed.notify_all()
+
+    def heard(self, payload: bytes) -> None:
+        """Introduce the device to a Home Assistant that has just started."""
+        if payload == b"online":
+            self._introduce()
 
     def _introduce(self) -> None:
         """Tell Home Assistant what there is, and soon how it is."""
-        self._publish(self._discovery_topic, self._discovery, qos=1, retain=True)
-        self._publish("availability", "online", qos=1, retain=True)
+        self._link.publish(self._discovery_topic, self._discovery, qos=1, retain=True)
+        self._link.publish(self._topic("availability"), "online", qos=1, retain=True)
         self._state_due_s = 0.0
 
-    def _trouble(self, text: str) -> None:
-        """Tell each trouble once, until the broker is back."""
-        if text not in self._troubles:
-            self._troubles.add(text)
-            self._tell("broker-lost", text)
 
-    # What follows is called by paho-mqtt, in its thread.
+def _lateness(event: _QueuedEvent) -> dict[str, float]:
+    late_s = time.monotonic() - event.since_s
+    return {"late_s": round(late_s, 1)} if late_s > _LATE_S else {}
 
-    def _on_connect(
-        self, client: Client, data: object, flags: object, reason: ReasonCode, more: object
-    ) -> None:
-        if reason.is_failure:
-            self._trouble(f"{self._broker} refuses: {reason}; check the user and --mqtt-password")
-        else:
-            with self._unsent_lock:
-                self._unsent = 0
-            client.subscribe(home_assistant.STATUS_TOPIC)
-            self._introduce()
-            if self._troubles:
-                self._tell("broker-back", f"{self._broker} is back", "info")
-                self._troubles.clear()
-        self._tried.set()
 
-    def _on_connect_fail(self, client: Client, data: object) -> None:
-        import ssl
-
-        error = sys.exception()  # paho-mqtt calls this where it has caught it
-        why = getattr(error, "strerror", None) or error
-        if isinstance(error, ssl.SSLCertVerificationError):
-            why = f"{error.verify_message}; SSL_CERT_FILE may name the authority to trust"
-        self._trouble(f"cannot reach {self._broker}: {why}")
-        self._tried.set()
-
-    def _on_disconnect(
-        self, client: Client, data: object, flags: object, reason: ReasonCode, more: object
-    ) -> None:
-        if reason.is_failure and not self._troubles:
-            self._trouble(f"{self._broker} is gone: {reason}")
-
-    def _on_message(self, client: Client, data: object, message: MQTTMessage) -> None:
-        if message.payload == b"online":
-            self._introduce()
-
-    def _on_publish(
-        self, client: Client, data: object, number: int, reason: object, more: object
-    ) -> None:
-        with self._unsent_lock:
-            self._unsent -= 1
+def _listed(missing: Counter[str]) -> str:
+    """Return how many records of which kinds, in words; a state is one more form of a result."""
+    counts = [(missing[kind], kind) for kind in ("result", "event", "notice") if missing[kind] > 0]
+    return ", ".join(f"{n} {kind}{'' if n == 1 else 's'}" for n, kind in counts)
 
 
 def _expire_s(hop_s: float) -> int:
     """Return how many seconds without a state mean that no results come any more."""
     return round(6 * max(hop_s, _STATE_S))
-
-
-def _machine() -> str:
-    """Return this machine's name, without what a topic must not have."""
-    return re.sub(r"[^\w.-]", "_", socket.gethostname().partition(".")[0]) or "unnamed"

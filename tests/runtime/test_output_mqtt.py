@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -17,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import paho.mqtt.client as paho
 import pytest
+from mqtt_cases import Mosquitto, Subscriber
 from output_cases import (
     CONTRACT,
     END,
@@ -31,84 +32,15 @@ from output_cases import (
     free_port,
     result,
 )
-from paho.mqtt.enums import CallbackAPIVersion
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.home_assistant import discovery, discovery_topic
-from sernet_edge.runtime.outputs.mqtt import Broker, Mqtt
+from sernet_edge.runtime.outputs.mqtt import Mqtt
+from sernet_edge.runtime.outputs.mqtt_broker import Broker
 
 pytestmark = pytest.mark.programs
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
-
-
-class Mosquitto:
-    """A broker that can be stopped and started again; it keeps nothing on disk."""
-
-    def __init__(self, folder: Path, *settings: str) -> None:
-        self.port = free_port()
-        self.config = folder / "mosquitto.conf"
-        listener = f"listener {self.port} 127.0.0.1"
-        self.config.write_text("\n".join([listener, *(settings or ["allow_anonymous true"]), ""]))
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        # Debian has it where only root looks.
-        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert program, "the Debian package mosquitto is needed"
-        self.process = subprocess.Popen(
-            [program, "-c", self.config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        eventually(self._accepts, "mosquitto does not start")
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def _accepts(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self.port)).close()
-        except OSError:
-            return False
-        return True
-
-
-class Subscriber:
-    """A second client: Home Assistant, say."""
-
-    def __init__(self, broker: Mosquitto) -> None:
-        self.messages: list[tuple[str, str, bool]] = []
-        subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        self._client.on_subscribe = lambda *_: subscribed.set()
-        self._client.on_message = lambda _client, _data, message: self.messages.append(
-            (message.topic, message.payload.decode(), message.retain)
-        )
-        self._client.connect("127.0.0.1", broker.port)
-        self._client.loop_start()
-        self._client.subscribe("#", qos=1)
-        assert subscribed.wait(60)
-
-    def payloads(self, topic: str) -> list[str]:
-        return [payload for name, payload, _ in list(self.messages) if name == topic]
-
-    def wait_for(self, topic: str, payload: str | None = None) -> str:
-        """Return the last payload of a topic, or wait for one that is `payload`."""
-
-        def there() -> bool:
-            return bool(found := self.payloads(topic)) and payload in (None, found[-1])
-
-        eventually(there, f"{topic} {payload}: {self.messages}")
-        return self.payloads(topic)[-1]
-
-    def say(self, topic: str, payload: str) -> None:
-        self._client.publish(topic, payload, qos=1).wait_for_publish(60)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 @pytest.fixture
@@ -132,7 +64,7 @@ Open = Callable[..., Mqtt]
 def mqtt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Open an output with the prefix `home/desk`; it is closed in the end."""
     # A broker that is back is found soon, and one that hangs is not waited for.
-    monkeypatch.setattr("sernet_edge.runtime.outputs.mqtt._RETRY_S", (1, 1))
+    monkeypatch.setattr("sernet_edge.runtime.outputs.mqtt_link._RETRY_S", (1.0, 1.0))
     opened: list[Mqtt] = []
 
     def to(port: int, told: Told, password: str | None = None, user: str = "") -> Mqtt:
@@ -293,7 +225,7 @@ def test_home_assistants_templates_make_states_of_the_payloads() -> None:
 def test_a_label_with_any_characters_makes_a_valid_payload() -> None:
     labels = ("it's", 'a "label"', "{{ 1 }}", "über/+#")
     contract = CONTRACT.replace(labels=labels)
-    session = type(SESSION)("m", contract, "s", 16_000, 1, 0.5)
+    session = dataclasses.replace(SESSION, contract=contract)
     components = discovery("home/desk", session, 30)["components"]
     scores = {"scores": dict(zip(labels, (0.1, 0.2, 0.3, 0.4), strict=True))}
     found = [
@@ -315,7 +247,7 @@ def test_a_label_with_any_characters_makes_a_valid_payload() -> None:
     ],
 )
 def test_every_label_has_a_sensor_of_its_own_under_its_own_name(labels: tuple[str, ...]) -> None:
-    session = type(SESSION)("m", CONTRACT.replace(labels=labels), "s", 16_000, 1, 0.5)
+    session = dataclasses.replace(SESSION, contract=CONTRACT.replace(labels=labels))
     components = discovery("home/desk", session, 30)["components"]
     scores = {key: item for key, item in components.items() if key.startswith("score_")}
     assert [item["name"] for item in scores.values()] == [f"Score {label}" for label in labels]
@@ -426,7 +358,7 @@ def test_a_broker_that_stops_reading_fills_no_memory(mqtt: Open) -> None:
             output.write(result(index))
         for _ in range(1000):
             output.write(LOST)
-        waiting = len(output._client._out_packet)
+        waiting = len(output._link._client._out_packet)  # type: ignore[union-attr]
         assert waiting < 1000
         accepted[0].close()
 
@@ -446,7 +378,7 @@ def test_a_wrong_password_is_told(tmp_path: Path, mqtt: Open) -> None:
         assert "refuses: Not authorized; check the user and --mqtt-password" in told.texts[0]
         right = Told()
         output = mqtt(broker.port, right, "right", "kitchen@")
-        eventually(output._client.is_connected, "connected")
+        eventually(lambda: output._link.is_up, "connected")
         assert right.codes == []
     finally:
         broker.stop()
