@@ -19,7 +19,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.mqtt_broker import Broker
 
 if TYPE_CHECKING:
-    from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.client import Client, MQTTMessage, SocketLike
     from paho.mqtt.reasoncodes import ReasonCode
 
 _KEEPALIVE_S = 30
@@ -219,12 +219,14 @@ class Link:
                 client.disconnect()
                 return
 
-    def _wait(self, client: Client, connection: object) -> None:
+    def _wait(self, client: Client, connection: SocketLike) -> None:
         """Wait for something to do, a second at most, and do it."""
+        readers: list[SocketLike | socket.socket] = [connection, self._wake_r]
+        writers = [connection] if client.want_write() else []
         pending = getattr(connection, "pending", lambda: 0)()  # bytes that TLS has decrypted
         readable, writable, _ = select.select(
-            [connection, self._wake_r],
-            [connection] if client.want_write() else [],
+            readers,
+            writers,
             [],
             0 if pending else 0.2 if self._closing.is_set() else 1.0,
         )
@@ -263,7 +265,7 @@ class Link:
         self._why = self._why or _WHY.get(reason.value, "")
 
     def _on_message(self, client: Client, data: object, message: MQTTMessage) -> None:
-        self._user.heard(message.payload)
+        self._user.heard(bytes(message.payload))
 
     def _on_publish(
         self, client: Client, data: object, number: int, reason: object, more: object
