@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
+_LOGIN = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://.*@[^\s'\")\]]*")
+
+
+def without_logins(text: str) -> str:
+    """Return `text` without addresses that hold `@`.
+
+    A password may stand before it. Which part is the password cannot be told for certain, since
+    it may hold `/`, `#`, `:` or `@`: none of the address is shown.
+    """
+    return _LOGIN.sub("(an address with @, not shown)", text)
+
 
 class SernetError(Exception):
     """Something the user can act on: what was wrong, where, and what to do.
@@ -14,9 +27,9 @@ class SernetError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message} ({hint})" if hint else message)
-        self.message = message
+        self.message = without_logins(message)
         self.hint = hint
+        super().__init__(f"{self.message} ({hint})" if hint else self.message)
 
 
 class ContractError(SernetError):

@@ -40,12 +40,13 @@ def _run(arguments: list[str] | None) -> int:
     import click
 
     from sernet_edge.commands import cli
-    from sernet_edge.runtime.errors import SernetError
+    from sernet_edge.runtime.errors import SernetError, without_logins
 
     try:
         # The code that a command gives to `Context.exit`; it returns nothing otherwise.
         code = cli.main(args=arguments, prog_name="sernet-edge", standalone_mode=False)
     except click.ClickException as error:
+        error.message = without_logins(error.message)
         error.show()
         return error.exit_code
     except click.Abort as error:
@@ -56,7 +57,8 @@ def _run(arguments: list[str] | None) -> int:
     except OSError as error:
         # What a stage did not name itself: a full disk, a folder without permission.
         where = f": {error.filename}" if error.filename else ""
-        click.echo(f"sernet-edge: {error.strerror or error}{where}", err=True)
+        told = without_logins(f"{error.strerror or error}{where}")
+        click.echo(f"sernet-edge: {told}", err=True)
         return 1
     return code if isinstance(code, int) else 0
 

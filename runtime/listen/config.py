@@ -7,6 +7,7 @@ tells users.
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import json
 import os
@@ -29,7 +30,7 @@ _FILE = "sernet_edge.runtime.listen.config.file"
 # Options that are no settings, and so stand in no file.
 _NO_SETTING = {"config", "show_config", "list_devices", "help"}
 
-# Options whose names end so are not shown.
+# The values of options whose names end so are not shown, and no address with a login.
 _SECRETS = ("password", "token")
 
 
@@ -115,11 +116,11 @@ class ConfiguredCommand(click.Command):
                 of the wrong type.
         """
         try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
+            content = tomllib.loads(_text(path.read_bytes()))
         except OSError as error:
             raise SernetError(f"cannot read the configuration {path}: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SernetError(f"the configuration {path} is no TOML: {error}") from error
+        except ValueError as error:  # tomllib's own is one
+            raise SernetError(f"the configuration {path} is no TOML: {error}") from None
         table = content.pop(str(self.name), {})
         if content or not isinstance(table, dict):
             raise SernetError(
@@ -135,8 +136,9 @@ class ConfiguredCommand(click.Command):
             several = param.multiple and isinstance(value, list)
             for item in value if several else [value]:
                 if not _fits(param, item):
-                    shown = "a table" if isinstance(item, dict) else _toml(item)
-                    raise SernetError(f"{path}: {key}: {shown} is not {_wanted(param)}")
+                    raise SernetError(
+                        f"{path}: {key}: {_quoted(key, item)} is not {_wanted(param)}"
+                    )
             if isinstance(value, bool) and (alone := _value_alone(param)):
                 value = alone if value else None
             values[str(param.name)] = value
@@ -156,10 +158,29 @@ class ConfiguredCommand(click.Command):
                 ParameterSource.ENVIRONMENT: _variable(ctx, param),
                 ParameterSource.DEFAULT_MAP: str(ctx.meta.get(_FILE)),
             }.get(origin or ParameterSource.DEFAULT, "default")
-            secret = name.endswith(_SECRETS)
-            shown = f"# {key} is set, and not shown" if secret else f"{key} = {_toml(value)}"
+            shown = f"{key} = {_toml(value)}"
+            if _is_secret(key, value):
+                shown = f"# {key} is set, and not shown"
             lines.append(f"{shown}  # {told}")
         return lines
+
+
+def _text(content: bytes) -> str:
+    """Return the text of a file that is UTF-8, with or without a byte order mark.
+
+    Raises:
+        ValueError: It is something else; says what, and what to do.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise ValueError(
+            "it is UTF-16, as some Windows editors write, or no text; save it as UTF-8"
+        )
+    try:
+        # Lines may end as on Windows, which TOML knows.
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ValueError(f"line {line} is not UTF-8; save it as UTF-8") from None
 
 
 def _usual_places() -> list[Path]:
@@ -204,6 +225,17 @@ def _fits(param: click.Parameter, value: object) -> bool:
     if isinstance(param.type, click.types.IntParamType):
         return isinstance(value, int)
     return isinstance(value, str)
+
+
+def _is_secret(key: str, value: object) -> bool:
+    return key.endswith(_SECRETS) or ("://" in str(value) and "@" in str(value))
+
+
+def _quoted(key: str, value: object) -> str:
+    """Return a wrong value for a message, or what to call it there."""
+    if isinstance(value, dict):
+        return "a table"
+    return "its value" if _is_secret(key, value) else _toml(value)
 
 
 def _wanted(param: click.Parameter) -> str:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
+import tomllib
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -16,6 +19,12 @@ from sernet_edge.runtime.listen.config import SYSTEM_FILE
 UNIT_FILE = Path("/etc/systemd/system/sernet-edge.service")
 
 _TEMPLATE = Path(__file__).with_name("sernet-edge.service")
+
+# What ProtectHome=yes and PrivateTmp=yes hide; systemd.exec(5).
+_HOMES: tuple[str, ...] = ("/home", "/root", "/run/user")
+_TEMPORARY = ("/tmp", "/var/tmp")
+
+_STATE_FOLDER = "/var/lib/sernet-edge"
 
 _FIRST_CONFIG = """\
 # What the service listens to and where its results go: the options of `sernet-edge listen`, by
@@ -43,6 +52,7 @@ def install() -> None:
     text = unit()
     _need_root("install")
     _check_interpreter()
+    _check_paths()
     write_text(UNIT_FILE, text)
     click.echo(f"wrote {UNIT_FILE}")
     if not SYSTEM_FILE.exists():
@@ -64,7 +74,7 @@ def uninstall() -> None:
     _systemctl("disable", "--now", "sernet-edge")
     UNIT_FILE.unlink()
     _systemctl("daemon-reload")
-    click.echo(f"removed {UNIT_FILE}; {SYSTEM_FILE.parent} and /var/lib/sernet-edge stay")
+    click.echo(f"removed {UNIT_FILE}; {SYSTEM_FILE.parent} and {_STATE_FOLDER} stay")
 
 
 def unit() -> str:
@@ -91,14 +101,67 @@ def _need_root(verb: str) -> None:
 
 
 def _check_interpreter() -> None:
-    """Refuse an installation that the service, which sees no home folder, could not run."""
-    homes = ("/home/", "/root/", "/run/user/")
+    """Refuse an installation that the service could not run.
+
+    Raises:
+        SernetError: The service sees no such folder, or may not look into it.
+    """
+    todo = "install into /opt/sernet-edge; docs/guides/pi.md says how"
     for path in (sys.executable, os.path.realpath(sys.executable), os.path.realpath(__file__)):
-        if path.startswith(homes):
+        place = _hidden_place(path)
+        if place in _HOMES:
             raise SernetError(
-                f"the service may not look into home folders, and {path} lies in one",
-                "install into /opt/sernet-edge; docs/guides/pi.md says how",
+                f"the service may not look into home folders, and {path} lies in one", todo
             )
+        if place:
+            raise SernetError(
+                f"the service has a {place} of its own, and does not see {path} in yours", todo
+            )
+        if closed := _closed_folder(path):
+            raise SernetError(
+                f"the service runs as a user of its own, who may not look into {closed}, "
+                f"where {path} lies",
+                f"{todo}; or: sudo chmod o+rx {closed}",
+            )
+
+
+def _check_paths() -> None:
+    """Refuse a configuration that names a file that the service would not see.
+
+    Raises:
+        SernetError: The service sees no such folder.
+    """
+    with suppress(OSError, ValueError):  # `listen` tells what is wrong with the file itself
+        table = tomllib.loads(SYSTEM_FILE.read_text("utf-8-sig")).get("listen", {})
+        for key in ("model", "input", "csv", "json", "record"):
+            path = table.get(key)
+            if isinstance(path, str) and (place := _hidden_place(path)):
+                raise SernetError(
+                    f"{SYSTEM_FILE}: {key}: the service does not see {path}: it sees no {place}, "
+                    "or one of its own",
+                    f"put it below {_STATE_FOLDER}, where relative paths start",
+                )
+
+
+def _hidden_place(path: str) -> str:
+    """Return the folder that the unit hides and that `path` lies in; empty if there is none."""
+    settings = unit().splitlines()
+    hidden = _HOMES if "ProtectHome=yes" in settings else ()
+    hidden += _TEMPORARY if "PrivateTmp=yes" in settings else ()
+    real = os.path.realpath(path) if os.path.isabs(path) else path
+    for place in hidden:
+        if any(one == place or one.startswith(f"{place}/") for one in (path, real)):
+            return place
+    return ""
+
+
+def _closed_folder(path: str) -> str:
+    """Return the first folder on the way to `path` that only its owner or group may enter."""
+    for folder in reversed(Path(path).parents):
+        with suppress(OSError):
+            if not folder.stat().st_mode & stat.S_IXOTH:
+                return str(folder)
+    return ""
 
 
 def _systemctl(*arguments: str) -> None:

@@ -121,7 +121,8 @@ class Appended:
 
 def _first_line(path: Path) -> str:
     with open(path, "rb") as file:
-        return file.readline(65_536).decode(errors="replace").rstrip("\r\n")
+        # A program that has opened it may have put a byte order mark before it.
+        return file.readline(65_536).decode("utf-8-sig", "replace").rstrip("\r\n")
 
 
 def _whole_lines(path: Path) -> int:

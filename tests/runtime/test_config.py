@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tomllib
 from pathlib import Path
@@ -14,6 +15,7 @@ from sernet_edge.runtime.listen.command import listen
 from sernet_edge.runtime.outputs.web_access import DEFAULT_ADDRESS
 
 PREFIX = "SERNET_EDGE_LISTEN_"
+SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
 
 
 def environment(**variables: object) -> dict[str, str]:
@@ -130,6 +132,25 @@ def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
         listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
 
 
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbf[listen]\r\nhop = 0.5\r\n")
+    with listen.make_context("listen", ["--config", str(tmp_path / "a.toml")]) as context:
+        assert context.params["hop"] == 0.5
+
+
+@pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_utf_16_is_named_with_what_to_do(code: str, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("[listen]\nhop = 0.5\n", encoding=code)
+    with pytest.raises(SernetError, match="a.toml is no TOML: it is UTF-16.*; save it as UTF-8"):
+        listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
+
+
+def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_bytes("[listen]\ndevice = 'Gerät'\n".encode("latin-1"))
+    with pytest.raises(SernetError, match="line 2 is not UTF-8; save it as UTF-8"):
+        listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
+
+
 def test_a_file_that_cannot_be_read_is_named(sernet_edge: Run, tmp_path: Path) -> None:
     for name, reason in (("none.toml", "No such file or directory"), ("", "Is a directory")):
         result = sernet_edge("listen", "--config", tmp_path / name, env=environment())
@@ -165,3 +186,97 @@ def test_a_secret_is_not_shown(sernet_edge: Run) -> None:
     assert result.returncode == 0
     assert secret not in result.stdout + result.stderr
     assert "# web-token is set, and not shown  # SERNET_EDGE_LISTEN_WEB_TOKEN" in result.stdout
+
+
+PASSWORDS = (
+    "hunter2",
+    "hunter2/x",
+    "x/hunter2",
+    "#hunter2",
+    "hunter2#?x",
+    "a:hunter2",
+    "a@hunter2",
+)
+PASSWORDS += ("%hunter2", "hunter2 x", "[hunter2]", "hunter2\u2100", "'hunter2\"", "\\hunter2")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "place", "passwords"),
+    [
+        ("mqtt", "flag", PASSWORDS),
+        ("http", "flag", PASSWORDS[1:3]),
+        ("mqtt", "environment", PASSWORDS[1:3]),
+        ("mqtts", "file", PASSWORDS[1:3]),
+        ("mqtt", "doctor", PASSWORDS[1:3]),
+        ("mqtt", "argument", PASSWORDS[1:3]),
+        ("mqtt", "web", PASSWORDS[1:3]),
+    ],
+)
+def test_nothing_of_an_address_with_a_login_is_quoted(
+    scheme: str, place: str, passwords: tuple[str, ...], sernet_edge: Run, tmp_path: Path
+) -> None:
+    for password in passwords:
+        url = f"{scheme}://user-of-it:{password}@broker-of-it:1883/topic-of-it"
+        variables, options = environment(), ["listen"]
+        if place in ("flag", "doctor"):
+            options = ["listen" if place == "flag" else "doctor", "--mqtt", url]
+        elif place == "web":
+            options += ["--web", url.partition("://")[2]]
+        elif place == "argument":
+            options += [url]
+        elif place == "environment":
+            variables = environment(SERNET_EDGE_LISTEN_MQTT=url)
+        else:
+            text = f"[listen]\nmqtt = {json.dumps(url)}\n"
+            options += ["--config", str(write(tmp_path / "a.toml", text))]
+        result = sernet_edge(*options, env=variables)
+        assert result.returncode in (1, 2)
+        told = result.stdout + result.stderr
+        assert told and "Traceback" not in told
+        for part in ("hunter2", "user-of-it", "broker-of-it", "topic-of-it"):
+            assert part not in told, (password, told)
+        if place not in ("argument", "web") and scheme != "http":
+            assert "--mqtt-password says where to put it" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mqtt-password = 5550123",
+        "mqtt-password = [5550123]",
+        "web-token = 5550123",
+        "mqtt = ['mqtt://a:5550123@host']",
+        "device = ['rtsp://a:5550123@host']",
+        "hop = 'mqtt://a:5550123@host'",
+        "'mqtt://a:5550123@host' = 1",
+        "mqtt-password = 5550123x",
+    ],
+)
+def test_a_secret_of_the_wrong_type_is_not_quoted(
+    text: str, sernet_edge: Run, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.toml", f"[listen]\n{text}\n")
+    result = sernet_edge("listen", "--config", path, env=environment())
+    assert result.returncode == 1
+    assert result.stderr.startswith("sernet-edge: ") and "a.toml" in result.stderr
+    assert "5550123" not in result.stdout + result.stderr
+
+
+def test_an_address_with_a_user_is_not_shown(sernet_edge: Run) -> None:
+    result = sernet_edge(
+        "listen", "--mqtt", "mqtt://key-of-mine@host", "--show-config", env=environment()
+    )
+    assert result.returncode == 0
+    assert "# mqtt is set, and not shown  # command line" in result.stdout
+    assert "key-of-mine" not in result.stdout + result.stderr
+
+
+def test_a_token_that_the_user_chose_does_not_reach_the_journal(sernet_edge: Run) -> None:
+    token = "correct-horse-battery"
+    result = sernet_edge(
+        *("listen", "--input", SAMPLE, "--web", "127.0.0.1:0", "--web-token", token),
+        env=environment(),
+    )
+    assert result.returncode == 0
+    assert "asks for the token that you chose" in result.stderr
+    assert token not in result.stdout + result.stderr

@@ -169,6 +169,59 @@ def test_an_installation_in_a_home_folder_is_refused(
     assert not (tmp_path / "sernet-edge.service").exists()
 
 
+@pytest.mark.parametrize("place", ["/tmp", "/var/tmp", "/home", "/root", "/run/user"])
+def test_the_places_that_are_refused_are_those_that_the_unit_hides(
+    place: str, system: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", f"{place}/x/bin/python")
+    told = str(CliRunner().invoke(command, ["install"]).exception)
+    assert f"{place}/x/bin/python" in told
+    assert "(install into /opt/sernet-edge; docs/guides/pi.md says how)" in told
+    assert system == [] and not service.UNIT_FILE.exists()
+    # The unit's own words, were they to change.
+    changed = service._TEMPLATE.read_text().replace("ProtectHome=yes", "ProtectHome=no")
+    template = service.UNIT_FILE.with_name("template")
+    template.write_text(changed.replace("PrivateTmp=yes", "PrivateTmp=no"))
+    monkeypatch.setattr(service, "_TEMPLATE", template)
+    monkeypatch.setattr(service, "_closed_folder", lambda path: "")
+    assert CliRunner().invoke(command, ["install"]).exception is None
+
+
+def test_a_link_into_a_hidden_place_is_refused(
+    system: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(service, "_TEMPORARY", (str(tmp_path / "hidden"),))
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "opt").symlink_to(tmp_path / "hidden")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "opt" / "python"))
+    told = str(CliRunner().invoke(command, ["install"]).exception)
+    assert f"does not see {tmp_path}/opt/python in yours" in told
+
+
+def test_a_folder_that_only_its_owner_may_enter_is_refused(
+    system: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(service, "_hidden_place", lambda path: "")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "opt" / "bin" / "python"))
+    (tmp_path / "opt" / "bin").mkdir(parents=True)
+    (tmp_path / "opt").chmod(0o750)
+    stat = Path.stat  # pytest's own folders are for their owner alone
+    monkeypatch.setattr(Path, "stat", lambda one: stat(one if tmp_path in one.parents else "/"))
+    told = str(CliRunner().invoke(command, ["install"]).exception)
+    assert f"who may not look into {tmp_path}/opt, where" in told
+    assert f"sudo chmod o+rx {tmp_path}/opt" in told
+
+
+@pytest.mark.parametrize("key", ["model", "csv", "json", "record", "input"])
+def test_a_file_that_the_service_would_not_see_is_refused(key: str, system: list[str]) -> None:
+    service.SYSTEM_FILE.parent.mkdir()
+    service.SYSTEM_FILE.write_text(f'[listen]\n{key} = "/home/pi/a"\n')
+    told = str(CliRunner().invoke(command, ["install"]).exception)
+    assert f"{key}: the service does not see /home/pi/a" in told and system == []
+    service.SYSTEM_FILE.write_text(f'[listen]\n{key} = "a"\n')
+    assert CliRunner().invoke(command, ["install"]).exception is None
+
+
 class Manager:
     """systemd's end of the notification socket."""
 
