@@ -37,6 +37,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _run(arguments: list[str] | None) -> int:
     """Run a command; return the exit code after telling what went wrong."""
+    import io
+
     import click
 
     from sernet_edge.commands import cli
@@ -46,8 +48,9 @@ def _run(arguments: list[str] | None) -> int:
         # The code that a command gives to `Context.exit`; it returns nothing otherwise.
         code = cli.main(args=arguments, prog_name="sernet-edge", standalone_mode=False)
     except click.ClickException as error:
-        error.message = without_logins(error.message)
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        click.echo(without_logins(shown.getvalue()), err=True, nl=False)
         return error.exit_code
     except click.Abort as error:
         raise KeyboardInterrupt from error

@@ -135,7 +135,9 @@ def _check_paths() -> None:
         table = tomllib.loads(SYSTEM_FILE.read_text("utf-8-sig")).get("listen", {})
         for key in ("model", "input", "csv", "json", "record"):
             path = table.get(key)
-            if isinstance(path, str) and (place := _hidden_place(path)):
+            if not isinstance(path, str) or not os.path.isabs(path):
+                continue
+            if place := _hidden_place(path) or _hidden_place(os.path.realpath(path)):
                 raise SernetError(
                     f"{SYSTEM_FILE}: {key}: the service does not see {path}: it sees no {place}, "
                     "or one of its own",
@@ -148,11 +150,7 @@ def _hidden_place(path: str) -> str:
     settings = unit().splitlines()
     hidden = _HOMES if "ProtectHome=yes" in settings else ()
     hidden += _TEMPORARY if "PrivateTmp=yes" in settings else ()
-    real = os.path.realpath(path) if os.path.isabs(path) else path
-    for place in hidden:
-        if any(one == place or one.startswith(f"{place}/") for one in (path, real)):
-            return place
-    return ""
+    return next((place for place in hidden if path.startswith(f"{place}/")), "")
 
 
 def _closed_folder(path: str) -> str:

@@ -195,7 +195,7 @@ def test_a_link_into_a_hidden_place_is_refused(
     (tmp_path / "opt").symlink_to(tmp_path / "hidden")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "opt" / "python"))
     told = str(CliRunner().invoke(command, ["install"]).exception)
-    assert f"does not see {tmp_path}/opt/python in yours" in told
+    assert f"does not see {tmp_path}/hidden/python in yours" in told
 
 
 def test_a_folder_that_only_its_owner_may_enter_is_refused(
