@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from sernet_edge.runtime.outputs.lines import Lines
-from sernet_edge.runtime.outputs.wording import Summary, clock, event_text, notice_text, remarks
+from sernet_edge.runtime.outputs.wording import (
+    Summary,
+    clock,
+    notice_text,
+    percent,
+    percentages,
+    remarks,
+)
 from sernet_edge.runtime.records import Event, Notice, Record, Result
 
 
 class PlainLines:
-    """Writes results with their three highest scores, events, notices and a summary."""
+    """Writes results with their three highest scores, events, notices and a summary.
+
+    Each line begins with the time at which it is written, in seconds of audio, so that times
+    never go back. An event is found after its start and its end: its line names those.
+    """
 
     def __init__(self, lines: Lines, timing: bool = True) -> None:
         """Write to `lines`, with computing times or without."""
         self._lines = lines
         self._timing = timing
         self._summary = Summary()
+        self._now_s = 0.0
 
     def write(self, record: Record) -> None:
         """Write one line."""
@@ -23,8 +35,7 @@ class PlainLines:
                 self._summary.add(record)
                 self._line(record.time_s, "  ".join(self._result(record)))
             case Event():
-                time_s = record.start_s if record.end_s is None else record.end_s
-                self._line(time_s, f"event: {event_text(record)}")
+                self._line(self._now_s, f"event: {_event(record)}")
             case Notice():
                 self._line(record.time_s, notice_text(record))
 
@@ -37,8 +48,9 @@ class PlainLines:
         self._lines.close()
 
     def _result(self, result: Result) -> list[str]:
-        highest = sorted(result.scores.items(), key=lambda item: -item[1])[:3]
-        parts = [f"{label} {score:.2f}" for label, score in highest] or ["no speech"]
+        highest = sorted(result.scores, key=lambda label: -result.scores[label])[:3]
+        shares = percentages(result.scores)
+        parts = [f"{label} {shares[label]} %" for label in highest] or ["no speech"]
         if result.label is not None and not result.sure:
             parts.append("unsure")
         parts.append(f"{result.level_dbfs:.0f} dBFS")
@@ -47,7 +59,18 @@ class PlainLines:
         return parts + remarks(result, self._timing)
 
     def _line(self, time_s: float, text: str) -> None:
-        self._lines.write(f"{time_s:7.2f} s  {text}")
+        self._now_s = max(self._now_s, time_s)
+        self._lines.write(f"{self._now_s:7.2f} s  {text}")
+
+
+def _event(event: Event) -> str:
+    if event.end_s is None:
+        return f"{event.label} began at {event.start_s:.2f} s"
+    length_s = event.end_s - event.start_s
+    return (
+        f"{event.label} ended at {event.end_s:.2f} s after {length_s:.1f} s, "
+        f"peak {percent(event.peak)}"
+    )
 
 
 class NoticeLines:

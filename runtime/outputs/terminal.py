@@ -1,33 +1,51 @@
-"""A live view on a terminal, redrawn in place."""
+"""A live view on a terminal, redrawn in place, in as much of its window as there is."""
 
 from __future__ import annotations
 
-import functools
 import itertools
 import shutil
-import unicodedata
-from collections import Counter, deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, TextIO
-
-import click
+from dataclasses import dataclass
+from typing import TextIO
 
 from sernet_edge.runtime.outputs.session import Session
-from sernet_edge.runtime.outputs.wording import Summary, clock, event_text, notice_text, remarks
+from sernet_edge.runtime.outputs.terminal_history import History, marks
+from sernet_edge.runtime.outputs.terminal_text import (
+    Line,
+    Style,
+    clipped,
+    columns,
+    line_columns,
+    padded,
+    printable,
+    rendered,
+    wrapped,
+)
+from sernet_edge.runtime.outputs.wording import (
+    Summary,
+    clock,
+    event_text,
+    notice_text,
+    percent,
+    percentages,
+    remarks,
+)
 from sernet_edge.runtime.records import Event, Notice, Record, Result
 
-_MAX_WIDTH = 80
-_CELL_S = 2.0
-"""Time that a character of the history stands for; a hop, if that is longer."""
+_WIDE = 100
+"""Columns from which events and notices stand beside the bars."""
 
-_LOG_LENGTH = 4
+_WIDEST_BARS = 100
+_LOG_LENGTH = 100
 _FLOOR_DBFS = -60.0
 _HOLD_S = 3.0
 """Time for which clipping is shown: a clipped word is over in a moment."""
 
+_URGENT_S = 30.0
+"""Time for which a warning is shown whole, even where there is little room."""
+
+_MOST_URGENT = 4
+_TIME_COLUMNS = 11
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
-_HEIGHTS = "▁▂▃▄▅▆▇█"
 
 _KNOWN_COLOURS = {
     "anger": "bright_red",
@@ -40,30 +58,47 @@ _KNOWN_COLOURS = {
 }
 _OTHER_COLOURS = ("cyan", "magenta", "green", "blue", "red", "white")
 
+_DIM: Style = {"dim": True}
+
 # Synchronised output, for terminals that know it: a frame is shown whole.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
-_Style = dict[str, Any]
-_Line = list[tuple[str, _Style]]
-"""Pieces of text, each with what `click.style` takes."""
+
+@dataclass
+class _Entry:
+    """An event, its start and its end together, or a notice."""
+
+    time_s: float
+    text: str
+    style: Style
+    warning: bool = False
 
 
 @dataclass
-class _Cell:
-    """A character of the history: which state was the most frequent, and how high its scores."""
+class _Plan:
+    """How many lines each part of the view has; what matters most takes its lines first."""
 
-    index: int
-    states: Counter[str] = field(default_factory=Counter)
-    scores: list[float] = field(default_factory=list)
+    free: int
+    bars: int = 0
+    letters: int = 0
+    log: int = 0
+    level: int = 0
+    heights: int = 0
+    scale: int = 0
+    gaps: int = 0
+    remarks: int = 0
+    rows: int = 0
 
-    @property
-    def state(self) -> str:
-        """The most frequent state: a label, "?" or, without speech, nothing."""
-        return self.states.most_common(1)[0][0]
+    def take(self, part: str, wanted: int, least: int = 1) -> None:
+        """Give a part so many more lines; fewer, down to `least`, where there are no more."""
+        lines = min(wanted, self.free)
+        if lines >= least:
+            setattr(self, part, getattr(self, part) + lines)
+            self.free -= lines
 
 
 class LiveView:
-    """Shows the latest result, the last two minutes, the level, and what happened last."""
+    """Shows the latest result, the past, the level, events and notices."""
 
     def __init__(
         self, file: TextIO, session: Session, timing: bool = True, colour: bool = True
@@ -73,40 +108,47 @@ class LiveView:
         self._timing = timing
         self._colour = colour
         self._source = session.source
+        self._threshold = session.unsure_below
         self._labels = session.contract.labels
-        self._marks = _letters(self._labels)
-        others = iter(_OTHER_COLOURS * len(self._labels))
+        others = itertools.cycle(_OTHER_COLOURS)
         self._colours = {label: _KNOWN_COLOURS.get(label) or next(others) for label in self._labels}
-        self._cell_s = max(_CELL_S, session.hop_s)
-        self._cells: deque[_Cell] = deque(maxlen=_MAX_WIDTH)
-        self._log: deque[_Line] = deque(maxlen=_LOG_LENGTH)
+        try:
+            (_EIGHTHS + "▁▂▃▄▅▆▇░─┃·…").encode(file.encoding or "ascii")
+            self._unicode = True
+        except UnicodeEncodeError:
+            self._unicode = False
+        self._more = "…" if self._unicode else "~"
+        self._marks = marks({label: self._plain(label) for label in self._labels})
+        self._history = History(self._marks, self._colours, session.hop_s, self._unicode)
+        self._log: list[_Entry] = []
+        self._event: tuple[int, _Entry] | None = None
+        self._now_s = 0.0
         self._result: Result | None = None
         self._clipped_s = -_HOLD_S
         self._summary = Summary()
         self._height = 0
         self._size: tuple[int, int] | None = None
         self._moved = False  # whether the last view may have been moved by what others print
-        try:
-            (_EIGHTHS + _HEIGHTS + "·…").encode(file.encoding or "ascii")
-            self._unicode = True
-        except UnicodeEncodeError:
-            self._unicode = False
 
     def write(self, record: Record) -> None:
         """Replace what is on the screen."""
         match record:
             case Result():
                 self._summary.add(record)
-                self._remember(record)
+                self._history.add(record)
+                self._result = record
+                self._now_s = record.time_s
+                if record.clipped:
+                    self._clipped_s = record.time_s
             case Event():
-                time_s = record.start_s if record.end_s is None else record.end_s
-                style = {"fg": self._colours.get(record.label)}
-                self._log.append(self._log_line(time_s, event_text(record), style))
+                self._log_event(record)
             case Notice():
                 # PortAudio prints of its own when a device goes.
                 self._moved = record.code == "device-lost"
-                style = {"fg": "yellow"} if record.level == "warning" else {}
-                self._log.append(self._log_line(record.time_s, notice_text(record), style))
+                self._now_s = max(self._now_s, record.time_s)
+                warning = record.level == "warning"
+                style = {"fg": "yellow"} if warning else {}
+                self._add(_Entry(record.time_s, self._plain(notice_text(record)), style, warning))
         self._show()
 
     def finish(self) -> None:
@@ -119,23 +161,34 @@ class LiveView:
             self._file.write("\r\x1b[K\x1b[?25h")
             self._file.flush()
 
-    def _remember(self, result: Result) -> None:
-        self._result = result
-        if result.clipped:
-            self._clipped_s = result.time_s
-        index = int(result.time_s / self._cell_s)
-        if not self._cells or self._cells[-1].index != index:
-            self._cells.append(_Cell(index))
-        cell = self._cells[-1]
-        cell.states[_state(result)] += 1
-        if result.label is not None:
-            cell.scores.append(result.scores[result.label])
+    def _plain(self, text: str) -> str:
+        """Return `text` as the terminal can show it."""
+        if not self._unicode:
+            encoding = self._file.encoding or "ascii"
+            text = text.encode(encoding, "replace").decode(encoding)
+        return printable(text)
+
+    def _log_event(self, event: Event) -> None:
+        """Log an event's start; its end takes the same entry's place."""
+        if self._event is not None and self._event[0] == event.id:
+            self._event[1].text = self._plain(event_text(event))
+            return
+        style: Style = {"fg": self._colours.get(event.label)}
+        entry = _Entry(event.start_s, self._plain(event_text(event)), style)
+        self._event = (event.id, entry)
+        self._add(entry)
+
+    def _add(self, entry: _Entry) -> None:
+        self._log.append(entry)
+        self._log.sort(key=lambda entry: entry.time_s)
+        del self._log[:-_LOG_LENGTH]
 
     def _show(self) -> None:
         """Draw over the last view, or anew where the terminal has another size than then."""
         size = shutil.get_terminal_size()
-        width = min(_MAX_WIDTH, size.columns - 1)
-        lines = [self._rendered(line, width) for line in self._fitting(width, size.lines - 1)]
+        width = max(1, size.columns - 1)
+        drawn = self._draw(width, max(1, size.lines - 1))
+        lines = [rendered(line, width, self._colour, self._more) for line in drawn]
         if not self._height:
             start = "\x1b[?25l"  # hide the cursor
         elif self._moved or size != self._size:
@@ -147,194 +200,214 @@ class LiveView:
         self._file.write(f"{_BEGIN}{start}{frame}\x1b[J{_END}")
         self._file.flush()
 
-    def _fitting(self, width: int, height: int) -> list[_Line]:
-        """Return the view's lines, at most `height`: what matters least is left out first."""
-        ranked = list(self._draw(width))
-        while len(ranked) > max(1, height):
-            rank = max(rank for rank, _ in ranked)
-            last = max(i for i, (other, _) in enumerate(ranked) if other == rank)
-            del ranked[last]
-        return [line for _, line in ranked]
+    def _draw(self, width: int, height: int) -> list[Line]:
+        """Return the view's lines, at most `height`."""
+        wide = width >= _WIDE
+        plan = self._plan(width, height, wide)
+        names = min(20, max(10, *(columns(mark.name) for mark in self._marks.values())))
+        names = min(names, max(4, width // 4))
+        left = min(_WIDEST_BARS, 11 * width // 20) if wide else width
 
-    def _draw(self, width: int) -> Iterator[tuple[int, _Line]]:
-        """Yield the view's lines, each with its rank: 0 matters most."""
-        names = min(20, max(10, *map(len, self._labels)))
-        room = max(4, width - names - 10)
-        yield 6, []
-        yield 0, self._headline(width)
-        yield 6, []
-        for label in self._labels:
-            yield 1, self._bar_line(label, names, room)
-        yield 6, []
-        for line in self._history(names, room):
-            yield 4, line
-        yield 2, self._level(names, room)
-        if self._log:
-            yield 6, []
-        for line in self._log:
-            yield 5, line
-        yield 6, []
-        text = ", ".join(remarks(self._result, self._timing)) if self._result else ""
-        yield 3, [(f"  {text}", {"dim": True})]
+        lines: list[Line] = [[]] if plan.gaps > 2 else []
+        lines.append(self._headline(width))
+        now = [self._scale(names, left)] if plan.scale else []
+        now += [self._bar_line(label, names, left) for label in self._shown(plan.bars)]
+        past = self._past(plan, names, width)
+        level = [self._level(names, left)] if plan.level else []
+        gap: list[Line] = [[]] if plan.gaps > 0 else []
+        log_gap: list[Line] = [[]] if plan.gaps > 1 else []
+        if wide:
+            now += log_gap + level
+            beside = self._log_lines(width - left - 3, len(now) + plan.log)
+            for own, other in itertools.zip_longest(now, beside, fillvalue=[]):
+                space = " " * (left + 3 - line_columns(own))
+                lines.append([*own, (space, {}), *other])
+            lines += gap + past if past else []
+        else:
+            lines += now + (gap if past else []) + past + level
+            log = self._log_lines(width, plan.log)
+            lines += log_gap + log if log else []
+        if plan.remarks and self._result:
+            text = ", ".join(remarks(self._result, self._timing))
+            lines += [[], [(f"  {text}", _DIM)]] if text else []
+        return lines
 
-    def _headline(self, width: int) -> _Line:
+    def _plan(self, width: int, height: int, wide: bool) -> _Plan:
+        """Share the lines among the parts of the view."""
+        every = len(self._labels)
+        plan = _Plan(free=height - 1)
+        plan.take("bars", min(every, 3))
+        plan.take("letters", 1)
+        if not wide:
+            plan.take("log", self._urgent_lines(width))
+        plan.take("bars", every - plan.bars)
+        plan.take("level", 1)
+        if not wide and not plan.log:
+            plan.take("log", 1)
+        plan.take("heights", int(self._unicode and plan.letters))
+        plan.take("scale", 1)
+        plan.take("gaps", 1)
+        if not wide:
+            plan.take("log", 2)
+        plan.take("gaps", 1)
+        plan.take("remarks", 2, least=2)
+        plan.take("gaps", 1)
+        # A row for each label, and the axis, take the strip's place.
+        grown = every + 1 - plan.letters - plan.heights
+        if plan.free >= grown and plan.bars == every:
+            plan.take("rows", grown)
+            plan.rows = 1
+            most_log = 0 if wide else 8
+            plan.take("log", min(most_log, plan.free))
+            while plan.free >= every:
+                plan.free -= every
+                plan.rows += 1
+        plan.take("log", plan.free)
+        return plan
+
+    def _urgent_lines(self, width: int) -> int:
+        """Return the lines that the newest entry needs, if it is a warning of late."""
+        newest = self._log[-1] if self._log else None
+        if newest is None or not newest.warning or self._now_s - newest.time_s > _URGENT_S:
+            return 0
+        return min(_MOST_URGENT, len(wrapped(newest.text, max(8, width - _TIME_COLUMNS))))
+
+    def _shown(self, number: int) -> list[str]:
+        """Return the labels that have a bar: those with the highest scores, in their order."""
+        scores = self._result.scores if self._result else {}
+        highest = sorted(self._labels, key=lambda label: -scores.get(label, 0.0))[:number]
+        return [label for label in self._labels if label in highest]
+
+    def _headline(self, width: int) -> Line:
         result = self._result
         if result is None:
-            left: _Line = [("  waiting for sound", {"dim": True})]
+            left: Line = [("  waiting for sound", _DIM)]
         elif result.label is None:
-            left = [("  NO SPEECH", {"dim": True})]
+            left = [("  NO SPEECH", _DIM)]
         else:
-            share = f"{result.scores[result.label]:.0%}"
+            share = f"{percentages(result.scores)[result.label]} %"
             if result.sure:
                 style = {"fg": self._colours[result.label], "bold": True}
-                left = [(f"  {result.label.upper()}  {share}", style)]
+                left = [(f"  {self._plain(result.label).upper()}  {share}", style)]
             else:
-                left = [("  UNSURE", {"bold": True}), (f"  {result.label} {share}", {})]
+                left = [
+                    ("  UNSURE", {"bold": True}),
+                    (f"  {self._plain(result.label)} {share}", {}),
+                ]
         time = clock(result.time_s) if result else ""
-        taken = sum(_columns(text) for text, _ in left) + len(time)
-        source = self._clipped(self._source, max(0, width - taken - 4))
-        gap = " " * max(2, width - taken - _columns(source) - 2)
-        return [*left, (f"{gap}{source}  ", {"dim": True}), (time, {})]
+        taken = line_columns(left) + len(time)
+        source = clipped(self._plain(self._source), max(0, width - taken - 4), self._more)
+        gap = " " * max(2, width - taken - columns(source) - 2)
+        return [*left, (f"{gap}{source}  ", _DIM), (time, {})]
 
-    def _bar_line(self, label: str, names: int, room: int) -> _Line:
+    def _room(self, names: int, width: int) -> int:
+        """Return how many columns a bar has between a name and a number."""
+        return max(4, width - names - 11)
+
+    def _scale(self, names: int, width: int) -> Line:
+        """Return the line above the bars that names the mark on them."""
+        at = self._threshold_at(self._room(names, width))
+        if at is None:
+            return []
+        text = f"sure from {percent(self._threshold)} "
+        return [(" " * (names + 4 + at - len(text)) + text, _DIM), (self._mark, _DIM)]
+
+    @property
+    def _mark(self) -> str:
+        return "┃" if self._unicode else "|"
+
+    def _threshold_at(self, room: int) -> int | None:
+        """Return the column of a bar from which its label is sure; None without a threshold."""
+        if not 0 < self._threshold <= 1:
+            return None
+        return min(room - 1, int(self._threshold * room))
+
+    def _bar_line(self, label: str, names: int, width: int) -> Line:
         result = self._result
+        room = self._room(names, width)
         score = result.scores.get(label) if result else None
         leads = result is not None and result.label == label and result.sure
-        name = self._clipped(self._marks[label].name, names)
+        name = padded(clipped(self._marks[label].name, names, self._more), names)
+        share = "-" if result is None or score is None else f"{percentages(result.scores)[label]} %"
+        style: Style = {"fg": self._colours[label], "bold": leads}
+        bar = self._bar(score or 0.0, room, style, self._threshold_at(room))
+        return [(f"  {name}  ", {"bold": leads}), *bar, (f"{share:>7}", {"bold": leads})]
+
+    def _bar(self, share: float, room: int, style: Style, mark_at: int | None = None) -> Line:
+        """Return a bar on its track of `room` characters, filled to an eighth of a character."""
+        blocks = _EIGHTHS if self._unicode else " #"
+        parts = len(blocks) - 1
+        whole, rest = divmod(round(min(1.0, share) * room * parts), parts)
+        filled = blocks[-1] * whole + (blocks[rest] if rest and share >= 0.01 else "")
+        track = ("─" if self._unicode else "-") * (room - len(filled))
+        if mark_at is None:
+            return [(filled, style), (track, _DIM)]
+        before, after = filled[:mark_at], filled[mark_at + 1 :]
+        start = max(0, mark_at - len(filled))
         return [
-            (f"  {name}{' ' * (names - _columns(name))}  ", {"bold": leads}),
-            (self._bar(score or 0.0, room), {"fg": self._colours[label], "bold": leads}),
-            ("     -" if score is None else f"  {score:.2f}", {}),
+            (before, style),
+            (track[:start], _DIM),
+            (self._mark, {"bold": True}),
+            (after, style),
+            (track[start + (len(filled) <= mark_at) :], _DIM),
         ]
 
-    def _history(self, names: int, room: int) -> Iterator[_Line]:
-        """Yield the strip: how high the leading score was, and whose it was."""
-        newest = self._cells[-1].index if self._cells else 0
-        by_index = {cell.index: cell for cell in self._cells}
-        title = f"last {room * self._cell_s:.0f} s"[:names].ljust(names)
-        heights: _Line = [(f"  {title}  ", {})]
-        letters: _Line = [(" " * (names + 4), {})]
-        cells = (by_index.get(index) for index in range(newest - room + 1, newest + 1))
-        # Neighbours of one state are one piece: less to write, and to take time over.
-        for state, run in itertools.groupby(cells, _cell_state):
-            run_of = list(run)
-            style = {"fg": self._colours[state]} if state in self._colours else {"dim": True}
-            heights.append(("".join(_height(cell) for cell in run_of), style))
-            letters.append((self._letter(state) * len(run_of), style))
-        if self._unicode:
-            yield heights
-        else:
-            letters[0] = heights[0]
-        yield letters
+    def _past(self, plan: _Plan, names: int, width: int) -> list[Line]:
+        """Return the history: a row for each label, or the leading ones alone in a strip."""
+        room = self._room(names, width)
+        if plan.rows:
+            lines = []
+            for label in self._labels:
+                name = padded(clipped(self._marks[label].name, names, self._more), names)
+                style: Style = {"fg": self._colours[label]}
+                for row in self._history.rows(label, room, plan.rows):
+                    lines.append([(f"  {name}  ", {}), (row, style)])
+                    name = " " * names
+            return [*lines, [(" " * (names + 4) + self._history.axis(room), _DIM)]]
+        title = clipped(f"last {room * self._history.cell_s:.0f} s", names, self._more)
+        titles = itertools.chain(
+            [f"  {padded(title, names)}  "], itertools.repeat(" " * (names + 4))
+        )
+        lines = []
+        if plan.heights:
+            lines.append([(next(titles), {}), *self._history.heights(room)])
+        if plan.letters:
+            lines.append([(next(titles), {}), *self._history.letters(room)])
+        return lines
 
-    def _letter(self, state: str | None) -> str:
-        if state is None:
-            return " "
-        if state in self._marks:
-            return self._marks[state].letter
-        return state or ("·" if self._unicode else ".")
-
-    def _level(self, names: int, room: int) -> _Line:
+    def _level(self, names: int, width: int) -> Line:
         result = self._result
         if result is None:
             return [("  level", {})]
         clipping = result.time_s - self._clipped_s < _HOLD_S
-        words = f"  {result.level_dbfs:.0f} dBFS"
-        room -= len(words) - 6
-        share = (result.level_dbfs - _FLOOR_DBFS) / -_FLOOR_DBFS
-        line: _Line = [(f"  {'level'.ljust(names)}  ", {})]
-        if clipping:
-            room -= 10
-        bar = self._bar(min(1.0, max(0.0, share)), max(0, room))
-        line += [(bar, {"fg": "red" if clipping else "green"}), (words, {})]
+        words = f"{result.level_dbfs:.0f} dBFS"
+        # As wide as the bars' numbers, if it fits there.
+        room = self._room(names, width) - max(0, len(words) + 2 - 7) - 10 * clipping
+        share = max(0.0, (result.level_dbfs - _FLOOR_DBFS) / -_FLOOR_DBFS)
+        bar = self._bar(share, max(0, room), {"fg": "red" if clipping else "green"})
+        line: Line = [
+            (f"  {padded(clipped('level', names), names)}  ", {}),
+            *bar,
+            (f"  {words}", {}),
+        ]
         if clipping:
             line.append(("  CLIPPING", {"fg": "red", "bold": True}))
         return line
 
-    def _log_line(self, time_s: float, text: str, style: _Style) -> _Line:
-        return [(f"  {clock(time_s):>9}  ", {"dim": True}), (text, style)]
-
-    def _bar(self, score: float, room: int) -> str:
-        """Return a bar of `room` characters, `score` of it filled, to an eighth of a character."""
-        blocks = _EIGHTHS if self._unicode else " #"
-        parts = len(blocks) - 1
-        whole, rest = divmod(round(score * room * parts), parts)
-        bar = blocks[-1] * whole + (blocks[rest] if rest else "")
-        return bar[:room].ljust(room)
-
-    def _rendered(self, line: _Line, width: int) -> str:
-        """Return a line with its colours, none wider than `width` columns."""
-        text = ""
-        for piece, style in line:
-            clipped = self._clipped(piece, width)
-            width -= _columns(clipped)
-            text += click.style(clipped, **style) if self._colour and style else clipped
-        return text
-
-    def _clipped(self, text: str, width: int) -> str:
-        """Return `text` without what would move the cursor, at most `width` columns of it."""
-        if not text.isprintable():
-            text = "".join(c if c.isprintable() else "?" for c in text)
-        if _columns(text) <= width:
-            return text
-        mark = "…" if self._unicode else "~"
-        kept = ""
-        for character in text:
-            if _columns(kept + character) > width - 1:
+    def _log_lines(self, width: int, most: int) -> list[Line]:
+        """Return the newest entries, wrapped, in at most so many lines."""
+        found: list[Line] = []
+        for entry in reversed(self._log):
+            texts = wrapped(entry.text, max(8, width - _TIME_COLUMNS))
+            free = most - len(found)
+            if len(texts) > free and found:
                 break
-            kept += character
-        return kept + mark if width > 0 else ""
-
-
-@dataclass(frozen=True)
-class _Mark:
-    """How a label appears in the history: a letter, capital in its name unless the first."""
-
-    letter: str
-    name: str
-
-
-def _letters(labels: Iterable[str]) -> dict[str, _Mark]:
-    """Return a letter for each label that no label before it has."""
-    marks: dict[str, _Mark] = {}
-    used: set[str] = set()
-    for label in labels:
-        free = (i for i, c in enumerate(label) if c.isalnum() and c.lower() not in used)
-        at = next(free, None)
-        if at is None:
-            marks[label] = _Mark("*", label)
-            continue
-        used.add(label[at].lower())
-        letter = label[at].upper() if at else label[at]
-        marks[label] = _Mark(letter, label[:at] + letter + label[at + 1 :])
-    return marks
-
-
-def _cell_state(cell: _Cell | None) -> str | None:
-    return None if cell is None else cell.state
-
-
-def _height(cell: _Cell | None) -> str:
-    if cell is None or not cell.state:
-        return " "
-    mean = sum(cell.scores) / max(1, len(cell.scores))
-    return _HEIGHTS[min(7, int(8 * mean))]
-
-
-def _state(result: Result) -> str:
-    """Return what a result counts as in the history: its label, "?" or nothing."""
-    if result.label is None:
-        return ""
-    return result.label if result.sure else "?"
-
-
-def _columns(text: str) -> int:
-    """Return how many columns of a terminal `text` takes."""
-    return len(text) if text.isascii() else sum(map(_character_columns, text))
-
-
-@functools.cache
-def _character_columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+            if len(texts) > free:
+                texts = [*texts[: free - 1], " ".join(texts[free - 1 :])] if free else []
+            times = itertools.chain([f"{clock(entry.time_s):>9}"], itertools.repeat(" " * 9))
+            room = width - _TIME_COLUMNS
+            found[:0] = [
+                [(f"{time}  ", _DIM), (clipped(text, max(0, room), self._more), entry.style)]
+                for time, text in zip(times, texts, strict=False)
+            ]
+        return found

@@ -23,8 +23,12 @@ _MEDIA_TYPES = {
     "page.html": "text/html",
     "page.css": "text/css",
     "page.js": "text/javascript",
+    "timeline.js": "text/javascript",
+    "words.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
+
+_SCRIPTS = [name for name in _MEDIA_TYPES if name.endswith(".js")]
 
 _HEADERS = {
     # Nothing from elsewhere, nothing in the page itself, and no frame around it.
@@ -112,7 +116,7 @@ def application(feed: Feed, guard: Guard, connections: Connections) -> Starlette
     return Starlette(
         routes=[
             Route("/", guarded(file("page.html"))),
-            Route("/page.js", guarded(file("page.js"))),
+            *(Route(f"/{name}", guarded(file(name))) for name in _SCRIPTS),
             Route("/events", guarded(events)),
             # What the form that asks for the token needs, too.
             Route("/page.css", guarded(file("page.css"), for_all=True)),

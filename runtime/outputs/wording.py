@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Mapping
 
 from sernet_edge.runtime.records import Event, Notice, Result
 
@@ -16,12 +18,37 @@ def clock(time_s: float) -> str:
     return f"{start}:{rest // 10:02}.{rest % 10}"
 
 
+def percent(share: float) -> str:
+    """Return a share of 1 in whole per cents."""
+    return f"{100 * share:.0f} %"
+
+
+def percentages(shares: Mapping[str, float]) -> dict[str, int]:
+    """Return shares of a whole in whole per cents that add up to 100.
+
+    Those with the largest remainders are rounded up. Without any share, all are 0.
+
+    Example:
+        >>> percentages({"anger": 0.335, "fear": 0.335, "neutral": 0.33})
+        {'anger': 34, 'fear': 33, 'neutral': 33}
+    """
+    total = math.fsum(shares.values())
+    if not total:
+        return dict.fromkeys(shares, 0)
+    exact = {name: 100 * share / total for name, share in shares.items()}
+    whole = {name: math.floor(share) for name, share in exact.items()}
+    missing = 100 - sum(whole.values())
+    for name in sorted(exact, key=lambda name: whole[name] - exact[name])[:missing]:
+        whole[name] += 1
+    return whole
+
+
 def event_text(event: Event) -> str:
-    """Return what an event says, without its time."""
+    """Return what an event says, without its start."""
+    peak = f"peak {percent(event.peak)}"
     if event.end_s is None:
-        return f"{event.label} began"
-    length_s = event.end_s - event.start_s
-    return f"{event.label} ended after {length_s:.1f} s, at most {event.peak:.2f}"
+        return f"{event.label} goes on, {peak}"
+    return f"{event.label} {event.end_s - event.start_s:.1f} s, {peak}"
 
 
 def notice_text(notice: Notice) -> str:
@@ -35,9 +62,11 @@ def remarks(result: Result, timing: bool) -> list[str]:
     if timing:
         parts.append(f"features {result.feature_ms:.1f} ms, model {result.inference_ms:.1f} ms")
     if result.overflows:
-        parts.append(f"audio lost {_times(result.overflows)}")
+        parts.append(
+            f"audio lost {'once' if result.overflows == 1 else f'{result.overflows} times'}"
+        )
     if result.skipped:
-        parts.append(f"{result.skipped} results skipped")
+        parts.append(f"{_count(result.skipped, 'result')} skipped")
     if result.padded:
         parts.append("padded with silence")
     return parts
@@ -70,15 +99,14 @@ class Summary:
         parts = []
         if self._leads:
             leader, times = self._leads.most_common(1)[0]
-            labelled = self._leads.total()
-            highest = sorted(self._sums.items(), key=lambda item: -item[1])[:2]
-            means = ", ".join(f"{label} {total / labelled:.2f}" for label, total in highest)
+            highest = sorted(percentages(self._sums).items(), key=lambda item: -item[1])[:2]
+            means = ", ".join(f"{label} {share} %" for label, share in highest)
             parts = [f"{leader} leads in {times}", f"mean {means}"]
-        windows = "1 window" if self._total == 1 else f"{self._total} windows"
+        windows = _count(self._total, "window")
         if self._unlabelled:
             windows += f" ({self._unlabelled} no speech)"
         return ": ".join(filter(None, [windows, "; ".join(parts)]))
 
 
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"{number} times"
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

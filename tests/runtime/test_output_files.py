@@ -10,6 +10,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from output_cases import CONTRACT, END, LABELS, LOST, START, Told, result
@@ -22,6 +23,7 @@ from sernet_edge.runtime.outputs.fan_out import Outputs
 from sernet_edge.runtime.outputs.json_lines import JsonLines
 from sernet_edge.runtime.outputs.lines import Appended, Standard
 from sernet_edge.runtime.outputs.plain_lines import NoticeLines, PlainLines
+from sernet_edge.runtime.outputs.wording import percentages
 from sernet_edge.runtime.records import Record
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
@@ -194,18 +196,41 @@ def test_quiet_leaves_standard_output_empty(sernet_edge: Run) -> None:
 def test_plain_lines_tell_silence_doubt_events_and_notices() -> None:
     file = io.StringIO()
     output = PlainLines(Standard(file), timing=False)
-    for record in (result(), result(3.5, None), result(4, sure=False, clipped=9), START, END, LOST):
+    doubt, silence = result(4, sure=False, clipped=9), result(8, None)
+    for record in (result(), result(3.5, None), doubt, START, silence, END, LOST):
         output.write(record)
     output.finish()
     assert file.getvalue().splitlines() == [
-        "   3.00 s  anger 0.64  boredom 0.06  disgust 0.06  -24 dBFS",
+        "   3.00 s  anger 64 %  boredom 6 %  disgust 6 %  -24 dBFS",
         "   3.50 s  no speech  -24 dBFS",
-        "   4.00 s  anger 0.64  boredom 0.06  disgust 0.06  unsure  -24 dBFS  9 samples clipped",
-        "   2.50 s  event: anger began",
-        "   6.00 s  event: anger ended after 3.5 s, at most 0.90",
-        "   4.00 s  warning: the microphone is gone: plug it in again",
-        "3 windows (1 no speech): anger leads in 2; mean anger 0.64, boredom 0.06",
+        "   4.00 s  anger 64 %  boredom 6 %  disgust 6 %  unsure  -24 dBFS  9 samples clipped",
+        "   4.00 s  event: anger began at 2.50 s",
+        "   8.00 s  no speech  -24 dBFS",
+        "   8.00 s  event: anger ended at 6.00 s after 3.5 s, peak 90 %",
+        "   8.00 s  warning: the microphone is gone: plug it in again",
+        "4 windows (2 no speech): anger leads in 2; mean anger 64 %, boredom 6 %",
     ]
+
+
+def test_the_times_of_plain_lines_never_go_back(sernet_edge: Run) -> None:
+    lines = sernet_edge("listen", "--input", SAMPLE, "--no-timing").stdout.splitlines()[:-1]
+    times = [float(line.split(" s ")[0]) for line in lines]
+    assert any("event: " in line for line in lines)
+    assert times == sorted(times)
+
+
+def test_per_cents_add_up_and_are_next_to_their_shares() -> None:
+    generator = np.random.default_rng(7)
+    for _ in range(200):
+        shares = generator.dirichlet(np.full(7, 0.3)) * 0.998  # as 8-bit scores add up
+        whole = percentages({str(index): share for index, share in enumerate(shares)})
+        assert sum(whole.values()) == 100
+        exact = 100 * shares / shares.sum()
+        assert np.abs(np.array(list(whole.values())) - exact).max() < 1
+        order = np.argsort(-exact)
+        assert sorted(whole.values(), reverse=True) == [whole[str(i)] for i in order]
+    assert percentages({"a": 0.0, "b": 0.0}) == {"a": 0, "b": 0}
+    assert percentages({}) == {}
 
 
 def test_beside_an_output_for_programs_notices_are_for_people() -> None:

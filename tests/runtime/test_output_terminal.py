@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyte
 import pytest
@@ -19,7 +20,7 @@ from output_cases import CONTRACT, END, LABELS, LOST, SESSION, START, result
 
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.outputs.terminal import LiveView
-from sernet_edge.runtime.records import Record
+from sernet_edge.runtime.records import Event, Notice, Record
 
 
 class Terminal(io.TextIOWrapper):
@@ -98,7 +99,7 @@ def test_everything_fits_80_by_24_beside_what_was_there_before(draw: Draw) -> No
         assert terminal.line(f"  {label} ")
     assert "device is gone" not in terminal.shown  # but in full:
     assert any("warning: the microphone is gone: plug it in again" in line for line in used)
-    assert any("anger ended after 3.5 s" in line for line in used)
+    assert any("0:02.5  anger 3.5 s, peak 90 %" in line for line in used)
     assert any("features 1.5 ms, model 8.5 ms" in line for line in used)
 
 
@@ -113,18 +114,18 @@ def test_each_result_is_drawn_over_the_one_before(draw: Draw) -> None:
 
 
 def test_the_leading_emotion_silence_and_doubt_are_told_in_words(draw: Draw) -> None:
-    assert "ANGER  64%" in draw(result()).shown[1]
+    assert "ANGER  64 %" in draw(result()).shown[1]
     assert "NO SPEECH" in draw(result(label=None)).shown[1]
-    assert "UNSURE  anger 64%" in draw(result(sure=False)).shown[1]
+    assert "UNSURE  anger 64 %" in draw(result(sure=False)).shown[1]
 
 
 def test_the_history_has_a_letter_for_every_two_seconds(draw: Draw) -> None:
     terminal = draw(*minutes())
     heights = terminal.line("  last ")
     letters = terminal.shown[terminal.shown.index(heights) + 1]
-    strip = letters[14:73]
+    strip = letters[14:72]
     assert strip in "aaaa·bbbb·dddd·ffff·hhhh·ssss·nnnn·" * 3
-    for height, letter in zip(heights[14:73], strip, strict=False):
+    for height, letter in zip(heights[14:72], strip, strict=False):
         assert height == ("▆" if letter.isalpha() else " ")  # 0.64 of eight eighths
 
 
@@ -138,7 +139,7 @@ def test_labels_that_begin_alike_have_letters_of_their_own(draw: Draw) -> None:
     contract = CONTRACT.replace(labels=labels)
     scores = dict.fromkeys(labels, 0.2)
     session = dataclasses.replace(SESSION, contract=contract)
-    terminal = draw(result(3, "surprised", scores=scores), session=session)
+    terminal = draw(result(3, "surprised", scores=scores), session=session, lines=12)
     assert [terminal.line(f"  {name} ") for name in ("sad", "sUrprised", "sLeepy", "aFraid")]
     assert any(line.endswith(" U") for line in terminal.shown)
 
@@ -146,9 +147,35 @@ def test_labels_that_begin_alike_have_letters_of_their_own(draw: Draw) -> None:
 def test_the_bars_are_as_long_as_the_scores(draw: Draw) -> None:
     terminal = draw(result())
     bars = {label: terminal.line(f"  {label} ")[14:].split()[0] for label in LABELS}
-    full = 80 - 1 - 10 - 10
-    assert len(bars["anger"]) == pytest.approx(0.64 * full, abs=1)
-    assert len(bars["fear"]) == pytest.approx(0.06 * full, abs=1)
+    full = 80 - 1 - 10 - 11
+    assert {len(bar) for bar in bars.values()} == {full}  # each stands on a track
+    filled = {label: len(bar.replace("─", "").strip("┃")) for label, bar in bars.items()}
+    assert filled["anger"] == pytest.approx(0.64 * full, abs=1)
+    assert filled["fear"] == pytest.approx(0.06 * full, abs=1)
+
+
+def test_the_bars_are_marked_where_a_label_is_sure(draw: Draw) -> None:
+    terminal = draw(result())
+    scale = next(line for line in terminal.shown if "sure from" in line)
+    at = scale.index("┃")
+    assert scale[:at].endswith("sure from 60 % ")
+    assert at == 14 + int(0.6 * 58)
+    for label in LABELS:
+        assert terminal.line(f"  {label} ").index("┃") == at
+    # Within its bar, too, the mark can be seen.
+    assert terminal.line("  anger ")[at - 1 : at + 2] == "█┃█"
+
+
+def test_without_a_threshold_there_is_no_mark(draw: Draw) -> None:
+    terminal = draw(result(), session=dataclasses.replace(SESSION, unsure_below=0.0))
+    assert "┃" not in "".join(terminal.shown) and "sure from" not in "".join(terminal.shown)
+
+
+def test_the_scores_are_per_cents_that_add_up(draw: Draw) -> None:
+    thirds = dict.fromkeys(LABELS, 0.0) | {"anger": 0.3333, "fear": 0.3333, "neutral": 0.3334}
+    terminal = draw(result(scores=thirds))
+    found = [int(terminal.line(f"  {label} ").split()[-2]) for label in LABELS]
+    assert sum(found) == 100 and set(found) == {0, 33, 34}
 
 
 def test_clipping_is_told_for_some_seconds(draw: Draw) -> None:
@@ -165,10 +192,10 @@ def test_a_terminal_may_be_resized(size: tuple[int, int], draw: Draw) -> None:
         terminal.view.write(result(time_s, "sadness"))  # type: ignore[attr-defined]
     assert sum("sadness"[: size[0] - 5].upper() in line for line in terminal.shown) <= 1
     if size[0] >= 30:
-        assert sum("SADNESS  64%" in line for line in terminal.shown) == 1
+        assert sum("SADNESS  64 %" in line for line in terminal.shown) == 1
     terminal.screen.resize(24, 80)
     terminal.view.write(result(127, "fear"))  # type: ignore[attr-defined]
-    assert "FEAR  64%" in terminal.shown[1]
+    assert "FEAR  64 %" in terminal.shown[1]
     assert [terminal.line(f"  {label} ") for label in LABELS]
 
 
@@ -213,6 +240,144 @@ def test_a_name_cannot_move_the_cursor_or_break_the_width(draw: Draw) -> None:
     assert len(terminal.shown[1]) <= 80 and terminal.shown[1].endswith("0:03.0")
 
 
+def evening() -> list[Record]:
+    """Five minutes with an event for each emotion that has its turn."""
+    found: list[Record] = []
+    for index in range(150):
+        label, time_s = LABELS[index // 5 % len(LABELS)], 3.0 + 2 * index
+        found.append(result(time_s, label))
+        if index % 5 == 4:
+            found.append(Event("start", index, label, time_s - 8, None, 0.7))
+            found.append(Event("end", index, label, time_s - 8, time_s, 0.9))
+    return found
+
+
+SIZES = [(40, 12), (60, 15), (80, 24), (120, 40), (200, 50)]
+
+
+@pytest.mark.parametrize(("columns", "lines"), SIZES)
+def test_the_view_uses_the_window_that_it_has(columns: int, lines: int, draw: Draw) -> None:
+    terminal = draw(*evening(), columns=columns, lines=lines)
+    used = [index for index, line in enumerate(terminal.shown) if line]
+    assert len(used) >= 0.75 * (lines - 1) and used[-1] >= lines - 3
+    # The headline, with the time at its end, and the history reach from side to side.
+    headline = next(line for line in terminal.shown if "BOREDOM  64 %" in line)
+    assert len(headline) == columns - 1 and headline.endswith("5:01.0")
+    assert all(any(f"  {label} " in line for line in terminal.shown) for label in LABELS)
+    assert any("dBFS" in line for line in terminal.shown)
+    assert any(line.endswith("boredom 8.0 s, peak 90 %") for line in terminal.shown)
+
+
+@pytest.mark.parametrize(("columns", "lines"), SIZES)
+def test_the_past_is_shown_at_any_size_up_to_the_right_edge(
+    columns: int, lines: int, draw: Draw
+) -> None:
+    every_two_seconds = [result(3 + 2 * index, "fear") for index in range(100)]
+    terminal = draw(*every_two_seconds, columns=columns, lines=lines)
+    if columns < 100:
+        strip = terminal.line("  last ")
+        row = terminal.shown[terminal.shown.index(strip) + (lines > 12)]
+        assert row.rstrip().endswith("f" * (columns // 2 - 5))
+    else:
+        rows = [line for line in terminal.shown if "█" * 50 in line]
+        assert len(rows) >= 1 and all(columns - 10 < len(row) < columns for row in rows)
+        axis = next(line for line in terminal.shown if line.endswith(" now"))
+        assert "-1 min" in axis
+        # A minute is 30 characters of two seconds.
+        assert axis.index("now") + 2 - (axis.index("-1 min") + 3) == pytest.approx(30, abs=1)
+
+
+@pytest.mark.parametrize(("columns", "lines"), SIZES)
+def test_a_late_warning_is_shown_whole(columns: int, lines: int, draw: Draw) -> None:
+    advice = (
+        "this machine cannot keep up: results are left out; a --hop longer than 0.496 s costs less"
+    )
+    warning = Notice("overload", advice, 123.0, "warning")
+    terminal = draw(*minutes()[:-3], result(123), warning, columns=columns, lines=lines)
+    text = " ".join(" ".join(line.split()) for line in terminal.shown)
+    if columns < 100:
+        assert f"warning: {advice}" in text
+    for word in ("a", "--hop", "longer", "costs", "less"):
+        assert word in text.split()
+    assert "…" not in text.replace("USB Audio…", "")
+
+
+def test_what_is_unsure_is_shaded_in_the_past(draw: Draw) -> None:
+    sure, unsure = (
+        draw(*(result(3 + 2 * i, "fear", sure=sure) for i in range(20)), columns=120, lines=40)
+        for sure in (True, False)
+    )
+    assert any("█" * 20 in line for line in sure.shown)
+    assert "░" not in "".join(sure.shown)
+    assert any("░" * 20 in line for line in unsure.shown)
+
+
+def test_an_event_is_one_line_whose_end_takes_its_start_s_place(draw: Draw) -> None:
+    began = draw(result(4), START)
+    assert began.line("   0:02.5").endswith("anger goes on, peak 70 %")
+    ended = draw(result(4), START, LOST, result(8), END)
+    assert ended.line("   0:02.5").endswith("anger 3.5 s, peak 90 %")
+    assert not any("goes on" in line for line in ended.shown)
+
+
+def test_the_log_is_in_the_order_of_time(draw: Draw) -> None:
+    late = dataclasses.replace(LOST, time_s=3.0)
+    terminal = draw(result(4), late, START, LOST)  # an event is found after it began
+    times = [line.split()[0] for line in terminal.shown if re.match(r" +\d:\d\d\.\d  \w", line)]
+    assert times == ["0:02.5", "0:03.0", "0:04.0"]
+
+
+WIDE_LABELS = ("害怕", "生气", "高兴", "Überraschung", "ネガティブな感情が非常に強いとき", "غضب")
+
+
+@pytest.mark.parametrize(("columns", "lines"), SIZES)
+def test_labels_of_any_script_keep_the_columns(columns: int, lines: int, draw: Draw) -> None:
+    session = dataclasses.replace(SESSION, contract=CONTRACT.replace(labels=WIDE_LABELS))
+    records = [
+        result(3 + 2 * i, WIDE_LABELS[i // 9 % 6], scores=dict.fromkeys(WIDE_LABELS, 0.16))
+        for i in range(100)
+    ]
+    terminal = draw(*records, columns=columns, lines=lines, session=session)
+    # As a terminal shows them: a wide character is followed by an empty cell.
+    rows = [[cell.data for _, cell in sorted(row.items())] for row in cells(terminal)]
+    marks = [row.index("┃") for row in rows if "┃" in row]
+    assert len(marks) >= len(WIDE_LABELS) and len(set(marks)) == 1
+    numbers = [row.index("%") for row in rows if "┃" in row and "%" in row]
+    assert numbers.count(max(numbers)) >= len(WIDE_LABELS)
+
+
+def cells(terminal: Terminal) -> list[dict[int, Any]]:
+    """The characters of each line by their columns."""
+    screen = terminal.screen
+    return [
+        {column: screen.buffer[line][column] for column in range(screen.columns)}
+        for line in range(screen.lines)
+    ]
+
+
+def test_labels_without_a_letter_of_one_column_have_digits(draw: Draw) -> None:
+    labels = ("害怕", "生气", "غضب", "joy")
+    session = dataclasses.replace(SESSION, contract=CONTRACT.replace(labels=labels))
+    terminal = draw(
+        *(
+            result(3 + 2 * i, label, scores=dict.fromkeys(labels, 0.25))
+            for i, label in enumerate(labels)
+        ),
+        session=session,
+        lines=12,
+    )
+    assert any(line.endswith(" 123j") for line in terminal.shown)
+
+
+def test_a_terminal_that_lacks_a_letter_shows_another(draw: Draw) -> None:
+    session = dataclasses.replace(
+        SESSION, contract=CONTRACT.replace(labels=("害怕", "joy")), source="話筒"
+    )
+    scores = {"害怕": 0.9, "joy": 0.1}
+    terminal = draw(result(3, "害怕", scores=scores), session=session, encoding="ascii")
+    assert "??  90 %" in terminal.shown[1]
+
+
 def test_without_timing_the_computing_times_are_left_out(draw: Draw) -> None:
     assert not any(" ms" in line for line in draw(result(), timing=False).shown)
 
@@ -224,7 +389,7 @@ def test_in_the_end_the_cursor_is_there_again_below_the_summary(draw: Draw) -> N
     terminal.view.close()  # type: ignore[attr-defined]
     assert not terminal.screen.cursor.hidden
     last = [line for line in terminal.shown if line][-1]
-    assert last.startswith("  60 windows (12 no speech): anger leads in 8; ")
+    assert last.startswith("  60 windows (12 no speech): anger leads in 8; mean ")
     assert len(last) <= 80
 
 

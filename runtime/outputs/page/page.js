@@ -1,23 +1,23 @@
-"use strict";
+// The page: takes what the listener says, and shows it.
 
-// Colours that stand out on light and on dark; each stands beside its name, never alone.
-const KNOWN_COLOURS = {
-  anger: "#e0453f", happiness: "#e3a008", sadness: "#3f83f8", fear: "#9b5de5",
-  disgust: "#2fa36b", boredom: "#a9744f", neutral: "#7d8898", surprise: "#ec6a9c",
-};
-const OTHER_COLOURS = ["#1aa5b8", "#d9682b", "#6a78e5", "#84a51e", "#c4549c", "#5b9a8b"];
-const SPAN_S = 300;
+import { SPAN_S, drawTimeline } from "./timeline.js";
+import { colourNames, duration, percent, percentages, position, timeOfDay } from "./words.js";
+
 const LOG_LENGTH = 50;
+const STALE_S = 3;
+const RETRY_MS = 5000;
+const LEAST_PERCENT = 3; // less of a bar is a sliver, which says nothing that the number doesn't
 
 const byId = (id) => document.getElementById(id);
-const percent = (share) => `${Math.round(100 * share)} %`;
 
+let stream = null;
 let session = null;
 let colours = {};
-let results = [];
-let log = [];
 let bars = {};
-let lastArrival = null;
+let results = [];
+let events = new Map(); // by id: an event's start and its end are one
+let lastAt = null; // when the last result came, on this browser's clock
+let drawing = false;
 
 // A new element with a class and content, of which text stays text.
 function element(name, className = "", ...content) {
@@ -32,45 +32,68 @@ function say(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-// Seconds as 1:02:03 or 2:03.
-function clock(seconds) {
-  const whole = Math.max(0, Math.floor(seconds));
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const two = (n) => String(n).padStart(2, "0");
-  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+// A label and its share; a label's direction of writing does not turn the number around.
+const labelled = (label, share) => [element("bdi", "", label), ` ${percent(share)}`];
+
+function sayShare(target, label, share) {
+  const content = element("span", "", ...labelled(label, share));
+  if (target.textContent !== content.textContent) target.replaceChildren(...content.childNodes);
+}
+
+const colourOf = (label) => `var(${colours[label]})`;
+
+function swatch(className, colour) {
+  const made = element("i", `swatch ${className}`);
+  if (colour) made.style.backgroundColor = colour;
+  return made;
+}
+
+// When a record was heard: the time of day, or the position in a recording.
+function when(record, seconds) {
+  return session.live && record.utc ? timeOfDay(new Date(record.utc)) : position(seconds);
 }
 
 function begin(introduction) {
   session = introduction;
   results = session.results;
-  log = session.log;
-  colours = {};
-  let others = 0;
-  for (const label of session.labels) {
-    colours[label] = KNOWN_COLOURS[label] ?? OTHER_COLOURS[others++ % OTHER_COLOURS.length];
-  }
-  byId("bars").replaceChildren(...session.labels.map(makeBar));
+  colours = colourNames(session.labels);
+  bars = {};
+  byId("bars").replaceChildren(
+    ...(session.unsure_below ? [makeScale(session.unsure_below)] : []),
+    ...session.labels.map(makeBar));
+  byId("bars").style.setProperty("--sure", `${100 * session.unsure_below}%`);
+  byId("bars").classList.toggle("marked", session.unsure_below > 0);
   const channels = session.channels === 1 ? "mono" : `${session.channels} channels`;
   say(byId("source"), `${session.source} · ${session.rate_hz} Hz, ${channels}`);
-  say(byId("model"), `${session.model} · contract ${session.contract} · window ` +
-    `${session.window_s} s every ${session.hop_s} s · sernet-edge ${session.program_version}`);
-  document.title = `sernet-edge · ${session.source}`;
-  lastArrival = results.length ? performance.now() : null;
-  showLog();
-  showResult();
-  showStatus();
+  say(byId("model"), `Model ${session.model} · sernet-edge ${session.program_version}`);
+  lastAt = session.age_s === null ? null : Date.now() - 1000 * session.age_s;
+  events = new Map();
+  byId("events").tBodies[0].replaceChildren();
+  byId("notices").replaceChildren();
+  for (const record of session.log) put(record);
+  showSoon();
+  showState();
+}
+
+function makeScale(threshold) {
+  const text = element("span", "", `sure from ${percent(Math.round(100 * threshold))}`);
+  const scale = element("div", "bar scale", element("span"), element("div", "mark", text));
+  scale.setAttribute("aria-hidden", "true");
+  return scale;
 }
 
 function makeBar(label) {
   const fill = element("div", "fill");
-  fill.style.background = colours[label];
+  fill.style.backgroundColor = colourOf(label);
   const track = element("div", "track", fill);
   for (const [name, value] of [["role", "meter"], ["aria-label", label],
     ["aria-valuemin", "0"], ["aria-valuemax", "100"], ["aria-valuenow", "0"]]) {
     track.setAttribute(name, value);
   }
   const number = element("span", "number", "–");
-  const row = element("div", "bar", element("span", "name", label), track, number);
+  const name = element("span", "name", label);
+  name.dir = "auto";
+  const row = element("div", "bar", name, track, number);
   bars[label] = { row, track, fill, number };
   return row;
 }
@@ -81,42 +104,111 @@ function take(record) {
     // Half a second apart is as close as the timeline can show.
     if (results.length > 1 && record.time_s - results.at(-2).time_s < 0.45) results.pop();
     results.push(record);
-    lastArrival = performance.now();
+    lastAt = Date.now();
     while (results[0].time_s < record.time_s - SPAN_S) results.shift();
-    requestAnimationFrame(showResult);
   } else {
-    log.push(record);
-    log = log.slice(-2 * LOG_LENGTH);
-    showLog();
-    requestAnimationFrame(drawTimeline);
+    put(record);
+    if (record.type === "event") {
+      const what = record.kind === "start" ? "began" : "ended";
+      say(byId("announcement"), `${record.label} ${what}`);
+    }
   }
-  showStatus();
+  showSoon();
+  showState();
+}
+
+// Put an event or a notice at the top of its list.
+function put(record) {
+  if (record.type === "notice") {
+    const name = record.level === "warning" ? "Warning: " : "";
+    byId("notices").prepend(element("li", record.level,
+      element("time", "", when(record, record.time_s)),
+      element("span", "", element("b", "", name), record.text)));
+    while (byId("notices").children.length > LOG_LENGTH) byId("notices").lastChild.remove();
+  } else {
+    const event = events.get(record.id) ?? putEvent(record);
+    Object.assign(event, { end_s: record.end_s, peak: record.peak });
+    showEvent(event);
+  }
+  byId("no-notices").hidden = byId("notices").children.length > 0;
+  byId("no-events").hidden = events.size > 0;
+  byId("events").hidden = !events.size;
+}
+
+function putEvent({ id, label, start_s, utc }) {
+  const name = element("span", "", label);
+  name.dir = "auto";
+  const [lasted, peak] = [element("td", "number"), element("td", "number")];
+  const row = element("tr", "",
+    element("th", "", swatch("", colourOf(label)), name),
+    element("td", "number", when({ utc }, start_s)), lasted, peak);
+  row.firstChild.scope = "row";
+  byId("events").tBodies[0].prepend(row);
+  const event = { label, start_s, row, lasted, peakText: peak };
+  events.set(id, event);
+  if (events.size > LOG_LENGTH) {
+    const [oldest] = events.keys();
+    events.get(oldest).row.remove();
+    events.delete(oldest);
+  }
+  return event;
+}
+
+function showEvent(event) {
+  const last = results.at(-1);
+  const goesOn = event.end_s === null;
+  if (goesOn && last?.sure && last.label === event.label) {
+    event.peak = Math.max(event.peak, last.scores[event.label]);
+  }
+  const length = Math.max(0, (event.end_s ?? last?.time_s ?? event.start_s) - event.start_s);
+  event.row.classList.toggle("goes-on", goesOn);
+  say(event.lasted, goesOn ? `${duration(length)} …` : duration(length));
+  say(event.peakText, percent(Math.round(100 * event.peak)));
+}
+
+// Show what came once the browser is about to draw, however much that was.
+function showSoon() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    showResult();
+    for (const event of events.values()) if (event.end_s === null) showEvent(event);
+    showTimeline();
+  });
 }
 
 function showResult() {
   const result = results.at(-1);
-  if (!result) return;
-  const emotion = byId("emotion");
-  emotion.classList.toggle("none", !result.label || !result.sure);
-  if (!result.label) {
-    say(emotion, "no speech");
-    say(byId("share"), "");
-  } else if (!result.sure) {
-    say(emotion, "unsure");
-    say(byId("share"), `${result.label} ${percent(result.scores[result.label])}`);
-  } else {
-    say(emotion, result.label);
-    say(byId("share"), percent(result.scores[result.label]));
+  if (!result) {
+    say(byId("emotion"), "waiting for sound");
+    return;
   }
+  const whole = percentages(session.labels.map((label) => result.scores[label] ?? 0));
+  const share = Object.fromEntries(session.labels.map((label, index) => [label, whole[index]]));
+  const unsure = result.label !== null && !result.sure;
+  byId("emotion").classList.toggle("none", !result.label || unsure);
+  if (!result.label) {
+    say(byId("emotion"), "no speech");
+    say(byId("share"), "");
+  } else if (unsure) {
+    say(byId("emotion"), "unsure");
+    sayShare(byId("share"), result.label, share[result.label]);
+  } else {
+    say(byId("emotion"), result.label);
+    say(byId("share"), percent(share[result.label]));
+  }
+  const drifts = session.drift_limit && result.drift > session.drift_limit;
+  say(byId("why"), drifts ? "This sound is unlike the speech that the model was trained on." : "");
   for (const [label, bar] of Object.entries(bars)) {
-    const score = result.scores[label];
     bar.row.classList.toggle("leads", label === result.label && result.sure);
-    bar.fill.style.width = `${100 * (score ?? 0)}%`;
-    bar.track.setAttribute("aria-valuenow", Math.round(100 * (score ?? 0)));
-    say(bar.number, score === undefined ? "–" : score.toFixed(2));
+    bar.row.classList.toggle("unsure", label === result.label && unsure);
+    const score = result.scores[label] ?? 0;
+    bar.fill.style.width = share[label] < LEAST_PERCENT ? "0" : `${100 * score}%`;
+    bar.track.setAttribute("aria-valuenow", share[label]);
+    say(bar.number, result.label ? percent(share[label]) : "–");
   }
   showSound(result);
-  drawTimeline();
 }
 
 function showSound(result) {
@@ -124,152 +216,141 @@ function showSound(result) {
   const meter = byId("level");
   meter.setAttribute("aria-valuenow", Math.round(level));
   meter.firstElementChild.style.width = `${100 * (level + 60) / 60}%`;
-  say(byId("level-text"), `${result.level_dbfs.toFixed(0)} dBFS`);
+  say(byId("level-text"), `${String(Math.round(result.level_dbfs)).replace("-", "−")} dBFS`);
   const clipping = byId("clipping");
   clipping.hidden = !result.clipped;
   say(clipping, result.clipped ? `Clipping: ${result.clipped} samples at full scale; turn it down` : "");
 
-  const figures = [["Heard", clock(result.time_s)]];
-  if (result.speech !== null) figures.push(["Speech", percent(result.speech)]);
+  const gated = result.speech !== null;
+  const speech = Math.round(100 * (result.speech ?? 0));
+  byId("speech").setAttribute("aria-valuenow", speech);
+  byId("speech").firstElementChild.style.width = `${speech}%`;
+  say(byId("speech-text"), gated ? percent(speech) : "–");
+  say(byId("speech-note"), gated ? `of the last ${Number(session.window_s.toFixed(1))} s`
+    : "The voice gate is off: every sound is judged.");
+  showDiagnostics(result);
+}
+
+function showDiagnostics(result) {
+  const figures = [["Heard", position(result.time_s)]];
   if (result.feature_ms !== undefined) {
     const busy = (result.feature_ms + result.inference_ms) / 1000 / session.hop_s;
     figures.push(["Features", `${result.feature_ms.toFixed(1)} ms`]);
     figures.push(["Model", `${result.inference_ms.toFixed(1)} ms`]);
     figures.push(["Computing", `${(100 * busy).toFixed(1)} % of the time`]);
   }
-  if (result.drift !== null) figures.push(["Drift", result.drift.toFixed(2)]);
-  figures.push(["Audio lost", result.overflows ? `${result.overflows} times` : "never"]);
+  if (result.drift !== null) {
+    const limit = session.drift_limit ? ` of at most ${session.drift_limit.toFixed(2)}` : "";
+    figures.push(["Drift", result.drift.toFixed(2) + limit]);
+  }
+  figures.push(["Audio lost", result.overflows ? times(result.overflows) : "never"]);
   figures.push(["Results skipped", String(result.skipped)]);
   if (session.rate_hz !== session.model_rate_hz) {
     figures.push(["Resampled", `${session.rate_hz} to ${session.model_rate_hz} Hz`]);
   }
+  figures.push(["Window", `${session.window_s} s every ${session.hop_s} s`]);
+  figures.push(["Contract", session.contract]);
   byId("figures").replaceChildren(...figures.flatMap(
     ([name, value]) => [element("dt", "", name), element("dd", "", value)]));
+  const losses = [];
+  if (result.overflows) losses.push(`audio lost ${times(result.overflows)}`);
+  if (result.skipped) losses.push(`results skipped: ${result.skipped}`);
+  say(byId("losses"), losses.length ? `(${losses.join(", ")})` : "");
 }
 
-function showLog() {
-  const none = () => [element("li", "quiet", "None yet.")];
-  const events = log.filter((record) => record.type === "event").slice(-LOG_LENGTH).reverse();
-  const notices = log.filter((record) => record.type === "notice").slice(-LOG_LENGTH).reverse();
-  byId("events").replaceChildren(...(events.length ? events.map(eventLine) : none()));
-  byId("notices").replaceChildren(...(notices.length ? notices.map(noticeLine) : none()));
+const times = (number) => (number === 1 ? "once" : `${number} times`);
+
+function showTimeline() {
+  if (!session) return;
+  const last = results.at(-1);
+  // While nothing comes, time goes on all the same.
+  const silent_s = session.live && isStale() ? age() : 0;
+  const end_s = (last?.time_s ?? 0) + silent_s;
+  const lastHeard = session.live && last?.utc ? new Date(last.utc).getTime() : null;
+  const dayAt = (time_s) => (
+    lastHeard === null ? null : new Date(lastHeard + 1000 * (time_s - last.time_s)));
+  const heard = { labels: session.labels, results, events: [...events.values()], hop_s: session.hop_s };
+  drawTimeline(byId("timeline"), heard, colours, end_s, dayAt);
+  showShares();
 }
 
-function eventLine(event) {
-  const swatch = element("i", "swatch");
-  swatch.style.background = colours[event.label];
-  const text = event.kind === "start" ? " began"
-    : ` ended after ${(event.end_s - event.start_s).toFixed(1)} s, at most ${percent(event.peak)}`;
-  return element("li", "", element("time", "", clock(event.kind === "start" ? event.start_s : event.end_s)),
-    element("span", "", swatch, element("b", "", event.label), text));
-}
-
-function noticeLine(notice) {
-  const name = notice.level === "warning" ? "Warning: " : "";
-  return element("li", notice.level, element("time", "", clock(notice.time_s)),
-    element("span", "", element("b", "", name), notice.text));
-}
-
-// A row for each emotion, darker the higher its score; below them the level.
-function drawTimeline() {
-  const canvas = byId("timeline");
-  const ratio = window.devicePixelRatio || 1;
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight];
-  if (!session || !width) return;
-  canvas.width = width * ratio;
-  canvas.height = height * ratio;
-  const draw = canvas.getContext("2d");
-  draw.scale(ratio, ratio);
-  const style = getComputedStyle(document.documentElement);
-  const colour = (name) => style.getPropertyValue(`--${name}`);
-  draw.font = "12px system-ui, 'DejaVu Sans', sans-serif";
-  draw.textBaseline = "middle";
-
-  const labels = session.labels;
-  const left = Math.ceil(Math.max(...["level", ...labels].map((l) => draw.measureText(l).width))) + 12;
-  const levelHeight = 30;
-  const axisHeight = 18;
-  const row = (height - levelHeight - axisHeight) / labels.length;
-  const end = results.length ? results.at(-1).time_s : 0;
-  const x = (time) => left + (width - left) * (1 - (end - time) / SPAN_S);
-
-  labels.forEach((label, index) => {
-    draw.fillStyle = colour("text");
-    draw.fillText(label, 0, (index + 0.5) * row);
-    draw.fillStyle = colour("track");
-    draw.fillRect(left, index * row + 1, width - left, row - 2);
+// The timeline in numbers: how much of the results is each emotion's, unsure, or without speech.
+function showShares() {
+  const groups = [...session.labels, "unsure", "no speech"];
+  const groupOf = (result) => (result.label === null ? "no speech" : result.sure ? result.label : "unsure");
+  const counts = Object.fromEntries(groups.map((group) => [group, 0]));
+  for (const result of results) counts[groupOf(result)] += 1;
+  const whole = percentages(groups.map((group) => counts[group]));
+  const shown = groups.map((group, index) => [group, whole[index]]).filter(([, share]) => share);
+  const items = shown.map(([group, share]) => {
+    const mark = group in colours ? swatch("", colourOf(group))
+      : swatch(group === "unsure" ? "hatched" : "empty");
+    return element("li", "", mark, ...labelled(group, share));
   });
-  draw.fillStyle = colour("text");
-  draw.fillText("level", 0, height - axisHeight - levelHeight / 2);
+  const list = byId("timeline-shares");
+  const text = items.map((item) => item.textContent).join();
+  if (list.dataset.text === text) return;
+  list.dataset.text = text;
+  list.replaceChildren(...items);
+}
 
-  results.forEach((result, index) => {
-    const previous = index ? results[index - 1].time_s : result.time_s - session.hop_s;
-    const start = Math.max(previous, result.time_s - Math.max(4 * session.hop_s, 2));
-    const [from, to] = [Math.max(left, x(start)), x(result.time_s)];
-    if (to <= left) return;
-    const wide = Math.max(to - from, 0.7);
-    labels.forEach((label, line) => {
-      const score = result.scores[label];
-      if (!score) return;
-      draw.globalAlpha = score;
-      draw.fillStyle = colours[label];
-      draw.fillRect(from, line * row + 1, wide, row - 2);
-    });
-    draw.globalAlpha = 1;
-    const level = Math.max(0, Math.min(1, (result.level_dbfs + 60) / 60)) * (levelHeight - 6);
-    draw.fillStyle = result.clipped ? colour("bad") : colour("quiet");
-    draw.fillRect(from, height - axisHeight - level, wide, level);
+const age = () => (Date.now() - lastAt) / 1000;
+
+// Whether what is shown is no longer current.
+function isStale() {
+  if (stream.readyState !== EventSource.OPEN) return true;
+  return lastAt !== null && age() > Math.max(STALE_S, session.hop_s + 2);
+}
+
+function showState() {
+  const [state, text, advice] = stateNow();
+  byId("status").dataset.state = state;
+  say(byId("status"), text);
+  const stale = state === "gone" || state === "stale";
+  document.body.classList.toggle("stale", stale);
+  byId("stale").hidden = !stale;
+  const heard = lastAt === null ? "Nothing was heard yet." :
+    `Last result at ${timeOfDay(new Date(lastAt))}, ${duration(Math.max(1, Math.floor(age())))} ago.`;
+  say(byId("stale"), stale ? `${heard} ${advice}` : "");
+  document.title = [stale ? "not live" : "", "sernet-edge", session?.source]
+    .filter(Boolean).join(" · ");
+}
+
+// The state's name, in words, and what else there is to say.
+function stateNow() {
+  if (stream.readyState === EventSource.CLOSED) {
+    return ["gone", "refused, trying again", "The listener turns this page away: reload it."];
+  }
+  if (stream.readyState !== EventSource.OPEN) {
+    if (!session) return ["waiting", "connecting", ""];
+    return ["gone", "disconnected, trying again", "The listener has ended, or the network is gone."];
+  }
+  if (lastAt === null) return ["waiting", "waiting for the first result", ""];
+  if (isStale()) {
+    return ["stale", "no results at the moment",
+      session.live ? "The microphone, the listener or the network is silent." : ""];
+  }
+  return ["live", "live", ""];
+}
+
+// A browser tries again by itself after a lost connection, not after a refusal.
+function connect() {
+  stream = new EventSource("events");
+  stream.addEventListener("session", (message) => begin(JSON.parse(message.data)));
+  stream.addEventListener("record", (message) => take(JSON.parse(message.data)));
+  stream.addEventListener("error", () => {
+    if (stream.readyState === EventSource.CLOSED) setTimeout(connect, RETRY_MS);
+    showState();
   });
-
-  draw.fillStyle = colour("text");
-  for (const event of log) {
-    if (event.type !== "event" || event.kind !== "start" || x(event.start_s) < left) continue;
-    const line = labels.indexOf(event.label);
-    draw.fillRect(x(event.start_s) - 1, line * row + 1, 2, row - 2);
-  }
-
-  draw.fillStyle = colour("quiet");
-  const step = width - left < 420 ? 120 : 60;
-  for (let ago = 0; ago <= SPAN_S; ago += step) {
-    const text = ago ? `−${ago / 60} min` : "now";
-    const at = x(end - ago);
-    draw.textAlign = ago ? (at - left < 20 ? "left" : "center") : "right";
-    draw.fillText(text, at, height - axisHeight / 2 + 2);
-  }
-  draw.textAlign = "left";
-  describeTimeline();
 }
 
-function describeTimeline() {
-  const sure = results.filter((result) => result.label && result.sure);
-  const counts = {};
-  for (const { label } of sure) counts[label] = (counts[label] ?? 0) + 1;
-  const parts = Object.entries(counts).sort((a, b) => b[1] - a[1]).slice(0, 3)
-    .map(([label, count]) => `${label} ${percent(count / results.length)}`);
-  const silent = results.filter((result) => !result.label).length;
-  if (silent) parts.push(`no speech ${percent(silent / results.length)}`);
-  const text = parts.length ? `Of the results: ${parts.join(", ")}. ` : "";
-  say(byId("timeline-text"), `${text}The stronger the colour, the higher the score; a black or white line marks an event.`);
+function refresh() {
+  showState();
+  if (session && isStale()) showTimeline();
 }
 
-function showStatus() {
-  const status = byId("status");
-  const set = (state, text) => {
-    status.dataset.state = state;
-    say(status, text);
-  };
-  if (stream.readyState === EventSource.CLOSED) return set("gone", "disconnected, please reload");
-  if (stream.readyState !== EventSource.OPEN) return set("gone", "disconnected, trying again");
-  const silent = lastArrival === null ? Infinity : (performance.now() - lastArrival) / 1000;
-  if (lastArrival === null) return set("waiting", "waiting for the first result");
-  if (silent > 5 + 3 * session.hop_s) return set("waiting", "no results at the moment");
-  return set("live", "live");
-}
-
-const stream = new EventSource("events");
-stream.addEventListener("session", (message) => begin(JSON.parse(message.data)));
-stream.addEventListener("record", (message) => take(JSON.parse(message.data)));
-stream.addEventListener("error", showStatus);
-setInterval(showStatus, 1000);
-addEventListener("resize", drawTimeline);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawTimeline);
+connect();
+setInterval(refresh, 1000);
+document.addEventListener("visibilitychange", refresh);
+addEventListener("resize", showTimeline);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTimeline);
