@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import os
@@ -19,17 +20,30 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from output_cases import END, LABELS, LOST, SESSION, START, Told, eventually, free_port, result
+from output_cases import (
+    CONTRACT,
+    END,
+    LABELS,
+    LOST,
+    SESSION,
+    START,
+    Told,
+    eventually,
+    free_port,
+    result,
+)
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.expected_conditions import text_to_be_present_in_element
 from selenium.webdriver.support.ui import WebDriverWait
 
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.outputs.web import Web
 from sernet_edge.runtime.outputs.web_access import Address, Guard
-from sernet_edge.runtime.records import Notice
+from sernet_edge.runtime.records import Event, Notice
 
 TOKEN = "correct-horse-battery"
 
@@ -44,8 +58,10 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
     monkeypatch.setattr("sernet_edge.runtime.outputs.web_app._WRONG_TOKEN_S", 0.0)
     opened: list[Web] = []
 
-    def on(address: str = "127.0.0.1:0", token: str | None = None) -> Web:
-        opened.append(Web(Address.from_text(address), token, SESSION, Told(), timing=True))
+    def on(
+        address: str = "127.0.0.1:0", token: str | None = None, session: Session = SESSION
+    ) -> Web:
+        opened.append(Web(Address.from_text(address), token, session, Told(), timing=True))
         return opened[-1]
 
     yield on
@@ -429,6 +445,8 @@ def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -
     assert level.get_attribute("aria-valuenow") == "-24"
     assert text(browser, "level-text") == "-24 dBFS"
     assert text(browser, "clipping").startswith("Clipping: 12 samples at full scale")
+    assert text(browser, "figures") == ""
+    browser.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
     figures = text(browser, "figures").split("\n")
     for name, value in [
         ("Features", "1.5 ms"),
@@ -445,14 +463,17 @@ def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -
     web.write(result(4.5, sure=False))
     eventually(lambda: text(browser, "emotion") == "unsure", "doubt")
     assert text(browser, "share") == "anger 64 %"
-    assert "anger 25 %" in text(browser, "timeline-text")
+    shares = text(browser, "timeline-shares").split("\n")
+    assert shares == ["anger 25 %", "sadness 25 %", "unsure 25 %", "no speech 25 %"]
 
     for record in (START, END, LOST):
         web.write(record)
     eventually(lambda: "gone" in text(browser, "notices"), "a notice")
     assert "Warning: the microphone is gone: plug it in again" in text(browser, "notices")
-    assert "anger began" in text(browser, "events")
-    assert "anger ended after 3.5 s, at most 90 %" in text(browser, "events")
+    rows = browser.find_elements(By.CSS_SELECTOR, "#events tbody tr")
+    assert len(rows) == 1
+    assert re.fullmatch(r"anger \d\d:\d\d:\d\d 3.5 s 90 %", rows[0].text)
+    assert text(browser, "announcement") == "anger ended"
     assert complaints(browser) == []
 
 
@@ -464,7 +485,7 @@ def test_the_timeline_is_drawn(serve: Serve, browser: webdriver.Chrome) -> None:
     eventually(lambda: text(browser, "emotion") == "anger", "the history")
     red, grey = browser.execute_script(  # type: ignore[no-untyped-call]
         """const canvas = document.getElementById("timeline");
-        const row = (canvas.height - 48 * devicePixelRatio) / 7;
+        const row = (canvas.height - 56 * devicePixelRatio) / 7;
         const draw = canvas.getContext("2d");
         const x = canvas.width - 20;
         return [0.5, 1.5].map((line) => [...draw.getImageData(x, line * row, 1, 1).data]);"""
@@ -510,7 +531,8 @@ def test_the_page_asks_for_the_token(serve: Serve, browser: webdriver.Chrome) ->
     complaints(browser)  # of the 401, on purpose
 
 
-@pytest.mark.parametrize(("width", "dark"), [(360, False), (360, True), (1080, True)])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [320, 360, 390, 768, 1080, 1280, 1920])
 def test_the_page_fits_a_phone_and_follows_the_theme(
     width: int, dark: bool, serve: Serve, browser: webdriver.Chrome
 ) -> None:
@@ -523,15 +545,259 @@ def test_the_page_fits_a_phone_and_follows_the_theme(
     try:
         browser.get(web.url)
         eventually(lambda: text(browser, "emotion") == "anger", "the history")
-        widths, colours = browser.execute_script(  # type: ignore[no-untyped-call]
+        widths, colours, tops = browser.execute_script(  # type: ignore[no-untyped-call]
             """const style = getComputedStyle(document.body);
             return [[document.documentElement.scrollWidth, innerWidth],
-                    [style.backgroundColor, style.color]];"""
+                    [style.backgroundColor, style.color],
+                    ["timeline", "sound"].map(
+                      (name) => document.querySelector(`.${name}`).getBoundingClientRect().top)];"""
         )
         assert widths[0] <= widths[1] == width
         background, ink = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
         assert (background < ink) == dark
         assert abs(background - ink) > 500
+        if width < 720:  # on a phone, what was heard comes before how it sounds
+            assert tops[0] < tops[1]
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # type: ignore[no-untyped-call]
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})  # type: ignore[no-untyped-call]
+
+
+def script(browser: webdriver.Chrome, code: str) -> Any:
+    return browser.execute_script(code)  # type: ignore[no-untyped-call]
+
+
+def is_grey(browser: webdriver.Chrome) -> bool:
+    """Whether what is heard now is drawn without its colours."""
+    filters = script(
+        browser,
+        """return [...document.querySelectorAll("#emotion, #bars, #timeline, #level")].map(
+          (part) => getComputedStyle(part.closest(".fades > *")).filter);""",
+    )
+    assert len(filters) == 4 and len(set(filters)) == 1
+    return bool(filters[0] == "grayscale(1)")
+
+
+def test_what_is_older_than_three_seconds_is_grey_and_says_when_it_was_heard(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
+    web = serve()
+    browser.get(web.url)
+    web.write(result(3.0, "fear"))
+    eventually(lambda: text(browser, "status") == "live", "a result")
+    began = time.monotonic()
+    assert not is_grey(browser) and text(browser, "stale") == ""
+    eventually(lambda: is_grey(browser), "grey")
+    assert 2 < time.monotonic() - began < 10
+    assert text(browser, "status") == "no results at the moment"
+    assert re.match(r"Last result at \d\d:\d\d:\d\d, \d+ s ago\.", text(browser, "stale"))
+    assert browser.title.startswith("not live")
+    web.write(result(9.0, "anger"))
+    eventually(lambda: not is_grey(browser), "colours again")
+    assert text(browser, "emotion") == "anger" and text(browser, "stale") == ""
+    assert not browser.title.startswith("not live")
+
+
+def test_who_opens_the_page_later_sees_how_old_the_last_result_is(
+    serve: Serve, browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    web = serve()
+    web.write(result())
+    eventually(lambda: web._feed._result_came_s, "the result")
+    monkeypatch.setattr(web._feed, "_result_came_s", time.monotonic() - 125)
+    browser.get(web.url)
+    eventually(lambda: is_grey(browser), "grey at once")
+    assert re.search(r", 2 min \d+ s ago\.", text(browser, "stale"))
+
+
+def test_a_lost_connection_greys_the_page(serve: Serve, browser: webdriver.Chrome) -> None:
+    web = serve()
+    web.write(result(3.0, "fear"))
+    browser.get(web.url)
+    eventually(lambda: text(browser, "emotion") == "fear" and not is_grey(browser), "live")
+    web.close()
+    eventually(lambda: is_grey(browser), "grey")
+    assert text(browser, "status") == "disconnected, trying again"
+    assert "Last result at " in text(browser, "stale")
+
+
+def test_a_slow_hop_is_not_stale_between_two_results(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
+    web = serve(session=dataclasses.replace(SESSION, hop_s=10.0))
+    browser.get(web.url)
+    web.write(result())
+    eventually(lambda: text(browser, "status") == "live", "a result")
+    time.sleep(4.5)
+    assert text(browser, "status") == "live" and not is_grey(browser)
+
+
+def test_the_bars_are_marked_where_a_label_is_sure(serve: Serve, browser: webdriver.Chrome) -> None:
+    web = serve()
+    web.write(result())
+    browser.get(web.url)
+    eventually(lambda: text(browser, "emotion") == "anger", "the history")
+    marks = script(
+        browser,
+        """return [...document.querySelectorAll("#bars .track")].map((track) =>
+          parseFloat(getComputedStyle(track, "::after").left) / track.clientWidth);""",
+    )
+    assert marks == pytest.approx([0.6] * len(LABELS), abs=0.01)
+    assert browser.find_element(By.CSS_SELECTOR, ".scale").text == "sure from 60 %"
+    browser.get(serve(session=dataclasses.replace(SESSION, unsure_below=0.0)).url)
+    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, "#bars .track"), "bars")
+    assert not browser.find_elements(By.CSS_SELECTOR, ".scale, .marked")
+
+
+def test_the_per_cents_add_up_and_next_to_nothing_is_no_sliver(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
+    shares = (0.3335, 0.3335, 0.2940, 0.0150, 0.0145, 0.0095, 0.0)
+    web = serve()
+    web.write(result(scores=dict(zip(LABELS, shares, strict=True))))
+    browser.get(web.url)
+    eventually(lambda: text(browser, "emotion") == "anger", "the history")
+    numbers = [e.text for e in browser.find_elements(By.CSS_SELECTOR, "#bars .number")]
+    assert all(number.endswith(" %") for number in numbers)
+    found = [int(number.split()[0]) for number in numbers]
+    assert sum(found) == 100
+    assert all(abs(n - 100 * share) < 1 for n, share in zip(found, shares, strict=True))
+    eventually(
+        lambda: (
+            [e.size["width"] > 0 for e in browser.find_elements(By.CSS_SELECTOR, "#bars .fill")]
+            == [True] * 3 + [False] * 4
+        ),
+        "bars of a width worth drawing",
+    )
+
+
+def test_the_timeline_has_no_seams_and_hatches_what_is_unsure(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
+    web = serve()
+    for index in range(500):
+        web.write(result(3 + 0.496 * index, "anger", sure=index >= 250))
+    browser.get(web.url)
+    eventually(lambda: text(browser, "emotion") == "anger", "the history")
+    unsure, sure = script(
+        browser,
+        """const canvas = document.getElementById("timeline");
+        const [width, ratio] = [canvas.width, devicePixelRatio];
+        const row = (canvas.height - 56 * ratio) / 7;
+        const draw = canvas.getContext("2d");
+        const colours = (from, to) => {
+          const data = draw.getImageData(from * width, row / 2, (to - from) * width, 1).data;
+          return new Set(Array.from({ length: data.length / 4 },
+            (_, i) => data.slice(4 * i, 4 * i + 3).join())).size;
+        };
+        return [colours(0.4, 0.55), colours(0.65, 0.98)];""",
+    )
+    assert sure == 1
+    assert unsure > 3
+
+
+def test_an_event_that_goes_on_grows_and_is_one_row(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
+    web = serve()
+    for record in (result(4.0), START, result(12.5)):
+        web.write(record)
+    browser.get(web.url)
+    row = "#events tbody tr"
+    eventually(lambda: browser.find_elements(By.CSS_SELECTOR, row), "the event")
+    eventually(lambda: " 10 s … 70 %" in text(browser, "events"), "as long as it lasts by now")
+    web.write(result(17.5))
+    eventually(lambda: " 15 s … " in text(browser, "events"), "longer")
+    web.write(Event("end", 1, "anger", 2.5, 17.5, 0.98))
+    eventually(lambda: " 15 s 98 %" in text(browser, "events"), "over")
+    assert len(browser.find_elements(By.CSS_SELECTOR, row)) == 1
+
+
+def test_of_a_recording_the_positions_are_shown(serve: Serve, browser: webdriver.Chrome) -> None:
+    web = serve(session=dataclasses.replace(SESSION, live=False))
+    for record in (result(64.0), dataclasses.replace(START, start_s=62.5)):
+        web.write(record)
+    browser.get(web.url)
+    eventually(lambda: "anger 1:02 " in text(browser, "events"), "a position")
+
+
+def test_speech_is_a_share_of_the_window(serve: Serve, browser: webdriver.Chrome) -> None:
+    web = serve()
+    web.write(result(speech=0.534))
+    browser.get(web.url)
+    eventually(lambda: text(browser, "speech-text") == "53 %", "speech")
+    assert text(browser, "speech-note") == "of the last 3 s"
+    web.write(result(3.5, speech=None))
+    eventually(lambda: "gate is off" in text(browser, "speech-note"), "no gate")
+
+
+LONG_LABELS = ("害怕", "Überraschung und Verwunderung über Unerwartetes", "غضب شديد", "दुःख")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+def test_long_labels_of_any_script_fit_any_width(
+    width: int, serve: Serve, browser: webdriver.Chrome
+) -> None:
+    contract = CONTRACT.replace(labels=LONG_LABELS)
+    web = serve(session=dataclasses.replace(SESSION, contract=contract))
+    scores = dict(zip(LONG_LABELS, (0.1, 0.7, 0.1, 0.1), strict=True))
+    web.write(result(3.0, LONG_LABELS[1], scores=scores))
+    web.write(Event("start", 1, LONG_LABELS[1], 2.5, None, 0.7))
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)  # type: ignore[no-untyped-call]
+    try:
+        browser.get(web.url)
+        eventually(lambda: text(browser, "share") == "70 %", "the history")
+        assert script(browser, "return document.documentElement.scrollWidth") <= width
+        tracks = browser.find_elements(By.CSS_SELECTOR, "#bars .track")
+        assert min(track.size["width"] for track in tracks) > 60
+        names = [e.text for e in browser.find_elements(By.CSS_SELECTOR, "#bars .name")]
+        assert [" ".join(name.split()) for name in names] == list(LONG_LABELS)
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # type: ignore[no-untyped-call]
+
+
+TEXTS = ["text", "quiet", "good", "warn", "bad"]
+GRAPHICS = [
+    "accent", "anger", "happiness", "sadness", "fear", "disgust", "boredom", "neutral", "surprise",
+    *(f"other-{index}" for index in range(6)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_and_bars_stand_out_from_what_is_behind_them(
+    theme: str, serve: Serve, browser: webdriver.Chrome
+) -> None:
+    features = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)  # type: ignore[no-untyped-call]
+    try:
+        browser.get(serve().url)
+        colours = script(
+            browser,
+            f"""const style = getComputedStyle(document.documentElement);
+            return Object.fromEntries({[*GRAPHICS, *TEXTS, "card", "page", "track"]}
+              .map((name) => [name, style.getPropertyValue("--" + name).trim()]));""",
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})  # type: ignore[no-untyped-call]
+    # WCAG 2.2, 1.4.3 for text and 1.4.11 for graphics.
+    for name in TEXTS:
+        for behind in ("card", "page"):
+            assert contrast(colours[name], colours[behind]) >= 4.5, name
+    for name in GRAPHICS:
+        assert contrast(colours[name], colours["track"]) >= 3, name
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast of two colours such as #0af or #00aaff, as WCAG 2.2 defines it."""
+    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
+    parts = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

@@ -216,7 +216,7 @@ function showSound(result) {
   const meter = byId("level");
   meter.setAttribute("aria-valuenow", Math.round(level));
   meter.firstElementChild.style.width = `${100 * (level + 60) / 60}%`;
-  say(byId("level-text"), `${String(Math.round(result.level_dbfs)).replace("-", "−")} dBFS`);
+  say(byId("level-text"), `${result.level_dbfs.toFixed(0)} dBFS`);
   const clipping = byId("clipping");
   clipping.hidden = !result.clipped;
   say(clipping, result.clipped ? `Clipping: ${result.clipped} samples at full scale; turn it down` : "");
