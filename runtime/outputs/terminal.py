@@ -219,7 +219,8 @@ class LiveView:
         if wide:
             now += log_gap + level
             beside = self._log_lines(width - left - 3, len(now) + plan.log)
-            for own, other in itertools.zip_longest(now, beside, fillvalue=[]):
+            none: Line = []
+            for own, other in itertools.zip_longest(now, beside, fillvalue=none):
                 space = " " * (left + 3 - line_columns(own))
                 lines.append([*own, (space, {}), *other])
             lines += gap + past if past else []

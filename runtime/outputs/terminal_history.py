@@ -170,7 +170,7 @@ class History:
         return [(key, list(run)) for key, run in itertools.groupby(self._last(room), state)]
 
     def _style(self, state: str | None) -> Style:
-        return {"fg": self._colours[state]} if state in self._colours else _DIM
+        return {"fg": self._colours[state]} if state and state in self._colours else _DIM
 
     def _letter(self, state: str | None) -> str:
         if state is None:
