@@ -90,7 +90,7 @@ size: test-packages .venv/dev ## Measure the shipped model: RAM, code, instructi
 
 .PHONY: bench
 bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards
-	$(BIN)/sernet-edge bench runtime/models/emodb_light_sernet_int8.tflite
+	$(BIN)/sernet-edge bench runtime/models/emodb_light_sernet_int8.tflite --runs benchmarks/runs
 
 .PHONY: listen-bench
 listen-bench: .venv/dev ## Measure what listening costs: time, memory, start
@@ -130,6 +130,31 @@ runs/emodb_light_sernet.keras: | .venv/dev
 	@[ -n "$$SERNET_EMODB" ] || { echo "SERNET_EMODB must name the folder of EMO-DB"; exit 1; }
 	@mkdir -p runs
 	$(BIN)/sernet-edge train --corpus emodb "$$SERNET_EMODB" --holdout none --out $@
+
+# Where `make docs` writes the generated pages, and finds the model whose card it writes.
+EVIDENCE = docs/evidence
+MODELS = runtime/models
+
+.PHONY: docs
+docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
+	$(BIN)/python benchmarks/results.py benchmarks/runs --out $(EVIDENCE)/results.md
+	$(BIN)/python benchmarks/ablations.py benchmarks/runs --base emodb-light-sernet-default \
+		--out $(EVIDENCE)/ablations.md
+	$(BIN)/python benchmarks/benchmark_page.py benchmarks/bench.json $(EVIDENCE)
+	$(BIN)/python benchmarks/architectures.py --out $(EVIDENCE)/architectures.md
+	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
+	@echo "Not remade: levels.md trains six models (benchmarks/levels.py), and"
+	@echo "listen-benchmarks.md times a computer at rest (make listen-bench)."
+
+# Pictures differ from one version of matplotlib to the next; the pages have their figures, too.
+.PHONY: docs-check
+docs-check: .venv/dev ## Remake the generated pages elsewhere, and fail if one differs
+	@rm -rf build/docs && mkdir -p build/docs && cp runtime/models/*.tflite build/docs
+	@$(MAKE) --no-print-directory docs EVIDENCE=build/docs MODELS=build/docs
+	@for page in build/docs/*.md; do \
+		kept=$$(ls docs/evidence/$${page##*/} runtime/models/$${page##*/} 2>/dev/null); \
+		diff -u $$kept $$page || \
+		{ echo "$$kept differs from what its command writes: run make docs"; exit 1; }; done
 
 .PHONY: demo-audio
 demo-audio: ## Speak the demo's sample again (needs espeak-ng and sox)

@@ -42,8 +42,8 @@ _HEAD = """\
 losses and what it started from are in the contract's provenance and in `run.json`.
 
 Seven labels; int8 throughout; random weights, for what a model takes does not depend on what it
-learnt. A frame is 16 ms: 184 of them are 3 s, 434 are 7 s. MACs are the multiplications of one
-window, those with padding included. Flash is the `.tflite` without its contract. The arena of
+learnt. A frame is 16 ms: 184 of them are 3 s, 434 are 7 s. MACs are the multiply-accumulates of
+one window, those with padding included. Flash is the `.tflite` without its contract. The arena of
 TensorFlow Lite Micro (TFLM) is measured in its interpreter on a PC; the native engine's RAM is
 its rings and working memory as planned, without stack. PC - TFLM is the largest difference of a
 score, in steps of 1/256, between the interpreter that `listen` uses and TFLM, over {windows}
@@ -54,7 +54,7 @@ windows of noise.
 """
 
 _TAIL = """
-How well each of them hears is in [results.md](results.md).
+How well those hear that were cross-validated is in [results.md](results.md).
 
 ## LIGHT-SERNET and its relatives
 
@@ -109,7 +109,9 @@ centers move towards the embeddings of their label by 0.5 times the sum of the d
 shapes in both, its last one only when the labels are the same. So a model of another corpus or
 label set, of another window length, or of a related architecture can be the start; `train` says
 which layers were taken and which not. `cross-validate` refuses a model that heard a speaker who
-is to be tested, at first or at second hand.
+is to be tested, at first or at second hand, and `evaluate` and the model card count such speakers
+as heard. They go by the corpora's names: the parts of IEMOCAP are one corpus, but a `csv` or a
+`folder` that holds EMO-DB's recordings is none of EMO-DB's.
 
 The attention paper started from AlexNet's weights of ImageNet. Those are not part of this project
 and cannot be had here; the way is the same with any model that you have.
@@ -124,7 +126,7 @@ class Cost:
         name: In `ARCHITECTURES`.
         contract: Its input.
         parameters: Of the Keras model.
-        macs: Multiplications.
+        macs: Multiply-accumulates.
         flash_bytes: Of the flatbuffer.
         tflm_bytes: TFLM's arena.
         engine_bytes: The native engine's working memory; None: it does not take the model.

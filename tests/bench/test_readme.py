@@ -1,74 +1,65 @@
-"""What README.md claims is what the saved runs say."""
+"""README's figures of the engine are those of the saved benchmark of the model that ships."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from results import SEARCH, UNTOUCHED
 
-from sernet_edge.train.evaluation.saved_runs import pooled_figures
+from sernet_edge.bench.document import read_document
+from sernet_edge.runtime.interpreter import load
 
 ROOT = Path(__file__).parents[2]
-RUNS = ROOT / "benchmarks" / "runs"
-
-THREE_SEEDS = tuple(f"emodb-light-sernet-bfloat16{seed}" for seed in ("", "-seed2", "-seed3"))
-TWO_SEEDS = ("emodb-light-sernet-half", "search/half-seed2")
 
 
-def strict(run: str, precision: str, only: Sequence[str] = ()) -> dict[str, Any]:
-    figures = pooled_figures(RUNS / run, only)["protocols"]["strict"]
-    its: dict[str, Any] = figures[precision]
-    return its
+@pytest.fixture(scope="module")
+def readme() -> str:
+    return " ".join((ROOT / "README.md").read_text().split())
 
 
-@pytest.mark.parametrize(
-    ("run", "precision"),
-    [
-        ("emodb-light-sernet-default", "int8"),
-        ("emodb-light-sernet-half", "int8"),
-        ("emodb-light-sernet-quarter", "int8"),
-        ("emodb-opensmile-svm", "float"),
-    ],
-)
-def test_the_figures_of_a_system_are_those_of_its_saved_predictions(
-    run: str, precision: str
+@pytest.fixture(scope="module")
+def shipped() -> dict[str, Any]:
+    """The section of the model that ships in the saved benchmark, sizes of its firmware in it."""
+    (found,) = (
+        model
+        for model in read_document(ROOT / "benchmarks" / "bench.json")["models"]
+        if model["name"] == "emodb_light_sernet_int8"
+    )
+    return found
+
+
+def test_the_saved_benchmark_is_of_the_model_that_ships(
+    shipped: dict[str, Any], shipped_model: Path
 ) -> None:
-    figures, untouched = (strict(run, precision, only) for only in ((), UNTOUCHED))
-    low, high = figures["uar_interval"]
-    row = (
-        f"| {figures['uar']:.1%} ({low:.1%} to {high:.1%}) | {figures['wa']:.1%} | "
-        f"{untouched['uar']:.1%} | "
+    assert shipped["contract_id"] == load(shipped_model).contract.id
+    assert shipped["size"]["file_bytes"] == shipped_model.stat().st_size, json.dumps(
+        shipped["size"]
     )
-    assert row in (ROOT / "README.md").read_text()
 
 
-def test_the_baseline_is_held_against_the_networks_as_it_is_said_to_be() -> None:
-    baseline, networks = "emodb-opensmile-svm", ("default", "half", "quarter", "1path")
-    for network in networks:
-        theirs = strict(f"emodb-light-sernet-{network}", "int8", UNTOUCHED)["uar"]
-        assert theirs < strict(baseline, "float", UNTOUCHED)["uar"]
-    ours = strict("emodb-light-sernet-default", "int8", SEARCH)["uar"]
-    assert ours > strict(baseline, "float", SEARCH)["uar"]
-
-
-def test_what_the_papers_recipe_reaches_under_each_protocol_is_what_is_said() -> None:
-    figures = pooled_figures(RUNS / "emodb-light-sernet-paper")["protocols"]
-    figures |= pooled_figures(RUNS / "emodb-light-sernet-paper-published")["protocols"]
-    uars = {protocol: precisions["float"]["uar"] for protocol, precisions in figures.items()}
-    text = " ".join((ROOT / "README.md").read_text().split())
-    assert f"a UAR of {uars['published']:.1%} under that protocol" in text
-    said = f"a strict UAR of {uars['strict']:.1%}, or {uars['test-epoch']:.1%} when the best epoch"
-    assert said in text
-
-
-def test_seeds_are_as_far_apart_as_is_said() -> None:
-    everybody = [strict(run, "int8")["uar"] for run in THREE_SEEDS]
-    said = f"have UARs from {min(everybody):.1%} to {max(everybody):.1%} over all ten"
-    assert said in " ".join((ROOT / "README.md").read_text().split())
-    seeds = [strict(run, "int8", SEARCH)["uar"] for run in TWO_SEEDS]
+@pytest.mark.parametrize(("core", "name"), [("m4", "Cortex-M4"), ("m55", "Cortex-M55")])
+def test_the_table_has_the_measured_figures(
+    core: str, name: str, readme: str, shipped: dict[str, Any]
+) -> None:
+    native, tflm = shipped["cores"][core], shipped["tflm_cores"][core]
     assert (
-        f"are {100 * abs(seeds[0] - seeds[1]):.1f} points apart" in (ROOT / "README.md").read_text()
-    )
+        f"| native, {name} | {native['network']['ram_bytes']:,} B | {native['ram_bytes']:,} B "
+        f"| {native['network']['code_bytes']:,} B | {native['instructions'] / 1e6:.1f} M |"
+    ) in readme
+    assert (
+        f"| TensorFlow Lite Micro with CMSIS-NN, {name} (saved run) | {tflm['ram_bytes']:,} B | "
+        f"| {tflm['code_bytes']:,} B | {tflm['instructions'] / 1e6:.1f} M |"
+    ) in readme
+
+
+def test_the_first_screen_rounds_the_figures_of_a_cortex_m4(
+    readme: str, shipped: dict[str, Any]
+) -> None:
+    native, tflm = shipped["cores"]["m4"], shipped["tflm_cores"]["m4"]
+    assert (
+        f"needs {native['network']['ram_bytes'] / 1e3:.1f} KB of RAM on a Cortex-M4 where "
+        f"TensorFlow Lite Micro needs {tflm['ram_bytes'] / 1e3:.0f} KB, and "
+        f"{tflm['instructions'] / native['instructions']:.1f} times fewer instructions"
+    ) in readme

@@ -1,0 +1,36 @@
+"""Figures of docs/guides/firmware.md that follow from the plan of the shipped model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sernet_edge.firmware_export.plan import plan_network
+from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime.modelfile import ModelFile
+
+ROOT = Path(__file__).parents[2]
+
+_MOST_POSITIONS = 3  # PIXELS of sernet_conv.c on cores with the DSP extension
+_CHUNK = 16  # to which a channel's weights are padded
+
+
+def test_the_weights_read_in_a_window_are_those_of_the_positions_computed_at_a_time(
+    shipped_model: Path,
+) -> None:
+    total = 0
+    for stage in plan_network(read_network(ModelFile.read(shipped_model))).stages:
+        layer = stage.layer
+        if layer.weights.size:
+            channels = layer.weights.shape[0]
+            each = -(-layer.weights.size // channels // _CHUNK) * _CHUNK
+            times = -(-layer.output.width // min(stage.pixels, _MOST_POSITIONS))
+            total += layer.output.height * times * channels * each
+    guide = (ROOT / "docs" / "guides" / "firmware.md").read_text()
+    assert f"{total / 1e6:.1f} MB a window" in guide
+
+
+def test_the_arduino_library_has_as_many_sketches_as_the_guide_says() -> None:
+    sketches = list((ROOT / "firmware_export" / "layouts" / "arduino").rglob("*.ino"))
+    assert len(sketches) == 3
+    guide = (ROOT / "docs" / "guides" / "firmware.md").read_text()
+    assert "a library with three sketches" in guide
