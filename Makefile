@@ -42,6 +42,12 @@ help: ## List the targets
 demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
 	$(BIN)/sernet-edge listen --input "$$INPUT"
 
+.PHONY: firmware
+firmware: .venv/firmware ## Export the shipped model as C99 to build/firmware and run its self-test
+	@$(call packages,gcc)
+	$(BIN)/sernet-edge export runtime/models/emodb_light_sernet_int8.tflite --out build/firmware --force
+	$(MAKE) --no-print-directory -C build/firmware check
+
 .PHONY: test
 test: test-packages .venv/dev ## Install what the tests need and run all of them
 	$(BIN)/python -m pytest --durations=15
@@ -175,9 +181,13 @@ clean: ## Remove the environment and the tools' caches
 	$(BIN)/pip install --quiet --editable .
 	@touch $@
 
+.venv/firmware: .venv/bin/pip pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[firmware]'
+	@touch $@ .venv/base
+
 .venv/dev: .venv/bin/pip pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[dev]'
-	@touch $@ .venv/base
+	@touch $@ .venv/base .venv/firmware
 
 .venv-other/test: .venv/dev
 	rm -rf .venv-other
