@@ -12,7 +12,6 @@ from engine_cases import (
     C_FOLDER,
     STRICT,
     Case,
-    random_cases,
     real_window_count,
     real_windows,
     tflm_outputs,
@@ -26,15 +25,7 @@ from sernet_edge.firmware_export.quantisation import conv_scales
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.modelfile import ModelFile
 
-GRAPHS = 240
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-
-
-@pytest.fixture(scope="module")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], list[Case]]:
-    folder = tmp_path_factory.mktemp("graphs")
-    cases = random_cases(GRAPHS)
-    return folder, write_cases(folder, cases), cases
 
 
 def compiled(

@@ -52,11 +52,6 @@ def results_of(listener: Listener, stream: Samples) -> list[Result]:
 
 
 @pytest.fixture(scope="module")
-def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle"), shipped_model.read_bytes())
-
-
-@pytest.fixture(scope="module")
 def model(shipped_model: Path) -> Model:
     return interpreter.load(shipped_model)
 

@@ -15,14 +15,13 @@ from sernet_edge.runtime.contract import Features, Level
 from sernet_edge.train.new_contract import new_contract
 
 
-@pytest.fixture(scope="module")
-def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_bundle(tmp_path_factory.mktemp("bundle"), shipped_model.read_bytes())
-
-
-def built(bundle: Path, core: cross.Core, program: Path) -> Path:
+def built(bundle: Path, core: cross.Core) -> Path:
+    """Return the self-test for a core, compiled beside the bundle when first asked for."""
     if core.missing:
         pytest.skip(f"{' and '.join(core.missing)} are not installed")
+    program = bundle / f"{core.name}.elf"
+    if program.exists():
+        return program
     sources = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
     sources += sorted((bundle / "examples").glob("sernet_golden*.c"))
     cross.build(core, [*sources, C_FOLDER / "selftest_board.c"], program, core.front_end)
@@ -30,9 +29,9 @@ def built(bundle: Path, core: cross.Core, program: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", on_cores())
-def test_the_self_test_passes_on_every_core(name: str, bundle: Path, tmp_path: Path) -> None:
+def test_the_self_test_passes_on_every_core(name: str, bundle: Path) -> None:
     core = cross.CORES[name]
-    done = cross.run(core, built(bundle, core, tmp_path / f"{name}.elf"))
+    done = cross.run(core, built(bundle, core))
     assert done.returncode == 0, done.stdout
     assert "scores that differ 0\n" in done.stdout
 
@@ -45,17 +44,15 @@ def test_the_self_test_passes_with_other_features(
     contract = new_contract(("a", "b"), level, 60, features)
     data = small_model(with_statistics(contract, [golden_pcm(contract)]))
     core = cross.CORES[name]
-    done = cross.run(core, built(write_bundle(tmp_path, data), core, tmp_path / f"{name}.elf"))
+    done = cross.run(core, built(write_bundle(tmp_path, data), core))
     assert done.returncode == 0, done.stdout
     assert "scores that differ 0\n" in done.stdout
 
 
 @pytest.mark.parametrize("name", on_cores())
-def test_front_end_and_interface_need_no_heap_or_printing(
-    name: str, bundle: Path, tmp_path: Path
-) -> None:
+def test_front_end_and_interface_need_no_heap_or_printing(name: str, bundle: Path) -> None:
     core = cross.CORES[name]
-    program = built(bundle, core, tmp_path / f"{name}.elf")
+    program = built(bundle, core)
     nm = core.compiler[0].replace("-gcc", "-nm")
     listed = subprocess.run([nm, str(program)], check=True, capture_output=True, text=True).stdout
     names = {line.split()[-1] for line in listed.splitlines()}

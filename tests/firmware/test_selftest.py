@@ -44,9 +44,8 @@ _OPTIONS = (*SANITIZE, "-D_POSIX_C_SOURCE=200809L", "-Wl,--wrap=sernet_poll")
 
 
 @pytest.fixture(scope="module")
-def board(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def board(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("board")
-    bundle = write_bundle(folder, shipped_model.read_bytes())
     return build(bundle, folder / "serial_host", C_FOLDER / "serial_host.c", _OPTIONS)
 
 

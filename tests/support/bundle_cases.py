@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 import wave
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -90,15 +92,32 @@ def build(
     """Compile a bundle's sources and a main file as strictly as the project does."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
+    objects = _objects(bundle, tuple(options), compiler)
+    _compile(bundle, options, compiler, "-o", program, main, *extra, *objects)
+    return program
+
+
+@cache
+def _objects(bundle: Path, options: tuple[str, ...], compiler: str) -> list[Path]:
+    """Compile a bundle's sources, once for all programs that are made of them."""
     sources = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
-    command = [compiler, *STRICT, *options, f"-I{bundle / 'src'}", f"-I{C_FOLDER}", "-o"]
+    folder = Path(tempfile.mkdtemp(prefix="objects-", dir=bundle))
+    _compile(bundle, options, compiler, "-c", *sources, folder=folder)
+    return sorted(folder.glob("*.o"))
+
+
+def _compile(
+    bundle: Path,
+    options: Sequence[str],
+    compiler: str,
+    *arguments: object,
+    folder: Path | None = None,
+) -> None:
+    command = [compiler, *STRICT, *options, f"-I{bundle / 'src'}", f"-I{C_FOLDER}"]
     done = subprocess.run(
-        [*command, str(program), str(main), *map(str, extra), *map(str, sources)],
-        capture_output=True,
-        text=True,
+        [*command, *map(str, arguments)], capture_output=True, text=True, cwd=folder
     )
     assert done.returncode == 0, done.stderr[-4000:]
-    return program
 
 
 def run(program: Path, streams: Iterable[Samples], *arguments: object) -> bytes:
