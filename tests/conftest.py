@@ -45,6 +45,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HOME", str(home))
         patch.setenv("TMPDIR", str(home / "tmp"))
         patch.setattr(tempfile, "tempdir", None)
+        patch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", str(home / "hypothesis"))
         yield
 
 
