@@ -6,7 +6,8 @@ export INPUT
 
 # Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio for
 # the microphone and a sound server to take away, compilers for Arm and RISC-V and machines that
-# run what they compile, an MQTT broker, a browser.
+# run what they compile, an MQTT broker, a browser. Arm's C++ library is not among them: it takes
+# 1.6 GB, no test needs it, and `bench --tflm-library` asks for it.
 TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 \
 	pulseaudio pulseaudio-utils libasound2-plugins systemd \
 	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cmake \

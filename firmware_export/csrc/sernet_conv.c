@@ -118,8 +118,8 @@ static inline void copy(cursor *to, const int8_t *from, int32_t count) {
         for (; count >= 4; count -= 4, from += 4, to->group += to->step) {
             uint32_t bytes, even, odd;
             memcpy(&bytes, from, sizeof bytes);
-            even = __sxtb16(bytes);
-            odd = __sxtb16(bytes >> 8 | bytes << 24);
+            even = (uint32_t)__sxtb16((int8x4_t)bytes);
+            odd = (uint32_t)__sxtb16((int8x4_t)(bytes >> 8 | bytes << 24));
             memcpy(to->group, &even, sizeof even);
             memcpy(to->group + 2, &odd, sizeof odd);
         }
@@ -129,7 +129,7 @@ static inline void copy(cursor *to, const int8_t *from, int32_t count) {
 
 static inline void fill(cursor *to, int8_t value, int32_t count) {
 #ifdef SERNET_DSP
-    const uint32_t half = (uint16_t)value, both = half << 16 | half;
+    const uint32_t half = (uint32_t)value & 0xFFFFu, both = half << 16 | half;
     if (to->lane == 0)
         for (; count >= 4; count -= 4, to->group += to->step) {
             memcpy(to->group, &both, sizeof both);
@@ -331,7 +331,8 @@ static inline int32_t quick_rescale(int32_t sum, int32_t multiplier, int right, 
 
 static inline int8_t saturated(int32_t v) {
 #ifdef SERNET_DSP
-    return (int8_t)__ssat(v, 8);
+    /* __ssat is this too, but converts its sign implicitly. */
+    return (int8_t)__builtin_arm_ssat(v, 8);
 #else
     return (int8_t)sernet_clamp(v, -128, 127);
 #endif

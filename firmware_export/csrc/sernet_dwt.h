@@ -27,13 +27,15 @@ static inline uint32_t sernet_dwt_cycles(void) {
 static inline int sernet_dwt_start(void) {
 #if defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__) || defined(__ARM_ARCH_8M_MAIN__) ||      \
     defined(__ARM_ARCH_8_1M_MAIN__)
-    SERNET_DEMCR |= 1u << 24;
+    SERNET_DEMCR = SERNET_DEMCR | 1u << 24;
     SERNET_DWT_LAR = 0xC5ACCE55u;
     if (SERNET_DWT_CTRL & 1u << 25) return 0;
-    SERNET_DWT_CTRL |= 1u;
+    SERNET_DWT_CTRL = SERNET_DWT_CTRL | 1u;
 #endif
     const uint32_t before = sernet_dwt_cycles();
-    for (volatile int wait = 0; wait < 100; wait++) {}
+    /* Some instructions for it to count; in C++20 a volatile has no ++. */
+    volatile int wait = 0;
+    while (wait < 100) wait = wait + 1;
     return sernet_dwt_cycles() != before;
 }
 

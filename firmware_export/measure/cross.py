@@ -160,4 +160,7 @@ def _run(command: list[str]) -> None:
     except OSError as error:
         raise SernetError(f"cannot run {command[0]}: {error.strerror}", "install it") from error
     if done.returncode != 0:
-        raise SernetError(f"{command[0]} failed: {done.stderr.strip()[:2000]}")
+        hint = ""
+        if command[0] == "arm-none-eabi-g++" and "No such file or directory" in done.stderr:
+            hint = "C++ for Arm needs the Debian package libstdc++-arm-none-eabi-newlib"
+        raise SernetError(f"{command[0]} failed: {done.stderr.strip()[:2000]}", hint)

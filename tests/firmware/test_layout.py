@@ -335,11 +335,15 @@ _CLANG = {
 }
 
 
+CONVERSIONS = ("-Wconversion", "-Wsign-conversion")
+"""What safety standards for C forbid, and firmware teams therefore turn on."""
+
+
 def compile_strictly(compiler: list[str], core: cross.Core, src: Path, folder: Path) -> None:
     options = ["-O2"] if "-mfloat-abi=hard" in core.flags else ["-O2", "-DSERNET_FIXED_POINT"]
     for source in sorted(src.iterdir()):
         if source.suffix in COMPILED:
-            command = [*compiler, *core.flags, *cross.STRICT, *options]
+            command = [*compiler, *core.flags, *cross.STRICT, *CONVERSIONS, *options]
             run(*command, "-c", source, "-o", folder / f"{source.name}.o")
 
 
@@ -363,3 +367,30 @@ def test_clang_compiles_every_source_strictly(name: str, lay: Lay, tmp_path: Pat
     if shutil.which("clang") is None or not Path("/usr/include/newlib").is_dir():
         pytest.skip("needs clang and libnewlib-arm-none-eabi")
     compile_strictly(_CLANG[name], cross.CORES[name], lay("plain") / "src", tmp_path)
+
+
+@pytest.mark.parametrize("front_end", [(), ("-DSERNET_FIXED_POINT",)], ids=["float", "integers"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_every_source_compiles_strictly_for_this_computer(
+    compiler: str, front_end: tuple[str, ...], lay: Lay, tmp_path: Path
+) -> None:
+    sources = [p for p in sorted((lay("plain") / "src").iterdir()) if p.suffix in COMPILED]
+    for source in (*sources, *(lay("plain") / "examples").glob("*.c")):
+        strict = (*cross.STRICT, *CONVERSIONS, *front_end, "-O2", f"-I{lay('plain') / 'src'}")
+        run(compiler, *strict, "-c", source, "-o", tmp_path / "object.o")
+
+
+@pytest.mark.parametrize("standard", ["c++11", "c++17", "c++20"])
+@pytest.mark.parametrize("compiler", ["g++", "clang++", "arm-none-eabi-g++"])
+def test_every_header_is_clean_in_every_c_plus_plus(
+    compiler: str, standard: str, lay: Lay, tmp_path: Path
+) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    # Only a Cortex-M has the registers of sernet_dwt.h.
+    target = ["-mthumb", "-mcpu=cortex-m4"] if compiler.startswith("arm") else []
+    strict = [f"-std={standard}", *cross.STRICT[1:], *CONVERSIONS, "-fsyntax-only", *target]
+    for header in sorted((lay("plain") / "src").glob("*.h")):
+        program = tmp_path / "program.cc"
+        program.write_text(f'#include "{header.name}"\n')
+        run(compiler, *strict, f"-I{header.parent}", program)
