@@ -48,8 +48,7 @@ same label in {label_agreement:.1%}; scores differ by {mean_score_difference:.4f
 
 ## Data and licence
 
-{citation}. Licence of the data: {licence}. The model is published under Apache-2.0 like the rest
-of sernet-edge.
+{citation}. Licence of the data: {licence}. {model_licence}
 
 ## Intended use and limits
 
@@ -128,8 +127,16 @@ def model_card(file: ModelFile) -> str:
         scores=_scores(contract),
         citation=corpus.citation,
         licence=corpus.licence,
+        model_licence=_licence(provenance),
         nature=f"The corpus is {corpus.nature}.\n" if corpus.nature else "",
     )
+
+
+def _licence(provenance: dict[str, Any]) -> str:
+    licence = provenance.get("licence")
+    if not licence:
+        return "The model's own licence is not stated."
+    return f"The model is published under {licence}."
 
 
 def _speakers(held_out: list[str]) -> str:

@@ -10,6 +10,7 @@ import click
 
 from sernet_edge import __version__
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
+from sernet_edge.firmware_export.licence import is_licence
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
 from sernet_edge.runtime.modelfile import ModelFile
@@ -19,6 +20,14 @@ from sernet_edge.train.options import list_utterances, read_corpus, skip_bad_opt
 from sernet_edge.train.tensorflow_setup import quietly
 
 PRECISIONS = ("int8", "float32", "float16", "dynamic")
+
+
+def _checked_licence(
+    _context: click.Context, _parameter: click.Parameter, licence: str | None
+) -> str | None:
+    if licence is not None and not is_licence(licence):
+        raise click.BadParameter(f"{licence!r} is not an SPDX expression, such as CC-BY-4.0")
+    return licence
 
 
 @click.command()
@@ -62,6 +71,13 @@ PRECISIONS = ("int8", "float32", "float16", "dynamic")
     callback=finite,
     help="Share of right ones among the results that count as sure, with --calibrate-from.",
 )
+@click.option(
+    "--licence",
+    metavar="SPDX",
+    callback=_checked_licence,
+    help="Licence of the model, such as CC-BY-NC-SA-4.0; exports of it name that.  "
+    "[default: none named]",
+)
 @skip_bad_option
 @click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the verification as JSON.")
@@ -74,6 +90,7 @@ def convert(
     seed: int,
     calibrate_from: Path | None,
     sure_precision: float,
+    licence: str | None,
     skip_bad: bool,
     force: bool,
     as_json: bool,
@@ -158,7 +175,11 @@ def convert(
     contract = contract.replace(
         unsure_below=fitted["unsure_below"] if fitted else contract.unsure_below,
         drift_limit=drift_limit(contract, training),
-        provenance={**contract.provenance, "conversion": brief},
+        provenance={
+            **contract.provenance,
+            "conversion": brief,
+            **({"licence": licence} if licence else {}),
+        },
     )
     file = bare.with_contract(contract)
 

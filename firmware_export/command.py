@@ -6,11 +6,20 @@ from pathlib import Path
 
 import click
 
+from sernet_edge.firmware_export import licence, naming
 from sernet_edge.firmware_export.header import model_header
 from sernet_edge.firmware_export.layout import LAYOUTS, arrange
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
+
+
+def _checked_name(
+    _context: click.Context, _parameter: click.Parameter, name: str | None
+) -> str | None:
+    if name is not None and (problem := naming.problem_with(name)):
+        raise click.BadParameter(problem)
+    return name
 
 
 @click.command()
@@ -39,9 +48,22 @@ from sernet_edge.runtime.modelfile import ModelFile
     type=click.Choice(LAYOUTS),
     help="Build files and folders as an ecosystem expects them.  [default: plain; tflm: cmake]",
 )
+@click.option(
+    "--name",
+    metavar="NAME",
+    callback=_checked_name,
+    help="Begin the model's files, symbols and macros with NAME instead of sernet, so that several "
+    "exports fit into one firmware.",
+)
 @click.option("--force", is_flag=True, help="Overwrite what exists.")
 def export(
-    model: Path, out: Path | None, header: Path | None, engine: str, layout: str | None, force: bool
+    model: Path,
+    out: Path | None,
+    header: Path | None,
+    engine: str,
+    layout: str | None,
+    name: str | None,
+    force: bool,
 ) -> None:
     """Turn MODEL, a .tflite made by `sernet-edge convert`, into C for firmware."""
     if (out is None) == (header is None):
@@ -58,13 +80,20 @@ def export(
         from sernet_edge.firmware_export import bundle
 
         if engine == "tflm":
-            texts = bundle.tflm_bundle_files(file)
+            texts, shared = bundle.tflm_bundle_files(file), frozenset[str]()
         else:
             texts = arrange(layout or "plain", bundle.bundle_files(file))
-        bundle.write_files(texts, out, force)
+            shared = frozenset(bundle.NATIVE_SOURCES)
+        if name is not None:
+            texts = naming.named(texts, name, shared)
+        bundle.write_files(licence.licensed(texts, file.require_contract()), out, force)
         click.echo(f"wrote {out}; {out}/README.md says how to build it")
     if header is not None:
         if header.exists() and not force:
             raise SernetError(f"{header} exists already", hint="choose another name or add --force")
-        write_text(header, model_header(file))
+        text = model_header(file)
+        if name is not None:
+            text = naming.named({"model.h": text}, name)["model.h"]
+        whose = licence.model_licence(file.require_contract())
+        write_text(header, licence.with_line("model.h", text, whose))
         click.echo(f"wrote {header}")

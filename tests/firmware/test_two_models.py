@@ -1,0 +1,314 @@
+"""Two models in one firmware: exports with names link, and compute what each computes alone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from bundle_cases import small_model
+from support import Run
+
+from sernet_edge.firmware_export.layout import COMPILED
+from sernet_edge.firmware_export.measure import cross
+from sernet_edge.train.new_contract import new_contract
+
+PROGRAM = """
+static void {name}_run(void) {{
+    {NAME}_STATE(state);
+    const {name}_golden_pcm *golden = &{name}_model_golden_pcm;
+    print("{NAME} features", {name}_selftest_features(golden, state, sizeof state));
+    print("{NAME} scores", sernet_selftest(&{name}_model_golden, state, sizeof state));
+    {name}_init(state, sizeof state);
+    const int16_t *pcm = golden->pcm;
+    for (uint32_t left = {NAME}_WINDOW_SAMPLES; left > 0;) {{
+        const int32_t taken = {name}_push(state, pcm, left);
+        if (taken < 0) break;
+        pcm += taken;
+        left -= (uint32_t)taken;
+        {name}_result result;
+        while ({name}_poll(state, &result) == 1)
+            for (int i = 0; i < {NAME}_LABEL_COUNT; i++)
+                print({name}_labels[i], result.scores_int8[i]);
+    }}
+}}
+"""
+DECLARATIONS = """
+#include "{name}.h"
+#include "{name}_selftest_features.h"
+extern const sernet_golden {name}_model_golden;
+extern const {name}_golden_pcm {name}_model_golden_pcm;
+"""
+START = """
+#include <stdint.h>
+#include "board.h"
+#include "sernet_selftest.h"
+static void print(const char *text, int32_t number) {
+    char digits[16], *at = digits + sizeof digits;
+    uint32_t rest = number < 0 ? 0u - (uint32_t)number : (uint32_t)number;
+    *--at = 0;
+    *--at = '\\n';
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest != 0);
+    if (number < 0) *--at = '-';
+    *--at = ' ';
+    board_print(text);
+    board_print(at);
+}
+"""
+HOST = """
+#include <stdio.h>
+#include "board.h"
+void board_print(const char *text) { fputs(text, stdout); }
+"""
+
+
+def program(names: Sequence[str]) -> str:
+    """Return C that prints what each of the models computes."""
+    parts = [START]
+    for template in (DECLARATIONS, PROGRAM):
+        parts += [template.format(name=name, NAME=name.upper()) for name in names]
+    calls = " ".join(f"{name}_run();" for name in names)
+    return "".join([*parts, f"int main(void) {{ {calls} return 0; }}\n"])
+
+
+Exported = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="module")
+def exported(
+    sernet_edge: Run, shipped_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Exported:
+    """Export the shipped model or a small one that hears other features and labels, by name."""
+    folder = tmp_path_factory.mktemp("exports")
+    other = folder / "other.tflite"
+    labels = ("calm", "tense")
+    other.write_bytes(small_model(new_contract(labels, "none", 64, "mel")))
+
+    def export(which: str, name: str) -> Path:
+        out = folder / f"{which}-{name}"
+        if not out.exists():
+            model = shipped_model if which == "shipped" else other
+            named = [] if name == "sernet" else ["--name", name]
+            result = sernet_edge("export", model, "--out", out, *named)
+            assert result.returncode == 0, result.stderr
+        return out
+
+    return export
+
+
+def build_and_run(exports: Sequence[Path], names: Sequence[str], core: str, folder: Path) -> str:
+    """Compile the sources of exports, copied into one folder, into one program; run it."""
+    merged = folder / "merged"
+    for export in exports:
+        for source in (*(export / "src").iterdir(), *(export / "examples").glob("*golden*.c")):
+            copy = merged / source.name
+            merged.mkdir(parents=True, exist_ok=True)
+            # A file of the same name is the same file.
+            assert not copy.exists() or copy.read_bytes() == source.read_bytes(), copy.name
+            shutil.copy(source, copy)
+    (merged / "program.c").write_text(program(names))
+    sources = [path for path in sorted(merged.iterdir()) if path.suffix in COMPILED]
+    if core != "host":
+        cross.build(cross.CORES[core], sources, folder / "program")
+        done = cross.run(cross.CORES[core], folder / "program")
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+    (merged / "host.c").write_text(HOST)
+    (merged / "board.h").write_text("void board_print(const char *text);\n")
+    command = ["gcc", *cross.STRICT, "-O2", f"-I{merged}", "-o", str(folder / "program")]
+    subprocess.run([*command, *map(str, sources), str(merged / "host.c")], check=True)
+    return subprocess.run(
+        [str(folder / "program")], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize("core", ["host", "m4"])
+@pytest.mark.parametrize("names", [("mood", "tension"), ("sernet", "tension")])
+def test_two_models_in_one_program_compute_what_each_computes_alone(
+    names: tuple[str, str], core: str, exported: Exported, tmp_path: Path
+) -> None:
+    if core != "host" and cross.CORES[core].missing:
+        pytest.skip(f"{' and '.join(cross.CORES[core].missing)} not installed")
+    which = ("shipped", "other")
+    alone = [
+        build_and_run([exported(model, "sernet")], ["sernet"], core, tmp_path / model).replace(
+            "SERNET", name.upper()
+        )
+        for model, name in zip(which, names, strict=True)
+    ]
+    together = build_and_run(
+        [exported(model, name) for model, name in zip(which, names, strict=True)],
+        names,
+        core,
+        tmp_path / "both",
+    )
+    assert together == "".join(alone)
+    assert f"{names[1].upper()} scores 0\n" in together
+    assert len(re.findall(r"^(anger|neutral|calm|tense) -?\d+$", together, re.MULTILINE)) == 4
+
+
+def test_nothing_of_a_named_export_is_called_sernet_but_the_engine(exported: Exported) -> None:
+    export = exported("shipped", "mood")
+    alone = {
+        path.name: path.read_bytes() for path in (exported("shipped", "sernet") / "src").iterdir()
+    }
+    for path in (export / "src").iterdir():
+        if path.name.startswith("sernet"):
+            assert path.read_bytes() == alone[path.name], (
+                "an engine's file is the same in all exports"
+            )
+        else:
+            assert path.name == "mood.c" or path.name == "mood.h" or path.name.startswith("mood_")
+    kept = {name for name in alone if (export / "src" / name).exists()}
+    assert kept == {
+        *("sernet_engine.c", "sernet_engine.h", "sernet_kernels.c", "sernet_kernels.h"),
+        *("sernet_conv.c", "sernet_dot_dsp.S", "sernet_dot_helium.S"),
+        *("sernet_selftest.c", "sernet_selftest.h"),
+    }
+
+
+def test_a_headers_name_is_its_own(sernet_edge: Run, shipped_model: Path, tmp_path: Path) -> None:
+    for name in ("mood", "sernet_mood", "tension"):
+        arguments = () if name == "sernet_mood" else ("--name", name)
+        out = tmp_path / f"{name}.h"
+        result = sernet_edge("export", shipped_model, "--header", out, *arguments)
+        assert result.returncode == 0, result.stderr
+    main = tmp_path / "main.c"
+    headers = "".join(f'#include "{name}.h"\n' for name in ("mood", "sernet_mood", "tension"))
+    defines = "".join(
+        f"#define {name}_MODEL_IMPLEMENTATION\n" for name in ("MOOD", "SERNET", "TENSION")
+    )
+    main.write_text(
+        f"{headers}{defines}{headers}int main(void) {{ return MOOD_MODEL_BYTES != "
+        "SERNET_MODEL_BYTES || mood_model[9] != tension_model[9] || mood_labels[0][0] != 'a'; }\n"
+    )
+    strict = ["gcc", *cross.STRICT, "-Wno-overlength-strings", "-o", str(tmp_path / "program")]
+    subprocess.run([*strict, str(main)], check=True)
+    subprocess.run([str(tmp_path / "program")], check=True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "Mood", "1mood", "mood-2", "mood__2", "_mood", "sernet", "sernet_x", "string", "m" * 25],
+)
+def test_a_name_that_cannot_be_one_is_refused(
+    name: str, sernet_edge: Run, shipped_model: Path, tmp_path: Path
+) -> None:
+    result = sernet_edge("export", shipped_model, "--out", tmp_path / "out", "--name", name)
+    assert result.returncode == 2
+    assert "--name" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture
+def beside(
+    sernet_edge: Run, exported: Exported, shipped_model: Path, tmp_path: Path
+) -> Callable[[str], list[Path]]:
+    """Export both models in a layout, into two folders."""
+
+    def export(layout: str) -> list[Path]:
+        folders = []
+        other = exported("other", "sernet").parent / "other.tflite"
+        for name, model in (("mood", shipped_model), ("tension", other)):
+            arguments = ("--out", tmp_path / name, "--layout", layout, "--name", name)
+            result = sernet_edge("export", model, *arguments)
+            assert result.returncode == 0, result.stderr
+            folders.append(tmp_path / name)
+        return folders
+
+    return export
+
+
+CMAKE = """
+cmake_minimum_required(VERSION 3.16)
+project(both C ASM)
+add_compile_options(-O1 -Wall -Wextra -Werror)
+{parts}
+add_executable(both program.c host.c mood/examples/mood_golden.c
+    mood/examples/mood_golden_pcm.c tension/examples/tension_golden.c
+    tension/examples/tension_golden_pcm.c)
+target_include_directories(both PRIVATE . mood/src tension/src)
+target_link_libraries(both {libraries})
+"""
+
+# Zephyr links all objects of all libraries.
+ZEPHYR = """
+set(CONFIG_MOOD y)
+set(CONFIG_TENSION y)
+macro(zephyr_compile_definitions_ifdef)
+endmacro()
+macro(zephyr_include_directories)
+endmacro()
+macro(zephyr_library)
+endmacro()
+function(zephyr_library_sources)
+    foreach(source ${ARGN})
+        get_filename_component(path ${source} ABSOLUTE)
+        set_property(GLOBAL APPEND PROPERTY ALL ${path})
+    endforeach()
+endfunction()
+add_subdirectory(mood/zephyr)
+add_subdirectory(tension/zephyr)
+get_property(all GLOBAL PROPERTY ALL)
+add_library(zephyr OBJECT ${all})
+"""
+
+
+@pytest.mark.parametrize("layout", ["cmake", "zephyr"])
+def test_two_exports_build_in_one_project_as_they_are(
+    layout: str, beside: Callable[[str], list[Path]], tmp_path: Path
+) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    beside(layout)
+    names = ("mood", "tension")
+    parts, libraries = ZEPHYR, "zephyr"
+    if layout == "cmake":
+        parts = "".join(f"add_subdirectory({name})\n" for name in names)
+        libraries = "mood tension"
+    text = CMAKE.format(parts=parts, libraries=libraries)
+    if layout == "zephyr":
+        text = text.replace("/examples/", "/extras/")
+    (tmp_path / "CMakeLists.txt").write_text(text)
+    (tmp_path / "program.c").write_text(program(names))
+    (tmp_path / "host.c").write_text(HOST)
+    (tmp_path / "board.h").write_text("void board_print(const char *text);\n")
+    for command in (["cmake", "-S", ".", "-B", "build"], ["cmake", "--build", "build"]):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(["build/both"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "MOOD scores 0\n" in done.stdout and "TENSION scores 0\n" in done.stdout
+
+
+def test_manifests_and_options_of_a_named_export_bear_its_name(
+    beside: Callable[[str], list[Path]],
+) -> None:
+    mood, tension = beside("arduino")
+    properties = (mood / "library.properties").read_text()
+    assert "name=SernetEdge_mood\n" in properties and "includes=mood.h\n" in properties
+    # Arduino links a library's objects one by one unless it is an archive.
+    assert "dot_a_linkage=true\n" in properties
+    assert "mood_push\tKEYWORD2" in (mood / "keywords.txt").read_text()
+    assert "#include <tension.h>" in (tension / "examples/Emotions/Emotions.ino").read_text()
+    for path in mood.rglob("*"):
+        if path.is_file():
+            assert "-DSERNET_EVERY_FRAMES" not in path.read_text(), path
+
+
+def test_two_zephyr_modules_have_options_of_their_own(
+    beside: Callable[[str], list[Path]], tmp_path: Path
+) -> None:
+    kconfiglib = pytest.importorskip("kconfiglib", reason="pip install kconfiglib")
+    sources = "".join(f'source "{folder}/zephyr/Kconfig"\n' for folder in beside("zephyr"))
+    (tmp_path / "Kconfig").write_text(f"config FPU\n\tbool\n\tdefault n\n\n{sources}")
+    found = kconfiglib.Kconfig(str(tmp_path / "Kconfig"), warn_to_stderr=False)
+    assert found.warnings == []
+    found.syms["TENSION"].set_value(2)
+    assert found.syms["SERNET_FIXED_POINT"].str_value == "y"
+    assert (tmp_path / "mood/zephyr/module.yml").read_text().splitlines()[1] == "name: mood"
