@@ -40,17 +40,25 @@ class LevelMeter:
 
     def _begin(self) -> None:
         self._count = self._sum = self._squares = self._clipped = 0
+        self._audible = 0.0
         self._low, self._high = 32767, -32768
 
-    def add(self, samples: NDArray[np.int16]) -> None:
-        """Take the next samples (n,) of the stretch."""
+    def add(self, samples: NDArray[np.int16], audible: NDArray[np.float64] | None = None) -> None:
+        """Take the next samples (n,) of the stretch.
+
+        Args:
+            samples: As they were recorded.
+            audible: The same from `HighPass`, without an offset and the mains' hum; None: samples.
+        """
         if not len(samples):
             return
         wide = samples.astype(np.int64)
         self._count += len(wide)
         # Whole numbers: their sums do not depend on the chunks.
         self._sum += int(wide.sum())
-        self._squares += int((wide * wide).sum())
+        squares = int((wide * wide).sum())
+        self._squares += squares
+        self._audible += squares if audible is None else float(audible @ audible)
         low, high = int(wide.min()), int(wide.max())
         self._low, self._high = min(self._low, low), max(self._high, high)
         if low == -32768 or high == 32767:
@@ -59,8 +67,10 @@ class LevelMeter:
     def read(self) -> Level:
         """Return what the stretch was like, and begin another."""
         count = max(1, self._count)
-        # Without its mean: a microphone's offset is no sound.
-        power = self._squares / count - (self._sum / count) ** 2
+        # Without its mean: a microphone's offset is no sound. Nor is what a filter makes of the
+        # end of a louder stretch, which adds to this one.
+        power = min(self._squares / count - (self._sum / count) ** 2, self._audible / count)
+        power = 0.0 if self._low >= self._high else power
         full_scale_sine = 32768**2 / 2
         dbfs = 10 * math.log10(power / full_scale_sine) if power > 0 else MIN_DBFS
         level = Level(

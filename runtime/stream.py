@@ -18,6 +18,7 @@ from sernet_edge.runtime.episode import Lasting
 from sernet_edge.runtime.events import EventTracker
 from sernet_edge.runtime.frontend import FeatureStream, Float32, Float64, FrontEnd
 from sernet_edge.runtime.gate import SpeechGate
+from sernet_edge.runtime.high_pass import HighPass
 from sernet_edge.runtime.level import Level, LevelMeter
 from sernet_edge.runtime.records import Notice, Record, Result
 from sernet_edge.runtime.ring import Ring
@@ -109,9 +110,11 @@ class Listener:
         self._front_end = FrontEnd(contract)
         self._window = Ring(contract.window_frames, (contract.feature_count,), np.float64)
         self._piece = np.zeros(_PIECE_SAMPLES, np.int16)
+        self._high_pass = HighPass(contract.sample_rate_hz)
         self._meter = LevelMeter()
         self._overload = Lasting()
         self._silence = Lasting(_LASTING_S)
+        self._silent_since_s: float | None = None  # since when, where it was told
         self._clipping = Lasting(_LASTING_S, _SPEECH_PAUSE_S)
         self._drifting = Lasting(_LASTING_S, _SPEECH_PAUSE_S)
         self._any_result = False
@@ -188,6 +191,7 @@ class Listener:
         self._window.clear()
         self._scores: Float64 | None = None
         self._feature_s = 0.0
+        self._high_pass.reset()
         self._meter.read()
         if self._gate is not None:
             self._gate.reset()
@@ -197,11 +201,12 @@ class Listener:
         samples = self._piece[: self._waiting]
         self._heard += self._waiting
         self._waiting = 0
-        self._meter.add(samples)
+        began = time.perf_counter()
+        audible = self._high_pass.push(samples)
+        self._meter.add(samples, audible)
         if self._gate is not None:
-            began = time.perf_counter()
-            self._gate.push(samples)
-            self._feature_s += time.perf_counter() - began
+            self._gate.push(audible)
+        self._feature_s += time.perf_counter() - began
         self._add_features(samples)
 
     def _add_features(self, samples: NDArray[np.int16]) -> None:
@@ -254,7 +259,9 @@ class Listener:
             time_s=time_s,
             label=label,
             scores=scores_by_label,
-            sure=label is not None and scores_by_label[label] >= self.unsure_below,
+            sure=label is not None
+            and scores_by_label[label] >= self.unsure_below
+            and not self._drifts(found_drift),
             speech=None if self._gate is None else self._gate.speech,
             level_dbfs=level.dbfs,
             clipped=level.clipped,
@@ -264,6 +271,11 @@ class Listener:
             overflows=overflows,
             skipped=self.skipped,
         )
+
+    def _drifts(self, found: float | None) -> bool:
+        """Whether a window is so unlike the training that its scores mean little."""
+        limit = self._contract.drift_limit
+        return bool(limit) and found is not None and found > limit
 
     def _warn_of_overload(self, skipped: bool, time_s: float) -> list[Notice]:
         if not self._overload.begins(skipped, time_s):
@@ -276,24 +288,31 @@ class Listener:
 
     def _warn_of_sound(self, result: Result, level: Level) -> list[Notice]:
         """Return what is wrong with the sound and has lasted, each once per episode."""
-        limit = self._contract.drift_limit
-        drifts = bool(limit) and result.drift is not None and result.drift > limit
         found = (
-            (
-                self._silence.begins(level.still, result.time_s),
-                "silence",
-                f"digital silence for {_LASTING_S:g} s: is the microphone muted or unplugged?",
-            ),
             (
                 self._clipping.begins(level.clipped_share > _CLIPPED_SHARE, result.time_s),
                 "clipping",
                 "the sound clips: turn the microphone's gain down",
             ),
             (
-                self._drifting.begins(drifts, result.time_s),
+                self._drifting.begins(self._drifts(result.drift), result.time_s),
                 "drift",
-                "the sound is unlike what the model was trained on, and its results mean little: "
-                "check the sample rate, the gain and the noise",
+                "the sound is unlike what the model was trained on: no result is sure, no event "
+                "begins; check the sample rate, the gain and the noise",
             ),
         )
-        return [Notice(code, text, result.time_s, "warning") for new, code, text in found if new]
+        return self._tell_of_silence(level.still, result.time_s) + [
+            Notice(code, text, result.time_s, "warning") for new, code, text in found if new
+        ]
+
+    def _tell_of_silence(self, still: bool, time_s: float) -> list[Notice]:
+        """Return that digital silence has lasted, or that it is over."""
+        if self._silence.begins(still, time_s):
+            self._silent_since_s = time_s - _LASTING_S
+            text = f"digital silence for {_LASTING_S:g} s: is the microphone muted or unplugged?"
+            return [Notice("silence", text, time_s, "warning")]
+        if still or self._silent_since_s is None:
+            return []
+        text = f"sound again after {time_s - self._silent_since_s:.0f} s of digital silence"
+        self._silent_since_s = None
+        return [Notice("sound", text, time_s, "info")]

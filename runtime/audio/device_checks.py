@@ -1,14 +1,8 @@
-"""What can be wrong with a device that delivers: digital silence, and a rate that is not its own.
-
-Each check is shown every block and says when something begins or ends. Time is given to it.
-"""
+"""What can be wrong with a device that delivers: a rate that is not its own."""
 
 from __future__ import annotations
 
-from sernet_edge.runtime.audio.sources import Frames, Incident
-
-# Shorter, it is a pause in a recording or a sound server's start.
-SILENCE_S = 10.0
+from sernet_edge.runtime.audio.sources import Incident
 
 # Quartz is true to 0.01 %, cheap USB devices to 0.1 %; a wrong rate is off by 8 % (44.1 kHz
 # for 48) or far more. In between lies what blocks and buffers cost in the time of a measurement.
@@ -17,35 +11,6 @@ RATE_PERIOD_S = 30.0
 
 # A pause in delivery is made up for by a burst, which would be measured as a high rate.
 _PAUSE_S = 1.0
-
-
-class SilenceCheck:
-    """Finds samples that do not change at all, as a muted or crashed device gives."""
-
-    def __init__(self, rate_hz: int) -> None:
-        """Take blocks at this rate."""
-        self._rate_hz = rate_hz
-        self._silent_frames = 0
-        self._told = False
-
-    def see(self, frames: Frames) -> Incident | None:
-        """Return what there is to tell after this block (frames, channels), if anything."""
-        if (frames == frames[0]).all():
-            self._silent_frames += len(frames)
-            if self._told or self._silent_frames < SILENCE_S * self._rate_hz:
-                return None
-            self._told = True
-            return Incident(
-                "silence",
-                f"the microphone has given digital silence for {SILENCE_S:g} s: "
-                "is it muted or its cable off?",
-                "warning",
-            )
-        silent_s, self._silent_frames = self._silent_frames / self._rate_hz, 0
-        if not self._told:
-            return None
-        self._told = False
-        return Incident("sound", f"the microphone gives sound again after {silent_s:.0f} s", "info")
 
 
 class RateCheck:

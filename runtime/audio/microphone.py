@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sernet_edge.runtime.audio import portaudio
-from sernet_edge.runtime.audio.device_checks import RateCheck, SilenceCheck
+from sernet_edge.runtime.audio.device_checks import RateCheck
 from sernet_edge.runtime.audio.sources import Frames, Incident, check_channel
 from sernet_edge.runtime.errors import AudioError
 
@@ -97,7 +97,7 @@ class Microphone:
             AudioError: The device cannot be opened.
         """
         self._open()
-        silence, rate = SilenceCheck(self.rate_hz), RateCheck(self.rate_hz)
+        rate = RateCheck(self.rate_hz)
         last_s = time.monotonic()  # when audio came last
         while True:
             try:
@@ -108,7 +108,7 @@ class Microphone:
                     yield self._nothing()
                 else:
                     yield from self._wait_for_return(last_s)
-                    silence, rate = SilenceCheck(self.rate_hz), RateCheck(self.rate_hz)
+                    rate = RateCheck(self.rate_hz)
                     last_s = time.monotonic()
                 continue
             last_s = block.at_s
@@ -116,9 +116,8 @@ class Microphone:
             self.lag_s = time.monotonic() - block.at_s
             frames = np.frombuffer(block.data, np.int16).reshape(-1, self.channels)
             yield frames
-            for incident in (silence.see(frames), rate.see(len(frames), block.at_s, block.lost)):
-                if incident is not None:
-                    yield incident
+            if incident := rate.see(len(frames), block.at_s, block.lost):
+                yield incident
 
     def close(self) -> None:
         """Stop recording."""

@@ -45,7 +45,7 @@ def listen(
         return
     model = decision_settings.load()
     contract = model.contract
-    listener = decision_settings.listener(model, live=source_settings.input is None)
+    listener = decision_settings.listener(model, source_settings.is_live)
     recorder = decision_settings.recorder(contract)
     target_hz = contract.sample_rate_hz
     hop_s = listener.hop_frames * contract.frame_step_s
@@ -58,6 +58,8 @@ def listen(
             f"window  {contract.window_s:.3f} s every {hop_s:.3f} s "
             f"({listener.hop_frames} frames), smoothing {listener.smoothing:g}"
         )
+        if gate := decision_settings.gate_text(contract, source_settings.is_live):
+            _tell(gate)
         for line in contract.switched_off:
             _tell(f"model   has {line}")
         if recorder is not None:

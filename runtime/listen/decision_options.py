@@ -11,7 +11,7 @@ import click
 from sernet_edge.runtime import interpreter
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.events import EVIDENCE_S, REFRACTORY_S, EventTracker
-from sernet_edge.runtime.gate import SpeechGate, is_available
+from sernet_edge.runtime.gate import SpeechGate, is_available, why_not_available
 from sernet_edge.runtime.listen.recorder import EventRecorder
 from sernet_edge.runtime.models import DEFAULT_MODEL
 from sernet_edge.runtime.options import finite, option_group
@@ -86,6 +86,19 @@ class DecisionSettings:
         gated = self.gate == "on" or (self.gate == "auto" and live and is_available(contract))
         return SpeechGate(contract) if gated else None
 
+    def gate_text(self, contract: Contract, live: bool) -> str:
+        """Return what to tell the user of the gate; empty of a recording that is judged throughout.
+
+        Args:
+            contract: Of the model.
+            live: See `listener`.
+        """
+        if self.gate == "off":
+            return "gate: off (--gate off)" if live else ""
+        if self.gate == "on" or (live and is_available(contract)):
+            return "gate: on, only speech is judged"
+        return f"gate: off ({why_not_available(contract)}), noise is judged too" if live else ""
+
     def recorder(self, contract: Contract) -> EventRecorder | None:
         """Prepare to keep the audio around events, if that is asked for.
 
@@ -135,8 +148,8 @@ decision_options = option_group(
             type=click.Choice(["auto", "on", "off"]),
             default="auto",
             show_default=True,
-            help="Judge only when somebody speaks; auto: at the microphone, where the extra `vad` "
-            "is installed.",
+            help="Judge only when somebody speaks; auto: of a microphone or a live pipe, where the "
+            "extra `vad` is installed.",
         ),
         click.option(
             "--evidence",

@@ -104,7 +104,7 @@ def findings(listen_options: list[str]) -> Iterator[Finding]:
         f"{model.name}, contract {contract.id}: {', '.join(contract.labels)}; "
         f"{contract.window_s:.3g} s at {contract.sample_rate_hz} Hz",
     )
-    yield _headroom(decisions, model, live=source.input is None)
+    yield _headroom(decisions, model, source.is_live)
     if source.input is None:
         yield from _sound(source, contract.sample_rate_hz)
     yield from _extras(decisions, outputs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import dataclass
 
 import click
@@ -43,6 +45,17 @@ class SourceSettings:
                 )
         if self.input is not None and is_flag_given("device"):
             raise click.UsageError("--device names a microphone; it does not go with --input.")
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the audio comes as it is recorded: from a microphone, or through a pipe."""
+        if self.input is None:
+            return True
+        try:
+            status = os.fstat(0) if self.input == "-" else os.stat(self.input)
+        except OSError:
+            return False  # `open` says what is wrong
+        return not stat.S_ISREG(status.st_mode)
 
     def open(self, rate_hz: int) -> Source:
         """Open the source; `rate_hz` is the model's rate.

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from sernet_edge.runtime import AudioError
-from sernet_edge.runtime.audio import device_checks, portaudio
-from sernet_edge.runtime.audio.device_checks import RateCheck, SilenceCheck
-from sernet_edge.runtime.audio.sources import Incident
+from sernet_edge.runtime.audio import portaudio
+from sernet_edge.runtime.audio.device_checks import RateCheck
 
 WEBCAM, USB, TWIN = "Webcam: Audio (hw:1,0)", "USB Mic: Audio (hw:2,0)", "USB Mic: Audio (hw:3,0)"
 
@@ -128,16 +127,3 @@ def test_a_rate_that_is_right_again_is_told() -> None:
     check = RateCheck(48_000)
     told = [check.see(4410 if tick < 900 else 4800, tick / 10, False) for tick in range(2000)]
     assert [incident.level for incident in told if incident] == ["warning", "info"]
-
-
-def test_silence_is_told_with_its_end() -> None:
-    check = SilenceCheck(16_000)
-    silent, loud = np.full((1600, 2), 3, np.int16), np.arange(3200, dtype=np.int16).reshape(-1, 2)
-    told: list[Incident | None] = [check.see(silent) for _ in range(150)]
-    codes = [incident and incident.code for incident in told]
-    # Ten blocks a second; a constant other than zero is silence, too.
-    first = int(device_checks.SILENCE_S * 10) - 1
-    assert codes.index("silence") == first and codes.count(None) == 149
-    back = check.see(loud)
-    assert back is not None and back.code == "sound" and "after 15 s" in back.text
-    assert [check.see(block) for block in (silent, loud)] == [None, None]

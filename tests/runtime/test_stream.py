@@ -290,7 +290,7 @@ def test_the_model_is_not_asked_while_nobody_speaks() -> None:
 
 def test_scores_are_not_smoothed_over_a_silence() -> None:
     contract = CONTRACT.replace(smoothing=0.9)
-    loud = np.full(16_000, 20_000, np.int16)
+    loud = (20_000 * np.sin(np.arange(16_000))).astype(np.int16)
     audio = np.concatenate([loud, np.zeros(24_000, np.int16), loud])
     listener = Listener(Recorder(contract), gate=SpeechGate(contract, Loudness()))
     found = results_of(listener.push(audio))
@@ -329,6 +329,21 @@ def test_lasting_silence_and_clipping_are_told_once() -> None:
         assert 10 <= notice.time_s <= 12
 
 
+def test_silence_is_told_once_and_so_is_its_end() -> None:
+    listener = Listener(Recorder(), hop_frames=31)
+    found: list[Record] = []
+    for second in range(40):
+        # A constant other than zero is silence, too.
+        sound = np.full(16_000, 3, np.int16) if second < 15 else AUDIO
+        found += listener.push(sound)
+    silence, back = notices_of(found)
+    assert (silence.code, silence.level, back.code, back.level) == (
+        *("silence", "warning"),
+        *("sound", "info"),
+    )
+    assert 15 <= back.time_s <= 16 and "sound again after 15 s" in back.text
+
+
 def test_a_moment_of_silence_or_clipping_is_not_told() -> None:
     listener = Listener(Recorder(), hop_frames=31)
     found: list[Record] = []
@@ -347,6 +362,20 @@ def test_lasting_drift_is_told_once_and_never_without_a_limit() -> None:
     assert notice.code == "drift"
     assert told_of(AUDIO, CONTRACT.replace(drift_limit=below)) == []
     assert told_of(AUDIO, CONTRACT) == []
+
+
+def test_above_the_drift_limit_no_result_is_sure_and_no_event_starts() -> None:
+    drifts = [r.drift for r in results_of(Listener(Recorder()).push(AUDIO)) if r.drift is not None]
+    answers = [[0.9, 0.1, 0.0]] * 1000
+    for limit, sure in ((min(drifts) / 2, False), (max(drifts) * 2, True), (0.0, True)):
+        listener = Listener(Recorder(CONTRACT.replace(drift_limit=limit), answers))
+        records = [record for _ in range(3) for record in listener.push(AUDIO)]
+        assert {result.sure for result in results_of(records)} == {sure}
+        assert any(isinstance(record, Event) for record in records) is sure
+    # With some above and some below, each is judged by its own.
+    limit = float(np.median(drifts))
+    for result in results_of(Listener(Recorder(CONTRACT.replace(drift_limit=limit))).push(AUDIO)):
+        assert result.drift is not None and result.sure is (result.drift <= limit)
 
 
 def test_an_event_begins_and_ends_with_the_stream() -> None:
