@@ -308,7 +308,7 @@ class Listener:
     def _tell_of_silence(self, still: bool, time_s: float) -> list[Notice]:
         """Return that digital silence has lasted, or that it is over."""
         if self._silence.begins(still, time_s):
-            self._silent_since_s = time_s - _LASTING_S
+            self._silent_since_s = time_s - _LASTING_S - self.hop_s
             text = f"digital silence for {_LASTING_S:g} s: is the microphone muted or unplugged?"
             return [Notice("silence", text, time_s, "warning")]
         if still or self._silent_since_s is None:

@@ -7,7 +7,6 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 
 from sernet_edge.runtime import AudioError
