@@ -35,12 +35,12 @@ _HEAD = """\
 
 {count} configurations, each trained with one speaker of EMO-DB left out at a time; figures are of
 the speakers {speakers} alone: {utterances} utterances, strict, pooled. {stopped} of
-them were stopped before that many were tested and have none. The speakers 12 to 16 had no part in
-it. One utterance is {step:.2f} points of WA, and the base's own
+them were stopped before all these speakers were tested and have no figures. The speakers 12 to 16
+had no part in the search. One utterance is {step:.2f} points of WA, and the base's own
 UAR has a 95 % interval over speakers of {low:.1f} to {high:.1f}: small differences say little, and
-the best of so many is better here than it will be elsewhere. Of a configuration that was run with
-several seeds, figures are means and the range is that of int8. One that was never converted is
-compared in float. Three levels were compared before, on the same speakers: levels.md.
+the best of so many is better here than it will be elsewhere. A configuration that was run with
+several seeds has their means, and the range of int8. A configuration that was never converted is
+compared in float. [levels.md](levels.md) compares three levels on the same speakers.
 
 "Changed" is against the base, `{base}`:
 {settings}.

@@ -1,4 +1,4 @@
-"""Writes docs/evidence/architectures.md: what each architecture is and what it takes.
+"""Writes docs/evidence/architectures.md: each architecture, its size and its cost.
 
     python benchmarks/architectures.py --out docs/evidence/architectures.md
 
@@ -41,7 +41,7 @@ _HEAD = """\
 `--architecture NAME` of `sernet-edge train` and `cross-validate` chooses one. What is chosen, its
 losses and what it started from are in the contract's provenance and in `run.json`.
 
-Seven labels; int8 throughout; random weights, for what a model takes does not depend on what it
+Seven labels; int8 throughout; random weights, since size and cost do not depend on what a model
 learnt. A frame is 16 ms: 184 of them are 3 s, 434 are 7 s. MACs are the multiply-accumulates of
 one window, those with padding included. Flash is the `.tflite` without its contract. The arena of
 TensorFlow Lite Micro (TFLM) is measured in its interpreter on a PC; the native engine's RAM is
@@ -94,7 +94,7 @@ of the table has what was measured.
 
 In the manner of Tripathi et al. 2019, [arXiv 1906.08873](https://arxiv.org/abs/1906.08873):
 softmax and center loss together, and a decoder that reconstructs the input features from the
-embedding as a regulariser. The paper's layers are not public to us, and these are ours: it is no
+embedding as a regulariser. We could not see the paper's layers; these are ours, so this is not a
 reproduction. Centers and decoder are part of training alone and never of the model that is saved.
 
 Its weights of the two losses are its defaults; `--center-loss` and `--reconstruction` set them,
@@ -113,8 +113,8 @@ is to be tested, at first or at second hand, and `evaluate` and the model card c
 as heard. They go by the corpora's names: the parts of IEMOCAP are one corpus, but a `csv` or a
 `folder` that holds EMO-DB's recordings is none of EMO-DB's.
 
-The attention paper started from AlexNet's weights of ImageNet. Those are not part of this project
-and cannot be had here; the way is the same with any model that you have.
+The attention paper started from AlexNet's weights of ImageNet. This project does not include them;
+any model of yours can take their place.
 """
 
 

@@ -47,25 +47,25 @@ _ELSEWHERE_NOTE = """
 ## What the published figures were tested on
 
 LIGHT-SERNET's authors make folds from the speaker's number at the start of each file name. Their
-code (github.com/AryaAftab/LIGHT-SERNET, commit 95022a0) changes these names before: when it has
-cut the recordings, `cleaning_directory_filename` in `utils/segment/utils.py` gives those of each
-emotion one another's names in random order, and few keep one of their own speaker. Its folds have
-the sizes of the ten speakers and voices of all of them: a random split, whatever their names say,
-whose best epoch was chosen on the test data. A re-run with that code is one, too, though it calls
-its folds speakers. The protocol to compare with is `published`; our `test-epoch` rows are of
-speakers who were left out. Nor is the rest the same: the authors train for 300 epochs on features
-of another front end (training.md says what differs), and `published` here names its recipe.
+code (github.com/AryaAftab/LIGHT-SERNET, commit 95022a0) changes these names first: after cutting
+the recordings, `cleaning_directory_filename` in `utils/segment/utils.py` shuffles the names among
+the recordings of each emotion, so few keep a name of their own speaker. Each fold has the size of
+one speaker and the voices of all ten. It is a random split, and its best epoch was chosen on the
+test data. A later re-run with that code calls its folds speakers; they are random, too. Compare
+these rows with the protocol `published`; our `test-epoch` rows test speakers who were left out. The
+training differs as well: the authors train for 300 epochs on features of another front end
+([training.md](../guides/training.md) lists the differences), and `published` here names its recipe.
 """
 
 SEARCH = ("03", "08", "09", "10", "11")
-"""Speakers of EMO-DB that choices may look at; see `compare_levels.SPLITS`."""
+"""Speakers of EMO-DB that choices may look at; see `levels.SPLITS`."""
 
 UNTOUCHED = ("12", "13", "14", "15", "16")
-"""The others, whom no choice may look at."""
+"""The other speakers: no choice may look at them."""
 
 _SPEAKERS = len(CORPORA["emodb"].speakers)
 
-# What an architecture brings along, and what changes nothing but how fast it is trained.
+# Settings that an architecture sets itself, and the one that changes only the time of training.
 _ARCHITECTURES_OWN = {"center_loss", "reconstruction", "precision"}
 
 _HEAD = """\
@@ -74,14 +74,13 @@ _HEAD = """\
 <!-- Made by python benchmarks/results.py benchmarks/runs; do not edit. -->
 
 Seven emotions, whole utterances, predictions pooled over all folds. Under `strict` each speaker is
-tested by a model that was trained on the other nine, for a fixed number of epochs: it says what to
-expect of a new speaker. Whatever was chosen at all was chosen on the speakers 03, 08, 09, 10 and
-11; 12 to 16 had no part in any choice and have rows of their own, which are the ones to compare a
-network with the baseline by. (The temperature and the threshold of the model that ships are fitted
-on all ten, which changes no label.) A row is of one seed: another one moves it by points, and the
-intervals, of 95 %, bootstrapped over speakers, do not have that in them. Figures that are
-optimistic say why, and stand here for comparison only. Float and int8 are the same weights before
-and after conversion.
+tested by a model that was trained on the other nine for a fixed number of epochs: this is the
+figure to expect of a new speaker. Every choice was made on the speakers 03, 08, 09, 10 and 11. The
+speakers 12 to 16 had no part in any choice; compare a network with the baseline by their rows. (The
+temperature and the threshold of the model that ships are fitted on all ten speakers, which changes
+no label.) A row is one seed. Another seed moves it by points; the intervals (95 %, bootstrapped
+over speakers) do not include that. Optimistic figures say why, and stand here for comparison only.
+Float and int8 are the same weights before and after conversion.
 
 | system | protocol | precision | UAR (interval) | WA | macro F1 | | source |
 |---|---|---|---|---|---|---|---|

@@ -44,12 +44,12 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
     """
     _check_same_system(run, contract)
     data = read_out_of_fold(run)
-    # Those whom the model is tested on have no part in what it is given.
+    # The speakers that the model is tested on have no part in its temperature.
     held_out: Any = contract.provenance.get("holdout_speakers", ())
     data = data.of(~np.isin(data.speakers, list(held_out)))
     if not len(data.truth):
         raise SernetError(
-            f"{run} tests nobody but whom the model held out, so nothing is left to fit on",
+            f"{run} tests only speakers that the model held out, so nothing is left to fit on",
             hint="finish its other folds, or convert without --calibrate-from",
         )
     temperature = fit_temperature(data)

@@ -91,7 +91,7 @@ def test_a_folder_of_another_run_and_wrong_names_are_refused(
     shutil.copy(small_run / "fold-03.json", damaged)
     result = sernet_edge("cross-validate", *arguments[:-1], damaged, "--epochs", 1)
     assert result.returncode == 1
-    assert "run.json is no file of a cross-validation" in result.stderr
+    assert "run.json is not a file of a cross-validation" in result.stderr
     settings = json.loads((small_run / "run.json").read_text())
     another = json.dumps(settings | {"labels": ["calm", "joy"], "recordings": "0"})
     (damaged / "run.json").write_text(another)

@@ -63,7 +63,7 @@ def read_out_of_fold(run: Path) -> OutOfFold:
 
     Raises:
         SernetError: The folder holds no run, no finished fold, or one that tests on speakers
-            whom it was trained on: what it says of them is too sure.
+            of its training: its scores of them are too sure.
     """
     if read_json(run / "run.json").get("split") != "speakers":
         raise SernetError(

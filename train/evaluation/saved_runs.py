@@ -16,7 +16,7 @@ from sernet_edge.train.evaluation.protocols import PROTOCOLS
 
 _RESAMPLES = 2000
 
-# What tells two runs apart and yet is no part of their configuration, or stands there in parts.
+# Keys of run.json that are not settings of a configuration; the recipe's settings count one by one.
 _NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings", "recipe")
 
 Ints = NDArray[np.int64]
@@ -35,7 +35,7 @@ def read_json(path: Path) -> dict[str, Any]:
             f"cannot read {path}: {error}", "delete it, and it is made anew"
         ) from error
     if not isinstance(document, dict):
-        raise SernetError(f"{path} is no file of a cross-validation")
+        raise SernetError(f"{path} is not a file of a cross-validation")
     return document
 
 
