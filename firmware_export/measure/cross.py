@@ -77,7 +77,8 @@ def measuring_file(name: str) -> Path:
     return _MEASURING_FOLDER / name
 
 
-def _linker_script(core: Core) -> Path:
+def linker_script(core: Core) -> Path:
+    """Return the linker script of a core."""
     name = f"{core.name}.ld"
     return next(path for path in (BOARD_FOLDER / name, _MEASURING_FOLDER / name) if path.exists())
 
@@ -126,7 +127,7 @@ def build(
             "-nostartfiles",
             "-Wl,--gc-sections",
             f"-Wl,-L{BOARD_FOLDER}",
-            f"-T{_linker_script(core)}",
+            f"-T{linker_script(core)}",
             *map(str, objects),
             *map(str, libraries),
             "-o",

@@ -105,10 +105,10 @@ def test_clang_compiles_the_same_bits(core: str, graphs: Graphs) -> None:
          *include, "-c", *map(str, sources), str(C_FOLDER / "replay.c")],
         check=True, cwd=work,
     )  # fmt: skip
-    program = folder / f"clang-{core}.elf"
+    program, script = folder / f"clang-{core}.elf", cross.linker_script(cross.CORES[core])
     subprocess.run(
         ["arm-none-eabi-gcc", *flags, f"-I{board}", "-nostartfiles", "--specs=nosys.specs",
-         "-Wl,--gc-sections,--no-enum-size-warning", f"-L{board}", f"-T{core}.ld",
+         "-Wl,--gc-sections,--no-enum-size-warning", f"-L{board}", f"-T{script}",
          str(board / "board.c"), *map(str, work.glob("*.o")), "-o", str(program)],
         check=True,
     )  # fmt: skip
