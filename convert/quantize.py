@@ -6,14 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Literal
 
-import numpy as np
-from tflite.BuiltinOperator import BuiltinOperator
-from tflite.Model import Model as Flatbuffer
-from tflite.TensorType import TensorType
-
+from sernet_edge.firmware_export.graph import read_graphs
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.runtime.interpreter import interpreter_module
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.tensorflow_setup import quietly
 
 # tflite-runtime fails in a process where TensorFlow's copy of the same C++ code came first;
@@ -26,8 +23,7 @@ TENSORFLOW_VERSION: str = tf.__version__
 
 Precision = Literal["int8", "float32", "float16", "dynamic"]
 
-_FLOAT_TYPES = {TensorType.FLOAT16, TensorType.FLOAT32, TensorType.FLOAT64}
-_OP_NAMES = {value: name for name, value in vars(BuiltinOperator).items() if name[0] != "_"}
+_FLOAT_TYPES = ("float16", "float32", "float64")
 
 
 def convert_model(model: keras.Model, precision: Precision, calibration: Float32) -> bytes:
@@ -72,7 +68,9 @@ def convert_model(model: keras.Model, precision: Precision, calibration: Float32
             flatbuffer: bytes = converter.convert()
     except Exception as error:  # The converter raises whatever MLIR gives it.
         raise SernetError(f"TensorFlow cannot convert the model: {_reason(error)}") from error
-    if precision == "int8" and (found := float_tensors(flatbuffer)):
+    if precision == "int8" and (
+        found := float_tensors(ModelFile("the converted model", flatbuffer))
+    ):
         raise SernetError(
             f"the converted model is not int8 throughout: {'; '.join(found)}",
             hint="leave out the layer that the converter cannot quantise",
@@ -80,23 +78,15 @@ def convert_model(model: keras.Model, precision: Precision, calibration: Float32
     return flatbuffer
 
 
-def float_tensors(flatbuffer: bytes) -> list[str]:
+def float_tensors(file: ModelFile) -> list[str]:
     """Name every float tensor that an op of the model reads or writes, and the op."""
-    model = Flatbuffer.GetRootAs(flatbuffer, 0)
-    found = []
-    for graph_index in range(model.SubgraphsLength()):
-        graph = model.Subgraphs(graph_index)
-        for op_index in range(graph.OperatorsLength()):
-            op = graph.Operators(op_index)
-            code = model.OperatorCodes(op.OpcodeIndex())
-            name = _OP_NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-            tensors = [*_indices(op.InputsAsNumpy()), *_indices(op.OutputsAsNumpy())]
-            for tensor in (graph.Tensors(index) for index in tensors if index >= 0):
-                if tensor.Type() in _FLOAT_TYPES:
-                    found.append(
-                        f"op {op_index} {name} has the float tensor {tensor.Name().decode()}"
-                    )
-    return found
+    return [
+        f"op {index} {operator.name} has the float tensor {tensor.name}"
+        for graph in read_graphs(file)
+        for index, operator in enumerate(graph.operators)
+        for tensor in (*operator.tensors, *operator.outputs)
+        if tensor.type in _FLOAT_TYPES
+    ]
 
 
 def _reason(error: Exception) -> str:
@@ -104,8 +94,3 @@ def _reason(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [repr(error)]
     named = re.search(r"'tfl?\.\w+' op .*|[^\n]*not yet supported for op[^\n]*", "\n".join(lines))
     return named.group() if named else lines[-1]
-
-
-def _indices(vector: Any) -> list[int]:
-    # The schema's accessor returns 0 instead of an empty array.
-    return [int(index) for index in vector] if isinstance(vector, np.ndarray) else []

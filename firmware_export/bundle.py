@@ -19,8 +19,9 @@ from sernet_edge.firmware_export import (
     layout,
     tflm,
 )
+from sernet_edge.firmware_export.network import Network
 from sernet_edge.firmware_export.plan import Plan, plan_network
-from sernet_edge.firmware_export.reader import Network, read_network
+from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from sernet_edge import __version__
 from sernet_edge.firmware_export import quantisation
+from sernet_edge.firmware_export.network import Network, Tensor
 from sernet_edge.firmware_export.plan import ALIGNMENT, Plan, Stage
-from sernet_edge.firmware_export.reader import Network, Tensor
 
 ENGINE_VERSION = 1
 """SERNET_ENGINE_VERSION in csrc/sernet_engine.h."""
@@ -136,7 +136,7 @@ def _comment(stage: Stage) -> str:
 def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple[str, object]]]:
     """Return the C arrays of a layer, named `prefix`_..., and the fields of its `sernet_layer`."""
     layer, output = stage.layer, stage.layer.output
-    window, reads = layer.window, stage.reads
+    kernel, reads = layer.kernel, stage.reads
     sources = [plan.stages[i].layer.output for i in layer.inputs]
     low, high = quantisation.activation_range(layer)
     unlimited = (low, high) == (-128, 127)
@@ -144,12 +144,12 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         "run": _KERNELS[layer.op],
         "input_count": len(layer.inputs),
         "waits": int(stage.waits),
-        "kernel_height": reads.kernel[0],
-        "kernel_width": window.kernel[1],
+        "kernel_height": reads.size[0],
+        "kernel_width": kernel.size[1],
         "stride_height": reads.stride[0],
-        "stride_width": window.stride[1],
+        "stride_width": kernel.stride[1],
         "pad_top": reads.padding[0],
-        "pad_left": window.padding[1],
+        "pad_left": kernel.padding[1],
         "group_start": stage.group_start,
         "quick": 0,
         "pixels": stage.pixels,
@@ -192,7 +192,7 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         array("bias", "int32_t", layer.bias.tolist())
         array("multiplier", "int32_t", [m for m, _ in scales])
         array("shift", "int8_t", [s for _, s in scales])
-    elif layer.op == "AVERAGE_POOL_2D" and max(window.kernel) <= 2 and unlimited:
+    elif layer.op == "AVERAGE_POOL_2D" and max(kernel.size) <= 2 and unlimited:
         fields["run"] = "sernet_average_pool_2x2"
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:
         fields["run"] = f"{_KERNELS[layer.op]}_rows"

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from sernet_edge.firmware_export import reference
 from sernet_edge.firmware_export.emit import banner, c_array
-from sernet_edge.firmware_export.reader import Network, read_network
+from sernet_edge.firmware_export.network import Network
+from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.interpreter import interpreter_module
 from sernet_edge.runtime.modelfile import ModelFile

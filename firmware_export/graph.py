@@ -1,27 +1,55 @@
-"""Reads what any `.tflite` says of itself: operators, tensors, quantisation, parameters, work.
+"""Reads what any `.tflite` says of itself: operators, tensors, constants, options, MACs.
 
 Unlike `firmware_export.reader`, which refuses what the engine cannot run, this takes every model
-that the format allows. It needs the package `tflite` and nothing that runs a model.
+that the format allows. It is the one module that reads flatbuffers, with the package `tflite`,
+and needs nothing that runs a model.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import tflite
+from numpy.typing import NDArray
 
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 
-_OP_NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
-_TYPE_NAMES = {v: k.lower() for k, v in vars(tflite.TensorType).items() if isinstance(v, int)}
+
+def _names(enum: Any) -> dict[int, str]:
+    return {number: name for name, number in vars(enum).items() if isinstance(number, int)}
+
+
+_OPERATORS = _names(tflite.BuiltinOperator)
+_TYPES = {number: name.lower() for number, name in _names(tflite.TensorType).items()}
+_OPTION_KINDS = _names(tflite.BuiltinOptions)
+
+# The options that are read: by kind, the fields, and what names their values.
+_ACTIVATION = {"FusedActivationFunction": _names(tflite.ActivationFunctionType)}
+_PADDING = {"Padding": _names(tflite.Padding), "StrideH": {}, "StrideW": {}}
+_DILATION: dict[str, dict[int, str]] = {"DilationHFactor": {}, "DilationWFactor": {}}
+_OPTIONS: dict[str, dict[str, dict[int, str]]] = {
+    "Conv2DOptions": {**_PADDING, **_DILATION, **_ACTIVATION},
+    "DepthwiseConv2DOptions": {**_PADDING, **_DILATION, **_ACTIVATION},
+    "Pool2DOptions": {**_PADDING, "FilterHeight": {}, "FilterWidth": {}, **_ACTIVATION},
+    "FullyConnectedOptions": {
+        "WeightsFormat": _names(tflite.FullyConnectedOptionsWeightsFormat),
+        **_ACTIVATION,
+    },
+    "ConcatenationOptions": {"Axis": {}, **_ACTIVATION},
+    "AddOptions": _ACTIVATION,
+    "SoftmaxOptions": {"Beta": {}},
+}
 
 # Types of what was trained; other constants are shapes, axes and paddings.
 _WEIGHT_TYPES = ("float32", "float16", "int8", "int4", "int16", "uint8")
+_HAVE_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 # Operators that multiply by a constant of several dimensions without summing.
 _ELEMENTWISE = ("ADD", "SUB", "MUL", "DIV", "PRELU", "DEQUANTIZE", "GATHER", "MAXIMUM", "MINIMUM")
 
@@ -31,22 +59,40 @@ class Tensor:
     """A tensor.
 
     Attributes:
+        index: Its place among the graph's tensors.
         name: As in the file.
         shape: Its sizes; -1 is one that is not fixed.
+        fixed_shape: Its sizes as they are until an interpreter is told others.
         type: Such as "int8".
         scales: Real values of a step, one, or one a channel; none: not quantised.
         zero_points: Likewise.
-        channel_axis: Along which axis `scales` are, if there are several.
-        constant_bytes: Of its data in the file; 0: it is computed.
+        scales_axis: Along which axis `scales` are.
+        is_variable: Whether it keeps its values from one run to the next.
+        is_sparse: Whether its zeros are left out.
+        data: The bytes of a constant, uint8 (n,), in the file; none: it is computed.
     """
 
+    index: int
     name: str
     shape: tuple[int, ...]
+    fixed_shape: tuple[int, ...]
     type: str
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
-    channel_axis: int | None
-    constant_bytes: int
+    scales_axis: int
+    is_variable: bool
+    is_sparse: bool
+    data: NDArray[np.uint8] = field(repr=False, compare=False)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Of its data in the file; 0: it is computed."""
+        return len(self.data)
+
+    @property
+    def channel_axis(self) -> int | None:
+        """Along which axis `scales` are, if there are several."""
+        return self.scales_axis if len(self.scales) > 1 else None
 
     @property
     def elements(self) -> int:
@@ -60,49 +106,125 @@ class Operator:
 
     Attributes:
         name: The schema's, such as "CONV_2D"; a custom one's own.
+        is_builtin: Whether the schema has it.
         version: Of the operator, as interpreters must know it.
-        inputs: Computed tensors that it reads.
-        constants: Constant tensors that it reads.
+        operands: The tensors that it reads, each at its place; None: left out.
         outputs: What it makes.
-        parameters: Trained values among the constants.
-        macs: Multiplications with addition; None: not known for this operator.
+        options_kind: The schema's name of its options, such as "Conv2DOptions"; "": it has none.
+        options: Those of `options_kind` that are known here; an enumeration's value is its name,
+            or a number that the schema does not name.
     """
 
     name: str
+    is_builtin: bool
     version: int
-    inputs: tuple[Tensor, ...]
-    constants: tuple[Tensor, ...]
+    operands: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
-    parameters: int
-    macs: int | None
+    options_kind: str
+    options: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """What to call it in errors."""
+        return self.name if self.is_builtin else f"CUSTOM {self.name[:60]!r}"
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The operands that are there."""
+        return tuple(t for t in self.operands if t is not None)
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Computed tensors that it reads."""
+        return tuple(t for t in self.tensors if not t.constant_bytes)
+
+    @property
+    def constants(self) -> tuple[Tensor, ...]:
+        """Constant tensors that it reads."""
+        return tuple(t for t in self.tensors if t.constant_bytes)
+
+    @property
+    def trained(self) -> dict[int, Tensor]:
+        """Weights and biases among the constants, by their index."""
+        return {
+            tensor.index: tensor
+            for place, tensor in enumerate(self.operands)
+            if tensor is not None and self._is_trained(place, tensor)
+        }
+
+    def _is_trained(self, place: int, tensor: Tensor) -> bool:
+        if not tensor.constant_bytes:
+            return False
+        if tensor.type in ("int32", "int64"):  # an int8 layer's bias
+            return place == 2 and self.name in _HAVE_BIAS
+        return tensor.type in _WEIGHT_TYPES
+
+    @property
+    def parameters(self) -> int:
+        """Trained values among the constants."""
+        return sum(tensor.elements for tensor in self.trained.values())
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates, those with padding included; None: not known for this operator."""
+        inputs = self.tensors
+        if not self.outputs or len(inputs) < 2:
+            return 0
+        made, weights = self.outputs[0].elements, inputs[1].shape
+        if self.name == "CONV_2D" and len(weights) == 4:
+            return made * math.prod(weights[1:])
+        if self.name == "DEPTHWISE_CONV_2D" and len(weights) == 4:
+            return made * weights[1] * weights[2]
+        if self.name == "FULLY_CONNECTED" and len(weights) == 2:
+            return made * weights[1]
+        if self.name == "BATCH_MATMUL" and inputs[0].shape:
+            return made * abs(inputs[0].shape[-1])
+        sums = any(len(t.shape) > 1 and t.type in _WEIGHT_TYPES for t in self.constants)
+        return None if sums and self.name not in _ELEMENTWISE else 0
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A model's main graph.
+    """A graph of operators.
 
     Attributes:
         description: What the converter wrote into the file.
-        subgraphs: How many there are; only the first is described.
-        inputs: The model's.
-        outputs: The model's.
+        subgraphs: How many graphs the file has; the first is the main one.
+        tensors: All of them, used or not.
+        inputs: What the caller gives.
+        outputs: What the caller gets.
         operators: In the order in which they run.
-        parameters: Trained values, each counted once.
     """
 
     description: str
     subgraphs: int
+    tensors: tuple[Tensor, ...]
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
-    parameters: int
+
+    @cached_property
+    def parameters(self) -> int:
+        """Trained values, each counted once."""
+        trained: dict[int, Tensor] = {}
+        for operator in self.operators:
+            trained |= operator.trained
+        return sum(tensor.elements for tensor in trained.values())
 
 
 def read_graph(file: ModelFile) -> Graph:
+    """Read the main graph of a `.tflite`; see `read_graphs`."""
+    return read_graphs(file)[0]
+
+
+def read_graphs(file: ModelFile) -> tuple[Graph, ...]:
     """Read a `.tflite`.
 
     Args:
         file: With or without a contract.
+
+    Returns:
+        The main graph and those that its control flow calls.
 
     Raises:
         ModelError: It is none, or is damaged.
@@ -112,7 +234,7 @@ def read_graph(file: ModelFile) -> Graph:
             f"{file.name} is no TensorFlow Lite model", "give a .tflite or .keras file"
         )
     try:
-        return _Reader(file.flatbuffer).read()
+        return _Parser(file.flatbuffer).graphs()
     except _Damage as damage:
         reason: object = damage
     except (struct.error, ValueError, IndexError, TypeError, AttributeError, OverflowError) as e:
@@ -127,44 +249,49 @@ class _Damage(Exception):
     """What is impossible in a whole file."""
 
 
-class _Reader:
-    """One pass over one file; see `read_graph`."""
+class _Parser:
+    """One pass over one file; see `read_graphs`."""
 
     def __init__(self, flatbuffer: bytes) -> None:
         self._bytes = len(flatbuffer)
+        # Of all lists together. An entry takes four bytes, so a whole file cannot use this up;
+        # a damaged one, whose lists overlap, must not take a reader's time and memory.
+        self._entries_left = len(flatbuffer)
         self._model = tflite.Model.GetRootAs(flatbuffer, 0)
-        self._tensors: list[Tensor] = []
+        self._tensors: tuple[Tensor, ...] = ()
 
-    def read(self) -> Graph:
-        model = self._model
-        subgraphs = self._count(model.SubgraphsLength())
-        if subgraphs < 1:
+    def graphs(self) -> tuple[Graph, ...]:
+        count = self._model.SubgraphsLength()
+        if count < 1:
             raise _Damage("it has no graph")
-        graph = model.Subgraphs(0)
-        self._tensors = [
-            self._tensor(graph.Tensors(i)) for i in range(self._count(graph.TensorsLength()))
-        ]
-        counted: set[int] = set()
-        operators = tuple(
-            self._operator(graph.Operators(i), counted)
-            for i in range(self._count(graph.OperatorsLength()))
+        return tuple(self._graph(self._model.Subgraphs(i)) for i in range(self._listed(count)))
+
+    def _graph(self, raw: Any) -> Graph:
+        self._tensors = tuple(
+            self._tensor(i, raw.Tensors(i)) for i in range(self._listed(raw.TensorsLength()))
         )
         return Graph(
-            description=_text(model.Description()),
-            subgraphs=subgraphs,
-            inputs=self._those([graph.Inputs(i) for i in range(self._count(graph.InputsLength()))]),
-            outputs=self._those(
-                [graph.Outputs(i) for i in range(self._count(graph.OutputsLength()))]
+            description=self._text(self._model.Description()),
+            subgraphs=self._model.SubgraphsLength(),
+            tensors=self._tensors,
+            inputs=self._those([raw.Inputs(i) for i in range(self._listed(raw.InputsLength()))]),
+            outputs=self._those([raw.Outputs(i) for i in range(self._listed(raw.OutputsLength()))]),
+            operators=tuple(
+                self._operator(raw.Operators(i)) for i in range(self._listed(raw.OperatorsLength()))
             ),
-            operators=operators,
-            parameters=sum(self._tensors[i].elements for i in counted),
         )
 
-    def _count(self, length: int) -> int:
-        # A vector's element takes a byte or more, so a longer one cannot be in the file.
-        if not 0 <= length <= self._bytes:
+    def _listed(self, length: int) -> int:
+        """Return the length of a list that is read entry by entry."""
+        if not 0 <= length <= self._entries_left:
             raise _Damage(f"it claims a list of {length} entries in {self._bytes} bytes")
+        self._entries_left -= length
         return length
+
+    def _text(self, raw: bytes | None) -> str:
+        self._listed(len(raw or b"") // 4)
+        text = (raw or b"").decode("utf-8", "replace")
+        return "".join(c if c.isprintable() else "?" for c in text)
 
     def _those(self, indices: list[int]) -> tuple[Tensor, ...]:
         for index in indices:
@@ -172,93 +299,87 @@ class _Reader:
                 raise _Damage(f"there is no tensor {index}")
         return tuple(self._tensors[index] for index in indices)
 
-    def _tensor(self, raw: Any) -> Tensor:
-        if raw.ShapeSignatureLength():
-            shape = tuple(
-                int(raw.ShapeSignature(i)) for i in range(self._count(raw.ShapeSignatureLength()))
-            )
-        else:
-            shape = tuple(int(raw.Shape(i)) for i in range(self._count(raw.ShapeLength())))
+    def _tensor(self, index: int, raw: Any) -> Tensor:
+        name = self._text(raw.Name())
+        fixed_shape = tuple(int(raw.Shape(i)) for i in range(self._listed(raw.ShapeLength())))
+        signature = tuple(
+            int(raw.ShapeSignature(i)) for i in range(self._listed(raw.ShapeSignatureLength()))
+        )
+        shape = signature or fixed_shape
         if len(shape) > 8 or any(not -1 <= n < 1 << 31 for n in shape):
-            raise _Damage(f"tensor {_text(raw.Name())!r} has the shape {shape[:9]}")
-        if not 0 <= raw.Buffer() < self._model.BuffersLength():
-            raise _Damage(f"tensor {_text(raw.Name())!r} has no buffer")
-        constant_bytes = self._count(self._model.Buffers(raw.Buffer()).DataLength())
+            raise _Damage(f"tensor {name!r} has the shape {shape[:9]}")
         scales: tuple[float, ...] = ()
         zero_points: tuple[int, ...] = ()
-        axis = None
+        axis = 0
         if (quantisation := raw.Quantization()) is not None:
             scales = tuple(
-                float(quantisation.Scale(i)) for i in range(self._count(quantisation.ScaleLength()))
+                float(quantisation.Scale(i))
+                for i in range(self._listed(quantisation.ScaleLength()))
             )
             zero_points = tuple(
                 int(quantisation.ZeroPoint(i))
-                for i in range(self._count(quantisation.ZeroPointLength()))
+                for i in range(self._listed(quantisation.ZeroPointLength()))
             )
             if not all(map(math.isfinite, scales)):
-                raise _Damage(f"tensor {_text(raw.Name())!r} has a scale that is no number")
-            axis = quantisation.QuantizedDimension() if len(scales) > 1 else None
-        kind = _TYPE_NAMES.get(raw.Type(), f"type {raw.Type()}")
-        return Tensor(_text(raw.Name()), shape, kind, scales, zero_points, axis, constant_bytes)
+                raise _Damage(f"tensor {name!r} has a scale that is no number")
+            axis = int(quantisation.QuantizedDimension())
+        return Tensor(
+            index,
+            name,
+            shape,
+            fixed_shape,
+            _TYPES.get(raw.Type(), f"type {raw.Type()}"),
+            scales,
+            zero_points,
+            axis,
+            bool(raw.IsVariable()),
+            raw.Sparsity() is not None,
+            self._data(raw.Buffer(), name),
+        )
 
-    def _operator(self, raw: Any, counted: set[int]) -> Operator:
+    def _data(self, buffer: int, name: str) -> NDArray[np.uint8]:
+        """Return a view of a buffer's bytes in the file."""
+        if not 0 <= buffer < self._model.BuffersLength():
+            raise _Damage(f"tensor {name!r} has no buffer")
+        raw = self._model.Buffers(buffer)
+        if not 0 <= raw.DataLength() <= self._bytes:
+            raise _Damage(f"tensor {name!r} claims {raw.DataLength()} of {self._bytes} bytes")
+        # The schema's accessor returns 0 instead of an empty array.
+        return raw.DataAsNumpy() if raw.DataLength() else np.zeros(0, np.uint8)
+
+    def _operator(self, raw: Any) -> Operator:
         if not 0 <= raw.OpcodeIndex() < self._model.OperatorCodesLength():
             raise _Damage("an operator has no code")
         code = self._model.OperatorCodes(raw.OpcodeIndex())
         number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
-        name = _OP_NAMES.get(number, f"operator code {number}")
+        name = _OPERATORS.get(number, f"operator code {number}")
+        is_builtin = number in _OPERATORS and name != "CUSTOM"
         if name == "CUSTOM":
-            name = _text(code.CustomCode()) or name
+            name = self._text(code.CustomCode()) or name
         # -1 is an input that is left out.
-        indices = [raw.Inputs(i) for i in range(self._count(raw.InputsLength()))]
-        present = [index for index in indices if index != -1]
-        tensors = self._those(present)
-        outputs = self._those([raw.Outputs(i) for i in range(self._count(raw.OutputsLength()))])
-        trained = {
-            index
-            for place, index in enumerate(indices)
-            if index != -1 and _is_trained(name, place, self._tensors[index])
-        }
-        counted |= trained
+        indices = [raw.Inputs(i) for i in range(self._listed(raw.InputsLength()))]
+        self._those([index for index in indices if index != -1])
+        kind, options = _options(raw)
         return Operator(
             name,
+            is_builtin,
             int(code.Version()),
-            tuple(t for t in tensors if not t.constant_bytes),
-            tuple(t for t in tensors if t.constant_bytes),
-            outputs,
-            sum(self._tensors[index].elements for index in trained),
-            _macs(name, tensors, outputs),
+            tuple(None if index == -1 else self._tensors[index] for index in indices),
+            self._those([raw.Outputs(i) for i in range(self._listed(raw.OutputsLength()))]),
+            kind,
+            options,
         )
 
 
-def _is_trained(op: str, place: int, tensor: Tensor) -> bool:
-    if not tensor.constant_bytes:
-        return False
-    if tensor.type in ("int32", "int64"):  # an int8 layer's bias
-        return place == 2 and op in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-    return tensor.type in _WEIGHT_TYPES
-
-
-def _macs(op: str, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> int | None:
-    """Return the products that the operator sums up, those with padding included."""
-    if not outputs or len(inputs) < 2:
-        return 0
-    made, weights = outputs[0].elements, inputs[1].shape
-    if op == "CONV_2D" and len(weights) == 4:
-        return made * math.prod(weights[1:])
-    if op == "DEPTHWISE_CONV_2D" and len(weights) == 4:
-        return made * weights[1] * weights[2]
-    if op == "FULLY_CONNECTED" and len(weights) == 2:
-        return made * weights[1]
-    if op == "BATCH_MATMUL" and inputs[0].shape:
-        return made * abs(inputs[0].shape[-1])
-    sums = any(t.constant_bytes and len(t.shape) > 1 and t.type in _WEIGHT_TYPES for t in inputs)
-    return None if sums and op not in _ELEMENTWISE else 0
-
-
-def _text(raw: bytes | None) -> str:
-    text = (raw or b"").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "?" for c in text)
+def _options(raw: Any) -> tuple[str, dict[str, Any]]:
+    """Return the kind of an operator's options, and those that are known."""
+    kind, table = _OPTION_KINDS.get(raw.BuiltinOptionsType(), ""), raw.BuiltinOptions()
+    if table is None or kind not in _OPTIONS:
+        return kind if table is not None else "", {}
+    options = getattr(tflite, kind)()
+    options.Init(table.Bytes, table.Pos)
+    values = {name: getattr(options, name)() for name in _OPTIONS[kind]}
+    return kind, {name: _OPTIONS[kind][name].get(value, value) for name, value in values.items()}
 
 
 def quantised(tensor: Tensor) -> dict[str, Any] | None:

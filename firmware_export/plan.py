@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from sernet_edge.firmware_export.reader import MAX_DIMENSION, Layer, Network, Tensor, Window
+from sernet_edge.firmware_export.network import MAX_DIMENSION, Kernel, Layer, Network, Tensor
 from sernet_edge.runtime.errors import ModelError
 
 ALIGNMENT = 8
@@ -70,9 +70,9 @@ class Stage:
     scratch_offset: int = 0
 
     @property
-    def reads(self) -> Window:
+    def reads(self) -> Kernel:
         """How its steps move over the rows of its inputs."""
-        return Window() if self.join > 1 else self.layer.window
+        return Kernel() if self.join > 1 else self.layer.kernel
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def plan_network(network: Network) -> Plan:
         layers.append(Layer("COLLECT", (len(layers) - 1,), whole))
     # Waiting for a tall kernel's many rows saves no memory: the rows that they are made from
     # have to be kept instead. How tall is too tall is found by trying.
-    heights = sorted({layer.window.kernel[0] for layer in layers} | {1})
+    heights = sorted({layer.kernel.size[0] for layer in layers} | {1})
     plans = []
     for tallest in heights:
         stages = _stages(layers, tallest)
@@ -136,10 +136,10 @@ def _join(layers: list[Layer], layer: Layer) -> int:
     if layer.op == "COLLECT" or (layer.op == "MEAN" and layer.axes[0]):
         return layers[layer.inputs[0]].output.height // layer.output.height
     if layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
-        kernel, stride = layer.window.kernel[0], layer.window.stride[0]
-        whole = layer.output.height * kernel <= layers[layer.inputs[0]].output.height
-        if TALL_POOL <= kernel == stride and whole:
-            return kernel
+        height, stride = layer.kernel.size[0], layer.kernel.stride[0]
+        whole = layer.output.height * height <= layers[layer.inputs[0]].output.height
+        if TALL_POOL <= height == stride and whole:
+            return height
     return 1
 
 
@@ -156,8 +156,8 @@ def _stages(layers: list[Layer], tallest: int) -> list[Stage]:
         waits = False
         if 0 < index < last and join == 1 and len(readers[index]) == 1:
             reader = next(iter(readers[index]))
-            window = Window() if joins[reader] > 1 else layers[reader].window
-            waits = window.kernel[0] <= min(window.stride[0], tallest)
+            kernel = Kernel() if joins[reader] > 1 else layers[reader].kernel
+            waits = kernel.size[0] <= min(kernel.stride[0], tallest)
         group_start = min(
             [index] + [stages[i].group_start for i in layer.inputs if stages[i].waits]
         )
@@ -181,8 +181,8 @@ def _stages(layers: list[Layer], tallest: int) -> list[Stage]:
 
 def rows_needed(stage: Stage, step: int, layers: list[Layer]) -> int:
     """Return how many rows of each input a step needs to exist."""
-    window, height = stage.reads, layers[stage.layer.inputs[0]].output.height
-    return min(height, step * window.stride[0] - window.padding[0] + window.kernel[0])
+    kernel, height = stage.reads, layers[stage.layer.inputs[0]].output.height
+    return min(height, step * kernel.stride[0] - kernel.padding[0] + kernel.size[0])
 
 
 def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.firmware_export.reader import Int8Array, Layer, Tensor
+from sernet_edge.firmware_export.network import Int8Array, Layer, Tensor
 from sernet_edge.runtime.errors import ModelError
 
 CHUNK = 16

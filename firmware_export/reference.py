@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.firmware_export import quantisation
-from sernet_edge.firmware_export.reader import Int8Array, Layer, Network, Tensor
+from sernet_edge.firmware_export.network import Int8Array, Layer, Network, Tensor
 
 Int64Array = NDArray[np.int64]
 
@@ -80,7 +80,7 @@ def _round_shift(x: Int64Array, bits: Int64Array | int) -> Int64Array:
 
 def _taps(layer: Layer, x: Int64Array) -> list[list[Int64Array]]:
     """Return, for each tap (y, x) of the kernel, the inputs that it sees at all outputs."""
-    (kh, kw), (sh, sw) = layer.window.kernel, layer.window.stride
+    (kh, kw), (sh, sw) = layer.kernel.size, layer.kernel.stride
     rows, columns = layer.output.height, layer.output.width
     return [
         [
@@ -93,9 +93,9 @@ def _taps(layer: Layer, x: Int64Array) -> list[list[Int64Array]]:
 
 def _padded(layer: Layer, x: Int64Array, value: int) -> Int64Array:
     (kh, kw), (sh, sw), (top, left) = (
-        layer.window.kernel,
-        layer.window.stride,
-        layer.window.padding,
+        layer.kernel.size,
+        layer.kernel.stride,
+        layer.kernel.padding,
     )
     height = (layer.output.height - 1) * sh + kh
     width = (layer.output.width - 1) * sw + kw

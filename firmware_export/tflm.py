@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tflite
 from numpy.typing import NDArray
 
 from sernet_edge.firmware_export.emit import banner
+from sernet_edge.firmware_export.graph import read_graph, read_graphs
 from sernet_edge.firmware_export.header import ALIGN_16, byte_rows, c_float
-from sernet_edge.firmware_export.reader import Layer, Network, Tensor
+from sernet_edge.firmware_export.network import Layer, Network, Tensor
 from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
@@ -39,7 +39,6 @@ _METHODS = {
     "PADV2": "PadV2",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
 }
-_BUILTINS = {v: k for k, v in vars(tflite.BuiltinOperator).items() if isinstance(v, int)}
 
 # Arguments: model, windows, where to write the outputs. Says the arena on standard error.
 _MEASURE = """
@@ -133,16 +132,13 @@ def margin_bytes(file: ModelFile) -> int:
     arena that are aligned, and all rounded up to 1 KiB. Everything else is smaller on a device,
     whose pointers take 4 bytes, not 8.
     """
-    model = tflite.Model.GetRootAs(file.flatbuffer, 0)
-    graph, largest = model.Subgraphs(0), 0
-    for number in range(graph.OperatorsLength()):
-        operator = graph.Operators(number)
-        for index in (operator.Inputs(i) for i in range(operator.InputsLength())):
-            tensor = graph.Tensors(index) if index >= 0 else None
-            if tensor is None or tensor.ShapeLength() < 2:
+    largest = 0
+    for operator in read_graph(file).operators:
+        for tensor in operator.tensors:
+            shape = tensor.fixed_shape
+            if len(shape) < 2:
                 continue
-            shape = tensor.ShapeAsNumpy().tolist()
-            if model.Buffers(tensor.Buffer()).DataLength():
+            if tensor.constant_bytes:
                 # Weights: (out, height, width, in), (out, in) or (1, height, width, out).
                 largest = max(largest, 4 * math.prod(shape[1:]) + 4 * shape[0])
             else:
@@ -155,18 +151,13 @@ def operators(file: ModelFile) -> list[str]:
     """Return the names of the operators in a model, sorted, each once.
 
     Raises:
-        ModelError: One is custom.
+        ModelError: One is custom, or newer than the schema that is known here.
     """
-    model = tflite.Model.GetRootAs(file.flatbuffer, 0)
-    names = set()
-    for number in range(model.OperatorCodesLength()):
-        code = model.OperatorCodes(number)
-        operator = _BUILTINS[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
-        if operator == "CUSTOM":
-            custom = (code.CustomCode() or b"").decode("utf-8", "replace")[:60]
-            raise ModelError(f"{file.name}: the operator CUSTOM {custom!r} has no name in C++")
-        names.add(operator)
-    return sorted(names)
+    found = [operator for graph in read_graphs(file) for operator in graph.operators]
+    for operator in found:
+        if not operator.is_builtin:
+            raise ModelError(f"{file.name}: the operator {operator.label} has no name in C++")
+    return sorted({operator.name for operator in found})
 
 
 def method(operator: str) -> str:

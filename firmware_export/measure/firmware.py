@@ -30,8 +30,9 @@ import click
 from sernet_edge.firmware_export import emit, golden, tflm
 from sernet_edge.firmware_export.bundle import bundle_files, tflm_bundle_files, write_files
 from sernet_edge.firmware_export.measure import cross
+from sernet_edge.firmware_export.network import Network
 from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
-from sernet_edge.firmware_export.reader import Network, read_network
+from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
@@ -147,13 +148,6 @@ class SavedRuns:
     peers: tuple[Peer, ...]
 
 
-def multiplications(network: Network) -> int:
-    """Return how many products of a weight one window takes, those with padding included."""
-    return sum(
-        layer.output.height * layer.output.width * layer.weights.size for layer in network.layers
-    )
-
-
 def fingerprint(network: Network) -> str:
     """Return 16 hex digits that tell networks of other layers apart, whatever their weights.
 
@@ -164,7 +158,7 @@ def fingerprint(network: Network) -> str:
     for layer in network.layers:
         facts = [
             layer.op, [layers[index] for index in layer.inputs], layer.output.height,
-            layer.output.width, layer.output.channels, layer.window.kernel, layer.window.stride,
+            layer.output.width, layer.output.channels, layer.kernel.size, layer.kernel.stride,
         ]  # fmt: skip
         layers.append(hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16])
     return layers[-1]
@@ -431,7 +425,7 @@ def main(model: Path, as_json: bool) -> None:
             )
     if as_json:
         report = {
-            "multiplications": multiplications(network),
+            "macs": network.macs,
             "cores": [asdict(m) for m in measured],
             "saved": asdict(saved) if saved else None,
         }

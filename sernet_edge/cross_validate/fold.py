@@ -190,9 +190,8 @@ def _rounded(scores: NDArray[Any]) -> list[list[float]]:
 
 def _size(file: ModelFile) -> dict[str, int]:
     """Return what an int8 model takes: `flash_bytes` of its file, and, where the native engine
-    runs it, `ram_bytes` of that engine's arena and `macs`, its products, for one window.
+    runs it, `ram_bytes` of that engine's arena and `macs`, for one window.
     """
-    from sernet_edge.firmware_export.measure.firmware import multiplications
     from sernet_edge.firmware_export.plan import plan_network
     from sernet_edge.firmware_export.reader import read_network
 
@@ -202,4 +201,4 @@ def _size(file: ModelFile) -> dict[str, int]:
     except ModelError:  # an op that only TensorFlow Lite Micro has
         return size
     ram_bytes = plan_network(network).arena_bytes
-    return {**size, "ram_bytes": ram_bytes, "macs": multiplications(network)}
+    return {**size, "ram_bytes": ram_bytes, "macs": network.macs}

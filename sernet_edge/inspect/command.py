@@ -30,7 +30,7 @@ def inspect(model_path: Path, as_json: bool) -> None:
     """Show what is in MODEL, a .tflite or .keras file, and what can run it.
 
     That is the contract, the layers with their shapes and quantisation, parameters and
-    multiplications, where the model came from, and whether `listen`, the native engine and
+    MACs (multiply-accumulates), where the model came from, and whether `listen`, the native engine and
     TensorFlow Lite Micro take it.
     """
     file = ModelFile.read(model_path)
@@ -249,7 +249,7 @@ def _number(value: int | None) -> str:
 
 
 def _macs(value: int | None) -> str:
-    return f"{_number(value)} multiplications (MACs) a window"
+    return f"{_number(value)} MACs a window"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

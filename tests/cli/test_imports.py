@@ -112,6 +112,17 @@ def test_nothing_that_is_installed_imports_benchmarks_or_tests() -> None:
             assert not {name.split(".")[0] for name in names} & _NOT_INSTALLED, path
 
 
+def test_one_module_alone_parses_flatbuffers() -> None:
+    parsing = {
+        str(path.relative_to(_ROOT))
+        for stage, paths in _SOURCES.items()
+        for path in paths
+        for name in _imports(ast.parse(path.read_text()), _package(stage, path))
+        if name.split(".")[0] in ("tflite", "flatbuffers")
+    }
+    assert parsing == {"firmware_export/graph.py"}
+
+
 # What composes stages lies beside the front door and is loaded when it is called.
 _FRONT_DOOR = [
     p for p in _SOURCES["sernet_edge"] if p.stem in ("__init__", "__main__", "cli", "commands")

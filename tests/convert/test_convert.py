@@ -36,7 +36,7 @@ def small_tflite(
 def test_int8_means_every_tensor_of_every_op(small_tflite: Path) -> None:
     from sernet_edge.convert.quantize import float_tensors
 
-    assert float_tensors(small_tflite.read_bytes()) == []
+    assert float_tensors(ModelFile.read(small_tflite)) == []
     model = load(small_tflite)
     assert model.is_int8
     # Features lie in -4..4 and use all 256 levels.
@@ -222,7 +222,7 @@ def test_other_precisions_run_with_the_same_contract(
     model = load(out)
     assert not model.is_int8
     assert model.contract.id == load(small_tflite).contract.id
-    assert any("CONV_2D" in name for name in float_tensors(out.read_bytes()))
+    assert any("CONV_2D" in name for name in float_tensors(ModelFile.read(out)))
     assert not out.with_suffix(".h").exists()
 
 

@@ -102,14 +102,14 @@ def test_the_random_graphs_cover_what_they_should(
         network = read_network(ModelFile(case.name, case.data))
         for layer in network.layers:
             ops[layer.op] = ops.get(layer.op, 0) + 1
-            kernels.update(layer.window.kernel)
-            strides.update(layer.window.stride)
+            kernels.update(layer.kernel.size)
+            strides.update(layer.kernel.stride)
             if layer.weights.size:
                 source = network.layers[layer.inputs[0]].output
                 shifts.update(np.sign([s for _, s in conv_scales(layer, source)]).tolist())
                 total = (
-                    (layer.output.height - 1) * layer.window.stride[0]
-                    + layer.window.kernel[0]
+                    (layer.output.height - 1) * layer.kernel.stride[0]
+                    + layer.kernel.size[0]
                     - source.height
                 )
                 odd_padding += total > 0 and total % 2

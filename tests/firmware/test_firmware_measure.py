@@ -17,7 +17,8 @@ from graphs import RandomGraph
 from sernet_edge.bench.measure import cores
 from sernet_edge.firmware_export import golden
 from sernet_edge.firmware_export.measure import cross, firmware
-from sernet_edge.firmware_export.reader import Network, Tensor, read_network
+from sernet_edge.firmware_export.network import Network, Tensor
+from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
 
@@ -136,11 +137,11 @@ def test_a_network_with_wrong_results_has_no_figures(
         firmware.measure(ModelFile("graph", RandomGraph(0).build()), M4, tmp_path)
 
 
-def test_multiplications_are_those_of_the_architecture(shipped: Network) -> None:
+def test_macs_are_those_of_the_architecture(shipped: Network) -> None:
     first = 184 * 40 * 32 * (11 * 1 + 1 * 9 + 3 * 3)
     body = 92 * 20 * 64 * 9 * 96 + 46 * 10 * 96 * 9 * 64
     body += 23 * 5 * 128 * 9 * 96 + 12 * 5 * 160 * 9 * 128 + 6 * 5 * 320 * 160
-    assert firmware.multiplications(shipped) == first + body + 320 * 7
+    assert shipped.macs == first + body + 320 * 7
 
 
 def resized(network: Network, index: int, **sizes: int) -> Network:
@@ -181,9 +182,7 @@ def test_a_saved_run_is_found_whatever_order_the_paths_beside_each_other_have(
         dataclasses.replace(layer, inputs=tuple(order.index(index) for index in layer.inputs))
         for layer in (shipped.layers[index] for index in order)
     ]
-    assert [layer.window.kernel for layer in moved] != [
-        layer.window.kernel for layer in shipped.layers
-    ]
+    assert [layer.kernel.size for layer in moved] != [layer.kernel.size for layer in shipped.layers]
     same = dataclasses.replace(shipped, layers=tuple(moved))
     assert firmware.saved_runs(same) == firmware.saved_runs(shipped)
     # Joined the other way round it is another network.

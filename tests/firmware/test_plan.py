@@ -39,8 +39,8 @@ class Memory:
         height = self.layers[layer.inputs[0]].output.height if layer.inputs else 0
         if not layer.inputs or self.plan.stages[reader].join > 1:
             return range(step, step + bool(layer.inputs))
-        top = step * layer.window.stride[0] - layer.window.padding[0]
-        return range(max(0, top), min(height, top + layer.window.kernel[0]))
+        top = step * layer.kernel.stride[0] - layer.kernel.padding[0]
+        return range(max(0, top), min(height, top + layer.kernel.size[0]))
 
     def row(self, index: int, row: int) -> slice:
         stage, size = self.plan.stages[index], self.layers[index].output.row_bytes

@@ -43,14 +43,14 @@ def test_the_shipped_model_is_read_whole(shipped_model: Path) -> None:
     ops = [layer.op for layer in network.layers]
     assert ops.count("CONV_2D") == 8 and ops.count("AVERAGE_POOL_2D") == 7
     assert ops[-3:] == ["MEAN", "FULLY_CONNECTED", "SOFTMAX"]
-    kernels = {layer.window.kernel for layer in network.layers if layer.op == "CONV_2D"}
+    kernels = {layer.kernel.size for layer in network.layers if layer.op == "CONV_2D"}
     assert kernels == {(11, 1), (1, 9), (3, 3), (1, 1)}
 
 
 def test_a_convolution_is_read_with_its_numbers() -> None:
     layer = read_network(ModelFile("model", conv_graph())).layers[1]
     assert layer.weights.shape == (4, 3, 3, 2) and layer.bias.tolist() == [0, 1, 2, 3]
-    assert layer.window.padding == (1, 1)
+    assert layer.kernel.padding == (1, 1)
     assert (layer.output.name, layer.output.zero_point) == ("sums", -5)
     np.testing.assert_allclose(layer.weight_scales, [0.01, 0.02, 0.03, 0.04])
 

@@ -138,7 +138,7 @@ def test_a_system_becomes_int8_and_says_the_same_everywhere(
 ) -> None:
     from sernet_edge.convert.quantize import float_tensors
 
-    assert float_tensors(converted) == []
+    assert float_tensors(ModelFile(trained.name, converted)) == []
     model = Model(ModelFile(trained.name, converted))
     assert model.is_int8
     features = windows_of(trained)

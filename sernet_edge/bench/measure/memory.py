@@ -7,19 +7,14 @@ import math
 from typing import Any
 
 import numpy as np
-import tflite
 from numpy.typing import NDArray
 
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.firmware_export import emit, golden, tflm
+from sernet_edge.firmware_export.graph import read_graph
 from sernet_edge.firmware_export.plan import Plan
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
-
-_INPUT_TYPES: dict[int, type[np.generic]] = {
-    tflite.TensorType.INT8: np.int8,
-    tflite.TensorType.FLOAT32: np.float32,
-}
 
 
 def engine(plan: Plan) -> Section:
@@ -81,10 +76,10 @@ def interpreter(file: ModelFile) -> Section:
 
 def _noise(file: ModelFile) -> NDArray[Any] | None:
     """Return one window of noise for a model, of its input's type (1, values)."""
-    graph = tflite.Model.GetRootAs(file.flatbuffer, 0).Subgraphs(0)
-    tensor = graph.Tensors(graph.Inputs(0))
-    size, rng = math.prod(tensor.ShapeAsNumpy().tolist()), np.random.default_rng(0)
-    kind = _INPUT_TYPES.get(tensor.Type())
-    if kind is np.int8:
+    tensor = read_graph(file).inputs[0]
+    size, rng = math.prod(tensor.fixed_shape), np.random.default_rng(0)
+    if tensor.type == "int8":
         return rng.integers(-128, 128, (1, size), np.int8)
-    return None if kind is None else rng.standard_normal((1, size)).astype(kind)
+    if tensor.type == "float32":
+        return rng.standard_normal((1, size)).astype(np.float32)
+    return None
