@@ -29,9 +29,9 @@ _INDENT = " " * 11
 def inspect(model_path: Path, as_json: bool) -> None:
     """Show what is in MODEL, a .tflite or .keras file, and what can run it.
 
-    That is the contract, the layers with their shapes and quantisation, parameters and
-    MACs (multiply-accumulates), where the model came from, and whether `listen`, the native engine and
-    TensorFlow Lite Micro take it.
+    That is the contract, the layers with their shapes and quantisation, parameters and MACs
+    (multiply-accumulates), where the model came from, and whether `listen`, the native engine
+    and TensorFlow Lite Micro take it.
     """
     file = ModelFile.read(model_path)
     if file.is_flatbuffer:
