@@ -191,6 +191,7 @@ def test_a_link_into_a_hidden_place_is_refused(
     system: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(service, "_TEMPORARY", (str(tmp_path / "hidden"),))
+    monkeypatch.setattr(service, "_closed_folder", lambda path: "")  # as pytest's folders are
     (tmp_path / "hidden").mkdir()
     (tmp_path / "opt").symlink_to(tmp_path / "hidden")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "opt" / "python"))
