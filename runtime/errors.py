@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-_LOGIN = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://.*@[^\s'\")\]]*")
+_LOGIN = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://(?!USER@HOST).*@[^\s'\")\]]*")
 
 
 def without_logins(text: str) -> str:
     """Return `text` without addresses that hold `@`.
 
     A password may stand before it. Which part is the password cannot be told for certain, since
-    it may hold `/`, `#`, `:` or `@`: none of the address is shown.
+    it may hold `/`, `#`, `:` or `@`: none of the address is shown. (`USER@HOST` is advice.)
     """
     return _LOGIN.sub("(an address with @, not shown)", text)
 

@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.listen.finding import Finding, failure
 
 if TYPE_CHECKING:
     from sernet_edge.runtime.interpreter import Model
@@ -42,41 +43,29 @@ _TIGHT = 0.5
 _HEAR_S = 1.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        check: What was looked at.
-        state: "fail" where listening cannot work, "note" where something is missing or tight.
-        text: What was found.
-        todo: What to do about it; empty if nothing.
-    """
-
-    check: str
-    state: Literal["ok", "note", "fail"]
-    text: str
-    todo: str = ""
-
-    def __str__(self) -> str:
-        """Return it as a line, and one more if there is something to do."""
-        mark = {"ok": "ok  ", "note": "note", "fail": "FAIL"}[self.state]
-        todo = f"\n{'':20}-> {self.todo}" if self.todo else ""
-        return f"{mark}  {self.check:12}  {self.text}{todo}"
-
-
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a finding.")
+@click.option(
+    "--json",
+    "json_to",
+    is_flag=False,
+    flag_value="-",
+    metavar="[FILE]",
+    help="Alone: one JSON object a finding. With FILE: the option of `listen`, which is tried.",
+)
 @click.argument("listen_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-def doctor(context: click.Context, as_json: bool, listen_options: tuple[str, ...]) -> None:
+def doctor(context: click.Context, json_to: str | None, listen_options: tuple[str, ...]) -> None:
     """Check whether `sernet-edge listen` can work here, and say what to do where it cannot.
 
     Takes the options of `listen`, such as --device or --config, and reads the same
-    configuration. Exits with 1 if listening cannot work.
+    configuration. Tries what they name: it records from the microphone, logs in to the broker of
+    --mqtt, takes the port of --web and writes to the folders of --csv, --json and --record. It
+    publishes nothing and leaves no file. Exits with 1 if listening cannot work.
     """
+    as_json = json_to == "-"
+    own = [] if json_to is None or as_json else ["--json", json_to]
     failed = False
-    for finding in findings(list(listen_options)):
+    for finding in findings([*listen_options, *own]):
         failed |= finding.state == "fail"
         click.echo(json.dumps(dataclasses.asdict(finding)) if as_json else str(finding))
     if failed:
@@ -90,12 +79,14 @@ def findings(listen_options: list[str]) -> Iterator[Finding]:
         yield finding
         if finding.state == "fail":
             return
+    from sernet_edge.runtime.listen.output_checks import file_findings
+
     try:
         source, decisions, outputs = _settings(listen_options)
         yield Finding("settings", "ok", "the options, the environment and the file agree")
         model = decisions.load()
     except SernetError as error:
-        yield _failure("settings", error)
+        yield failure("settings", error)
         return
     contract = model.contract
     yield Finding(
@@ -108,6 +99,7 @@ def findings(listen_options: list[str]) -> Iterator[Finding]:
     if source.input is None:
         yield from _sound(source, contract.sample_rate_hz)
     yield from _extras(decisions, outputs)
+    yield from file_findings(decisions, outputs, contract.labels)
 
 
 def _python() -> Finding:
@@ -147,7 +139,7 @@ def _interpreter() -> Finding:
     try:
         package = interpreter_module().__name__.partition(".")[0]
     except SernetError as error:
-        return _failure("interpreter", error)
+        return failure("interpreter", error)
     version = importlib.metadata.version(package.replace("_", "-"))
     return Finding("interpreter", "ok", f"{package} {version}")
 
@@ -215,14 +207,14 @@ def _sound(source: SourceSettings, rate_hz: int) -> Iterator[Finding]:
         library = portaudio.sounddevice().get_portaudio_version()[1].partition(",")[0]
         yield Finding("portaudio", "ok", library)
     except SernetError as error:
-        yield _failure("portaudio", error)
+        yield failure("portaudio", error)
         return
     try:
         names = [device.name for device in portaudio.input_devices()]
         yield Finding("microphones", "ok", f"{len(names)}: {', '.join(names)}")
         yield _hear(source, rate_hz)
     except SernetError as error:
-        yield _failure("microphone", error, _group_todo())
+        yield failure("microphone", error, _group_todo())
 
 
 def _hear(source: SourceSettings, rate_hz: int) -> Finding:
@@ -266,7 +258,9 @@ def _group_todo() -> str:
 
 
 def _extras(decisions: DecisionSettings, outputs: OutputSettings) -> Iterator[Finding]:
-    """Look for what is installed only on request."""
+    """Look for what is installed only on request, and try it where the options ask for it."""
+    from sernet_edge.runtime.listen.output_checks import broker_finding, port_finding
+
     if importlib.util.find_spec("soxr") is None:
         text = "not installed: only audio at the model's rate can be heard"
         yield Finding("soxr", "note", text, "pip install soxr (there is none for 32-bit Arm)")
@@ -275,15 +269,16 @@ def _extras(decisions: DecisionSettings, outputs: OutputSettings) -> Iterator[Fi
         "mqtt": outputs.mqtt is not None,
         "web": outputs.web is not None,
     }
+    tried = {
+        "vad": lambda: Finding("vad", "ok", "installed"),
+        "mqtt": lambda: broker_finding(outputs),
+        "web": lambda: port_finding(outputs),
+    }
     for extra, is_wanted in wanted.items():
         missing = [name for name in _MODULES[extra] if importlib.util.find_spec(name) is None]
         if not missing:
-            yield Finding(extra, "ok", "installed")
+            yield tried[extra]() if is_wanted else Finding(extra, "ok", "installed")
             continue
         text = f"asked for, and {', '.join(missing)} is missing" if is_wanted else "not installed"
         todo = f"pip install 'sernet-edge[{extra}]'"
         yield Finding(extra, "fail" if is_wanted else "note", text, todo)
-
-
-def _failure(check: str, error: SernetError, todo: str = "") -> Finding:
-    return Finding(check, "fail", error.message, todo or error.hint)

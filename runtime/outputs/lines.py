@@ -77,7 +77,7 @@ class Appended:
             self._file = open(path, "ab", buffering=0)  # noqa: SIM115 - `close` does
             self._cuttable = stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
             self._length = _whole_lines(path) if self._cuttable else 0
-            self.first_line = _first_line(path) if self._cuttable else ""
+            self.first_line = first_line(path) if self._cuttable else ""
         except OSError as error:
             raise SernetError(
                 f"cannot write {path}: {error.strerror or error}",
@@ -119,7 +119,8 @@ class Appended:
             self._file.truncate(self._length)
 
 
-def _first_line(path: Path) -> str:
+def first_line(path: Path) -> str:
+    """Return the first line of a file, without its end."""
     with open(path, "rb") as file:
         # A program that has opened it may have put a byte order mark before it.
         return file.readline(65_536).decode("utf-8-sig", "replace").rstrip("\r\n")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mqtt_cases import Mosquitto
+from output_cases import free_port
 from support import Run
 
 pytestmark = pytest.mark.programs
@@ -118,6 +121,103 @@ def test_an_extra_that_is_asked_for_and_missing_fails() -> None:
     code, states, told = examine(prelude, "--input", DEMO, "--mqtt", "mqtt://localhost")
     assert (code, states["mqtt"]) == (1, "fail")
     assert "pip install 'sernet-edge[mqtt]'" in told
+
+
+def lines(sernet_edge: Run, *options: object) -> tuple[int, dict[str, str]]:
+    """The exit code, and what a person is told by check."""
+    done = sernet_edge("doctor", "--input", DEMO, *options)
+    assert done.stderr == ""
+    told = done.stdout.replace("\n                    ->", " ->").splitlines()
+    return done.returncode, {line[6:18].strip(): f"{line[:4].strip()} {line[20:]}" for line in told}
+
+
+def test_the_broker_is_logged_in_to(sernet_edge: Run, tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    create = ["mosquitto_passwd", "-c", "-b", str(passwords), "kitchen", "right"]
+    subprocess.run(create, check=True)
+    passwords.chmod(0o644)
+    broker = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {passwords}", "user root")
+    broker.start()
+    url = f"mqtt://kitchen@127.0.0.1:{broker.port}"
+    name = f"the MQTT broker 127.0.0.1:{broker.port}"
+    try:
+        code, told = lines(sernet_edge, "--mqtt", url, "--mqtt-password", "right")
+        assert (code, told["mqtt"]) == (0, f"ok connected to {name} with the login")
+        code, told = lines(sernet_edge, "--mqtt", url, "--mqtt-password", "secret")
+        assert code == 1 and told["mqtt"].startswith(f"FAIL {name} refuses: Not authorized")
+        assert "secret" not in str(told)
+        code, told = lines(sernet_edge, "--mqtt", f"mqtt://127.0.0.1:{broker.port}")
+        assert code == 1 and "it wants a user: --mqtt mqtt://USER@HOST" in told["mqtt"]
+    finally:
+        broker.stop()
+    code, told = lines(sernet_edge, "--mqtt", url)
+    assert code == 1 and told["mqtt"].startswith(f"FAIL cannot reach {name}: Connection refused")
+
+
+def test_a_broker_that_never_answers_is_no_broker(sernet_edge: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
+        code, told = lines(sernet_edge, "--mqtt", url)
+    assert code == 1 and "it accepts connections and does not answer" in told["mqtt"]
+
+
+def test_the_web_page_s_port_is_tried(sernet_edge: Run) -> None:
+    number = free_port()
+    code, told = lines(sernet_edge, "--web", number)
+    assert code == 0
+    assert told["web"].startswith(f"ok port {number} is free: http://127.0.0.1:{number}/; ")
+    with socket.create_server(("127.0.0.1", number)):
+        code, told = lines(sernet_edge, "--web", number)
+    assert code == 1 and f"port {number}: Address already in use -> end what uses" in told["web"]
+    token = "correct-horse-battery"
+    code, told = lines(sernet_edge, "--web", "0.0.0.0:0", "--web-token", token)
+    assert code == 0 and "the page asks for your token" in told["web"]
+    assert token not in str(told)
+
+
+def test_files_and_folders_are_tried_and_left_as_they_were(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("a,b\n1,2\n")
+    where = {
+        "--csv": tmp_path / "a.csv",
+        "--json": tmp_path / "a.jsonl",
+        "--record": tmp_path / "r",
+    }
+    code, told = lines(sernet_edge, *(item for pair in where.items() for item in pair))
+    assert code == 0
+    assert told["csv"].startswith(f"ok {tmp_path}/a.csv can be written; free: ")
+    assert told["json"].startswith(f"ok {tmp_path}/a.jsonl can be written; free: ")
+    assert told["record"].startswith(f"ok recordings can be kept in {tmp_path}/r; free: ")
+    assert sorted(tmp_path.iterdir()) == [other]
+
+    code, told = lines(sernet_edge, "--csv", other, "--json", tmp_path, "--record", other / "r")
+    assert code == 1
+    assert told["csv"].startswith(f"FAIL {other} has other columns than this model's results")
+    assert told["json"].startswith(f"FAIL cannot write {tmp_path}: it is a folder")
+    assert told["record"].startswith(f"FAIL cannot write to the folder {other}: Not a directory")
+    assert other.read_text() == "a,b\n1,2\n"
+
+    code, told = lines(sernet_edge, "--csv", tmp_path / "none" / "a.csv", "--json", other)
+    assert code == 1
+    assert f"the folder {tmp_path}/none: No such file or directory" in told["csv"]
+    assert "holds something else than JSON lines" in told["json"]
+
+
+def test_a_disk_with_little_room_is_told(tmp_path: Path) -> None:
+    options = ("--input", DEMO, "--csv", tmp_path / "a.csv", "--record", tmp_path)
+    for free, csv, record in (
+        (999_999, "fail", "fail"),
+        (10**8, "ok", "note"),
+        (10**9, "ok", "ok"),
+    ):
+        disk = (
+            "import shutil, collections\n"
+            f"shutil.disk_usage = lambda path: collections.namedtuple('u', 'free')({free})"
+        )
+        code, states, _ = examine(disk, *options)
+        assert (code, states["csv"], states["record"]) == (int(csv == "fail"), csv, record)
 
 
 def test_a_machine_that_is_too_slow_fails() -> None:
