@@ -168,6 +168,11 @@ demo-audio: ## Speak the demo's sample again (needs espeak-ng and sox)
 	@$(call packages,espeak-ng sox)
 	docs/demo/make_sample.sh
 
+.PHONY: pictures
+pictures: .venv/dev ## Take the pictures of the terminal and the page (needs SERNET_EMODB, 6 min)
+	@$(call packages,chromium chromium-driver)
+	$(BIN)/python benchmarks/pictures.py
+
 .PHONY: clean
 clean: ## Remove the environment and the tools' caches
 	rm -rf .venv .venv-other build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

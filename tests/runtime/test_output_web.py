@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import http.client
+import itertools
 import json
 import os
 import re
@@ -749,6 +750,9 @@ def test_long_labels_of_any_script_fit_any_width(
         browser.get(web.url)
         eventually(lambda: text(browser, "share") == "70 %", "the history")
         assert script(browser, "return document.documentElement.scrollWidth") <= width
+        bars = [e.rect for e in browser.find_elements(By.CSS_SELECTOR, "#bars .bar .name")]
+        for above, below in itertools.pairwise(bars):
+            assert above["y"] + above["height"] <= below["y"]
         tracks = browser.find_elements(By.CSS_SELECTOR, "#bars .track")
         assert min(track.size["width"] for track in tracks) > 60
         names = [e.text for e in browser.find_elements(By.CSS_SELECTOR, "#bars .name")]
