@@ -47,7 +47,7 @@ _COLOURS = {
     "blue": "#5b8def", "magenta": "#b07be0", "cyan": "#3fb8c5", "white": "#d5d9e2",
     "brightred": "#ff6b63", "brightgreen": "#4fd18f", "brightbrown": "#f2c14e",
     "brightyellow": "#f2c14e", "brightblue": "#6ea8ff", "brightmagenta": "#c695ff",
-    "brightcyan": "#5ad6e0",
+    "brightcyan": "#5ad6e0", "brightblack": "#7d8697",
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def _take_terminal(path: Path) -> None:
             data = os.read(ours, 65_536)
         except OSError:  # the other end is closed
             break
-        stream.feed(data)
+        stream.feed(data.replace(b"\x1b[2m", b"\x1b[90m"))  # pyte knows no dim text
     os.close(ours)
     if process.wait() != 0:
         raise SystemExit("listen failed")
