@@ -96,7 +96,7 @@ def _take_terminal(path: Path) -> None:
         browser.get(
             "data:text/html;charset=utf-8;base64," + base64.b64encode(page.encode()).decode()
         )
-        size = browser.execute_script(  # type: ignore[no-untyped-call]
+        size = browser.execute_script(
             "const box = document.querySelector('pre').getBoundingClientRect();"
             "return [box.width, box.height];"
         )
@@ -130,7 +130,7 @@ def _take_page(path: Path, emodb: Path) -> None:
         time.sleep(5)
         browser.get(f"http://127.0.0.1:{port}/")
         time.sleep(len(speech) / _RATE_HZ - 10)
-        height = browser.execute_script("return document.documentElement.scrollHeight")  # type: ignore[no-untyped-call]
+        height = browser.execute_script("return document.documentElement.scrollHeight")
         _save(browser, path, 1280, height)
     process.terminate()
     process.wait()
@@ -181,9 +181,9 @@ def _browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
     browser = webdriver.Chrome(options, Service(driver))
     try:
         size = {"width": width, "height": height, "deviceScaleFactor": 1.5, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)  # type: ignore[no-untyped-call]
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         theme = {"features": [{"name": "prefers-color-scheme", "value": "light"}]}
-        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", theme)  # type: ignore[no-untyped-call]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", theme)
         yield browser
     finally:
         browser.quit()
@@ -191,7 +191,7 @@ def _browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
 
 def _save(browser: webdriver.Chrome, path: Path, width: float, height: float) -> None:
     clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-    shot = browser.execute_cdp_cmd(  # type: ignore[no-untyped-call]
+    shot = browser.execute_cdp_cmd(
         "Page.captureScreenshot", {"captureBeyondViewport": True, "format": "png", "clip": clip}
     )
     path.write_bytes(base64.b64decode(shot["data"]))
