@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
+from sernet_edge.convert.precision import Precision
 from sernet_edge.firmware_export.graph import read_graphs
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import Float32
@@ -20,8 +21,6 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 TENSORFLOW_VERSION: str = tf.__version__
-
-Precision = Literal["int8", "float32", "float16", "dynamic"]
 
 _FLOAT_TYPES = ("float16", "float32", "float64")
 

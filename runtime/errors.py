@@ -32,6 +32,20 @@ class SernetError(Exception):
         super().__init__(f"{self.message} ({hint})" if hint else self.message)
 
 
+class SettingError(SernetError):
+    """A setting that contradicts the data or another setting; the command line exits with 2.
+
+    Args:
+        setting: The setting's name, as the command line's option has it, without dashes.
+        message: See `SernetError`.
+        hint: See `SernetError`.
+    """
+
+    def __init__(self, setting: str, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.setting = setting
+
+
 class ContractError(SernetError):
     """A model's contract is missing, damaged, newer than this program, or contradicts the model."""
 

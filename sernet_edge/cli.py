@@ -42,7 +42,7 @@ def _run(arguments: list[str] | None) -> int:
     import click
 
     from sernet_edge.commands import cli
-    from sernet_edge.runtime.errors import SernetError, without_logins
+    from sernet_edge.runtime.errors import SernetError, SettingError, without_logins
 
     try:
         # The code that a command gives to `Context.exit`; it returns nothing otherwise.
@@ -54,6 +54,10 @@ def _run(arguments: list[str] | None) -> int:
         return error.exit_code
     except click.Abort as error:
         raise KeyboardInterrupt from error
+    except SettingError as error:
+        usage = click.BadParameter(str(error), param_hint=f"--{error.setting}")
+        usage.show()
+        return usage.exit_code
     except SernetError as error:
         click.echo(f"sernet-edge: {error}", err=True)
         return 1

@@ -27,14 +27,14 @@ _COMMANDS = {
         "all",
     ),
     "evaluate": (
-        "sernet_edge.train.evaluation.evaluate",
-        "evaluate",
+        "sernet_edge.train.evaluation.evaluate_command",
+        "evaluate_command",
         "Test a model on a corpus.",
         "train",
     ),
     "report": (
         "sernet_edge.train.evaluation.report_command",
-        "report",
+        "report_command",
         "Draw what cross-validation runs have to show.",
         "train",
     ),

@@ -1,92 +1,44 @@
-"""The options that every command which trains has, and the settings that they make."""
+"""The command line's options for corpora and for training."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import typing
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from sernet_edge.runtime.contract import Contract, Features, Level
-from sernet_edge.runtime.options import finite
-from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.runtime.options import finite, option_group
+from sernet_edge.train.corpora import CORPORA, CorpusFolder
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.recipe import RECIPES, Loss, Recipe
+from sernet_edge.train.settings import ModelSettings
 
-if TYPE_CHECKING:
-    from sernet_edge.train.recordings import Recording
+
+def _corpus_folder(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, Path]
+) -> CorpusFolder:
+    return CorpusFolder(*given)
+
 
 corpus_option = click.option(
     "--corpus",
-    "corpus_and_folder",
     type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
     required=True,
+    callback=_corpus_folder,
     metavar="NAME PATH",
-    help=f"Corpus ({', '.join(sorted(CORPORA))}) and the folder, or csv file, it lies in.",
+    help=f"Corpus ({', '.join(sorted(CORPORA))}) and its folder or csv file.",
 )
 
 skip_bad_option = click.option(
     "--skip-bad",
     is_flag=True,
-    help="Name recordings that cannot be read and go on without them.",
+    help="Leave out recordings that cannot be read, and name them.",
 )
-
-
-def list_utterances(corpus: str, folder: Path) -> list[Utterance]:
-    """List the utterances of a corpus; tell on stderr where that is not all of it."""
-    utterances = CORPORA[corpus].read(folder)
-    if shortfall := CORPORA[corpus].shortfall(utterances):
-        click.echo(f"warning: {folder} holds {shortfall}", err=True)
-    return utterances
-
-
-def read_corpus(
-    utterances: Sequence[Utterance], contract: Contract, skip_bad: bool
-) -> tuple[list[Recording], list[str]]:
-    """Read the recordings of `utterances`, and tell on stderr how many, and what is left out.
-
-    Args:
-        utterances: What to read.
-        contract: See `recordings.read_recordings`.
-        skip_bad: Whether to go on without those that cannot be used.
-
-    Returns:
-        The recordings, and what is wrong with those left out.
-
-    Raises:
-        AudioError: See `recordings.read_recordings`.
-    """
-    # Here, since it resamples: the commands load that when all that is cheap is checked.
-    from sernet_edge.train.recordings import read_recordings
-    from sernet_edge.train.same_audio import SameAudio
-
-    click.echo(f"reading {len(utterances)} recordings", err=True)
-    bad: list[str] = []
-    recordings = read_recordings(utterances, contract, bad if skip_bad else None)
-    tell_skipped(bad)
-    tell_doubts(SameAudio(recordings).remarks())
-    return recordings, bad
-
-
-def tell_skipped(bad: Sequence[str]) -> None:
-    """Name on stderr the recordings that --skip-bad left out, and count them."""
-    for problem in bad:
-        click.echo(f"skipped: {problem}", err=True)
-    if bad:
-        click.echo(f"recordings skipped: {len(bad)}", err=True)
-
-
-def tell_doubts(remarks: Sequence[str]) -> None:
-    """Say on stderr what is doubtful about a corpus."""
-    for remark in remarks:
-        click.echo(f"warning: {remark}", err=True)
 
 
 def _list_architectures(context: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -126,7 +78,7 @@ def _recipe_changes(
 
 _weight = click.FloatRange(0)
 
-_OPTIONS = (
+_TRAINING_OPTIONS = (
     corpus_option,
     click.option(
         "--architecture",
@@ -134,7 +86,7 @@ _OPTIONS = (
         default=DEFAULT_ARCHITECTURE,
         show_default=True,
         metavar="NAME",
-        help="What to train; --list-architectures says what there is.",
+        help="Model to train; --list-architectures lists the names.",
     ),
     click.option(
         "--list-architectures",
@@ -147,48 +99,54 @@ _OPTIONS = (
     click.option(
         "--features",
         type=click.Choice(typing.get_args(Features)),
-        help="What the model sees of each frame.  [default: what the architecture is meant for]",
+        help="Features of each frame.  [default: the architecture's own]",
     ),
     click.option(
         "--init",
         type=click.Path(path_type=Path),
         metavar="MODEL.keras",
-        help="Start from this model's weights, where layers have the same name and shape.",
+        help="Start from this model's weights in all layers of the same name and shape.",
     ),
     click.option(
-        "--recipe", type=click.Choice(sorted(RECIPES)), default="default", show_default=True
+        "--recipe",
+        type=click.Choice(sorted(RECIPES)),
+        default="default",
+        show_default=True,
+        help="Named set of training settings; paper is the published one.",
     ),
-    click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's."),
+    click.option(
+        "--epochs", type=click.IntRange(1), help="Number of epochs.  [default: the recipe's]"
+    ),
     click.option(
         "--learning-rate",
         type=click.FloatRange(0, min_open=True),
         callback=finite,
-        help="Instead of the recipe's.",
+        help="Highest learning rate.  [default: the recipe's]",
     ),
     click.option(
         "--loss",
         type=click.Choice(typing.get_args(Loss)),
-        help="Instead of the recipe's.",
+        help="Loss function.  [default: the recipe's]",
     ),
     click.option(
         "--focal-gamma",
         type=click.FloatRange(0),
         callback=finite,
-        help="Instead of the recipe's.",
+        help="Gamma of the focal loss.  [default: the recipe's]",
     ),
-    click.option("--class-weights", is_flag=True, help="Rare labels weigh more: all the same."),
+    click.option("--class-weights", is_flag=True, help="Weight classes by inverse frequency."),
     click.option(
         "--center-loss",
         type=_weight,
         callback=finite,
-        help="Weight of the center loss; 0 is off.  [default: the architecture's, else the "
-        "recipe's]",
+        help="Weight of the center loss; 0 turns it off.  [default: the architecture's, else "
+        "the recipe's]",
     ),
     click.option(
         "--reconstruction",
         type=_weight,
         callback=finite,
-        help="Weight of the error of a decoder that reconstructs the input; 0 is off.  "
+        help="Weight of the reconstruction loss; 0 turns it off.  "
         "[default: the architecture's, else the recipe's]",
     ),
     click.option(
@@ -197,111 +155,85 @@ _OPTIONS = (
         multiple=True,
         metavar="NAME=VALUE",
         callback=_recipe_changes,
-        help="Change any other setting of the recipe, such as speed=0.1; train/recipe.py has them.",
+        help="Change any other setting of the recipe, such as speed=0.1. May be repeated; "
+        "docs/guides/training.md explains them.",
     ),
     click.option(
         "--level",
         type=click.Choice(typing.get_args(Level)),
         default=Contract.level,
         show_default=True,
-        help="How loudness is taken out of the features.",
+        help="Normalisation of the loudness.",
     ),
     click.option(
         "--window-frames",
         type=click.IntRange(16),
         default=Contract.window_frames,
         show_default=True,
-        help="Frames that the model sees at once; 184 are 3 s, 434 are 7 s.",
+        help="Frames in the model's window; 184 are 3 s, 434 are 7 s.",
     ),
-    click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=1,
+        show_default=True,
+        help="Seed of every random choice.",
+    ),
 )
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the options say about a training run.
+class TrainingOptions:
+    """The values of the options above; None is the default of the recipe or the architecture."""
 
-    Attributes:
-        corpus: Its name in `CORPORA`.
-        folder: Where it lies.
-        architecture: Its name in `ARCHITECTURES`.
-        features: See `Contract.features`.
-        init: Model to start from; None is random weights.
-        recipe: The named recipe with what the options change.
-        level: See `Contract.level`.
-        window_frames: See `Contract.window_frames`.
-        seed: Of every random choice.
-    """
-
-    corpus: str
-    folder: Path
+    corpus: CorpusFolder
     architecture: str
-    features: Features
+    features: Features | None
     init: Path | None
-    recipe: Recipe
+    recipe: str
+    epochs: int | None
+    learning_rate: float | None
+    loss: Loss | None
+    focal_gamma: float | None
+    class_weights: bool
+    center_loss: float | None
+    reconstruction: float | None
+    changes: dict[str, Any]
     level: Level
     window_frames: int
     seed: int
 
+    def model_settings(self) -> ModelSettings:
+        """Return the settings that the options make.
 
-def training_options(command: Callable[..., None]) -> Callable[..., Any]:
-    """Give a click command the options of training, as one argument `settings`."""
-
-    @functools.wraps(command)
-    def with_settings(
-        *,
-        corpus_and_folder: tuple[str, Path],
-        architecture: str,
-        features: Features | None,
-        init: Path | None,
-        recipe: str,
-        epochs: int | None,
-        learning_rate: float | None,
-        loss: Loss | None,
-        focal_gamma: float | None,
-        class_weights: bool,
-        center_loss: float | None,
-        reconstruction: float | None,
-        changes: dict[str, Any],
-        level: Level,
-        window_frames: int,
-        seed: int,
-        **others: Any,
-    ) -> None:
-        base, own = RECIPES[recipe], ARCHITECTURES[architecture]
-        if center_loss is None:
-            center_loss = own.center_loss or base.center_loss
-        if reconstruction is None:
-            reconstruction = own.reconstruction or base.reconstruction
-        chosen = dataclasses.replace(
-            base,
-            epochs=epochs or base.epochs,
-            learning_rate=learning_rate or base.learning_rate,
-            loss=loss or base.loss,
-            focal_gamma=base.focal_gamma if focal_gamma is None else focal_gamma,
-            class_weights=class_weights or base.class_weights,
-            center_loss=center_loss,
-            reconstruction=reconstruction,
+        Raises:
+            click.BadParameter: --set makes a recipe that cannot be followed.
+        """
+        chosen = ModelSettings.of_architecture(
+            self.corpus,
+            self.architecture,
+            RECIPES[self.recipe],
+            init=self.init,
+            level=self.level,
+            window_frames=self.window_frames,
+            seed=self.seed,
         )
+        given = {
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "loss": self.loss,
+            "focal_gamma": self.focal_gamma,
+            "class_weights": self.class_weights or None,
+            "center_loss": self.center_loss,
+            "reconstruction": self.reconstruction,
+        }
+        changes = {name: value for name, value in given.items() if value is not None}
         try:
-            chosen = dataclasses.replace(chosen, **changes)
+            recipe = dataclasses.replace(chosen.recipe, **(changes | self.changes))
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--set") from error
-        name, folder = corpus_and_folder
-        settings = Settings(
-            name,
-            folder,
-            architecture,
-            features or own.features,
-            init,
-            chosen,
-            level,
-            window_frames,
-            seed,
-        )
-        command(settings=settings, **others)
+        return dataclasses.replace(chosen, recipe=recipe, features=self.features or chosen.features)
 
-    decorated: Callable[..., Any] = with_settings
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+
+training_options = option_group("options", TrainingOptions, _TRAINING_OPTIONS)
+"""Gives a click command the options of training as one argument, `options`."""

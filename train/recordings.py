@@ -29,10 +29,10 @@ def read_recordings(
     """Read and, where needed, resample the audio of `utterances`.
 
     Args:
-        utterances: What to read.
-        contract: Says the rate, and how long a frame is.
-        bad: Takes, for each recording that cannot be used, what is wrong with it; the recording
-            is left out. None: the first one raises.
+        utterances: The recordings to read.
+        contract: Gives the sample rate and the length of a frame.
+        bad: Collects a line on each recording that cannot be used, which is left out. None: the
+            first such recording raises.
 
     Raises:
         AudioError: A recording is unreadable or shorter than a frame, and `bad` is None.

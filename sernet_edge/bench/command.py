@@ -21,7 +21,9 @@ from sernet_edge.firmware_export.selftest.board_run import read_board_run
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.options import list_utterances, read_corpus
+from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.progress import TerminalProgress
+from sernet_edge.train.read_corpus import read_corpus
 
 
 @click.command()
@@ -160,8 +162,9 @@ def read_speech(
             contract = ModelFile.read(path).require_contract()
         except ContractError:
             continue  # What is said of the model says so.
-        utterances = list_utterances(corpus, folder)
-        recordings, _ = read_corpus(utterances, contract, skip_bad)
+        progress = TerminalProgress()
+        utterances = CorpusFolder(corpus, folder).utterances(progress)
+        recordings = read_corpus(utterances, contract, skip_bad, progress).recordings
         return Speech(corpus, contract.sample_rate_hz, recordings)
     return None
 

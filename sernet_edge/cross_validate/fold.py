@@ -1,20 +1,22 @@
-"""One fold of a cross-validation: trains, converts and tests, and writes what came of it."""
+"""One fold of a cross-validation: trains, converts and tests a model, and writes its scores."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.convert.precision import Precision
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.frontend import Float32
+from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.epochs import epochs_table
@@ -22,24 +24,29 @@ from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import Fold
 from sernet_edge.train.hardware import backend_and_processor, processor
 from sernet_edge.train.initial_weights import InitialWeights
-from sernet_edge.train.options import Settings
+from sernet_edge.train.recordings import Recording, read_recordings
+from sernet_edge.train.settings import ModelSettings
 from sernet_edge.train.tensorflow_setup import quietly
+from sernet_edge.train.windows import mean_by_recording
+
+if TYPE_CHECKING:
+    from sernet_edge.train.fit import Fit
 
 
 @dataclass(frozen=True)
 class FoldJob:
-    """One fold of one run; everything a worker process needs, and nothing that cannot travel.
+    """One fold of one run: everything that a worker process needs, all of it picklable.
 
     Attributes:
-        settings: How to train.
+        settings: What decides the weights.
         run: The run's folder.
-        utterances: Of the whole corpus, without what was skipped.
+        utterances: Of the whole corpus, without those that were skipped.
         labels: In the order of the scores.
-        fold: Which of the utterances are for what.
-        log_csv: Whether to write a table of the epochs, too.
+        fold: Which utterances to train on and which to test on.
+        log_csv: Whether to write a table of the epochs.
     """
 
-    settings: Settings
+    settings: ModelSettings
     run: Path
     utterances: tuple[Utterance, ...]
     labels: tuple[str, ...]
@@ -48,7 +55,7 @@ class FoldJob:
 
     @property
     def path(self) -> Path:
-        """The file that the fold's predictions go to; what is there is finished."""
+        """The file of the fold's predictions; a fold whose file exists is finished."""
         # A speaker may be called A/B.
         return self.run / f"fold-{quote(self.fold.name, safe=' ')}.json"
 
@@ -65,25 +72,20 @@ def run_fold(job: FoldJob) -> None:
         SernetError: A recording cannot be read, or training or conversion fails.
     """
     with quietly():
-        from sernet_edge.convert import quantize
+        from sernet_edge.convert import quantize  # noqa: F401 - first, see there
     import keras
 
-    from sernet_edge.convert.calibrate import calibration_windows
-    from sernet_edge.runtime.interpreter import Model
-    from sernet_edge.train.fit import predict, start
-    from sernet_edge.train.new_contract import new_contract
-    from sernet_edge.train.recordings import read_recordings
-    from sernet_edge.train.windows import mean_by_recording
+    from sernet_edge.train.fit import start
 
     # A cluster's worker may have trained another fold before.
     keras.backend.clear_session()
     settings = job.settings
-    contract = new_contract(job.labels, settings.level, settings.window_frames, settings.features)
-    recordings = read_recordings(job.utterances, contract)
+    draft = settings.new_contract(job.labels)
+    recordings = read_recordings(job.utterances, draft)
     training = [recordings[i] for i in job.fold.train]
     testing = [recordings[i] for i in job.fold.test]
     fit = start(
-        contract,
+        draft,
         settings.recipe,
         training,
         settings.seed,
@@ -91,15 +93,46 @@ def run_fold(job: FoldJob) -> None:
         settings.architecture,
         InitialWeights.read(settings.init) if settings.init else None,
     )
-    model, windows, contract = fit.model, fit.windows, fit.windows.contract
-    truth = [contract.labels.index(r.utterance.label) for r in testing]
-    cut = [windows.test_windows(recording) for recording in testing]
-    # What each epoch's weights say of the test data: logged, never used in training.
+    cut = [fit.windows.test_windows(recording) for recording in testing]
+    guess_by_epoch = _train(job, fit, cut)
+    converted = _converted(job, fit, training)
+    scores = {precision: _window_scores(file, cut) for precision, file in converted.items()}
+    _write(
+        job,
+        backend_and_processor(),
+        {precision: mean_by_recording(values, cut) for precision, values in scores.items()},
+        {
+            # Of each window, for the temperature: their logs are logits but for a constant.
+            "windows": [len(some) for some in cut],
+            "float_window_scores": _rounded(scores["float"]),
+            "size": _size(converted["int8"]),
+            "guess_by_epoch": guess_by_epoch,
+            "history": fit.history,
+        },
+    )
+    for scratch in (job.epochs_path, fit.checkpoint):
+        scratch.unlink(missing_ok=True)
+
+
+def _train(job: FoldJob, fit: Fit, cut: Sequence[Float32]) -> list[list[int]]:
+    """Train the epochs that remain; log each epoch's labels of the test recordings.
+
+    Args:
+        job: The fold.
+        fit: Its training.
+        cut: The windows of each test recording. They have no part in the training.
+
+    Returns:
+        For each epoch the index of the label of each test recording.
+    """
+    from sernet_edge.train.fit import predict
+
+    truth = [job.labels.index(job.utterances[i].label) for i in job.fold.test]
     by_epoch = json.loads(job.epochs_path.read_text()) if job.epochs_path.exists() else []
     del by_epoch[len(fit.history) :]
 
     def log() -> None:
-        by_epoch.append(predict(model, cut).argmax(axis=1).tolist())
+        by_epoch.append(predict(fit.model, cut).argmax(axis=1).tolist())
         write_text(job.epochs_path, json.dumps(by_epoch))
         if job.log_csv:
             rows = [
@@ -112,39 +145,37 @@ def run_fold(job: FoldJob) -> None:
         log()  # The run was stopped between the checkpoint and this.
     fit.run(lambda epoch, entry: log())
     fit.finish()
+    return by_epoch
 
-    samples, _ = calibration_windows(contract, training, 200, settings.seed)
-    name = f"fold {job.fold.name}"
-    made = {
-        "float": ModelFile(name, quantize.convert_model(model, "float32", samples)),
-        "int8": ModelFile(name, quantize.convert_model(model, "int8", samples)),
+
+def _converted(job: FoldJob, fit: Fit, training: Sequence[Recording]) -> dict[str, ModelFile]:
+    """Return the trained model as `.tflite` with its contract, "float" and "int8"."""
+    from sernet_edge.convert import quantize
+    from sernet_edge.convert.calibrate import calibration_windows
+
+    contract = fit.windows.contract
+    samples, _ = calibration_windows(contract, training, 200, job.settings.seed)
+    precisions: dict[str, Precision] = {"float": "float32", "int8": "int8"}
+    converted = {
+        name: ModelFile(
+            f"fold {job.fold.name}", quantize.convert_model(fit.model, precision, samples)
+        )
+        for name, precision in precisions.items()
     }
-    scores: dict[str, NDArray[Any]] = {}
-    for precision, file in made.items():
-        converted = Model(file.with_contract(contract))
-        scores[precision] = np.stack([converted.run(window) for window in np.concatenate(cut)])
-    _write(
-        job,
-        backend_and_processor(),
-        {p: mean_by_recording(values, cut) for p, values in scores.items()},
-        {
-            # Of each window, for the temperature: logits but for a constant are their logs.
-            "windows": [len(some) for some in cut],
-            "float_window_scores": _rounded(scores["float"]),
-            "size": _size(made["int8"]),
-            "guess_by_epoch": by_epoch,
-            "history": fit.history,
-        },
-    )
-    for scratch in (job.epochs_path, fit.checkpoint):
-        scratch.unlink(missing_ok=True)
+    return {name: file.with_contract(contract) for name, file in converted.items()}
+
+
+def _window_scores(file: ModelFile, cut: Sequence[Float32]) -> NDArray[Any]:
+    """Return a converted model's scores (windows of all recordings, labels)."""
+    model = Model(file)
+    return np.stack([model.run(window) for window in np.concatenate(cut)])
 
 
 def run_baseline(job: FoldJob, features: Float32) -> None:
     """Train and test the classical baseline on one fold; write its predictions.
 
     Args:
-        job: Which; of its settings the seed alone matters.
+        job: The fold; of its settings only the seed is used.
         features: float32 (utterances, features) from `baseline.functionals`.
     """
     fold = job.fold
@@ -165,9 +196,9 @@ def _write(
 
     Args:
         job: The fold.
-        computed: With what, and on what.
-        scores: By precision, of each test utterance and label.
-        more: What else to keep.
+        computed: The packages and the processor that computed it.
+        scores: By precision, (test utterances, labels).
+        more: Further members of the file.
     """
     testing = [job.utterances[i] for i in job.fold.test]
     document = {
@@ -189,8 +220,9 @@ def _rounded(scores: NDArray[Any]) -> list[list[float]]:
 
 
 def _size(file: ModelFile) -> dict[str, int]:
-    """Return what an int8 model takes: `flash_bytes` of its file, and, where the native engine
-    runs it, `ram_bytes` of that engine's arena and `macs`, for one window.
+    """Return the size of an int8 model: `flash_bytes` of its flatbuffer and, where the native
+    engine runs it, `ram_bytes` of the engine's arena and `macs`, its multiply-accumulates for one
+    window.
     """
     from sernet_edge.firmware_export.plan import plan_network
     from sernet_edge.firmware_export.reader import read_network

@@ -16,16 +16,16 @@ from dask_cluster import dask_cluster
 from support import Run, write_wav
 
 from sernet_edge.cross_validate.fold import FoldJob
+from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import Fold
-from sernet_edge.train.options import Settings
-from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.settings import ModelSettings
 
 pytestmark = pytest.mark.training
 
 
 def test_a_speakers_name_may_hold_a_slash(tmp_path: Path) -> None:
-    settings = Settings("csv", Path("x"), "light-sernet", "mfcc", None, Recipe(), "window", 184, 1)
+    settings = ModelSettings(CorpusFolder("csv", Path("x")))
     job = FoldJob(settings, tmp_path, (), (), Fold("anna/b c", (), ()), False)
     assert job.path == tmp_path / "fold-anna%2Fb c.json"
 
@@ -154,7 +154,7 @@ def test_a_fold_that_cannot_be_read_is_named_and_skip_bad_goes_on(
     result = sernet_edge("cross-validate", *arguments, "--folds", "08")
     assert result.returncode == 1
     assert "fold 08: " in result.stderr and "08a01Na.wav" in result.stderr
-    assert "the folds that are done stay" in result.stderr
+    assert "finished folds stay" in result.stderr
     assert "leave it out with --skip-bad" in result.stderr
     # Nothing of it was begun, so the way out leads through the same folder.
     result = sernet_edge("cross-validate", *arguments, "--folds", "08", "--skip-bad", "--log-csv")

@@ -23,7 +23,7 @@ from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.models import ARCHITECTURES
 from sernet_edge.train.new_contract import new_contract
-from sernet_edge.train.options import Settings, training_options
+from sernet_edge.train.options import TrainingOptions, training_options
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
 
@@ -366,7 +366,7 @@ def test_a_cross_validation_refuses_a_start_that_heard_who_is_to_be_tested(
         "cross-validate", "--corpus", "emodb", small_corpus, "--init", start, "--out", out
     )
     assert result.returncode == 1
-    assert "start.keras was trained on 03, 08, whom this run is to test" in result.stderr
+    assert "start.keras was trained on test speakers of this run: 03, 08" in result.stderr
     assert not out.exists()
 
 
@@ -396,7 +396,8 @@ def test_what_is_not_said_is_the_architectures_own(
 
     @click.command()
     @training_options
-    def command(settings: Settings) -> None:
+    def command(options: TrainingOptions) -> None:
+        settings = options.model_settings()
         recipe = settings.recipe
         said.append(
             (

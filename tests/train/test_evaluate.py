@@ -59,7 +59,7 @@ def test_labels_of_another_corpus_are_mapped_or_left_out(
     arguments = ("evaluate", shipped_model, "--corpus", "csv", table)
     result = sernet_edge(*arguments, "--map", "rage=anger")
     assert result.returncode == 1
-    assert "the model knows no awe, only anger" in result.stderr
+    assert "the model has no label awe; its labels are anger" in result.stderr
     result = sernet_edge(*arguments, "--map", "rage=anger", "--map", "awe=", "--json")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)

@@ -9,18 +9,19 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from sernet_edge.train.options import Settings, training_options
+from sernet_edge.train.options import TrainingOptions, training_options
 from sernet_edge.train.recipe import RECIPES, Recipe
+from sernet_edge.train.settings import ModelSettings
 
 
-def settings_from(*arguments: str) -> tuple[Settings | None, str]:
+def settings_from(*arguments: str) -> tuple[ModelSettings | None, str]:
     """Return what the options of training make of `arguments`, and what is printed."""
-    taken: list[Settings] = []
+    taken: list[ModelSettings] = []
 
     @click.command()
     @training_options
-    def command(settings: Settings) -> None:
-        taken.append(settings)
+    def command(options: TrainingOptions) -> None:
+        taken.append(options.model_settings())
 
     result = CliRunner().invoke(command, ["--corpus", "emodb", "somewhere", *arguments])
     assert result.exit_code in (0, 2)
@@ -32,7 +33,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         "--set", "speed=0.2", "--set", "batch_size=3", "--set", "loss=focal"
     )
     assert settings is not None
-    assert settings.folder == Path("somewhere")
+    assert settings.corpus.path == Path("somewhere")
     recipe = settings.recipe
     assert (recipe.speed, recipe.batch_size, recipe.loss) == (0.2, 3, "focal")
     assert recipe.mixup == RECIPES["default"].mixup

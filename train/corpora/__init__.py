@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.train.corpora import emodb, folders, iemocap, ravdess, table
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.progress import QUIET, Progress
 
 
 @dataclass(frozen=True)
@@ -17,16 +18,15 @@ class Corpus:
     """How to read one corpus.
 
     Attributes:
-        labels: Its emotions, in the order that a model's outputs have; empty if only the
-            corpus itself knows.
-        read: Lists the utterances in a place; raises SernetError where it is no such corpus.
+        labels: Its emotions in the order of a model's outputs; empty if they are read from the
+            recordings.
+        read: Lists the utterances in a place; raises SernetError if another thing lies there.
         licence: Under which terms its speech is published.
         citation: The publication its authors ask to be cited.
-        nature: What kind of speech it is, in words that follow "the corpus is"; empty if nobody
-            says.
-        published: How many utterances it has; 0 if nobody says.
-        speakers: Who speaks in it; empty if nobody says.
-        voices: What its speakers' names are unique in: the same for corpora that share speakers.
+        nature: The kind of speech, in words that follow "the corpus is"; empty if unknown.
+        published: How many utterances it has; 0 if unknown.
+        speakers: Its speakers; empty if unknown.
+        voices: Corpora with the same `voices` have the same speakers under the same names.
     """
 
     labels: tuple[str, ...]
@@ -39,7 +39,7 @@ class Corpus:
     speakers: tuple[str, ...] = ()
 
     def shortfall(self, utterances: Sequence[Utterance]) -> str:
-        """Return what a copy of the corpus lacks, or has too much, in words; empty if nothing."""
+        """Say in words how a copy differs from the published corpus; empty if it does not."""
         if not self.published or len(utterances) == self.published:
             return ""
         found = {utterance.speaker for utterance in utterances}
@@ -104,5 +104,48 @@ def labels_of(corpus: Corpus, utterances: Sequence[Utterance]) -> tuple[str, ...
         raise SernetError("the corpus has no recording that can be used")
     labels = corpus.labels or tuple(sorted({utterance.label for utterance in utterances}))
     if len(labels) < 2:
-        raise SernetError(f"the corpus has the label {labels[0]!r} only: nothing to tell apart")
+        raise SernetError(
+            f"every recording of the corpus has the label {labels[0]!r}",
+            "add recordings of a second emotion",
+        )
     return labels
+
+
+@dataclass(frozen=True)
+class CorpusFolder:
+    """A corpus and where it lies on this computer.
+
+    Attributes:
+        name: Its name in `CORPORA`.
+        path: Its folder or, for "csv", its table.
+    """
+
+    name: str
+    path: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a corpus that this program cannot read.
+
+        Raises:
+            SettingError: `name` is not in `CORPORA`.
+        """
+        if self.name not in CORPORA:
+            raise SettingError(
+                "corpus", f"no corpus is called {self.name!r}; the names are {', '.join(CORPORA)}"
+            )
+
+    def utterances(self, progress: Progress = QUIET) -> list[Utterance]:
+        """List the utterances; `progress` hears of a copy that is not whole.
+
+        Raises:
+            SernetError: The place holds no such corpus.
+        """
+        corpus = CORPORA[self.name]
+        utterances = corpus.read(self.path)
+        if shortfall := corpus.shortfall(utterances):
+            progress.say(f"warning: {self.path} holds {shortfall}")
+        return utterances
+
+    def labels(self, utterances: Sequence[Utterance]) -> tuple[str, ...]:
+        """Return the labels of its utterances; see `labels_of`."""
+        return labels_of(CORPORA[self.name], utterances)

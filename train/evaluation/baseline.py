@@ -6,7 +6,7 @@ the INTERSPEECH 2016 Computational Paralinguistics Challenge, 6,373 numbers an u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -19,6 +19,7 @@ from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.evaluation.calibration import softmax
 from sernet_edge.train.evaluation.protocols import PROTOCOLS, Fold, folds
+from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.recordings import Recording
 
 COMPLEXITIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
@@ -38,14 +39,14 @@ DESCRIPTION = {
 
 
 def functionals(
-    recordings: Sequence[Recording], rate_hz: int, report: Callable[[int], None]
+    recordings: Sequence[Recording], rate_hz: int, progress: Progress = QUIET
 ) -> Float32:
     """Return the features of recordings, float32 (recordings, 6373).
 
     Args:
         recordings: With audio at `rate_hz`.
         rate_hz: Its rate.
-        report: Told after each recording that 1 more is done.
+        progress: Hears the recordings.
 
     Raises:
         SernetError: openSMILE is not installed.
@@ -59,10 +60,11 @@ def functionals(
         feature_level=opensmile.FeatureLevel.Functionals,
     )
     rows = []
+    progress.begin("openSMILE, recording", len(recordings))
     for recording in recordings:
         samples = recording.samples.astype(np.float32) / 32768
         rows.append(smile.process_signal(samples, rate_hz).to_numpy(np.float32)[0])
-        report(1)
+        progress.advance()
     return np.stack(rows)
 
 

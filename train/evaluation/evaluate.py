@@ -1,34 +1,27 @@
-"""`sernet-edge evaluate`: a model's figures on any corpus."""
+"""Tests a model file on whole utterances of any corpus."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import interpreter
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import check_outputs, write_text
+from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import calibration, metrics
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
-from sernet_edge.train.options import (
-    corpus_option,
-    list_utterances,
-    skip_bad_option,
-    tell_doubts,
-    tell_skipped,
-)
+from sernet_edge.train.progress import QUIET, Progress
+from sernet_edge.train.read_corpus import tell_doubts, tell_skipped
 from sernet_edge.train.recordings import read_recordings
 from sernet_edge.train.same_audio import SameAudio
 from sernet_edge.train.tensorflow_setup import quietly
@@ -38,96 +31,85 @@ Scorer = Callable[[Float32], NDArray[Any]]
 """From float32 (windows, window_frames, features) to scores (windows, labels)."""
 
 
-@click.command()
-@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
-@corpus_option
-@click.option(
-    "--map",
-    "mappings",
-    multiple=True,
-    metavar="THEIRS=OURS",
-    help="A corpus's label that the model calls otherwise; nothing behind the = leaves it out. "
-    "May be repeated.",
-)
-@click.option("--speakers", metavar="NAMES", help="Only these, with commas.  [default: all]")
-@skip_bad_option
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Page to write, *.html: the same with pictures.",
-)
-@click.option("--force", is_flag=True, help="Replace an existing page.")
-@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-def evaluate(
-    model_path: Path,
-    corpus_and_folder: tuple[str, Path],
-    mappings: tuple[str, ...],
-    speakers: str | None,
-    skip_bad: bool,
-    out: Path | None,
-    force: bool,
-    as_json: bool,
-) -> None:
-    """Test MODEL, a .tflite or .keras with its contract, on whole utterances of a corpus.
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """The settings of one evaluation.
 
-    An utterance's scores are the mean over its windows, one each hop; a shorter one is padded
-    with silence. Speakers that the model was trained on are counted and named as such.
+    Attributes:
+        model: A .tflite or .keras file with its contract.
+        corpus: The speech to test on.
+        mapping: The model's label for a label of the corpus that has another name; "" leaves the
+            label's recordings out.
+        speakers: Speakers to test on; None: all.
+        skip_bad: Whether to leave out recordings that cannot be read.
     """
-    if out is not None:
-        if out.suffix != ".html":
-            raise click.BadParameter(f"{out} must end in .html", param_hint="--out")
-        check_outputs([out], force)
-    contract, scorer = _load(model_path)
-    name, folder = corpus_and_folder
-    renamed = _parse(mappings, contract.labels)
-    utterances = list_utterances(name, folder)
-    if speakers is not None:
-        wanted = {speaker.strip() for speaker in speakers.split(",")}
-        if unknown := sorted(wanted - {u.speaker for u in utterances}):
-            raise click.BadParameter(
-                f"no speaker {', '.join(unknown)} in this corpus", param_hint="--speakers"
-            )
-        utterances = [u for u in utterances if u.speaker in wanted]
-    utterances, left_out = _in_our_labels(utterances, renamed, contract.labels)
+
+    model: Path
+    corpus: CorpusFolder
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    speakers: tuple[str, ...] | None = None
+    skip_bad: bool = False
+
+
+def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[str, Any]:
+    """Test a model on whole utterances: the mean of the scores of an utterance's windows.
+
+    Args:
+        settings: The model and the speech.
+        progress: Hears remarks and the recordings.
+
+    Returns:
+        JSON-ready: `model`, `contract_id`, `corpus`, `left_out` (recordings by label),
+        `skipped` (a line each), `trained_on_these_speakers`, the figures of `metrics.summary`,
+        `calibration_error`, `reliability` and, where the model knows when it is sure, `sure`.
+
+    Raises:
+        SettingError: A speaker is not in the corpus, or a label not in the model.
+        SernetError: The model or the corpus cannot be read, or nothing is left to test on.
+    """
+    contract, scorer = _load(settings.model)
+    if unknown := sorted(set(settings.mapping.values()) - {"", *contract.labels}):
+        raise SettingError(
+            "map",
+            f"the model has no label {', '.join(unknown)}; its labels are "
+            f"{', '.join(contract.labels)}",
+        )
+    utterances = settings.corpus.utterances(progress)
+    if settings.speakers is not None:
+        utterances = _spoken_by(settings.speakers, utterances)
+    utterances, left_out = _in_our_labels(utterances, settings.mapping, contract.labels)
 
     bad: list[str] = []
     windows = Windows(contract)
     truth, means, tested = [], [], []
-    audio = SameAudio()
-    with click.progressbar(
-        utterances, label="evaluating", file=sys.stderr, hidden=not sys.stderr.isatty()
-    ) as bar:
-        for utterance in bar:
-            for recording in read_recordings([utterance], contract, bad if skip_bad else None):
-                means.append(scorer(windows.test_windows(recording)).mean(axis=0))
-                truth.append(contract.labels.index(utterance.label))
-                tested.append(utterance)
-                audio.add(recording)
-    tell_skipped(bad)
-    tell_doubts(audio.remarks())
+    same_audio = SameAudio()
+    progress.begin("recording", len(utterances))
+    for utterance in utterances:
+        for recording in read_recordings([utterance], contract, bad if settings.skip_bad else None):
+            means.append(scorer(windows.test_windows(recording)).mean(axis=0))
+            truth.append(contract.labels.index(utterance.label))
+            tested.append(utterance)
+            same_audio.add(recording)
+        progress.advance()
+    tell_skipped(bad, progress)
+    tell_doubts(same_audio, progress)
     if not tested:
         raise SernetError("no utterance is left to evaluate on")
-    report = {
-        "model": str(model_path),
+    return {
+        "model": str(settings.model),
         "contract_id": contract.id,
-        "corpus": name,
+        "corpus": settings.corpus.name,
         "left_out": left_out,
         "skipped": bad,
         "trained_on_these_speakers": seen_speakers(
-            contract.provenance, name, {utterance.speaker for utterance in tested}
+            contract.provenance, settings.corpus.name, {utterance.speaker for utterance in tested}
         ),
         **_figures(np.stack(means).astype(np.float64), np.array(truth), contract),
     }
-    if out is not None:
-        from sernet_edge.train.evaluation.html_pages import evaluation_page
-
-        write_text(out, evaluation_page(report))
-        click.echo(f"wrote {out}", err=True)
-    click.echo(json.dumps(report) if as_json else _text(report))
 
 
 def _load(path: Path) -> tuple[Contract, Scorer]:
-    """Return a model's contract and what scores windows with it."""
+    """Return a model's contract and the function that scores windows."""
     if path.suffix != ".keras":
         model = interpreter.load(path)
         return model.contract, lambda windows: np.stack([model.run(w) for w in windows])
@@ -137,6 +119,37 @@ def _load(path: Path) -> tuple[Contract, Scorer]:
     with quietly():
         saved = load_saved(path, contract)
     return contract, lambda windows: np.asarray(saved.predict_on_batch(windows[..., None]))
+
+
+def _spoken_by(speakers: Collection[str], utterances: list[Utterance]) -> list[Utterance]:
+    """Return the utterances of some speakers."""
+    if unknown := sorted(set(speakers) - {utterance.speaker for utterance in utterances}):
+        raise SettingError("speakers", f"no speaker {', '.join(unknown)} in this corpus")
+    return [utterance for utterance in utterances if utterance.speaker in speakers]
+
+
+def _in_our_labels(
+    utterances: list[Utterance], mapping: Mapping[str, str], labels: tuple[str, ...]
+) -> tuple[list[Utterance], dict[str, int]]:
+    """Return the utterances in the model's labels, and how many of each label are left out.
+
+    Raises:
+        SernetError: The model lacks a label of the corpus, or no utterance is left.
+    """
+    left_out = Counter(u.label for u in utterances if mapping.get(u.label) == "")
+    kept = [
+        Utterance(u.path, mapping.get(u.label, u.label), u.speaker)
+        for u in utterances
+        if u.label not in left_out
+    ]
+    if strange := sorted({u.label for u in kept} - set(labels)):
+        raise SernetError(
+            f"the model has no label {', '.join(strange)}; its labels are {', '.join(labels)}",
+            hint="rename a label with --map THEIRS=OURS, or leave it out with --map THEIRS=",
+        )
+    if not kept:
+        raise SernetError("no utterance is left to evaluate on")
+    return kept, dict(sorted(left_out.items()))
 
 
 def _figures(
@@ -158,67 +171,3 @@ def _figures(
             "precision": float(right[sure].mean()) if sure.any() else None,
         }
     return figures
-
-
-def _parse(mappings: tuple[str, ...], labels: tuple[str, ...]) -> dict[str, str]:
-    """Return theirs -> ours, "" for a label that is left out."""
-    renamed = {}
-    for mapping in mappings:
-        theirs, equals, ours = mapping.partition("=")
-        if not equals or not theirs or ours not in ("", *labels):
-            raise click.BadParameter(
-                f"{mapping!r} must be THEIRS=OURS, with one of {', '.join(labels)} behind the =",
-                param_hint="--map",
-            )
-        renamed[theirs] = ours
-    return renamed
-
-
-def _in_our_labels(
-    utterances: list[Utterance], renamed: dict[str, str], labels: tuple[str, ...]
-) -> tuple[list[Utterance], dict[str, int]]:
-    """Return the utterances in the model's labels, and how many of which label are left out."""
-    left_out = Counter(u.label for u in utterances if renamed.get(u.label) == "")
-    kept = [
-        Utterance(u.path, renamed.get(u.label, u.label), u.speaker)
-        for u in utterances
-        if u.label not in left_out
-    ]
-    if strange := sorted({u.label for u in kept} - set(labels)):
-        raise SernetError(
-            f"the model knows no {', '.join(strange)}, only {', '.join(labels)}",
-            hint="say what they are with --map THEIRS=OURS, or leave them out with --map THEIRS=",
-        )
-    if not kept:
-        raise SernetError("no utterance is left to evaluate on")
-    return kept, dict(sorted(left_out.items()))
-
-
-def _text(report: dict[str, Any]) -> str:
-    classes = report["classes"]
-    width = max(map(len, classes))
-    lines = [
-        f"{report['utterances']} utterances: UAR {report['uar']:.1%}, WA {report['wa']:.1%}, "
-        f"macro F1 {report['macro_f1']:.1%}, calibration error {report['calibration_error']:.1%}",
-        "",
-        f"{'':{width}}  precision  recall      F1  support   recognised as "
-        + " ".join(label[:4].rjust(4) for label in classes),
-    ]
-    for (label, f), row in zip(classes.items(), report["confusion"], strict=True):
-        recall = "    -" if f["recall"] is None else f"{f['recall']:5.1%}"
-        lines.append(
-            f"{label:{width}}     {f['precision']:6.1%}  {recall:>6}  {f['f1']:6.1%}  "
-            f"{f['support']:7}                 " + " ".join(f"{count:4}" for count in row)
-        )
-    if sure := report.get("sure"):
-        precision = "" if sure["precision"] is None else f", {sure['precision']:.1%} of them right"
-        lines += [
-            "",
-            f"sure (top score {sure['from_score']} or more): {sure['share']:.1%}{precision}",
-        ]
-    if left_out := report["left_out"]:
-        counts = ", ".join(f"{count} of {label}" for label, count in left_out.items())
-        lines += ["", f"left out, by --map: {counts}"]
-    if seen := report["trained_on_these_speakers"]:
-        lines += ["", f"optimistic: the model was trained on the speakers {', '.join(seen)}"]
-    return "\n".join(lines)

@@ -10,22 +10,23 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
 
 
-@click.command()
+@click.command("report")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder to write to, made if it isn't there; what an earlier report wrote is replaced.",
+    help="Folder to write to; created if missing. Files of an earlier report are replaced.",
 )
-def report(runs: tuple[Path, ...], out: Path) -> None:
-    """Draw what cross-validation runs, folders of `sernet-edge cross-validate`, have to show.
+def report_command(runs: tuple[Path, ...], out: Path) -> None:
+    """Write a page with the figures and pictures of cross-validation runs.
 
-    Writes OUT/index.html, which holds its pictures, and each picture as OUT/*.png.
-    Everything is computed anew from the predictions in the runs.
+    A RUN is a folder that `sernet-edge cross-validate` wrote. Writes OUT/index.html, which holds
+    its pictures, and each picture as OUT/*.png. All figures are computed from the predictions in
+    the runs.
     """
     if out.exists() and not out.is_dir():
-        raise click.BadParameter(f"{out} is no folder", param_hint="--out")
+        raise click.BadParameter(f"{out} is not a folder", param_hint="--out")
     if len({run.resolve().name for run in runs}) < len(runs):
         raise click.BadParameter("two runs have the same name", param_hint="RUN")
     from sernet_edge.train.evaluation.html_pages import runs_page

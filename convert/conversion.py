@@ -1,0 +1,247 @@
+"""Converts a Keras model to a `.tflite` with its contract, and verifies it on speech."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sernet_edge import __version__
+from sernet_edge.convert.precision import Precision
+from sernet_edge.convert.temperature import fold_temperature, temperature_from
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError, SettingError
+from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
+from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.corpora import CORPORA, CorpusFolder
+from sernet_edge.train.progress import QUIET, Progress
+from sernet_edge.train.read_corpus import read_corpus
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.tensorflow_setup import quietly
+
+
+@dataclass(frozen=True)
+class ConversionSettings:
+    """The settings of one conversion.
+
+    Attributes:
+        model: The Keras model, with its contract.
+        calibration: Folder of the corpus that the model was trained on.
+        out: The model to write, *.tflite; its verification and an int8 model's C header are
+            written beside it.
+        precision: See `quantize.convert_model`.
+        windows: Windows of speech that calibrate the quantisation.
+        seed: Of the choice of those windows.
+        calibrate_from: Folder of a cross-validation of the same system, which calibrates the
+            scores; None leaves them as they are.
+        sure_precision: Share of right results wanted among those that count as sure, 0..1.
+        licence: SPDX expression of the model's licence, which its exports name; None names none.
+        skip_bad: Whether to leave out recordings that cannot be read.
+        force: Whether to replace files that exist.
+    """
+
+    model: Path
+    calibration: Path
+    out: Path
+    precision: Precision = "int8"
+    windows: int = 200
+    seed: int = 1
+    calibrate_from: Path | None = None
+    sure_precision: float = 0.9
+    licence: str | None = None
+    skip_bad: bool = False
+    force: bool = False
+
+    @property
+    def verification_path(self) -> Path:
+        """The file of the verification's figures."""
+        return self.out.with_suffix(".verify.json")
+
+    @property
+    def header_path(self) -> Path | None:
+        """The C header; None for a model that is not int8."""
+        return self.out.with_suffix(".h") if self.precision == "int8" else None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files to write."""
+        return [self.out, self.verification_path, *filter(None, [self.header_path])]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted model.
+
+    Attributes:
+        file: The `.tflite`.
+        contract: The contract in it.
+        report: What OUT.verify.json holds.
+        files: The files that were written.
+    """
+
+    file: ModelFile
+    contract: Contract
+    report: dict[str, Any]
+    files: tuple[Path, ...]
+
+
+def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Converted:
+    """Convert a Keras model, verify it on speech that did not calibrate it, and write it.
+
+    Args:
+        settings: What to convert and where to write it.
+        progress: Hears remarks.
+
+    Raises:
+        SettingError: `settings.out` is not *.tflite.
+        SernetError: An output exists, the model or the corpus cannot be read, no recording is left
+            to calibrate or verify on, or TensorFlow cannot convert the model.
+    """
+    if settings.out.suffix != ".tflite":
+        raise SettingError("out", f"{settings.out} must end in .tflite")
+    check_outputs(settings.paths, settings.force)
+    contract = ModelFile.read(settings.model).require_contract()
+    utterances = _corpus(settings, contract).utterances(progress)
+    fitted = None
+    if settings.calibrate_from is not None:
+        fitted = temperature_from(settings.calibrate_from, contract, settings.sure_precision)
+
+    # TensorFlow takes seconds to load: everything cheap is checked by now.
+    with quietly():
+        from sernet_edge.convert import calibrate, quantize, verify
+    from sernet_edge.convert.drift import drift_limit
+    from sernet_edge.runtime.interpreter import Model
+    from sernet_edge.train.models.saved import load_saved
+
+    parent = load_saved(settings.model, contract)
+    if fitted:
+        fold_temperature(parent, fitted["temperature"])
+    read = read_corpus(utterances, contract, settings.skip_bad, progress)
+    training = _training_recordings(read.recordings, contract, settings.calibration)
+    samples, chosen = calibrate.calibration_windows(
+        contract, training, settings.windows, settings.seed
+    )
+    verifying, verified_on = _verifying_recordings(
+        read.recordings, training, chosen, contract, settings.calibration
+    )
+
+    progress.say(f"converting to {settings.precision}, calibrated on {len(samples)} windows")
+    flatbuffer = quantize.convert_model(parent, settings.precision, samples)
+    bare = ModelFile(settings.out.name, flatbuffer)
+    progress.say(f"verifying on {len(verifying)} recordings")
+    report: dict[str, Any] = {
+        "model": settings.out.name,
+        "parent": settings.model.name,
+        "precision": settings.precision,
+        "bytes": len(flatbuffer),
+        "calibration_windows": len(samples),
+        "skipped_recordings": len(read.skipped),
+        "verified_on": verified_on,
+        **verify.verify(parent, Model(bare.with_contract(contract)), verifying),
+        "converted_with": f"sernet-edge {__version__}, tensorflow {quantize.TENSORFLOW_VERSION}",
+    }
+    if fitted:
+        report["calibration"] = fitted
+    contract = contract.replace(
+        unsure_below=fitted["unsure_below"] if fitted else contract.unsure_below,
+        drift_limit=drift_limit(contract, training),
+        provenance={
+            **contract.provenance,
+            "conversion": _brief(report),
+            **({"licence": settings.licence} if settings.licence else {}),
+        },
+    )
+    file = bare.with_contract(contract)
+    _write(settings, file, report)
+    return Converted(file, contract, report, tuple(settings.paths))
+
+
+def _corpus(settings: ConversionSettings, contract: Contract) -> CorpusFolder:
+    """Return the corpus that the model was trained on.
+
+    Raises:
+        SernetError: The contract names no corpus that this program can read.
+    """
+    name = contract.provenance.get("corpus")
+    if name not in CORPORA:
+        raise SernetError(
+            f"{settings.model}: its contract names no corpus that this program can read, so its "
+            "training speakers are unknown",
+            "train the model again with `sernet-edge train`",
+        )
+    return CorpusFolder(name, settings.calibration)
+
+
+def _training_recordings(
+    recordings: Sequence[Recording], contract: Contract, folder: Path
+) -> list[Recording]:
+    """Return the recordings of the speakers that the model was trained on.
+
+    Raises:
+        SernetError: There is none.
+    """
+    held_out = contract.provenance.get("holdout_speakers", ())
+    training = [r for r in recordings if r.utterance.speaker not in held_out]
+    if not training:
+        raise SernetError(
+            f"{folder} holds no recording of a training speaker, only of the held-out "
+            f"{', '.join(held_out)}",
+            "name the whole corpus",
+        )
+    return training
+
+
+def _verifying_recordings(
+    recordings: Sequence[Recording],
+    training: Sequence[Recording],
+    chosen: Sequence[int],
+    contract: Contract,
+    folder: Path,
+) -> tuple[list[Recording], str]:
+    """Return the recordings to verify on: of the held-out speakers, or without calibrating ones.
+
+    Args:
+        recordings: Of the whole corpus.
+        training: Of the training speakers.
+        chosen: Indices of the `training` recordings that calibrate the quantisation.
+        contract: Of the model.
+        folder: Of the corpus, for errors.
+
+    Returns:
+        The recordings, and in words which they are.
+
+    Raises:
+        SernetError: There is none.
+    """
+    held_out = contract.provenance.get("holdout_speakers", ())
+    if held_out:
+        verifying = [r for r in recordings if r.utterance.speaker in held_out]
+        speakers = sorted({recording.utterance.speaker for recording in verifying})
+        whose = f"held-out speakers {', '.join(speakers)}"
+        hint = f"name the whole corpus, with the speakers {', '.join(held_out)}"
+    else:
+        rest = sorted(set(range(len(training))) - set(chosen))
+        verifying, whose = [training[i] for i in rest], "training speakers"
+        hint = "calibrate on fewer --windows"
+    if not verifying:
+        raise SernetError(f"no recording in {folder} is left to verify on", hint)
+    return verifying, f"{len(verifying)} recordings of {whose}"
+
+
+def _brief(report: dict[str, Any]) -> dict[str, Any]:
+    """Return what of the verification goes into the contract."""
+    brief = {k: v for k, v in report.items() if k not in ("model", "float", "converted")}
+    return brief | {
+        name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")
+    }
+
+
+def _write(settings: ConversionSettings, file: ModelFile, report: dict[str, Any]) -> None:
+    from sernet_edge.firmware_export.header import model_header
+
+    write_bytes(settings.out, file.data)
+    write_text(settings.verification_path, json.dumps(report, indent=1) + "\n")
+    if settings.header_path:
+        write_text(settings.header_path, model_header(file))

@@ -1,0 +1,290 @@
+"""Trains and tests a model once a fold, and pools the predictions of the folds."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sernet_edge import __version__
+from sernet_edge.cross_validate.fold import FoldJob, run_baseline, run_fold
+from sernet_edge.cross_validate.pool import Cluster, Pool, Processes, why
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SernetError, SettingError
+from sernet_edge.runtime.files import replacing, write_text
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.evaluation import baseline
+from sernet_edge.train.evaluation.protocols import PROTOCOLS, Fold, check_labels, folds
+from sernet_edge.train.evaluation.saved_runs import pooled_figures, read_json
+from sernet_edge.train.evaluation.seen_speakers import seen_speakers
+from sernet_edge.train.initial_weights import InitialWeights
+from sernet_edge.train.progress import QUIET, Progress
+from sernet_edge.train.read_corpus import tell_doubts, tell_skipped
+from sernet_edge.train.recordings import read_recordings
+from sernet_edge.train.same_audio import SameAudio
+from sernet_edge.train.settings import ModelSettings
+
+Split = Literal["speakers", "random"]
+
+
+@dataclass(frozen=True)
+class CrossValidationSettings:
+    """The settings of one cross-validation.
+
+    Attributes:
+        model: What decides the weights; the baseline uses its corpus and seed alone.
+        out: Folder of the run. A run in it with the same settings is continued.
+        split: "speakers" leaves one speaker out; "random" makes ten random folds.
+        folds: Names of the folds to train; None: all.
+        baseline: Whether to train openSMILE's functionals and a linear SVM instead of a network.
+        skip_bad: Whether to leave out recordings that cannot be read.
+        jobs: Folds to train at a time on this computer.
+        scheduler: Address of the Dask scheduler whose cluster trains the folds; None: this
+            computer.
+        log_csv: Whether to write a table of each fold's epochs.
+    """
+
+    model: ModelSettings
+    out: Path
+    split: Split = "speakers"
+    folds: tuple[str, ...] | None = None
+    baseline: bool = False
+    skip_bad: bool = False
+    jobs: int = 1
+    scheduler: str | None = None
+    log_csv: bool = False
+
+
+def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET) -> dict[str, Any]:
+    """Train and test a model once a fold; continue a run that was stopped.
+
+    Args:
+        settings: What to train and where to write it.
+        progress: Hears remarks and the folds.
+
+    Returns:
+        The figures of the folds that are there; see `saved_runs.pooled_figures`. OUT/report.json
+        holds the same, OUT/fold-NAME.json the predictions of a fold.
+
+    Raises:
+        SettingError: `settings.out` is not a folder, or a fold does not exist.
+        SernetError: The corpus cannot be read or split, the folder holds a run with other
+            settings, or a fold failed.
+    """
+    if settings.out.exists() and not settings.out.is_dir():
+        raise SettingError("out", f"{settings.out} is not a folder")
+    model = _with_whole_paths(settings.model)
+    utterances = model.corpus.utterances(progress)
+    labels = model.corpus.labels(utterances)
+    usable, bad, same_audio = _compared(utterances, model.new_contract(labels), progress)
+    if settings.skip_bad:
+        tell_skipped(bad, progress)
+        utterances, labels = usable, model.corpus.labels(usable)
+    chosen = _chosen_folds(settings, utterances)
+    for fold in chosen:
+        train, test = ([utterances[i] for i in part] for part in (fold.train, fold.test))
+        same_audio.check_split(train, test, f"fold {fold.name}")
+    if settings.baseline:
+        baseline.check(chosen, utterances)
+    for remark in check_labels(chosen, utterances, labels):
+        progress.say(remark)
+    initial = _initial_weights(model, {utterances[i].speaker for f in chosen for i in f.test})
+    description = {
+        "corpus": model.corpus.name,
+        "split": settings.split,
+        "seed": model.seed,
+        "skipped": bad if settings.skip_bad else [],
+        "labels": list(labels),
+        "recordings": _digest(utterances),
+        "made_with": f"sernet-edge {__version__}",
+        **(baseline.DESCRIPTION if settings.baseline else _network(model, initial)),
+    }
+    settings.out.mkdir(parents=True, exist_ok=True)
+    _check_same_run(settings.out / "run.json", description)
+    jobs = [
+        FoldJob(model, settings.out.resolve(), tuple(utterances), labels, fold, settings.log_csv)
+        for fold in chosen
+    ]
+    todo = [job for job in jobs if not job.path.exists()]
+    progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} folds are there")
+    if todo and settings.baseline:
+        cache = settings.out / f"functionals-{description['recordings'][:16]}.npy"
+        _run_baseline(todo, utterances, cache, progress)
+    elif todo:
+        scheduler = settings.scheduler
+        with closing(Cluster(scheduler) if scheduler else Processes(settings.jobs)) as pool:
+            _train(todo, pool, progress)
+    figures = pooled_figures(settings.out)
+    write_text(settings.out / "report.json", json.dumps(figures, indent=1) + "\n")
+    return figures
+
+
+def _with_whole_paths(model: ModelSettings) -> ModelSettings:
+    """Return settings whose paths are absolute: a cluster's workers have their own folders."""
+    return dataclasses.replace(
+        model,
+        corpus=dataclasses.replace(model.corpus, path=model.corpus.path.resolve()),
+        init=model.init.resolve() if model.init else None,
+    )
+
+
+def _compared(
+    utterances: Sequence[Utterance], contract: Contract, progress: Progress
+) -> tuple[list[Utterance], list[str], SameAudio]:
+    """Read all recordings once, one at a time.
+
+    Returns:
+        The utterances that can be used, a line on each of the others, and those that hold the
+        same audio.
+    """
+    usable, bad, same_audio = list[Utterance](), list[str](), SameAudio()
+    for utterance in utterances:
+        for recording in read_recordings([utterance], contract, bad):
+            usable.append(recording.utterance)
+            same_audio.add(recording)
+    tell_doubts(same_audio, progress)
+    return usable, bad, same_audio
+
+
+def _chosen_folds(settings: CrossValidationSettings, utterances: Sequence[Utterance]) -> list[Fold]:
+    """Return the folds to train.
+
+    Raises:
+        SettingError: A fold does not exist.
+        SernetError: See `folds`.
+    """
+    protocol = PROTOCOLS["strict" if settings.split == "speakers" else "published"]
+    splits = folds(protocol, utterances, settings.model.seed)
+    if settings.folds is None:
+        return splits
+    names = [fold.name for fold in splits]
+    if unknown := [name for name in settings.folds if name not in names]:
+        raise SettingError("folds", f"no fold {', '.join(unknown)}, there are {', '.join(names)}")
+    return [fold for fold in splits if fold.name in settings.folds]
+
+
+def _digest(utterances: Sequence[Utterance]) -> str:
+    """Return a hash of the names, labels and speakers of recordings."""
+    rows = [(utterance.path.name, utterance.label, utterance.speaker) for utterance in utterances]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _network(model: ModelSettings, initial: InitialWeights | None) -> dict[str, Any]:
+    """Return the settings of a network's run, for run.json."""
+    return {
+        "architecture": model.architecture,
+        "features": model.features,
+        "initial": initial.provenance if initial else None,
+        "recipe": dataclasses.asdict(model.recipe),
+        "level": model.level,
+        "window_frames": model.window_frames,
+    }
+
+
+def _initial_weights(model: ModelSettings, speakers: set[str]) -> InitialWeights | None:
+    """Read the model that the weights start from.
+
+    Raises:
+        SernetError: It was trained on one of the `speakers` to test.
+    """
+    if model.init is None:
+        return None
+    initial = InitialWeights.read(model.init)
+    if known := seen_speakers(initial.provenance, model.corpus.name, speakers):
+        raise SernetError(
+            f"{model.init} was trained on test speakers of this run: {', '.join(known)}",
+            hint="start from a model of another corpus, or one that held these speakers out",
+        )
+    return initial
+
+
+def _check_same_run(path: Path, description: dict[str, Any]) -> None:
+    """Write the run's settings, or refuse a folder that holds a run with other settings.
+
+    A run that failed before its first fold began is replaced.
+    """
+    if path.exists() and any(path.parent.glob("fold-*")):
+        earlier = read_json(path)
+        if differing := sorted(k for k in description if earlier.get(k) != description[k]):
+            raise SernetError(
+                f"{path.parent} holds a run that differs in its {', '.join(differing)}",
+                hint="repeat its settings to go on with it, or name another folder",
+            )
+    else:
+        write_text(path, json.dumps(description, indent=1) + "\n")
+
+
+def _train(todo: Sequence[FoldJob], pool: Pool, progress: Progress) -> None:
+    """Run folds in a pool.
+
+    Raises:
+        SernetError: A fold failed. Folds under way are finished, no other one begins.
+    """
+    started, failed = time.monotonic(), list[str]()
+    running = {pool.submit(run_fold, job): job for job in todo}
+    pending = set(running)
+    while pending:
+        done, pending = wait(pending, timeout=2, return_when=FIRST_COMPLETED)
+        for future in done:
+            if future.cancelled():
+                continue
+            name = running[future].fold.name
+            if error := future.exception():
+                if (reason := why(error)) is None:
+                    raise error
+                failed.append(f"fold {name}: {reason}")
+                progress.say(f"{failed[-1]}; no other fold is begun")
+                for waiting in pending:
+                    waiting.cancel()
+                continue
+            finished = len(todo) - len(pending)
+            left = (time.monotonic() - started) / finished * len(pending) / 60
+            progress.say(f"fold {name} done, {left:.0f} minutes left")
+        pending = {future for future in pending if not future.cancelled()}
+        if pending:
+            pool.check()
+        _show_epochs([running[future] for future in pending], progress)
+    if failed:
+        raise SernetError(
+            "; ".join(failed),
+            hint="finished folds stay; remove the cause, and the same command continues the run",
+        )
+
+
+def _show_epochs(jobs: Sequence[FoldJob], progress: Progress) -> None:
+    """Show which folds are in which epoch."""
+    under_way = []
+    for job in jobs:
+        try:
+            epochs = len(json.loads(job.epochs_path.read_text()))
+        except (OSError, ValueError):  # not begun, or finished just now
+            continue
+        under_way.append(f"fold {job.fold.name}: epoch {epochs} of {job.settings.recipe.epochs}")
+    progress.show(", ".join(under_way))
+
+
+def _run_baseline(
+    todo: Sequence[FoldJob], utterances: Sequence[Utterance], cache: Path, progress: Progress
+) -> None:
+    """Run folds of the classical baseline; `cache` keeps the features until all are done."""
+    if not cache.exists():
+        # openSMILE needs the audio alone, at the rate of any contract.
+        contract = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)
+        recordings = read_recordings(utterances, contract)
+        features = baseline.functionals(recordings, contract.sample_rate_hz, progress)
+        with replacing(cache) as temporary:
+            np.save(temporary, features)
+    features = np.load(cache)
+    for job in todo:
+        run_baseline(job, features)
+        progress.say(f"fold {job.fold.name} done")
+    cache.unlink()

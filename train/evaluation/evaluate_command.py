@@ -1,0 +1,114 @@
+"""`sernet-edge evaluate`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sernet_edge.runtime.errors import SettingError
+from sernet_edge.runtime.files import check_outputs, write_text
+from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.evaluation import evaluate
+from sernet_edge.train.options import corpus_option, skip_bad_option
+from sernet_edge.train.progress import TerminalProgress
+
+
+@click.command("evaluate")
+@click.argument("model", type=click.Path(path_type=Path))
+@corpus_option
+@click.option(
+    "--map",
+    "mappings",
+    multiple=True,
+    metavar="THEIRS=OURS",
+    help="The model's label for a label of the corpus; THEIRS= leaves that label's recordings "
+    "out. May be repeated.",
+)
+@click.option(
+    "--speakers", metavar="NAMES", help="Only these, separated by commas.  [default: all]"
+)
+@skip_bad_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Page to write, *.html: the report with pictures.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing page.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def evaluate_command(
+    model: Path,
+    corpus: CorpusFolder,
+    mappings: tuple[str, ...],
+    speakers: str | None,
+    skip_bad: bool,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Test MODEL, a .tflite or .keras with its contract, on whole utterances of a corpus.
+
+    An utterance's scores are the mean over its windows, one each hop; silence follows a shorter
+    utterance. The report names the speakers that the model was trained on.
+    """
+    if out is not None:
+        if out.suffix != ".html":
+            raise SettingError("out", f"{out} must end in .html")
+        check_outputs([out], force)
+    settings = evaluate.EvaluationSettings(
+        model,
+        corpus,
+        _mapping(mappings),
+        None if speakers is None else tuple(name.strip() for name in speakers.split(",")),
+        skip_bad,
+    )
+    report = evaluate.evaluate(settings, TerminalProgress())
+    if out is not None:
+        from sernet_edge.train.evaluation.html_pages import evaluation_page
+
+        write_text(out, evaluation_page(report))
+        click.echo(f"wrote {out}", err=True)
+    click.echo(json.dumps(report) if as_json else _text(report))
+
+
+def _mapping(mappings: tuple[str, ...]) -> dict[str, str]:
+    """Return the label of the model for each label of the corpus that --map names."""
+    renamed = {}
+    for mapping in mappings:
+        theirs, equals, ours = mapping.partition("=")
+        if not equals or not theirs:
+            raise SettingError("map", f"{mapping!r} must be THEIRS=OURS")
+        renamed[theirs] = ours
+    return renamed
+
+
+def _text(report: dict[str, Any]) -> str:
+    classes = report["classes"]
+    width = max(map(len, classes))
+    lines = [
+        f"{report['utterances']} utterances: UAR {report['uar']:.1%}, WA {report['wa']:.1%}, "
+        f"macro F1 {report['macro_f1']:.1%}, calibration error {report['calibration_error']:.1%}",
+        "",
+        f"{'':{width}}  precision  recall      F1  support   recognised as "
+        + " ".join(label[:4].rjust(4) for label in classes),
+    ]
+    for (label, f), row in zip(classes.items(), report["confusion"], strict=True):
+        recall = "    -" if f["recall"] is None else f"{f['recall']:5.1%}"
+        lines.append(
+            f"{label:{width}}     {f['precision']:6.1%}  {recall:>6}  {f['f1']:6.1%}  "
+            f"{f['support']:7}                 " + " ".join(f"{count:4}" for count in row)
+        )
+    if sure := report.get("sure"):
+        precision = "" if sure["precision"] is None else f", {sure['precision']:.1%} of them right"
+        lines += [
+            "",
+            f"sure (top score {sure['from_score']} or more): {sure['share']:.1%}{precision}",
+        ]
+    if left_out := report["left_out"]:
+        counts = ", ".join(f"{count} of {label}" for label, count in left_out.items())
+        lines += ["", f"left out with --map: {counts}"]
+    if seen := report["trained_on_these_speakers"]:
+        lines += ["", f"optimistic: the model was trained on the speakers {', '.join(seen)}"]
+    return "\n".join(lines)

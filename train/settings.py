@@ -1,0 +1,63 @@
+"""What decides a model's weights: the settings that training and cross-validation share."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sernet_edge.runtime.contract import Contract, Features, Level
+from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
+from sernet_edge.train.new_contract import new_contract
+from sernet_edge.train.recipe import RECIPES, Recipe
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What decides a model's weights.
+
+    Attributes:
+        corpus: The speech to train on.
+        architecture: Its name in `ARCHITECTURES`.
+        features: See `Contract.features`; `of_architecture` chooses the architecture's own.
+        init: Model whose weights the training starts from; None: random weights.
+        recipe: How the model is trained.
+        level: See `Contract.level`.
+        window_frames: See `Contract.window_frames`.
+        seed: Of every random choice.
+    """
+
+    corpus: CorpusFolder
+    architecture: str = DEFAULT_ARCHITECTURE
+    features: Features = Contract.features
+    init: Path | None = None
+    recipe: Recipe = RECIPES["default"]
+    level: Level = Contract.level
+    window_frames: int = Contract.window_frames
+    seed: int = 1
+
+    @staticmethod
+    def of_architecture(
+        corpus: CorpusFolder, architecture: str, recipe: Recipe = RECIPES["default"], **others: Any
+    ) -> ModelSettings:
+        """Return settings with the features and the additional losses of an architecture.
+
+        Args:
+            corpus: See `ModelSettings`.
+            architecture: See `ModelSettings`.
+            recipe: The architecture's own losses, where it has some, replace those in it.
+            others: More of `ModelSettings`.
+        """
+        own = ARCHITECTURES[architecture]
+        recipe = dataclasses.replace(
+            recipe,
+            center_loss=own.center_loss or recipe.center_loss,
+            reconstruction=own.reconstruction or recipe.reconstruction,
+        )
+        return ModelSettings(corpus, architecture, own.features, recipe=recipe, **others)
+
+    def new_contract(self, labels: tuple[str, ...]) -> Contract:
+        """Return the contract of the model to be; see `new_contract.new_contract`."""
+        return new_contract(labels, self.level, self.window_frames, self.features)
