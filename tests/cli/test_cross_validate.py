@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -13,12 +14,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dask_cluster import dask_cluster
+from heard_progress import HeardProgress
 from support import Run, write_wav
 
+from sernet_edge.cross_validate.cross_validation import CrossValidationSettings, cross_validate
 from sernet_edge.cross_validate.fold import FoldJob
+from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import Fold
+from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.settings import ModelSettings
 
 pytestmark = pytest.mark.training
@@ -186,3 +191,32 @@ def test_the_baseline_has_the_same_folds_and_chooses_on_training_speakers_alone(
     # By chance it would be one in seven.
     assert report["protocols"]["strict"]["float"]["wa"] > 0.7
     assert not list(run.glob("functionals*"))
+
+
+def test_a_notebook_cross_validates_as_the_command_does(
+    small_run: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(small_run, tmp_path / "run"))
+    recipe = dataclasses.replace(Recipe(), epochs=1)
+    model = ModelSettings(CorpusFolder("emodb", small_corpus), recipe=recipe)
+    settings = CrossValidationSettings(model, run, folds=("03", "08"))
+    progress = HeardProgress()
+    figures = cross_validate(settings, progress)
+    # Both folds are finished, so the run is the command's to the byte.
+    assert "2 of 2 folds are there" in progress.remarks
+    assert figures == json.loads((small_run / "report.json").read_text())
+    with pytest.raises(SernetError, match="holds a run that differs in its seed"):
+        cross_validate(
+            dataclasses.replace(settings, model=dataclasses.replace(model, seed=2)), progress
+        )
+    with pytest.raises(SettingError, match="no fold 77, there are 03, 08, 09"):
+        cross_validate(dataclasses.replace(settings, folds=("77",)))
+
+
+def test_a_notebook_trains_the_baseline_on_a_fold(small_corpus: Path, tmp_path: Path) -> None:
+    model = ModelSettings(CorpusFolder("emodb", small_corpus))
+    settings = CrossValidationSettings(model, tmp_path / "run", folds=("03",), baseline=True)
+    progress = HeardProgress()
+    figures = cross_validate(settings, progress)
+    assert progress.steps == {"openSMILE, recording": 21}
+    assert figures["protocols"]["strict"]["float"]["utterances"] == 7

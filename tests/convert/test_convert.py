@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -9,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from heard_progress import HeardProgress
 from support import Run, write_wav
 
 from sernet_edge.convert.card import model_card
+from sernet_edge.convert.conversion import ConversionSettings, convert
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
-from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.interpreter import load
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.evaluation.calibration import softmax
@@ -331,3 +334,25 @@ def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
     assert "| int8 | 81.1% (75.0% to 86.0%) | 82.2% | 83.3% |" in text
     assert "from 9.1% to 3.6%" in text
     assert "from a top score of 0.6 on: 66.0%" in " ".join(text.split())
+
+
+@pytest.mark.filterwarnings("ignore")  # The converter's own, which the command line discards.
+def test_a_notebook_converts_as_the_command_does(
+    small_keras: Path, small_corpus: Path, small_tflite: Path, tmp_path: Path
+) -> None:
+    settings = ConversionSettings(small_keras, small_corpus, tmp_path / "small.tflite")
+    progress = HeardProgress()
+    converted = convert(settings, progress)
+    assert converted.file.data == small_tflite.read_bytes()
+    assert [path.name for path in converted.files] == [
+        "small.tflite",
+        "small.verify.json",
+        "small.h",
+    ]
+    for path in converted.files:
+        assert path.read_bytes() == (small_tflite.parent / path.name).read_bytes()
+    assert converted.report == json.loads((tmp_path / "small.verify.json").read_text())
+    assert converted.contract == load(tmp_path / "small.tflite").contract
+    assert "converting to int8, calibrated on 14 windows" in progress.remarks
+    with pytest.raises(SettingError, match=r"must end in \.tflite"):
+        convert(dataclasses.replace(settings, out=tmp_path / "m.bin"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heard_progress import HeardProgress
 from support import Run
 
+from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.interpreter import load
+from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.evaluation.evaluate import EvaluationSettings, evaluate
 from sernet_edge.train.evaluation.saved_runs import pooled_figures
 
 
@@ -102,3 +107,22 @@ def test_wrong_usage_exits_with_2(
 ) -> None:
     result = sernet_edge("evaluate", shipped_model, "--corpus", "emodb", small_corpus, *arguments)
     assert result.returncode == 2
+
+
+def test_a_notebook_evaluates_as_the_command_does(
+    small_corpus: Path, shipped_model: Path, sernet_edge: Run
+) -> None:
+    corpus = CorpusFolder("emodb", small_corpus)
+    settings = EvaluationSettings(shipped_model, corpus, {"fear": ""}, speakers=("03", "08"))
+    progress = HeardProgress()
+    report = evaluate(settings, progress)
+    assert progress.steps == {"recording": 12}
+    assert report["left_out"] == {"fear": 2}
+    result = sernet_edge(
+        "evaluate", shipped_model, "--corpus", "emodb", small_corpus, "--map", "fear=",
+        "--speakers", "03,08", "--json",
+    )  # fmt: skip
+    assert json.loads(result.stdout) == json.loads(json.dumps(report))
+    for wrong, name in (({"mapping": {"fear": "dread"}}, "dread"), ({"speakers": ("99",)}, "99")):
+        with pytest.raises(SettingError, match=name):
+            evaluate(dataclasses.replace(settings, **wrong))

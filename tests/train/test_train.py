@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -14,18 +15,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from heard_progress import HeardProgress
 from support import Run, write_wav
 
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora import CORPORA, CorpusFolder
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.new_contract import with_statistics
 from sernet_edge.train.recipe import RECIPES, Recipe
 from sernet_edge.train.recordings import Recording
+from sernet_edge.train.settings import ModelSettings
+from sernet_edge.train.training import TrainingSettings, train
 from sernet_edge.train.training_windows import TrainingWindows
 from sernet_edge.train.windows import Windows
 
@@ -299,3 +303,30 @@ def test_a_bad_recording_can_be_skipped_and_is_counted(
     assert json.loads(out.with_suffix(".metrics.json").read_text())["skipped_recordings"] == 1
     header, row = out.with_suffix(".epochs.csv").read_text().splitlines()
     assert header.startswith("epoch,") and row.startswith("1,")
+
+
+@pytest.mark.filterwarnings("ignore")  # Keras's own, which the command line discards.
+def test_a_notebook_trains_as_the_command_does(small_corpus: Path, tmp_path: Path) -> None:
+    model = ModelSettings(
+        CorpusFolder("emodb", small_corpus), recipe=dataclasses.replace(Recipe(), epochs=1)
+    )
+    settings = TrainingSettings(model, tmp_path / "m.keras", holdout=("09",), log_csv=True)
+    progress = HeardProgress()
+    trained = train(settings, progress)
+    assert trained.report == json.loads((tmp_path / "m.metrics.json").read_text())
+    assert trained.report["utterances"] == 7
+    assert trained.contract == ModelFile.read(tmp_path / "m.keras").require_contract()
+    assert trained.model.count_params() == 463_431
+    assert [path.name for path in trained.files] == [
+        "m.keras",
+        "m.metrics.json",
+        "m.confusion.png",
+    ]
+    assert progress.steps == {"epoch": 1}
+    assert "reading 21 recordings" in progress.remarks
+    with pytest.raises(SernetError, match=r"m\.keras exists already"):
+        train(settings)
+    with pytest.raises(SettingError, match="no speaker 99"):
+        train(dataclasses.replace(settings, holdout=("99",), force=True))
+    with pytest.raises(SettingError, match="no corpus is called 'berlin'"):
+        CorpusFolder("berlin", small_corpus)
