@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from sernet_edge import __version__
+from sernet_edge.convert.drift import drift_limit
 from sernet_edge.convert.precision import Precision
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
+from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA, CorpusFolder
 from sernet_edge.train.progress import QUIET, Progress
@@ -92,7 +94,7 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
 
     Args:
         settings: What to convert and where to write it.
-        progress: Hears remarks.
+        progress: Receives remarks.
 
     Raises:
         SettingError: `settings.out` is not *.tflite.
@@ -111,8 +113,6 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     # TensorFlow takes seconds to load: everything cheap is checked by now.
     with quietly():
         from sernet_edge.convert import calibrate, quantize, verify
-    from sernet_edge.convert.drift import drift_limit
-    from sernet_edge.runtime.interpreter import Model
     from sernet_edge.train.models.saved import load_saved
 
     parent = load_saved(settings.model, contract)
@@ -231,7 +231,7 @@ def _verifying_recordings(
 
 
 def _brief(report: dict[str, Any]) -> dict[str, Any]:
-    """Return what of the verification goes into the contract."""
+    """Return the part of the verification that goes into the contract."""
     brief = {k: v for k, v in report.items() if k not in ("model", "float", "converted")}
     return brief | {
         name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")

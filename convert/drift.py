@@ -1,4 +1,4 @@
-"""Finds how far speech like the training's drifts, so that a device can tell what does not."""
+"""Finds the drift limit: beyond it a device tells that a sound is unlike the training speech."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
     """
     _check_same_system(run, contract)
     data = read_out_of_fold(run)
-    # The speakers that the model is tested on have no part in its temperature.
+    # The model's held-out speakers have no part in its temperature.
     held_out: Any = contract.provenance.get("holdout_speakers", ())
     data = data.of(~np.isin(data.speakers, list(held_out)))
     if not len(data.truth):

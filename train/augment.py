@@ -1,7 +1,7 @@
 """Other rooms, microphones and voices made from a recording, to train on.
 
 Each function takes and returns samples in int16 units as float64 (n,), not yet rounded, and
-draws what it needs from the generator it is given.
+draws its random numbers from the generator it is given.
 """
 
 from __future__ import annotations

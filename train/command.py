@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sernet_edge.train import training
-from sernet_edge.train.options import TrainingOptions, skip_bad_option, training_options
+from sernet_edge.train.options import TrainingOptions, names, skip_bad_option, training_options
 from sernet_edge.train.progress import TerminalProgress
 
 
@@ -23,6 +23,7 @@ from sernet_edge.train.progress import TerminalProgress
 @click.option(
     "--holdout",
     metavar="SPEAKERS",
+    callback=names,
     help="Speakers to test on and not to train on, separated by commas, or 'none'.  "
     "[default: the last two]",
 )
@@ -33,7 +34,7 @@ from sernet_edge.train.progress import TerminalProgress
 def train(
     options: TrainingOptions,
     out: Path,
-    holdout: str | None,
+    holdout: tuple[str, ...] | None,
     skip_bad: bool,
     log_csv: bool,
     force: bool,
@@ -45,7 +46,12 @@ def train(
     same command continues a training that was stopped.
     """
     settings = training.TrainingSettings(
-        options.model_settings(), out, _speakers(holdout), skip_bad, log_csv, force
+        options.model_settings(),
+        out,
+        () if holdout == ("none",) else holdout,
+        skip_bad,
+        log_csv,
+        force,
     )
     progress = TerminalProgress()
     trained = training.train(settings, progress)
@@ -60,10 +66,3 @@ def train(
             f"WA {report['wa']:.1%}, macro F1 {report['macro_f1']:.1%} "
             f"over {report['utterances']} utterances (a single split)"
         )
-
-
-def _speakers(holdout: str | None) -> tuple[str, ...] | None:
-    """Return the speakers that --holdout names; see `TrainingSettings.holdout`."""
-    if holdout is None:
-        return None
-    return () if holdout == "none" else tuple(name.strip() for name in holdout.split(","))

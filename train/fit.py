@@ -161,8 +161,7 @@ class Fit:
     def _average_step(self, steps_before: int) -> None:
         """Count the weights into their exponential moving average."""
         decay = self._recipe.ema
-        # Of the first step's weights the average is these, of few ones nearly their mean: what it
-        # starts from, 0, has no part in it.
+        # Bias-corrected, as in Adam: the initial value, 0, has no weight in the average.
         share = np.float32((1 - decay) / (1 - decay ** (steps_before + 1)))
         for average, weight in zip(self._average, self._learner.get_weights(), strict=True):
             average += share * (weight - average)

@@ -67,8 +67,8 @@ def check_front_end(recordings: Sequence[Recording], contract: Contract) -> floa
         if len(recording.samples) < contract.frame_length_samples:
             continue
         reference, energies = reference_features(recording.samples, plain)
-        heard = energies.min(axis=1) >= contract.energy_floor
-        difference = np.abs(feature_rows(front_end, recording.samples) - reference)[heard]
+        above_floor = energies.min(axis=1) >= contract.energy_floor
+        difference = np.abs(feature_rows(front_end, recording.samples) - reference)[above_floor]
         largest = max(largest, float(difference.max(initial=0.0)))
     if largest > TOLERANCE:
         raise SernetError(

@@ -1,4 +1,4 @@
-"""Says what Keras computes with, for the records of a run."""
+"""Names the backend and the processor that Keras computes with, for the records of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def backend_and_processor() -> dict[str, str]:
-    """Say what Keras computes with, for the records of a run: "backend" and "processor"."""
+    """Return the "backend" and the "processor" that Keras computes with, in words."""
     import keras
 
     backend = keras.backend.backend()

@@ -11,7 +11,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.models.saved import load_saved
 
-# Its weights mean labels, so a model with other labels has no use for them.
+# Its weights belong to the labels; a model with other labels cannot use them.
 _OF_THE_LABELS = "scores"
 
 
@@ -31,17 +31,17 @@ class InitialWeights:
 
     @staticmethod
     def read(path: Path) -> InitialWeights:
-        """Read what a model says of itself; its weights are read when they are given.
+        """Read a model's contract; `give_to` reads its weights.
 
         Raises:
-            SernetError: No model that `sernet-edge train` wrote.
+            SernetError: `sernet-edge train` did not write the file.
         """
         file = ModelFile.read(path)
         return InitialWeights(path, file.require_contract(), file.sha256)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What a model that starts from this one says of it, JSON-ready."""
+        """The member `initial` of the provenance of a model that starts from this one."""
         known = self.contract.provenance
         inherited = ("architecture", "corpus", "holdout_speakers", "initial")
         return {
@@ -54,8 +54,8 @@ class InitialWeights:
         """Give a Keras model the weights of those layers that have its names and shapes.
 
         Args:
-            model: What is to be trained.
-            labels: Of `model`; only where they are the same is the last layer taken, too.
+            model: The model to train.
+            labels: Of `model`; the last layer is taken only if they are the same.
 
         Returns:
             The names of the layers that were given weights, and of those that were not.

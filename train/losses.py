@@ -58,7 +58,7 @@ class Batch:
     Attributes:
         inputs: float32 (batch, frames, features, 1).
         labels: float32 (batch, labels), the share of each label: one-hot unless mixed.
-        targets: float32 (batch, labels), what the scores are to be, times how much the window
+        targets: float32 (batch, labels), the wanted scores times how much the window
             weighs: the losses of the scores are proportional to it.
     """
 
@@ -123,7 +123,7 @@ class Objective:
     """
 
     def __init__(self, model: keras.Model, frames: int, recipe: Recipe) -> None:
-        """Compile what trains `model`.
+        """Compile the Keras model that trains `model`.
 
         Args:
             model: From (batch, frames, features, 1) to scores, with a layer "embedding".
@@ -167,8 +167,8 @@ class Objective:
         """Train on one batch.
 
         Returns:
-            "loss", what is minimised; "accuracy"; with more losses "scores_loss", "center_loss"
-            and "reconstruction_loss", each by itself and unweighted.
+            "loss", the sum that is minimised; "accuracy"; with more losses "scores_loss",
+            "center_loss" and "reconstruction_loss", each by itself and unweighted.
         """
         if not self._is_multitask:
             results = self.trained.train_on_batch(batch.inputs, batch.targets, return_dict=True)

@@ -25,6 +25,13 @@ def _corpus_folder(
     return CorpusFolder(*given)
 
 
+def names(
+    _context: click.Context, _parameter: click.Parameter, given: str | None
+) -> tuple[str, ...] | None:
+    """Return the names in a text with commas; a callback of an option."""
+    return None if given is None else tuple(name.strip() for name in given.split(","))
+
+
 corpus_option = click.option(
     "--corpus",
     type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),

@@ -1,4 +1,4 @@
-"""Tells how far a long piece of work is: to nobody, or on the terminal."""
+"""Reports the progress of a long piece of work: not at all, or on the terminal."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import click
 
 
 class Progress:
-    """Hears how far a piece of work is, and says nothing; see `TerminalProgress`."""
+    """Takes the progress of a piece of work and ignores it; see `TerminalProgress`."""
 
     def say(self, text: str) -> None:
-        """Hear a remark or a warning, one line."""
+        """Take a remark or a warning, one line."""
 
     def show(self, text: str) -> None:
-        """Hear the state of the work, which the next call replaces."""
+        """Take the state of the work, which the next call replaces."""
 
     def begin(self, label: str, total: int, done: int = 0, line_every: int = 0) -> None:
-        """Hear that a series of `total` equal steps begins, `done` of them done before.
+        """Take notice that a series of `total` equal steps begins, `done` of them done before.
 
         Args:
             label: One step, as in "epoch".
@@ -28,11 +28,11 @@ class Progress:
         """
 
     def advance(self, figures: str = "") -> None:
-        """Hear that one more step is done, with its figures in words."""
+        """Take notice that one more step is done, with its figures in words."""
 
 
 QUIET = Progress()
-"""Says nothing."""
+"""Ignores everything."""
 
 
 class TerminalProgress(Progress):

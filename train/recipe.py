@@ -23,7 +23,7 @@ class Recipe:
         epochs: Passes over the training utterances, each window of `segments` seen once a pass.
         batch_size: Windows in a step.
         segments: Which windows an utterance is trained on. "random": one, at a place that is
-            drawn anew for every epoch. "middle": its middle. "all": as many as fit, side by side
+            drawn for every epoch. "middle": its middle. "all": as many as fit, side by side
             around its middle and without overlap, each a sample of its own; what is left over
             at both ends is not trained on. One that is shorter than a window stands at a random
             place in silence, or in the middle of it.
@@ -35,7 +35,7 @@ class Recipe:
             and every 20 epochs after it.
         weight_decay: Decoupled decay of AdamW; 0 is plain Adam.
         loss: "cross-entropy", or "focal" with alpha 1.
-        focal_gamma: How much the focal loss plays down what is already right.
+        focal_gamma: How much the focal loss reduces the weight of well-classified windows.
         label_smoothing: Share of the target given to all classes alike.
         mixup: Parameter of the Beta distribution two windows are mixed by; 0 is off.
         speed: Each window is played faster or slower by up to this share, voice and all.
@@ -53,11 +53,11 @@ class Recipe:
         precision: What training computes in; weights are float32 with both. "bfloat16" is faster
             for wide networks where the processor has instructions for it, slower elsewhere.
         batch_norm_momentum: How slowly the batch norms' running statistics follow.
-        class_weights: Whether rare labels weigh more in the loss, so that all weigh the same.
+        class_weights: Whether the loss weights classes by inverse frequency.
         center_loss: Weight of the mean over a batch of half the squared distance to the class's
             center; 0 is off. See `losses`.
-        reconstruction: Weight of the mean squared error of what a decoder makes of the
-            embedding, in standardised features; 0 is off.
+        reconstruction: Weight of the mean squared error of the input that a decoder
+            reconstructs from the embedding, in standardised features; 0 is off.
     """
 
     epochs: int = 45

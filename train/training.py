@@ -27,7 +27,7 @@ from sernet_edge.train.tensorflow_setup import quietly
 if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
 
-# Recordings of which the front end is compared with another library's.
+# Recordings on which the front end is compared with python_speech_features.
 _COMPARED_RECORDINGS = 10
 
 
@@ -87,10 +87,10 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
 
     Args:
         settings: What to train and where to write it.
-        progress: Hears remarks and the epochs.
+        progress: Receives remarks and the epochs.
 
     Raises:
-        SettingError: `settings.out` is no *.keras, or a speaker to hold out is not in the corpus.
+        SettingError: `settings.out` is not *.keras, or a speaker to hold out is not in the corpus.
         SernetError: An output exists, the corpus cannot be read or trained on, the checkpoint is
             of another training, or the training diverges.
     """

@@ -41,7 +41,7 @@ class TrainingWindows(Windows):
 
         Args:
             recording: What to cut it from; see `Recipe.segments`.
-            rng: What the recipe changes is drawn from it, anew for every window.
+            rng: Source of the window's random changes.
             segment: Which of the recording's `segments`.
         """
         contract, recipe = self.contract, self.recipe
@@ -81,7 +81,7 @@ class TrainingSet:
     """The windows that an epoch goes through, by number: one or several of each recording."""
 
     def __init__(self, windows: TrainingWindows, recordings: Sequence[Recording]) -> None:
-        """Take what `windows` cuts out of `recordings`."""
+        """Prepare the windows that `windows` cuts out of `recordings`."""
         self._windows = windows
         self._segments = [
             (recording, segment)

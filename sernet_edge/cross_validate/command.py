@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import typing
 from pathlib import Path
+from typing import Any
 
 import click
 
 from sernet_edge.cross_validate import cross_validation
 from sernet_edge.cross_validate.cross_validation import CrossValidationSettings, Split
 from sernet_edge.train.evaluation.saved_runs import as_text
-from sernet_edge.train.options import TrainingOptions, skip_bad_option, training_options
+from sernet_edge.train.options import TrainingOptions, names, skip_bad_option, training_options
 from sernet_edge.train.progress import TerminalProgress
 
 
@@ -31,7 +32,10 @@ from sernet_edge.train.progress import TerminalProgress
     help="Leave one speaker out, or make ten random folds as the published figures do.",
 )
 @click.option(
-    "--folds", metavar="NAMES", help="Only these folds, separated by commas.  [default: all]"
+    "--folds",
+    metavar="NAMES",
+    callback=names,
+    help="Only these folds, separated by commas.  [default: all]",
 )
 @click.option(
     "--baseline",
@@ -55,34 +59,13 @@ from sernet_edge.train.progress import TerminalProgress
 )
 @click.option("--log-csv", is_flag=True, help="Write each epoch's figures to OUT/fold-NAME.csv.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def cross_validate(
-    options: TrainingOptions,
-    out: Path,
-    split: Split,
-    folds: str | None,
-    baseline: bool,
-    skip_bad: bool,
-    jobs: int,
-    scheduler: str | None,
-    log_csv: bool,
-    as_json: bool,
-) -> None:
+def cross_validate(options: TrainingOptions, as_json: bool, **others: Any) -> None:
     """Train and test a model once a fold.
 
     Writes each fold's predictions to OUT/fold-NAME.json when the fold is finished. The same
     command continues a run that was stopped and keeps its finished folds. The figures of all
     protocols that fit the split are pooled over the folds in OUT.
     """
-    settings = CrossValidationSettings(
-        options.model_settings(),
-        out,
-        split,
-        tuple(name.strip() for name in folds.split(",")) if folds else None,
-        baseline,
-        skip_bad,
-        jobs,
-        scheduler,
-        log_csv,
-    )
+    settings = CrossValidationSettings(options.model_settings(), **others)
     figures = cross_validation.cross_validate(settings, TerminalProgress())
     click.echo(json.dumps(figures) if as_json else as_text(figures))

@@ -69,7 +69,7 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
 
     Args:
         settings: What to train and where to write it.
-        progress: Hears remarks and the folds.
+        progress: Receives remarks and the folds.
 
     Returns:
         The figures of the folds that are there; see `saved_runs.pooled_figures`. OUT/report.json

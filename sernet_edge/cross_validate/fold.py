@@ -215,7 +215,7 @@ def _write(
 
 
 def _rounded(scores: NDArray[Any]) -> list[list[float]]:
-    """Return scores as JSON numbers that keep what float32 knows, however small."""
+    """Return scores as JSON numbers with the precision of float32."""
     return [[float(f"{score:.7g}") for score in row] for row in scores]
 
 

@@ -1,4 +1,4 @@
-"""Runs the folds of a cross-validation side by side: on this computer, or on a Dask cluster."""
+"""Runs the folds of a cross-validation in parallel, on this computer or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GRACE_S = 60.0
 
 
 class Pool(Protocol):
-    """What runs jobs."""
+    """Runs jobs."""
 
     def submit(self, work: Callable[[AnyJob], None], job: AnyJob) -> Future[None]:
         """Run `work(job)` when there is room; both must be picklable."""
@@ -75,7 +75,7 @@ def _in_a_process(work: Callable[[AnyJob], None], job: AnyJob) -> None:
 def _end_with_parent() -> None:
     """Let this process end when the one that started it does, however that ends.
 
-    Else it would train on behind the back of the user who starts the run again.
+    Otherwise it would go on training while the user starts the run again.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # dies of Ctrl-C without a word
 
@@ -97,7 +97,7 @@ class Cluster:
             address: Its address, such as tcp://10.0.0.1:8786.
 
         Raises:
-            SernetError: `distributed` is not installed, nobody answers, or there is no worker.
+            SernetError: `distributed` is not installed, no scheduler answers, or it has no worker.
         """
         try:
             from distributed import Client
@@ -163,7 +163,7 @@ def _one_at_a_time(work: Callable[[AnyJob], None], job: AnyJob) -> None:
 
 def why(error: BaseException) -> str | None:
     """Return in words why a job of a pool failed; None if it is a defect of this program."""
-    # By name: what is not installed cannot be imported, nor be raised.
+    # By name, because the packages that define these errors may be missing.
     known = {
         "BrokenProcessPool": "its process died: killed, or out of memory",
         "KilledWorker": "the workers that tried it died: killed, or out of memory",

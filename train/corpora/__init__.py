@@ -135,7 +135,7 @@ class CorpusFolder:
             )
 
     def utterances(self, progress: Progress = QUIET) -> list[Utterance]:
-        """List the utterances; `progress` hears of a copy that is not whole.
+        """List the utterances; warn of an incomplete copy.
 
         Raises:
             SernetError: The place holds no such corpus.

@@ -23,7 +23,7 @@ from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.recordings import Recording
 
 COMPLEXITIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-"""What the SVM's C is chosen from."""
+"""Candidates for the SVM's C."""
 
 DESCRIPTION = {
     "architecture": "opensmile-svm",
@@ -35,7 +35,7 @@ DESCRIPTION = {
         "class_weight": "balanced",
     },
 }
-"""What a run of it says of itself."""
+"""Its settings, for run.json."""
 
 
 def functionals(
@@ -46,7 +46,7 @@ def functionals(
     Args:
         recordings: With audio at `rate_hz`.
         rate_hz: Its rate.
-        progress: Hears the recordings.
+        progress: Receives a step for each recording.
 
     Raises:
         SernetError: openSMILE is not installed.
@@ -72,8 +72,8 @@ def check(chosen: Sequence[Fold], utterances: Sequence[Utterance]) -> None:
     """Check that C can be chosen in every fold, before anything is computed.
 
     Raises:
-        SernetError: A fold has too few speakers to train on, or one who alone says all but one of
-            its labels; names the fold.
+        SernetError: A fold has too few training speakers, or without one of them only one label is
+            left; names the fold.
     """
     for fold in chosen:
         training = [utterances[i] for i in fold.train]
@@ -114,7 +114,7 @@ def train_and_score(
         labels: In the order of the scores.
         train: Indices of those to train on.
         test: Indices of those to score.
-        seed: Of the inner folds where nobody knows who speaks.
+        seed: Of the inner folds of a corpus that does not name its speakers.
 
     Returns:
         float64 (test utterances, labels), the softmax of the SVM's decision values, which is no

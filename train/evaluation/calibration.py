@@ -1,7 +1,7 @@
-"""Makes scores mean what they say: a temperature, and how far a top score can be trusted.
+"""Calibrates scores as probabilities: a temperature, and a threshold for sure results.
 
-Everything here is fitted on what the models of a speaker-disjoint cross-validation said of the
-speakers that they were not trained on. Temperature scaling is that of C. Guo et al., "On
+Everything here is fitted on the scores that the models of a speaker-disjoint cross-validation gave
+to speakers they were not trained on. Temperature scaling is that of C. Guo et al., "On
 Calibration of Modern Neural Networks", ICML 2017: logits are divided by one number, which
 changes no window's label.
 """
@@ -27,14 +27,14 @@ _LARGEST_TEMPERATURE = 20.0
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What a cross-validation's models said of speakers that they were not trained on.
+    """The scores of a cross-validation's models for speakers they were not trained on.
 
     Attributes:
         logits: float64 (windows, labels), each row but for a constant; of all windows of all
             utterances, one after the other.
         windows: int64 (utterances,), how many windows each has.
         truth: int64 (utterances,), index of the label.
-        speakers: Text (utterances,), who speaks.
+        speakers: Text (utterances,), the speaker's name.
     """
 
     logits: Float64
@@ -62,8 +62,8 @@ def read_out_of_fold(run: Path) -> OutOfFold:
     """Read the float models' scores of a run of `sernet-edge cross-validate`.
 
     Raises:
-        SernetError: The folder holds no run, no finished fold, or one that tests on speakers
-            of its training: its scores of them are too sure.
+        SernetError: The folder holds no run or no finished fold, or the run tested on its training
+            speakers, whose scores are too high.
     """
     if read_json(run / "run.json").get("split") != "speakers":
         raise SernetError(
@@ -110,7 +110,7 @@ def fit_temperature(data: OutOfFold) -> float:
 def calibrated_by_others(data: OutOfFold) -> Float64:
     """Return scores (utterances, labels) whose temperature was fitted without their speaker.
 
-    So what is said about the calibrated scores holds for a new speaker, too.
+    Figures of these scores therefore hold for a new speaker, too.
     """
     scores = np.empty((len(data.truth), data.logits.shape[1]))
     for speaker in np.unique(data.speakers):

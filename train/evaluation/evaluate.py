@@ -56,7 +56,7 @@ def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[s
 
     Args:
         settings: The model and the speech.
-        progress: Hears remarks and the recordings.
+        progress: Receives remarks and the recordings.
 
     Returns:
         JSON-ready: `model`, `contract_id`, `corpus`, `left_out` (recordings by label),

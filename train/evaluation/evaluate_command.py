@@ -12,7 +12,7 @@ from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.evaluation import evaluate
-from sernet_edge.train.options import corpus_option, skip_bad_option
+from sernet_edge.train.options import corpus_option, names, skip_bad_option
 from sernet_edge.train.progress import TerminalProgress
 
 
@@ -28,7 +28,10 @@ from sernet_edge.train.progress import TerminalProgress
     "out. May be repeated.",
 )
 @click.option(
-    "--speakers", metavar="NAMES", help="Only these, separated by commas.  [default: all]"
+    "--speakers",
+    metavar="NAMES",
+    callback=names,
+    help="Only these, separated by commas.  [default: all]",
 )
 @skip_bad_option
 @click.option(
@@ -42,7 +45,7 @@ def evaluate_command(
     model: Path,
     corpus: CorpusFolder,
     mappings: tuple[str, ...],
-    speakers: str | None,
+    speakers: tuple[str, ...] | None,
     skip_bad: bool,
     out: Path | None,
     force: bool,
@@ -61,7 +64,7 @@ def evaluate_command(
         model,
         corpus,
         _mapping(mappings),
-        None if speakers is None else tuple(name.strip() for name in speakers.split(",")),
+        speakers,
         skip_bad,
     )
     report = evaluate.evaluate(settings, TerminalProgress())

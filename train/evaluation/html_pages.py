@@ -125,7 +125,7 @@ def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, bytes]]:
         runs: Their folders.
 
     Raises:
-        SernetError: See `report`.
+        SernetError: See `pooled_figures`.
     """
     reports = {run.resolve().name: pooled_figures(run) for run in runs}
     parts = [_overview(reports)]
@@ -194,7 +194,7 @@ def size_point(name: str, run: Path) -> dict[str, Any] | None:
     """Return a run's place on the curve of accuracy against size; None if it has none.
 
     Returns:
-        `name`, strict int8 `uar` and `uar_interval`, and what its fold files know of `size`.
+        `name`, strict int8 `uar` and `uar_interval`, and the `size` in its fold files.
     """
     folds = finished_folds(run)
     strict = pooled_figures(run)["protocols"].get("strict", {})
@@ -229,11 +229,11 @@ def _run(name: str, run: Mapping[str, Any], figures: Mapping[str, bytes]) -> lis
 
 
 def run_pictures(run: Path, figures: Mapping[str, Any]) -> dict[str, bytes]:
-    """Draw what a run has to show.
+    """Draw the pictures of a run.
 
     Args:
         run: Its folder.
-        figures: Its `report`.
+        figures: Its `pooled_figures`.
 
     Returns:
         By kind: "confusion", "speakers", "reliability" and "learning-curves", as far as the

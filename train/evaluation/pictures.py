@@ -136,7 +136,7 @@ def speakers(names: Sequence[str], counts: Sequence[int], accuracies: Mapping[st
 
 
 def reliability(panels: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
-    """Draw how often the top score is right, against what it says.
+    """Draw the accuracy of the top label against its score.
 
     Args:
         panels: By title, the bins of `calibration.reliability`.
@@ -169,7 +169,7 @@ def reliability(panels: Mapping[str, Sequence[Mapping[str, float]]]) -> bytes:
 
 
 def accuracy_against_size(points: Sequence[Mapping[str, Any]]) -> bytes:
-    """Draw UAR against flash, RAM and MACs, a mark a system.
+    """Draw UAR against flash, RAM and MACs, one mark for each system.
 
     Args:
         points: `name`, `uar`, `uar_interval` (0..1), `flash_bytes`, and `ram_bytes` and `macs`

@@ -1,6 +1,6 @@
-"""Who is trained on and who is tested on: the protocols that figures are quoted under.
+"""Splits a corpus into training and test data: the protocols that figures are quoted under.
 
-Only `strict` says what to expect of a new speaker. The other two exist for comparison with
+Only `strict` predicts the accuracy for a new speaker. The other two exist for comparison with
 published figures, and say so wherever their results appear.
 """
 
@@ -17,7 +17,7 @@ from sernet_edge.train.corpora.utterance import Utterance
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a corpus is split, and what to say of figures under it.
+    """How a corpus is split, and the caveat of figures under it.
 
     Attributes:
         speaker_disjoint: Whether no test speaker is trained on.
@@ -42,7 +42,7 @@ PROTOCOLS = {
 """Protocols by name."""
 
 RANDOM_FOLDS = 10
-"""Into how many a corpus is split where speakers are mixed, as in the published figures."""
+"""Folds of a split that mixes speakers, as the published figures do."""
 
 
 @dataclass(frozen=True)

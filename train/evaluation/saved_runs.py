@@ -16,7 +16,7 @@ from sernet_edge.train.evaluation.protocols import PROTOCOLS
 
 _RESAMPLES = 2000
 
-# Keys of run.json that are not settings of a configuration; the recipe's settings count one by one.
+# Members of run.json that are not part of a configuration; the recipe's are compared one by one.
 _NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings", "recipe")
 
 Ints = NDArray[np.int64]
@@ -90,7 +90,7 @@ def pooled_figures(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
         only: Folds to pool; empty for all.
 
     Returns:
-        JSON-ready: the run's settings, the `folds` there, what they were `computed_on`, and for
+        JSON-ready: the run's settings, its finished `folds`, `computed_on` in words, and for
         each protocol that the run answers for and each precision (float, int8) what
         `metrics.summary` gives, with `uar_interval`, `wa_interval` and `caveat`.
 
@@ -140,13 +140,13 @@ def precisions(folds: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def last_guess(folds: Sequence[dict[str, Any]], precision: str) -> Ints:
-    """Return int64 (utterances,): what the final models of `folds` take each utterance for."""
+    """Return int64 (utterances,): the label that the final models give each utterance."""
     guess: Ints = np.concatenate([np.argmax(f[f"{precision}_scores"], axis=1) for f in folds])
     return guess
 
 
 def computed_on(fold: dict[str, Any]) -> str:
-    """Return in words what a fold was computed with and on."""
+    """Name the packages and the processor that computed a fold."""
     return f"{fold['backend']}, {fold['processor']}"
 
 

@@ -1,7 +1,7 @@
-"""Whom a model's weights learnt from: speakers of its corpus, and of that of what it started from.
+"""Finds the speakers that a model was trained on, also through its initial weights.
 
-A model says so in its provenance: the corpus, the speakers it held out, and, under `initial`, the
-same of the model whose weights it started from.
+A model's provenance names its corpus and the speakers it held out and, under `initial`, the
+provenance of the model that its weights started from.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from sernet_edge.train.corpora import CORPORA
 
 
 def seen_speakers(provenance: Mapping[str, Any], corpus: str, speakers: Iterable[str]) -> list[str]:
-    """Return those `speakers` of `corpus` whom a model's weights learnt from, sorted.
+    """Return those `speakers` of `corpus` that a model was trained on, sorted.
 
     Corpora of the same voices, such as the parts of IEMOCAP, count as one. Recordings in a `csv`
     or a `folder` are known by their speakers' names alone: one that holds EMO-DB is not EMO-DB.
 
     Args:
         provenance: The model's.
-        corpus: Name of a corpus that is to be tested on.
+        corpus: Name of the corpus to test on.
         speakers: Of that corpus.
     """
     speakers, found = set(speakers), set[str]()

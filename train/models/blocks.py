@@ -14,7 +14,7 @@ _DROPOUT = 0.3
 
 
 def regulariser() -> regularizers.Regularizer:
-    """Return what pulls the weights of a convolution, or of the last layer, to 0."""
+    """Return the regulariser of the weights of a convolution or of the last layer."""
     return regularizers.L2(_L2)
 
 

@@ -14,7 +14,7 @@ def load_saved(path: Path, contract: Contract) -> Any:
 
     Raises:
         ModelError: Keras cannot load it.
-        ContractError: It does not take or give what the contract says.
+        ContractError: Its input or output has another shape than the contract says.
     """
     import keras
 
