@@ -1,4 +1,4 @@
-"""Writes the card of a converted model from what its contract says about its making.
+"""Writes the card of a converted model from its contract.
 
     python -m sernet_edge.convert.card model.tflite
 
@@ -22,7 +22,7 @@ _CARD = """\
 
 <!-- Made by python -m sernet_edge.convert.card from the contract in the model; do not edit. -->
 
-An {precision} model that hears {labels} in {window_s:.1f} s of speech.
+An {precision} model that recognises {labels} in {window_s:.1f} s of speech.
 
 | | |
 |---|---|
@@ -34,7 +34,7 @@ An {precision} model that hears {labels} in {window_s:.1f} s of speech.
 | converted with | {converted_with} |
 | calibrated on | {calibration_windows} windows of the training speakers |
 
-## What it reaches
+## Accuracy
 
 {reaches}
 
@@ -42,7 +42,7 @@ On {windows} windows of {verified_on}, float (Keras) and {precision} (TFLite, as
 same label in {label_agreement:.1%}; scores differ by {mean_score_difference:.4f} on average and
 {largest_score_difference:.3f} at most.
 
-## What its scores mean
+## Meaning of the scores
 
 {scores}
 
@@ -52,16 +52,16 @@ same label in {label_agreement:.1%}; scores differ by {mean_score_difference:.4f
 
 ## Intended use and limits
 
-To try out speech emotion recognition on a small device, and as a start for a model of your own.
-{nature}On spontaneous speech, in other languages, with children, noise or distance the figures
-above do not hold. Silence and noise get a label too: the model knows no "nothing". Do
-not use it to judge people, nor where a wrong answer does harm.
+Use it to try out speech emotion recognition on a small device, and as a start for your own model.
+{nature}The figures above do not hold for spontaneous speech, other languages, children, noise or
+distance. The model labels silence and noise, too: it has no label for "no speech". Do not use it to
+judge people, or where a wrong result does harm.
 """
 
 _HELD_OUT = """\
 Protocol: {protocol}; {innocent}.
-This is one split of one small corpus and no cross-validation: expect several points of
-difference from one pair of speakers to the next.
+This is one split of one small corpus, not a cross-validation: another pair of speakers changes the
+figures by several points.
 
 | {verified_on} | UAR | WA |
 |---|---|---|
@@ -81,21 +81,24 @@ others for a fixed number of epochs (`strict`; run {run}, folds {folds}):
 Whole utterances, the mean of the scores of their windows."""
 
 _UNKNOWN = """\
-It was trained on all speakers, so none is left to tell how well it hears; no cross-validation of
-its recipe was named when it was converted."""
+It was trained on all speakers, so no speaker is left to test it on. The conversion named no
+cross-validation of its recipe."""
 
 _CALIBRATED = """\
-They are meant as probabilities: the logits are divided by {temperature}, fitted on what the
-cross-validation said of {utterances} utterances by speakers that it was not trained on{apart}.
-That brings the expected calibration error over utterances from {ece_before:.1%} to {ece_after:.1%},
-each speaker's with the temperature of the others. A result counts as sure from a top score of
-{unsure_below} on: {sure_share:.1%} of those utterances, {sure_precision:.0%} of them right."""
+They are calibrated as probabilities: the logits are divided by {temperature}. This temperature was
+fitted on the cross-validation's scores of {utterances} utterances by speakers that it was not
+trained on{apart}. The expected calibration error over utterances changes from {ece_before:.1%} to
+{ece_after:.1%}, each speaker's with the temperature of the others. A result counts as sure from a
+top score of {unsure_below} on: {sure_share:.1%} of those utterances, {sure_precision:.0%} of them
+right."""
 
-_UNCALIBRATED = "They are no calibrated probabilities: high is likelier than low, and no more."
+_UNCALIBRATED = (
+    "They are not calibrated as probabilities: a higher score only means a likelier label."
+)
 
 _DRIFT = """\
-A window counts as unlike the training's speech from a drift of {drift_limit} on, which 1 % of the
-training's own windows have."""
+A window counts as unlike the training speech from a drift of {drift_limit} on; 1 % of the training
+windows lie beyond it."""
 
 
 _FEATURES = {"mfcc": "MFCCs", "mel": "mel bands", "spectrogram": "FFT bins"}
@@ -144,7 +147,7 @@ def _speakers(held_out: list[str]) -> str:
 
 
 def _reaches(provenance: dict[str, Any]) -> str:
-    """Say how well the model does on speakers that it was not trained on."""
+    """Return the accuracy on speakers that the model was not trained on, in words."""
     conversion = provenance["conversion"]
     parts = []
     if provenance["holdout_speakers"]:
@@ -166,7 +169,9 @@ def _reaches(provenance: dict[str, Any]) -> str:
             f"{f['uar_interval'][1]:.1%}) | {f['wa']:.1%} | {f['macro_f1']:.1%} |"
             for precision, f in fitted["strict"].items()
         ]
-        whose = "" if parts else "It was trained on all speakers, so none is left to test it on."
+        whose = (
+            "" if parts else "It was trained on all speakers, so no speaker is left to test it on."
+        )
         parts.append(
             _STRICT.format(
                 whose=whose,
@@ -179,7 +184,7 @@ def _reaches(provenance: dict[str, Any]) -> str:
 
 
 def _innocent(provenance: dict[str, Any]) -> str:
-    """Say whether the held-out speakers had a part in what they are tested on."""
+    """Say whether the held-out speakers had a part in the training."""
     if known := seen_speakers(provenance, provenance["corpus"], provenance["holdout_speakers"]):
         return (
             f"but the model that it started from was trained on {', '.join(known)}: these figures "
@@ -189,7 +194,7 @@ def _innocent(provenance: dict[str, Any]) -> str:
 
 
 def _scores(contract: Contract) -> str:
-    """Say what the scores are worth."""
+    """Explain the scores."""
     fitted = contract.provenance["conversion"].get("calibration")
     apart = (
         " and that this model did not hold out" if contract.provenance["holdout_speakers"] else ""

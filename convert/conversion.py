@@ -18,6 +18,7 @@ from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA, CorpusFolder
+from sernet_edge.train.models.saved import load_saved
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import read_corpus
 from sernet_edge.train.recordings import Recording
@@ -106,14 +107,12 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     check_outputs(settings.paths, settings.force)
     contract = ModelFile.read(settings.model).require_contract()
     utterances = _corpus(settings, contract).utterances(progress)
-    fitted = None
-    if settings.calibrate_from is not None:
-        fitted = temperature_from(settings.calibrate_from, contract, settings.sure_precision)
+    run = settings.calibrate_from
+    fitted = temperature_from(run, contract, settings.sure_precision) if run else None
 
     # TensorFlow takes seconds to load: everything cheap is checked by now.
     with quietly():
         from sernet_edge.convert import calibrate, quantize, verify
-    from sernet_edge.train.models.saved import load_saved
 
     parent = load_saved(settings.model, contract)
     if fitted:

@@ -49,7 +49,7 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
     data = data.of(~np.isin(data.speakers, list(held_out)))
     if not len(data.truth):
         raise SernetError(
-            f"{run} tests only speakers that the model held out, so nothing is left to fit on",
+            f"{run} tests only speakers that the model held out, so no score is left to fit on",
             hint="finish its other folds, or convert without --calibrate-from",
         )
     temperature = fit_temperature(data)

@@ -123,7 +123,7 @@ class Fit:
                 raise SernetError(
                     f"training diverged in epoch {epoch + 1}: the loss or a weight is no longer "
                     f"a number{kept}",
-                    hint="delete the checkpoint, if there is one, and lower --learning-rate",
+                    hint="delete the checkpoint, if it exists, and lower --learning-rate",
                 )
             self.history.append(entry)
             if not self._recipe.ema and epoch >= self._recipe.epochs - averaged:
@@ -202,7 +202,7 @@ class Fit:
                 if str(saved["identity"]) != self._identity:
                     raise SernetError(
                         f"{self.checkpoint} is the checkpoint of a run with other settings",
-                        hint="repeat those settings to go on with it, or delete it",
+                        hint="repeat those settings to continue it, or delete the file",
                     )
                 self.history = json.loads(str(saved["history"]))
                 self._average = [saved[f"a{i}"] for i in range(len(self._average))]

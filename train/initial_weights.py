@@ -76,8 +76,8 @@ class InitialWeights:
                 not_taken.append(layer.name)
         if not taken:
             raise SernetError(
-                f"nothing of {self.path}, {self.contract.provenance.get('architecture')}, fits "
-                f"{model.name}: no layer has the same name and shape",
+                f"no layer of {self.path}, {self.contract.provenance.get('architecture')}, has the "
+                f"name and shape of one in {model.name}",
                 hint="start from a model of the same or a related architecture",
             )
         return taken, not_taken

@@ -225,7 +225,7 @@ def _tell_initial_weights(
 def _run(fit: Fit, settings: TrainingSettings, progress: Progress) -> None:
     """Train the epochs that remain, and give the model its final weights."""
     if fit.history:
-        progress.say(f"going on after epoch {len(fit.history)}, from the checkpoint")
+        progress.say(f"continuing after epoch {len(fit.history)}, from the checkpoint")
     progress.begin("epoch", settings.model.recipe.epochs, len(fit.history), line_every=10)
 
     def after_epoch(epoch: int, entry: dict[str, float]) -> None:

@@ -93,10 +93,10 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
     for fold in chosen:
         train, test = ([utterances[i] for i in part] for part in (fold.train, fold.test))
         same_audio.check_split(train, test, f"fold {fold.name}")
-    if settings.baseline:
-        baseline.check(chosen, utterances)
     for remark in check_labels(chosen, utterances, labels):
         progress.say(remark)
+    if settings.baseline:
+        baseline.check(chosen, utterances)
     initial = _initial_weights(model, {utterances[i].speaker for f in chosen for i in f.test})
     description = {
         "corpus": model.corpus.name,
@@ -115,14 +115,11 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         for fold in chosen
     ]
     todo = [job for job in jobs if not job.path.exists()]
-    progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} folds are there")
+    progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} folds are finished")
     if todo and settings.baseline:
-        cache = settings.out / f"functionals-{description['recordings'][:16]}.npy"
-        _run_baseline(todo, utterances, cache, progress)
+        _run_baseline(todo, progress)
     elif todo:
-        scheduler = settings.scheduler
-        with closing(Cluster(scheduler) if scheduler else Processes(settings.jobs)) as pool:
-            _train(todo, pool, progress)
+        _run_networks(todo, settings, progress)
     figures = pooled_figures(settings.out)
     write_text(settings.out / "report.json", json.dumps(figures, indent=1) + "\n")
     return figures
@@ -217,10 +214,19 @@ def _check_same_run(path: Path, description: dict[str, Any]) -> None:
         if differing := sorted(k for k in description if earlier.get(k) != description[k]):
             raise SernetError(
                 f"{path.parent} holds a run that differs in its {', '.join(differing)}",
-                hint="repeat its settings to go on with it, or name another folder",
+                hint="repeat its settings to continue it, or name another folder",
             )
     else:
         write_text(path, json.dumps(description, indent=1) + "\n")
+
+
+def _run_networks(
+    todo: Sequence[FoldJob], settings: CrossValidationSettings, progress: Progress
+) -> None:
+    """Train the folds of a network on this computer or on a cluster."""
+    scheduler = settings.scheduler
+    with closing(Cluster(scheduler) if scheduler else Processes(settings.jobs)) as pool:
+        _train(todo, pool, progress)
 
 
 def _train(todo: Sequence[FoldJob], pool: Pool, progress: Progress) -> None:
@@ -242,7 +248,7 @@ def _train(todo: Sequence[FoldJob], pool: Pool, progress: Progress) -> None:
                 if (reason := why(error)) is None:
                     raise error
                 failed.append(f"fold {name}: {reason}")
-                progress.say(f"{failed[-1]}; no other fold is begun")
+                progress.say(f"{failed[-1]}; no other fold will begin")
                 for waiting in pending:
                     waiting.cancel()
                 continue
@@ -256,7 +262,7 @@ def _train(todo: Sequence[FoldJob], pool: Pool, progress: Progress) -> None:
     if failed:
         raise SernetError(
             "; ".join(failed),
-            hint="finished folds stay; remove the cause, and the same command continues the run",
+            hint="finished folds stay; remove the cause and repeat the command to continue the run",
         )
 
 
@@ -272,10 +278,10 @@ def _show_epochs(jobs: Sequence[FoldJob], progress: Progress) -> None:
     progress.show(", ".join(under_way))
 
 
-def _run_baseline(
-    todo: Sequence[FoldJob], utterances: Sequence[Utterance], cache: Path, progress: Progress
-) -> None:
-    """Run folds of the classical baseline; `cache` keeps the features until all are done."""
+def _run_baseline(todo: Sequence[FoldJob], progress: Progress) -> None:
+    """Run folds of the classical baseline; a file keeps the features until all are done."""
+    utterances = todo[0].utterances
+    cache = todo[0].run / f"functionals-{_digest(utterances)[:16]}.npy"
     if not cache.exists():
         # openSMILE needs the audio alone, at the rate of any contract.
         contract = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)

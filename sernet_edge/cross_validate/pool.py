@@ -118,7 +118,7 @@ class Cluster:
             self._client.close()
             raise SernetError(
                 f"the Dask scheduler at {address} has no worker",
-                hint=f"start some with `dask worker {address}`",
+                hint=f"start a worker with `dask worker {address}`",
             )
         self._executor: Any = self._client.get_executor(pure=False)
 
@@ -137,12 +137,12 @@ class Cluster:
             self._seen_s = now
         elif now - self._seen_s > GRACE_S:
             raise SernetError(
-                "the cluster has no worker any more",
-                hint="start some, and give the same command again to go on",
+                "the cluster has lost all its workers",
+                hint="start workers, and repeat the command to continue the run",
             )
 
     def close(self) -> None:
-        """See `Pool.close`; gives up the jobs under way, too."""
+        """See `Pool.close`; also gives up the jobs under way."""
         self._executor.shutdown(wait=False)
         self._client.close()
 

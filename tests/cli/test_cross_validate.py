@@ -56,7 +56,7 @@ def test_a_run_goes_on_without_training_its_folds_again(
     again = ["--corpus", "emodb", small_corpus, "--out", small_run, "--epochs", 1]
     result = sernet_edge("cross-validate", *again, "--folds", "03,08", "--json")
     assert result.returncode == 0, result.stderr
-    assert "1 of 2 folds are there" in result.stderr
+    assert "1 of 2 folds are finished" in result.stderr
     assert (small_run / "fold-03.json").read_bytes() == before
     figures = json.loads(result.stdout)
     assert figures["folds"] == ["03", "08"]
@@ -203,7 +203,7 @@ def test_a_notebook_cross_validates_as_the_command_does(
     progress = HeardProgress()
     figures = cross_validate(settings, progress)
     # Both folds are finished, so the run is the command's to the byte.
-    assert "2 of 2 folds are there" in progress.remarks
+    assert "2 of 2 folds are finished" in progress.remarks
     assert figures == json.loads((small_run / "report.json").read_text())
     with pytest.raises(SernetError, match="holds a run that differs in its seed"):
         cross_validate(

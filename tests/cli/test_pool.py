@@ -68,7 +68,7 @@ def test_a_cluster_spreads_jobs_over_its_workers_and_says_when_none_is_left(
             worker.kill()
             worker.wait()
         monkeypatch.setattr("sernet_edge.cross_validate.pool.GRACE_S", 0.0)
-        with pytest.raises(SernetError, match="no worker any more"):
+        with pytest.raises(SernetError, match="lost all its workers"):
             for _ in range(100):
                 pool.check()
                 time.sleep(0.2)

@@ -318,7 +318,7 @@ def test_a_start_that_fits_nothing_is_refused(other: Path, tmp_path: Path) -> No
     from sernet_edge.train.initial_weights import InitialWeights
 
     contract = new_contract(("high", "low", "none"), "window", FRAMES, "spectrogram")
-    with pytest.raises(SernetError, match="nothing of .*half.keras, .* fits attention-fcn-small"):
+    with pytest.raises(SernetError, match="no layer of .*half.keras, .* in attention-fcn-small"):
         start(
             contract,
             Recipe(epochs=1),

@@ -143,10 +143,12 @@ def test_a_folder_names_the_label_and_one_inside_it_the_speaker(tmp_path: Path) 
         ("sad", ""),
     ]
     assert labels_of(CORPORA["folder"], utterances) == ("happy", "sad")
-    with pytest.raises(SernetError, match="does not say who speaks"):
+    with pytest.raises(SernetError, match="does not name the speaker"):
         folds(PROTOCOLS["strict"], utterances, 1)
     put(tmp_path / "lost.wav")
-    with pytest.raises(SernetError, match=r"lost\.wav lies in no folder that names its label"):
+    with pytest.raises(
+        SernetError, match=r"lost\.wav does not lie in a folder named after its label"
+    ):
         CORPORA["folder"].read(tmp_path)
 
 
@@ -166,7 +168,7 @@ def test_a_table_names_recordings_from_its_own_folder(tmp_path: Path) -> None:
         (tmp_path / "audio" / "b.wav", "sad", ""),
     ]
     assert labels_of(CORPORA["csv"], utterances) == ("happy", "sad")
-    with pytest.raises(SernetError, match="does not say who speaks"):
+    with pytest.raises(SernetError, match="does not name the speaker"):
         folds(PROTOCOLS["strict"], utterances, 1)
 
 

@@ -116,7 +116,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
 
     result = sernet_edge(*command)
     assert result.returncode == 0, result.stderr
-    assert "going on after epoch" in result.stderr
+    assert "continuing after epoch" in result.stderr
     import keras
 
     uninterrupted, resumed = (

@@ -22,7 +22,7 @@ def read(folder: Path) -> list[Utterance]:
         label, *between = path.relative_to(folder).parts[:-1] or ("",)
         if not label:
             raise SernetError(
-                f"{path} lies in no folder that names its label",
+                f"{path} does not lie in a folder named after its label",
                 hint=f"the folder must hold LABEL/{path.name} or LABEL/SPEAKER/{path.name}",
             )
         utterances.append(Utterance(path, label, between[0] if between else ""))

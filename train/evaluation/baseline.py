@@ -82,15 +82,15 @@ def check(chosen: Sequence[Fold], utterances: Sequence[Utterance]) -> None:
             continue
         if len(speakers) < 2:
             raise SernetError(
-                f"the baseline chooses its C by leaving out a training speaker, too, and fold "
-                f"{fold.name} has {len(speakers)} to train on",
-                hint="it needs a corpus of three speakers or more",
+                f"the baseline chooses its C by leaving out a training speaker, but fold "
+                f"{fold.name} has only {len(speakers)}",
+                hint="use a corpus of three speakers or more",
             )
         for speaker in speakers:
             if len({u.label for u in training if u.speaker != speaker}) < 2:
                 raise SernetError(
-                    f"the baseline chooses its C by leaving out a training speaker, too, and in "
-                    f"fold {fold.name} all but {speaker} have one label only",
+                    f"the baseline chooses its C by leaving out a training speaker, but in "
+                    f"fold {fold.name} only one label is left without {speaker}",
                     hint="add recordings by other speakers",
                 )
 

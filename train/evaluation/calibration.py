@@ -67,8 +67,8 @@ def read_out_of_fold(run: Path) -> OutOfFold:
     """
     if read_json(run / "run.json").get("split") != "speakers":
         raise SernetError(
-            f"{run} trained and tested on the same speakers, so its scores say nothing about how "
-            "sure a model may be of a new one",
+            f"{run} trained and tested on the same speakers, so its scores cannot calibrate a "
+            "model for new speakers",
             hint="name a run with --split speakers",
         )
     folds = finished_folds(run)
@@ -162,7 +162,7 @@ def sure_threshold(scores: Float64, truth: Ints, precision: float) -> float:
         The threshold, rounded up to three decimals; 0 if all decisions together reach it.
 
     Raises:
-        SernetError: Only the few surest do: fewer than a tenth of all.
+        SernetError: No threshold that keeps a tenth of the decisions does.
     """
     top, right = scores.max(axis=1), scores.argmax(axis=1) == truth
     if right.mean() >= precision:
@@ -176,8 +176,7 @@ def sure_threshold(scores: Float64, truth: Ints, precision: float) -> float:
             return float(candidate)
     enough = [float(some.mean()) for some in kept if len(some) >= len(top) / 10]
     raise SernetError(
-        f"no threshold on the top score makes {precision:.0%} of the decisions above it right, "
-        f"unless it leaves fewer than a tenth of them; the best makes "
-        f"{max(enough, default=0):.0%} right",
-        hint="ask for less with --sure-precision",
+        f"no threshold on the top score reaches a precision of {precision:.0%} and keeps a tenth "
+        f"of the decisions; the best reaches {max(enough, default=0):.0%}",
+        hint="lower --sure-precision",
     )

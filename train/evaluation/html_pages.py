@@ -110,7 +110,7 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
         )
     if evaluation["left_out"]:
         counts = ", ".join(f"{n} of {label}" for label, n in evaluation["left_out"].items())
-        parts.append(_paragraph(f"Left out, by --map: {counts}."))
+        parts.append(_paragraph(f"Left out with --map: {counts}."))
     if evaluation["skipped"]:
         parts.append(_paragraph(f"{len(evaluation['skipped'])} recordings were skipped:"))
         parts += [_paragraph(problem, "fine") for problem in evaluation["skipped"]]

@@ -61,7 +61,7 @@ class Fold:
 
 
 def folds(protocol: Protocol, utterances: Sequence[Utterance], seed: int) -> list[Fold]:
-    """Return the protocol's folds: one a speaker, or ten at random.
+    """Return the protocol's folds: one for each speaker, or ten random ones.
 
     Raises:
         SernetError: A speaker-disjoint protocol and fewer than two speakers, or fewer than ten
@@ -72,22 +72,21 @@ def folds(protocol: Protocol, utterances: Sequence[Utterance], seed: int) -> lis
         speakers = sorted({utterance.speaker for utterance in utterances})
         if "" in speakers:
             raise SernetError(
-                "the corpus does not say who speaks in every recording, so no speaker can be "
+                "the corpus does not name the speaker of every recording, so no speaker can be "
                 "left out",
-                hint="say who speaks (the column speaker of a csv, a folder LABEL/SPEAKER), or mix "
+                hint="name the speakers (column speaker of a csv, folder LABEL/SPEAKER), or mix "
                 "speakers with --split random",
             )
         if len(speakers) < 2:
             raise SernetError(
-                f"a protocol that leaves a speaker out needs two or more, the corpus has "
-                f"{len(speakers)}"
+                f"leaving a speaker out needs two speakers or more, the corpus has {len(speakers)}"
             )
         groups = {s: [i for i in everything if utterances[i].speaker == s] for s in speakers}
     else:
         if len(utterances) < RANDOM_FOLDS:
             raise SernetError(
-                f"{RANDOM_FOLDS} random folds need as many recordings, the corpus has "
-                f"{len(utterances)}"
+                f"{RANDOM_FOLDS} random folds need {RANDOM_FOLDS} recordings or more, the corpus "
+                f"has {len(utterances)}"
             )
         order = np.random.default_rng(seed).permutation(len(utterances))
         groups = {
@@ -116,15 +115,14 @@ def check_labels(
         trained, tested = ({utterances[i].label for i in part} for part in (fold.train, fold.test))
         if missing := [label for label in labels if label not in trained]:
             raise SernetError(
-                f"fold {fold.name} has no {', '.join(missing)} to train on: only whom it tests "
-                "says so, if anybody",
+                f"fold {fold.name} has no training recording labelled {' or '.join(missing)}",
                 hint="add recordings by other speakers, or leave the label out of the corpus",
             )
         for label in labels:
             if label not in tested:
                 lacking.setdefault(label, []).append(fold.name)
     return [
-        f"no {label} to test in {'fold' if len(names) == 1 else 'folds'} {', '.join(names)}: "
-        "recalls are of all folds pooled, so it counts by the others"
+        f"no {label} to test in {'fold' if len(names) == 1 else 'folds'} {', '.join(names)}: its "
+        "recall comes from the other folds, as recalls are of all folds pooled"
         for label, names in lacking.items()
     ]

@@ -32,7 +32,7 @@ def read_json(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise SernetError(
-            f"cannot read {path}: {error}", "delete it, and it is made anew"
+            f"cannot read {path}: {error}", "delete the file; cross-validate writes it again"
         ) from error
     if not isinstance(document, dict):
         raise SernetError(f"{path} is not a file of a cross-validation")
@@ -113,8 +113,8 @@ def pooled_figures(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
 
     if any(fold["labels"] != labels for fold in folds):
         raise SernetError(
-            f"{run} holds folds with different labels, which are not of one run",
-            hint="keep those of one run",
+            f"{run} holds folds with different labels, so they belong to different runs",
+            hint="keep the folds of one run",
         )
     final, best = ("strict", "test-epoch") if settings["split"] == "speakers" else ("", "published")
     protocols: dict[str, Any] = {}
