@@ -93,10 +93,10 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
     for fold in chosen:
         train, test = ([utterances[i] for i in part] for part in (fold.train, fold.test))
         same_audio.check_split(train, test, f"fold {fold.name}")
-    for remark in check_labels(chosen, utterances, labels):
-        progress.say(remark)
     if settings.baseline:
         baseline.check(chosen, utterances)
+    for remark in check_labels(chosen, utterances, labels):
+        progress.say(remark)
     initial = _initial_weights(model, {utterances[i].speaker for f in chosen for i in f.test})
     description = {
         "corpus": model.corpus.name,

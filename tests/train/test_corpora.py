@@ -276,5 +276,5 @@ def test_hidden_names_and_folders_that_systems_make_are_no_recordings(tmp_path: 
 
 def test_one_label_alone_is_nothing_to_tell_apart(tmp_path: Path) -> None:
     utterances = CORPORA["csv"].read(table(tmp_path, "path,label\naudio/a.wav,sad\n"))
-    with pytest.raises(SernetError, match="'sad' only"):
+    with pytest.raises(SernetError, match="has the label 'sad'"):
         labels_of(CORPORA["csv"], utterances)
