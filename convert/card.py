@@ -87,10 +87,10 @@ cross-validation of its recipe."""
 _CALIBRATED = """\
 They are calibrated as probabilities: the logits are divided by {temperature}. This temperature was
 fitted on the cross-validation's scores of {utterances} utterances by speakers that it was not
-trained on{apart}. The expected calibration error over utterances changes from {ece_before:.1%} to
-{ece_after:.1%}, each speaker's with the temperature of the others. A result counts as sure from a
-top score of {unsure_below} on: {sure_share:.1%} of those utterances, {sure_precision:.0%} of them
-right."""
+trained on{apart}.
+The expected calibration error over utterances changes from {ece_before:.1%} to {ece_after:.1%},
+each speaker's with the temperature of the others. A result counts as sure from a top score of
+{unsure_below} on: {sure_share:.1%} of those utterances, {sure_precision:.0%} of them right."""
 
 _UNCALIBRATED = (
     "They are not calibrated as probabilities: a higher score only means a likelier label."

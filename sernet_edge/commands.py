@@ -17,13 +17,13 @@ _COMMANDS = {
     "train": (
         "sernet_edge.train.command",
         "train",
-        "Train LIGHT-SERNET on a corpus of emotional speech.",
+        "Train a model on a corpus of emotional speech.",
         "train",
     ),
     "cross-validate": (
         "sernet_edge.cross_validate.command",
         "cross_validate",
-        "Train and test once a speaker; the figures to believe.",
+        "Train and test a model with each speaker left out.",
         "all",
     ),
     "evaluate": (
@@ -35,7 +35,7 @@ _COMMANDS = {
     "report": (
         "sernet_edge.train.evaluation.report_command",
         "report_command",
-        "Draw what cross-validation runs have to show.",
+        "Write a page with figures and pictures of cross-validations.",
         "train",
     ),
     "convert": (

@@ -56,7 +56,7 @@ class Fit:
         recordings: Sequence[Recording],
         seed: int,
         checkpoint: Path,
-        initial: InitialWeights | None = None,
+        initial_weights: InitialWeights | None = None,
     ) -> None:
         """Prepare to train `model`, or to go on where `checkpoint` stopped.
 
@@ -66,7 +66,7 @@ class Fit:
             recordings: What to train on.
             seed: Of every random choice.
             checkpoint: Written after each epoch.
-            initial: Gives the model its first weights, where they fit; None leaves the seed's.
+            initial_weights: Gives the model its first weights, where they fit; None leaves the seed's.
 
         Raises:
             SernetError: The checkpoint is of a run with other settings, or nothing of `initial`
@@ -74,7 +74,7 @@ class Fit:
         """
         self.model, self.history = model, History()
         self.taken, self.not_taken = (
-            initial.give_to(model, windows.contract.labels) if initial else ([], [])
+            initial_weights.give_to(model, windows.contract.labels) if initial_weights else ([], [])
         )
         self.windows, self._seed = windows, seed
         self._training = TrainingSet(windows, recordings)
@@ -98,7 +98,7 @@ class Fit:
                 "contract": windows.contract.id,
                 "seed": seed,
                 "model": model.name,
-                "initial": initial.sha256 if initial else None,
+                "initial": initial_weights.sha256 if initial_weights else None,
                 "files": [recording.utterance.path.name for recording in recordings],
             },
             sort_keys=True,
@@ -222,7 +222,7 @@ def start(
     seed: int,
     checkpoint: Path,
     architecture: str = DEFAULT_ARCHITECTURE,
-    initial: InitialWeights | None = None,
+    initial_weights: InitialWeights | None = None,
 ) -> Fit:
     """Prepare to train a model on `recordings`, whose statistics complete `contract`.
 
@@ -233,7 +233,7 @@ def start(
         seed: Likewise.
         checkpoint: Likewise.
         architecture: Its name in `models.ARCHITECTURES`.
-        initial: What to start from; None is the seed's random weights.
+        initial_weights: What to start from; None is the seed's random weights.
 
     Raises:
         SernetError: The recordings cannot be trained on, or see `Fit`.
@@ -241,7 +241,9 @@ def start(
     contract = with_statistics(contract, recordings)
     keras.utils.set_random_seed(seed)
     model = build(architecture, contract, recipe.batch_norm_momentum)
-    return Fit(model, TrainingWindows(contract, recipe), recordings, seed, checkpoint, initial)
+    return Fit(
+        model, TrainingWindows(contract, recipe), recordings, seed, checkpoint, initial_weights
+    )
 
 
 def predict(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:

@@ -101,7 +101,7 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     utterances = model.corpus.utterances(progress)
     draft = model.new_contract(model.corpus.labels(utterances))
     held_out = _held_out_speakers(settings.holdout, utterances)
-    initial = InitialWeights.read(model.init) if model.init else None
+    initial_weights = InitialWeights.read(model.init) if model.init else None
 
     read = read_corpus(utterances, draft, settings.skip_bad, progress)
     # A label of unreadable recordings alone is not a label of the model.
@@ -119,19 +119,21 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     with quietly():
         from sernet_edge.train.fit import start
     checkpoint = settings.out.with_suffix(".checkpoint.npz")
-    fit = start(draft, model.recipe, training, model.seed, checkpoint, model.architecture, initial)
+    fit = start(
+        draft, model.recipe, training, model.seed, checkpoint, model.architecture, initial_weights
+    )
     speakers = {recording.utterance.speaker for recording in training}
     progress.say(
         f"training on {len(training)} recordings of {len(speakers)} speakers, testing on "
         f"{len(testing)} of {', '.join(held_out) or 'none'}; "
         f"{model.architecture}, {fit.model.count_params():,} parameters, {_keras()}"
     )
-    if initial:
-        _tell_initial_weights(initial, fit, model, held_out, progress)
+    if initial_weights:
+        _tell_initial_weights(initial_weights, fit, model, held_out, progress)
     _run(fit, settings, progress)
 
     results, matrix = _test(fit, testing)
-    provenance = _provenance(model, initial, held_out, len(read.skipped), results)
+    provenance = _provenance(model, initial_weights, held_out, len(read.skipped), results)
     contract = fit.windows.contract.replace(provenance=provenance)
     report = {"model": settings.out.name, "contract_id": contract.id, **provenance, **results}
     report |= {"history": fit.history, "front_end_difference": difference}
@@ -204,7 +206,7 @@ def _keras() -> str:
 
 
 def _tell_initial_weights(
-    initial: InitialWeights,
+    initial_weights: InitialWeights,
     fit: Fit,
     settings: ModelSettings,
     held_out: Sequence[str],
@@ -212,12 +214,12 @@ def _tell_initial_weights(
 ) -> None:
     """Say which layers start from another model's weights, and whether that spoils the test."""
     progress.say(
-        f"{len(fit.taken)} layers start from {initial.path}: {', '.join(fit.taken)}; from random "
+        f"{len(fit.taken)} layers start from {initial_weights.path}: {', '.join(fit.taken)}; from random "
         f"weights: {', '.join(fit.not_taken) or 'none'}"
     )
-    if known := seen_speakers(initial.provenance, settings.corpus.name, held_out):
+    if known := seen_speakers(initial_weights.provenance, settings.corpus.name, held_out):
         progress.say(
-            f"warning: {initial.path} was trained on the held-out {', '.join(known)}: "
+            f"warning: {initial_weights.path} was trained on the held-out {', '.join(known)}: "
             "the figures will be optimistic"
         )
 
@@ -257,7 +259,7 @@ def _test(fit: Fit, testing: Sequence[Recording]) -> tuple[dict[str, Any], Any]:
 
 def _provenance(
     model: ModelSettings,
-    initial: InitialWeights | None,
+    initial_weights: InitialWeights | None,
     held_out: list[str],
     skipped: int,
     results: dict[str, Any],
@@ -265,7 +267,7 @@ def _provenance(
     """Return what the contract says about the model's making."""
     return {
         "architecture": model.architecture,
-        "initial": initial.provenance if initial else None,
+        "initial": initial_weights.provenance if initial_weights else None,
         "corpus": model.corpus.name,
         "protocol": "single speaker-disjoint split" if results else "all speakers",
         "holdout_speakers": held_out,

@@ -97,7 +97,9 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         baseline.check(chosen, utterances)
     for remark in check_labels(chosen, utterances, labels):
         progress.say(remark)
-    initial = _initial_weights(model, {utterances[i].speaker for f in chosen for i in f.test})
+    initial_weights = _initial_weights(
+        model, {utterances[i].speaker for f in chosen for i in f.test}
+    )
     description = {
         "corpus": model.corpus.name,
         "split": settings.split,
@@ -106,7 +108,7 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         "labels": list(labels),
         "recordings": _digest(utterances),
         "made_with": f"sernet-edge {__version__}",
-        **(baseline.DESCRIPTION if settings.baseline else _network(model, initial)),
+        **(baseline.DESCRIPTION if settings.baseline else _network(model, initial_weights)),
     }
     settings.out.mkdir(parents=True, exist_ok=True)
     _check_same_run(settings.out / "run.json", description)
@@ -175,12 +177,12 @@ def _digest(utterances: Sequence[Utterance]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _network(model: ModelSettings, initial: InitialWeights | None) -> dict[str, Any]:
+def _network(model: ModelSettings, initial_weights: InitialWeights | None) -> dict[str, Any]:
     """Return the settings of a network's run, for run.json."""
     return {
         "architecture": model.architecture,
         "features": model.features,
-        "initial": initial.provenance if initial else None,
+        "initial": initial_weights.provenance if initial_weights else None,
         "recipe": dataclasses.asdict(model.recipe),
         "level": model.level,
         "window_frames": model.window_frames,
@@ -195,13 +197,13 @@ def _initial_weights(model: ModelSettings, speakers: set[str]) -> InitialWeights
     """
     if model.init is None:
         return None
-    initial = InitialWeights.read(model.init)
-    if known := seen_speakers(initial.provenance, model.corpus.name, speakers):
+    initial_weights = InitialWeights.read(model.init)
+    if known := seen_speakers(initial_weights.provenance, model.corpus.name, speakers):
         raise SernetError(
             f"{model.init} was trained on test speakers of this run: {', '.join(known)}",
             hint="start from a model of another corpus, or one that held these speakers out",
         )
-    return initial
+    return initial_weights
 
 
 def _check_same_run(path: Path, description: dict[str, Any]) -> None:
