@@ -47,17 +47,15 @@ def _run(arguments: list[str] | None) -> int:
     try:
         # The code that a command gives to `Context.exit`; it returns nothing otherwise.
         code = cli.main(args=arguments, prog_name="sernet-edge", standalone_mode=False)
-    except click.ClickException as error:
+    except (click.ClickException, SettingError) as error:
+        if isinstance(error, SettingError):
+            error = click.BadParameter(str(error), param_hint=f"--{error.setting}")
         shown = io.StringIO()
         error.show(shown)
         click.echo(without_logins(shown.getvalue()), err=True, nl=False)
         return error.exit_code
     except click.Abort as error:
         raise KeyboardInterrupt from error
-    except SettingError as error:
-        usage = click.BadParameter(str(error), param_hint=f"--{error.setting}")
-        usage.show()
-        return usage.exit_code
     except SernetError as error:
         click.echo(f"sernet-edge: {error}", err=True)
         return 1

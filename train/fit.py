@@ -66,7 +66,7 @@ class Fit:
             recordings: What to train on.
             seed: Of every random choice.
             checkpoint: Written after each epoch.
-            initial_weights: Gives the model its first weights, where they fit; None leaves the seed's.
+            initial_weights: The model's first weights, where they fit; None: the seed's.
 
         Raises:
             SernetError: The checkpoint is of a run with other settings, or nothing of `initial`
@@ -233,7 +233,7 @@ def start(
         seed: Likewise.
         checkpoint: Likewise.
         architecture: Its name in `models.ARCHITECTURES`.
-        initial_weights: What to start from; None is the seed's random weights.
+        initial_weights: The first weights; None: the seed's random ones.
 
     Raises:
         SernetError: The recordings cannot be trained on, or see `Fit`.

@@ -214,8 +214,8 @@ def _tell_initial_weights(
 ) -> None:
     """Say which layers start from another model's weights, and whether that spoils the test."""
     progress.say(
-        f"{len(fit.taken)} layers start from {initial_weights.path}: {', '.join(fit.taken)}; from random "
-        f"weights: {', '.join(fit.not_taken) or 'none'}"
+        f"{len(fit.taken)} layers start from {initial_weights.path}: {', '.join(fit.taken)}; "
+        f"from random weights: {', '.join(fit.not_taken) or 'none'}"
     )
     if known := seen_speakers(initial_weights.provenance, settings.corpus.name, held_out):
         progress.say(
