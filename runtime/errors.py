@@ -45,6 +45,10 @@ class SettingError(SernetError):
         super().__init__(message, hint)
         self.setting = setting
 
+    def __reduce__(self) -> tuple[type[SettingError], tuple[str, str, str]]:
+        """Travel between processes."""
+        return SettingError, (self.setting, self.message, self.hint)
+
 
 class ContractError(SernetError):
     """A model's contract is missing, damaged, newer than this program, or contradicts the model."""

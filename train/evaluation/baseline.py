@@ -6,8 +6,12 @@ the INTERSPEECH 2016 Computational Paralinguistics Challenge, 6,373 numbers an u
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from importlib import metadata
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -51,21 +55,36 @@ def functionals(
     Raises:
         SernetError: openSMILE is not installed.
     """
+    # In a process of its own: openSMILE aborts a process that has loaded TensorFlow.
+    spawn = multiprocessing.get_context("spawn")
+    rows = []
+    progress.begin("openSMILE, recording", len(recordings))
+    with ProcessPoolExecutor(1, spawn) as process:
+        samples = [recording.samples for recording in recordings]
+        for row in process.map(_functionals, samples, repeat(rate_hz)):
+            rows.append(row)
+            progress.advance()
+    return np.stack(rows)
+
+
+def _functionals(samples: NDArray[np.int16], rate_hz: int) -> Float32:
+    """Return the features of one recording, float32 (6373,)."""
+    scaled = samples.astype(np.float32) / 32768
+    row: Float32 = _extractor().process_signal(scaled, rate_hz).to_numpy(np.float32)[0]
+    return row
+
+
+@cache
+def _extractor() -> Any:
+    """Return openSMILE's extractor of the ComParE functionals."""
     try:
         import opensmile
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    smile = opensmile.Smile(
+    return opensmile.Smile(
         feature_set=opensmile.FeatureSet.ComParE_2016,
         feature_level=opensmile.FeatureLevel.Functionals,
     )
-    rows = []
-    progress.begin("openSMILE, recording", len(recordings))
-    for recording in recordings:
-        samples = recording.samples.astype(np.float32) / 32768
-        rows.append(smile.process_signal(samples, rate_hz).to_numpy(np.float32)[0])
-        progress.advance()
-    return np.stack(rows)
 
 
 def check(chosen: Sequence[Fold], utterances: Sequence[Utterance]) -> None:
