@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 import numpy as np
+from page_command import run_page_command
 from results import SEARCH
 from runs_archive import all_runs
 
@@ -176,4 +177,4 @@ def _row(
 
 
 if __name__ == "__main__":
-    main()
+    run_page_command(main)

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import click
 import numpy as np
+from page_command import run_page_command
 
 from sernet_edge.firmware_export import tflm
 from sernet_edge.firmware_export.graph import read_graph
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.contract import Contract, Features
-from sernet_edge.runtime.errors import ModelError, SernetError
+from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
@@ -226,8 +227,4 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SernetError as error:
-        click.echo(f"architectures: {error}", err=True)
-        sys.exit(1)
+    run_page_command(main)

@@ -7,16 +7,15 @@ Tables and pictures are the run's; nothing on the page is typed by hand but what
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
+from page_command import run_page_command
 
 from sernet_edge.bench.document import Section
 from sernet_edge.bench.show.pictures import draw
 from sernet_edge.bench.show.table import as_markdown
 from sernet_edge.bench.show.tables import machine_line, read, tables
-from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 
 _HEAD = """\
@@ -105,8 +104,4 @@ def main(run: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SernetError as error:
-        click.echo(f"page: {error}", err=True)
-        sys.exit(1)
+    run_page_command(main)

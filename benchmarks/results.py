@@ -16,6 +16,7 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
+from page_command import run_page_command
 from runs_archive import all_runs
 
 from sernet_edge.runtime.errors import SernetError
@@ -324,4 +325,4 @@ def _section(name: str, run: Mapping[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    run_page_command(main)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from io import BytesIO
 from pathlib import Path
 
 import click
+from page_command import run_page_command
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
@@ -108,8 +108,4 @@ def main(action: str, runs: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except SernetError as error:
-        click.echo(f"runs_archive: {error}", err=True)
-        sys.exit(1)
+    run_page_command(main)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,23 @@ def test_a_damaged_archive_is_refused(runs: Path, damage: str) -> None:
     assert "again, both of one commit" in str(refused.value)
 
 
+@pytest.mark.parametrize("script", ["results.py", "ablations.py"])
+def test_a_page_of_a_damaged_archive_is_not_made_and_says_why(
+    script: str, runs: Path, tmp_path: Path
+) -> None:
+    archive_of(runs).write_bytes(b"")
+    page = tmp_path / "page.md"
+    base = ["--base", "plain"] if script == "ablations.py" else []
+    made = subprocess.run(
+        [sys.executable, RUNS.parent / script, runs, *base, "--out", page],
+        capture_output=True,
+        text=True,
+    )
+    assert made.returncode == 1
+    assert "runs.tar.xz is damaged: its SHA-256 is" in made.stderr
+    assert len(made.stderr.splitlines()) == 1 and not page.exists()
+
+
 def test_all_runs_are_unpacked_to_a_folder(runs: Path, tmp_path: Path) -> None:
     main(["unpack", str(runs), str(tmp_path / "out")], standalone_mode=False)
     assert {path.parent.name for path in (tmp_path / "out").rglob("run.json")} == {
@@ -91,8 +110,6 @@ def test_no_saved_run_is_both_plain_and_packed() -> None:
     plain = set(files(RUNS))
     with all_runs(RUNS) as folder:
         together = set(files(folder))
-    import tarfile
-
     with tarfile.open(archive_of(RUNS)) as tar:
         packed = set(tar.getnames())
     assert plain | packed == together

@@ -9,6 +9,16 @@ from pathlib import Path
 from saved_run_cases import saved_run
 from support import Run
 
+from sernet_edge.train.evaluation.html_pages import run_pictures
+from sernet_edge.train.evaluation.saved_runs import pooled_figures
+
+RUNS = Path(__file__).parents[2] / "benchmarks" / "runs"
+
+
+def test_a_run_kept_without_its_guesses_by_epoch_has_no_learning_curves() -> None:
+    run = RUNS / "search" / "half-seed2"
+    assert {"confusion", "speakers", "reliability"} == set(run_pictures(run, pooled_figures(run)))
+
 
 def test_a_report_is_one_page_with_its_pictures_inside(tmp_path: Path, sernet_edge: Run) -> None:
     runs = [saved_run(tmp_path / "mine"), saved_run(tmp_path / "mixed", split="random")]

@@ -214,9 +214,9 @@ def _run(name: str, run: Mapping[str, Any], figures: Mapping[str, bytes]) -> lis
             f"{', '.join(run['folds'])}. Seed {run['seed']}, {run['made_with']}; computed with "
             f"{'; '.join(run['computed_on'])}."
         ),
-        _paragraph(", ".join(f"{k} {v}" for k, v in (run.get("recipe") or {}).items()), "fine"),
+        _paragraph(", ".join(f"{k} {v}" for k, v in run["recipe"].items()), "fine"),
     ]
-    if run.get("skipped"):
+    if run["skipped"]:
         parts.append(_paragraph(f"Recordings that were skipped: {len(run['skipped'])}.", "caveat"))
     if shown["caveat"]:
         parts.append(_paragraph(f"{protocol}, {shown['caveat']}.", "caveat"))

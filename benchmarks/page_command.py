@@ -1,0 +1,18 @@
+"""How the commands that make pages end: with one line about an error, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from sernet_edge.runtime.errors import SernetError
+
+
+def run_page_command(command: click.Command) -> None:
+    """Run a command with the arguments of the program; exit with 1 if it fails."""
+    try:
+        command()
+    except SernetError as error:
+        click.echo(f"{sys.argv[0]}: {error}", err=True)
+        sys.exit(1)
