@@ -232,7 +232,9 @@ def test_closing_lets_the_readers_go_and_frees_the_port(serve: Serve) -> None:
     serve(f"127.0.0.1:{port(web)}")
 
 
-@pytest.mark.parametrize("path", ["/", "/page.js", "/page.css", "/icon.svg", "/login"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page.js", "/timeline.js", "/page.css", "/icon.svg", "/login"]
+)
 def test_nothing_comes_from_elsewhere_and_nothing_is_framed_or_kept(
     path: str, serve: Serve
 ) -> None:
@@ -274,7 +276,8 @@ def test_elsewhere_a_token_is_made_and_asked_for(serve: Serve) -> None:
     assert tokens[0] != tokens[1] and min(map(len, tokens)) >= 32
     assert request(first).status == 401
     assert request(first, "/events").status == 401
-    assert request(first, "/page.js").status == 401
+    for script in ("page", "timeline", "words"):
+        assert request(first, f"/{script}.js").status == 401
     assert request(first, f"/?token={tokens[1]}").status == 401
     assert request(first, f"/?token={tokens[0]}").status == 303
 

@@ -123,7 +123,7 @@ function put(record) {
     const name = record.level === "warning" ? "Warning: " : "";
     byId("notices").prepend(element("li", record.level,
       element("time", "", when(record, record.time_s)),
-      element("span", "", element("b", "", name), record.text)));
+      element("span", "", element("b", "", name), ...worded(record.text))));
     while (byId("notices").children.length > LOG_LENGTH) byId("notices").lastChild.remove();
   } else {
     const event = events.get(record.id) ?? putEvent(record);
@@ -133,6 +133,11 @@ function put(record) {
   byId("no-notices").hidden = byId("notices").children.length > 0;
   byId("no-events").hidden = events.size > 0;
   byId("events").hidden = !events.size;
+}
+
+// A notice's text, in which no option such as --hop is broken at its dashes.
+function worded(text) {
+  return text.split(/(--[a-z-]+)/).map((part, index) => (index % 2 ? element("code", "", part) : part));
 }
 
 function putEvent({ id, label, start_s, utc }) {
