@@ -355,7 +355,7 @@ function refresh() {
 }
 
 connect();
-setInterval(refresh, 1000);
+setInterval(refresh, 500);
 document.addEventListener("visibilitychange", refresh);
 addEventListener("resize", showTimeline);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTimeline);
