@@ -93,7 +93,7 @@ firmware-test-full: test-packages .venv/dev ## The engine's with 500 windows of 
 
 .PHONY: size
 size: test-packages .venv/dev ## Measure the shipped model: RAM, code, instructions on each core
-	$(BIN)/python -m sernet_edge.firmware_export.measure.firmware runtime/models/emodb_light_sernet_int8.tflite
+	$(BIN)/python -m sernet_edge.firmware_export.measure.size runtime/models/emodb_light_sernet_int8.tflite
 
 .PHONY: bench
 bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards

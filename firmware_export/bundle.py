@@ -20,8 +20,8 @@ from sernet_edge.firmware_export import (
     tflm,
 )
 from sernet_edge.firmware_export.network import Network
-from sernet_edge.firmware_export.plan import Plan, plan_network
-from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.firmware_export.plan import Plan
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
@@ -67,20 +67,19 @@ _LEVELS = {
 }
 
 
-def bundle_files(file: ModelFile) -> dict[str, str]:
+def bundle_files(planned: PlannedModel) -> dict[str, str]:
     """Return the text of every file of a bundle for the native engine by its path in it.
 
     Args:
-        file: A `.tflite` with its contract.
+        planned: Of a `.tflite` with its contract.
 
     Raises:
-        SernetError: The model cannot be read, or has something that the C code does not know.
+        SernetError: The interpreter cannot run the model, or its contract has something that the
+            C code does not know.
     """
-    model = Model(file)
+    model, network, plan = Model(planned.file), planned.network, planned.plan
     texts, windows = _common_files(model)
-    network = read_network(file)
-    plan = plan_network(network)
-    outputs = golden.golden_outputs(file, windows)
+    outputs = golden.golden_outputs(planned.file, windows)
     return (
         texts
         | {f"src/{path}": emit.engine_file(path) for path in NATIVE_SOURCES}

@@ -78,15 +78,17 @@ def export(
     if out is not None:
         # Here, since --header does without the parser's package.
         from sernet_edge.firmware_export import bundle
+        from sernet_edge.firmware_export.planned import PlannedModel
 
+        contract = file.require_contract()
         if engine == "tflm":
             texts, shared = bundle.tflm_bundle_files(file), frozenset[str]()
         else:
-            texts = arrange(layout or "plain", bundle.bundle_files(file))
+            texts = arrange(layout or "plain", bundle.bundle_files(PlannedModel.read(file)))
             shared = frozenset(bundle.NATIVE_SOURCES)
         if name is not None:
             texts = naming.named(texts, name, shared)
-        bundle.write_files(licence.licensed(texts, file.require_contract()), out, force)
+        bundle.write_files(licence.licensed(texts, contract), out, force)
         click.echo(f"wrote {out}; {out}/README.md says how to build it")
     if header is not None:
         if header.exists() and not force:

@@ -12,7 +12,7 @@ import click
 from sernet_edge.bench.document import Section, document_text
 from sernet_edge.bench.measure import boards, cores
 from sernet_edge.bench.measure.models import Speech, given
-from sernet_edge.bench.options import Request, measuring_options
+from sernet_edge.bench.options import BenchRequest, measuring_options
 from sernet_edge.bench.show.compare import compare
 from sernet_edge.bench.show.figures import as_csv
 from sernet_edge.bench.show.table import as_markdown, as_text
@@ -64,7 +64,7 @@ from sernet_edge.train.read_corpus import read_corpus
     help="Write pictures there: latency and RAM by layer, accuracy against cost.",
 )
 def bench(
-    request: Request,
+    request: BenchRequest,
     saved: Path | None,
     elf: bool,
     baseline: Path | None,
@@ -73,7 +73,7 @@ def bench(
     out: Path | None,
     pictures: Path | None,
 ) -> None:
-    """Measure size, RAM, work, accuracy and speed of MODELs, .tflite or Keras files.
+    """Measure size, RAM, MACs, accuracy and speed of MODELs, .tflite or Keras files.
 
     What cannot be measured here says what to install; what is estimated says so and how.
     """
@@ -128,7 +128,7 @@ def bench(
         )
 
 
-def _measure(request: Request) -> Section:
+def _measure(request: BenchRequest) -> Section:
     # Here, since showing an earlier run needs none of what measuring does.
     from sernet_edge.bench.measure import run, tflm_cores
 
@@ -140,7 +140,7 @@ def _measure(request: Request) -> Section:
     wanted = list(request.cores or cores.DEFAULT)
     if request.board is not None and request.board.core not in wanted:
         wanted.append(request.board.core)
-    settings = run.Settings(
+    settings = run.BenchSettings(
         cores=tuple(wanted),
         threads=run.default_threads(),
         processes=request.processes,
@@ -149,8 +149,8 @@ def _measure(request: Request) -> Section:
         library=own,
         board=request.board,
     )
-    subjects = given(request.models, request.zoo, speech, _say)
-    return run.run(subjects, settings, speech, board_runs, _say)
+    models = given(request.models, request.zoo, speech, _say)
+    return run.run(models, settings, speech, board_runs, _say)
 
 
 def read_speech(

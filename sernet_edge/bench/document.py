@@ -2,7 +2,7 @@
 
     {"format", "version", "made_with", "machine": {...}, "method": {...}, "warnings": [...],
      "changes": [...],
-     "models": [{"name", "sha256", "size", "work", "engine", "tflm", "accuracy", "host", "cores",
+     "models": [{"name", "sha256", "size", "macs", "engine", "tflm", "accuracy", "latency", "cores",
                  "tflm_cores", "boards"}, ...]}
 
 Wherever a section or a figure could not be had, {"not_measured": why and what to do} stands in
@@ -26,8 +26,8 @@ Section = dict[str, Any]
 _HEAD = ("machine", "method", "warnings", "changes")
 
 _SECTIONS = (
-    "name", "sha256", "size", "work", "engine", "tflm", "accuracy", "host", "cores", "tflm_cores",
-    "boards",
+    "name", "sha256", "size", "macs", "engine", "tflm", "accuracy", "latency", "cores",
+    "tflm_cores", "boards",
 )  # fmt: skip
 
 

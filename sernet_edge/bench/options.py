@@ -1,19 +1,27 @@
-"""What `sernet-edge bench` is asked to measure: options, and the request that they make."""
+"""The options of `sernet-edge bench` that say which models are measured, and how."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
 from sernet_edge.bench.measure import boards, cores
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.options import option_group
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.options import skip_bad_option
+
+
+def _board(
+    context: click.Context, parameter: click.Parameter, name: str | None
+) -> boards.Board | None:
+    try:
+        return boards.find(name) if name is not None else None
+    except SernetError as error:
+        raise click.BadParameter(str(error), context, parameter) from error
+
 
 _OPTIONS = (
     click.argument("models", nargs=-1, metavar="MODEL...", type=click.Path(path_type=Path)),
@@ -24,7 +32,7 @@ _OPTIONS = (
     ),
     click.option(
         "--corpus",
-        "corpus_and_folder",
+        "corpus",
         type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
         metavar="NAME PATH",
         help=f"Measure accuracy on a corpus ({', '.join(sorted(CORPORA))}), and calibrate on its "
@@ -39,13 +47,15 @@ _OPTIONS = (
     ),
     click.option(
         "--core",
-        "core_names",
+        "cores",
         type=click.Choice(cores.NAMES),
         multiple=True,
         help="Count instructions on this core; may be repeated.  [default: "
         f"{', '.join(cores.DEFAULT)}]",
     ),
-    click.option("--board", "board_name", metavar="NAME", help="Say what would make it fit there."),
+    click.option(
+        "--board", callback=_board, metavar="NAME", help="Say what would make the model fit there."
+    ),
     click.option(
         "--board-run",
         "board_runs",
@@ -87,7 +97,7 @@ _OPTIONS = (
 
 
 @dataclass(frozen=True)
-class Request:
+class BenchRequest:
     """What the options ask for.
 
     Attributes:
@@ -118,43 +128,11 @@ class Request:
     processes: int
     repetitions: int
 
-
-def measuring_options(command: Callable[..., None]) -> Callable[..., Any]:
-    """Give a click command the options above, as one argument `request`."""
-
-    @functools.wraps(command)
-    def with_request(
-        *,
-        models: tuple[Path, ...],
-        zoo: bool,
-        corpus_and_folder: tuple[str, Path] | None,
-        skip_bad: bool,
-        runs: Path | None,
-        core_names: tuple[str, ...],
-        board_name: str | None,
-        board_runs: tuple[Path, ...],
-        includes: tuple[Path, ...],
-        library: Path | None,
-        processes: int,
-        repetitions: int,
-        **others: Any,
-    ) -> None:
-        if bool(includes) != (library is not None):
+    def __post_init__(self) -> None:
+        """Refuse one half of a TensorFlow Lite Micro."""
+        if bool(self.includes) != (self.library is not None):
             raise click.UsageError("--tflm-include and --tflm-library go together.")
-        request = Request(
-            models, zoo, corpus_and_folder, skip_bad, runs, core_names, _board(board_name),
-            board_runs, includes, library, processes, repetitions,
-        )  # fmt: skip
-        command(request=request, **others)
-
-    decorated: Callable[..., Any] = with_request
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
 
 
-def _board(name: str | None) -> boards.Board | None:
-    try:
-        return boards.find(name) if name is not None else None
-    except SernetError as error:
-        raise click.BadParameter(str(error), param_hint="--board") from error
+measuring_options = option_group("request", BenchRequest, _OPTIONS)
+"""Gives a click command the options above as one argument, `request`."""

@@ -224,13 +224,11 @@ def _size(file: ModelFile) -> dict[str, int]:
     engine runs it, `ram_bytes` of the engine's arena and `macs`, its multiply-accumulates for one
     window.
     """
-    from sernet_edge.firmware_export.plan import plan_network
-    from sernet_edge.firmware_export.reader import read_network
+    from sernet_edge.firmware_export.planned import PlannedModel
 
     size = {"flash_bytes": len(file.flatbuffer)}
     try:
-        network = read_network(file)
+        planned = PlannedModel.read(file)
     except ModelError:  # an op that only TensorFlow Lite Micro has
         return size
-    ram_bytes = plan_network(network).arena_bytes
-    return {**size, "ram_bytes": ram_bytes, "macs": network.macs}
+    return {**size, "ram_bytes": planned.plan.arena_bytes, "macs": planned.network.macs}

@@ -33,7 +33,7 @@ def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> N
     def accuracy_of(held_out: list[str], conversion: Document) -> Document:
         provenance = {"holdout_speakers": held_out, "conversion": conversion}
         file = ModelFile.read(small).with_contract(CONTRACT.replace(provenance=provenance))
-        return accuracy.section(models.Subject(file, ""), None, None)
+        return accuracy.section(models.BenchModel(file, ""), None, None)
 
     held_out = accuracy_of(["09"], conversion)
     assert (held_out["uar"], held_out["how"]) == (0.99, "card")

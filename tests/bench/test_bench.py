@@ -97,7 +97,7 @@ def test_what_is_not_installed_is_named_with_how_to_get_it(
     for core in ("m4", "m7", "m55"):
         assert "apt install gcc-arm-none-eabi" in model["cores"][core]["not_measured"]
     assert "pip install --pre tflite-micro" in model["tflm"]["not_measured"]
-    said = {run["runtime"]: run.get("not_measured") for run in model["host"]["runs"]}
+    said = {run["runtime"]: run.get("not_measured") for run in model["latency"]["runs"]}
     assert said["LiteRT"] == "install LiteRT: pip install ai-edge-litert"
     assert said["native engine, gcc -O3"] == "install gcc"
     assert model["engine"]["state_bytes"] > 0

@@ -79,7 +79,7 @@ def test_a_board_that_is_too_small_wants_a_smaller_model(
     large, path = copy.deepcopy(measured), tmp_path / "large.json"
     model = large["models"][0]
     smaller = copy.deepcopy(model)
-    smaller["name"], smaller["work"]["macs"] = "smaller", model["work"]["macs"] - 1
+    smaller["name"], smaller["macs"]["macs"] = "smaller", model["macs"]["macs"] - 1
     model["cores"]["m4"]["flash_bytes"] = 1 << 20
     path.write_text(json.dumps({**large, "models": [model, smaller]}))
     done = bench("--from", path, "--board", "NUCLEO-F446RE")

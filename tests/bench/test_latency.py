@@ -15,7 +15,7 @@ from sernet_edge.bench.measure import (
 
 
 def test_latency_is_measured_for_every_runtime_that_is_installed(measured: Document) -> None:
-    host = measured["models"][0]["host"]
+    host = measured["models"][0]["latency"]
     by_name = {(run["runtime"], run["threads"]): run for run in host["runs"]}
     expected = {"LiteRT", "LiteRT, XNNPACK", "native engine, gcc -O3"}
     assert expected <= {name for name, _ in by_name}
@@ -43,10 +43,10 @@ def test_a_worker_does_five_repetitions_however_long_they_take(
 
 
 def test_noisy_latencies_are_counted_and_the_worst_is_named() -> None:
-    def job(runtime: str, medians: tuple[int, int], cpu_share: float = 1.0) -> latency.Job:
+    def job(runtime: str, medians: tuple[int, int], cpu_share: float = 1.0) -> latency.LatencyJob:
         wall = [[median] * 5 for median in medians]
         cpu = [round(sum(times) * cpu_share) for times in wall]
-        return latency.Job(0, runtime, 1, lambda *_: [], 0.5, wall_ns=wall, cpu_ns=cpu)
+        return latency.LatencyJob(0, runtime, 1, lambda *_: [], 0.5, wall_ns=wall, cpu_ns=cpu)
 
     steady = job("steady", (1000, 1050))
     assert latency.warnings([steady], ["model"]) == []

@@ -14,9 +14,10 @@ from bench_cases import CONTRACT, Document, Shown
 
 from sernet_edge.bench.measure import (
     accuracy,
+    macs,
     models,
 )
-from sernet_edge.bench.measure.macs import work
+from sernet_edge.firmware_export.graph import read_graph
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.models import ARCHITECTURES
@@ -63,7 +64,7 @@ def test_a_keras_model_becomes_the_standard_set(
     speech = models.Speech("emodb", contract.sample_rate_hz, recordings)
     told: list[str] = []
     found = {s.name: s for s in models.given([small_keras], True, speech, told.append)}
-    counted = {name: work(s.file) for name, s in found.items()}
+    counted = {name: macs.section(read_graph(s.file)) for name, s in found.items()}
     for precision in ("float32", "float16", "dynamic", "int8"):
         assert counted[f"small-{precision}"]["precision"] == precision
         assert f"small: converting to {precision}" in told

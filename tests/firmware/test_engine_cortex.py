@@ -20,6 +20,7 @@ from engine_cases import (
 
 from sernet_edge.firmware_export import emit, golden
 from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.modelfile import ModelFile
 
@@ -160,9 +161,10 @@ def test_the_engine_calls_nothing_but_memcpy_and_memset(core: cross.Core, tmp_pa
 def test_the_shipped_model_keeps_to_its_budget(
     core: str, instructions: int, shipped_model: Path, tmp_path: Path
 ) -> None:
-    measured = firmware.measure(
-        ModelFile.read(shipped_model), available(cross.CORES[core]), tmp_path
-    )
+    planned = PlannedModel.read(ModelFile.read(shipped_model))
+    sources = firmware.write_sources(planned, tmp_path)
+    counter = cross.build_counter(tmp_path)
+    measured = firmware.measure(sources, available(cross.CORES[core]), counter)
     assert measured.network.ram_bytes <= 24_000
     assert measured.network.code_bytes <= 14 * 1024
     assert measured.instructions <= instructions

@@ -16,8 +16,9 @@ from graphs import RandomGraph
 
 from sernet_edge.bench.measure import cores
 from sernet_edge.firmware_export import golden
-from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.firmware_export.measure import cross, firmware, size, tflm
 from sernet_edge.firmware_export.network import Network, Tensor
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
@@ -44,7 +45,13 @@ def measured(
 ) -> tuple[firmware.Measurement, Path]:
     """The shipped model on an M4, and the folder of what was built for it."""
     folder = tmp_path_factory.mktemp("m4")
-    return firmware.measure(ModelFile.read(shipped_model), M4, folder), folder
+    return measure(ModelFile.read(shipped_model), folder), folder
+
+
+def measure(file: ModelFile, folder: Path) -> firmware.Measurement:
+    """Measure a model on an M4."""
+    sources = firmware.write_sources(PlannedModel.read(file), folder)
+    return firmware.measure(sources, M4, cross.build_counter(folder))
 
 
 def listed(*command: object) -> str:
@@ -85,14 +92,14 @@ def test_the_layers_instructions_add_up_to_the_networks(
     assert len(figures.layers) == len(shipped.layers)
     # What is left is the schedule.
     assert 0.99 < sum(figures.layers) / figures.instructions < 1
-    # A convolution's instructions follow its products.
-    products = {
+    # A convolution's instructions follow its MACs.
+    by_macs = {
         layer.output.height * layer.output.width * layer.weights.size: count
         for layer, count in zip(shipped.layers, figures.layers, strict=True)
     }
-    most = max(products)
-    assert products[most] == max(figures.layers)
-    assert products[most] > most  # 24 products in 20 instructions, and what is around them
+    most = max(by_macs)
+    assert by_macs[most] == max(figures.layers)
+    assert by_macs[most] > most  # 24 MACs in 20 instructions, and what is around them
 
 
 @needs_m4
@@ -112,15 +119,14 @@ def test_a_hop_takes_a_run_of_the_network_and_as_many_frames_of_the_front_end(
 def test_instruction_counts_repeat_exactly(tmp_path: Path) -> None:
     graph = RandomGraph(1).build()
     first, second = (
-        firmware.measure(ModelFile("graph", graph), M4, tmp_path / name)
-        for name in ("first", "second")
+        measure(ModelFile("graph", graph), tmp_path / name) for name in ("first", "second")
     )
     assert first == second
 
 
 @needs_m4
 def test_a_model_without_contract_is_measured_as_a_network(tmp_path: Path) -> None:
-    measured = firmware.measure(ModelFile("graph", RandomGraph(0).build()), M4, tmp_path)
+    measured = measure(ModelFile("graph", RandomGraph(0).build()), tmp_path)
     assert measured.in_all is None
     assert measured.network.ram_bytes > measured.network.stack_bytes > 0
     assert measured.network.code_bytes > 0 and measured.instructions > 0
@@ -134,7 +140,7 @@ def test_a_network_with_wrong_results_has_no_figures(
     right = golden.golden_outputs
     monkeypatch.setattr(golden, "golden_outputs", lambda file, inputs: right(file, inputs) ^ 1)
     with pytest.raises(SernetError, match="graph: the program on m4 went wrong: stack"):
-        firmware.measure(ModelFile("graph", RandomGraph(0).build()), M4, tmp_path)
+        measure(ModelFile("graph", RandomGraph(0).build()), tmp_path)
 
 
 def test_macs_are_those_of_the_architecture(shipped: Network) -> None:
@@ -152,24 +158,24 @@ def resized(network: Network, index: int, **sizes: int) -> Network:
     return dataclasses.replace(network, layers=tuple(layers))
 
 
-PEER = firmware.Peer("m4", 300_000_000, 420_000, 425_000, 900, 600_000, 90_000)
+PEER = tflm.Peer("m4", 300_000_000, 420_000, 425_000, 900, 600_000, 90_000)
 
 
 @pytest.fixture
 def saved(shipped: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """A saved run of the shipped model's network."""
     peers = {"peers": [dataclasses.asdict(PEER)]}
-    document = {"origin": "commit 0123abcd", "networks": {firmware.fingerprint(shipped): peers}}
-    monkeypatch.setattr(firmware, "saved_document", lambda: document)
+    document = {"origin": "commit 0123abcd", "networks": {tflm.fingerprint(shipped): peers}}
+    monkeypatch.setattr(tflm, "saved_document", lambda: document)
 
 
 @pytest.mark.usefixtures("saved")
 def test_the_saved_run_is_shown_only_for_its_own_network(shipped: Network) -> None:
-    assert firmware.saved_runs(shipped) == firmware.SavedRuns("commit 0123abcd", (PEER,))
+    assert tflm.saved_runs(shipped) == tflm.SavedRuns("commit 0123abcd", (PEER,))
     longer, fewer = resized(shipped, 0, height=374), resized(shipped, -1, channels=4)
     sparser = resized(shipped, 1, height=92)
     for other in (longer, fewer, sparser, read_network(ModelFile("graph", RandomGraph(0).build()))):
-        assert firmware.saved_runs(other) is None
+        assert tflm.saved_runs(other) is None
 
 
 @pytest.mark.usefixtures("saved")
@@ -184,18 +190,18 @@ def test_a_saved_run_is_found_whatever_order_the_paths_beside_each_other_have(
     ]
     assert [layer.kernel.size for layer in moved] != [layer.kernel.size for layer in shipped.layers]
     same = dataclasses.replace(shipped, layers=tuple(moved))
-    assert firmware.saved_runs(same) == firmware.saved_runs(shipped)
+    assert tflm.saved_runs(same) == tflm.saved_runs(shipped)
     # Joined the other way round it is another network.
     joined = next(i for i, layer in enumerate(moved) if layer.op == "CONCATENATION")
     moved[joined] = dataclasses.replace(moved[joined], inputs=moved[joined].inputs[::-1])
     other = dataclasses.replace(shipped, layers=tuple(moved))
-    assert firmware.saved_runs(other) is None
+    assert tflm.saved_runs(other) is None
 
 
 def test_the_shipped_model_has_a_saved_run_on_every_core_that_bench_counts_on(
     shipped: Network,
 ) -> None:
-    saved = firmware.saved_runs(shipped)
+    saved = tflm.saved_runs(shipped)
     assert saved is not None
     assert tuple(peer.core for peer in saved.peers) == cores.DEFAULT
     for peer in saved.peers:
@@ -203,9 +209,9 @@ def test_the_shipped_model_has_a_saved_run_on_every_core_that_bench_counts_on(
 
 
 def test_saved_runs_name_their_commits_compiler_and_flags() -> None:
-    document = firmware.saved_document()
+    document = tflm.saved_document()
     for network in document["networks"].values():
-        assert [firmware.Peer(**peer) for peer in network["peers"]]
+        assert [tflm.Peer(**peer) for peer in network["peers"]]
         # Commits of TensorFlow Lite Micro and CMSIS-NN.
         assert len(re.findall(r"\b[0-9a-f]{8,40}\b", document["origin"])) >= 2
         assert "GCC" in document["origin"] and "-O2" in document["origin"]
@@ -215,8 +221,8 @@ def test_saved_runs_name_their_commits_compiler_and_flags() -> None:
 def test_the_table_says_where_saved_figures_come_from(
     shipped_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(firmware, "measure", lambda data, name, core, folder: FIGURES)
-    lines = CliRunner().invoke(firmware.main, [str(shipped_model)]).output.splitlines()
+    monkeypatch.setattr(firmware, "measure", lambda sources, core, counter: FIGURES)
+    lines = CliRunner().invoke(size.main, [str(shipped_model)]).output.splitlines()
     assert lines[1].split() == ["m4", "1", "2", "3", "1,000,000", "40,000", "500", "6"]
     (shown,) = (line for line in lines if "TFLM saved" in line)
     assert shown.split()[:1] == ["m4"]
@@ -228,11 +234,11 @@ def test_the_table_says_where_saved_figures_come_from(
 def test_json_has_the_figures_of_the_table(
     shipped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(firmware, "measure", lambda data, name, core, folder: FIGURES)
+    monkeypatch.setattr(firmware, "measure", lambda sources, core, counter: FIGURES)
     monkeypatch.setattr(cross, "CORES", {"m4": M4})
     (tmp_path / "graph.tflite").write_bytes(RandomGraph(0).build())
     shown = [
-        json.loads(CliRunner().invoke(firmware.main, ["--json", str(path)]).output)
+        json.loads(CliRunner().invoke(size.main, ["--json", str(path)]).output)
         for path in (shipped_model, tmp_path / "graph.tflite")
     ]
     (figures,) = shown[0]["cores"]
@@ -245,7 +251,7 @@ def test_json_has_the_figures_of_the_table(
 
 @pytest.mark.parametrize(("arguments", "code"), [(["no.tflite"], 1), (["--nonsense"], 2)])
 def test_mistakes_are_said_without_a_traceback(arguments: list[str], code: int) -> None:
-    command = [sys.executable, "-m", "sernet_edge.firmware_export.measure.firmware", *arguments]
+    command = [sys.executable, "-m", "sernet_edge.firmware_export.measure.size", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == code
     assert arguments[0] in done.stderr and "Traceback" not in done.stderr

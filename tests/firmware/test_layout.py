@@ -16,6 +16,7 @@ from support import Run
 from sernet_edge.firmware_export.bundle import bundle_files
 from sernet_edge.firmware_export.layout import COMPILED, LAYOUTS, arrange
 from sernet_edge.firmware_export.measure import cross
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.modelfile import ModelFile
 
 Lay = Callable[[str], Path]
@@ -23,7 +24,7 @@ Lay = Callable[[str], Path]
 
 @pytest.fixture(scope="module")
 def bundle(shipped_model: Path) -> dict[str, str]:
-    return bundle_files(ModelFile("model.tflite", shipped_model.read_bytes()))
+    return bundle_files(PlannedModel.read(ModelFile("model.tflite", shipped_model.read_bytes())))
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from sernet_edge.firmware_export import frontend_tables
 from sernet_edge.firmware_export.bundle import bundle_files
 from sernet_edge.firmware_export.emit import engine_file
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
@@ -33,7 +34,7 @@ Samples = NDArray[np.int16]
 
 def write_bundle(folder: Path, data: bytes) -> Path:
     """Write a model's bundle to a folder; return it."""
-    for path, text in bundle_files(ModelFile("model.tflite", data)).items():
+    for path, text in bundle_files(PlannedModel.read(ModelFile("model.tflite", data))).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     return folder

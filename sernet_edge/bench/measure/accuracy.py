@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sernet_edge.bench.document import Section, not_measured
-from sernet_edge.bench.measure.models import Speech, Subject
+from sernet_edge.bench.measure.models import BenchModel, Speech
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
@@ -22,11 +22,11 @@ from sernet_edge.train.windows import Windows, mean_by_recording
 _AGREEMENT = ("label_agreement", "largest_score_difference", "mean_score_difference", "windows")
 
 
-def section(subject: Subject, speech: Speech | None, runs: Path | None) -> Section:
+def section(model: BenchModel, speech: Speech | None, runs: Path | None) -> Section:
     """Return the section "accuracy" of a model.
 
     Args:
-        subject: The model.
+        model: The model.
         speech: To measure on; None: there is none.
         runs: Folder of cross-validations, for models that are not trained; None: there is
             none.
@@ -35,9 +35,9 @@ def section(subject: Subject, speech: Speech | None, runs: Path | None) -> Secti
         `uar` and `wa` over whole utterances, 0..1, `source` in words, `how`: "measured", "card"
         or "cross-validation", and where it is known `agreement` with the float parent.
     """
-    contract = subject.contract
-    if subject.untrained:
-        found = _cross_validated(subject.architecture, contract, runs) if contract else None
+    contract = model.contract
+    if model.untrained:
+        found = _cross_validated(model.architecture, contract, runs) if contract else None
         return found or not_measured(
             "it is not trained, and --runs names no cross-validation of its architecture and input"
         )
@@ -45,13 +45,13 @@ def section(subject: Subject, speech: Speech | None, runs: Path | None) -> Secti
         return not_measured("the model has no contract, which says what the front end must be")
     if speech is not None:
         try:
-            return _measured(subject, contract, speech)
+            return _measured(model, contract, speech)
         except SernetError as error:
             return not_measured(str(error))
     return _from_card(contract) or not_measured("give a corpus: --corpus NAME PATH")
 
 
-def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
+def _measured(model: BenchModel, contract: Contract, speech: Speech) -> Section:
     """Score whole recordings, of the held-out speakers where the corpus is the model's own.
 
     Raises:
@@ -60,7 +60,7 @@ def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
     provenance, corpus, recordings = contract.provenance, speech.corpus, speech.recordings
     if contract.sample_rate_hz != speech.rate_hz:
         raise SernetError(
-            f"{subject.name} hears {contract.sample_rate_hz} Hz, but the corpus was read at "
+            f"{model.name} hears {contract.sample_rate_hz} Hz, but the corpus was read at "
             f"{speech.rate_hz} Hz for another model",
             "measure it in a run of its own",
         )
@@ -70,7 +70,7 @@ def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
     tested = [r for r in recordings if r.utterance.speaker in new] or list(recordings)
     if strange := sorted({r.utterance.label for r in tested} - set(contract.labels)):
         raise SernetError(
-            f"{subject.name} knows no {', '.join(strange)}, only {', '.join(contract.labels)}",
+            f"{model.name} knows no {', '.join(strange)}, only {', '.join(contract.labels)}",
             "`sernet-edge evaluate` can map a corpus's labels to a model's",
         )
     source = f"{len(tested)} recordings of {corpus}"
@@ -78,17 +78,17 @@ def _measured(subject: Subject, contract: Contract, speech: Speech) -> Section:
         source += ", on which it was trained: optimistic"
     elif known:
         source += f", held-out speakers {', '.join(sorted(new))}"
-    model, windows = Model(subject.file), Windows(contract)
+    runner, windows = Model(model.file), Windows(contract)
     cut = [windows.test_windows(recording) for recording in tested]
     stacked = np.concatenate(cut)
-    scores = np.stack([model.run(window) for window in stacked])
+    scores = np.stack([runner.run(window) for window in stacked])
     truth = [contract.labels.index(recording.utterance.label) for recording in tested]
     guess = mean_by_recording(scores, cut).argmax(axis=1)
     matrix = metrics.confusion_matrix(truth, guess.tolist(), len(contract.labels))
     summary = metrics.summary(matrix, contract.labels)
     agreement = None
-    if subject.parent is not None:
-        theirs = np.asarray(subject.parent.predict(stacked[..., None], batch_size=64, verbose=0))
+    if model.parent is not None:
+        theirs = np.asarray(model.parent.predict(stacked[..., None], batch_size=64, verbose=0))
         difference = np.abs(scores - theirs)
         agreement = {
             "label_agreement": float((scores.argmax(axis=1) == theirs.argmax(axis=1)).mean()),

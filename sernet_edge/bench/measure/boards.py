@@ -254,8 +254,8 @@ def smallest_change(board: Board, model: Section, others: Sequence[Section]) -> 
     if change := _with_hop(board, model):
         return Change(f"{name} fits on {board.name} with {change}", True)
     refusal = f"{name} does not fit on {board.name} ({', '.join(row['limits']) or 'time'})"
-    smaller = [o for o in others if o["work"]["macs"] < model["work"]["macs"]]
-    for other in sorted(smaller, key=lambda o: -o["work"]["macs"]):
+    smaller = [o for o in others if o["macs"]["macs"] < model["macs"]["macs"]]
+    for other in sorted(smaller, key=lambda o: -o["macs"]["macs"]):
         fits = verdict(board, other["cores"], other["tflm"])["verdict"] == "fits"
         change = "" if fits else _with_hop(board, other)
         if fits or change:

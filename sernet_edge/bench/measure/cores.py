@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from sernet_edge.bench.document import Section, not_measured
+from sernet_edge.bench.measure.prepared import Prepared
 from sernet_edge.firmware_export.measure import cross, firmware
-from sernet_edge.runtime.errors import ModelError, SernetError
-from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.errors import SernetError
 
 DEFAULT = ("m4", "m7", "m55")
 NAMES = tuple(name for name, core in cross.CORES.items() if core.compiler == cross.ARM)
@@ -27,7 +25,7 @@ def missing(core: cross.Core) -> str:
     return f"install {wanted}: apt install {wanted}" if wanted else ""
 
 
-def section(file: ModelFile, names: Sequence[str], progress: Callable[[str], None]) -> Section:
+def section(model: Prepared, names: Sequence[str], progress: Callable[[str], None]) -> Section:
     """Return the section "cores": by core, what the native engine takes.
 
     Returns:
@@ -38,7 +36,7 @@ def section(file: ModelFile, names: Sequence[str], progress: Callable[[str], Non
         no front end, and so no `hop`.
 
     Args:
-        file: The `.tflite`.
+        model: One that the native engine runs.
         names: Cores.
         progress: Told what is done.
     """
@@ -47,15 +45,12 @@ def section(file: ModelFile, names: Sequence[str], progress: Callable[[str], Non
         if lacking := missing(core):
             found[core.name] = not_measured(lacking)
             continue
-        progress(f"{file.name}: counting on {core.name}")
+        progress(f"{model.name}: counting on {core.name}")
         try:
-            with tempfile.TemporaryDirectory() as folder:
-                found[core.name] = _figures(firmware.measure(file, core, Path(folder)))
-        except ModelError as error:
-            # Beyond the engine on every core alike.
-            return {n: not_measured(str(error).removeprefix(f"{file.name}: ")) for n in names}
+            measured = firmware.measure(model.sources, core, model.workshop.counter)
+            found[core.name] = _figures(measured)
         except SernetError as error:
-            found[core.name] = not_measured(str(error))
+            found[core.name] = not_measured(str(error).removeprefix(f"{model.name}: "))
     return found
 
 

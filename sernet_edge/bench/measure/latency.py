@@ -17,12 +17,9 @@ from typing import Any
 import numpy as np
 
 from sernet_edge.bench.document import Section, not_measured
-from sernet_edge.firmware_export import bundle
-from sernet_edge.firmware_export.measure import cross, firmware
-from sernet_edge.firmware_export.plan import plan_network
-from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.bench.measure.prepared import Prepared
+from sernet_edge.firmware_export.measure import cross
 from sernet_edge.runtime.errors import ModelError, SernetError
-from sernet_edge.runtime.modelfile import ModelFile
 
 BUDGET_MS = 2000
 """After this long a process measures no further repetition."""
@@ -50,7 +47,7 @@ _HOST_COMPILER = "gcc"
 
 
 @dataclass
-class Job:
+class LatencyJob:
     """One thing to measure, and what its processes found.
 
     Attributes:
@@ -78,38 +75,39 @@ class Job:
     layer_ns: list[int] = field(default_factory=list)
 
 
-def jobs(model: int, file: ModelFile, folder: Path, threads: Sequence[int]) -> list[Job]:
+def jobs(index: int, model: Prepared, threads: Sequence[int]) -> list[LatencyJob]:
     """Return what there is to measure of a model.
 
     Args:
-        model: Its index, for `Job.model`.
-        file: The `.tflite`.
-        folder: For the model's file and what is compiled of it.
+        index: For `LatencyJob.model`.
+        model: The model.
         threads: Numbers of threads to try.
     """
-    path = folder / "model.tflite"
-    path.write_bytes(file.data)
+    path = model.folder / "model.tflite"
+    path.write_bytes(model.file.data)
     hop_s = 0.0
-    if contract := file.contract:
+    if contract := model.file.contract:
         hop_s = contract.hop_frames * contract.frame_step_s
     found = []
     for runtime, (package, delegate) in _INTERPRETERS.items():
         missing = "" if importlib.util.find_spec(package) else _INSTALL[package]
         for count in threads:
             job = {"what": package, "model": str(path), "threads": count, "delegate": delegate}
-            found.append(Job(model, runtime, count, _worker(job), hop_s, missing))
-    engine, missing = _compiled(lambda: _build_engine(file, folder))
-    found.append(Job(model, NATIVE, 1, engine, hop_s, missing))
+            found.append(LatencyJob(index, runtime, count, _worker(job), hop_s, missing))
+    engine, missing = _compiled(lambda: _build_engine(model))
+    found.append(LatencyJob(index, NATIVE, 1, engine, hop_s, missing))
     if contract:
         features = _worker({"what": "features", "model": str(path)})
-        found.append(Job(model, "Python (NumPy)", 1, features, hop_s, is_features=True))
-        front_end, missing = _compiled(lambda: _build_front_end(file, folder))
-        found.append(Job(model, "C, gcc -O3", 1, front_end, hop_s, missing, is_features=True))
+        found.append(LatencyJob(index, "Python (NumPy)", 1, features, hop_s, is_features=True))
+        front_end, missing = _compiled(lambda: _build_front_end(model))
+        found.append(
+            LatencyJob(index, "C, gcc -O3", 1, front_end, hop_s, missing, is_features=True)
+        )
     return found
 
 
 def measure_all(
-    found: Sequence[Job], processes: int, most: int, progress: Callable[[str], None]
+    found: Sequence[LatencyJob], processes: int, most: int, progress: Callable[[str], None]
 ) -> None:
     """Run each job's processes, all jobs once, then all once more, each time in another order.
 
@@ -122,15 +120,15 @@ def measure_all(
             _run(runnable[index], most)
 
 
-def section(found: Sequence[Job]) -> Section:
-    """Return the section "host" of one model: `runs` of the network, and `features` of a hop."""
+def section(found: Sequence[LatencyJob]) -> Section:
+    """Return the section "latency" of one model: `runs` of the network, and `features` of a hop."""
     return {
         "runs": [_figures(job) for job in found if not job.is_features],
         "features": [_figures(job) for job in found if job.is_features],
     }
 
 
-def warnings(found: Sequence[Job], names: Sequence[str]) -> list[str]:
+def warnings(found: Sequence[LatencyJob], names: Sequence[str]) -> list[str]:
     """Return what was noisy, each kind with its worst case; `names` are the models'."""
     unsteady, starved = [], []
     timed = [job for job in found if job.wall_ns]
@@ -156,7 +154,7 @@ def warnings(found: Sequence[Job], names: Sequence[str]) -> list[str]:
     return said
 
 
-def _figures(job: Job) -> Section:
+def _figures(job: LatencyJob) -> Section:
     head: Section = {"runtime": job.runtime, "threads": job.threads}
     if not job.wall_ns:
         return head | not_measured(job.missing)
@@ -180,7 +178,7 @@ def _figures(job: Job) -> Section:
     return figures
 
 
-def _run(job: Job, most: int) -> None:
+def _run(job: LatencyJob, most: int) -> None:
     done = subprocess.run(job.command(_WARM_UP, most, BUDGET_MS), capture_output=True, text=True)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
@@ -224,20 +222,15 @@ def _compiled(
     return lambda *numbers: [str(program), *map(str, numbers)], missing
 
 
-def _build_engine(file: ModelFile, folder: Path) -> Path:
-    network = read_network(file)
-    sources = firmware.write_network(network, plan_network(network), file, folder / "host")
-    return _compile([*sources, cross.measuring_file("host_latency.c")], folder / "engine")
+def _build_engine(model: Prepared) -> Path:
+    sources = [*model.sources.network, cross.measuring_file("host_latency.c")]
+    return _compile(sources, model.folder / "engine")
 
 
-def _build_front_end(file: ModelFile, folder: Path) -> Path:
-    files, out = bundle.bundle_files(file), folder / "host_all"
-    bundle.write_files(files, out, force=False)
-    # The front end alone; what else the bundle holds is not called.
-    source = out / "src"
-    compiled = sorted([*source.glob("*.c"), *source.glob("*.S")])
-    compiled += [out / "examples/sernet_golden_pcm.c", cross.measuring_file("host_features.c")]
-    return _compile(compiled, folder / "features")
+def _build_front_end(model: Prepared) -> Path:
+    # The front end alone; what else the firmware has is not called.
+    sources = [*model.sources.whole, cross.measuring_file("host_features.c")]
+    return _compile(sources, model.folder / "features")
 
 
 def _compile(sources: Sequence[Path], program: Path) -> Path:

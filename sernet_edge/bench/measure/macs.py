@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from sernet_edge.bench.document import Section
-from sernet_edge.firmware_export.graph import Operator, Tensor, read_graph
-from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.firmware_export.graph import Graph, Operator, Tensor
 
 _HAVE_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
-def work(file: ModelFile) -> Section:
-    """Return the section "work" of a model of any types.
+def section(graph: Graph) -> Section:
+    """Return the section "macs" of a model of any types.
 
-    A product with padding counts as one, as it does for the kernels that compute it. Poolings,
-    additions and activations multiply by no weight and count as none.
+    A multiply-accumulate with padding counts, as the kernels compute it. Poolings, additions and
+    activations multiply by no weight and have none.
 
     Args:
-        file: The `.tflite`.
+        graph: Of the `.tflite`.
 
     Returns:
-        `precision`, `macs`, `parameters`, `weight_bytes`, `uncounted` (operators whose products
+        `precision`, `macs`, `parameters`, `weight_bytes`, `uncounted` (operators whose MACs
         are not among `macs`) and `layers`, in each `op`, `shape` of the output, `macs` and
         `parameters`. Operators on constants alone, such as a float16 model's DEQUANTIZE of its
         weights, are no layers; their parameters are those of the layer that reads them.
-
-    Raises:
-        ModelError: No `.tflite`, or a damaged one.
     """
-    graph = read_graph(file)
     weights: dict[str, Tensor] = {}
     unpacked: dict[str, int] = {}  # tensor that is computed of constants -> parameters in them
     layers = []

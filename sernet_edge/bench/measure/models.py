@@ -42,7 +42,7 @@ class Speech:
 
 
 @dataclass(frozen=True)
-class Subject:
+class BenchModel:
     """A model to measure.
 
     Attributes:
@@ -73,7 +73,7 @@ class Subject:
 
 def given(
     paths: Sequence[Path], zoo: bool, speech: Speech | None, progress: Progress
-) -> list[Subject]:
+) -> list[BenchModel]:
     """Return the models of a run.
 
     Args:
@@ -88,30 +88,30 @@ def given(
     Raises:
         SernetError: A file cannot be read or converted.
     """
-    found: list[Subject] = []
+    found: list[BenchModel] = []
     for path, name in _names(paths).items():
         file = ModelFile.read(path)
         if file.is_flatbuffer:
             architecture = architecture_of(file.contract) if file.contract else ""
-            found.append(Subject(replace(file, name=name), architecture))
+            found.append(BenchModel(replace(file, name=name), architecture))
         else:
             precisions = PRECISIONS if zoo else ("int8",)
             found += _converted(path, name, file, precisions, speech, progress)
-    found = [_with_parent(subject, found) for subject in found]
+    found = [_with_parent(model, found) for model in found]
     # Where its own int8 conversion was given, none with ranges of noise is wanted.
-    files = [subject.parent for subject in found if not subject.made]
+    files = [model.parent for model in found if not model.made]
     found = [s for s in found if not (s.untrained and any(s.parent is file for file in files))]
     if zoo:
-        for subject in list(found):
+        for model in list(found):
             there = {s.architecture for s in found}
-            if (contract := subject.contract) and subject.architecture:
-                found += relatives(contract, subject.architecture, there, progress)
+            if (contract := model.contract) and model.architecture:
+                found += relatives(contract, model.architecture, there, progress)
     return _named_apart(found)
 
 
 def relatives(
     contract: Contract, architecture: str, there: set[str], progress: Progress
-) -> list[Subject]:
+) -> list[BenchModel]:
     """Return the smaller relatives of an architecture, int8, with random weights.
 
     Args:
@@ -138,19 +138,19 @@ def relatives(
         own = contract.replace(provenance={"architecture": name, "weights": "random"})
         file = ModelFile(f"{name}-int8", flatbuffer).with_contract(own)
         made = "random weights: size and cost only"
-        found.append(Subject(file, name, made, untrained=True))
+        found.append(BenchModel(file, name, made, untrained=True))
     return found
 
 
-def _with_parent(subject: Subject, found: Sequence[Subject]) -> Subject:
-    """Return a subject with the Keras model that was given beside it, if its contract says so."""
-    contract = subject.contract
-    if subject.parent is not None or contract is None:
-        return subject
+def _with_parent(model: BenchModel, found: Sequence[BenchModel]) -> BenchModel:
+    """Return a model with the Keras model that was given beside it, if its contract says so."""
+    contract = model.contract
+    if model.parent is not None or contract is None:
+        return model
     for other in found:
         if other.parent is not None and other.contract and _trained(other.contract, contract):
-            return replace(subject, parent=other.parent)
-    return subject
+            return replace(model, parent=other.parent)
+    return model
 
 
 def _trained(one: Contract, other: Contract) -> bool:
@@ -175,7 +175,7 @@ def _converted(
     precisions: Sequence[str],
     speech: Speech | None,
     progress: Progress,
-) -> list[Subject]:
+) -> list[BenchModel]:
     """Convert a Keras model."""
     contract = file.require_contract()
     _need_tensorflow()
@@ -203,7 +203,7 @@ def _converted(
         )
         flatbuffer = quantize.convert_model(parent, precision, samples)  # type: ignore[arg-type]
         found.append(
-            Subject(
+            BenchModel(
                 ModelFile(f"{name}-{precision}", flatbuffer).with_contract(own),
                 architecture,
                 made if precision == "int8" else "converted here",
@@ -244,9 +244,9 @@ def _names(paths: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _named_apart(found: list[Subject]) -> list[Subject]:
+def _named_apart(found: list[BenchModel]) -> list[BenchModel]:
     """Check that no two have one name, by which a later run finds them again."""
-    names = [subject.name for subject in found]
+    names = [model.name for model in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SernetError(
             f"several models would be called {', '.join(twice)}",

@@ -11,18 +11,24 @@ from typing import Any
 
 from sernet_edge import __version__
 from sernet_edge.bench.document import FORMAT, VERSION, Section, is_measured, not_measured
-from sernet_edge.bench.measure import accuracy, boards, cores, latency, machine, memory, tflm_cores
-from sernet_edge.bench.measure import models as models
-from sernet_edge.bench.measure.macs import work
-from sernet_edge.bench.measure.models import Progress, Speech, Subject
-from sernet_edge.firmware_export.plan import plan_network
-from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.bench.measure import (
+    accuracy,
+    boards,
+    cores,
+    latency,
+    machine,
+    macs,
+    memory,
+    tflm_cores,
+)
+from sernet_edge.bench.measure.models import BenchModel, Progress, Speech, relatives
+from sernet_edge.bench.measure.prepared import Prepared, Workshop
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
-from sernet_edge.runtime.errors import ModelError, SernetError
+from sernet_edge.runtime.errors import SernetError
 
 
 @dataclass(frozen=True)
-class Settings:
+class BenchSettings:
     """What to measure, and how.
 
     Attributes:
@@ -45,49 +51,53 @@ class Settings:
 
 
 def run(
-    subjects: Sequence[Subject],
-    settings: Settings,
+    given: Sequence[BenchModel],
+    settings: BenchSettings,
     speech: Speech | None,
     board_runs: Sequence[BoardRun],
     progress: Progress,
 ) -> Section:
-    """Return the document of a run; see `report`.
+    """Return the document of a run; see `document`.
 
     Args:
-        subjects: The models.
+        given: The models.
         settings: What to measure, and how.
         speech: To measure accuracy on; None: there is none.
         board_runs: Self-tests on boards, of any of the models.
         progress: Told what is done.
     """
-    counted = [_count(s, settings, speech, board_runs, progress) for s in subjects]
-    changes = []
-    if settings.board is not None:
-        counted += _relatives(subjects, counted, settings, progress)
-        changes = [
-            boards.smallest_change(settings.board, model, counted).text
-            for model in counted[: len(subjects)]
-        ]
-    before = machine.state()
-    doubts = _latency(subjects, counted, settings, progress)
-    after = machine.state()
+    with tempfile.TemporaryDirectory() as scratch:
+        workshop = Workshop(Path(scratch))
+        models = []
+        for model in given:
+            progress(f"{model.name}: reading")
+            models.append(workshop.prepare(model))
+        sections = [_sections(m, settings, speech, board_runs, progress) for m in models]
+        changes = []
+        if settings.board is not None:
+            sections += _relatives(given, sections, settings, workshop, progress)
+            changes = [
+                boards.smallest_change(settings.board, its, sections).text
+                for its in sections[: len(given)]
+            ]
+        before = machine.state()
+        doubts = _latency(models, sections, settings, progress)
+        after = machine.state()
     if settings.processes:
         doubts = machine.warnings(before, after) + doubts
-    for model in counted[len(subjects) :]:
-        model["host"] = not_measured("tried for the board alone")
     return {
         "format": FORMAT,
         "version": VERSION,
         "made_with": f"sernet-edge {__version__}",
         "machine": {**machine.describe(), "before": before, "after": after},
         "method": _method(settings),
-        "warnings": doubts + _strangers(board_runs, counted),
+        "warnings": doubts + _strangers(board_runs, sections),
         "changes": changes,
-        "models": counted,
+        "models": sections,
     }
 
 
-def _method(settings: Settings) -> Section:
+def _method(settings: BenchSettings) -> Section:
     return {
         "cores": list(settings.cores),
         "threads": list(settings.threads),
@@ -100,37 +110,33 @@ def _method(settings: Settings) -> Section:
     }
 
 
-def _count(
-    subject: Subject,
-    settings: Settings,
+def _sections(
+    model: Prepared,
+    settings: BenchSettings,
     speech: Speech | None,
     board_runs: Sequence[BoardRun],
     progress: Progress,
 ) -> Section:
-    """Return everything of a model but its latency on this computer."""
-    name, file = subject.name, subject.file
-    progress(f"{name}: reading")
-    contract, counted = file.contract, work(file)
-    own: Section
-    on_cores: Section
-    try:
-        own = memory.engine(plan_network(read_network(file)))
-        on_cores = cores.section(file, settings.cores, progress)
-    except ModelError as error:
-        own = not_measured(f"the native engine: {str(error).removeprefix(f'{name}: ')}")
-        on_cores = dict.fromkeys(settings.cores, own)
+    """Return every section of a model but its latency on this computer."""
+    file, contract, counted = model.file, model.file.contract, macs.section(model.graph)
+    engine = not_measured(f"the native engine: {model.refusal}")
+    if model.planned is not None:
+        engine = memory.engine(model.planned.plan)
     interpreter = memory.interpreter(file)
-    mine = [b for b in board_runs if b.flatbuffer_sha256 == file.sha256]
+    on_cores = dict.fromkeys(settings.cores, engine)
     # What the engine refuses, it refuses on every core, whichever are counted on.
-    on_boards = on_cores if is_measured(own) else dict.fromkeys(cores.NAMES, own)
-    progress(f"{name}: accuracy")
+    on_boards = dict.fromkeys(cores.NAMES, engine)
+    if is_measured(engine):
+        on_cores = on_boards = cores.section(model, settings.cores, progress)
+    mine = [b for b in board_runs if b.flatbuffer_sha256 == file.sha256]
+    progress(f"{model.name}: accuracy")
     return {
-        "name": name,
+        "name": model.name,
         "sha256": file.sha256,
         "contract_id": contract.id if contract else None,
-        "architecture": subject.architecture,
-        "made": subject.made,
-        "untrained": subject.untrained,
+        "architecture": model.model.architecture,
+        "made": model.model.made,
+        "untrained": model.model.untrained,
         "window": {"window_s": contract.window_s, "step_s": contract.frame_step_s}
         if contract
         else None,
@@ -139,14 +145,14 @@ def _count(
             "flatbuffer_bytes": len(file.flatbuffer),
             "weight_bytes": counted["weight_bytes"],
         },
-        "work": counted,
-        "engine": own,
+        "macs": counted,
+        "engine": engine,
         "tflm": interpreter,
-        "accuracy": accuracy.section(subject, speech, settings.runs),
-        "host": not_measured("latency was not asked for"),
+        "accuracy": accuracy.section(model.model, speech, settings.runs),
+        "latency": not_measured("latency was not asked for"),
         "cores": on_cores,
         "tflm_cores": tflm_cores.section(
-            file, counted["precision"], settings.cores, settings.library, progress
+            model, counted["precision"], settings.cores, settings.library, progress
         ),
         "board_runs": [asdict(b) for b in mine],
         "boards": boards.section(on_boards, interpreter, mine),
@@ -154,7 +160,11 @@ def _count(
 
 
 def _relatives(
-    subjects: Sequence[Subject], counted: Sequence[Section], settings: Settings, progress: Progress
+    given: Sequence[BenchModel],
+    sections: Sequence[Section],
+    settings: BenchSettings,
+    workshop: Workshop,
+    progress: Progress,
 ) -> list[Section]:
     """Return smaller relatives of the models that don't fit on the board, counted on its core.
 
@@ -163,46 +173,45 @@ def _relatives(
     """
     assert settings.board is not None
     found: list[Section] = []
-    there = {subject.architecture for subject in subjects}
-    only = Settings(cores=(settings.board.core,), processes=0, runs=settings.runs)
-    for subject, model in zip(subjects, counted, strict=True):
-        if boards.smallest_change(settings.board, model, counted).found:
+    there = {model.architecture for model in given}
+    only = BenchSettings(cores=(settings.board.core,), processes=0, runs=settings.runs)
+    for model, its in zip(given, sections, strict=True):
+        if boards.smallest_change(settings.board, its, sections).found or model.contract is None:
             continue
-        contract = subject.contract
-        if contract is None:
-            continue
-        progress(f"{subject.name}: looking for a smaller relative")
+        progress(f"{model.name}: looking for a smaller relative")
         try:
-            relatives = models.relatives(contract, subject.architecture, there, progress)
+            made = relatives(model.contract, model.architecture, there, progress)
         except SernetError as error:
             progress(f"no smaller relative was tried: {error}")
             continue
-        there |= {relative.architecture for relative in relatives}
-        found += [_count(relative, only, None, (), progress) for relative in relatives]
+        there |= {relative.architecture for relative in made}
+        for relative in made:
+            section = _sections(workshop.prepare(relative), only, None, (), progress)
+            found.append(section | {"latency": not_measured("tried for the board alone")})
     return found
 
 
 def _latency(
-    subjects: Sequence[Subject], counted: list[Section], settings: Settings, progress: Progress
+    models: Sequence[Prepared],
+    sections: Sequence[Section],
+    settings: BenchSettings,
+    progress: Progress,
 ) -> list[str]:
-    """Fill in the models' section "host"; return what was noisy."""
+    """Fill in the models' section "latency"; return what was noisy."""
     if not settings.processes:
         return []
-    with tempfile.TemporaryDirectory() as scratch:
-        jobs: list[latency.Job] = []
-        for index, subject in enumerate(subjects):
-            folder = Path(scratch) / str(index)
-            folder.mkdir()
-            progress(f"{subject.name}: compiling for this computer")
-            jobs += latency.jobs(index, subject.file, folder, settings.threads)
-        latency.measure_all(jobs, settings.processes, settings.repetitions, progress)
-    for index in range(len(subjects)):
-        counted[index]["host"] = latency.section([job for job in jobs if job.model == index])
-    return latency.warnings(jobs, [subject.name for subject in subjects])
+    jobs: list[latency.LatencyJob] = []
+    for index, model in enumerate(models):
+        progress(f"{model.name}: compiling for this computer")
+        jobs += latency.jobs(index, model, settings.threads)
+    latency.measure_all(jobs, settings.processes, settings.repetitions, progress)
+    for index in range(len(models)):
+        sections[index]["latency"] = latency.section([job for job in jobs if job.model == index])
+    return latency.warnings(jobs, [model.name for model in models])
 
 
-def _strangers(board_runs: Sequence[BoardRun], counted: Sequence[Section]) -> list[str]:
-    known: set[Any] = {model["sha256"] for model in counted}
+def _strangers(board_runs: Sequence[BoardRun], sections: Sequence[Section]) -> list[str]:
+    known: set[Any] = {model["sha256"] for model in sections}
     return [
         f"the self-test on {b.board} was of another model, {b.model}"
         for b in board_runs

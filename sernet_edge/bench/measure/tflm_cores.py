@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.bench.measure.cores import missing
-from sernet_edge.firmware_export.measure import cross, firmware
-from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime.errors import ModelError, SernetError
-from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.bench.measure.prepared import Prepared
+from sernet_edge.firmware_export.measure import cross, tflm
+from sernet_edge.runtime.errors import SernetError
 
 HOW_TO = (
     "build TensorFlow Lite Micro with CMSIS-NN for the core and give --tflm-include DIR and "
@@ -74,7 +72,7 @@ def library(includes: Sequence[Path], path: Path) -> Library:
 
 
 def section(
-    file: ModelFile,
+    model: Prepared,
     precision: str,
     cores: Sequence[str],
     own: Library | None,
@@ -83,52 +81,52 @@ def section(
     """Return the section "tflm_cores": what TensorFlow Lite Micro takes, by core.
 
     Returns:
-        For each core what `firmware.Peer` has, `how` ("measured" or "saved") and `origin`.
+        For each core what `measure.tflm.Peer` has, `how` ("measured" or "saved") and `origin`.
 
     Args:
-        file: The `.tflite`.
-        precision: The model's, as in its section "work".
+        model: The model.
+        precision: The model's, as in its section "macs".
         cores: Wanted.
         own: The user's library; None: there is none.
         progress: Told what is done.
     """
     if precision != "int8":
         return {core: not_measured("microcontrollers want an int8 model") for core in cores}
-    saved = _saved(file)
+    saved = _saved(model)
     found: Section = {}
     for core in dict.fromkeys([*cores, *([own.core.name] if own else [])]):
         if own is not None and own.core.name == core:
-            progress(f"{file.name}: counting TensorFlow Lite Micro on {core}")
-            found[core] = _measured(file, own)
+            progress(f"{model.name}: counting TensorFlow Lite Micro on {core}")
+            found[core] = _measured(model, own)
         else:
             found[core] = saved.get(core) or not_measured(HOW_TO)
     return found
 
 
-def _measured(file: ModelFile, own: Library) -> Section:
-    if file.contract is None:
+def _measured(model: Prepared, own: Library) -> Section:
+    if model.file.contract is None:
         return not_measured("the model has no contract, which the exported firmware needs")
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            peer = firmware.measure_tflm(file, own.core, own.includes, own.path, Path(folder))
+        peer = tflm.measure_tflm(
+            model.file, own.core, own.includes, own.path, model.folder / "tflm",
+            model.workshop.counter,
+        )  # fmt: skip
     except SernetError as error:
         return not_measured(str(error))
     origin = f"{own.path.name}, {hashlib.sha256(own.path.read_bytes()).hexdigest()[:12]}"
     return {**asdict(peer), "how": "measured", "origin": origin}
 
 
-def _saved(file: ModelFile) -> dict[str, Section]:
+def _saved(model: Prepared) -> dict[str, Section]:
     """Return the saved figures of a network of the same layers, by core.
 
     Whatever the weights, the code is the same; the flatbuffer in flash is this model's.
     """
-    try:
-        saved = firmware.saved_runs(read_network(file))
-    except ModelError:
-        return {}  # The engine does not know it, and so nobody measured it beside the engine.
+    # What the engine does not run was never measured beside it.
+    saved = tflm.saved_runs(model.planned.network) if model.planned else None
     if saved is None:
         return {}
-    flatbuffer = len(file.flatbuffer)
+    flatbuffer = len(model.file.flatbuffer)
     return {
         peer.core: {
             **asdict(peer),

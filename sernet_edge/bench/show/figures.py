@@ -70,7 +70,7 @@ def _of_model(model: Section) -> Iterator[Figure]:
         ("weights", "weight_bytes", "B"),
     )
     yield from group(
-        model["work"],
+        model["macs"],
         "computed",
         ("multiply-accumulates", "macs", "MAC"),
         ("parameters", "parameters", ""),
@@ -119,7 +119,7 @@ def _of_model(model: Section) -> Iterator[Figure]:
             (f"TFLM, {core}: RAM", "ram_bytes", "B"),
             better="lower" if how == "measured" else "",
         )
-    yield from _of_host(name, model["host"])
+    yield from _of_latency(name, model["latency"])
     for row in model["boards"]:
         if "clock_mhz_needed" in row:
             how = "measured" if row["measured"] else "estimated"
@@ -128,12 +128,12 @@ def _of_model(model: Section) -> Iterator[Figure]:
             )
 
 
-def _of_host(name: str, host: Section) -> Iterator[Figure]:
-    if not is_measured(host):
-        yield Figure(name, "latency", None, "ms", f"not measured: {host['not_measured']}", "")
+def _of_latency(name: str, latency: Section) -> Iterator[Figure]:
+    if not is_measured(latency):
+        yield Figure(name, "latency", None, "ms", f"not measured: {latency['not_measured']}", "")
         return
     for kind, label in (("runs", "latency"), ("features", "features of a hop")):
-        for run in host[kind]:
+        for run in latency[kind]:
             threads = f"{run['threads']} thread" + "s" * (run["threads"] > 1)
             title = f"{label}, {run['runtime']}, {threads}"
             if is_measured(run):

@@ -114,8 +114,8 @@ def _times(model: Section) -> list[tuple[str, str, str, list[float]]]:
             shares = [100 * count / total for count in counted["layers"]]
             label = f"Cortex-{core.upper()}: {total / 1e6:.1f} M instructions"
             found.append(("instructions", label, colour, shares))
-    if is_measured(model["host"]):
-        for run in model["host"]["runs"]:
+    if is_measured(model["latency"]):
+        for run in model["latency"]["runs"]:
             if "layers_ms" in run:
                 total = sum(run["layers_ms"])
                 shares = [100 * ms / total for ms in run["layers_ms"]]

@@ -46,7 +46,7 @@ def tables(document: Section, elf: bool = False, every_layer: bool = True) -> li
     """
     models = document["models"]
     found = [_models(models), _memory(models), _cores(models)]
-    if any(is_measured(model["host"]) for model in models):
+    if any(is_measured(model["latency"]) for model in models):
         found += [_latency(models, "runs"), _latency(models, "features")]
     found.append(_boards(document))
     listed = models if every_layer else models[:1]
@@ -99,21 +99,21 @@ def _models(models: Sequence[Section]) -> Table:
     table = Table("Models", header, left=2, parts=(2, 4, 3))
     sources: dict[str, list[str]] = {}  # what there is to say -> the models' names
     for model in models:
-        work, accuracy = model["work"], model["accuracy"]
+        counted, accuracy = model["macs"], model["accuracy"]
         table.rows.append(
             [
                 model["name"],
-                work["precision"],
+                counted["precision"],
                 f"{model['size']['file_bytes']:,}",
                 f"{model['size']['weight_bytes']:,}",
-                f"{work['parameters']:,}",
-                _short(work["macs"] / 1e6) + ("+" if work["uncounted"] else ""),
+                f"{counted['parameters']:,}",
+                _short(counted["macs"] / 1e6) + ("+" if counted["uncounted"] else ""),
                 table.cell(accuracy, lambda a: f"{a['uar']:.1%}"),
                 f"{accuracy['wa']:.1%}" if is_measured(accuracy) else "-",
                 _agreement(accuracy),
             ]
         )
-        said = [f"MMAC without {', '.join(work['uncounted'])}"] if work["uncounted"] else []
+        said = [f"MMAC without {', '.join(counted['uncounted'])}"] if counted["uncounted"] else []
         said += [model["made"]] if model["made"] else []
         said += [f"accuracy from {accuracy['source']}"] if is_measured(accuracy) else []
         for sentence in said:
@@ -217,9 +217,9 @@ def _latency(models: Sequence[Section], kind: str) -> Table:
               "between processes", "CPU, ms", "real-time factor"]  # fmt: skip
     table = Table(title, header, left=2, by_model=True, parts=(2, 4, 2))
     for model in models:
-        if not is_measured(model["host"]):
+        if not is_measured(model["latency"]):
             continue
-        for run in model["host"][kind]:
+        for run in model["latency"][kind]:
             row = [model["name"], run["runtime"], str(run["threads"])]
             row.append(table.cell(run, lambda r: _short(r["median_ms"])))
             if is_measured(run):
@@ -248,7 +248,7 @@ def _boards(document: Section) -> Table:
               "verdict", "limit", "TFLM's arena"]  # fmt: skip
     table = Table("Boards", header, left=3, by_model=True, parts=(1, 5, 3))
     for model in document["models"]:
-        if model["work"]["precision"] != "int8":
+        if model["macs"]["precision"] != "int8":
             continue
         for row in model["boards"]:
             needed = "-"
@@ -293,17 +293,17 @@ def _boards(document: Section) -> Table:
 
 def _layers(model: Section) -> Table:
     counted = {core: found for core, found in model["cores"].items() if is_measured(found)}
-    host: Sequence[float] = []
-    if is_measured(model["host"]):
-        host = next((r["layers_ms"] for r in model["host"]["runs"] if "layers_ms" in r), [])
+    on_host: Sequence[float] = []
+    if is_measured(model["latency"]):
+        on_host = next((r["layers_ms"] for r in model["latency"]["runs"] if "layers_ms" in r), [])
     header = ["layer", "output", "MMAC", "parameters", "rows kept", "RAM, B", "whole map, B"]
     header += [f"{core}, M instructions" for core in counted] + (
-        ["this computer, ms"] if host else []
+        ["this computer, ms"] if on_host else []
     )
     table = Table(f"Layers of {model['name']}", header, left=2)
-    if counted or host:
+    if counted or on_host:
         table.parts = (1, 6, len(header) - 7)
-    work = iter(model["work"]["layers"])
+    work = iter(model["macs"]["layers"])
     for index, layer in enumerate(model["engine"]["layers"]):
         # INPUT and COLLECT are the engine's alone, and a RESHAPE need not be a layer of its own.
         counts = None
@@ -319,14 +319,14 @@ def _layers(model: Section) -> Table:
                 f"{layer['ring_bytes'] + layer['scratch_bytes']:,}",
                 f"{layer['map_bytes']:,}",
                 *(_short(found["layers"][index] / 1e6) for found in counted.values()),
-                *([_short(host[index])] if host else []),
+                *([_short(on_host[index])] if on_host else []),
             ]
         )
     total = [
-        "network", "", _short(model["work"]["macs"] / 1e6), f"{model['work']['parameters']:,}", "",
+        "network", "", _short(model["macs"]["macs"] / 1e6), f"{model['macs']['parameters']:,}", "",
         f"{model['engine']['state_bytes']:,}", "-",
         *(_short(found["instructions"] / 1e6) for found in counted.values()),
-        *([_short(sum(host))] if host else []),
+        *([_short(sum(on_host))] if on_host else []),
     ]  # fmt: skip
     table.rows.append(total)
     table.notes.append(
@@ -341,11 +341,11 @@ def _operators(model: Section) -> Table:
     """Return the layers of a model that the engine does not know."""
     header = ["layer", "output", "MMAC", "parameters"]
     table = Table(f"Layers of {model['name']}", header, left=2)
-    for index, layer in enumerate(model["work"]["layers"]):
-        shape, products = " x ".join(map(str, layer["shape"])), _short(layer["macs"] / 1e6)
-        if layer["op"] in model["work"]["uncounted"]:
-            products = "not counted"
-        table.rows.append([f"{index} {layer['op']}", shape, products, f"{layer['parameters']:,}"])
+    for index, layer in enumerate(model["macs"]["layers"]):
+        shape, counted = " x ".join(map(str, layer["shape"])), _short(layer["macs"] / 1e6)
+        if layer["op"] in model["macs"]["uncounted"]:
+            counted = "not counted"
+        table.rows.append([f"{index} {layer['op']}", shape, counted, f"{layer['parameters']:,}"])
     table.notes.append(model["engine"]["not_measured"])
     return table
 

@@ -1,0 +1,141 @@
+"""TensorFlow Lite Micro on emulated cores: the user's own library, and the runs that were saved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sernet_edge.firmware_export import golden, tflm
+from sernet_edge.firmware_export.bundle import tflm_bundle_files, write_files
+from sernet_edge.firmware_export.measure import cross, elf
+from sernet_edge.firmware_export.measure.firmware import (
+    MODEL_NAME,
+    counted_regions,
+    printed_number,
+)
+from sernet_edge.firmware_export.network import Network
+from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What a network takes in TensorFlow Lite Micro on one core.
+
+    Attributes:
+        core: Its name.
+        instructions: Of one window, without setting up the interpreter.
+        arena_bytes: What the interpreter used of its arena.
+        ram_bytes: That, the other variables and the stack.
+        stack_bytes: The most stack in use.
+        flash_bytes: Of the program, the flatbuffer included.
+        code_bytes: Of it without the flatbuffer.
+    """
+
+    core: str
+    instructions: int
+    arena_bytes: int
+    ram_bytes: int
+    stack_bytes: int
+    flash_bytes: int
+    code_bytes: int
+
+
+@dataclass(frozen=True)
+class SavedRuns:
+    """What TensorFlow Lite Micro took for a network when it was measured, which is not now.
+
+    Attributes:
+        origin: Commits, compiler and flags.
+        peers: One a core.
+    """
+
+    origin: str
+    peers: tuple[Peer, ...]
+
+
+def fingerprint(network: Network) -> str:
+    """Return 16 hex digits that tell networks of other layers apart, whatever their weights.
+
+    Nor does it matter in which order the converter wrote paths that lie beside each other: that
+    differs from one conversion of a model to the next.
+    """
+    layers: list[str] = []
+    for layer in network.layers:
+        facts = [
+            layer.op, [layers[index] for index in layer.inputs], layer.output.height,
+            layer.output.width, layer.output.channels, layer.kernel.size, layer.kernel.stride,
+        ]  # fmt: skip
+        layers.append(hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16])
+    return layers[-1]
+
+
+def saved_document() -> dict[str, Any]:
+    """Return saved_tflm.json: "origin" and, by fingerprint, "networks" with "peers"."""
+    text = (resources.files(__package__) / "saved_tflm.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document
+
+
+def saved_runs(network: Network) -> SavedRuns | None:
+    """Return the saved runs of a network of the same layers; None: there are none."""
+    document = saved_document()
+    found = document["networks"].get(fingerprint(network))
+    if found is None:
+        return None
+    return SavedRuns(document["origin"], tuple(Peer(**peer) for peer in found["peers"]))
+
+
+def measure_tflm(
+    file: ModelFile,
+    core: cross.Core,
+    includes: Sequence[Path],
+    library: Path,
+    folder: Path,
+    counter: Path,
+) -> Peer:
+    """Measure the same network in a TensorFlow Lite Micro that was compiled for a core.
+
+    Args:
+        file: A full-int8 `.tflite` with its contract.
+        core: What the library was compiled for.
+        includes: Folders with TensorFlow Lite Micro's headers and those of what it is made with.
+        library: libtensorflow-microlite.a, with the kernels of your choice.
+        folder: For what is built.
+        counter: From `cross.build_counter`.
+
+    Raises:
+        SernetError: Something is missing or does not fit, or the scores are wrong.
+    """
+    write_files(tflm_bundle_files(file), folder, force=False)
+    network = tflm.as_network(Model(file))
+    window = golden.adversarial_windows(network)[-1:]
+    source = golden.golden_source(network, window, golden.golden_outputs(file, window), MODEL_NAME)
+    (folder / "golden.c").write_text(source, encoding="utf-8")
+    compiled = [folder / "src/sernet_model.c", folder / "golden.c"]
+    compiled.append(cross.measuring_file("measure_tflm.cc"))
+    program = folder / f"{core.name}.elf"
+    options = [f"-I{path}" for path in includes] + ["-DTF_LITE_STATIC_MEMORY"]
+    if "MicroPrintf" not in elf.symbols(library):
+        # A release build, whose headers must have no messages either.
+        options.append("-DTF_LITE_STRIP_ERROR_STRINGS")
+    cross.build(core, compiled, program, options, [library])
+    done = cross.run(core, program, counter)
+    if done.returncode != 0:
+        raise SernetError(
+            f"{file.name}: TensorFlow Lite Micro on {core.name} went wrong: {done.stdout[:500]}"
+        )
+    (instructions,), listed = counted_regions(done.stdout), elf.sections(program)
+    arena, stack = printed_number(done.stdout, "arena"), printed_number(done.stdout, "stack")
+    # The program's arena has a margin, which is not the interpreter's.
+    variables = elf.variable_bytes(listed) - printed_number(done.stdout, "reserved")
+    flash = elf.flash_bytes(listed)
+    flatbuffer = len(file.flatbuffer)
+    ram = arena + variables + stack
+    return Peer(core.name, instructions, arena, ram, stack, flash, flash - flatbuffer)
