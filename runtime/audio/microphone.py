@@ -13,6 +13,7 @@ import numpy as np
 from sernet_edge.runtime.audio import portaudio
 from sernet_edge.runtime.audio.device_checks import RateCheck
 from sernet_edge.runtime.audio.sources import Frames, Incident, check_channel
+from sernet_edge.runtime.audio.suspension import Suspension, clock_s
 from sernet_edge.runtime.errors import AudioError
 
 # PortAudio's blocks. The hop, half a second, hides their length.
@@ -40,7 +41,7 @@ class _Block:
     Attributes:
         data: int16 samples, interleaved.
         lost: Whether audio before it was lost.
-        at_s: When it came, on the monotonic clock, which no one can set.
+        at_s: When it came, by `clock_s`.
     """
 
     data: bytes
@@ -56,7 +57,8 @@ class Microphone:
     and it is counted: no audio is lost in silence, and none when the device can wait.
 
     A device that goes away, or delivers nothing any more, is told as an `Incident` and opened
-    again as soon as it is there, which is told with how long it was gone.
+    again as soon as it is there, which is told with how long it was gone. When this program itself
+    stood still, what was recorded meanwhile is dropped: played late, it would be taken for now.
     """
 
     def __init__(
@@ -98,26 +100,32 @@ class Microphone:
         """
         self._open()
         rate = RateCheck(self.rate_hz)
-        last_s = time.monotonic()  # when audio came last
-        while True:
-            try:
-                block = self._queue.get(timeout=_TICK_S)
-            except queue.Empty:
+        last_s = clock_s()  # when audio came last
+        suspension = Suspension()
+        try:
+            while True:
+                block = self._next_block()
+                if missed_s := suspension.missed_s():
+                    yield from self._go_on(missed_s, last_s)
+                elif block is not None:
+                    last_s = block.at_s
+                    self.overflows += block.lost
+                    self.lag_s = clock_s() - block.at_s
+                    frames = np.frombuffer(block.data, np.int16).reshape(-1, self.channels)
+                    yield frames
+                    if incident := rate.see(len(frames), block.at_s, block.lost):
+                        yield incident
+                    continue
                 # An unplugged device stops its stream, or merely delivers no more; none raises.
-                if self._stream.active and time.monotonic() - last_s < _STALL_S:
+                elif self._stream.active and clock_s() - last_s < _STALL_S:
                     yield self._nothing()
+                    continue
                 else:
                     yield from self._wait_for_return(last_s)
-                    rate = RateCheck(self.rate_hz)
-                    last_s = time.monotonic()
-                continue
-            last_s = block.at_s
-            self.overflows += block.lost
-            self.lag_s = time.monotonic() - block.at_s
-            frames = np.frombuffer(block.data, np.int16).reshape(-1, self.channels)
-            yield frames
-            if incident := rate.see(len(frames), block.at_s, block.lost):
-                yield incident
+                rate = RateCheck(self.rate_hz)
+                last_s = clock_s()
+        finally:
+            suspension.close()
 
     def close(self) -> None:
         """Stop recording."""
@@ -126,13 +134,48 @@ class Microphone:
             self._stream.close()
             self._stream = None
 
+    def _next_block(self) -> _Block | None:
+        """Return what was recorded next; None if nothing comes."""
+        try:
+            return self._queue.get(timeout=_TICK_S)
+        except queue.Empty:
+            return None
+
+    def _go_on(self, missed_s: float, last_s: float) -> Iterator[Frames | Incident]:
+        """Record anew, after this program stood still, and tell that.
+
+        A sound server has kept what was recorded meanwhile for the old stream.
+
+        Args:
+            missed_s: For how long it stood still.
+            last_s: When the last audio came.
+        """
+        self.close()
+        try:
+            self._open()
+            is_there = yield from self._delivers()
+        except AudioError:
+            is_there = False
+        if not is_there:
+            yield from self._wait_for_return(last_s)
+            return
+        gap_s = clock_s() - last_s
+        yield Incident(
+            "suspended",
+            f"this program stood still for {missed_s:.1f} s, as when it is stopped or the machine "
+            f"sleeps: {gap_s:.1f} s of sound are missing",
+            "warning",
+            gap_s=gap_s,
+        )
+
     def _wait_for_return(self, lost_s: float) -> Iterator[Frames | Incident]:
         """Tell that the device has gone, wait until it delivers again, and tell that.
 
         Args:
             lost_s: When the last audio came.
         """
-        why = "stopped delivering" if self._stream.active else "has gone"
+        is_open = self._stream is not None and self._stream.active
+        why = "stopped delivering" if is_open else "has gone"
         yield Incident(
             "device-lost",
             f"the microphone {self.name!r} {why}: waiting for it to come back",
@@ -141,12 +184,12 @@ class Microphone:
         )
         pause_s = _RETRY_S
         while not (yield from self._reopened()):
-            until_s = time.monotonic() + pause_s
-            while (left_s := until_s - time.monotonic()) > 0:
+            until_s = clock_s() + pause_s
+            while (left_s := until_s - clock_s()) > 0:
                 time.sleep(min(left_s, _TICK_S))
                 yield self._nothing()
             pause_s = min(2 * pause_s, _MAX_RETRY_S)
-        gap_s = time.monotonic() - lost_s
+        gap_s = clock_s() - lost_s
         yield Incident(
             "device-back",
             f"the microphone {self.name!r} is back after {gap_s:.1f} s, "
@@ -164,9 +207,13 @@ class Microphone:
             self._open()
         except AudioError:
             return False
-        opened_s = time.monotonic()
+        return (yield from self._delivers())
+
+    def _delivers(self) -> Generator[Frames, None, bool]:
+        """Wait for a first block; return whether it came, yielding while that is open."""
+        opened_s = clock_s()
         while self._queue.empty():
-            if not self._stream.active or time.monotonic() - opened_s > _STALL_S:
+            if not self._stream.active or clock_s() - opened_s > _STALL_S:
                 return False
             time.sleep(_BLOCK_S)
             yield self._nothing()
@@ -204,7 +251,7 @@ class Microphone:
 
     def _record(self, data: Any, frames: int, when: Any, status: Any) -> None:
         """Queue a block; called in PortAudio's thread."""
-        block = _Block(bytes(data), bool(status.input_overflow), time.monotonic())
+        block = _Block(bytes(data), bool(status.input_overflow), clock_s())
         while self._queue.qsize() * _BLOCK_S >= _QUEUE_S and not self._closing:
             time.sleep(_BLOCK_S)
         self._queue.put(block)

@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
@@ -141,6 +142,12 @@ class Listening:
             if record["type"] == kind and code in (None, record.get("code")):
                 return record
 
+    def stop_for(self, seconds: float) -> None:
+        """Stop the process, as Ctrl-Z does, and let it go on."""
+        self._process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         self._process.kill()
         self._process.communicate()
@@ -195,6 +202,34 @@ def test_a_device_that_goes_is_told_and_heard_again_when_it_is_back(
     after = listening.next_of("result")
     # A whole window of audio from behind the gap.
     assert after["time_s"] >= found["time_s"] + before["time_s"] - 0.2
+    listening.end()
+
+
+@pytest.mark.parametrize("seconds", [3, 10])
+def test_what_was_recorded_while_the_program_stood_still_is_dropped_and_times_are_true(
+    seconds: int, server: SoundServer, listen: Callable[..., Listening]
+) -> None:
+    listening = listen(server.environment, "", "--hop", "0.1", "--gate", "off")
+    before = listening.next_of("result")
+    for _ in range(5):
+        before = listening.next_of("result")
+    listening.stop_for(seconds)
+    went_on = datetime.now(UTC)
+    # Results that were under way come first; then this, and no word about the microphone.
+    notice = listening.next_of("notice")
+    assert (notice["code"], notice["level"]) == ("suspended", "warning")
+    assert f"stood still for {seconds}." in notice["text"]
+    after = listening.next_of("result")
+    # A whole window of sound from after the stop, heard at most two seconds later than it must be.
+    late_s = (datetime.fromisoformat(after["utc"]) - went_on).total_seconds()
+    assert 2.9 < late_s < 5.5
+    # The stream's own time goes on as the clock does.
+    passed_s = datetime.fromisoformat(after["utc"]) - datetime.fromisoformat(before["utc"])
+    assert after["time_s"] - before["time_s"] == pytest.approx(passed_s.total_seconds(), abs=0.7)
+    assert (after["overflows"], after["skipped"]) == (before["overflows"], before["skipped"])
+    times = [listening.next_of("result") for _ in range(10)]
+    spread = datetime.fromisoformat(times[-1]["utc"]) - datetime.fromisoformat(times[0]["utc"])
+    assert spread.total_seconds() == pytest.approx(9 * 0.096, abs=0.3)
     listening.end()
 
 
