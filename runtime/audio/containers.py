@@ -10,6 +10,12 @@ MPEG_HEAD_BYTES = 6_000
 
 WAV = "WAV"
 
+AUDIO_SUFFIXES = (
+    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+)
+"""How names of files end that `recordings.open_recording` reads, in small letters."""
+
 # What a file begins with, and its name. A form type, as of RIFF, stands behind the size.
 _MAGIC = {
     b"fLaC": "FLAC",

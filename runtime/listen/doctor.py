@@ -264,6 +264,12 @@ def _extras(decisions: DecisionSettings, outputs: OutputSettings) -> Iterator[Fi
     if importlib.util.find_spec("soxr") is None:
         text = "not installed: only audio at the model's rate can be heard"
         yield Finding("soxr", "note", text, "pip install soxr (there is none for 32-bit Arm)")
+    from sernet_edge.runtime.audio.recordings import soundfile
+
+    try:
+        yield Finding("soundfile", "ok", f"libsndfile {soundfile().__libsndfile_version__}")
+    except SernetError as error:
+        yield Finding("soundfile", "note", f"{error.message}: WAV files alone", error.hint)
     wanted = {
         "vad": decisions.gate == "on",
         "mqtt": outputs.mqtt is not None,

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from support import write_wav
 
+from sernet_edge.runtime import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora import CORPORA, labels_of
 from sernet_edge.train.evaluation.protocols import PROTOCOLS, folds
+from sernet_edge.train.recordings import read_recordings
 
 SILENCE = np.zeros(16_000, np.int16)
 
@@ -278,3 +281,17 @@ def test_one_label_alone_is_nothing_to_tell_apart(tmp_path: Path) -> None:
     utterances = CORPORA["csv"].read(table(tmp_path, "path,label\naudio/a.wav,sad\n"))
     with pytest.raises(SernetError, match="has the label 'sad'"):
         labels_of(CORPORA["csv"], utterances)
+
+
+@pytest.mark.parametrize("ending", ["flac", "ogg", "FLAC", "aiff", "mp3"])
+def test_a_corpus_may_hold_any_kind_of_audio_file(ending: str, tmp_path: Path) -> None:
+    kind = {"aiff": "AIFF", "mp3": "MP3"}.get(ending, ending.upper())
+    tone = np.sin(np.arange(16_000) / 10)
+    for label in ("happy", "sad"):
+        (tmp_path / label).mkdir()
+        soundfile.write(tmp_path / label / f"a.{ending}", tone, 16_000, format=kind)
+        (tmp_path / label / "notes.txt").write_text("no audio")
+    utterances = CORPORA["folder"].read(tmp_path)
+    assert [utterance.label for utterance in utterances] == ["happy", "sad"]
+    for recording in read_recordings(utterances, Contract(("happy", "sad"), (0.0,), (1.0,))):
+        assert len(recording.samples) == pytest.approx(16_000, abs=200)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from sernet_edge.train.corpora.utterance import Utterance, named_wavs
+from sernet_edge.train.corpora.utterance import Utterance, named_recordings
 
 LICENCE = "CC0-1.0"
 CITATION = (
@@ -30,16 +30,16 @@ LABELS = tuple(_LETTERS.values())
 PUBLISHED = 535
 SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
 
-_NAME = re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[WLEAFTN])[a-z]\.wav", re.IGNORECASE)
+_NAME = re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[WLEAFTN])[a-z]\.\w+", re.IGNORECASE)
 
 
 def read(folder: Path) -> list[Utterance]:
     """List the utterances of EMO-DB in `folder`, at any depth, by file name.
 
     Raises:
-        SernetError: No such folder, no WAV in it, or names that are not EMO-DB's.
+        SernetError: No such folder, no audio in it, or names that are not EMO-DB's.
     """
     return [
         Utterance(path, _LETTERS[match["emotion"].upper()], match["speaker"])
-        for path, match in named_wavs(folder, _NAME, "EMO-DB", "03a01Fa.wav")
+        for path, match in named_recordings(folder, _NAME, "EMO-DB", "03a01Fa.wav")
     ]

@@ -5,20 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora.utterance import Utterance, wavs_below
+from sernet_edge.train.corpora.utterance import Utterance, recordings_below
 
 
 def read(folder: Path) -> list[Utterance]:
-    """List the WAV files below `folder`.
+    """List the audio files below `folder`.
 
     The folder inside it that a file lies in is its label; a folder inside that one is its
     speaker. Without one nobody knows who speaks: such a corpus has no speaker-disjoint protocol.
 
     Raises:
-        SernetError: No such folder, no WAV in it, or one that lies in no label's folder.
+        SernetError: No such folder, no audio in it, or one that lies in no label's folder.
     """
     utterances = []
-    for path in wavs_below(folder):
+    for path in recordings_below(folder):
         label, *between = path.relative_to(folder).parts[:-1] or ("",)
         if not label:
             raise SernetError(

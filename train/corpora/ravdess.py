@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora.utterance import Utterance, named_wavs
+from sernet_edge.train.corpora.utterance import Utterance, named_recordings
 
 LICENCE = "CC BY-NC-SA 4.0"
 CITATION = (
@@ -23,7 +23,7 @@ PUBLISHED = 1440
 SPEAKERS = tuple(f"{actor:02}" for actor in range(1, 25))
 
 _NAME = re.compile(
-    r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<emotion>0[1-8])(-\d\d){3}-(?P<actor>\d\d)\.wav",
+    r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<emotion>0[1-8])(-\d\d){3}-(?P<actor>\d\d)\.\w+",
     re.IGNORECASE,
 )
 _AUDIO_ONLY, _SPEECH = "03", "01"
@@ -33,11 +33,11 @@ def read(folder: Path) -> list[Utterance]:
     """List the audio-only speech in `folder`, at any depth; song and video are left out.
 
     Raises:
-        SernetError: No such folder, no WAV in it, or names that are not RAVDESS's.
+        SernetError: No such folder, no audio in it, or names that are not RAVDESS's.
     """
     utterances = [
         Utterance(path, LABELS[int(match["emotion"]) - 1], match["actor"])
-        for path, match in named_wavs(folder, _NAME, "RAVDESS", "03-01-05-01-02-01-12.wav")
+        for path, match in named_recordings(folder, _NAME, "RAVDESS", "03-01-05-01-02-01-12.wav")
         if (match["modality"], match["channel"]) == (_AUDIO_ONLY, _SPEECH)
     ]
     if not utterances:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sernet_edge.runtime.audio.containers import AUDIO_SUFFIXES
 from sernet_edge.runtime.errors import SernetError
 
 
@@ -14,7 +15,7 @@ class Utterance:
     """One labelled recording of one speaker.
 
     Attributes:
-        path: The WAV file.
+        path: The audio file.
         label: The emotion, one of the corpus's labels.
         speaker: Who speaks; the same text for the same person throughout the corpus. Empty
             if nobody knows.
@@ -36,25 +37,26 @@ _MADE_BY_SYSTEMS = {
 """Folders that hold no recordings of a corpus, though files in them may be named so."""
 
 
-def wavs_below(folder: Path) -> list[Path]:
-    """Return every .wav file in `folder` at any depth, sorted.
+def recordings_below(folder: Path) -> list[Path]:
+    """Return every audio file in `folder` at any depth, by its name's ending, sorted.
 
     Names that begin with a dot are skipped, folders and files, and folders that operating systems
     make: trash, checkpoints, and the halves of files that macOS puts beside them.
 
     Raises:
-        SernetError: No such folder, or no WAV in it.
+        SernetError: No such folder, or no audio in it.
     """
     if not folder.is_dir():
         raise SernetError(f"the corpus folder {folder} does not exist")
     paths = sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() == ".wav" and not _is_hidden(path.relative_to(folder))
+        if path.suffix.lower() in AUDIO_SUFFIXES and not _is_hidden(path.relative_to(folder))
     )
     if not paths:
         raise SernetError(
-            f"{folder} holds no .wav file", hint="name the folder that the corpus was unpacked to"
+            f"{folder} holds no .wav file, nor other audio",
+            hint="name the folder that the corpus was unpacked to",
         )
     return paths
 
@@ -63,10 +65,10 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") or part.lower() in _MADE_BY_SYSTEMS for part in path.parts)
 
 
-def named_wavs(
+def named_recordings(
     folder: Path, name: re.Pattern[str], corpus: str, example: str
 ) -> list[tuple[Path, re.Match[str]]]:
-    """Return every .wav file in `folder` with the match of its name.
+    """Return every audio file in `folder` with the match of its name.
 
     Args:
         folder: Searched at any depth.
@@ -75,9 +77,9 @@ def named_wavs(
         example: A file name as it should be, likewise.
 
     Raises:
-        SernetError: No such folder, no WAV in it, or other names.
+        SernetError: No such folder, no audio in it, or other names.
     """
-    paths = wavs_below(folder)
+    paths = recordings_below(folder)
     matches = [(path, name.fullmatch(path.name)) for path in paths]
     if strange := [path.name for path, match in matches if not match]:
         raise SernetError(
