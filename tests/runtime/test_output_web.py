@@ -717,6 +717,30 @@ def test_an_event_that_goes_on_grows_and_is_one_row(
     assert len(browser.find_elements(By.CSS_SELECTOR, row)) == 1
 
 
+def test_an_event_is_underlined_up_to_the_last_result(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
+    web = serve()
+    for index in range(100):
+        web.write(result(3 + 3 * index))
+    web.write(Event("start", 1, "anger", 200.0, None, 0.7))
+    browser.get(web.url)
+    eventually(lambda: is_grey(browser), "grey")
+    time.sleep(3)  # in which the timeline goes on without a result
+    dark = script(
+        browser,
+        """const canvas = document.getElementById("timeline");
+        const row = (canvas.height - 56 * devicePixelRatio) / 7;
+        const data = canvas.getContext("2d")
+          .getImageData(0, Math.round(row - 3 * devicePixelRatio), canvas.width, 1).data;
+        const columns = [...Array(canvas.width).keys()];
+        return [columns.map((x) => data[4 * x + 3] > 0 && data[4 * x] < 60), canvas.width];""",
+    )
+    columns = [x for x, is_dark in enumerate(dark[0]) if is_dark]
+    assert len(columns) > 0.2 * dark[1] and columns[-1] < dark[1] - 10
+    assert columns == list(range(columns[0], columns[-1] + 1))
+
+
 def test_of_a_recording_the_positions_are_shown(serve: Serve, browser: webdriver.Chrome) -> None:
     web = serve(session=dataclasses.replace(SESSION, live=False))
     for record in (result(64.0), dataclasses.replace(START, start_s=62.5)):

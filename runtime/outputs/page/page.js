@@ -274,7 +274,11 @@ function showTimeline() {
   const lastHeard = session.live && last?.utc ? new Date(last.utc).getTime() : null;
   const dayAt = (time_s) => (
     lastHeard === null ? null : new Date(lastHeard + 1000 * (time_s - last.time_s)));
-  const heard = { labels: session.labels, results, events: [...events.values()], hop_s: session.hop_s };
+  // An event that goes on is known to last up to the last result, and no longer.
+  const spans = [...events.values()].map((event) => ({
+    ...event, end_s: event.end_s ?? Math.max(event.start_s, last?.time_s ?? 0),
+  }));
+  const heard = { labels: session.labels, results, events: spans, hop_s: session.hop_s };
   drawTimeline(byId("timeline"), heard, colours, end_s, dayAt);
   showShares();
 }

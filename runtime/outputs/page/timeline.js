@@ -12,7 +12,7 @@ const LEAST_SCORE = 0.05;
 
 // Draw on `canvas` what was heard in the SPAN_S before `end_s`, a time of the audio.
 //
-// heard: { labels, results, events, hop_s }, with events of { label, start_s, end_s or null }.
+// heard: { labels, results, events, hop_s }, with events of { label, start_s, end_s }.
 // colourOf gives a CSS variable's colour. dayAt gives a time of the audio as a Date, or null.
 export function drawTimeline(canvas, heard, colours, end_s, dayAt) {
   const style = getComputedStyle(document.documentElement);
@@ -125,7 +125,7 @@ function drawLevels(paint, plot, cells) {
 
 function drawEvent(paint, plot, event, index) {
   const from = Math.max(plot.left, plot.x(event.start_s));
-  const to = plot.x(event.end_s ?? plot.end_s);
+  const to = plot.x(event.end_s);
   if (to <= plot.left || index < 0) return;
   paint.draw.fillStyle = paint.colourOf("--text");
   paint.draw.fillRect(from, plot.top(index) + plot.tall(index) + 1, Math.max(2, to - from), LINE);
