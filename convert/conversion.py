@@ -109,7 +109,6 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     utterances = _corpus(settings, contract).utterances(progress)
     run = settings.calibrate_from
     fitted = temperature_from(run, contract, settings.sure_precision) if run else None
-
     # TensorFlow takes seconds to load: everything cheap is checked by now.
     with quietly():
         from sernet_edge.convert import calibrate, quantize, verify
@@ -146,11 +145,7 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     contract = contract.replace(
         unsure_below=fitted["unsure_below"] if fitted else contract.unsure_below,
         drift_limit=drift_limit(contract, training),
-        provenance={
-            **contract.provenance,
-            "conversion": _brief(report),
-            **({"licence": settings.licence} if settings.licence else {}),
-        },
+        provenance=_provenance(contract, report, settings.licence),
     )
     file = bare.with_contract(contract)
     _write(settings, file, report)
@@ -229,12 +224,12 @@ def _verifying_recordings(
     return verifying, f"{len(verifying)} recordings of {whose}"
 
 
-def _brief(report: dict[str, Any]) -> dict[str, Any]:
-    """Return the part of the verification that goes into the contract."""
+def _provenance(contract: Contract, report: dict[str, Any], licence: str | None) -> dict[str, Any]:
+    """Return the model's provenance with the conversion, of whose report it keeps a part."""
     brief = {k: v for k, v in report.items() if k not in ("model", "float", "converted")}
-    return brief | {
-        name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")
-    }
+    brief |= {name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")}
+    named = {"licence": licence} if licence else {}
+    return {**contract.provenance, "conversion": brief, **named}
 
 
 def _write(settings: ConversionSettings, file: ModelFile, report: dict[str, Any]) -> None:

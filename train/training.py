@@ -111,10 +111,7 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     testing = [r for r in read.recordings if r.utterance.speaker in held_out]
     if not training:
         raise SernetError("no recording is left to train on")
-    read.same_audio.check_split(
-        [recording.utterance for recording in training],
-        [recording.utterance for recording in testing],
-    )
+    read.same_audio.check_split([r.utterance for r in training], [r.utterance for r in testing])
     difference = _check_training_speech(training, draft, progress)
     with quietly():
         from sernet_edge.train.fit import start

@@ -112,10 +112,8 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
     }
     settings.out.mkdir(parents=True, exist_ok=True)
     _check_same_run(settings.out / "run.json", description)
-    jobs = [
-        FoldJob(model, settings.out.resolve(), tuple(utterances), labels, fold, settings.log_csv)
-        for fold in chosen
-    ]
+    run, corpus = settings.out.resolve(), tuple(utterances)
+    jobs = [FoldJob(model, run, corpus, labels, fold, settings.log_csv) for fold in chosen]
     todo = [job for job in jobs if not job.path.exists()]
     progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} folds are finished")
     if todo and settings.baseline:
