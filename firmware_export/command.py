@@ -80,6 +80,7 @@ def export(
         from sernet_edge.firmware_export import bundle
         from sernet_edge.firmware_export.planned import PlannedModel
 
+        file.require_flatbuffer()
         contract = file.require_contract()
         if engine == "tflm":
             texts, shared = bundle.tflm_bundle_files(file), frozenset[str]()

@@ -12,7 +12,6 @@ from sernet_edge.firmware_export.layers import Layers
 from sernet_edge.firmware_export.network import MAX_LAYERS, MAX_TENSORS, Layer, Network
 from sernet_edge.firmware_export.operators import READERS
 from sernet_edge.firmware_export.tensors import TensorReader, short_name
-from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 
 
@@ -26,8 +25,7 @@ def read_network(file: ModelFile) -> Network:
         ModelError: The file is damaged, or has an operator, type or shape that the engine
             does not know; names operator and tensor.
     """
-    if not file.is_flatbuffer:
-        raise ModelError(f"{file.name} is no TensorFlow Lite model", "give a .tflite file")
+    file.require_flatbuffer()
     source, tensors = graph.read_graph(file), TensorReader(file.name)
     _check_size(source, tensors)
     layers = Layers(tensors)

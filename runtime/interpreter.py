@@ -76,8 +76,7 @@ class Model:
         """
         self.file, self.name = file, file.name
         module = interpreter_module()
-        if not file.is_flatbuffer:
-            raise ModelError(f"{self.name} is no TensorFlow Lite model", "give a .tflite file")
+        file.require_flatbuffer()
         # First, since it also checks that the bytes are whole: interpreters crash where not.
         self.contract = file.require_contract()
         try:

@@ -112,6 +112,15 @@ class ModelFile:
             )
         return Contract.from_json(text, self.name)
 
+    def require_flatbuffer(self) -> None:
+        """Refuse a file that is not a TensorFlow Lite model.
+
+        Raises:
+            ModelError: It does not start as one does.
+        """
+        if not self.is_flatbuffer:
+            raise ModelError(f"{self.name} is no TensorFlow Lite model", "give a .tflite file")
+
     def require_contract(self) -> Contract:
         """Return the contract.
 
