@@ -12,7 +12,7 @@ TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 \
 	pulseaudio pulseaudio-utils libasound2-plugins systemd \
 	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cmake \
 	gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc \
-	mosquitto openssl chromium chromium-driver
+	mosquitto openssl chromium chromium-driver fonts-wqy-zenhei fonts-lohit-deva
 
 # The first Python that the package supports.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \

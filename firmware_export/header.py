@@ -15,6 +15,7 @@ import numpy as np
 from sernet_edge import __version__
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError, ModelError
+from sernet_edge.runtime.files import readable
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 
@@ -303,7 +304,7 @@ def c_string(text: str) -> str:
     Octal escapes end after three digits, so that no digit after one can be taken for a part
     of it; a question mark is escaped because two of them may start a trigraph.
     """
-    return '"' + "".join(map(_c_char, text.encode())) + '"'
+    return '"' + "".join(map(_c_char, readable(text).encode())) + '"'
 
 
 def _c_char(byte: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -74,4 +75,12 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` as UTF-8 with Unix line ends to `path`, whole or not at all."""
-    write_bytes(path, text.encode())
+    write_bytes(path, readable(text).encode())
+
+
+def readable(text: str) -> str:
+    """Return `text` with `\ufffd` for what UTF-8 cannot hold.
+
+    A file's name on Linux is bytes: Python stands those that are not UTF-8 for lone surrogates.
+    """
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)

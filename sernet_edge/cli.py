@@ -28,6 +28,9 @@ def main(arguments: list[str] | None = None) -> None:
     if sys.stdout is None:
         print("sernet-edge: standard output is closed", file=sys.stderr)
         sys.exit(1)
+    if hasattr(sys.stdout, "reconfigure"):
+        # A file's name may hold bytes that are no UTF-8, and be printed as standard error does it.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(_run(arguments))
     except KeyboardInterrupt:

@@ -10,6 +10,8 @@ import os
 import socket
 import time
 
+from sernet_edge.runtime.files import readable
+
 
 class ServiceManager:
     """The service manager that started this process, if one did."""
@@ -50,6 +52,6 @@ class ServiceManager:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
             try:
                 sender.connect(self._address)
-                sender.send(message.encode())
+                sender.send(readable(message).encode())
             except OSError:
                 pass  # A manager that is gone or busy must not end what it manages.

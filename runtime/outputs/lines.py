@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol, TextIO
 
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.files import readable
 from sernet_edge.runtime.outputs.fan_out import Tell
 
 
@@ -86,7 +87,7 @@ class Appended:
 
     def write(self, line: str) -> None:
         """Append a line, or nothing of it."""
-        data = f"{line}\n".encode()
+        data = f"{readable(line)}\n".encode()
         try:
             if not self._begun:
                 self._cut()

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.runtime.files import readable
+from sernet_edge.train.evaluation.legible import legible
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -22,7 +25,8 @@ _MARKERS = "osD^vP*X<>ph"
 def _png(figure: Figure) -> bytes:
     """Return the bytes of a PNG file, the same for the same content."""
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+    with legible(figure):
+        figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -124,7 +128,9 @@ def speakers(names: Sequence[str], counts: Sequence[int], accuracies: Mapping[st
         mean = float(np.average(values, weights=counts))
         axes.axhline(mean, color=colour, linestyle="--", linewidth=1)
     axes.set_xticks(
-        places, [f"{name}\n{count}" for name, count in zip(names, counts, strict=True)], fontsize=9
+        places,
+        [f"{readable(name)}\n{count}" for name, count in zip(names, counts, strict=True)],
+        fontsize=9,
     )
     axes.set_xlabel("speaker, and utterances of theirs")
     axes.set_ylabel("accuracy")

@@ -45,7 +45,9 @@ def draw(document: Section, folder: Path) -> list[Path]:
 def _save(figure: Any, path: Path) -> Path:
     import matplotlib.pyplot as plt
 
-    with replacing(path) as temporary:
+    from sernet_edge.train.evaluation.legible import legible
+
+    with replacing(path) as temporary, legible(figure):
         # Nothing that differs from one run to the next, such as matplotlib's version.
         figure.savefig(temporary, dpi=110, metadata={"Software": None})
     plt.close(figure)
