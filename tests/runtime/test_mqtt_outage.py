@@ -24,6 +24,8 @@ from sernet_edge.runtime.outputs.mqtt import Mqtt
 from sernet_edge.runtime.outputs.mqtt_broker import Broker
 from sernet_edge.runtime.records import Event
 
+pytestmark = pytest.mark.programs
+
 SAMPLE = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
 
 

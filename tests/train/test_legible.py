@@ -57,6 +57,7 @@ def test_a_name_that_is_no_utf_8_is_drawn(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_corpus_model_and_page_may_have_names_that_are_no_utf_8(
     sernet_edge: Any, tmp_path: Path
 ) -> None:
