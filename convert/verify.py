@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from sernet_edge.runtime.interpreter import Model
@@ -12,20 +12,26 @@ from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.recordings import Recording
 from sernet_edge.train.windows import Windows, mean_by_recording
 
+AGREEMENT = ("windows", "label_agreement", "largest_score_difference", "mean_score_difference")
+"""What `verify` says of how alike two models are."""
 
-def verify(parent: keras.Model, converted: Model, recordings: list[Recording]) -> dict[str, Any]:
+
+def verify(parent: Any, converted: Model, recordings: Sequence[Recording]) -> dict[str, Any]:
     """Score every window of `recordings` with both models.
+
+    Args:
+        parent: The Keras model; None: `converted` alone is scored.
+        converted: The model that was made of it.
+        recordings: Whose labels are the model's.
 
     Returns:
         JSON-ready: `windows` compared, `label_agreement` (share with the same label),
         `largest_score_difference`, `mean_score_difference`, and for each model the metrics
-        of whole recordings, `float` (Keras) and `converted`.
+        of whole recordings, `float` (Keras) and `converted`; without a parent `converted` alone.
     """
     windows = Windows(converted.contract)
     cut = [windows.test_windows(recording) for recording in recordings]
     stacked = np.concatenate(cut)
-    ours = np.stack([converted.run(window) for window in stacked])
-    theirs = np.asarray(parent.predict(stacked[..., None], batch_size=64, verbose=0))
     labels = converted.contract.labels
     truth = [labels.index(recording.utterance.label) for recording in recordings]
 
@@ -33,6 +39,10 @@ def verify(parent: keras.Model, converted: Model, recordings: list[Recording]) -
         guess = mean_by_recording(scores, cut).argmax(axis=1)
         return metrics.summary(metrics.confusion_matrix(truth, guess, len(labels)), labels)
 
+    ours = np.stack([converted.run(window) for window in stacked])
+    if parent is None:
+        return {"converted": of_recordings(ours)}
+    theirs = np.asarray(parent.predict(stacked[..., None], batch_size=64, verbose=0))
     difference = np.abs(ours - theirs)
     return {
         "windows": len(stacked),

@@ -19,6 +19,8 @@ from sernet_edge.firmware_export import (
     layout,
     tflm,
 )
+from sernet_edge.firmware_export.cores import CORES
+from sernet_edge.firmware_export.csource import engine_file
 from sernet_edge.firmware_export.network import Network
 from sernet_edge.firmware_export.plan import Plan
 from sernet_edge.firmware_export.planned import PlannedModel
@@ -41,9 +43,11 @@ COMMON_SOURCES = (
 NATIVE_SOURCES = (*emit.ENGINE_SOURCES, *emit.ENGINE_HEADERS)
 TFLM_SOURCES = ("sernet_engine.h", "sernet_tflm.cc", "sernet_selftest.c", "sernet_selftest.h")
 
+_BOARDS = (CORES["m4"], CORES["m7"], CORES["m55"])
+
 QEMU_FILES = (
     *("board.c", "board.h", "demo.c", "serial.c"),
-    *("m4.ld", "m7.ld", "m55.ld", "sections.ld"),
+    *(*(f"{core.name}.ld" for core in _BOARDS), "sections.ld"),
 )
 """Files of qemu/ that a plain bundle holds: the bare-metal programs."""
 
@@ -82,12 +86,12 @@ def bundle_files(planned: PlannedModel) -> dict[str, str]:
     outputs = golden.golden_outputs(planned.file, windows)
     return (
         texts
-        | {f"src/{path}": emit.engine_file(path) for path in NATIVE_SOURCES}
+        | {f"src/{path}": engine_file(path) for path in NATIVE_SOURCES}
         | {
             f"src/{_MODEL}.h": emit.model_header(network, plan, _MODEL),
             f"src/{_MODEL}.c": emit.model_source(plan, _MODEL),
             "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, _MODEL),
-            "Makefile": _packaged("layouts/plain/Makefile"),
+            "Makefile": _makefile(),
             "README.md": _readme(model, network, plan),
         }
         | {f"qemu/{path}": _packaged(f"qemu/{path}") for path in QEMU_FILES}
@@ -108,7 +112,7 @@ def tflm_bundle_files(file: ModelFile) -> dict[str, str]:
     texts, windows = _common_files(model)
     measured = tflm.run(file, windows)
     network = tflm.as_network(model)
-    texts |= {f"src/{path}": emit.engine_file(path) for path in TFLM_SOURCES}
+    texts |= {f"src/{path}": engine_file(path) for path in TFLM_SOURCES}
     texts |= {
         "src/sernet_tflm_ops.h": tflm.ops_header(tflm.operators(file)),
         f"src/{_MODEL}.h": tflm.model_header(model, measured.arena_bytes),
@@ -147,7 +151,7 @@ def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
     pcm = golden_pcm.golden_pcm(model.contract)
     features = golden_pcm.golden_features(model, pcm)
     noise = np.random.default_rng(0).integers(-128, 128, features.size, np.int8)
-    texts = {f"src/{file}": emit.engine_file(file) for file in COMMON_SOURCES}
+    texts = {f"src/{file}": engine_file(file) for file in COMMON_SOURCES}
     texts |= {
         "src/sernet_contract.h": header,
         "src/sernet_contract.c": source,
@@ -185,6 +189,12 @@ def write_files(texts: Mapping[str, str], out: Path, force: bool) -> None:
             f"cannot write {error.filename or out}: {error.strerror}",
             hint="check that the place is a writable folder",
         ) from error
+
+
+def _makefile() -> str:
+    """Return the plain bundle's Makefile with the boards that it builds for."""
+    boards = [f"{core.name} = {core.machine} {' '.join(core.flags)}" for core in _BOARDS]
+    return _packaged("layouts/plain/Makefile").replace("@BOARDS@", "\n".join(boards))
 
 
 def _packaged(path: str) -> str:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from importlib import resources
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge import __version__
 from sernet_edge.firmware_export import quantisation
+from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.network import Network, Tensor
 from sernet_edge.firmware_export.plan import ALIGNMENT, Plan, Stage
 
-ENGINE_VERSION = 1
-"""SERNET_ENGINE_VERSION in csrc/sernet_engine.h."""
+ENGINE_VERSION = c_constant("sernet_engine.h", "SERNET_ENGINE_VERSION")
 
 ENGINE_SOURCES = (
     "sernet_engine.c",
@@ -43,11 +42,6 @@ _KERNELS = {
     "SOFTMAX": "sernet_softmax",
     "COLLECT": "sernet_collect",
 }
-
-
-def engine_file(name: str) -> str:
-    """Return the text of a file in csrc/."""
-    return (resources.files(__package__) / "csrc" / name).read_text(encoding="utf-8")
 
 
 def state_bytes(plan: Plan) -> int:

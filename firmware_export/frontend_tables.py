@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.emit import banner
 from sernet_edge.firmware_export.header import c_float, c_rows, c_string, contract_macros
 from sernet_edge.runtime.contract import Contract
@@ -22,17 +23,18 @@ from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import LOG_STEPS, dct_matrix, mel_filter_bank, window_function
 from sernet_edge.runtime.interpreter import Model
 
-FRONTEND_VERSION = 2
-"""SERNET_FRONTEND_VERSION in csrc/sernet_frontend.h."""
+FRONTEND_VERSION = c_constant("sernet_frontend.h", "SERNET_FRONTEND_VERSION")
 
 FRONTEND_SOURCES = ("sernet_spectrum.c", "sernet_frontend.c")
 FRONTEND_HEADERS = ("sernet_spectrum.h", "sernet_frontend.h")
 
-# Binary places; the C code has the same names.
-_LOG_BITS = 24  # logarithms of energies
-_COSINE_BITS = 26
-_SUM_BITS = 18  # sums over bands, c0 among them, and levels
-_LOG_STEPS = 32  # intervals of the logarithm's table
+# Binary places.
+_LOG_BITS = c_constant("sernet_frontend.c", "LOG_BITS")  # logarithms of energies
+_COSINE_BITS = c_constant("sernet_frontend.c", "COSINE_BITS")
+# Sums over bands, c0 among them, and levels.
+_SUM_BITS = c_constant("sernet_frontend.c", "SUM_BITS")
+# Intervals of the logarithm's table.
+_LOG_STEPS = 1 << c_constant("sernet_frontend.c", "LOG_INDEX_BITS")
 
 # What a logarithm of a filter's energy can come to; two of them fit an integer.
 _MAX_LOG = 60.0

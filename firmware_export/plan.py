@@ -22,10 +22,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.network import MAX_DIMENSION, Kernel, Layer, Network, Tensor
 from sernet_edge.runtime.errors import ModelError
 
-ALIGNMENT = 8
+ALIGNMENT = c_constant("sernet_engine.h", "SERNET_STATE_ALIGN")
 """Of every buffer in the arena, in bytes: kernels load pairs of words."""
 
 MAX_ARENA_BYTES = 16 * 1024 * 1024

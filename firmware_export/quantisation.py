@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.network import Int8Array, Layer, Tensor
 from sernet_edge.runtime.errors import ModelError
 
-CHUNK = 16
+CHUNK = c_constant("sernet_conv.c", "CHUNK")
 """Weights of a channel that lie side by side; kernels are padded to a multiple with zeros."""
 
 

@@ -4,66 +4,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from sernet_edge.firmware_export.cores import Core
 from sernet_edge.runtime.errors import SernetError
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
 # C++ is TensorFlow Lite Micro's and its users'; its headers are not for strict compilers.
 _CPP = ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-w")
-
-ARM = ("arm-none-eabi-gcc", "-mthumb", "--specs=nosys.specs")
-RISCV = ("riscv64-unknown-elf-gcc", "--specs=picolibc.specs", "-msmall-data-limit=0")
-
-
-@dataclass(frozen=True)
-class Core:
-    """A core and the QEMU board that has one, or one that runs the same instructions."""
-
-    name: str
-    flags: tuple[str, ...]
-    machine: str
-    compiler: tuple[str, ...] = ARM
-    emulator: tuple[str, ...] = ("qemu-system-arm",)
-
-    @property
-    def front_end(self) -> tuple[str, ...]:
-        """Compiler options for the front end: without FPU it computes in integers."""
-        return () if "-mfloat-abi=hard" in self.flags else ("-DSERNET_FIXED_POINT",)
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The programs for this core that are not installed."""
-        return tuple(p for p in (self.compiler[0], self.emulator[0]) if shutil.which(p) is None)
-
-
-CORES = {
-    core.name: core
-    for core in (
-        # QEMU has no M0+ with the memory for a test; an M3 knows all its instructions.
-        Core("m0plus", ("-mcpu=cortex-m0plus", "-mfloat-abi=soft"), "mps2-an385"),
-        Core("m3", ("-mcpu=cortex-m3", "-mfloat-abi=soft"), "mps2-an385"),
-        Core("m4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "mps2-an386"),
-        Core("m7", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"), "mps2-an500"),
-        Core("m33", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), "mps2-an505"),
-        Core("m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "mps3-an547"),
-        # The ESP32-C3's kind.
-        Core(
-            "rv32imc",
-            ("-march=rv32imc", "-mabi=ilp32"),
-            "virt",
-            RISCV,
-            ("qemu-system-riscv32", "-bios", "none"),
-        ),
-    )
-}
-
 
 BOARD_FOLDER = Path(str(resources.files("sernet_edge.firmware_export") / "qemu"))
 """Start-up and linker scripts that plain bundles hold, too."""

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from sernet_edge.firmware_export import emit, golden
 from sernet_edge.firmware_export.bundle import bundle_files, write_files
+from sernet_edge.firmware_export.cores import Core
+from sernet_edge.firmware_export.csource import engine_file
 from sernet_edge.firmware_export.measure import cross, elf
 from sernet_edge.firmware_export.plan import Plan, Schedule
 from sernet_edge.firmware_export.planned import PlannedModel
@@ -134,13 +136,13 @@ def _write_network(model: PlannedModel, folder: Path) -> list[Path]:
         f"{MODEL_NAME}.h": emit.model_header(model.network, model.plan, MODEL_NAME),
         f"{MODEL_NAME}.c": emit.model_source(model.plan, MODEL_NAME),
         "golden.c": golden.golden_source(model.network, window, outputs, MODEL_NAME),
-        **{n: emit.engine_file(n) for n in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS},
+        **{n: engine_file(n) for n in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS},
     }
     write_files(sources, folder, force=False)
     return [folder / path for path in sources if not path.endswith(".h")]
 
 
-def measure(sources: Sources, core: cross.Core, counter: Path) -> Measurement:
+def measure(sources: Sources, core: Core, counter: Path) -> Measurement:
     """Measure a model on a core.
 
     Args:
@@ -174,7 +176,7 @@ class _Run:
     output: str
 
 
-def _run(sources: Sources, what: str, core: cross.Core, counter: Path) -> _Run:
+def _run(sources: Sources, what: str, core: Core, counter: Path) -> _Run:
     """Build a program that says how much stack it took, and run it.
 
     Args:

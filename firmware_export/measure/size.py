@@ -15,6 +15,7 @@ from pathlib import Path
 
 import click
 
+from sernet_edge.firmware_export.cores import ARM, CORES
 from sernet_edge.firmware_export.measure import cross, firmware, tflm
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.errors import SernetError
@@ -44,8 +45,8 @@ def main(model: Path, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         sources = firmware.write_sources(planned, Path(folder))
         counter = cross.build_counter(Path(folder))
-        for core in cross.CORES.values():
-            if core.compiler != cross.ARM:
+        for core in CORES.values():
+            if core.compiler != ARM:
                 continue
             m = firmware.measure(sources, core, counter)
             measured.append(m)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sernet_edge.firmware_export import golden, tflm
 from sernet_edge.firmware_export.bundle import tflm_bundle_files, write_files
+from sernet_edge.firmware_export.cores import Core
 from sernet_edge.firmware_export.measure import cross, elf
 from sernet_edge.firmware_export.measure.firmware import (
     MODEL_NAME,
@@ -94,7 +95,7 @@ def saved_runs(network: Network) -> SavedRuns | None:
 
 def measure_tflm(
     file: ModelFile,
-    core: cross.Core,
+    core: Core,
     includes: Sequence[Path],
     library: Path,
     folder: Path,

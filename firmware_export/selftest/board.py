@@ -19,13 +19,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.runtime.errors import SernetError
 
-PROTOCOL_VERSION = 1
-"""SERNET_SERIAL_VERSION in csrc/sernet_serial.h; what follows are its other macros."""
+PROTOCOL_VERSION = c_constant("sernet_serial.h", "SERNET_SERIAL_VERSION")
 
-MAX_PAYLOAD_BYTES = 512
-_FRAME_BYTES = 6 + MAX_PAYLOAD_BYTES + 4
+MAX_PAYLOAD_BYTES = c_constant("sernet_serial.h", "SERNET_SERIAL_PAYLOAD")
+_FRAME_BYTES = (
+    c_constant("sernet_serial.h", "SERNET_SERIAL_HEADER")
+    + MAX_PAYLOAD_BYTES
+    + c_constant("sernet_serial.h", "SERNET_SERIAL_CHECKSUM")
+)
 _MARK = b"SE"
 _NEEDS_AUDIO, _RESULT, _BUSY = 0, 1, 2
 

@@ -12,7 +12,7 @@ from cores import needs_m4, on_cores
 from sernet_edge.bench.measure import (
     tflm_cores,
 )
-from sernet_edge.firmware_export.measure import cross
+from sernet_edge.firmware_export.cores import CORES
 
 
 @needs_m4
@@ -48,7 +48,7 @@ def test_a_library_for_another_processor_is_refused(
 @needs_m4
 @pytest.mark.parametrize("name", on_cores(["m0plus", "m4", "m7", "m33", "m55"]))
 def test_a_librarys_core_is_read_from_its_objects(name: str, tmp_path: Path) -> None:
-    core = cross.CORES[name]
+    core = CORES[name]
     (tmp_path / "empty.c").write_text("float twice(float x) { return 2 * x; }\n")
     compiled, archive = tmp_path / "empty.o", tmp_path / "lib.a"
     subprocess.run(

@@ -19,6 +19,8 @@ from engine_cases import (
 )
 
 from sernet_edge.firmware_export import emit, golden
+from sernet_edge.firmware_export.cores import CORES, Core
+from sernet_edge.firmware_export.csource import engine_file
 from sernet_edge.firmware_export.measure import cross, firmware
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.firmware_export.reader import read_network
@@ -28,11 +30,11 @@ Graphs = tuple[Path, list[Path], list[Case]]
 
 
 @pytest.fixture(params=on_cores())
-def core(request: pytest.FixtureRequest) -> cross.Core:
-    return available(cross.CORES[request.param])
+def core(request: pytest.FixtureRequest) -> Core:
+    return available(CORES[request.param])
 
 
-def available(core: cross.Core) -> cross.Core:
+def available(core: Core) -> Core:
     if core.missing:
         pytest.skip(f"{' and '.join(core.missing)} not installed")
     return core
@@ -61,7 +63,7 @@ def speech(
     return parts
 
 
-def replay(core: cross.Core, folder: Path, sources: list[Path]) -> str:
+def replay(core: Core, folder: Path, sources: list[Path]) -> str:
     program = folder / f"{core.name}.elf"
     cross.build(core, [*sources, C_FOLDER / "replay.c"], program)
     done = cross.run(core, program)
@@ -69,7 +71,7 @@ def replay(core: cross.Core, folder: Path, sources: list[Path]) -> str:
     return done.stdout
 
 
-def test_random_graphs_have_the_bits_of_tflm(core: cross.Core, graphs: Graphs) -> None:
+def test_random_graphs_have_the_bits_of_tflm(core: Core, graphs: Graphs) -> None:
     folder, sources, cases = graphs
     output = replay(core, folder, sources)
     assert f"cases {len(cases)}\nwindows {3 * len(cases)}\nfailures 0" in output
@@ -77,7 +79,7 @@ def test_random_graphs_have_the_bits_of_tflm(core: cross.Core, graphs: Graphs) -
 
 @pytest.mark.timeout(7200)  # 500 windows on a core without the DSP extension take half an hour
 def test_the_shipped_model_has_the_bits_of_tflm(
-    core: cross.Core, speech: list[tuple[Path, list[Path], int]]
+    core: Core, speech: list[tuple[Path, list[Path], int]]
 ) -> None:
     for folder, sources, windows in speech:
         assert f"windows {windows}\nfailures 0" in replay(core, folder, sources)
@@ -88,7 +90,7 @@ def test_clang_compiles_the_same_bits(core: str, graphs: Graphs) -> None:
     if shutil.which("clang") is None:
         pytest.skip("clang not installed")
     folder, sources, _ = graphs
-    flags = ["-mthumb", *available(cross.CORES[core]).flags]
+    flags = ["-mthumb", *available(CORES[core]).flags]
     # Debian's C library for Arm comes with GCC, which also has to link.
     listed = subprocess.run(
         ["arm-none-eabi-gcc", "-print-sysroot"], capture_output=True, text=True, check=True
@@ -106,14 +108,14 @@ def test_clang_compiles_the_same_bits(core: str, graphs: Graphs) -> None:
          *include, "-c", *map(str, sources), str(C_FOLDER / "replay.c")],
         check=True, cwd=work,
     )  # fmt: skip
-    program, script = folder / f"clang-{core}.elf", cross.linker_script(cross.CORES[core])
+    program, script = folder / f"clang-{core}.elf", cross.linker_script(CORES[core])
     subprocess.run(
         ["arm-none-eabi-gcc", *flags, f"-I{board}", "-nostartfiles", "--specs=nosys.specs",
          "-Wl,--gc-sections,--no-enum-size-warning", f"-L{board}", f"-T{script}",
          str(board / "board.c"), *map(str, work.glob("*.o")), "-o", str(program)],
         check=True,
     )  # fmt: skip
-    done = cross.run(cross.CORES[core], program)
+    done = cross.run(CORES[core], program)
     assert done.returncode == 0 and "failures 0" in done.stdout, done.stdout[-2000:]
 
 
@@ -126,15 +128,15 @@ def test_a_wrong_golden_value_is_noticed(shipped_model: Path, tmp_path: Path) ->
     (tmp_path / "shipped_golden.c").write_text(
         golden.golden_source(network, inputs, wrong, "shipped")
     )
-    core, program = available(cross.CORES["m4"]), tmp_path / "m4.elf"
+    core, program = available(CORES["m4"]), tmp_path / "m4.elf"
     cross.build(core, [*sources, C_FOLDER / "replay.c"], program)
     done = cross.run(core, program)
     assert done.returncode == 1 and "failures 1" in done.stdout
 
 
-def test_the_engine_calls_nothing_but_memcpy_and_memset(core: cross.Core, tmp_path: Path) -> None:
+def test_the_engine_calls_nothing_but_memcpy_and_memset(core: Core, tmp_path: Path) -> None:
     for name in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS:
-        (tmp_path / name).write_text(emit.engine_file(name))
+        (tmp_path / name).write_text(engine_file(name))
     objects = []
     for name in emit.ENGINE_SOURCES:
         objects.append(tmp_path / f"{name}.o")
@@ -164,7 +166,7 @@ def test_the_shipped_model_keeps_to_its_budget(
     planned = PlannedModel.read(ModelFile.read(shipped_model))
     sources = firmware.write_sources(planned, tmp_path)
     counter = cross.build_counter(tmp_path)
-    measured = firmware.measure(sources, available(cross.CORES[core]), counter)
+    measured = firmware.measure(sources, available(CORES[core]), counter)
     assert measured.network.ram_bytes <= 24_000
     assert measured.network.code_bytes <= 14 * 1024
     assert measured.instructions <= instructions

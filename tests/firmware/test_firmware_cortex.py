@@ -9,13 +9,14 @@ import pytest
 from bundle_cases import C_FOLDER, small_model, with_statistics, write_bundle
 from cores import on_cores
 
+from sernet_edge.firmware_export.cores import CORES, Core
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.runtime.contract import Features, Level
 from sernet_edge.train.new_contract import new_contract
 
 
-def built(bundle: Path, core: cross.Core) -> Path:
+def built(bundle: Path, core: Core) -> Path:
     """Return the self-test for a core, compiled beside the bundle when first asked for."""
     if core.missing:
         pytest.skip(f"{' and '.join(core.missing)} are not installed")
@@ -30,7 +31,7 @@ def built(bundle: Path, core: cross.Core) -> Path:
 
 @pytest.mark.parametrize("name", on_cores())
 def test_the_self_test_passes_on_every_core(name: str, bundle: Path) -> None:
-    core = cross.CORES[name]
+    core = CORES[name]
     done = cross.run(core, built(bundle, core))
     assert done.returncode == 0, done.stdout
     assert "scores that differ 0\n" in done.stdout
@@ -43,7 +44,7 @@ def test_the_self_test_passes_with_other_features(
 ) -> None:
     contract = new_contract(("a", "b"), level, 60, features)
     data = small_model(with_statistics(contract, [golden_pcm(contract)]))
-    core = cross.CORES[name]
+    core = CORES[name]
     done = cross.run(core, built(write_bundle(tmp_path, data), core))
     assert done.returncode == 0, done.stdout
     assert "scores that differ 0\n" in done.stdout
@@ -51,7 +52,7 @@ def test_the_self_test_passes_with_other_features(
 
 @pytest.mark.parametrize("name", on_cores())
 def test_front_end_and_interface_need_no_heap_or_printing(name: str, bundle: Path) -> None:
-    core = cross.CORES[name]
+    core = CORES[name]
     program = built(bundle, core)
     nm = core.compiler[0].replace("-gcc", "-nm")
     listed = subprocess.run([nm, str(program)], check=True, capture_output=True, text=True).stdout

@@ -16,6 +16,7 @@ from graphs import RandomGraph
 
 from sernet_edge.bench.measure import cores
 from sernet_edge.firmware_export import golden
+from sernet_edge.firmware_export.cores import CORES
 from sernet_edge.firmware_export.measure import cross, firmware, size, tflm
 from sernet_edge.firmware_export.network import Network, Tensor
 from sernet_edge.firmware_export.planned import PlannedModel
@@ -205,7 +206,7 @@ def test_the_shipped_model_has_a_saved_run_on_every_core_that_bench_counts_on(
     assert saved is not None
     assert tuple(peer.core for peer in saved.peers) == cores.DEFAULT
     for peer in saved.peers:
-        assert " ".join(cross.CORES[peer.core].flags) in saved.origin
+        assert " ".join(CORES[peer.core].flags) in saved.origin
 
 
 def test_saved_runs_name_their_commits_compiler_and_flags() -> None:

@@ -14,6 +14,7 @@ from cores import on_cores
 from support import Run
 
 from sernet_edge.firmware_export.bundle import bundle_files
+from sernet_edge.firmware_export.cores import CORES, Core
 from sernet_edge.firmware_export.layout import COMPILED, LAYOUTS, arrange
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.firmware_export.planned import PlannedModel
@@ -105,7 +106,7 @@ def test_the_command_line_writes_the_layout(
 # What the Arduino, PlatformIO and plain layouts compile is all of src/; the others list it.
 
 
-def configure(folder: Path, build: Path, core: cross.Core | None, *options: str) -> None:
+def configure(folder: Path, build: Path, core: Core | None, *options: str) -> None:
     """Configure with CMake, for a core or for this computer, as strictly as the project is."""
     strict = "-O2 " + " ".join(flag for flag in cross.STRICT if not flag.startswith("-std"))
     command = ["cmake", "-S", folder, "-B", build, f"-DCMAKE_C_FLAGS={strict}", *options]
@@ -130,14 +131,14 @@ def library_members(build: Path) -> list[str]:
 
 
 @pytest.fixture
-def arm() -> cross.Core:
-    core = cross.CORES["m4"]
+def arm() -> Core:
+    core = CORES["m4"]
     if shutil.which(core.compiler[0]) is None or shutil.which("cmake") is None:
         pytest.skip("needs gcc-arm-none-eabi, libnewlib-arm-none-eabi and cmake")
     return core
 
 
-def test_cmake_builds_the_library_for_arm(lay: Lay, tmp_path: Path, arm: cross.Core) -> None:
+def test_cmake_builds_the_library_for_arm(lay: Lay, tmp_path: Path, arm: Core) -> None:
     configure(lay("cmake"), tmp_path, arm)
     run("cmake", "--build", tmp_path)
     assert library_members(tmp_path) == compiled_files(lay("cmake"))
@@ -195,7 +196,7 @@ add_subdirectory(@FOLDER@/zephyr sernet)
 )
 @pytest.mark.parametrize("layout", _STUBS)
 def test_the_sources_that_a_component_lists_compile_for_arm(
-    layout: str, fpu: bool, lay: Lay, tmp_path: Path, arm: cross.Core
+    layout: str, fpu: bool, lay: Lay, tmp_path: Path, arm: Core
 ) -> None:
     stub = _STUBS[layout].replace("@FOLDER@", str(lay(layout)))
     stub = stub.replace("@FIXED@", "n" if fpu else "y")
@@ -203,7 +204,7 @@ def test_the_sources_that_a_component_lists_compile_for_arm(
     (tmp_path / "CMakeLists.txt").write_text(
         project + "set(CMAKE_C_STANDARD 99)\nset(CMAKE_C_EXTENSIONS OFF)\n" + stub
     )
-    core = arm if fpu else cross.CORES["m0plus"]
+    core = arm if fpu else CORES["m0plus"]
     configure(tmp_path, tmp_path / "build", core, f"-DCONFIG_SOC_CPU_HAS_FPU={int(fpu)}")
     out = run("cmake", "--build", tmp_path / "build", "--verbose")
     assert library_members(tmp_path / "build") == compiled_files(lay(layout))
@@ -319,8 +320,8 @@ void delay(unsigned long);
 def test_the_plain_bundle_runs_bare_metal_as_its_readme_says(
     board: str, lay: Lay, tmp_path: Path
 ) -> None:
-    if cross.CORES[board].missing:
-        pytest.skip(f"{' and '.join(cross.CORES[board].missing)} not installed")
+    if CORES[board].missing:
+        pytest.skip(f"{' and '.join(CORES[board].missing)} not installed")
     copy = tmp_path / "bundle"
     shutil.copytree(lay("plain"), copy)
     out = run("make", "qemu", f"BOARD={board}", "CFLAGS=-Werror", cwd=copy)
@@ -340,7 +341,7 @@ CONVERSIONS = ("-Wconversion", "-Wsign-conversion")
 """What safety standards for C forbid, and firmware teams therefore turn on."""
 
 
-def compile_strictly(compiler: list[str], core: cross.Core, src: Path, folder: Path) -> None:
+def compile_strictly(compiler: list[str], core: Core, src: Path, folder: Path) -> None:
     options = ["-O2"] if "-mfloat-abi=hard" in core.flags else ["-O2", "-DSERNET_FIXED_POINT"]
     for source in sorted(src.iterdir()):
         if source.suffix in COMPILED:
@@ -350,7 +351,7 @@ def compile_strictly(compiler: list[str], core: cross.Core, src: Path, folder: P
 
 @pytest.mark.parametrize("name", on_cores())
 def test_every_source_compiles_strictly_for_every_core(name: str, lay: Lay, tmp_path: Path) -> None:
-    core = cross.CORES[name]
+    core = CORES[name]
     if shutil.which(core.compiler[0]) is None:
         pytest.skip(f"{core.compiler[0]} is not installed")
     compile_strictly(list(core.compiler), core, lay("plain") / "src", tmp_path)
@@ -367,7 +368,7 @@ def test_every_source_compiles_strictly_for_every_core(name: str, lay: Lay, tmp_
 def test_clang_compiles_every_source_strictly(name: str, lay: Lay, tmp_path: Path) -> None:
     if shutil.which("clang") is None or not Path("/usr/include/newlib").is_dir():
         pytest.skip("needs clang and libnewlib-arm-none-eabi")
-    compile_strictly(_CLANG[name], cross.CORES[name], lay("plain") / "src", tmp_path)
+    compile_strictly(_CLANG[name], CORES[name], lay("plain") / "src", tmp_path)
 
 
 @pytest.mark.parametrize("front_end", [(), ("-DSERNET_FIXED_POINT",)], ids=["float", "integers"])

@@ -11,13 +11,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import flatbuffers
+import numpy as np
 import pytest
+import tflite
 from graphs import RandomGraph
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.modelfile import ModelFile
 
 EXTRA_MEMORY_BYTES = 512 * 1024 * 1024
@@ -132,3 +135,28 @@ def test_any_bytes_that_call_themselves_a_model_are_refused(body: bytes, root: i
     data = struct.pack("<I", root) + b"TFL3" + body
     with pytest.raises(SernetError):
         read_network(ModelFile("fuzzed", data))
+
+
+def test_lists_that_overlap_are_refused_before_they_take_memory() -> None:
+    builder = flatbuffers.Builder(0)
+    shape = builder.CreateNumpyVector(np.ones(100_000, np.int32))
+    tensors = []
+    for _ in range(1000):
+        tflite.TensorStart(builder)
+        tflite.TensorAddShape(builder, shape)
+        tensors.append(tflite.TensorEnd(builder))
+    tflite.SubGraphStartTensorsVector(builder, len(tensors))
+    for tensor in tensors:
+        builder.PrependUOffsetTRelative(tensor)
+    vector = builder.EndVector()
+    tflite.SubGraphStart(builder)
+    tflite.SubGraphAddTensors(builder, vector)
+    graph = tflite.SubGraphEnd(builder)
+    tflite.ModelStartSubgraphsVector(builder, 1)
+    builder.PrependUOffsetTRelative(graph)
+    graphs = builder.EndVector()
+    tflite.ModelStart(builder)
+    tflite.ModelAddSubgraphs(builder, graphs)
+    builder.Finish(tflite.ModelEnd(builder), b"TFL3")
+    with pytest.raises(ModelError, match="damaged"):
+        read_network(ModelFile("overlapping", bytes(builder.Output())))

@@ -12,6 +12,7 @@ import pytest
 from bundle_cases import small_model
 from support import Run
 
+from sernet_edge.firmware_export.cores import CORES
 from sernet_edge.firmware_export.layout import COMPILED
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.train.new_contract import new_contract
@@ -115,8 +116,8 @@ def build_and_run(exports: Sequence[Path], names: Sequence[str], core: str, fold
     (merged / "program.c").write_text(program(names))
     sources = [path for path in sorted(merged.iterdir()) if path.suffix in COMPILED]
     if core != "host":
-        cross.build(cross.CORES[core], sources, folder / "program")
-        done = cross.run(cross.CORES[core], folder / "program")
+        cross.build(CORES[core], sources, folder / "program")
+        done = cross.run(CORES[core], folder / "program")
         assert done.returncode == 0, done.stdout
         return done.stdout
     (merged / "host.c").write_text(HOST)
@@ -133,8 +134,8 @@ def build_and_run(exports: Sequence[Path], names: Sequence[str], core: str, fold
 def test_two_models_in_one_program_compute_what_each_computes_alone(
     names: tuple[str, str], core: str, exported: Exported, tmp_path: Path
 ) -> None:
-    if core != "host" and cross.CORES[core].missing:
-        pytest.skip(f"{' and '.join(cross.CORES[core].missing)} not installed")
+    if core != "host" and CORES[core].missing:
+        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
     which = ("shipped", "other")
     alone = [
         build_and_run([exported(model, "sernet")], ["sernet"], core, tmp_path / model).replace(

@@ -169,6 +169,14 @@ def test_adding_a_contract_keeps_the_flatbuffer_and_replaces_an_older_one(
     assert ModelFile("it", once).require_contract() == CONTRACT
 
 
+def test_a_file_is_known_by_its_model_whatever_its_contract(shipped_model: Path) -> None:
+    file = ModelFile.read(shipped_model)
+    bare = ModelFile("bare.tflite", file.flatbuffer)
+    assert bare.contract is None and file.contract is not None
+    assert bare.sha256 == file.sha256 == file.with_contract(CONTRACT).sha256
+    assert file.name == str(shipped_model)
+
+
 def test_a_model_without_contract_is_refused(shipped_model: Path) -> None:
     flatbuffer = ModelFile.read(shipped_model).flatbuffer
     with pytest.raises(ContractError, match="has no contract.*sernet-edge convert"):

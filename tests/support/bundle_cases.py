@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.firmware_export import frontend_tables
 from sernet_edge.firmware_export.bundle import bundle_files
-from sernet_edge.firmware_export.emit import engine_file
+from sernet_edge.firmware_export.csource import engine_file
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows

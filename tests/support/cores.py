@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from sernet_edge.firmware_export.measure import cross
+from sernet_edge.firmware_export.cores import CORES
 
-M4 = cross.CORES["m4"]
+M4 = CORES["m4"]
 needs_m4 = pytest.mark.skipif(bool(M4.missing), reason=f"{' and '.join(M4.missing)} not installed")
 
 
-def on_cores(names: Iterable[str] = cross.CORES) -> list[Any]:
+def on_cores(names: Iterable[str] = CORES) -> list[Any]:
     """Return names of cores as a test's parameters; those other than the M4's are marked."""
     return [on_core(name) for name in names]
 

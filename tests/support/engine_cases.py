@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tflite_micro.python.tflite_micro import runtime as tflm
 
 from sernet_edge.firmware_export import emit, golden
+from sernet_edge.firmware_export.csource import engine_file
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
@@ -83,7 +84,7 @@ def write_cases(folder: Path, cases: list[Case]) -> list[Path]:
     What the engine must compute comes from TensorFlow Lite Micro.
     """
     for name in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS:
-        (folder / name).write_text(emit.engine_file(name))
+        (folder / name).write_text(engine_file(name))
     most = 0
     for case in cases:
         network = read_network(ModelFile(case.name, case.data))

@@ -7,19 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.bench.measure.models import BenchModel, Speech
+from sernet_edge.convert.verify import AGREEMENT, verify
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.recipe import Recipe
-from sernet_edge.train.windows import Windows, mean_by_recording
-
-_AGREEMENT = ("label_agreement", "largest_score_difference", "mean_score_difference", "windows")
 
 
 def section(model: BenchModel, speech: Speech | None, runs: Path | None) -> Section:
@@ -78,30 +73,13 @@ def _measured(model: BenchModel, contract: Contract, speech: Speech) -> Section:
         source += ", on which it was trained: optimistic"
     elif known:
         source += f", held-out speakers {', '.join(sorted(new))}"
-    runner, windows = Model(model.file), Windows(contract)
-    cut = [windows.test_windows(recording) for recording in tested]
-    stacked = np.concatenate(cut)
-    scores = np.stack([runner.run(window) for window in stacked])
-    truth = [contract.labels.index(recording.utterance.label) for recording in tested]
-    guess = mean_by_recording(scores, cut).argmax(axis=1)
-    matrix = metrics.confusion_matrix(truth, guess.tolist(), len(contract.labels))
-    summary = metrics.summary(matrix, contract.labels)
-    agreement = None
-    if model.parent is not None:
-        theirs = np.asarray(model.parent.predict(stacked[..., None], batch_size=64, verbose=0))
-        difference = np.abs(scores - theirs)
-        agreement = {
-            "label_agreement": float((scores.argmax(axis=1) == theirs.argmax(axis=1)).mean()),
-            "largest_score_difference": float(difference.max()),
-            "mean_score_difference": float(difference.mean()),
-            "windows": len(stacked),
-        }
+    found = verify(model.parent, Model(model.file), tested)
     return {
-        "uar": summary["uar"],
-        "wa": summary["wa"],
+        "uar": found["converted"]["uar"],
+        "wa": found["converted"]["wa"],
         "how": "measured",
         "source": source,
-        "agreement": agreement,
+        "agreement": {key: found[key] for key in AGREEMENT} if model.parent is not None else None,
     }
 
 
@@ -114,7 +92,7 @@ def _from_card(contract: Contract) -> Section | None:
     conversion: Any = contract.provenance.get("conversion")
     if not conversion:
         return None
-    agreement = {"agreement": {key: conversion[key] for key in _AGREEMENT}}
+    agreement = {"agreement": {key: conversion[key] for key in AGREEMENT}}
     if contract.provenance.get("holdout_speakers"):
         return {
             "uar": conversion["converted"]["uar"],

@@ -24,7 +24,7 @@ class Board:
 
     Attributes:
         name: As its maker calls it.
-        core: Name in `firmware_export.cross.CORES`.
+        core: Name in `firmware_export.cores.CORES`.
         clock_mhz: The highest of its core.
         flash_bytes: For programs and weights, on the chip or, where it has none, on the board.
         ram_bytes: On the chip, all banks together.

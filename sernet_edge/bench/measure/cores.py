@@ -7,11 +7,12 @@ from dataclasses import asdict
 
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.bench.measure.prepared import Prepared
-from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.firmware_export.cores import ARM, CORES, Core
+from sernet_edge.firmware_export.measure import firmware
 from sernet_edge.runtime.errors import SernetError
 
 DEFAULT = ("m4", "m7", "m55")
-NAMES = tuple(name for name, core in cross.CORES.items() if core.compiler == cross.ARM)
+NAMES = tuple(name for name, core in CORES.items() if core.compiler == ARM)
 
 _PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
@@ -19,7 +20,7 @@ _PACKAGES = {
 }
 
 
-def missing(core: cross.Core) -> str:
+def missing(core: Core) -> str:
     """Return what to install to count on a core; "" when nothing is missing."""
     wanted = " ".join(_PACKAGES[program] for program in core.missing)
     return f"install {wanted}: apt install {wanted}" if wanted else ""
@@ -41,7 +42,7 @@ def section(model: Prepared, names: Sequence[str], progress: Callable[[str], Non
         progress: Told what is done.
     """
     found: Section = {}
-    for core in (cross.CORES[n] for n in names):
+    for core in (CORES[n] for n in names):
         if lacking := missing(core):
             found[core.name] = not_measured(lacking)
             continue

@@ -32,7 +32,7 @@ class BenchSettings:
     """What to measure, and how.
 
     Attributes:
-        cores: Names in `firmware_export.cross.CORES` to count on.
+        cores: Names in `firmware_export.cores.CORES` to count on.
         threads: Numbers of threads to try on this computer.
         processes: Fresh processes for each latency; 0: measure no latency.
         repetitions: The most in each process.

@@ -12,7 +12,8 @@ from pathlib import Path
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.bench.measure.cores import missing
 from sernet_edge.bench.measure.prepared import Prepared
-from sernet_edge.firmware_export.measure import cross, tflm
+from sernet_edge.firmware_export.cores import CORES, Core
+from sernet_edge.firmware_export.measure import tflm
 from sernet_edge.runtime.errors import SernetError
 
 HOW_TO = (
@@ -41,7 +42,7 @@ class Library:
 
     includes: tuple[Path, ...]
     path: Path
-    core: cross.Core
+    core: Core
 
 
 def library(includes: Sequence[Path], path: Path) -> Library:
@@ -50,7 +51,7 @@ def library(includes: Sequence[Path], path: Path) -> Library:
     Raises:
         SernetError: It is no library, or none for a core that can be counted on.
     """
-    core = cross.CORES["m4"]
+    core = CORES["m4"]
     if lacking := missing(core):
         raise SernetError("--tflm-library needs the cross compiler and QEMU", lacking)
     if not path.is_file():
@@ -68,7 +69,7 @@ def library(includes: Sequence[Path], path: Path) -> Library:
             "compile it with -mcpu= one of cortex-m0plus, cortex-m4, cortex-m7, cortex-m33, "
             "cortex-m55",
         )
-    return Library(tuple(includes), path, cross.CORES[known.pop()])
+    return Library(tuple(includes), path, CORES[known.pop()])
 
 
 def section(
