@@ -236,7 +236,7 @@ def test_json_has_the_figures_of_the_table(
     shipped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(firmware, "measure", lambda sources, core, counter: FIGURES)
-    monkeypatch.setattr(cross, "CORES", {"m4": M4})
+    monkeypatch.setattr(size, "CORES", {"m4": M4})
     (tmp_path / "graph.tflite").write_bytes(RandomGraph(0).build())
     shown = [
         json.loads(CliRunner().invoke(size.main, ["--json", str(path)]).output)
