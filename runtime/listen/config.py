@@ -91,7 +91,7 @@ class ConfiguredCommand(click.Command):
         return {_key(param): param for param in self.params if param.name not in _NO_SETTING}
 
     def _check_environment(self, ctx: click.Context) -> None:
-        """Refuse a variable that looks like an option and is none."""
+        """Refuse a variable with the prefix of the options that belongs to no option."""
         known = [_variable(ctx, param) for param in self.params]
         for name in os.environ:
             if name.startswith(f"{ctx.auto_envvar_prefix}_") and name not in known:

@@ -109,17 +109,17 @@ def _lines(name: str, tell: Tell) -> Lines:
 
 
 def _broker(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuse what is no URL of a broker; a callback."""
+    """Refuse text that is not a broker's URL; a callback."""
     try:
         if value is not None:
             Broker.from_url(value)
     except ValueError as error:
-        raise click.BadParameter(f"no broker's URL: {error}.", context, parameter) from None
+        raise click.BadParameter(f"not a broker's URL: {error}.", context, parameter) from None
     return value
 
 
 def _address(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Refuse what is no address to listen on; a callback."""
+    """Refuse text that is not an address to listen on; a callback."""
     try:
         if value is not None:
             Address.from_text(value)

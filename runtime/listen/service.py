@@ -58,7 +58,7 @@ def install() -> None:
     if not SYSTEM_FILE.exists():
         SYSTEM_FILE.parent.mkdir(exist_ok=True)
         write_text(SYSTEM_FILE, _FIRST_CONFIG)
-        SYSTEM_FILE.chmod(0o644)  # for the service's user, who is nobody yet
+        SYSTEM_FILE.chmod(0o644)  # readable for the service's user, which does not exist yet
         click.echo(f"wrote {SYSTEM_FILE}: say there what to listen to")
     _systemctl("daemon-reload")
     _systemctl("enable", "sernet-edge")
@@ -131,7 +131,7 @@ def _check_paths() -> None:
     Raises:
         SernetError: The service sees no such folder.
     """
-    with suppress(OSError, ValueError):  # `listen` tells what is wrong with the file itself
+    with suppress(OSError, ValueError):  # `listen` reports a file that is wrong
         table = tomllib.loads(SYSTEM_FILE.read_text("utf-8-sig")).get("listen", {})
         for key in ("model", "input", "csv", "json", "record"):
             path = table.get(key)

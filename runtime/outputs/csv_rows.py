@@ -27,7 +27,7 @@ _TIMING_COLUMNS = ("feature_ms", "inference_ms")
 class CsvRows:
     """Writes each result as a row; events and notices have other columns and are left out.
 
-    The columns and what is in them are those of `Result.record`, with the scores last, one
+    The columns and their content are those of `Result.record`, with the scores last, one
     column a label, and before all else the hour and date. True is 1, false 0, None is empty.
     """
 

@@ -115,7 +115,7 @@ class Appended:
         self._file.close()
 
     def _cut(self) -> None:
-        """Take off what is no whole line."""
+        """Cut off an incomplete last line."""
         if self._cuttable:
             self._file.truncate(self._length)
 

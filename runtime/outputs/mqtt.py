@@ -34,7 +34,7 @@ _FIRST_WAIT_S = 1.0
 """How long the start waits to be connected, so that the first results find a broker."""
 
 _LAST_WAIT_S = 2.0
-"""How long the end waits for a broker that is there to take what is left."""
+"""How long the end waits for a broker that is there to take the last messages."""
 
 _PATIENCE_S = 10.0
 """How long a recording, whose results must not be lost, waits for a broker that takes nothing."""
@@ -74,7 +74,7 @@ class Mqtt:
     network is gone. The last two are retained.
 
     Events wait for a broker that is away, and are then sent in their order, each when the broker
-    has the one before: nobody sees a start without its end, or an end before its start. Live
+    has the one before: a start always comes before its end. Live
     results and notices don't wait. A recording's do, and its end fails if they are not delivered.
     """
 

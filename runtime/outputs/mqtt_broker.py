@@ -99,5 +99,5 @@ def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
 
 
 def _machine() -> str:
-    """Return this machine's name, without what a topic must not have."""
+    """Return this machine's name, without characters that a topic must not have."""
     return re.sub(r"[^\w.-]", "_", socket.gethostname().partition(".")[0]) or "unnamed"

@@ -2,7 +2,7 @@
 
 Needs paho-mqtt (the extra `mqtt`). Its own thread is not used: it reports every loss as
 "Unspecified error", waits without end for a broker that accepts a connection and says nothing,
-and sends what was queued during an outage in no certain order.
+and sends the queue of an outage in no certain order.
 """
 
 from __future__ import annotations

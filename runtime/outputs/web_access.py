@@ -1,4 +1,4 @@
-"""Who may see the web page: where it listens, the token, and the names it answers to."""
+"""Access to the web page: the address, the token, and the host names that are answered."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Address:
         """Take `PORT`, `HOST` or `HOST:PORT` apart; an IPv6 address stands in brackets.
 
         Raises:
-            ValueError: It is none of these.
+            ValueError: It has another form.
         """
         default_host, _, default_port = DEFAULT_ADDRESS.rpartition(":")
         if re.fullmatch(r"[0-9]+", text):
@@ -70,7 +70,7 @@ class Address:
 class Guard:
     """Decides about requests.
 
-    On a loopback address everybody on this machine is let in, but only under a name that means
+    On a loopback address all programs of this machine are let in, but only under a name that means
     this machine: a web page elsewhere could otherwise have its own name point here and read
     along through the browser ("DNS rebinding"). On any other address a token is asked for, and a
     browser that has shown it is remembered with a cookie. Names do not matter then: the browser
@@ -83,7 +83,7 @@ class Guard:
     """What is asked for, if anything."""
 
     is_token_new: bool
-    """Whether the token was made here, and nobody knows it yet."""
+    """Whether the token was made here, so that the user has yet to be told."""
 
     def __init__(self, address: str, token: str | None) -> None:
         """Guard a server that listens on `address`, an IP address.

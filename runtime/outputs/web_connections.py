@@ -1,7 +1,7 @@
 """How many connections the web server holds, and for how long.
 
-Without this, whoever opens connections and says nothing would keep everybody else out: uvicorn
-has no time-out for a request, and no limit per address.
+uvicorn has no time-out for a request and no limit per address: a few dozen idle connections would
+lock out all readers.
 """
 
 from __future__ import annotations
@@ -31,8 +31,7 @@ class Connections:
 
     A connection either follows the events, and stays, or it waits for a request or an answer,
     for `REQUEST_S` at most. Beyond a limit, the connection that has waited longest is closed, and
-    not the new one: whoever holds many connections idle so keeps nobody else out, not even behind
-    the same address.
+    not the new one: idle connections keep no reader out, not even one of the same address.
     """
 
     def __init__(self) -> None:
