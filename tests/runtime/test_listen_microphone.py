@@ -51,6 +51,16 @@ pcm.interleaved { type linear; slave { pcm stereo; format S16_LE } }
 pcm.!default { type file; slave.pcm interleaved; file /dev/null; infile "INFILE"; format raw }
 """
 
+# As the one above, of six channels.
+SIX_CHANNELS = """
+pcm.rate { type plug; slave { pcm null; rate 16000; channels 6; format S16_LE } }
+pcm.six { type multi; slaves.a { pcm rate; channels 6 }
+          bindings { 0 { slave a; channel 0 } 1 { slave a; channel 1 } 2 { slave a; channel 2 }
+                     3 { slave a; channel 3 } 4 { slave a; channel 4 } 5 { slave a; channel 5 } } }
+pcm.interleaved { type linear; slave { pcm six; format S16_LE } }
+pcm.!default { type file; slave.pcm interleaved; file /dev/null; infile "INFILE"; format raw }
+"""
+
 
 def alsa(folder: Path, devices: str, frames: NDArray[np.int16]) -> dict[str, str]:
     """The environment in which the default microphone plays these frames."""
@@ -315,3 +325,18 @@ def test_lost_audio_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         counts.append(microphone.overflows)
     assert counts == [0, 1, 1]
     microphone.close()
+
+
+@needs_portaudio
+def test_one_channel_of_a_microphone_array_is_heard(sernet_edge: Run, tmp_path: Path) -> None:
+    wanted = noise(8 * 16_000, 1)
+    frames = np.random.default_rng(2).integers(-9_000, 9_000, (len(wanted), 6)).astype(np.int16)
+    frames[:, 4] = wanted[:, 0]
+    expected = of_the_file(sernet_edge, wav(tmp_path / "a.wav", 16_000, wanted))
+    environment = alsa(tmp_path, SIX_CHANNELS, frames)
+    found, told = record(environment, expected.count("\n"), *PLAIN, "--channel", 4)
+    check_same(found, expected)
+    assert "6 ch, of which channel 4 is heard" in told
+    refused = sernet_edge("listen", "--channel", 6, env=environment)
+    assert refused.returncode == 1
+    assert "has no channel 6 (it has 6 channels, 0 to 5)" in refused.stderr
