@@ -13,7 +13,7 @@ import numpy as np
 from sernet_edge.runtime.audio import portaudio
 from sernet_edge.runtime.audio.device_checks import RateCheck
 from sernet_edge.runtime.audio.sources import Frames, Incident, check_channel
-from sernet_edge.runtime.audio.suspension import Suspension, clock_s
+from sernet_edge.runtime.audio.suspension import Suspension, clock_s, suspended
 from sernet_edge.runtime.errors import AudioError
 
 # PortAudio's blocks. The hop, half a second, hides their length.
@@ -159,14 +159,7 @@ class Microphone:
         if not is_there:
             yield from self._wait_for_return(last_s)
             return
-        gap_s = clock_s() - last_s
-        yield Incident(
-            "suspended",
-            f"this program stood still for {missed_s:.1f} s, as when it is stopped or the machine "
-            f"sleeps: {gap_s:.1f} s of sound are missing",
-            "warning",
-            gap_s=gap_s,
-        )
+        yield suspended(missed_s, clock_s() - last_s)
 
     def _wait_for_return(self, lost_s: float) -> Iterator[Frames | Incident]:
         """Tell that the device has gone, wait until it delivers again, and tell that.

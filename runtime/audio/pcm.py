@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -17,7 +18,8 @@ from sernet_edge.runtime.audio.containers import (
     needs_more,
     with_article,
 )
-from sernet_edge.runtime.audio.sources import Frames
+from sernet_edge.runtime.audio.sources import Frames, Incident, Source
+from sernet_edge.runtime.audio.suspension import Suspension, clock_s, suspended
 from sernet_edge.runtime.errors import AudioError
 
 SAMPLE_BYTES = {
@@ -38,6 +40,12 @@ RAW_FORMATS = ("s16le", "s16be", "s24le", "s32le", "f32le", "u8")
 # A pipe fills what it is asked for by ever other amounts. Larger blocks than this, shrunk to
 # those, fragment the C library's heap by megabytes an hour.
 _READ_BYTES = 8_192
+
+# A pipe holds 64 kB, 2 s of 16-bit samples at 16 kHz: so much a live one is ahead of the time that
+# has passed since it was first read.
+_AHEAD_S = 2.5
+# What is dropped of a pipe at most, in reads.
+_MOST_DROPPED = 1_000
 
 # A float recording that was mixed too loud exceeds full scale by some decibels, at its peaks:
 # those are clipped. What lies further beyond, or mostly beyond, has another full scale.
@@ -109,6 +117,9 @@ class Readable(Protocol):
     def read1(self, size: int, /) -> bytes:
         """Return the next bytes that are there, at most `size`; none at the end."""
 
+    def fileno(self) -> int:
+        """Return its descriptor."""
+
     def close(self) -> None:
         """Close it."""
 
@@ -128,24 +139,84 @@ class ByteFrames:
         self._limit = limit
         self.read_bytes = 0
         self.leftover_bytes = 0
+        self._pending = b""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield what is there as soon as it is there, for a live pipe; end with the file."""
-        pending = b""
-        while True:
-            wanted = _READ_BYTES
-            if self._limit is not None:
-                wanted = min(wanted, self._limit - self.read_bytes)
-            data = self._file.read1(wanted) if wanted else b""
-            if not data:
+        while data := self._read():
+            self._pending += data
+            if whole := self._whole():
+                ready, self._pending = self._pending[:whole], self._pending[whole:]
+                yield ready
+        self.leftover_bytes = len(self._pending)
+
+    def drop_ready(self) -> None:
+        """Leave out what is in the pipe by now, in whole frames."""
+        pipe = self._file.fileno()
+        for _ in range(_MOST_DROPPED):
+            if not select.select([pipe], [], [], 0)[0] or not (data := self._read()):
                 break
-            self.read_bytes += len(data)
-            pending += data
-            whole = len(pending) // self._frame_bytes * self._frame_bytes
-            if whole:
-                yield pending[:whole]
-                pending = pending[whole:]
-        self.leftover_bytes = len(pending)
+            self._pending += data
+            self._pending = self._pending[self._whole() :]
+
+    def _whole(self) -> int:
+        """Return how many of the bytes that wait make whole frames."""
+        return len(self._pending) // self._frame_bytes * self._frame_bytes
+
+    def _read(self) -> bytes:
+        """Return what is there, once something is; nothing at the end."""
+        wanted = _READ_BYTES
+        if self._limit is not None:
+            wanted = min(wanted, self._limit - self.read_bytes)
+        data = self._file.read1(wanted) if wanted else b""
+        self.read_bytes += len(data)
+        return data
+
+
+def as_it_comes(frames: ByteFrames, bytes_a_second: float) -> Iterator[bytes | Incident]:
+    """Yield the frames of a live pipe, without those that are stale after this program stood still.
+
+    A recording that comes through a pipe faster than it lasts is no live source: it can wait.
+
+    Args:
+        frames: Out of the pipe.
+        bytes_a_second: Of its audio.
+    """
+    suspension = Suspension()
+    began_s = last_s = clock_s()
+    heard_s = 0.0
+    try:
+        for data in frames:
+            missed_s = suspension.missed_s()
+            if missed_s and heard_s < last_s - began_s + _AHEAD_S:
+                frames.drop_ready()
+                gap_s = clock_s() - last_s
+                began_s = last_s = clock_s()
+                heard_s = 0.0
+                yield suspended(missed_s, gap_s)
+                continue
+            last_s = clock_s()
+            heard_s += len(data) / bytes_a_second
+            yield data
+    finally:
+        suspension.close()
+
+
+def decoded(frames: ByteFrames, source: Source, sample_format: str) -> Iterator[Frames | Incident]:
+    """Yield a source's frames as numbers, and what happens to it if it is live.
+
+    Raises:
+        AudioError: See `from_floats`.
+    """
+    items: Iterator[bytes | Incident] = iter(frames)
+    if source.live:
+        bytes_a_second = SAMPLE_BYTES[sample_format] * source.channels * source.rate_hz
+        items = as_it_comes(frames, bytes_a_second)
+    for item in items:
+        if isinstance(item, Incident):
+            yield item
+        else:
+            yield decode(item, sample_format, source.channels, source.name)
 
 
 def read_head(file: Readable) -> bytes:
@@ -178,6 +249,10 @@ class Prepended:
         """Return the next bytes, fewer than `size` only at the end, which stay unread."""
         self._head += self._file.read(max(0, size - len(self._head)))
         return self._head
+
+    def fileno(self) -> int:
+        """Return the file's descriptor."""
+        return self._file.fileno()
 
     def seek(self, position: int) -> int:
         """Refuse to."""
@@ -231,7 +306,7 @@ class RawSource:
                 f"{name} holds {with_article(kind)} file, and raw samples were expected"
             )
 
-    def blocks(self) -> Iterator[Frames]:
+    def blocks(self) -> Iterator[Frames | Incident]:
         """Yield the audio as it comes.
 
         Raises:
@@ -239,8 +314,7 @@ class RawSource:
         """
         frame_bytes = SAMPLE_BYTES[self._format] * self.channels
         frames = ByteFrames(Prepended(self._head, self._file), frame_bytes)
-        for data in frames:
-            yield decode(data, self._format, self.channels, self.name)
+        yield from decoded(frames, self, self._format)
         if frames.leftover_bytes:
             self.notes.append(
                 f"{self.name} ended in the middle of a sample: "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+from sernet_edge.runtime.audio.sources import Incident
+
 # How often a thread of its own looks at the clock, and what it must miss to have stood still. A
 # thread of a busy machine is late by tenths of a second.
 _BEAT_S = 0.5
@@ -17,6 +19,22 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 def clock_s() -> float:
     """Return the time on a clock that nobody sets, and that goes on while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
+
+
+def suspended(missed_s: float, gap_s: float) -> Incident:
+    """Return what there is to tell when a source goes on.
+
+    Args:
+        missed_s: For how long the program stood still.
+        gap_s: For how long there is no audio.
+    """
+    return Incident(
+        "suspended",
+        f"this program stood still for {missed_s:.1f} s, as when it is stopped or the machine "
+        f"sleeps: {gap_s:.1f} s of sound are missing",
+        "warning",
+        gap_s=gap_s,
+    )
 
 
 class Suspension:

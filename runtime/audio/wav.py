@@ -15,8 +15,8 @@ from typing import Protocol
 
 import numpy as np
 
-from sernet_edge.runtime.audio.pcm import SAMPLE_BYTES, ByteFrames, Readable, decode
-from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames
+from sernet_edge.runtime.audio.pcm import SAMPLE_BYTES, ByteFrames, Readable, decoded
+from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames, Incident
 from sernet_edge.runtime.errors import AudioError
 
 # wFormatTag, from Microsoft's mmreg.h; the names only serve the error message.
@@ -127,7 +127,7 @@ class WavStream:
         self.rate_hz: int = self.format.rate_hz
         self.channels: int = self.format.channels
 
-    def blocks(self) -> Iterator[Frames]:
+    def blocks(self) -> Iterator[Frames | Incident]:
         """Yield the audio from the file's start.
 
         Raises:
@@ -138,8 +138,7 @@ class WavStream:
         if sample_format is None:
             raise AudioError(f"{self.name}: {self.format.problem}", hint=CONVERT)
         frames = ByteFrames(self._file, self.format.frame_bytes, self.data_bytes)
-        for data in frames:
-            yield decode(data, sample_format, self.channels, self.name)
+        yield from decoded(frames, self, sample_format)
         if self.data_bytes is not None:
             self._check_complete(frames.read_bytes, self.data_bytes)
         if self.data_bytes is None or self._size is None:

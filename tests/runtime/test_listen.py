@@ -9,6 +9,10 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +212,63 @@ def test_a_live_pipe_is_answered_before_it_ends() -> None:
     assert json.loads(process.stdout.readline())["time_s"] < 3
     process.communicate()
     assert process.returncode == 0
+
+
+def test_what_waits_in_a_live_pipe_while_the_program_stands_still_is_dropped() -> None:
+    process = start("--input", "-", "--json", "--gate", "off", stdin=subprocess.PIPE)
+    assert process.stdin and process.stdout
+    os.set_blocking(process.stdin.fileno(), False)
+    ended = threading.Event()
+
+    def record_in_real_time() -> None:
+        began_s, block = time.monotonic(), 0
+        while not ended.wait(max(0, began_s + block * 0.05 - time.monotonic())):
+            start_sample = block * 800 % (len(AUDIO) - 800)
+            with suppress(BlockingIOError):  # the pipe is full: lost, as with arecord
+                os.write(process.stdin.fileno(), AUDIO[start_sample:][:800].tobytes())
+            block += 1
+
+    writer = threading.Thread(target=record_in_real_time)
+    writer.start()
+    found = [json.loads(process.stdout.readline()) for _ in range(3)]
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(4)
+    process.send_signal(signal.SIGCONT)
+    went_on = datetime.now(UTC)
+    while found[-1].get("code") != "suspended":
+        found.append(json.loads(process.stdout.readline()))
+    while found[-1]["type"] != "result":
+        found.append(json.loads(process.stdout.readline()))
+    ended.set()
+    writer.join()
+    process.communicate()
+    # A whole window from after the stop, though two seconds of sound waited in the pipe.
+    heard = datetime.fromisoformat(found[-1]["utc"])
+    assert 2.5 < (heard - went_on).total_seconds() < 5
+    before = [record for record in found if record["type"] == "result"][-2]
+    passed_s = (heard - datetime.fromisoformat(before["utc"])).total_seconds()
+    assert found[-1]["time_s"] - before["time_s"] == pytest.approx(passed_s, abs=0.8)
+
+
+def test_a_recording_that_comes_through_a_pipe_loses_nothing_when_the_program_stands_still(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
+    sound = speech_like(120)
+    write_wav(tmp_path / "a.wav", sound)
+    options = ("--json", "--no-timing", "--gate", "off")
+    process = start("--input", "-", *options, stdin=subprocess.PIPE)
+    assert process.stdin and process.stdout
+    content = sound.astype("<i2").tobytes()
+    half = len(content) // 4 * 2
+    process.stdin.write(content[:half])
+    process.stdin.flush()
+    first = b"".join(process.stdout.readline() for _ in range(5))
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    process.send_signal(signal.SIGCONT)
+    rest, _ = process.communicate(content[half:], timeout=300)
+    of_file = sernet_edge("listen", "--input", tmp_path / "a.wav", *options).stdout
+    assert (first + rest).decode() == of_file
 
 
 def test_the_hop_is_rounded_to_whole_frames_and_told(sernet_edge: Run, recording: Path) -> None:
