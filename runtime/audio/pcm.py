@@ -176,28 +176,31 @@ class ByteFrames:
 def as_it_comes(frames: ByteFrames, bytes_a_second: float) -> Iterator[bytes | Incident]:
     """Yield the frames of a live pipe, without those that are stale after this program stood still.
 
-    A recording that comes through a pipe faster than it lasts is no live source: it can wait.
+    A recording that comes through a pipe can wait, and nothing of it is left out. It comes faster
+    than it lasts, and this program spends its time computing; for a live source it mostly waits.
 
     Args:
         frames: Out of the pipe.
         bytes_a_second: Of its audio.
     """
     suspension = Suspension()
-    began_s = last_s = clock_s()
-    heard_s = 0.0
+    began_s = last_s = asked_s = clock_s()
+    heard_s = waited_s = 0.0
     try:
         for data in frames:
             missed_s = suspension.missed_s()
-            if missed_s and heard_s < last_s - began_s + _AHEAD_S:
+            passed_s = last_s - began_s
+            if missed_s and heard_s < passed_s + _AHEAD_S and waited_s > passed_s / 2:
                 frames.drop_ready()
-                gap_s = clock_s() - last_s
-                began_s = last_s = clock_s()
-                heard_s = 0.0
-                yield suspended(missed_s, gap_s)
+                yield suspended(missed_s, clock_s() - last_s)
+                began_s = last_s = asked_s = clock_s()
+                heard_s = waited_s = 0.0
                 continue
             last_s = clock_s()
+            waited_s += last_s - asked_s - missed_s
             heard_s += len(data) / bytes_a_second
             yield data
+            asked_s = clock_s()
     finally:
         suspension.close()
 
