@@ -13,7 +13,7 @@ from typing import Any
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 
-# Layers without weights or products.
+# Layers without weights and MACs.
 _PLAIN = {
     *("InputLayer", "ReLU", "LeakyReLU", "Activation", "Softmax", "Dropout", "GaussianNoise"),
     *("SpatialDropout1D", "SpatialDropout2D", "Concatenate", "Add", "Subtract", "Multiply"),
@@ -34,7 +34,7 @@ class Layer:
         shape: Of what it makes, batch first, -1 for a size that is not fixed; None: not told.
         type: Such as "float32".
         parameters: Its weights, those that training does not touch included; None: not known.
-        macs: Multiplications with addition for one window; None: not known.
+        macs: Multiply-accumulates of one window; None: not known.
     """
 
     kind: str
@@ -108,14 +108,14 @@ def _layer(entry: dict[str, Any], made: dict[str, tuple[int, ...]]) -> Layer:
     dtype = config.get("dtype", "?")
     if isinstance(dtype, dict):
         dtype = dtype.get("config", {}).get("name", "?")
-    parameters, macs = _work(kind, config, taken[0] if taken else None, shape)
+    parameters, macs = _counts(kind, config, taken[0] if taken else None, shape)
     return Layer(kind, name, shape, str(dtype), parameters, macs)
 
 
-def _work(
+def _counts(
     kind: str, config: dict[str, Any], taken: tuple[int, ...] | None, made: tuple[int, ...] | None
 ) -> tuple[int | None, int | None]:
-    """Return a layer's parameters and products, None where they are not known."""
+    """Return a layer's parameters and MACs, None where they are not known."""
     if kind in _PLAIN:
         return 0, 0
     if taken is None or taken[-1] < 1:
@@ -124,22 +124,22 @@ def _work(
     bias = bool(config.get("use_bias"))
     positions = math.prod(made[1:-1]) if made and -1 not in made[1:] else None
 
-    def work(weights: int, biases: int) -> tuple[int, int | None]:
+    def counts(weights: int, biases: int) -> tuple[int, int | None]:
         return weights + biases * bias, None if positions is None else positions * weights
 
     if kind in ("BatchNormalization", "LayerNormalization"):
         vectors = bool(config.get("scale", True)) + bool(config.get("center", True))
         return channels * (vectors + 2 * (kind == "BatchNormalization")), 0
     if kind == "Dense":
-        return work(channels * int(config["units"]), int(config["units"]))
+        return counts(channels * int(config["units"]), int(config["units"]))
     kernel = math.prod(config.get("kernel_size", ()))
     if kind == "Conv2D":
         filters = int(config["filters"])
-        return work(kernel * channels // int(config.get("groups", 1)) * filters, filters)
+        return counts(kernel * channels // int(config.get("groups", 1)) * filters, filters)
     if kind == "DepthwiseConv2D":
         out = channels * int(config["depth_multiplier"])
-        return work(kernel * out, out)
+        return counts(kernel * out, out)
     if kind == "SeparableConv2D":
         out, filters = channels * int(config["depth_multiplier"]), int(config["filters"])
-        return work(kernel * out + out * filters, filters)
+        return counts(kernel * out + out * filters, filters)
     return None, None
