@@ -55,7 +55,7 @@ test: test-packages .venv/dev ## Install what the tests need and run all of them
 
 .PHONY: test-quick
 test-quick: test-packages .venv/dev ## Run those of some three minutes: no training, one core
-	$(BIN)/python -m pytest -m "not (training or browser or devices or cores or slow)"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not (training or browser or devices or cores or slow)"
 
 # tflite-runtime is for Python 3.11 and ai-edge-litert for later ones: the Python that .venv is not,
 # on the path or from pyenv.

@@ -129,6 +129,7 @@ def test_the_shipped_model_has_the_bits_of_tflm_on_noise_and_extremes(
     assert "failures 0" in replay(compiled(compiler, tmp_path, sources, compiler))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)  # for 500 windows
 def test_the_shipped_model_has_the_bits_of_tflm_on_real_speech(
     emodb: Path, shipped_model: Path, tmp_path: Path

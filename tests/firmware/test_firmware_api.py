@@ -81,6 +81,7 @@ def end_s(line: Line, contract: Contract) -> float:
     return samples / contract.sample_rate_hz
 
 
+@pytest.mark.slow
 def test_whole_utterances_come_to_what_the_listener_says(
     bundle: Path, model: Model, emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
