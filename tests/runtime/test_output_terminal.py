@@ -72,7 +72,7 @@ def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
         timing: bool = True,
     ) -> Terminal:
         terminal = Terminal(columns, lines, encoding)
-        monkeypatch.setattr("shutil.get_terminal_size", lambda: terminal.size)
+        monkeypatch.setattr("shutil.get_terminal_size", lambda *_, **__: terminal.size)
         terminal.view = LiveView(terminal, session, timing, colour)  # type: ignore[attr-defined]
         for record in records:
             terminal.view.write(record)  # type: ignore[attr-defined]
