@@ -211,6 +211,20 @@ def test_the_sources_that_a_component_lists_compile_for_arm(
     assert ("-DSERNET_FIXED_POINT" in out) != fpu
 
 
+@pytest.fixture
+def licences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give PlatformIO the list of licences that it would fetch from the network."""
+    folder = tmp_path / "python"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(
+        "from platformio.package.manifest.schema import ManifestSchema\n"
+        "known = {'licenses': [{'licenseId': 'Apache-2.0'}]}\n"
+        "ManifestSchema.load_spdx_licenses = staticmethod(lambda: known)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+
+
+@pytest.mark.usefixtures("licences")
 @pytest.mark.parametrize("layout", ["arduino", "platformio"])
 def test_platformio_packs_the_library(layout: str, lay: Lay, tmp_path: Path) -> None:
     pio = tool("pio", "platformio")
@@ -220,6 +234,7 @@ def test_platformio_packs_the_library(layout: str, lay: Lay, tmp_path: Path) -> 
     assert {f"src/{name}" for name in compiled_files(lay(layout))} <= set(listed)
 
 
+@pytest.mark.usefixtures("licences")
 @pytest.mark.parametrize("layout", ["arduino", "platformio"])
 def test_platformio_refuses_a_manifest_without_its_version(
     layout: str, lay: Lay, tmp_path: Path
