@@ -234,8 +234,10 @@ def _provenance(contract: Contract, report: dict[str, Any], licence: str | None)
 
 def _write(settings: ConversionSettings, file: ModelFile, report: dict[str, Any]) -> None:
     from sernet_edge.firmware_export.header import model_header
+    from sernet_edge.firmware_export.licence import model_licence, with_line
 
     write_bytes(settings.out, file.data)
     write_text(settings.verification_path, json.dumps(report, indent=1) + "\n")
     if settings.header_path:
-        write_text(settings.header_path, model_header(file))
+        licence = model_licence(file.require_contract())
+        write_text(settings.header_path, with_line("model.h", model_header(file), licence))
