@@ -49,11 +49,10 @@ def read_network(file: ModelFile) -> Network:
 def _check_size(source: graph.Graph, tensors: TensorReader) -> None:
     if source.subgraphs != 1:
         raise tensors.refusal(f"the model has {source.subgraphs} subgraphs, not 1")
-    if len(source.tensors) > MAX_TENSORS or len(source.operators) > MAX_LAYERS:
-        raise tensors.refusal(
-            f"{len(source.tensors)} tensors and {len(source.operators)} operators "
-            f"are more than {MAX_TENSORS} and {MAX_LAYERS}"
-        )
+    limits = (("tensors", source.tensors, MAX_TENSORS), ("operators", source.operators, MAX_LAYERS))
+    for what, found, most in limits:
+        if len(found) > most:
+            raise tensors.refusal(f"{len(found)} {what} are more than the {most} that it takes")
     if len(source.inputs) != 1 or len(source.outputs) != 1:
         raise tensors.refusal(
             f"the model has {len(source.inputs)} inputs and {len(source.outputs)} outputs, "

@@ -40,17 +40,27 @@ _METHODS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
 }
 
-# Arguments: model, windows, where to write the outputs. Says the arena on standard error.
+# Arguments: model, windows, where to write the outputs. Says the arena on standard error. Inputs
+# after the first are zero.
 _MEASURE = """
 import sys
 import numpy as np
 from tflite_micro.python.tflite_micro import runtime
 model, windows, outputs, arena = sys.argv[1:]
 interpreter = runtime.Interpreter.from_file(model, arena_size=int(arena))
-shape = interpreter.get_input_details(0)["shape"]
+def inputs():
+    number = 0
+    while True:
+        try:
+            yield interpreter.get_input_details(number)
+        except (IndexError, RuntimeError, ValueError):
+            return
+        number += 1
 found = []
 for window in np.load(windows):
-    interpreter.set_input(window.reshape(shape), 0)
+    for number, details in enumerate(inputs()):
+        zeros = np.zeros(details["shape"], details["dtype"])
+        interpreter.set_input(zeros if number else window.reshape(details["shape"]), number)
     interpreter.invoke()
     found.append(interpreter.get_output(0).ravel().copy())
 np.save(outputs, np.stack(found))

@@ -20,6 +20,9 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
 
 _WIDTH = 80
+
+# Types of inputs that can be made up.
+_NUMBERS = ("float32", "int8", "uint8", "int16", "int32", "int64", "bool")
 _INDENT = " " * 11
 
 
@@ -178,10 +181,12 @@ def _tflm(file: ModelFile, inputs: tuple[Any, ...]) -> str:
         return "not checked: pip install --pre tflite-micro"
     from sernet_edge.firmware_export import tflm
 
-    types = {"float32": np.float32, "int8": np.int8}
-    if len(inputs) != 1 or inputs[0].type not in types or -1 in inputs[0].shape:
-        return "not checked: it needs one input of int8 or float32 and of fixed size"
-    window = np.zeros((1, inputs[0].elements), types[inputs[0].type])
+    if not inputs:
+        return "not checked: the model has no input"
+    if inputs[0].type not in _NUMBERS:
+        return f"not checked: its input is {inputs[0].type}, not numbers"
+    # A size that is not fixed is 1 for it: such a batch, as a rule.
+    window = np.zeros((1, inputs[0].elements), inputs[0].type)
     if sys.stderr.isatty():
         click.echo("running it once in TensorFlow Lite Micro ...", err=True)
     try:

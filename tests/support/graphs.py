@@ -32,6 +32,7 @@ class Entry:
     data: bytes = b""
     quantized_dimension: int = 0
     name: str = ""
+    signature: Shape = ()  # -1 where a size is not fixed
 
 
 @dataclass
@@ -53,6 +54,8 @@ class Graph:
         self, data: NDArray[Any], scales: Sequence[float] = (), quantized_dimension: int = 0
     ) -> int:
         kind = {
+            np.dtype(np.float32): tflite.TensorType.FLOAT32,
+            np.dtype(np.uint8): tflite.TensorType.UINT8,
             np.dtype(np.int8): tflite.TensorType.INT8,
             np.dtype(np.int32): tflite.TensorType.INT32,
         }
@@ -91,8 +94,8 @@ class Graph:
         self.operators.append((code, inputs, [output], options, build if options else None))
         return output
 
-    def finish(self, output: int) -> bytes:
-        """Return the file with `output` as the only output."""
+    def finish(self, *outputs_made: int) -> bytes:
+        """Return the file with these tensors as outputs, one as a rule."""
         b = flatbuffers.Builder(1024)
         buffers: list[bytes] = [b""]
         for entry in self.entries:
@@ -107,7 +110,7 @@ class Graph:
         tensor_vector = _offsets(b, tflite.SubGraphStartTensorsVector, tensors)
         operator_vector = _offsets(b, tflite.SubGraphStartOperatorsVector, operators)
         inputs = b.CreateNumpyVector(np.array(self.inputs, np.int32))
-        outputs = b.CreateNumpyVector(np.array([output], np.int32))
+        outputs = b.CreateNumpyVector(np.array(outputs_made, np.int32))
         tflite.SubGraphStart(b)
         tflite.SubGraphAddTensors(b, tensor_vector)
         tflite.SubGraphAddInputs(b, inputs)
@@ -151,6 +154,7 @@ class Graph:
     def _tensor(b: Any, entry: Entry, number: int, buffer: int) -> int:
         name = b.CreateString(entry.name or f"t{number}")
         shape = b.CreateNumpyVector(np.array(entry.shape, np.int32))
+        signature = b.CreateNumpyVector(np.array(entry.signature, np.int32))
         quantisation = None
         if entry.scales:
             scales = b.CreateNumpyVector(np.array(entry.scales, np.float32))
@@ -163,6 +167,8 @@ class Graph:
         tflite.TensorStart(b)
         tflite.TensorAddShape(b, shape)
         tflite.TensorAddType(b, entry.kind)
+        if entry.signature:
+            tflite.TensorAddShapeSignature(b, signature)
         tflite.TensorAddBuffer(b, buffer)
         tflite.TensorAddName(b, name)
         if quantisation is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -52,20 +53,21 @@ def interpreter(file: ModelFile) -> Section:
     Returns:
         `arena_bytes`, of it `head_bytes` and `tail_bytes`; `same_bits`: whether its output on
         noise is that of TensorFlow Lite's reference kernels, which the engine is tested against;
-        None for a float model.
+        None for a float model, and where TensorFlow Lite does not run the model.
     """
     if importlib.util.find_spec("tflite_micro") is None:
         return not_measured("install the package tflite-micro: pip install --pre tflite-micro")
     window = _noise(file)
     if window is None:
-        return not_measured("its input is neither int8 nor float32")
+        return not_measured("it has no input of numbers")
     try:
         run = tflm.run(file, window)
     except ModelError as error:
         return not_measured(error.message.removeprefix(f"{file.name}: "))
     same = None
-    if run.outputs.dtype == np.int8:
-        same = bool((run.outputs == golden.golden_outputs(file, window)).all())
+    if run.outputs.dtype == np.int8 and window.dtype == np.int8:
+        with suppress(ModelError):
+            same = bool((run.outputs == golden.golden_outputs(file, window)).all())
     return {
         "arena_bytes": run.arena_bytes,
         "head_bytes": run.head_bytes,
@@ -76,10 +78,15 @@ def interpreter(file: ModelFile) -> Section:
 
 def _noise(file: ModelFile) -> NDArray[Any] | None:
     """Return one window of noise for a model, of its input's type (1, values)."""
-    tensor = read_graph(file).inputs[0]
-    size, rng = math.prod(tensor.fixed_shape), np.random.default_rng(0)
-    if tensor.type == "int8":
-        return rng.integers(-128, 128, (1, size), np.int8)
-    if tensor.type == "float32":
-        return rng.standard_normal((1, size)).astype(np.float32)
-    return None
+    inputs = read_graph(file).inputs
+    if not inputs:
+        return None
+    shape, kind = (1, math.prod(inputs[0].fixed_shape)), inputs[0].type
+    rng = np.random.default_rng(0)
+    if kind == "float32":
+        return rng.standard_normal(shape).astype(np.float32)
+    if kind in ("int8", "uint8", "int16"):
+        values = np.iinfo(kind)
+        return rng.integers(values.min, values.max + 1, shape, kind)
+    # Larger integers may be places in a table.
+    return np.zeros(shape, kind) if kind in ("int32", "int64", "bool") else None
