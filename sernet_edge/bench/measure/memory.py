@@ -86,7 +86,8 @@ def _noise(file: ModelFile) -> NDArray[Any] | None:
     if kind == "float32":
         return rng.standard_normal(shape).astype(np.float32)
     if kind in ("int8", "uint8", "int16"):
-        values = np.iinfo(kind)
-        return rng.integers(values.min, values.max + 1, shape, kind)
+        integers = np.dtype(kind).type
+        values = np.iinfo(integers)
+        return rng.integers(values.min, values.max + 1, shape, integers)
     # Larger integers may be places in a table.
     return np.zeros(shape, kind) if kind in ("int32", "int64", "bool") else None
