@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sernet_edge import __version__
-from sernet_edge.convert.drift import drift_limit
+from sernet_edge.convert.drift_limit import drift_limit
 from sernet_edge.convert.precision import Precision
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
 from sernet_edge.runtime.contract import Contract

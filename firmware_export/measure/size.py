@@ -62,10 +62,10 @@ def main(model: Path, as_json: bool) -> None:
         click.echo(json.dumps(report))
         return
     if saved:
-        for peer in saved.peers:
-            alone = (f"{peer.ram_bytes:,}", f"{peer.stack_bytes:,}", f"{peer.code_bytes:,}")
-            name = f"{peer.core} TFLM saved"
-            click.echo(_line(name, *alone, f"{peer.instructions:,}", "-", "-", "-"))
+        for figures in saved.cores:
+            memory = (figures.ram_bytes, figures.stack_bytes, figures.code_bytes)
+            cells = (f"{n:,}" for n in (*memory, figures.instructions))
+            click.echo(_line(f"{figures.core} TFLM saved", *cells, "-", "-", "-"))
         click.echo(f"saved run: {saved.origin}")
 
 

@@ -26,7 +26,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 
 @dataclass(frozen=True)
-class Peer:
+class TflmFigures:
     """What a network takes in TensorFlow Lite Micro on one core.
 
     Attributes:
@@ -54,11 +54,11 @@ class SavedRuns:
 
     Attributes:
         origin: Commits, compiler and flags.
-        peers: One a core.
+        cores: The figures, one core each.
     """
 
     origin: str
-    peers: tuple[Peer, ...]
+    cores: tuple[TflmFigures, ...]
 
 
 def fingerprint(network: Network) -> str:
@@ -78,7 +78,7 @@ def fingerprint(network: Network) -> str:
 
 
 def saved_document() -> dict[str, Any]:
-    """Return saved_tflm.json: "origin" and, by fingerprint, "networks" with "peers"."""
+    """Return saved_tflm.json: "origin" and, by fingerprint, "networks" with "cores"."""
     text = (resources.files(__package__) / "saved_tflm.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
@@ -90,7 +90,9 @@ def saved_runs(network: Network) -> SavedRuns | None:
     found = document["networks"].get(fingerprint(network))
     if found is None:
         return None
-    return SavedRuns(document["origin"], tuple(Peer(**peer) for peer in found["peers"]))
+    return SavedRuns(
+        document["origin"], tuple(TflmFigures(**figures) for figures in found["cores"])
+    )
 
 
 def measure_tflm(
@@ -100,7 +102,7 @@ def measure_tflm(
     library: Path,
     folder: Path,
     counter: Path,
-) -> Peer:
+) -> TflmFigures:
     """Measure the same network in a TensorFlow Lite Micro that was compiled for a core.
 
     Args:
@@ -139,4 +141,4 @@ def measure_tflm(
     flash = elf.flash_bytes(listed)
     flatbuffer = len(file.flatbuffer)
     ram = arena + variables + stack
-    return Peer(core.name, instructions, arena, ram, stack, flash, flash - flatbuffer)
+    return TflmFigures(core.name, instructions, arena, ram, stack, flash, flash - flatbuffer)

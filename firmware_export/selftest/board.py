@@ -73,7 +73,7 @@ class Hello:
 
 
 @dataclass(frozen=True)
-class Result:
+class BoardResult:
     """What a board found in a window.
 
     Attributes:
@@ -93,7 +93,7 @@ class Result:
     scores: NDArray[np.float32]
 
 
-class Board:
+class BoardLink:
     """A board's self-test, one method a request; each waits for the answer.
 
     Attributes:
@@ -174,7 +174,7 @@ class Board:
         if len(answer) != 2 or int.from_bytes(answer, "little") != len(samples):
             raise self._nonsense("it did not take the audio")
 
-    def poll(self, label_count: int) -> Result | None:
+    def poll(self, label_count: int) -> BoardResult | None:
         """Let the board compute what is left of a window; return the result, None if none is due.
 
         Args:
@@ -188,7 +188,7 @@ class Board:
             raise self._nonsense(f"its result has {len(answer)} bytes")
         scores_at = 1 + _RESULT_HEAD.size
         frames, label, network_cycles, frontend_cycles = _RESULT_HEAD.unpack_from(answer, 1)
-        return Result(
+        return BoardResult(
             frames,
             label,
             network_cycles,
@@ -334,13 +334,13 @@ class Board:
 
 
 @contextmanager
-def open_port(name: str, baud: int, patience_s: float) -> Iterator[Board]:
+def open_port(name: str, baud: int, patience_s: float) -> Iterator[BoardLink]:
     """Open a serial port for a `with` block.
 
     Args:
         name: Such as /dev/ttyACM0 or COM3.
         baud: Bits a second; USB's own ports ignore it.
-        patience_s: See `Board`.
+        patience_s: See `BoardLink`.
 
     Raises:
         SernetError: There is no such port, it is in use, or it must not be opened.
@@ -352,7 +352,7 @@ def open_port(name: str, baud: int, patience_s: float) -> Iterator[Board]:
     except (OSError, ValueError, OverflowError) as error:
         raise _cannot_open(name, baud, error) from error
     try:
-        yield Board(line, patience_s)
+        yield BoardLink(line, patience_s)
     finally:
         line.close()
 

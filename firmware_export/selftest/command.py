@@ -17,7 +17,7 @@ from sernet_edge import __version__
 from sernet_edge.firmware_export.golden import golden_outputs
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.identity import model_checksum
-from sernet_edge.firmware_export.selftest.board import Board, Hello, Result, open_port
+from sernet_edge.firmware_export.selftest.board import BoardLink, BoardResult, Hello, open_port
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
 from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.contract import Contract
@@ -127,7 +127,7 @@ class Comparison:
 
     model: Model
     hello: Hello
-    _results: list[Result] = field(default_factory=list)
+    _results: list[BoardResult] = field(default_factory=list)
     _features_differing: int = 0
     _largest_difference: int = 0
     _scores_differing: int = 0
@@ -141,7 +141,7 @@ class Comparison:
         self._stream = FeatureStream(self._front_end)
         self._ring: deque[Any] = deque(maxlen=self.hello.window_frames)
 
-    def push(self, chunk: NDArray[np.int16], board: Board) -> None:
+    def push(self, chunk: NDArray[np.int16], board: BoardLink) -> None:
         """Let both hear the next samples, int16 (n,), and compare the result if one is due."""
         board.push(chunk)
         for row in self._stream.push(chunk):  # one at most, as the chunk is short
@@ -160,7 +160,7 @@ class Comparison:
             )
         self._compare(result, board.features(self.hello.window_frames, self.hello.feature_count))
 
-    def _compare(self, result: Result, theirs: NDArray[np.int8]) -> None:
+    def _compare(self, result: BoardResult, theirs: NDArray[np.int8]) -> None:
         self._results.append(result)
         ours = self.model.quantise(self._front_end.window_features(np.stack(self._ring)))
         difference = np.abs(theirs.astype(np.int16) - ours)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import Run
 
-import sernet_edge as package
+from sernet_edge import __version__
 
 
 def test_help_lists_every_command(sernet_edge: Run) -> None:
@@ -21,7 +21,7 @@ def test_help_lists_every_command(sernet_edge: Run) -> None:
 
 
 def test_the_version_is_the_packages(sernet_edge: Run) -> None:
-    assert sernet_edge("--version").stdout.strip().endswith(package.__version__)
+    assert sernet_edge("--version").stdout.strip().endswith(__version__)
 
 
 @pytest.mark.parametrize("arguments", [["dance"], ["listen", "--nonsense"], ["train"]])
@@ -60,7 +60,7 @@ def test_a_closed_standard_output_is_one_line(sernet_edge: Run) -> None:
 def test_a_closed_standard_error_changes_nothing(sernet_edge: Run) -> None:
     result = sernet_edge("--version", preexec_fn=lambda: os.close(2))
     assert result.returncode == 0
-    assert package.__version__ in result.stdout
+    assert __version__ in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,17 @@ def test_nothing_that_is_installed_imports_benchmarks_or_tests() -> None:
             assert not {name.split(".")[0] for name in names} & _NOT_INSTALLED, path
 
 
+def test_nothing_is_imported_under_another_name() -> None:
+    usual = {"np", "tf"}
+    folders = ("benchmarks", "tests", "sernet_edge", *_ALLOWED)
+    for path in (path for folder in folders for path in (_ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                # `import x as x` tells type checkers that a package offers x.
+                renamed = {a.asname for a in node.names if a.asname not in (None, a.name)}
+                assert renamed <= usual, f"{path}:{node.lineno}"
+
+
 def test_one_module_alone_parses_flatbuffers() -> None:
     parsing = {
         str(path.relative_to(_ROOT))

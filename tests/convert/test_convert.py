@@ -47,11 +47,10 @@ def test_int8_means_every_tensor_of_every_op(small_tflite: Path) -> None:
 
 
 def test_the_graph_has_the_expected_ops_and_no_arithmetic_on_shapes(small_tflite: Path) -> None:
-    from tflite.BuiltinOperator import BuiltinOperator
-    from tflite.Model import Model as Flatbuffer
+    import tflite
 
-    names = {value: name for name, value in vars(BuiltinOperator).items()}
-    model = Flatbuffer.GetRootAs(small_tflite.read_bytes(), 0)
+    names = {value: name for name, value in vars(tflite.BuiltinOperator).items()}
+    model = tflite.Model.GetRootAs(small_tflite.read_bytes(), 0)
     ops = {names[model.OperatorCodes(i).BuiltinCode()] for i in range(model.OperatorCodesLength())}
     assert ops == {
         "CONV_2D",

@@ -159,20 +159,20 @@ def resized(network: Network, index: int, **sizes: int) -> Network:
     return dataclasses.replace(network, layers=tuple(layers))
 
 
-PEER = tflm.Peer("m4", 300_000_000, 420_000, 425_000, 900, 600_000, 90_000)
+TFLM_FIGURES = tflm.TflmFigures("m4", 300_000_000, 420_000, 425_000, 900, 600_000, 90_000)
 
 
 @pytest.fixture
 def saved(shipped: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """A saved run of the shipped model's network."""
-    peers = {"peers": [dataclasses.asdict(PEER)]}
-    document = {"origin": "commit 0123abcd", "networks": {tflm.fingerprint(shipped): peers}}
+    its = {"cores": [dataclasses.asdict(TFLM_FIGURES)]}
+    document = {"origin": "commit 0123abcd", "networks": {tflm.fingerprint(shipped): its}}
     monkeypatch.setattr(tflm, "saved_document", lambda: document)
 
 
 @pytest.mark.usefixtures("saved")
 def test_the_saved_run_is_shown_only_for_its_own_network(shipped: Network) -> None:
-    assert tflm.saved_runs(shipped) == tflm.SavedRuns("commit 0123abcd", (PEER,))
+    assert tflm.saved_runs(shipped) == tflm.SavedRuns("commit 0123abcd", (TFLM_FIGURES,))
     longer, fewer = resized(shipped, 0, height=374), resized(shipped, -1, channels=4)
     sparser = resized(shipped, 1, height=92)
     for other in (longer, fewer, sparser, read_network(ModelFile("graph", RandomGraph(0).build()))):
@@ -204,15 +204,15 @@ def test_the_shipped_model_has_a_saved_run_on_every_core_that_bench_counts_on(
 ) -> None:
     saved = tflm.saved_runs(shipped)
     assert saved is not None
-    assert tuple(peer.core for peer in saved.peers) == cores.DEFAULT
-    for peer in saved.peers:
-        assert " ".join(CORES[peer.core].flags) in saved.origin
+    assert tuple(figures.core for figures in saved.cores) == cores.DEFAULT
+    for figures in saved.cores:
+        assert " ".join(CORES[figures.core].flags) in saved.origin
 
 
 def test_saved_runs_name_their_commits_compiler_and_flags() -> None:
     document = tflm.saved_document()
     for network in document["networks"].values():
-        assert [tflm.Peer(**peer) for peer in network["peers"]]
+        assert [tflm.TflmFigures(**figures) for figures in network["cores"]]
         # Commits of TensorFlow Lite Micro and CMSIS-NN.
         assert len(re.findall(r"\b[0-9a-f]{8,40}\b", document["origin"])) >= 2
         assert "GCC" in document["origin"] and "-O2" in document["origin"]
@@ -246,7 +246,7 @@ def test_json_has_the_figures_of_the_table(
     assert figures["core"] == "m4" and figures["instructions"] == 1_000_000
     assert figures["network"] == {"ram_bytes": 1, "stack_bytes": 2, "code_bytes": 3}
     assert figures["in_all"] == {"ram_bytes": 40_000, "stack_bytes": 500, "code_bytes": 6}
-    assert shown[0]["saved"]["peers"] == [dataclasses.asdict(PEER)]
+    assert shown[0]["saved"]["cores"] == [dataclasses.asdict(TFLM_FIGURES)]
     assert shown[1]["saved"] is None
 
 

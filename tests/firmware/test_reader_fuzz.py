@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 import tflite
 from graphs import RandomGraph
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies
 
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import ModelError, SernetError
@@ -130,7 +129,7 @@ def test_a_process_that_takes_too_much_memory_is_noticed(tmp_path: Path) -> None
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.binary(max_size=400), st.integers(0, 400))
+@given(strategies.binary(max_size=400), strategies.integers(0, 400))
 def test_any_bytes_that_call_themselves_a_model_are_refused(body: bytes, root: int) -> None:
     data = struct.pack("<I", root) + b"TFL3" + body
     with pytest.raises(SernetError):

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import AudioError
@@ -435,15 +434,17 @@ def test_a_recording_without_samples_is_refused(tmp_path: Path) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(data=st.data())
+@given(data=strategies.data())
 def test_a_damaged_wav_is_an_error_or_audio_and_nothing_else(
-    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    data: strategies.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     content = bytearray(riff(chunk(b"LIST", b"abc"), fmt(PCM, 16), chunk(b"data", bytes(64))))
-    for _ in range(data.draw(st.integers(1, 4))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    for _ in range(data.draw(strategies.integers(1, 4))):
+        content[data.draw(strategies.integers(0, len(content) - 1))] = data.draw(
+            strategies.integers(0, 255)
+        )
     path = tmp_path_factory.getbasetemp() / "damaged.wav"
-    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    path.write_bytes(content[: data.draw(strategies.integers(0, len(content)))])
     try:
         source = open_recording(path)
     except AudioError:
@@ -503,7 +504,10 @@ def test_resampling_takes_out_what_the_new_rate_cannot_hold(heard: Heard) -> Non
 
 
 @settings(max_examples=30, deadline=None)
-@given(sizes=st.lists(st.integers(0, 3000), max_size=40), rate=st.sampled_from([8_000, 44_100]))
+@given(
+    sizes=strategies.lists(strategies.integers(0, 3000), max_size=40),
+    rate=strategies.sampled_from([8_000, 44_100]),
+)
 def test_resampling_does_not_depend_on_the_blocks(sizes: list[int], rate: int) -> None:
     stereo = SPEECH.reshape(-1, 2)
     edges = np.minimum(np.cumsum(sizes, dtype=int), len(stereo)).tolist()

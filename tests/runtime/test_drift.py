@@ -10,7 +10,7 @@ import pytest
 import soxr
 from numpy.typing import NDArray
 
-from sernet_edge.convert.drift import drift_limit
+from sernet_edge.convert.drift_limit import drift_limit
 from sernet_edge.runtime import Contract, FrontEnd, interpreter
 from sernet_edge.runtime.drift import drift
 from sernet_edge.runtime.frontend import feature_rows

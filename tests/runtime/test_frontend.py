@@ -8,8 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies
 from numpy.typing import NDArray
 from scipy.fft import dct
 
@@ -166,12 +165,14 @@ def chunks(samples: Samples, sizes: list[int]) -> list[Samples]:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    sizes=st.lists(
-        st.one_of(st.integers(1, 600), st.integers(1000, 60_000)), min_size=1, max_size=30
+    sizes=strategies.lists(
+        strategies.one_of(strategies.integers(1, 600), strategies.integers(1000, 60_000)),
+        min_size=1,
+        max_size=30,
     ),
-    level=st.sampled_from(["none", "running", "window"]),
-    features=st.sampled_from(FEATURES),
-    seed=st.integers(0, 1000),
+    level=strategies.sampled_from(["none", "running", "window"]),
+    features=strategies.sampled_from(FEATURES),
+    seed=strategies.integers(0, 1000),
 )
 def test_any_chunking_gives_the_same_bits(
     sizes: list[int], level: Level, features: Features, seed: int
@@ -199,10 +200,10 @@ def test_one_sample_at_a_time_gives_the_same_bits() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    values=st.lists(st.integers(-32768, 32767), min_size=1, max_size=40),
-    level=st.sampled_from(["none", "running", "window", "clip"]),
-    scale=st.sampled_from(["int16", "unit"]),
-    features=st.sampled_from(FEATURES),
+    values=strategies.lists(strategies.integers(-32768, 32767), min_size=1, max_size=40),
+    level=strategies.sampled_from(["none", "running", "window", "clip"]),
+    scale=strategies.sampled_from(["int16", "unit"]),
+    features=strategies.sampled_from(FEATURES),
 )
 def test_features_are_finite_and_clipped_for_any_int16_input(
     values: list[int], level: Level, scale: str, features: Features

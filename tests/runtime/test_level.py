@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.level import Level, LevelMeter
@@ -56,7 +55,7 @@ def test_each_reading_begins_anew() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.integers(0, 400), min_size=1, max_size=10))
+@given(strategies.lists(strategies.integers(0, 400), min_size=1, max_size=10))
 def test_the_reading_does_not_depend_on_the_chunks(sizes: list[int]) -> None:
     samples = np.random.default_rng(1).integers(-32768, 32768, 2000).astype(np.int16)
     meter = LevelMeter()

@@ -20,7 +20,6 @@ from support import Run
 
 from sernet_edge.runtime.listen import service
 from sernet_edge.runtime.listen.command import listen
-from sernet_edge.runtime.listen.service import service as command
 
 pytestmark = pytest.mark.programs
 
@@ -124,7 +123,7 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_install_writes_unit_and_configuration_and_starts(
     system: list[str], tmp_path: Path
 ) -> None:
-    result = CliRunner().invoke(command, ["install"])
+    result = CliRunner().invoke(service.service, ["install"])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "sernet-edge.service").read_text() == service.unit()
     assert system == ["daemon-reload", "enable sernet-edge", "restart sernet-edge"]
@@ -136,17 +135,17 @@ def test_install_keeps_a_configuration_and_uninstall_too(system: list[str], tmp_
     config = tmp_path / "etc" / "config.toml"
     config.parent.mkdir()
     config.write_text("[listen]\nhop = 2\n")
-    CliRunner().invoke(command, ["install"])
-    result = CliRunner().invoke(command, ["uninstall"])
+    CliRunner().invoke(service.service, ["install"])
+    result = CliRunner().invoke(service.service, ["uninstall"])
     assert result.exit_code == 0, result.output
     assert system[-2:] == ["disable --now sernet-edge", "daemon-reload"]
     assert not (tmp_path / "sernet-edge.service").exists()
     assert config.read_text() == "[listen]\nhop = 2\n"
-    assert "is not installed" in str(CliRunner().invoke(command, ["uninstall"]).exception)
+    assert "is not installed" in str(CliRunner().invoke(service.service, ["uninstall"]).exception)
 
 
 def test_the_first_configuration_is_one(system: list[str]) -> None:
-    CliRunner().invoke(command, ["install"])
+    CliRunner().invoke(service.service, ["install"])
     text = service.SYSTEM_FILE.read_text()
     service.SYSTEM_FILE.write_text(text.replace("# device", "device"))
     context = listen.make_context("listen", ["--config", str(service.SYSTEM_FILE)])
@@ -155,7 +154,7 @@ def test_the_first_configuration_is_one(system: list[str]) -> None:
 
 def test_without_root_it_says_how(system: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    told = str(CliRunner().invoke(command, ["install"]).exception)
+    told = str(CliRunner().invoke(service.service, ["install"]).exception)
     assert "takes root's rights (sudo /opt/sernet-edge/bin/python -m sernet_edge service" in told
     assert system == []
 
@@ -164,7 +163,7 @@ def test_an_installation_in_a_home_folder_is_refused(
     system: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/home/pi/venv/bin/python")
-    told = str(CliRunner().invoke(command, ["install"]).exception)
+    told = str(CliRunner().invoke(service.service, ["install"]).exception)
     assert "/home/pi/venv/bin/python lies in one (install into /opt/sernet-edge" in told
     assert not (tmp_path / "sernet-edge.service").exists()
 
@@ -174,7 +173,7 @@ def test_the_places_that_are_refused_are_those_that_the_unit_hides(
     place: str, system: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", f"{place}/x/bin/python")
-    told = str(CliRunner().invoke(command, ["install"]).exception)
+    told = str(CliRunner().invoke(service.service, ["install"]).exception)
     assert f"{place}/x/bin/python" in told
     assert "(install into /opt/sernet-edge; docs/guides/pi.md says how)" in told
     assert system == [] and not service.UNIT_FILE.exists()
@@ -184,7 +183,7 @@ def test_the_places_that_are_refused_are_those_that_the_unit_hides(
     template.write_text(changed.replace("PrivateTmp=yes", "PrivateTmp=no"))
     monkeypatch.setattr(service, "_TEMPLATE", template)
     monkeypatch.setattr(service, "_closed_folder", lambda path: "")
-    assert CliRunner().invoke(command, ["install"]).exception is None
+    assert CliRunner().invoke(service.service, ["install"]).exception is None
 
 
 def test_a_link_into_a_hidden_place_is_refused(
@@ -195,7 +194,7 @@ def test_a_link_into_a_hidden_place_is_refused(
     (tmp_path / "hidden").mkdir()
     (tmp_path / "opt").symlink_to(tmp_path / "hidden")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "opt" / "python"))
-    told = str(CliRunner().invoke(command, ["install"]).exception)
+    told = str(CliRunner().invoke(service.service, ["install"]).exception)
     assert f"does not see {tmp_path}/hidden/python in yours" in told
 
 
@@ -208,7 +207,7 @@ def test_a_folder_that_only_its_owner_may_enter_is_refused(
     (tmp_path / "opt").chmod(0o750)
     stat = Path.stat  # pytest's own folders are for their owner alone
     monkeypatch.setattr(Path, "stat", lambda one: stat(one if tmp_path in one.parents else "/"))
-    told = str(CliRunner().invoke(command, ["install"]).exception)
+    told = str(CliRunner().invoke(service.service, ["install"]).exception)
     assert f"who may not look into {tmp_path}/opt, where" in told
     assert f"sudo chmod o+rx {tmp_path}/opt" in told
 
@@ -217,10 +216,10 @@ def test_a_folder_that_only_its_owner_may_enter_is_refused(
 def test_a_file_that_the_service_would_not_see_is_refused(key: str, system: list[str]) -> None:
     service.SYSTEM_FILE.parent.mkdir()
     service.SYSTEM_FILE.write_text(f'[listen]\n{key} = "/home/pi/a"\n')
-    told = str(CliRunner().invoke(command, ["install"]).exception)
+    told = str(CliRunner().invoke(service.service, ["install"]).exception)
     assert f"{key}: the service does not see /home/pi/a" in told and system == []
     service.SYSTEM_FILE.write_text(f'[listen]\n{key} = "a"\n')
-    assert CliRunner().invoke(command, ["install"]).exception is None
+    assert CliRunner().invoke(service.service, ["install"]).exception is None
 
 
 class Manager:

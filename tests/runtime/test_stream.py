@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import Contract, ContractError, FrontEnd, Listener, Result, SernetError
@@ -113,7 +112,7 @@ def test_no_smoothing_gives_the_model_s_scores() -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(0, 6000), min_size=1, max_size=30))
+@given(strategies.lists(strategies.integers(0, 6000), min_size=1, max_size=30))
 def test_the_results_do_not_depend_on_the_chunks(sizes: list[int]) -> None:
     whole = Listener(Recorder()).push(AUDIO)
     listener = Listener(Recorder())

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from graphs import RandomGraph
 from numpy.typing import NDArray
-from tflite_micro.python.tflite_micro import runtime as tflm
+from tflite_micro.python.tflite_micro.runtime import Interpreter
 
 from sernet_edge.firmware_export import emit, golden
 from sernet_edge.firmware_export.csource import engine_file
@@ -41,7 +41,7 @@ class Case:
 
 def tflm_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
     """Return what TensorFlow Lite Micro computes, int8 (windows, values)."""
-    interpreter = tflm.Interpreter.from_bytes(data, arena_size=4_000_000)
+    interpreter = Interpreter.from_bytes(data, arena_size=4_000_000)
     shape = interpreter.get_input_details(0)["shape"]
     outputs = []
     for window in inputs:

@@ -10,8 +10,8 @@ import subprocess
 import threading
 from pathlib import Path
 
-import paho.mqtt.client as paho
 from output_cases import eventually, free_port
+from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 
@@ -57,7 +57,7 @@ class Subscriber:
     def __init__(self, broker: Mosquitto, name: str = "") -> None:
         self.messages: list[tuple[str, str, bool]] = []
         subscribed = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, name, clean_session=not name)
+        self._client = Client(CallbackAPIVersion.VERSION2, name, clean_session=not name)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_subscribe = lambda *_: subscribed.set()
         self._client.on_message = lambda _client, _data, message: self.messages.append(

@@ -223,7 +223,7 @@ def longer_hop(board: Board, found: Section, window_s: float, step_s: float) -> 
 
 
 @dataclass(frozen=True)
-class Change:
+class SmallestChange:
     """What would make a model fit on a board.
 
     Attributes:
@@ -235,7 +235,7 @@ class Change:
     found: bool
 
 
-def smallest_change(board: Board, model: Section, others: Sequence[Section]) -> Change:
+def smallest_change(board: Board, model: Section, others: Sequence[Section]) -> SmallestChange:
     """Return what would make a model fit surely on a board.
 
     A longer hop is the smallest change; else the largest of the smaller models that fits, with
@@ -248,11 +248,11 @@ def smallest_change(board: Board, model: Section, others: Sequence[Section]) -> 
     """
     name, row = f"{model['name']}", verdict(board, model["cores"], model["tflm"])
     if row["verdict"] == "not known":
-        return Change(f"{name} on {board.name}: not known, {row['why']}", True)
+        return SmallestChange(f"{name} on {board.name}: not known, {row['why']}", True)
     if row["verdict"] == "fits":
-        return Change(f"{name} fits on {board.name} as it is", True)
+        return SmallestChange(f"{name} fits on {board.name} as it is", True)
     if change := _with_hop(board, model):
-        return Change(f"{name} fits on {board.name} with {change}", True)
+        return SmallestChange(f"{name} fits on {board.name} with {change}", True)
     refusal = f"{name} does not fit on {board.name} ({', '.join(row['limits']) or 'time'})"
     smaller = [o for o in others if o["macs"]["macs"] < model["macs"]["macs"]]
     for other in sorted(smaller, key=lambda o: -o["macs"]["macs"]):
@@ -260,12 +260,16 @@ def smallest_change(board: Board, model: Section, others: Sequence[Section]) -> 
         change = "" if fits else _with_hop(board, other)
         if fits or change:
             with_hop = f" with {change}" if change else ""
-            return Change(
+            return SmallestChange(
                 f"{refusal}; the smallest change that fits is {other['name']}{with_hop}", True
             )
     if smaller:
-        return Change(f"{refusal}; nor does any of {', '.join(o['name'] for o in smaller)}", False)
-    return Change(f"{refusal}; no smaller model was tried, --zoo adds its small relatives", False)
+        return SmallestChange(
+            f"{refusal}; nor does any of {', '.join(o['name'] for o in smaller)}", False
+        )
+    return SmallestChange(
+        f"{refusal}; no smaller model was tried, --zoo adds its small relatives", False
+    )
 
 
 def _with_hop(board: Board, model: Section) -> str:

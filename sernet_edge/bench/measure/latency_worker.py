@@ -44,16 +44,15 @@ def main(job: dict[str, Any]) -> None:
 
 def _inference(job: dict[str, Any]) -> Callable[[], Any]:
     if job["what"] == "tflite_runtime":
-        from tflite_runtime import interpreter as module
+        from tflite_runtime.interpreter import Interpreter, OpResolverType
     else:
-        from ai_edge_litert import interpreter as module
-    kinds = module.OpResolverType
-    interpreter = module.Interpreter(
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    interpreter = Interpreter(
         model_content=Path(job["model"]).read_bytes(),
         num_threads=job["threads"],
-        experimental_op_resolver_type=kinds.BUILTIN
+        experimental_op_resolver_type=OpResolverType.BUILTIN
         if job["delegate"]
-        else kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
     details, rng = interpreter.get_input_details()[0], np.random.default_rng(0)

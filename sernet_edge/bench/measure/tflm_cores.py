@@ -82,7 +82,7 @@ def section(
     """Return the section "tflm_cores": what TensorFlow Lite Micro takes, by core.
 
     Returns:
-        For each core what `measure.tflm.Peer` has, `how` ("measured" or "saved") and `origin`.
+        For each core the members of `TflmFigures`, `how` ("measured" or "saved") and `origin`.
 
     Args:
         model: The model.
@@ -108,14 +108,14 @@ def _measured(model: Prepared, own: Library) -> Section:
     if model.file.contract is None:
         return not_measured("the model has no contract, which the exported firmware needs")
     try:
-        peer = tflm.measure_tflm(
+        figures = tflm.measure_tflm(
             model.file, own.core, own.includes, own.path, model.folder / "tflm",
             model.workshop.counter,
         )  # fmt: skip
     except SernetError as error:
         return not_measured(str(error))
     origin = f"{own.path.name}, {hashlib.sha256(own.path.read_bytes()).hexdigest()[:12]}"
-    return {**asdict(peer), "how": "measured", "origin": origin}
+    return {**asdict(figures), "how": "measured", "origin": origin}
 
 
 def _saved(model: Prepared) -> dict[str, Section]:
@@ -129,11 +129,11 @@ def _saved(model: Prepared) -> dict[str, Section]:
         return {}
     flatbuffer = len(model.file.flatbuffer)
     return {
-        peer.core: {
-            **asdict(peer),
-            "flash_bytes": peer.code_bytes + flatbuffer,
+        figures.core: {
+            **asdict(figures),
+            "flash_bytes": figures.code_bytes + flatbuffer,
             "how": "saved",
             "origin": f"{saved.origin}; of a network of the same layers",
         }
-        for peer in saved.peers
+        for figures in saved.cores
     }

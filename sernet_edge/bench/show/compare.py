@@ -9,7 +9,7 @@ from sernet_edge.bench.show.figures import Figure, figures
 
 
 @dataclass(frozen=True)
-class Change:
+class FigureChange:
     """One figure now and then.
 
     Attributes:
@@ -37,7 +37,7 @@ class Change:
         return self.ratio > 1 + most
 
 
-def compare(document: Section, baseline: Section) -> list[Change]:
+def compare(document: Section, baseline: Section) -> list[FigureChange]:
     """Return every figure that the baseline has, as it is now.
 
     Models are told by their names.
@@ -55,5 +55,5 @@ def compare(document: Section, baseline: Section) -> list[Change]:
         found = now.get((then.model, then.name), gone)
         ratio = found.value / then.value if found.value is not None and then.value else None
         judged = same_computer or then.unit != "ms"
-        changes.append(Change(found, then.value, ratio, judged))
+        changes.append(FigureChange(found, then.value, ratio, judged))
     return changes

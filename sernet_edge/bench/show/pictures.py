@@ -43,20 +43,20 @@ def draw(document: Section, folder: Path) -> list[Path]:
 
 
 def _save(figure: Any, path: Path) -> Path:
-    import matplotlib.pyplot as plt
+    from matplotlib import pyplot
 
     from sernet_edge.train.evaluation.legible import legible
 
     with replacing(path) as temporary, legible(figure):
         # Nothing that differs from one run to the next, such as matplotlib's version.
         figure.savefig(temporary, dpi=110, metadata={"Software": None})
-    plt.close(figure)
+    pyplot.close(figure)
     return path
 
 
 def _layers(model: Section) -> Any:
     """Draw, layer by layer, what the engine keeps and what an interpreter would, and the time."""
-    import matplotlib.pyplot as plt
+    from matplotlib import pyplot
 
     layers = model["engine"]["layers"]
     names = [
@@ -65,7 +65,7 @@ def _layers(model: Section) -> Any:
     ]
     times = _times(model)
     places = range(len(layers))
-    figure, axes = plt.subplots(
+    figure, axes = pyplot.subplots(
         1,
         2 if times else 1,
         sharey=True,
@@ -127,14 +127,14 @@ def _times(model: Section) -> list[tuple[str, str, str, list[float]]]:
 
 def _accuracy(models: Sequence[Section]) -> Any:
     """Draw accuracy against flash, RAM and instructions, one point a model."""
-    import matplotlib.pyplot as plt
+    from matplotlib import pyplot
 
     costs: list[tuple[str, Callable[[Section], float | None]]] = [
         ("flash of the firmware, kB", lambda m: _of(m["cores"].get("m4"), "flash_bytes", 1e3)),
         ("RAM of the network, kB", lambda m: _of(m["engine"], "state_bytes", 1e3)),
         ("Cortex-M4 instructions, M", lambda m: _of(m["cores"].get("m4"), "instructions", 1e6)),
     ]
-    figure, axes = plt.subplots(1, 3, sharey=True, figsize=(9.5, 3.9), layout="constrained")
+    figure, axes = pyplot.subplots(1, 3, sharey=True, figsize=(9.5, 3.9), layout="constrained")
     judged = [m for m in models if is_measured(m["accuracy"])]
     handles: dict[str, Any] = {}
     for axis, (title, cost) in zip(axes, costs, strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sernet_edge.bench.document import AGAIN, Section, is_measured, read_document
-from sernet_edge.bench.show.compare import Change
+from sernet_edge.bench.show.compare import FigureChange
 from sernet_edge.bench.show.figures import figures
 from sernet_edge.bench.show.table import Table
 from sernet_edge.runtime.errors import SernetError
@@ -56,8 +56,8 @@ def tables(document: Section, elf: bool = False, every_layer: bool = True) -> li
     return [table for table in found if table.rows]
 
 
-def changes_table(changes: Sequence[Change], most: float) -> Table:
-    """Return a comparison with a baseline as a table; `most` as `Change.is_regression` has it."""
+def changes_table(changes: Sequence[FigureChange], most: float) -> Table:
+    """Return a comparison with a baseline as a table; for `most` see `FigureChange`."""
     header = ["model", "figure", "then", "now", "ratio", "verdict"]
     table = Table("Against the baseline", header, left=2, by_model=True)
     for change in changes:
@@ -174,8 +174,8 @@ def _cores(models: Sequence[Section]) -> Table:
     origins: list[str] = []
     for model in models:
         for core, found in model["cores"].items():
-            peer = model["tflm_cores"].get(core, {"not_measured": ""})
-            own, theirs = is_measured(found), is_measured(peer)
+            tflm = model["tflm_cores"].get(core, {"not_measured": ""})
+            own, theirs = is_measured(found), is_measured(tflm)
             row = [
                 model["name"],
                 core,
@@ -191,14 +191,14 @@ def _cores(models: Sequence[Section]) -> Table:
                 ]
             else:
                 row += ["-"] * 4
-            mark = " saved" if peer.get("how") == "saved" else ""
+            mark = " saved" if tflm.get("how") == "saved" else ""
             row += [
-                table.cell(peer, lambda p, mark=mark: f"{_short(p['instructions'] / 1e6)}{mark}"),  # type: ignore[misc]
-                f"{peer['flash_bytes']:,}" if theirs else "-",
-                f"{peer['ram_bytes']:,}" if theirs else "-",
-                f"{peer['instructions'] / found['instructions']:.2f}" if own and theirs else "-",
+                table.cell(tflm, lambda p, mark=mark: f"{_short(p['instructions'] / 1e6)}{mark}"),  # type: ignore[misc]
+                f"{tflm['flash_bytes']:,}" if theirs else "-",
+                f"{tflm['ram_bytes']:,}" if theirs else "-",
+                f"{tflm['instructions'] / found['instructions']:.2f}" if own and theirs else "-",
             ]
-            if theirs and (origin := f"TFLM, {peer['how']}: {peer['origin']}") not in origins:
+            if theirs and (origin := f"TFLM, {tflm['how']}: {tflm['origin']}") not in origins:
                 origins.append(origin)
             table.rows.append(row)
     table.notes += [
