@@ -64,8 +64,8 @@ def main(model: Path, as_json: bool) -> None:
     if saved:
         for figures in saved.cores:
             memory = (figures.ram_bytes, figures.stack_bytes, figures.code_bytes)
-            cells = (f"{n:,}" for n in (*memory, figures.instructions))
-            click.echo(_line(f"{figures.core} TFLM saved", *cells, "-", "-", "-"))
+            own = [f"{n:,}" for n in (*memory, figures.instructions)]
+            click.echo(_line(f"{figures.core} TFLM saved", *own, "-", "-", "-"))
         click.echo(f"saved run: {saved.origin}")
 
 
