@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.audio.containers import (
     HEAD_BYTES,
-    MPEG_HEAD_BYTES,
+    LONG_HEAD_BYTES,
     container,
     needs_more,
     with_article,
@@ -225,7 +225,7 @@ def decoded(frames: ByteFrames, source: Source, sample_format: str) -> Iterator[
 def read_head(file: Readable) -> bytes:
     """Read as much from a file's beginning as shows what `container` it is, if there is so much."""
     head = file.read(HEAD_BYTES)
-    return head + file.read(MPEG_HEAD_BYTES - len(head)) if needs_more(head) else head
+    return head + file.read(LONG_HEAD_BYTES - len(head)) if needs_more(head) else head
 
 
 class Prepended:

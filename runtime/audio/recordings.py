@@ -22,8 +22,8 @@ from sernet_edge.runtime.errors import AudioError
 # Frames that are read at once.
 _BLOCK_FRAMES = 4_096
 
-# Of these formats libsndfile estimates the length.
-_ESTIMATED = ("MP3",)
+# libsndfile estimates the length of what is coded like this, be it in a WAV file.
+_ESTIMATED = "MPEG_LAYER"
 
 # In libsndfile's log: a size that the file states, and the size that the file could have.
 _TOO_SHORT = re.compile(r"size|data|ssnd|riff|form")
@@ -237,7 +237,7 @@ class LibrarySource:
                 break
             read += len(frames)
             yield frames if kind == "int16" else from_floats(frames, self.name)
-        if read < self._audio.frames and self._audio.format not in _ESTIMATED:
+        if read < self._audio.frames and not self._audio.subtype.startswith(_ESTIMATED):
             raise AudioError(
                 f"{self.name} is truncated: {self._audio.frames - read} of its "
                 f"{self._audio.frames} samples are missing",
