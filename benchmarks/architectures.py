@@ -64,7 +64,14 @@ have that share of the channels in every convolution, `-ds` splits the four 3 x 
 the paths into one for each channel and a 1 x 1 that mixes channels (MobileNet's
 depthwise-separable ones), `-1path` keeps the 3 x 3 path at the input and leaves out the two
 others. All run in the native engine. Any of them takes `--features mfcc`, `mel` or `spectrogram`
-and any `--window-frames`.
+and, but for `-stream`, any `--window-frames`.
+
+`-stream` and its relatives pad nothing in time and take no level out of a window. So a row of a
+feature map depends on its own frames alone, and windows that start a multiple of 32 frames
+(0.512 s) apart share their rows: only the mean over time differs. The paths, whose kernels differ
+in height, are aligned on their newest rows. A window is 102 frames, or longer by a multiple of 32;
+the hop is a multiple of 32. Such a network is trained with gains of up to 15 dB either way.
+[engine.md](../design/engine.md#streams) says what sharing rows saves.
 
 ## attention-fcn
 
@@ -149,13 +156,23 @@ class Cost:
 def measure(name: str, features: Features, window_frames: int) -> Cost:
     """Build, convert and run an architecture with random weights.
 
+    Args:
+        name: In `ARCHITECTURES`.
+        features: See `Contract.features`.
+        window_frames: See `Contract.window_frames`.
+
     Raises:
         SernetError: The package tflite-micro is missing.
     """
     with quietly():
         from sernet_edge.convert.quantize import convert_model
 
-    contract = new_contract(_LABELS, "window", window_frames, features)
+    own = ARCHITECTURES[name]
+    contract = new_contract(_LABELS, own.level, window_frames, features).replace(
+        hop_frames=own.hop_frames,
+        stride_frames=own.stride_frames,
+        receptive_frames=own.receptive_frames,
+    )
     # With the statistics of the noise below, so that the contract is whole.
     count = contract.feature_count
     contract = contract.replace(mean=(0.0,) * count, std=(1.0,) * count)
@@ -209,7 +226,7 @@ def main(out: Path) -> None:
     """Measure every architecture; LIGHT-SERNET with every input and with 7 s, too."""
     short = Contract.window_frames
     wanted: list[tuple[str, Features, int]] = [
-        (name, architecture.features, short) for name, architecture in ARCHITECTURES.items()
+        (name, own.features, own.window_frames) for name, own in ARCHITECTURES.items()
     ]
     wanted[1:1] = [
         (DEFAULT_ARCHITECTURE, "mel", short),

@@ -41,6 +41,8 @@ _KERNELS = {
     "QUANTIZE": "sernet_lookup",
     "SOFTMAX": "sernet_softmax",
     "COLLECT": "sernet_collect",
+    "SLICE": "sernet_slice",
+    "ROW_SUMS": "sernet_row_sums",
 }
 
 
@@ -55,12 +57,28 @@ def _arena_offset(plan: Plan) -> int:
 
 
 def model_header(network: Network, plan: Plan, name: str) -> str:
+    """Return the header of a generated network that computes whole windows.
+
+    Args:
+        network: As it was read.
+        plan: Its schedule.
+        name: The C name of the network, lower case.
+    """
+    return network_header(network, name, "sernet_engine.h", "sernet_net", state_bytes(plan))
+
+
+def network_header(
+    network: Network, name: str, include: str, kind: str, state: int, constants: str = ""
+) -> str:
     """Return the header of a generated network.
 
     Args:
-        network: What was read.
-        plan: Its schedule.
+        network: As it was read.
         name: The C name of the network, lower case.
+        include: The engine's header.
+        kind: The C type of the network.
+        state: Bytes of its state.
+        constants: More lines of C.
     """
     upper = name.upper()
     source, result = network.input, network.output
@@ -74,12 +92,12 @@ def model_header(network: Network, plan: Plan, name: str) -> str:
     return (
         banner()
         + f"#ifndef {upper}_H\n#define {upper}_H\n\n"
-        + '#include "sernet_engine.h"\n\n'
+        + f'#include "{include}"\n\n'
         + f"#if SERNET_ENGINE_VERSION != {ENGINE_VERSION}\n"
         + f'#error "this model was exported for engine version {ENGINE_VERSION}: export it again"\n'
         + "#endif\n\n"
         + "/* A state that holds a window in progress, aligned to SERNET_STATE_ALIGN. */\n"
-        + f"#define {upper}_STATE_BYTES {state_bytes(plan)}\n"
+        + f"#define {upper}_STATE_BYTES {state}\n"
         + f"/* Input: rows of int8 ({source.width}, {source.channels}). */\n"
         + f"#define {upper}_INPUT_ROWS {source.height}\n"
         + f"#define {upper}_INPUT_ROW_BYTES {source.row_bytes}\n"
@@ -87,18 +105,29 @@ def model_header(network: Network, plan: Plan, name: str) -> str:
         + f"/* Output: int8 ({result.height}, {result.width}, {result.channels}). */\n"
         + f"#define {upper}_OUTPUT_BYTES {result.height * result.row_bytes}\n"
         + quantisation("OUTPUT", result)
+        + constants
         + "\n#ifdef __cplusplus\n"
-        + f'extern "C" const sernet_net {name};\n'
+        + f'extern "C" const {kind} {name};\n'
         + "#else\n"
-        + f"extern const sernet_net {name};\n"
+        + f"extern const {kind} {name};\n"
         + "#endif\n\n#endif\n"
     )
 
 
 def model_source(plan: Plan, name: str) -> str:
     """Return the C source of a network's tables."""
-    text = [banner(), f'#include "{name}.h"\n']
-    rows = []
+    return f'{banner()}#include "{name}.h"\n' + network_tables(plan, name)
+
+
+def network_tables(plan: Plan, name: str, storage: str = "") -> str:
+    """Return C that defines the `sernet_net` `name` and its arrays, all `name`_...
+
+    Args:
+        plan: The network's schedule.
+        name: Lower case.
+        storage: "static " where no other file reads it.
+    """
+    text, rows = [], []
     for index, stage in enumerate(plan.stages):
         arrays, fields = _layer(plan, stage, f"{name}_{index}")
         text.append(f"\n/* Layer {index}: {_comment(stage)} */\n")
@@ -106,7 +135,7 @@ def model_source(plan: Plan, name: str) -> str:
         rows.append(f"    /* {index} */ {{" + ", ".join(f"{k} = {v}" for k, v in fields) + "},\n")
     text.append(f"\nstatic const sernet_layer {name}_layers[] = {{\n{''.join(rows)}}};\n")
     text.append(
-        f"\nconst sernet_net {name} = {{{name}_layers, {len(plan.stages)}, "
+        f"\n{storage}const sernet_net {name} = {{{name}_layers, {len(plan.stages)}, "
         f"{_arena_offset(plan)}, {state_bytes(plan)}}};\n"
     )
     return "".join(text)

@@ -45,6 +45,13 @@ _OPTIONS: dict[str, dict[str, dict[int, str]]] = {
     "ConcatenationOptions": {"Axis": {}, **_ACTIVATION},
     "AddOptions": _ACTIVATION,
     "SoftmaxOptions": {"Beta": {}},
+    "StridedSliceOptions": {
+        "BeginMask": {},
+        "EndMask": {},
+        "EllipsisMask": {},
+        "NewAxisMask": {},
+        "ShrinkAxisMask": {},
+    },
 }
 
 # Types of what was trained; other constants are shapes, axes and paddings.

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sernet_edge.firmware_export import graph
 from sernet_edge.firmware_export.network import MAX_DIMENSION, Layer, Tensor
 from sernet_edge.firmware_export.tensors import TensorReader, short_name
+
+
+@dataclass(frozen=True)
+class Padded:
+    """What a PAD makes, which is no layer: the convolutions that read it pad by themselves.
+
+    Attributes:
+        index: Of the layer whose tensor is padded.
+        rows: Rows of padding, before and after.
+        columns: Positions of padding in each row, left and right.
+        place: The operator, for errors.
+    """
+
+    index: int
+    rows: tuple[int, int] = (0, 0)
+    columns: tuple[int, int] = (0, 0)
+    place: str = ""
 
 
 class Layers:
@@ -21,6 +38,7 @@ class Layers:
         self.tensors = tensors
         self._layers: list[Layer] = []
         self._made: dict[int, int] = {}  # tensor index -> layer index
+        self._padded: dict[int, Padded] = {}  # tensor index -> how a PAD made it
 
     def __getitem__(self, index: int) -> Layer:
         """Return a layer."""
@@ -42,10 +60,27 @@ class Layers:
             raise self.tensors.damaged(f"tensor {short_name(tensor)!r} is made twice")
         self._made[tensor.index] = index
 
+    def assign_padded(self, tensor: graph.Tensor, padded: Padded) -> None:
+        """Note how a PAD makes a tensor."""
+        if tensor.index in self._made or tensor.index in self._padded:
+            raise self.tensors.damaged(f"tensor {short_name(tensor)!r} is made twice")
+        self._padded[tensor.index] = padded
+
+    def convolved(self, tensor: graph.Tensor | None) -> Padded:
+        """Return the layer that a convolution reads, and the padding around its tensor."""
+        if tensor is not None and tensor.index in self._padded:
+            return self._padded[tensor.index]
+        return Padded(self.index_of(tensor))
+
     def index_of(self, tensor: graph.Tensor | None) -> int:
         """Return the index of the layer that made a tensor."""
         if tensor is None:
             raise self.tensors.damaged("there is no tensor -1")
+        if tensor.index in self._padded:
+            raise self.tensors.refusal(
+                f"it reads what {self._padded[tensor.index].place} pads; "
+                "the engine knows padding before convolutions alone"
+            )
         if tensor.index not in self._made:
             if tensor.constant_bytes:
                 raise self.tensors.refusal(f"its input {short_name(tensor)!r} is a constant")

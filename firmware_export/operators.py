@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sernet_edge.firmware_export.graph import Operator
-from sernet_edge.firmware_export.layers import Layers
+from sernet_edge.firmware_export.layers import Layers, Padded
 from sernet_edge.firmware_export.network import MAX_KERNEL_ELEMENTS, Kernel, Layer, Tensor
 from sernet_edge.firmware_export.tensors import Weights
 
@@ -29,7 +30,7 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 def conv_2d(layers: Layers, operator: Operator) -> None:
     """Read a CONV_2D."""
     options = _options(layers, operator, "Conv2DOptions", 2, 3)
-    index, source, made = _ends(layers, operator)
+    padded, source, made = _convolved_ends(layers, operator)
     values, bias, scales = _weights(layers, operator, made.channels, axis=0)
     if values.ndim != 4 or values.shape[3] != source.channels:
         raise layers.tensors.refusal(
@@ -38,24 +39,26 @@ def conv_2d(layers: Layers, operator: Operator) -> None:
         )
     _check_dilation(layers, options)
     _check_kernel_size(layers, values[0].size)
-    kernel = _kernel(layers, options, (values.shape[1], values.shape[2]), source, made)
+    kernel = _kernel(layers, options, (values.shape[1], values.shape[2]), source, made, padded)
     activation = _activation(layers, options)
-    layer = Layer("CONV_2D", (index,), made, kernel, values, bias, scales, activation)
+    layer = Layer("CONV_2D", (padded.index,), made, kernel, values, bias, scales, activation)
     layers.add(operator.outputs[0], layer)
 
 
 def depthwise_conv_2d(layers: Layers, operator: Operator) -> None:
     """Read a DEPTHWISE_CONV_2D."""
     options = _options(layers, operator, "DepthwiseConv2DOptions", 2, 3)
-    index, source, made = _ends(layers, operator)
+    padded, source, made = _convolved_ends(layers, operator)
     values, bias, scales = _weights(layers, operator, made.channels, axis=3)
     if values.ndim != 4 or values.shape[0] != 1 or made.channels % source.channels:
         raise layers.tensors.damaged(f"weights {values.shape} for {source.channels} input channels")
     _check_dilation(layers, options)
     _check_kernel_size(layers, values.shape[1] * values.shape[2])
-    kernel = _kernel(layers, options, (values.shape[1], values.shape[2]), source, made)
+    kernel = _kernel(layers, options, (values.shape[1], values.shape[2]), source, made, padded)
     activation = _activation(layers, options)
-    layer = Layer("DEPTHWISE_CONV_2D", (index,), made, kernel, values[0], bias, scales, activation)
+    layer = Layer(
+        "DEPTHWISE_CONV_2D", (padded.index,), made, kernel, values[0], bias, scales, activation
+    )
     layers.add(operator.outputs[0], layer)
 
 
@@ -215,6 +218,58 @@ def reshape(layers: Layers, operator: Operator) -> None:
     layers.assign(operator.outputs[0], layers.collected(index, made.shape, made.name))
 
 
+def pad(layers: Layers, operator: Operator) -> None:
+    """Read a PAD, which the convolutions that read it take in."""
+    _check_count(layers, operator, 2)
+    index, source, made = _ends(layers, operator)
+    amounts = _int32(layers, operator, 1)
+    if amounts.shape != (4, 2) or (amounts < 0).any():
+        raise layers.tensors.refusal(f"its amounts of padding are {amounts.tolist()}")
+    if amounts[[0, 3]].any():
+        raise layers.tensors.refusal("it pads more than rows and positions in them")
+    _check_same_quantisation(layers, source, made)
+    (top, bottom), (left, right) = amounts[1].tolist(), amounts[2].tolist()
+    shape = (source.height + top + bottom, source.width + left + right, source.channels)
+    if made.shape != shape:
+        raise layers.tensors.damaged(f"padding makes {shape} of {source.shape}, not {made.shape}")
+    if max(top, left) > 255:
+        raise layers.tensors.refusal(f"it pads {max(top, left)} rows or positions; at most 255")
+    padded = Padded(index, (top, bottom), (left, right), layers.tensors.place)
+    layers.assign_padded(operator.outputs[0], padded)
+
+
+def strided_slice(layers: Layers, operator: Operator) -> None:
+    """Read a STRIDED_SLICE that leaves out rows at the ends of a window."""
+    options = _options(layers, operator, "StridedSliceOptions", 4)
+    index, source, made = _ends(layers, operator)
+    if any(options[mask] for mask in ("EllipsisMask", "NewAxisMask", "ShrinkAxisMask")):
+        raise layers.tensors.refusal("it changes the number of dimensions")
+    begin, end, step = (_int32(layers, operator, n).reshape(-1).tolist() for n in (1, 2, 3))
+    sizes = (1, *source.shape)
+    if not len(begin) == len(end) == len(step) == 4 == len(operator.outputs[0].fixed_shape):
+        raise layers.tensors.refusal("it slices another number of dimensions than 4")
+    if set(step) != {1}:
+        raise layers.tensors.refusal(f"its steps are {step}; only steps of 1 are known")
+    bounds = []
+    for axis, size in enumerate(sizes):
+        first = 0 if options["BeginMask"] >> axis & 1 else begin[axis]
+        last = size if options["EndMask"] >> axis & 1 else end[axis]
+        first, last = (n + size if n < 0 else n for n in (first, last))
+        bounds.append((max(first, 0), min(last, size)))
+    if any(bounds[axis] != (0, sizes[axis]) for axis in (0, 2, 3)):
+        raise layers.tensors.refusal(f"it leaves out more of {source.name!r} than rows")
+    first, last = bounds[1]
+    if made.shape != (last - first, *source.shape[1:]):
+        raise layers.tensors.damaged(
+            f"rows {first} to {last} of {source.shape} are not {made.shape}"
+        )
+    if first > 254:
+        raise layers.tensors.refusal(f"it leaves out {first} rows; the engine leaves out up to 254")
+    _check_same_quantisation(layers, source, made)
+    # The engine copies the newest row that the kernel spans.
+    layers.add(operator.outputs[0], Layer("SLICE", (index,), made, Kernel((first + 1, 1))))
+
+
 READERS: dict[str, Callable[[Layers, Operator], None]] = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
@@ -229,6 +284,8 @@ READERS: dict[str, Callable[[Layers, Operator], None]] = {
     "RELU6": elementwise,
     "QUANTIZE": elementwise,
     "RESHAPE": reshape,
+    "PAD": pad,
+    "STRIDED_SLICE": strided_slice,
 }
 """By the schema's name of the operator: what appends its layers."""
 
@@ -250,10 +307,24 @@ def _options(layers: Layers, operator: Operator, kind: str, *counts: int) -> dic
     return dict(operator.options)
 
 
+def _int32(layers: Layers, operator: Operator, number: int) -> NDArray[Any]:
+    """Return the values of an operator's constant input of type int32."""
+    operand = operator.operands[number]
+    if operand is None:
+        raise layers.tensors.damaged("there is no tensor -1")
+    return layers.tensors.constant(operand, "int32")
+
+
 def _ends(layers: Layers, operator: Operator) -> tuple[int, Tensor, Tensor]:
     """Return the layer that makes the first input, its tensor and the output."""
     index = layers.index_of(operator.operands[0])
     return index, layers[index].output, layers.tensors.rows(operator.outputs[0])
+
+
+def _convolved_ends(layers: Layers, operator: Operator) -> tuple[Padded, Tensor, Tensor]:
+    """Return the layer that a convolution reads, how it is padded, its tensor and the output."""
+    padded = layers.convolved(operator.operands[0])
+    return padded, layers[padded.index].output, layers.tensors.rows(operator.outputs[0])
 
 
 def _activation(layers: Layers, options: dict[str, Any]) -> tuple[float | None, float | None]:
@@ -264,9 +335,23 @@ def _activation(layers: Layers, options: dict[str, Any]) -> tuple[float | None, 
 
 
 def _kernel(
-    layers: Layers, options: dict[str, Any], size: tuple[int, int], source: Tensor, made: Tensor
+    layers: Layers,
+    options: dict[str, Any],
+    size: tuple[int, int],
+    source: Tensor,
+    made: Tensor,
+    padded: Padded | None = None,
 ) -> Kernel:
-    """Return a kernel after checking that the output has the size that it gives."""
+    """Return a kernel after checking that the output has the size that it gives.
+
+    Args:
+        layers: Those read so far.
+        options: The operator's.
+        size: Rows and positions that the kernel spans.
+        source: What it slides over.
+        made: The output.
+        padded: How a PAD before the operator pads `source`.
+    """
     stride = (options["StrideH"], options["StrideW"])
     for what, pair in (("kernel", size), ("stride", stride)):
         if not all(1 <= n <= 255 for n in pair):
@@ -275,8 +360,14 @@ def _kernel(
             )
     if options["Padding"] not in ("SAME", "VALID"):
         raise layers.tensors.damaged(f"its padding is {options['Padding']}")
-    padding = [0, 0]
-    ends = ((source.height, made.height), (source.width, made.width))
+    rows, columns = (padded.rows, padded.columns) if padded else ((0, 0), (0, 0))
+    if options["Padding"] == "SAME" and (any(rows) or any(columns)):
+        raise layers.tensors.refusal("it pads what a PAD has padded")
+    padding = [rows[0], columns[0]]
+    ends = (
+        (source.height + sum(rows), made.height),
+        (source.width + sum(columns), made.width),
+    )
     for axis, (before, after) in enumerate(ends):
         expected = (before - size[axis]) // stride[axis] + 1
         if options["Padding"] == "SAME":

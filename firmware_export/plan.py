@@ -118,13 +118,13 @@ def plan_network(network: Network) -> Plan:
     heights = sorted({layer.kernel.size[0] for layer in layers} | {1})
     plans = []
     for tallest in heights:
-        stages = _stages(layers, tallest)
+        stages = stages_of(layers, tallest)
         steps = sum(stage.steps for stage in stages)
         if steps * len(layers) * len(heights) > MAX_WORK:
             raise ModelError(
                 f"a window of {steps} row operations in {len(layers)} layers is too long"
             )
-        plans.append(_with_memory(Schedule(stages)))
+        plans.append(place_rings(Schedule(stages)))
     best = min(plans, key=lambda plan: plan.arena_bytes)
     if best.arena_bytes > MAX_ARENA_BYTES:
         raise ModelError(
@@ -144,7 +144,7 @@ def _join(layers: list[Layer], layer: Layer) -> int:
     return 1
 
 
-def _stages(layers: list[Layer], tallest: int) -> list[Stage]:
+def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
     """Return how layers run; none waits for a kernel that is higher than `tallest` rows."""
     readers: list[set[int]] = [set() for _ in layers]
     for index, layer in enumerate(layers):
@@ -257,8 +257,13 @@ class Schedule:
         )
 
 
-def _with_memory(schedule: Schedule) -> Plan:
-    """Play a window; set ring heights and offsets."""
+def place_rings(schedule: Schedule, kept_outputs: int = 0) -> Plan:
+    """Play a window; set ring heights and offsets.
+
+    Args:
+        schedule: Before the first row.
+        kept_outputs: Newest rows of the output that are kept; 0: all of them.
+    """
     stages, layers, done = schedule.stages, [s.layer for s in schedule.stages], schedule.done
     count = len(stages)
     readers: list[list[int]] = [[] for _ in stages]
@@ -272,7 +277,7 @@ def _with_memory(schedule: Schedule) -> Plan:
     def oldest_read(index: int) -> int:
         """The first row of a tensor that a coming step reads."""
         if index == count - 1:
-            return 0
+            return max(0, done[index] + 1 - kept_outputs) if kept_outputs else 0
         rows = [
             max(0, done[r] * stages[r].reads.stride[0] - stages[r].reads.padding[0])
             for r in readers[index]

@@ -56,6 +56,8 @@ def _compute(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> I
         values = _softmax(quantisation.softmax_parameters(layer, source), x)
     elif layer.op == "COLLECT":
         return x
+    elif layer.op == "SLICE":
+        return x[layer.kernel.size[0] - 1 :][: layer.output.height]
     else:
         return quantisation.lookup_table(layer, source).astype(np.int64)[x + 128]
     return np.clip(values, low, high)

@@ -80,6 +80,12 @@ class Contract:
         clip: Standardised features are limited to -clip..clip.
         window_frames: Frames the model sees at once.
         hop_frames: Default distance between decisions.
+        stride_frames: Frames from one row of the network's last feature map to the next, where
+            no row depends on the ends of a window. Windows that start a multiple of it apart
+            then share their rows, and a listener computes each row once. 0: a row depends on
+            its window, and every window is computed whole.
+        receptive_frames: Frames that one row of the last feature map is made of; 0 with a
+            `stride_frames` of 0. A window is this long, or longer by a multiple of the stride.
         smoothing: Weight of the earlier smoothed scores against the new ones, 0 (off) to below 1.
         features: What the model sees of a frame. "mfcc": the first `mfcc_count` cepstral
             coefficients. "mel": the logarithms of the `mel_bands` energies. "spectrogram": the
@@ -114,6 +120,8 @@ class Contract:
     clip: float = 4.0
     window_frames: int = 184
     hop_frames: int = 31
+    stride_frames: int = 0
+    receptive_frames: int = 0
     smoothing: float = 0.5
     features: Features = "mfcc"
     unsure_below: float = 0.0
@@ -161,6 +169,7 @@ class Contract:
                 f"contract: mel edges {self.mel_low_hz}..{self.mel_high_hz} Hz must rise and lie "
                 f"in 0..{self.sample_rate_hz / 2:g} Hz"
             )
+        self._check_shared_rows()
         if self.features == "mfcc" and self.mfcc_count > self.mel_bands:
             raise ContractError(
                 f"contract: {self.mfcc_count} MFCCs cannot come from {self.mel_bands} mel bands"
@@ -182,6 +191,53 @@ class Contract:
             raise ContractError(f"contract: unsure_below must be in 0..1, not {self.unsure_below}")
         if self.drift_limit < 0:
             raise ContractError(f"contract: drift_limit must be 0 or more, not {self.drift_limit}")
+
+    def _check_shared_rows(self) -> None:
+        """Refuse a window, a hop or a level with which windows cannot share rows."""
+        stride, receptive = self.stride_frames, self.receptive_frames
+        for name, value in (("stride_frames", stride), ("receptive_frames", receptive)):
+            if not 0 <= value <= _MOST["window_frames"]:
+                raise ContractError(
+                    f"contract: {name} must be in 0..{_MOST['window_frames']}, not {value}"
+                )
+        if not stride and not receptive:
+            return
+        if not stride or not receptive:
+            raise ContractError(
+                f"contract: stride_frames {stride} and receptive_frames {receptive} must both "
+                "be 0, or both be above 0"
+            )
+        if self.level in ("window", "clip"):
+            raise ContractError(
+                f"contract: the level {self.level!r} needs the whole window, and a network whose "
+                "windows share rows has none",
+                'use the level "none" or "running"',
+            )
+        if self.window_frames < receptive or (self.window_frames - receptive) % stride:
+            below, above = _nearest(self.window_frames, stride, receptive)
+            raise ContractError(
+                f"contract: window_frames {self.window_frames} is not {receptive} plus a multiple "
+                f"of {stride}, the stride of the network's last feature map",
+                f"the nearest that work are {below} and {above}",
+            )
+        self.check_hop(self.hop_frames)
+
+    def check_hop(self, hop_frames: int) -> None:
+        """Refuse a hop with which windows do not share rows.
+
+        Raises:
+            ContractError: Names the nearest two that work, in frames and seconds.
+        """
+        stride = self.stride_frames
+        if not stride or hop_frames % stride == 0:
+            return
+        first, second = _nearest(hop_frames, stride, stride)
+        raise ContractError(
+            f"a hop of {hop_frames} frames ({hop_frames * self.frame_step_s:.3f} s) is not a "
+            f"multiple of {stride} frames, the stride of the network's last feature map",
+            f"the nearest that work are {first * self.frame_step_s:.3f} s and "
+            f"{second * self.frame_step_s:.3f} s",
+        )
 
     @property
     def id(self) -> str:
@@ -288,6 +344,12 @@ class Contract:
                 damaged,
             )
         return contract
+
+
+def _nearest(value: int, step: int, least: int) -> tuple[int, int]:
+    """Return the two numbers around `value` that are `least` plus a multiple of `step`."""
+    below = least + max(0, (value - least) // step) * step
+    return below, below + step
 
 
 _FIELDS = {field.name for field in dataclasses.fields(Contract)}

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from sernet_edge.runtime.contract import Contract, Features, Level
+from sernet_edge.runtime.contract import Features, Level
 from sernet_edge.runtime.options import finite, option_group
 from sernet_edge.train.corpora import CORPORA, CorpusFolder
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
@@ -168,16 +168,13 @@ _TRAINING_OPTIONS = (
     click.option(
         "--level",
         type=click.Choice(typing.get_args(Level)),
-        default=Contract.level,
-        show_default=True,
-        help="Normalisation of the loudness.",
+        help="Normalisation of the loudness.  [default: the architecture's]",
     ),
     click.option(
         "--window-frames",
         type=click.IntRange(16),
-        default=Contract.window_frames,
-        show_default=True,
-        help="Frames in the model's window; 184 are 3 s, 434 are 7 s.",
+        help="Frames in the model's window; 184 are 3 s, 434 are 7 s.  "
+        "[default: the architecture's]",
     ),
     click.option(
         "--seed",
@@ -206,8 +203,8 @@ class TrainingOptions:
     center_loss: float | None
     reconstruction: float | None
     changes: dict[str, Any]
-    level: Level
-    window_frames: int
+    level: Level | None
+    window_frames: int | None
     seed: int
 
     def model_settings(self) -> ModelSettings:
@@ -216,14 +213,14 @@ class TrainingOptions:
         Raises:
             click.BadParameter: --set makes a recipe that cannot be followed.
         """
+        fitting = {"level": self.level, "window_frames": self.window_frames}
         chosen = ModelSettings.of_architecture(
             self.corpus,
             self.architecture,
             RECIPES[self.recipe],
             init=self.init,
-            level=self.level,
-            window_frames=self.window_frames,
             seed=self.seed,
+            **{name: value for name, value in fitting.items() if value is not None},
         )
         given = {
             "epochs": self.epochs,

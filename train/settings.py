@@ -42,12 +42,12 @@ class ModelSettings:
     def of_architecture(
         corpus: CorpusFolder, architecture: str, recipe: Recipe = RECIPES["default"], **others: Any
     ) -> ModelSettings:
-        """Return settings with the features and the additional losses of an architecture.
+        """Return settings with an architecture's own features, level, window and losses.
 
         Args:
             corpus: See `ModelSettings`.
             architecture: See `ModelSettings`.
-            recipe: The architecture's own losses, where it has some, replace those in it.
+            recipe: The architecture's own losses and gain, where it has some, replace those in it.
             others: More of `ModelSettings`.
         """
         own = ARCHITECTURES[architecture]
@@ -55,9 +55,21 @@ class ModelSettings:
             recipe,
             center_loss=own.center_loss or recipe.center_loss,
             reconstruction=own.reconstruction or recipe.reconstruction,
+            gain_db=own.gain_db or recipe.gain_db,
         )
-        return ModelSettings(corpus, architecture, own.features, recipe=recipe, **others)
+        fitting = {"level": own.level, "window_frames": own.window_frames, **others}
+        return ModelSettings(corpus, architecture, own.features, recipe=recipe, **fitting)
 
     def new_contract(self, labels: tuple[str, ...]) -> Contract:
-        """Return the contract of the model to be; see `new_contract.new_contract`."""
-        return new_contract(labels, self.level, self.window_frames, self.features)
+        """Return the contract of the model to be; see `new_contract.new_contract`.
+
+        Raises:
+            ContractError: The architecture's windows share rows, but not with this level or
+                this length of the window.
+        """
+        own = ARCHITECTURES[self.architecture]
+        return new_contract(labels, self.level, self.window_frames, self.features).replace(
+            hop_frames=own.hop_frames,
+            stride_frames=own.stride_frames,
+            receptive_frames=own.receptive_frames,
+        )

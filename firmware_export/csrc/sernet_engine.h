@@ -89,7 +89,9 @@ sernet_kernel sernet_add;
 sernet_kernel sernet_mean;
 sernet_kernel sernet_lookup; /* any function of one int8: RELU, RELU6, QUANTIZE */
 sernet_kernel sernet_softmax;
-sernet_kernel sernet_collect; /* joins rows: RESHAPE */
+sernet_kernel sernet_collect;  /* joins rows: RESHAPE */
+sernet_kernel sernet_slice;    /* leaves out rows: STRIDED_SLICE */
+sernet_kernel sernet_row_sums; /* of the last feature map, for sernet_stream.c */
 
 /* One layer and the tensor it makes. */
 struct sernet_layer {

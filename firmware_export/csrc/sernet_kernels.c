@@ -256,6 +256,25 @@ void sernet_collect(const sernet_step *s) {
            sernet_row(source, s->arena, s->step), bytes);
 }
 
+/* The newest of the rows that the kernel spans. */
+void sernet_slice(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    memcpy(sernet_row(layer, s->arena, s->step),
+           sernet_row(sernet_input(s, 0), s->arena, s->step + layer->kernel_height - 1u),
+           (size_t)layer->width * layer->channels);
+}
+
+/* Makes int16 (channels), which width 2 makes room for: sums over the width of a row. */
+void sernet_row_sums(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t count = layer->channels, repeats = (uint32_t)source->width * source->channels / count;
+    int16_t *sums = (int16_t *)(void *)sernet_row(layer, s->arena, s->step);
+    const int8_t *in = sernet_row(source, s->arena, s->step);
+    memset(sums, 0, count * sizeof *sums);
+    for (uint32_t x = 0; x < repeats; x++)
+        for (uint32_t c = 0; c < count; c++) sums[c] = (int16_t)(sums[c] + *in++);
+}
+
 /* Fixed-point numbers below are named after their integer bits: q0 is Q0.31, q5 is Q5.26. */
 
 static int32_t saturating_left(int32_t x, int bits) {

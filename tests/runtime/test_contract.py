@@ -7,6 +7,7 @@ import json
 import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_json_gives_the_same_contract_back() -> None:
 def test_the_id_is_stable_across_releases() -> None:
     # After a release a change of this value orphans every model in the field: raise
     # CONTRACT_VERSION with it.
-    assert CONTRACT.id == "ac41a646ed74eb97"
+    assert CONTRACT.id == "dc8f7f7370ce087f"
 
 
 def test_what_is_off_is_told() -> None:
@@ -71,6 +72,8 @@ def test_every_setting_but_the_provenance_changes_the_id() -> None:
     }
     # These two have but one value each.
     fixed = {"window_function", "version"}
+    # And these two go together.
+    fixed |= {"stride_frames", "receptive_frames"}
     settings = {f.name for f in dataclasses.fields(Contract)} - {"provenance", *fixed}
     for name in settings:
         value = getattr(CONTRACT, name)
@@ -83,6 +86,10 @@ def test_every_setting_but_the_provenance_changes_the_id() -> None:
         else:
             other = CONTRACT.replace(**{name: changes[name] if name in changes else value + 1})
         assert other.id != CONTRACT.id, name
+    shared = CONTRACT.replace(**SHARED)
+    changed = [{}, {"stride_frames": 16}, {"receptive_frames": 134}]
+    ids = {shared.replace(**change).id for change in changed}
+    assert len(ids) == 3
     assert CONTRACT.replace(provenance={"seed": 1}).id == CONTRACT.id
 
 
@@ -248,3 +255,36 @@ def test_a_contract_that_does_not_match_the_tensors_is_refused(
     data = ModelFile.read(shipped_model).with_contract(other).data
     with pytest.raises(ContractError, match=message):
         Model(ModelFile("other.tflite", data))
+
+
+SHARED = {
+    "level": "none",
+    "window_frames": 198,
+    "hop_frames": 32,
+    "stride_frames": 32,
+    "receptive_frames": 102,
+}
+"""Settings of a network whose windows share rows."""
+
+
+def test_windows_that_share_rows_are_as_long_as_whole_rows() -> None:
+    for window_frames in (102, 134, 198):
+        assert CONTRACT.replace(**{**SHARED, "window_frames": window_frames})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"window_frames": 184}, "184 is not 102 plus a multiple of 32.*166 and 198"),
+        ({"window_frames": 101}, "101 is not 102 plus.*102 and 134"),
+        ({"level": "window"}, "'window' needs the whole window"),
+        ({"hop_frames": 31}, r"a hop of 31 frames \(0.496 s\).*0.512 s and 1.024 s"),
+        ({"hop_frames": 65}, r"a hop of 65 frames.*1.024 s and 1.536 s"),
+        ({"receptive_frames": 0}, "both be 0"),
+        ({"stride_frames": 0}, "both be 0"),
+        ({"stride_frames": -1}, "stride_frames must be in 0"),
+    ],
+)
+def test_windows_that_cannot_share_rows_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        CONTRACT.replace(**{**SHARED, **changes})

@@ -305,8 +305,8 @@ class RandomGraph:
             },
         )
 
-    def depthwise(self, source: int) -> int:
-        padding, kernel, stride = self._window(source, 7)
+    def depthwise(self, source: int, **fixed: Any) -> int:
+        padding, kernel, stride = fixed.get("window") or self._window(source, 7)
         # TensorFlow Lite wants one stride for both axes in its depthwise kernel.
         stride = (stride[0], stride[0])
         height, width = self._slid(source, padding, kernel, stride)
@@ -333,10 +333,10 @@ class RandomGraph:
             },
         )
 
-    def pool(self, source: int) -> int:
-        padding, kernel, stride = self._window(source, 4)
+    def pool(self, source: int, **fixed: Any) -> int:
+        padding, kernel, stride = fixed.get("window") or self._window(source, 4)
         _, height, width, _ = self.shape(source)
-        if height >= 8 and self.pick(True, False):
+        if "window" not in fixed and height >= 8 and self.pick(True, False):
             # Tall and not overlapping, up to the whole height, as a global pool has it.
             tall = int(self.pick(height, self.rng.integers(8, height + 1)))
             padding, kernel = VALID, (tall, min(kernel[1], width))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sernet_edge.runtime.contract import Contract, Features
+from sernet_edge.runtime.contract import Contract, Features, Level
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,13 @@ class Architecture:
         features: The front end's output that it is meant for; others work, too.
         center_loss: See `Recipe.center_loss`; this one's own, for it belongs to the system.
         reconstruction: Likewise.
+        level: The treatment of loudness that it is meant for.
+        gain_db: See `Recipe.gain_db`; a network that is not given the level learns from gain.
+            0: the recipe's.
+        window_frames: See `Contract.window_frames`.
+        hop_frames: See `Contract.hop_frames`.
+        stride_frames: See `Contract.stride_frames`.
+        receptive_frames: See `Contract.receptive_frames`.
     """
 
     family: str
@@ -36,6 +43,32 @@ class Architecture:
     features: Features = "mfcc"
     center_loss: float = 0.0
     reconstruction: float = 0.0
+    level: Level = Contract.level
+    gain_db: float = 0.0
+    window_frames: int = Contract.window_frames
+    hop_frames: int = Contract.hop_frames
+    stride_frames: int = 0
+    receptive_frames: int = 0
+
+
+def _streaming(summary: str, **settings: Any) -> Architecture:
+    """Return a relative of LIGHT-SERNET whose windows share rows.
+
+    Five pools halve the frames, hence the stride of 32. From the last map down to the paths, one
+    row is made of 2 * 1 + 2 = 4 rows of the map before, these of 10, 22, 46, and these, through
+    the paths' tallest kernel, of 2 * 46 + 10 = 102 frames.
+    """
+    return Architecture(
+        "light_sernet",
+        summary,
+        {"streams": True, **settings},
+        level="none",
+        gain_db=15.0,
+        window_frames=198,
+        hop_frames=32,
+        stride_frames=32,
+        receptive_frames=102,
+    )
 
 
 ARCHITECTURES = {
@@ -54,6 +87,14 @@ ARCHITECTURES = {
     ),
     "light-sernet-1path": Architecture(
         "light_sernet", "LIGHT-SERNET with one path at the input instead of three", {"paths": 1}
+    ),
+    "light-sernet-stream": _streaming("LIGHT-SERNET without padding in time: windows share rows"),
+    "light-sernet-stream-half": _streaming("the same with half the channels", width=0.5),
+    "light-sernet-stream-quarter": _streaming(
+        "the same with a quarter of the channels", width=0.25
+    ),
+    "light-sernet-stream-ds": _streaming(
+        "the same with depthwise-separable convolutions", separable=True
     ),
     "attention-fcn": Architecture(
         "attention_fcn",

@@ -27,8 +27,9 @@ def convolve(
     *,
     strides: int = 1,
     use_bias: bool = False,
+    streams: bool = False,
 ) -> Any:
-    """Convolve with "same" padding, normalise over the batch and rectify.
+    """Convolve with zero padding, normalise over the batch and rectify.
 
     Args:
         x: (batch, height, width, channels).
@@ -38,20 +39,32 @@ def convolve(
         batch_norm_momentum: How slowly the batch norm's running statistics follow.
         strides: Of the convolution, both ways.
         use_bias: Whether the convolution has one, beside the batch norm's.
+        streams: Whether only the width is padded, so that no row depends on where a window ends.
 
     Returns:
-        (batch, height / strides, width / strides, filters), rounded up.
+        (batch, height / strides, width / strides, filters), rounded up; if it `streams`, of the
+        height only as many rows as the kernel fits in.
     """
+    if streams:
+        x = pad_width(x, name, kernel if isinstance(kernel, int) else kernel[1])
     x = layers.Conv2D(
         filters,
         kernel,
         strides=strides,
-        padding="same",
+        padding="valid" if streams else "same",
         use_bias=use_bias,
         kernel_regularizer=regulariser(),
         name=f"{name}_conv",
     )(x)
     return normalise(x, name, batch_norm_momentum)
+
+
+def pad_width(x: Any, name: str, kernel: int) -> Any:
+    """Put zeros left and right of (batch, height, width, channels), as "same" padding does."""
+    if kernel == 1:
+        return x
+    sides = ((kernel - 1) // 2, kernel // 2)
+    return layers.ZeroPadding2D(((0, 0), sides), name=f"{name}_pad")(x)
 
 
 def normalise(x: Any, name: str, batch_norm_momentum: float) -> Any:

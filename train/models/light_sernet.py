@@ -28,6 +28,7 @@ def light_sernet(
     width: float = 1.0,
     paths: int = 3,
     separable: bool = False,
+    streams: bool = False,
 ) -> keras.Model:
     """Build LIGHT-SERNET or a smaller relative.
 
@@ -40,6 +41,9 @@ def light_sernet(
         paths: Convolutions side by side at the input, 1 to 3.
         separable: Whether the convolutions after the paths filter each channel by itself and
             mix the channels afterwards.
+        streams: Whether time is not padded. Each row of each layer then depends on its own
+            frames alone, and all windows that hold these frames share it. The paths, whose
+            kernels differ in height, are aligned on their newest rows.
 
     Returns:
         A model from (batch, frames, features, 1) to (batch, classes) softmax scores.
@@ -49,12 +53,16 @@ def light_sernet(
         x: Any, name: str, filters: int, kernel: tuple[int, int], use_bias: bool = False
     ) -> Any:
         filters = round(filters * width)
-        return blocks.convolve(x, name, filters, kernel, batch_norm_momentum, use_bias=use_bias)
+        return blocks.convolve(
+            x, name, filters, kernel, batch_norm_momentum, use_bias=use_bias, streams=streams
+        )
 
     def convolve_each(x: Any, name: str) -> Any:
+        if streams:
+            x = blocks.pad_width(x, f"{name}_each", 3)
         x = layers.DepthwiseConv2D(
             (3, 3),
-            padding="same",
+            padding="valid" if streams else "same",
             use_bias=False,
             depthwise_regularizer=blocks.regulariser(),
             name=f"{name}_conv",
@@ -62,16 +70,20 @@ def light_sernet(
         return blocks.normalise(x, name, batch_norm_momentum)
 
     def pool(x: Any, name: str, size: tuple[int, int]) -> Any:
+        # "same" divides by the positions that exist. Windows that stream have whole pools in time.
         return layers.AveragePooling2D(size, padding="same", name=f"{name}_pool")(x)
+
+    def path(name: str) -> Any:
+        kernel, x = _PATHS[name], inputs
+        older = max(_PATHS[other][0] for other in kept) - kernel[0]
+        if streams and older:
+            x = layers.Cropping2D(((older, 0), (0, 0)), name=f"path_{name}_crop")(x)
+        return pool(convolve(x, f"path_{name}", 32, kernel, use_bias=True), name, (2, 2))
 
     inputs = keras.Input((frames, features, 1), name="features")
     kept = list(_PATHS)[:paths]
     # In the order of the authors' code, which fixes what the seed draws.
-    parallel = [
-        pool(convolve(inputs, f"path_{name}", 32, _PATHS[name], use_bias=True), name, (2, 2))
-        for name in ("time", "frequency", "both")
-        if name in kept
-    ]
+    parallel = [path(name) for name in ("time", "frequency", "both") if name in kept]
     x = layers.Concatenate(name="paths")(parallel) if len(parallel) > 1 else parallel[0]
     for number, (filters, size) in enumerate(
         ((64, (2, 2)), (96, (2, 2)), (128, (2, 1)), (160, (2, 1))), 1

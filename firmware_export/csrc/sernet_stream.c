@@ -1,0 +1,48 @@
+/* The mean over time and the counters of a stream; the rows are sernet_engine.c's. */
+#include "sernet_stream.h"
+
+#include <string.h>
+
+#include "sernet_kernels.h"
+
+int sernet_stream_reset(const sernet_stream *stream, void *state, size_t bytes) {
+    if (stream == NULL || state == NULL) return SERNET_ERROR_NULL;
+    if (bytes < stream->state_bytes) return SERNET_ERROR_SIZE;
+    return sernet_net_reset(stream->body, state, bytes);
+}
+
+/* Takes a period off every counter: after it each ring is back at the same place. */
+static void keep_counters_small(const sernet_stream *stream, uint16_t *done) {
+    const uint32_t last = stream->body->layer_count - 1u;
+    if (done[last] < 2u * stream->period_steps[last]) return;
+    for (uint32_t i = 0; i <= last; i++) done[i] = (uint16_t)(done[i] - stream->period_steps[i]);
+}
+
+int sernet_stream_push(const sernet_stream *stream, void *state, const int8_t *row) {
+    if (stream == NULL || state == NULL || row == NULL) return SERNET_ERROR_NULL;
+    const int status = sernet_net_push(stream->body, state, row);
+    if (status < 0) return status;
+    keep_counters_small(stream, state);
+    return SERNET_OK;
+}
+
+const int8_t *sernet_stream_output(const sernet_stream *stream, void *state) {
+    if (stream == NULL || state == NULL) return NULL;
+    const sernet_net *body = stream->body, *head = stream->head;
+    const sernet_layer *sums = &body->layers[body->layer_count - 1u];
+    int8_t *arena = (int8_t *)state + body->arena_offset;
+    void *head_state = (int8_t *)state + stream->head_offset;
+    if (sernet_net_reset(head, head_state, head->state_bytes) < 0) return NULL;
+    int8_t *mean = (int8_t *)state + stream->mean_offset;
+    const int32_t *p = stream->mean;
+    for (uint32_t c = 0; c < sums->channels; c++) {
+        int32_t sum = 0;
+        /* The ring holds the rows of one window, in any order. */
+        for (uint32_t r = 0; r < stream->rows; r++)
+            sum += ((const int16_t *)(void *)sernet_row(sums, arena, r))[c];
+        const int32_t v = sernet_rescale(sum - p[0], p[1], p[2]) + stream->mean_zero_point;
+        mean[c] = (int8_t)sernet_clamp(v, -128, 127);
+    }
+    sernet_net_push(head, head_state, mean);
+    return sernet_net_output(head, head_state);
+}

@@ -1,0 +1,269 @@
+"""Finds out whether the windows of a network share rows, and plans how each is computed once.
+
+A network streams if it is a body, whose rows depend on their own frames alone, a mean over time,
+and a head that sees nothing but the mean. No row of the body may depend on where a window begins
+or ends, so the body pads nothing in time. Windows that start a multiple of the body's stride
+apart then hold the same rows, and only their means differ.
+
+The body runs without end: one plan of its rings serves a stream of any length. What the mean
+needs of a row are its sums over the width, of which the last ones are kept. Counters of rows stay
+small, since after a whole number of periods every ring is back where it was: that many steps
+are then taken off every counter.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from sernet_edge.firmware_export import quantisation
+from sernet_edge.firmware_export.network import Kernel, Layer, Network, Tensor
+from sernet_edge.firmware_export.plan import (
+    Plan,
+    Schedule,
+    Stage,
+    place_rings,
+    plan_network,
+    stages_of,
+)
+from sernet_edge.runtime.errors import ModelError
+
+ENDLESS = 65_535
+"""Height and steps of the body's layers in C: more than any counter reaches."""
+
+# So that counters stay below `ENDLESS`: they reach two periods and a window.
+_MAX_PERIOD_ROWS = 16_384
+
+# Strides after which a schedule must repeat itself, beyond those that fill the rings.
+_REPEATED_STRIDES = 8
+
+
+class NotStreamable(ModelError):
+    """Windows of the network cannot share rows; the message names the layer and the reason."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """A network whose windows share rows, ready to be emitted.
+
+    Attributes:
+        body: Plan of the layers up to the last feature map, and of the sums of its rows.
+        period_steps: Steps of each of the body's layers in a period.
+        head: Plan of the layers after the mean.
+        mean: Integers of the mean; see `quantisation.mean_parameters`.
+        mean_output: The tensor that the mean makes.
+        rows: Rows of the last feature map in a window.
+        stride_frames: Frames from one of these rows to the next.
+        receptive_frames: Frames that one of them is made of.
+        window_frames: Frames in a window.
+    """
+
+    body: Plan
+    period_steps: tuple[int, ...]
+    head: Plan
+    mean: tuple[int, ...]
+    mean_output: Tensor
+    rows: int
+    stride_frames: int
+    receptive_frames: int
+    window_frames: int
+
+
+def plan_stream(network: Network) -> Stream:
+    """Plan how a network runs on a stream.
+
+    Raises:
+        NotStreamable: Windows cannot share rows; names the first layer that prevents it.
+        ModelError: It needs more memory than any microcontroller has.
+    """
+    mean_index = _find_mean(network)
+    mean = network.layers[mean_index]
+    spans = _spans(network, mean_index)
+    last = mean.inputs[0]
+    span, rows = spans[last], network.layers[last].output.height
+    stride = int(span.stride)
+    window = network.input.height
+    unused = window - (span.end + (rows - 1) * stride)
+    if unused >= stride:
+        raise _refusal(network, last, f"it leaves the last {unused} frames of a window unused")
+    body, period_steps = _plan_body(network, last, mean, spans, rows)
+    return Stream(
+        body=body,
+        period_steps=period_steps,
+        head=plan_network(_head(network, mean_index)),
+        mean=tuple(quantisation.mean_parameters(mean, network.layers[last].output)),
+        mean_output=mean.output,
+        rows=rows,
+        stride_frames=stride,
+        receptive_frames=span.end - span.start,
+        window_frames=window,
+    )
+
+
+def _refusal(network: Network, index: int, reason: str) -> NotStreamable:
+    layer = network.layers[index]
+    return NotStreamable(
+        f"windows cannot share rows: layer {index}, {layer.op} that makes "
+        f"{layer.output.name!r}: {reason}"
+    )
+
+
+def _find_mean(network: Network) -> int:
+    """Return the index of the one mean over time, with everything before and after it apart."""
+    layers = network.layers
+    means = [i for i, layer in enumerate(layers) if layer.op == "MEAN" and layer.axes[0]]
+    if not means:
+        raise NotStreamable("windows cannot share rows: the network has no MEAN over time")
+    if len(means) > 1:
+        raise _refusal(network, means[1], "it is the second MEAN over time")
+    mean = means[0]
+    if mean == len(layers) - 1:
+        raise _refusal(network, mean, "no layer follows this MEAN over time")
+    after = {mean}
+    for index in range(mean + 1, len(layers)):
+        outside = [source for source in layers[index].inputs if source not in after]
+        if after.isdisjoint(layers[index].inputs):
+            if index < mean:
+                continue
+            raise _refusal(network, index, "it does not depend on the MEAN over time")
+        if outside:
+            raise _refusal(network, index, "it reads rows beside the MEAN over time")
+        after.add(index)
+    return mean
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Where the rows of a tensor lie: row r is made of frames r * stride + start .. + end."""
+
+    stride: Fraction
+    start: int
+    end: int
+
+
+def _spans(network: Network, mean: int) -> list[_Span]:
+    """Return the span of every layer before the mean; refuse one that depends on the window."""
+    spans = [_Span(Fraction(1), 0, 1)]
+    for index, layer in enumerate(network.layers[1:mean], 1):
+        sources = [spans[i] for i in layer.inputs]
+        if len({source.stride for source in sources}) > 1:
+            raise _refusal(network, index, "its inputs have rows of different strides")
+        source, height = sources[0], network.layers[layer.inputs[0]].output.height
+        start, end = min(s.start for s in sources), max(s.end for s in sources)
+        if layer.op == "COLLECT":
+            raise _refusal(network, index, "it joins rows")
+        kernel = layer.kernel
+        if kernel.padding[0]:
+            raise _refusal(
+                network, index, f"it puts {kernel.padding[0]} rows of padding before a window"
+            )
+        needed = (layer.output.height - 1) * kernel.stride[0] + kernel.size[0]
+        if needed > height:
+            raise _refusal(
+                network, index, f"it puts {needed - height} rows of padding after a window"
+            )
+        # A SLICE copies the newest row that its kernel spans.
+        skipped = kernel.size[0] - 1 if layer.op == "SLICE" else 0
+        step = int(source.stride)
+        spans.append(
+            _Span(
+                source.stride * kernel.stride[0],
+                start + skipped * step,
+                end + (kernel.size[0] - 1) * step,
+            )
+        )
+    return spans
+
+
+def _head(network: Network, mean: int) -> Network:
+    """Return what follows the mean as a network of its own, whose input is the mean."""
+    order = {mean: 0}
+    layers = [Layer("INPUT", (), network.layers[mean].output)]
+    for index in range(mean + 1, len(network.layers)):
+        layer = network.layers[index]
+        order[index] = len(layers)
+        layers.append(replace(layer, inputs=tuple(order[i] for i in layer.inputs)))
+    return Network(tuple(layers), 0)
+
+
+def _plan_body(
+    network: Network, last: int, mean: Layer, spans: list[_Span], rows: int
+) -> tuple[Plan, tuple[int, ...]]:
+    """Plan the body for a stream without end; return the plan and the steps in a period."""
+    needed = {last}
+    for index in range(last, -1, -1):
+        if index in needed:
+            needed.update(network.layers[index].inputs)
+    order = {old: new for new, old in enumerate(sorted(needed))}
+    stride = spans[last].stride
+    warm_up = int((spans[last].end - spans[last].start) / stride) + 4
+    played = rows + warm_up + _REPEATED_STRIDES
+
+    def longer(old: int) -> Layer:
+        """The layer in a window so long that its ends play no part."""
+        layer = network.layers[old]
+        height = layer.output.height + int((played - rows) * stride / spans[old].stride)
+        return replace(
+            layer,
+            inputs=tuple(order[i] for i in layer.inputs),
+            output=replace(layer.output, height=height),
+        )
+
+    layers = [longer(old) for old in sorted(needed)]
+    source = network.layers[last].output
+    values = source.channels if mean.axes[1] else source.row_bytes
+    if source.row_bytes // values > 255:
+        raise _refusal(network, last, "the sum of a row leaves 16 bits")
+    # int16 sums, as pairs of bytes.
+    sums = Tensor("sums of rows", played, 2, values, source.scale, source.zero_point)
+    layers.append(Layer("ROW_SUMS", (len(layers) - 1,), sums, Kernel()))
+    per_stride = [int(stride / spans[old].stride) for old in sorted(needed)] + [1]
+    plans = []
+    for tallest in sorted({layer.kernel.size[0] for layer in layers} | {1}):
+        stages = stages_of(layers, tallest)
+        _check_periodic(stages, per_stride, warm_up)
+        plans.append(place_rings(Schedule(stages), kept_outputs=rows))
+    plan = min(plans, key=lambda plan: plan.arena_bytes)
+    strides = math.lcm(
+        *(
+            stage.ring_rows // math.gcd(stage.ring_rows, count)
+            for stage, count in zip(plan.stages, per_stride, strict=True)
+        )
+    )
+    period = [count * strides * s.join for count, s in zip(per_stride, plan.stages, strict=True)]
+    if max(period) > _MAX_PERIOD_ROWS:
+        raise _refusal(
+            network, last, f"its rings repeat after {max(period)} rows, more than counters hold"
+        )
+    return plan, tuple(period)
+
+
+def _check_periodic(stages: list[Stage], per_stride: list[int], warm_up: int) -> None:
+    """Prove that the schedule repeats itself every stride, by playing it.
+
+    Where it is in the same place relative to the stream after each of several strides, it is so
+    for ever: the rule depends on nothing else.
+
+    Args:
+        stages: Of a window long enough to play it.
+        per_stride: Rows of each stage in a stride.
+        warm_up: Strides until the rings are full.
+    """
+    schedule = Schedule(stages)
+    places = []
+    for frame in range((warm_up + _REPEATED_STRIDES) * per_stride[0]):
+        schedule.done[0] += 1
+        while order := schedule.advance():
+            for index in order:
+                schedule.done[index] += 1
+        if frame % per_stride[0] == per_stride[0] - 1:
+            strides = frame // per_stride[0] + 1
+            places.append(
+                [
+                    done - strides * count * stage.join
+                    for done, count, stage in zip(schedule.done, per_stride, stages, strict=True)
+                ]
+            )
+    if any(place != places[-1] for place in places[warm_up:]):
+        raise NotStreamable("windows cannot share rows: the schedule does not repeat itself")

@@ -1,0 +1,175 @@
+"""Networks whose windows share rows give TensorFlow Lite Micro's scores of every window."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engine_cases import C_FOLDER, STRICT, tflm_outputs
+from graphs import SAME, VALID, RandomGraph
+from numpy.typing import NDArray
+from stream_graphs import RandomStream
+
+from sernet_edge.firmware_export import emit, emit_stream, golden, reference
+from sernet_edge.firmware_export.csource import engine_file
+from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.firmware_export.streaming import NotStreamable, plan_stream
+from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.modelfile import ModelFile
+
+SANITIZED = [*STRICT, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+SEEDS = range(40)
+WINDOWS = 40
+
+
+def stream_program(data: bytes, folder: Path) -> tuple[Path, int, int]:
+    """Compile a network for streams; return the program, the window and the stride in frames."""
+    network = read_network(ModelFile("graph", data))
+    stream = plan_stream(network)
+    names = (*emit.ENGINE_SOURCES, *emit_stream.STREAM_SOURCES)
+    for name in (*names, *emit.ENGINE_HEADERS, *emit_stream.STREAM_HEADERS):
+        (folder / name).write_text(engine_file(name))
+    (folder / "model.h").write_text(emit_stream.stream_header(network, stream, "model"))
+    (folder / "model.c").write_text(emit_stream.stream_source(stream, "model"))
+    sources = [folder / name for name in names if name.endswith(".c")]
+    program = folder / "stream_outputs"
+    subprocess.run(
+        ["gcc", *SANITIZED, f"-I{folder}", *map(str, sources), str(folder / "model.c"),
+         str(C_FOLDER / "stream_outputs.c"), "-o", str(program)],
+        check=True,
+    )  # fmt: skip
+    return program, stream.window_frames, stream.stride_frames
+
+
+def varied_rows(seed: int, count: int, width: int, window: int) -> NDArray[np.int8]:
+    """Rows through the whole range whose mean differs from window to window, (count, width)."""
+    rng = np.random.default_rng(seed)
+    phase = rng.uniform(0, 2 * np.pi, width)
+    swings = np.sin(np.arange(count)[:, None] * 2 * np.pi / (2.7 * window) + phase)
+    return np.clip(100 * swings + rng.normal(0, 40, (count, width)), -128, 127).astype(np.int8)
+
+
+def run(
+    program: Path, first: int, hop: int, rows: NDArray[np.int8], width: int
+) -> NDArray[np.int8]:
+    """Return the outputs of a stream, int8 (windows, width)."""
+    command = [str(program), str(first), str(hop)]
+    done = subprocess.run(command, input=rows.tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return np.frombuffer(done.stdout, np.int8).reshape(-1, width)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_window_of_a_stream_has_the_scores_of_that_window_alone(
+    seed: int, tmp_path: Path
+) -> None:
+    graph = RandomStream(seed)
+    data = graph.build()
+    network = read_network(ModelFile("graph", data))
+    program, window, stride = stream_program(data, tmp_path)
+    assert stride == graph.stride
+    hop = stride * (1 + seed % 3)
+    # More than two periods of every ring.
+    rows = varied_rows(seed, window + WINDOWS * hop, network.input.row_bytes, window)
+    outputs = run(program, window, hop, rows, network.output.row_bytes)
+    assert len(outputs) == WINDOWS + 1
+    windows = np.stack([rows[n * hop :][:window].ravel() for n in range(len(outputs))])
+    np.testing.assert_array_equal(outputs, tflm_outputs(data, windows))
+
+
+def test_the_random_family_has_scores_that_vary() -> None:
+    varied = 0
+    for seed in SEEDS:
+        data = RandomStream(seed).build()
+        source = read_network(ModelFile("graph", data)).input
+        rows = varied_rows(seed, 8 * source.height, source.row_bytes, source.height)
+        outputs = tflm_outputs(data, rows.reshape(8, -1))
+        varied += len({tuple(output) for output in outputs}) > 1
+    assert varied > len(SEEDS) // 2
+
+
+def scored(graph: RandomGraph, last: int) -> bytes:
+    """The file of a graph that ends in a mean over time, a dense layer and a softmax."""
+    return graph.graph.finish(
+        graph.softmax(graph.dense(graph.mean(last, (1, 2), keep_dims=False), 3))
+    )
+
+
+def padded_before(graph: RandomStream, last: int) -> bytes:
+    return scored(graph, graph.conv(last, window=(SAME, (3, 3), (1, 1))))
+
+
+def padded_after(graph: RandomStream, last: int) -> bytes:
+    return scored(graph, graph.pool(last, window=(SAME, (2, 1), (2, 1))))
+
+
+def padded_by_an_operator(graph: RandomStream, last: int) -> bytes:
+    padded = graph.pad(last, (2, 0), (0, 0))
+    return scored(graph, graph.conv(padded, window=(VALID, (3, 1), (1, 1))))
+
+
+def without_a_mean(graph: RandomStream, last: int) -> bytes:
+    return graph.graph.finish(graph.softmax(graph.dense(last, 3)))
+
+
+def ending_in_its_mean(graph: RandomStream, last: int) -> bytes:
+    return graph.graph.finish(graph.mean(last, (1, 2), keep_dims=False))
+
+
+def with_newest_frames_unused(graph: RandomStream, last: int) -> bytes:
+    return scored(graph, graph.cut(last, 0, 3))
+
+
+@pytest.mark.parametrize(
+    ("build", "reason"),
+    [
+        (padded_before, r"CONV_2D that makes '\w+': it puts 1 rows of padding before a window"),
+        (padded_by_an_operator, "CONV_2D .* it puts 2 rows of padding before a window"),
+        (padded_after, "AVERAGE_POOL_2D|MAX_POOL_2D .* it puts 1 rows of padding after a window"),
+        (without_a_mean, "the network has no MEAN over time"),
+        (ending_in_its_mean, "no layer follows this MEAN"),
+        (with_newest_frames_unused, "it leaves the last 3 frames of a window unused"),
+    ],
+)
+def test_a_network_whose_rows_depend_on_the_window_is_refused_with_the_layer(
+    build: Callable[[RandomStream, int], bytes], reason: str
+) -> None:
+    graph = RandomStream(5)
+    data = build(graph, graph.graph.input((1, 9, 4, 2), 0.1, 3))
+    network = read_network(ModelFile("graph", data))
+    with pytest.raises(NotStreamable, match=f"windows cannot share rows: .*({reason})"):
+        plan_stream(network)
+
+
+def test_a_pool_does_not_read_what_an_operator_has_padded() -> None:
+    graph = RandomStream(6)
+    padded = graph.pad(graph.graph.input((1, 8, 4, 2), 0.1, 3), (0, 0), (1, 1))
+    data = scored(graph, graph.pool(padded, window=(VALID, (2, 2), (2, 2))))
+    message = r"POOL_2D.* reads what operator 0 \(PAD\).* pads.*before convolutions alone"
+    with pytest.raises(ModelError, match=message):
+        read_network(ModelFile("graph", data))
+
+
+def test_slices_that_leave_out_more_than_rows_are_refused() -> None:
+    graph = RandomStream(7)
+    last = graph.graph.input((1, 8, 4, 2), 0.1, 3)
+    cut = graph.cut(last, 1)
+    # The constants of the slice: its begin leaves out a position of each row, too.
+    begin = graph.graph.entries[cut + 1]
+    begin.data = np.array((0, 1, 1, 0), np.int32).tobytes()
+    with pytest.raises(ModelError, match="it leaves out more of 'input' than rows"):
+        read_network(ModelFile("graph", scored(graph, cut)))
+
+
+@pytest.mark.parametrize("seed", range(0, 40, 3))
+def test_a_whole_window_of_such_a_network_has_the_reference_scores(seed: int) -> None:
+    data = RandomStream(seed).build()
+    file = ModelFile("graph", data)
+    network = read_network(file)
+    windows = golden.adversarial_windows(network, seed)
+    expected = tflm_outputs(data, windows)
+    for window, scores in zip(windows, expected, strict=True):
+        np.testing.assert_array_equal(reference.run(network, window), scores)
