@@ -128,7 +128,7 @@ any model of yours can take their place.
 
 @dataclass(frozen=True)
 class Cost:
-    """What an architecture takes for one window.
+    """Cost of an architecture for one window.
 
     Attributes:
         name: In `ARCHITECTURES`.

@@ -1,4 +1,4 @@
-"""How far the ways to run a model agree: the interpreters, without and with their delegate.
+"""Compares the outputs of the interpreters, without and with their delegate.
 
 Takes the windows of a corpus as `listen` does, runs the model on each of them in every way, and
 compares with the first. `listen` never uses the delegate (XNNPACK, where there is one); this says

@@ -1,4 +1,4 @@
-"""What `sernet-edge listen` costs on this machine: time, memory, start and size.
+"""Measures the cost of `sernet-edge listen` on this machine: time, memory, start and size.
 
 Times that are compared are processor times, taken in turn; each ratio is the median over the
 turns. `--out` writes the page in docs; `--soak` adds what benchmarks/soak.py found.
@@ -246,7 +246,7 @@ def _resident_mb(name: str, gate: str) -> float:
 
 
 def _install_mb(python: str) -> tuple[str, float]:
-    """Return what a base install takes in an environment without pip, in 10^6 bytes."""
+    """Return the size of a base install in an environment without pip, in 10^6 bytes."""
     with tempfile.TemporaryDirectory() as folder:
         source, environment = Path(folder, "source"), Path(folder, "environment")
         source.mkdir()
@@ -275,7 +275,7 @@ def _processor() -> str:
 
 
 def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return what was measured, the figure, and what is aimed at."""
+    """Return the rows of the table: quantity, figure, target."""
     front = figures["front_end"]
     rows = [
         ("features of a hop, computed as the audio comes", f"{front['hop_ms']:.2f} ms", ""),

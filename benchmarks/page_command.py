@@ -1,4 +1,4 @@
-"""How the commands that make pages end: with one line about an error, never a traceback."""
+"""Ends a command that makes a page with one line about an error, never a traceback."""
 
 from __future__ import annotations
 

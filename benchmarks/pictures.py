@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _take_terminal(path: Path) -> None:
-    """Show what a terminal shows after `listen` has heard the demo's sample."""
+    """Draw the terminal after `listen` with the demo's sample."""
     screen = pyte.Screen(_COLUMNS, _LINES)
     stream = pyte.ByteStream(screen)
     stream.feed(f"$ sernet-edge listen --input {_SAMPLE}\r\n".encode())

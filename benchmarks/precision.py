@@ -1,4 +1,4 @@
-"""What `--set precision=bfloat16` saves on this machine: a training step in each precision.
+"""Measures the time of a training step in float32 and in bfloat16 on this machine.
 
 Processor times of single steps on one thread, taken in turn; each ratio is of medians.
 """

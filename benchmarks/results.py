@@ -150,12 +150,12 @@ def write_page(runs: Path, out: Path) -> None:
 
 
 def _system(run: Mapping[str, Any]) -> str:
-    """Name what was trained, and its seed."""
+    """Name the trained system and its seed."""
     return f"{_trained(run)}, seed {run['seed']}"
 
 
 def _trained(run: Mapping[str, Any]) -> str:
-    """Name what was trained: the architecture and what matters most of its recipe."""
+    """Name the trained system: its architecture and the main settings of its recipe."""
     recipe = run["recipe"]
     parts = [run["architecture"], recipe.get("loss")]
     parts += [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []
@@ -194,7 +194,7 @@ def _seeds(
     reports: Mapping[str, Mapping[str, Any]],
     untouched: Mapping[str, Mapping[str, Any]],
 ) -> list[str]:
-    """Return the section about what was trained on everybody with several seeds.
+    """Return the section about systems that were trained on all speakers with several seeds.
 
     Args:
         everybody: Folders of the networks' runs that test all speakers.
@@ -261,7 +261,7 @@ def _curve(points: list[dict[str, Any]]) -> list[str]:
 
 
 def _cost_of_int8(folders: Mapping[str, Path]) -> list[str]:
-    """Return the section about what conversion changes, utterance by utterance."""
+    """Return the section about the effect of conversion, utterance by utterance."""
     counts = {}
     for name, folder in folders.items():
         folds = finished_folds(folder)

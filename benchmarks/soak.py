@@ -37,7 +37,7 @@ _READ_EVERY_S = 60.0
 
 
 def main() -> None:
-    """Run the soak and print what came of it."""
+    """Run the soak and print its figures."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

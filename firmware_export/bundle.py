@@ -143,7 +143,7 @@ def tflm_bundle_files(file: ModelFile) -> dict[str, str]:
 
 
 def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
-    """Return what does not depend on the engine, and windows for the golden vectors.
+    """Return the files that both engines share, and windows for the golden vectors.
 
     The windows, int8 (2, values), are the golden audio's features and noise.
     """

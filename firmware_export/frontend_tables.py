@@ -227,7 +227,7 @@ def table_bytes(contract: Contract) -> int:
 
 
 def kept_bytes(contract: Contract) -> int:
-    """Return what a frame takes in RAM, bytes, besides its features until its level is known."""
+    """Return the bytes of RAM that a frame keeps beside its features until its level is known."""
     if contract.level != "window":
         return 0
     # Its own level; and of features that all wait for the window's, the higher bytes.
@@ -235,7 +235,7 @@ def kept_bytes(contract: Contract) -> int:
 
 
 def _check(model: Model) -> None:
-    """Refuse what the C code cannot compute."""
+    """Refuse a contract that the C code cannot compute."""
     contract, name = model.contract, model.name
     if not model.is_int8:
         raise ContractError(f"{name}: the model's input and output must be int8")

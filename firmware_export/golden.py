@@ -17,7 +17,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 
 def golden_outputs(file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return what TensorFlow Lite's reference kernels and TensorFlow Lite Micro compute.
+    """Return the outputs of TensorFlow Lite's reference kernels and TensorFlow Lite Micro.
 
     Args:
         file: A full-int8 `.tflite`.
@@ -49,7 +49,7 @@ def golden_outputs(file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8
 
 
 def _interpreted(module: Any, file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return what the interpreter's reference kernels compute; see `golden_outputs`."""
+    """Return the outputs of the interpreter's reference kernels; see `golden_outputs`."""
     interpreter = module.Interpreter(
         model_content=file.data,
         experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF,

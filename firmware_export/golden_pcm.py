@@ -30,7 +30,7 @@ def golden_pcm(contract: Contract) -> NDArray[np.int16]:
 
 
 def golden_features(model: Model, pcm: NDArray[np.int16]) -> NDArray[np.int8]:
-    """Return what the runtime makes of one window, int8 (window_frames, feature_count)."""
+    """Return the runtime's features of one window, int8 (window_frames, feature_count)."""
     front_end = FrontEnd(model.contract)
     return model.quantise(front_end.window_features(feature_rows(front_end, pcm)))
 

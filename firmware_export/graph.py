@@ -103,7 +103,7 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """How many values it has."""
+        """The number of its values."""
         return math.prod(abs(n) for n in self.shape)
 
 
@@ -132,7 +132,7 @@ class Operator:
 
     @property
     def label(self) -> str:
-        """What to call it in errors."""
+        """Its name in errors."""
         return self.name if self.is_builtin else f"CUSTOM {self.name[:60]!r}"
 
     @property
@@ -253,7 +253,7 @@ def read_graphs(file: ModelFile) -> tuple[Graph, ...]:
 
 
 class _Damage(Exception):
-    """What is impossible in a whole file."""
+    """Something that an undamaged file cannot hold."""
 
 
 class _Parser:

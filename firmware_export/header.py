@@ -247,7 +247,7 @@ _FEATURES = {
 
 
 def _feature_settings(contract: Contract) -> list[str]:
-    """Return the lines that define what only some kinds of features have."""
+    """Return the lines that define the settings of some kinds of features alone."""
     if contract.features == "spectrogram":
         return [f"#define SERNET_FIRST_BIN {contract.spectrum_bins[0]}"]
     bands = [f"#define SERNET_MEL_BANDS {contract.mel_bands}"]

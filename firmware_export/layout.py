@@ -94,7 +94,7 @@ def filled(layout: str, paths: Iterable[str], version: str = __version__) -> dic
 
 
 def _readme(plain: str, how: str) -> str:
-    """Return the README with `how` instead of what it says about make."""
+    """Return the README with `how` in place of its section on make."""
     text, found = _README_BUILD.subn(lambda _: f"## Try it\n\n{how}", plain)
     if found != 1:
         raise ValueError("the bundle's README has no section on how to try it")

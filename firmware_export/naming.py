@@ -101,7 +101,7 @@ def named(
 
 
 def _renaming(name: str, engine: frozenset[str], kept: set[str]) -> Callable[[re.Match[str]], str]:
-    """Return what a file's name or an identifier becomes."""
+    """Return the new name for a file's name or an identifier."""
 
     def rename(match: re.Match[str]) -> str:
         found = match[0]

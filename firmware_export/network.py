@@ -1,4 +1,4 @@
-"""A network as the engine runs it: layers, each of which makes one tensor of rows."""
+"""A network as the engine runs it: layers that make one tensor of rows each."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Kernel:
-    """How a kernel slides: its size, its step, and the padding above and left, as (y, x)."""
+    """Geometry of a kernel: its size, its stride, and the padding above and left, as (y, x)."""
 
     size: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)

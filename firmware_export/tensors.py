@@ -26,7 +26,7 @@ _DTYPES: dict[str, Any] = {"int8": np.int8, "int32": np.dtype("<i4")}
 
 
 class Weights(NamedTuple):
-    """What a layer has learnt.
+    """Learnt values of a layer.
 
     Attributes:
         values: int8, shaped as in the file.

@@ -126,7 +126,7 @@ def run(file: ModelFile, windows: NDArray[Any], arena_bytes: int = _LARGEST_AREN
 
 
 def _reason(stderr: bytes) -> str:
-    """Return what the interpreter said first; Python's traceback comes after it."""
+    """Return the interpreter's first message; Python's traceback comes after it."""
     for line in stderr.decode("utf-8", "replace").splitlines():
         if line.strip() and not line.startswith(("Traceback", " ")):
             return line.strip()[:200]
@@ -134,7 +134,7 @@ def _reason(stderr: bytes) -> str:
 
 
 def margin_bytes(file: ModelFile) -> int:
-    """Return what to add to the arena that was measured on a PC.
+    """Return the margin for the arena that was measured on a PC.
 
     The PC's reference kernels work in place; CMSIS-NN's and ESP-NN's take scratch memory, one
     layer at a time: columns of a kernel's inputs, four of int8 or two of int16, and sums for each
@@ -171,7 +171,7 @@ def operators(file: ModelFile) -> list[str]:
 
 
 def method(operator: str) -> str:
-    """Return what MicroMutableOpResolver calls an operator: CONV_2D is Conv2D."""
+    """Return the name of an operator in MicroMutableOpResolver: CONV_2D is Conv2D."""
     joined = "".join(word.capitalize() for word in operator.split("_"))
     return _METHODS.get(operator, re.sub(r"(?<=\d)d\b", "D", joined))
 
@@ -199,7 +199,7 @@ inline TfLiteStatus sernet_register_ops(sernet_tflm_ops &resolver) {{
 
 
 def model_header(model: Model, measured_bytes: int) -> str:
-    """Return sernet_model.h for TensorFlow Lite Micro; what it defines is what sernet.h needs.
+    """Return sernet_model.h for TensorFlow Lite Micro, with the definitions that sernet.h needs.
 
     Args:
         model: The model.

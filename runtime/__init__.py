@@ -1,4 +1,4 @@
-"""What runs on the device: the contract, the front end, the interpreter and `listen`.
+"""Code of the device: the contract, the front end, the interpreter and `listen`.
 
 Needs NumPy and the standard library only; an audio device, a resampler or an interpreter is
 loaded when it is first needed. The names below are, too: `import sernet_edge.runtime.errors`

@@ -1,4 +1,4 @@
-"""How far a window is from what the model was trained on."""
+"""Measures how unlike the training speech a window is."""
 
 from __future__ import annotations
 

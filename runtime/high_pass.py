@@ -1,4 +1,4 @@
-"""What the microphone adds below all speech, an offset and the mains' hum, taken out of a stream.
+"""Removes a microphone's offset and the mains' hum, which lie below all speech, from a stream.
 
 For the level and the voice gate alone: features begin at `Contract.mel_low_hz` and need no such
 filter, and what it changes in them would have to be the same in training and in firmware.

@@ -1,4 +1,4 @@
-"""How loud the audio is, and whether it clips."""
+"""Measures the loudness of audio, and finds clipping."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STILL = 2
 
 @dataclass(frozen=True)
 class Level:
-    """What a stretch of audio was like.
+    """Loudness and clipping of a stretch of audio.
 
     Attributes:
         dbfs: Its level; see `records.Result.level_dbfs`.
@@ -65,7 +65,7 @@ class LevelMeter:
             self._clipped += int(np.count_nonzero((samples == -32768) | (samples == 32767)))
 
     def read(self) -> Level:
-        """Return what the stretch was like, and begin another."""
+        """Return the level of the stretch, and begin another."""
         count = max(1, self._count)
         # Without its mean: a microphone's offset is no sound. Nor is what a filter makes of the
         # end of a louder stretch, which adds to this one.

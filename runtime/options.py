@@ -1,4 +1,4 @@
-"""What the options of several commands check, and how a group of options becomes one object."""
+"""Checks that several commands' options share, and groups of options as one object."""
 
 from __future__ import annotations
 

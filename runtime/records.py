@@ -1,4 +1,4 @@
-"""What a listener says: results, events and notices, and their form for other programs.
+"""Records of a listener: results, events and notices, and their form for other programs.
 
 docs/guides/records.md describes the form for those who read it.
 """
@@ -14,7 +14,7 @@ RECORD_VERSION = 1
 
 @dataclass(frozen=True)
 class Result:
-    """What the model makes of one window.
+    """The model's scores for one window.
 
     Attributes:
         time_s: Where the window ends, in seconds of audio since the stream began.

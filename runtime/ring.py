@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 class Ring:
-    """Keeps the last `length` rows; what is asked of it lies in one piece, ready for use."""
+    """Keeps the last `length` rows in one piece of memory."""
 
     def __init__(self, length: int, row_shape: tuple[int, ...], dtype: Any) -> None:
         """Start empty, with room for `length` rows."""

@@ -35,7 +35,7 @@ _SPEECH_PAUSE_S = 5.0
 
 
 class Classifier(Protocol):
-    """What a `Listener` needs of a model; `interpreter.Model` is one."""
+    """The part of a model that a `Listener` needs; `interpreter.Model` has it."""
 
     @property
     def contract(self) -> Contract:

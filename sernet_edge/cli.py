@@ -1,4 +1,4 @@
-"""Where the program starts and ends: exit codes, and one line instead of a traceback.
+"""Starts and ends the program: exit codes, and one line instead of a traceback.
 
 It imports next to nothing before a Ctrl-C is taken care of.
 """
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _run(arguments: list[str] | None) -> int:
-    """Run a command; return the exit code after telling what went wrong."""
+    """Run a command; print its error if it has one; return the exit code."""
     import io
 
     import click

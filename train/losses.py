@@ -1,4 +1,4 @@
-"""What training minimises: the loss of the scores and, where asked for, two more losses of the
+"""The losses that training minimises: that of the scores and, where asked for, two more of the
 embedding. They are layers and losses of `keras` alone, in a model around the one that is trained.
 
 Center loss (Wen et al., "A discriminative feature learning approach for deep face recognition",
@@ -53,7 +53,7 @@ def balanced_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step trains on.
+    """The windows of one training step.
 
     Attributes:
         inputs: float32 (batch, frames, features, 1).

@@ -1,4 +1,4 @@
-"""How a model is trained: every setting that is not the contract's."""
+"""Settings of a training that are not part of the contract."""
 
 from __future__ import annotations
 

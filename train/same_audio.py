@@ -42,7 +42,7 @@ class SameAudio:
         return [group for group in self._by_samples.values() if len(group) > 1]
 
     def remarks(self) -> list[str]:
-        """Return what is doubtful about the corpus: contradictions first, then mere copies."""
+        """Return the doubts about the corpus: contradictions first, then mere copies."""
         labels, speakers, copies = list[str](), list[str](), list[str]()
         for group in self.groups:
             if len({utterance.label for utterance in group}) > 1:

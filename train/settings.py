@@ -1,4 +1,4 @@
-"""What decides a model's weights: the settings that training and cross-validation share."""
+"""The settings that decide a model's weights: training and cross-validation share them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sernet_edge.train.recipe import RECIPES, Recipe
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What decides a model's weights.
+    """The settings that decide a model's weights.
 
     Attributes:
         corpus: The speech to train on.

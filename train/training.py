@@ -261,7 +261,7 @@ def _provenance(
     skipped: int,
     results: dict[str, Any],
 ) -> dict[str, Any]:
-    """Return what the contract says about the model's making."""
+    """Return the provenance for the model's contract."""
     return {
         "architecture": model.architecture,
         "initial": initial_weights.provenance if initial_weights else None,

@@ -33,13 +33,13 @@ def variable_bytes(sections: dict[str, int]) -> int:
 
 
 def symbols(library: Path) -> str:
-    """Return what nm lists of what a library defines."""
+    """Return the symbols that a library defines, as nm lists them."""
     command = ["arm-none-eabi-nm", "--defined-only", str(library)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def code_bytes(link_map: Path) -> int:
-    """Return the bytes of code and constants of the engine and what it calls, from a link map."""
+    """Return the bytes of code and constants of the engine and its helpers, from a link map."""
     # Only what the linker kept: before this line it lists what it left out.
     kept = link_map.read_text(encoding="utf-8").split("Linker script and memory map")[1]
     contributions = re.findall(

@@ -31,7 +31,7 @@ MODEL_NAME = "sernet_model"
 
 @dataclass(frozen=True)
 class Memory:
-    """What a program takes.
+    """Memory of a program.
 
     Attributes:
         ram_bytes: `.data`, `.bss` and stack.
@@ -66,7 +66,7 @@ class Hop:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a model takes on one core.
+    """Cost of a model on one core.
 
     Attributes:
         core: Its name.
@@ -91,7 +91,7 @@ class Measurement:
 
     @property
     def flash_bytes(self) -> int:
-        """What goes to flash, `.data`'s initial values included."""
+        """Bytes of flash, `.data`'s initial values included."""
         return elf.flash_bytes(self.sections)
 
 
@@ -169,7 +169,7 @@ def measure(sources: Sources, core: Core, counter: Path) -> Measurement:
 
 @dataclass(frozen=True)
 class _Run:
-    """What a program took, and what it said."""
+    """A program's figures and its output."""
 
     memory: Memory
     sections: dict[str, int]

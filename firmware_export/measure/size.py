@@ -1,8 +1,8 @@
-"""Prints what a model takes on each Cortex-M core: RAM, code and instructions.
+"""Prints RAM, code and instructions of a model on each Cortex-M core.
 
     python -m sernet_edge.firmware_export.measure.size model.tflite
 
-`firmware` says what is measured and how.
+`firmware` describes each figure and how it is measured.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _cells(memory: firmware.Memory | None) -> list[str]:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(model: Path, as_json: bool) -> None:
-    """Print what MODEL, a full-int8 .tflite, takes on each Cortex-M core."""
+    """Print RAM, code and instructions of MODEL, a full-int8 .tflite, on each Cortex-M core."""
     planned = PlannedModel.read(ModelFile.read(model))
     saved = tflm.saved_runs(planned.network)
     if not as_json:

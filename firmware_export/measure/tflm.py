@@ -27,7 +27,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 @dataclass(frozen=True)
 class TflmFigures:
-    """What a network takes in TensorFlow Lite Micro on one core.
+    """Cost of a network in TensorFlow Lite Micro on one core.
 
     Attributes:
         core: Its name.
@@ -50,7 +50,7 @@ class TflmFigures:
 
 @dataclass(frozen=True)
 class SavedRuns:
-    """What TensorFlow Lite Micro took for a network when it was measured, which is not now.
+    """Costs of a network in TensorFlow Lite Micro, measured earlier.
 
     Attributes:
         origin: Commits, compiler and flags.

@@ -43,7 +43,7 @@ _ANSWER_S = 1.0
 
 @dataclass(frozen=True)
 class Hello:
-    """What a board's firmware says of itself.
+    """Description of a board's firmware, sent by the board.
 
     Attributes:
         board: The board's name.
@@ -74,7 +74,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class BoardResult:
-    """What a board found in a window.
+    """A board's result for one window.
 
     Attributes:
         frames: Of the stream, up to the window's end.
@@ -117,7 +117,7 @@ class BoardLink:
         self._heard_bytes = 0
 
     def hello(self) -> Hello:
-        """Return what the firmware says of itself.
+        """Return the firmware's description of itself.
 
         Raises:
             SernetError: Nothing answers, something else does, or its protocol is another version.
@@ -175,7 +175,7 @@ class BoardLink:
             raise self._nonsense("it did not take the audio")
 
     def poll(self, label_count: int) -> BoardResult | None:
-        """Let the board compute what is left of a window; return the result, None if none is due.
+        """Let the board finish a window; return the result, None if none is due.
 
         Args:
             label_count: Of the model.
@@ -221,7 +221,7 @@ class BoardLink:
             ) from error
 
     def _request(self, kind: bytes, payload: bytes = b"") -> bytes:
-        """Send a request, again and again until it is answered; return what the answer carries.
+        """Send a request until it is answered; return the answer's payload.
 
         Raises:
             TimeoutError: Nothing valid came in time.
@@ -243,7 +243,7 @@ class BoardLink:
             self._write(bytes(_FRAME_BYTES) + frame)
 
     def _read_answer(self, kind: bytes, wait_until: float) -> bytes | None:
-        """Return what the answer to the last request carries, None if none comes in time."""
+        """Return the payload of the answer to the last request, None if none comes in time."""
         self._line.timeout = 0.1
         while True:
             for found, number, payload in self._frames():
@@ -267,7 +267,7 @@ class BoardLink:
             self._pending += data
 
     def _frames(self) -> Iterator[tuple[bytes, int, bytes]]:
-        """Take the whole frames out of what came: (type, number, what it carries)."""
+        """Take the whole frames out of the received bytes: (type, number, payload)."""
         pending = self._pending
         while True:
             start = pending.find(_MARK)

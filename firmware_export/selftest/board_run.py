@@ -1,4 +1,4 @@
-"""What a self-test on a board found, as a file: written by `selftest`, read by `bench`."""
+"""Results of a self-test on a board, as a file: written by `selftest`, read by `bench`."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ class BoardRun:
 
 
 def read_board_run(path: Path) -> BoardRun:
-    """Read what `BoardRun.write` wrote.
+    """Read a file that `BoardRun.write` wrote.
 
     Raises:
-        SernetError: The file cannot be read, is no such run, or a newer program's.
+        SernetError: The file cannot be read, is not a board run, or comes from a newer program.
     """
     again = "run `sernet-edge selftest MODEL --port PORT --out FILE.json` again"
     try:
@@ -94,7 +94,7 @@ def read_board_run(path: Path) -> BoardRun:
     except (ValueError, RecursionError) as error:
         raise SernetError(f"{path} is damaged or was cut off: {error}", again) from error
     if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
-        raise SernetError(f"{path} is no run of a self-test on a board", again)
+        raise SernetError(f"{path} is not the result of a self-test on a board", again)
     if (version := document.pop("version", None)) != BOARD_RUN_VERSION:
         raise SernetError(
             f"{path} has version {version!r}, this program knows {BOARD_RUN_VERSION}",

@@ -40,7 +40,7 @@ _TIE = 0.01
     "input_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="What the board is to hear.  [default: a window of the export's golden audio]",
+    help="Recording to send to the board.  [default: a window of the export's golden audio]",
 )
 @click.option(
     "--baud",
@@ -64,7 +64,7 @@ _TIE = 0.01
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE.json",
-    help="Write what was found, for `sernet-edge bench --board-run`.",
+    help="Write the results, for `sernet-edge bench --board-run`.",
 )
 @click.option("--force", is_flag=True, help="Overwrite what exists.")
 def selftest(
@@ -185,7 +185,7 @@ class Comparison:
         self._labels_differing += not valid or bool(new[result.label] < new.max() - _TIE)
 
     def board_run(self, model: str, audio: str, samples: int, repeated: int) -> BoardRun:
-        """Return what was found.
+        """Return the result of the self-test.
 
         Args:
             model: The model's name.
@@ -224,7 +224,7 @@ class Comparison:
 
 
 def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], str]:
-    """Return the samples to send and what to call them."""
+    """Return the samples to send and their name."""
     if path is None:
         return golden_pcm(contract), "golden audio"
     samples = read_recording(path, contract.sample_rate_hz, "give a recording of speech")

@@ -1,4 +1,4 @@
-"""What can be wrong with a device that delivers: a rate that is not its own."""
+"""Finds a device that delivers at another rate than it states."""
 
 from __future__ import annotations
 

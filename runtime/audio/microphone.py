@@ -36,7 +36,7 @@ _MAX_RETRY_S = 5.0
 
 @dataclass(frozen=True)
 class _Block:
-    """What PortAudio delivered at once.
+    """One delivery of PortAudio.
 
     Attributes:
         data: int16 samples, interleaved.
@@ -93,7 +93,7 @@ class Microphone:
         self._use(portaudio.find_input(device))
 
     def blocks(self) -> Iterator[Frames | Incident]:
-        """Yield what is recorded from now on, without end; an empty block when nothing comes.
+        """Yield new audio without end; an empty block when nothing comes.
 
         Raises:
             AudioError: The device cannot be opened.
@@ -135,7 +135,7 @@ class Microphone:
             self._stream = None
 
     def _next_block(self) -> _Block | None:
-        """Return what was recorded next; None if nothing comes."""
+        """Return the next block of the recording; None if nothing comes."""
         try:
             return self._queue.get(timeout=_TICK_S)
         except queue.Empty:

@@ -109,7 +109,7 @@ def from_floats(floats: NDArray[Any], name: str) -> NDArray[np.float64]:
 
 
 class Readable(Protocol):
-    """What is read from: a file, or what looks like one."""
+    """A file, or an object that reads like one."""
 
     def read(self, size: int, /) -> bytes:
         """Return the next bytes, fewer than `size` only at the end."""
@@ -229,7 +229,7 @@ def read_head(file: Readable) -> bytes:
 
 
 class Prepended:
-    """A file some bytes of which were read already, and are read again; it cannot be seeked."""
+    """A file whose first bytes were read already and are given again; it cannot be seeked."""
 
     def __init__(self, head: bytes, file: Readable) -> None:
         """Give `head`, then what `file` gives."""

@@ -44,7 +44,7 @@ class Incident:
 
 
 class Source(Protocol):
-    """Where audio comes from: a file, standard input, a microphone.
+    """An origin of audio: a file, standard input, a microphone.
 
     Attributes:
         name: What to call it in messages.

@@ -65,7 +65,7 @@ class _File(Readable, Protocol):
 
 @dataclass(frozen=True)
 class WavFormat:
-    """What a `fmt ` chunk says.
+    """Content of a `fmt ` chunk.
 
     Attributes:
         rate_hz: Sample rate.
@@ -297,7 +297,7 @@ def file_bytes(file_descriptor: int) -> int | None:
 
 
 def _format(content: bytes, name: str) -> WavFormat:
-    """Return what the content of a `fmt ` chunk says of the file `name`.
+    """Return the format that a `fmt ` chunk of the file `name` states.
 
     Raises:
         AudioError: It is too short, or holds numbers that cannot be.

@@ -20,7 +20,7 @@ from sernet_edge.runtime.stream import Listener
 
 @dataclass(frozen=True)
 class DecisionSettings:
-    """How audio is judged, and what is kept of it.
+    """Settings of the judging of audio, and of its recording.
 
     Attributes:
         model: A .tflite with its contract.
@@ -87,7 +87,7 @@ class DecisionSettings:
         return SpeechGate(contract) if gated else None
 
     def gate_text(self, contract: Contract, live: bool) -> str:
-        """Return what to tell the user of the gate; empty of a recording that is judged throughout.
+        """Return a line about the gate; empty for a recording that is judged throughout.
 
         Args:
             contract: Of the model.

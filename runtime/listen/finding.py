@@ -1,4 +1,4 @@
-"""What a check of the doctor found. Needs nothing that may be missing."""
+"""The result of a check of the doctor. Imports nothing that may be missing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sernet_edge.runtime.errors import SernetError
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
         check: What was looked at.
@@ -32,5 +32,5 @@ class Finding:
 
 
 def failure(check: str, error: SernetError, todo: str = "") -> Finding:
-    """Return what an error means for a check; `todo` in place of the error's own hint."""
+    """Return an error as the result of a check; `todo` in place of the error's own hint."""
     return Finding(check, "fail", error.message, todo or error.hint)

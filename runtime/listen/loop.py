@@ -27,7 +27,7 @@ def run(
     recorder: EventRecorder | None = None,
     channel: int | None = None,
 ) -> list[str]:
-    """Give out what the audio of `source` leads to, until it ends or a signal ends it.
+    """Write the records of the audio of `source`, until it ends or a signal ends it.
 
     Ctrl-C and SIGTERM let the work in hand be finished and given out; a second one does not.
 

@@ -28,7 +28,7 @@ _STANDARD = "-"
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """Where records go.
+    """Destinations of the records.
 
     Attributes:
         json: File for JSON lines, "-" for standard output.

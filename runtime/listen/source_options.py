@@ -18,7 +18,7 @@ from sernet_edge.runtime.options import is_flag_given, option_group
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """Where the audio comes from.
+    """Origin of the audio.
 
     Attributes:
         input: An audio file, "-" for standard input, or None for the microphone.

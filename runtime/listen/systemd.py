@@ -1,4 +1,4 @@
-"""What a service manager is told: that it runs, that it is still alive, that it stops.
+"""Tells a service manager that the program runs, is still alive, or stops.
 
 The protocol of systemd's sd_notify(3): datagrams of NAME=VALUE to the socket that NOTIFY_SOCKET
 names. Started by anything else, there is none, and nothing is sent.

@@ -1,4 +1,4 @@
-"""Where records go: a module an output, each fed one `Record` at a time.
+"""Outputs for records, one module each, fed one `Record` at a time.
 
 docs/guides/outputs.md tells users.
 """

@@ -1,4 +1,4 @@
-"""Several outputs as one, and what they have to tell about themselves."""
+"""Several outputs as one, and their remarks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Home Assistant is told so that the microphone appears there by itself.
+"""Describes the microphone to Home Assistant, where it then appears by itself.
 
 One retained message describes the device and all its entities: device-based MQTT discovery,
 which Home Assistant 2024.12 has.
@@ -24,7 +24,7 @@ UNSURE = "unsure"
 
 
 def emotion(result: Result) -> str:
-    """Return what a result is called, one of the options of the emotion's entity."""
+    """Return the name of a result, one of the options of the emotion's entity."""
     if result.label is None:
         return NO_SPEECH
     return result.label if result.sure else UNSURE

@@ -1,4 +1,4 @@
-"""Where lines of text go: standard output, or a file that grows over power cuts and full disks."""
+"""Writes lines to standard output, or to a file that survives power cuts and full disks."""
 
 from __future__ import annotations
 

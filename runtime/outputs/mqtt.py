@@ -42,7 +42,7 @@ _PATIENCE_S = 10.0
 
 @dataclass
 class _Message:
-    """What waits to be sent.
+    """A message that waits to be sent.
 
     Attributes:
         kind: The record's type; "state" for one more form of a result.

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Broker:
-    """Where messages go.
+    """Destination of the messages.
 
     Attributes:
         host: Name or address.
@@ -51,7 +51,7 @@ class Broker:
         return cls(host, port or (8883 if tls else 1883), tls, user, prefix)
 
     def __str__(self) -> str:
-        """Return what to call it in a message."""
+        """Return its name for messages."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"the MQTT broker {host}:{self.port}"
 

@@ -45,7 +45,7 @@ _WHY = {130: "it does not speak MQTT", 141: "it does not answer any more"}
 
 
 class LinkUser(Protocol):
-    """What a link is for. All of it is called in the link's thread."""
+    """The user of a link. All methods are called in the link's thread."""
 
     def up(self) -> None:
         """Take note that the broker has let us in."""
@@ -293,7 +293,7 @@ def check(broker: Broker, password: str | None) -> None:
 
 
 class _Asked:
-    """Keeps what went wrong."""
+    """Keeps the last error."""
 
     def __init__(self) -> None:
         self.troubles: list[str] = []

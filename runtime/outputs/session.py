@@ -1,4 +1,4 @@
-"""What an output may tell about the listening itself."""
+"""Facts about the listening itself, for the outputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sernet_edge.runtime.contract import Contract
 
 @dataclass(frozen=True)
 class Session:
-    """One run of `listen`: what is heard, and with which model.
+    """One run of `listen`: its audio and its model.
 
     Attributes:
         model: Name of the model's file, without its folder.

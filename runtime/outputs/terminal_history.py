@@ -66,7 +66,7 @@ def _is_letter(character: str) -> bool:
 
 @dataclass
 class _Cell:
-    """What a character stands for: the states in its time, and the scores."""
+    """The states and the scores in the time of one character."""
 
     index: int
     states: Counter[str] = field(default_factory=Counter)

@@ -21,7 +21,7 @@ MIN_TOKEN = 16
 
 @dataclass(frozen=True)
 class Address:
-    """Where a server listens.
+    """Address that a server listens on.
 
     Attributes:
         host: Name or address of one of this machine's interfaces; 0.0.0.0 and :: are all.
@@ -118,5 +118,5 @@ class Guard:
 
     @property
     def cookie(self) -> str:
-        """What a browser gets for the token; the token does not follow from it."""
+        """The browser's cookie for the token; the token does not follow from it."""
         return hmac.new((self.token or "").encode(), b"cookie", hashlib.sha256).hexdigest()

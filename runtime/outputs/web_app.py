@@ -1,4 +1,4 @@
-"""What the web server answers: the page, its parts, the live events, and the door before them."""
+"""Answers of the web server: login, the page and its parts, the live events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many connections the web server holds, and for how long.
+"""Limits the number and the time of the web server's connections.
 
 uvicorn has no time-out for a request and no limit per address: a few dozen idle connections would
 lock out all readers.

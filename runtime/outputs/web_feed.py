@@ -1,4 +1,4 @@
-"""What the web page's readers get: server-sent events, for each reader at its own pace.
+"""Sends events to the web page's readers, to each at its own pace.
 
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """

@@ -32,7 +32,7 @@ _SECTIONS = (
 
 
 def not_measured(why: str) -> Section:
-    """Return what stands in the place of a section or a figure that could not be had."""
+    """Return the mark for a section or a figure that could not be measured."""
     return {"not_measured": why}
 
 
@@ -54,8 +54,8 @@ def read_document(path: Path) -> Section:
     """Read a run.
 
     Raises:
-        SernetError: The file cannot be read, is empty, was cut off, is no run or a newer
-            program's.
+        SernetError: The file cannot be read, is empty, was cut off, is not a run, or comes from a
+            newer program.
     """
     try:
         data = path.read_bytes()
@@ -68,7 +68,7 @@ def read_document(path: Path) -> Section:
     except (ValueError, RecursionError) as error:
         raise SernetError(f"{path} is damaged or was cut off: {error}", AGAIN) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise SernetError(f"{path} is no run of `sernet-edge bench`", AGAIN)
+        raise SernetError(f"{path} is not a run of `sernet-edge bench`", AGAIN)
     if document.get("version") != VERSION:
         raise SernetError(
             f"{path} has version {document.get('version')!r}, this program knows {VERSION}",

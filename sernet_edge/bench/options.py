@@ -98,7 +98,7 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class BenchRequest:
-    """What the options ask for.
+    """The request that the options make.
 
     Attributes:
         models: Files, `.tflite` or Keras.

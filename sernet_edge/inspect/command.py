@@ -48,7 +48,7 @@ def inspect(model_path: Path, as_json: bool) -> None:
 
 
 def describe_tflite(file: ModelFile) -> dict[str, Any]:
-    """Return what a `.tflite` holds, as JSON has it.
+    """Return the content of a `.tflite`, as JSON has it.
 
     Args:
         file: The file.
@@ -106,7 +106,7 @@ def describe_tflite(file: ModelFile) -> dict[str, Any]:
 
 
 def describe_keras(file: ModelFile) -> dict[str, Any]:
-    """Return what a `.keras` file holds; see `describe_tflite`."""
+    """Return the content of a `.keras` file; see `describe_tflite`."""
     from sernet_edge.inspect.keras_layers import read_layers
 
     version, layers = read_layers(file)
@@ -144,7 +144,7 @@ def _total(numbers: list[int | None]) -> int | None:
 
 def _listens(file: ModelFile, contract: Contract | None) -> str:
     if contract is None:
-        return "no: without a contract nobody knows which features it wants"
+        return "no: it has no contract, which names its features"
     from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
     from sernet_edge.runtime.interpreter import Model
 

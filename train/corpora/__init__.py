@@ -15,7 +15,7 @@ from sernet_edge.train.progress import QUIET, Progress
 
 @dataclass(frozen=True)
 class Corpus:
-    """How to read one corpus.
+    """A corpus and its reader.
 
     Attributes:
         labels: Its emotions in the order of a model's outputs; empty if they are read from the

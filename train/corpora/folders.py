@@ -12,7 +12,7 @@ def read(folder: Path) -> list[Utterance]:
     """List the audio files below `folder`.
 
     The folder inside it that a file lies in is its label; a folder inside that one is its
-    speaker. Without one nobody knows who speaks: such a corpus has no speaker-disjoint protocol.
+    speaker. Without one the speakers are not known: such a corpus has no speaker-disjoint protocol.
 
     Raises:
         SernetError: No such folder, no audio in it, or one that lies in no label's folder.

@@ -69,7 +69,7 @@ def read(table: Path) -> list[Utterance]:
 
 
 def _text(table: Path) -> str:
-    """Return what the table holds: UTF-8, or UTF-16 and UTF-32 as spreadsheets write them."""
+    """Return the text of the table: UTF-8, or UTF-16 and UTF-32 as spreadsheets write them."""
     try:
         data = table.read_bytes()
     except OSError as error:

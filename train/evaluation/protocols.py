@@ -17,7 +17,7 @@ from sernet_edge.train.corpora.utterance import Utterance
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a corpus is split, and the caveat of figures under it.
+    """A way to split a corpus, and the caveat of its figures.
 
     Attributes:
         speaker_disjoint: Whether no test speaker is trained on.

@@ -1,4 +1,4 @@
-"""How right a model is: measured on a corpus, or what its maker found out, saying which."""
+"""Accuracy of a model: measured on a corpus, or read from its card, with its origin."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _measured(model: BenchModel, contract: Contract, speech: Speech) -> Section:
 
 
 def _from_card(contract: Contract) -> Section | None:
-    """Return what the contract and the card say of speakers that the model was not trained on.
+    """Return the card's accuracy for speakers that the model was not trained on.
 
     Those who were held out; where none were, those of the cross-validation it was calibrated with.
     What conversion saw of training speakers tells how alike it is to its parent, and no more.

@@ -129,7 +129,7 @@ def section(cores: Section, tflm: Section, runs: Sequence[BoardRun]) -> list[Sec
 
 
 def verdict(board: Board, cores: Section, tflm: Section, run: BoardRun | None = None) -> Section:
-    """Return whether a model fits on a board, and what limits it.
+    """Return whether a model fits on a board, and its limits.
 
     Returns:
         The board's facts; `flash_bytes_needed` and `ram_bytes_needed`; `clock_mhz_needed`, with
@@ -224,11 +224,11 @@ def longer_hop(board: Board, found: Section, window_s: float, step_s: float) -> 
 
 @dataclass(frozen=True)
 class SmallestChange:
-    """What would make a model fit on a board.
+    """The smallest change that makes a model fit on a board.
 
     Attributes:
         text: A sentence.
-        found: Whether it fits as it is or a change was found, or nobody can know.
+        found: Whether it fits, a change was found, or the answer cannot be known.
     """
 
     text: str
@@ -236,7 +236,7 @@ class SmallestChange:
 
 
 def smallest_change(board: Board, model: Section, others: Sequence[Section]) -> SmallestChange:
-    """Return what would make a model fit surely on a board.
+    """Return the smallest change that makes a model surely fit on a board.
 
     A longer hop is the smallest change; else the largest of the smaller models that fits, with
     a longer hop if it must be.

@@ -1,4 +1,4 @@
-"""What a model costs on microcontroller cores, counted under QEMU."""
+"""Cost of a model on microcontroller cores, counted under QEMU."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _PACKAGES = {
 
 
 def missing(core: Core) -> str:
-    """Return what to install to count on a core; "" when nothing is missing."""
+    """Return how to install the programs that a core needs; "" when none is missing."""
     wanted = " ".join(_PACKAGES[program] for program in core.missing)
     return f"install {wanted}: apt install {wanted}" if wanted else ""
 
 
 def section(model: Prepared, names: Sequence[str], progress: Callable[[str], None]) -> Section:
-    """Return the section "cores": by core, what the native engine takes.
+    """Return the section "cores": the cost of the native engine, by core.
 
     Returns:
         For each core `instructions` of one window and `layers` of them, `hop` (`seconds` of

@@ -48,14 +48,14 @@ _HOST_COMPILER = "gcc"
 
 @dataclass
 class LatencyJob:
-    """One thing to measure, and what its processes found.
+    """One measurement, and the times of its processes.
 
     Attributes:
         model: Index of the model that it belongs to.
         runtime: What runs it, for the table.
         threads: How many it may use.
         command: The process, without repetitions and budget.
-        hop_s: Seconds of audio between two runs; 0 when nobody knows.
+        hop_s: Seconds of audio between two runs; 0 when it is not known.
         missing: Why it cannot be run; "" when it can.
         is_features: Whether it computes features, not the network.
         wall_ns: Of each repetition, process by process.
@@ -76,7 +76,7 @@ class LatencyJob:
 
 
 def jobs(index: int, model: Prepared, threads: Sequence[int]) -> list[LatencyJob]:
-    """Return what there is to measure of a model.
+    """Return the measurements of a model.
 
     Args:
         index: For `LatencyJob.model`.
@@ -129,7 +129,7 @@ def section(found: Sequence[LatencyJob]) -> Section:
 
 
 def warnings(found: Sequence[LatencyJob], names: Sequence[str]) -> list[str]:
-    """Return what was noisy, each kind with its worst case; `names` are the models'."""
+    """Return the noisy measurements, each kind with its worst case; `names` are the models'."""
     unsteady, starved = [], []
     timed = [job for job in found if job.wall_ns]
     for job in timed:

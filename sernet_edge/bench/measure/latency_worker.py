@@ -21,7 +21,7 @@ FEWEST = 5
 
 
 def main(job: dict[str, Any]) -> None:
-    """Do a job and print what it took.
+    """Do a job and print its times.
 
     Args:
         job: `what` ("tflite_runtime", "ai_edge_litert" or "features"), `model` (path), `threads`,
@@ -65,7 +65,7 @@ def _inference(job: dict[str, Any]) -> Callable[[], Any]:
 
 
 def _features(job: dict[str, Any]) -> Callable[[], Any]:
-    """Return what computes the features of one hop, as `listen` does while audio comes in."""
+    """Return a function that computes the features of one hop, as `listen` does."""
     from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
     from sernet_edge.runtime.modelfile import ModelFile
 

@@ -26,7 +26,7 @@ _THROTTLED = {
 
 
 def describe() -> Section:
-    """Return what identifies this computer and the programs that measure on it."""
+    """Return the identity of this computer and of the programs that measure on it."""
     return {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -52,7 +52,7 @@ def state() -> Section:
 
 
 def warnings(before: Section, after: Section) -> list[str]:
-    """Return what makes host figures doubtful, from the states before and after measuring."""
+    """Return doubts about host figures, from the states before and after measuring."""
     found = []
     cores = os.cpu_count() or 1
     if before["load"] > 0.3 * cores:
@@ -96,7 +96,7 @@ def _temperature() -> float | None:
 
 
 def _throttled() -> list[str] | None:
-    """Return what a Raspberry Pi's firmware says it is limited by now; None on others."""
+    """Return the present limits that a Raspberry Pi's firmware states; None on others."""
     if shutil.which("vcgencmd") is None:
         return None
     done = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True)

@@ -62,7 +62,7 @@ def _weights(operator: Operator) -> list[Tensor]:
 
 
 def _precision(ends: set[str], stored: set[str]) -> str:
-    """Return what to call a model.
+    """Return the name of a model's precision.
 
     Args:
         ends: Types of its inputs and outputs.

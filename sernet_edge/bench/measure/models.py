@@ -47,8 +47,8 @@ class BenchModel:
 
     Attributes:
         file: The `.tflite`; no other model of the run has its name, which tables show.
-        architecture: Its name in `train.models`; "" when nobody says.
-        made: How it was made where it is no given file; "" for a file.
+        architecture: Its name in `train.models`; "" when it is not known.
+        made: How bench made it; "" for a given file.
         untrained: Whether its scores mean nothing: its weights are random, or its ranges are of
             noise.
         parent: The Keras model it came from, when that was given.
@@ -231,7 +231,7 @@ def _noise(contract: Contract) -> Float32:
 
 
 def _names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return what to call each file: its name, after as many folders as tell it from the others."""
+    """Return a name for each file: its own, after as many folders as make it unique."""
     files = {path.resolve(): path for path in paths}  # One that was given twice is there once.
     names = {}
     for place, path in files.items():

@@ -1,4 +1,4 @@
-"""What the sections of a model are measured from: it is read, planned and written as C once."""
+"""A model that is read, planned and written as C once, for all sections of a run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 
 class Workshop:
-    """A folder for what a run builds, and QEMU's plugin, which all its programs are run with."""
+    """A folder for the programs of a run, and QEMU's plugin that counts their instructions."""
 
     def __init__(self, folder: Path) -> None:
         """Build in `folder`."""

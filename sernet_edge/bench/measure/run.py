@@ -29,7 +29,7 @@ from sernet_edge.runtime.errors import SernetError
 
 @dataclass(frozen=True)
 class BenchSettings:
-    """What to measure, and how.
+    """Settings of a run of bench.
 
     Attributes:
         cores: Names in `firmware_export.cores.CORES` to count on.
@@ -197,7 +197,7 @@ def _latency(
     settings: BenchSettings,
     progress: Progress,
 ) -> list[str]:
-    """Fill in the models' section "latency"; return what was noisy."""
+    """Fill in the models' section "latency"; return the noisy measurements."""
     if not settings.processes:
         return []
     jobs: list[latency.LatencyJob] = []

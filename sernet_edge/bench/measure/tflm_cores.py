@@ -46,10 +46,10 @@ class Library:
 
 
 def library(includes: Sequence[Path], path: Path) -> Library:
-    """Return a library after looking into it for what it was compiled for.
+    """Return a library with the core that it was compiled for.
 
     Raises:
-        SernetError: It is no library, or none for a core that can be counted on.
+        SernetError: It is not a library, or not for a core that can be counted on.
     """
     core = CORES["m4"]
     if lacking := missing(core):
@@ -79,7 +79,7 @@ def section(
     own: Library | None,
     progress: Callable[[str], None],
 ) -> Section:
-    """Return the section "tflm_cores": what TensorFlow Lite Micro takes, by core.
+    """Return the section "tflm_cores": the cost of TensorFlow Lite Micro, by core.
 
     Returns:
         For each core the members of `TflmFigures`, `how` ("measured" or "saved") and `origin`.

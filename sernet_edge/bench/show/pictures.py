@@ -55,7 +55,7 @@ def _save(figure: Any, path: Path) -> Path:
 
 
 def _layers(model: Section) -> Any:
-    """Draw, layer by layer, what the engine keeps and what an interpreter would, and the time."""
+    """Draw, layer by layer, the memory of the engine and of an interpreter, and the time."""
     from matplotlib import pyplot
 
     layers = model["engine"]["layers"]
@@ -104,7 +104,7 @@ def _layers(model: Section) -> Any:
 
 
 def _times(model: Section) -> list[tuple[str, str, str, list[float]]]:
-    """Return what was counted or measured of each layer.
+    """Return the counted or measured cost of each layer.
 
     Each "instructions" or "time", with label, colour and shares in %.
     """

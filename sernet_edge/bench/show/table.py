@@ -17,7 +17,7 @@ _HEAD_LINES = 2
 
 @dataclass
 class Table:
-    """A table with its title and what is to be said below it.
+    """A table with its title and its notes.
 
     Attributes:
         title: What it is about.

@@ -80,7 +80,7 @@ def changes_table(changes: Sequence[FigureChange], most: float) -> Table:
 
 
 def machine_line(document: Section) -> str:
-    """Return in one line what a run was measured on."""
+    """Return the computer of a run in one line."""
     machine = document["machine"]
     packages = [f"{name} {version}" for name, version in machine["packages"].items()]
     parts = [
