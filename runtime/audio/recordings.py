@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -189,12 +189,16 @@ class LibrarySource:
         self.live = self.ticks = False
         self.notes: list[str] = []
         library = soundfile()
-        # A descriptor, not the name: which may not be UTF-8, and whose ending proves nothing.
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+        # A file, not the name: which may not be UTF-8, and whose ending proves nothing.
+        self._file: _Endless | BufferedReader = Path(name).open("rb")  # noqa: SIM115 - see `close`
         try:
-            self._audio = library.SoundFile(descriptor, closefd=False)
+            self._audio = library.SoundFile(self._file.fileno(), closefd=False)
+            if self._audio.subtype.startswith(_ESTIMATED) and not _says_how_long(self._file):
+                self._file.seek(0)
+                self._file = _Endless(self._file)
+                self._audio = library.SoundFile(self._file)
         except library.LibsndfileError as error:
-            os.close(descriptor)
+            self._file.close()
             if kind is None:
                 raise AudioError(f"{name} is not an audio file", hint=CONVERT) from error
             raise AudioError(
@@ -202,7 +206,6 @@ class LibrarySource:
                 f"{error.error_string.rstrip('.')}",
                 hint=CONVERT,
             ) from error
-        self._descriptor: int | None = descriptor
         # Where it can, soundfile seeks after each block to where it is already, and there a frame
         # of MP3 is decoded without those before it that it needs.
         self._audio.seekable = lambda: False
@@ -246,10 +249,8 @@ class LibrarySource:
 
     def close(self) -> None:
         """Close the file."""
-        if self._descriptor is not None:
-            self._audio.close()
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._audio.close()
+        self._file.close()
 
     def _check(self, kind: str | None) -> None:
         """Refuse numbers that cannot be, and a file that is shorter than it says."""
@@ -268,6 +269,54 @@ class LibrarySource:
                     "that its header says",
                     hint="get the file again",
                 )
+
+
+class _Endless(RawIOBase):
+    """A file that pretends to be much longer than it is.
+
+    MPEG audio of variable rate need not say how long it is. libsndfile then estimates it from the
+    file's length and the first frame, and reads no further. The true end it notices all the same.
+    """
+
+    def __init__(self, file: BufferedReader) -> None:
+        """Read `file`, and close it with this."""
+        self._file = file
+        self._at_end = False
+        self._pretended = 1_000 * os.fstat(file.fileno()).st_size
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` with the next bytes; return how many there were."""
+        return self._file.readinto(buffer)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a position, as of files; to the very end: only to `tell` where that is."""
+        self._at_end = (offset, whence) == (0, os.SEEK_END)
+        return self._pretended if self._at_end else self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the position."""
+        return self._pretended if self._at_end else self._file.tell()
+
+    def readable(self) -> bool:
+        """Return whether it can be read."""
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+        super().close()
+
+
+def _says_how_long(file: BufferedReader) -> bool:
+    """Whether the first frame of MPEG audio counts the others, as most encoders make it."""
+    start = 0
+    head = os.pread(file.fileno(), 10, start)  # libsndfile reads on where it was
+    if head[:3] == b"ID3":  # Its size comes in bytes of seven bits.
+        start = 10 + sum(
+            byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)
+        )
+    frame = os.pread(file.fileno(), 256, start)
+    return any(mark in frame for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 class _NoLibraryError(AudioError):

@@ -405,20 +405,29 @@ def test_lossy_files_are_read_at_their_level_and_length(
     assert np.argmax(spectrum) == pytest.approx(440 * len(found) / 16_000, abs=1)
 
 
-def test_mp3_in_a_wav_is_read_although_its_length_is_an_estimate(tmp_path: Path) -> None:
-    tone = np.sin(2 * np.pi * 440 * np.arange(64_000) / 16_000) / 4
-    soundfile.write(tmp_path / "a.mp3", tone, 16_000)
-    frames = (tmp_path / "a.mp3").read_bytes()
-    # MPEGLAYER3WAVEFORMAT: 12 bytes more; then the samples in `fact`, which are a few too many.
-    header = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 16_000, 4_000, 1, 0, 12, 1, 2, 144, 1, 1393)
-    fact = struct.pack("<I", 66_000)
-    content = riff(chunk(b"fmt ", header), chunk(b"fact", fact), chunk(b"data", frames))
-    (tmp_path / "a.wav").write_bytes(content)
-    found = read_recording(tmp_path / "a.wav", 16_000).astype(np.float64)
-    assert len(found) == pytest.approx(64_000, rel=0.05)
-    assert np.sqrt(np.square(found[4000:60_000]).mean()) == pytest.approx(
-        8192 / np.sqrt(2), rel=0.03
-    )
+@pytest.mark.parametrize("where", ["alone", "behind a tag", "in a WAV"])
+def test_mp3_of_variable_rate_is_read_to_its_end_though_it_does_not_say_how_long_it_is(
+    where: str, tmp_path: Path
+) -> None:
+    # Noise, then a tone, takes many bytes a second, then few: no good base for an estimate.
+    noise = np.random.default_rng(1).normal(0, 0.2, 16_000)
+    tone = np.sin(2 * np.pi * 440 * np.arange(96_000) / 16_000) / 4
+    soundfile.write(tmp_path / "a.mp3", np.concatenate([noise, tone]), 16_000)
+    content = (tmp_path / "a.mp3").read_bytes()
+    # MPEG-2 layer 3: its first frame, whose rate is 64 kbit/s, counts the others.
+    assert content.startswith(b"\xff\xf3\x88")
+    content = content[64_000 * 72 // 16_000 :]
+    if where == "behind a tag":
+        content = b"ID3\3\0\0\0\0\2\0" + bytes(256) + content
+    if where == "in a WAV":
+        # MPEGLAYER3WAVEFORMAT: 12 bytes more; then the samples in `fact`, which are too many.
+        header = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 16_000, 4_000, 1, 0, 12, 1, 2, 144, 1, 1393)
+        fact = struct.pack("<I", 200_000)
+        content = riff(chunk(b"fmt ", header), chunk(b"fact", fact), chunk(b"data", content))
+    (tmp_path / "b").write_bytes(content)
+    found = read_recording(tmp_path / "b", 16_000).astype(np.float64)
+    assert len(found) == pytest.approx(112_000, rel=0.02)
+    assert np.sqrt(np.square(found[20_000:110_000]).mean()) == pytest.approx(5793, rel=0.03)
 
 
 @pytest.mark.parametrize("kind", ["FLAC", "AIFF", "AU", "RF64", "W64", "CAF"])
