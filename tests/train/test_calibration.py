@@ -69,7 +69,7 @@ def test_the_threshold_is_the_lowest_that_leaves_decisions_right_often_enough() 
     assert sure_threshold(scores, truth, 0.6) == 0.0
     assert sure_threshold(scores, truth, 0.75) == 0.6
     assert sure_threshold(scores, truth, 1.0) == 0.8
-    with pytest.raises(SernetError, match="best makes 0% right.*--sure-precision"):
+    with pytest.raises(SernetError, match="best reaches 0%.*--sure-precision"):
         sure_threshold(scores, np.ones(5, int), 0.9)
 
 
