@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit(f"{arguments.corpus} holds no WAV files")
     model = load(arguments.model)
     if not model.is_int8:
-        sys.exit(f"{arguments.model} is no int8 model")
+        sys.exit(f"{arguments.model} is not an int8 model")
     inputs = np.stack(list(_windows(model, files)))
     ways = dict(_ways(arguments.model))
     print(

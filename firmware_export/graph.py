@@ -238,7 +238,7 @@ def read_graphs(file: ModelFile) -> tuple[Graph, ...]:
     """
     if not file.is_flatbuffer:
         raise ModelError(
-            f"{file.name} is no TensorFlow Lite model", "give a .tflite or .keras file"
+            f"{file.name} is not a TensorFlow Lite model", "give a .tflite or .keras file"
         )
     try:
         return _Parser(file.flatbuffer).graphs()
@@ -328,7 +328,7 @@ class _Parser:
                 for i in range(self._listed(quantisation.ZeroPointLength()))
             )
             if not all(map(math.isfinite, scales)):
-                raise _Damage(f"tensor {name!r} has a scale that is no number")
+                raise _Damage(f"tensor {name!r} has a scale that is not a number")
             axis = int(quantisation.QuantizedDimension())
         return Tensor(
             index,

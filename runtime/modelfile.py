@@ -119,7 +119,7 @@ class ModelFile:
             ModelError: It does not start as one does.
         """
         if not self.is_flatbuffer:
-            raise ModelError(f"{self.name} is no TensorFlow Lite model", "give a .tflite file")
+            raise ModelError(f"{self.name} is not a TensorFlow Lite model", "give a .tflite file")
 
     def require_contract(self) -> Contract:
         """Return the contract.
@@ -151,8 +151,8 @@ class ModelFile:
 
     def _without_contract(self) -> ContractError:
         return ContractError(
-            f"{self.name}: the model has no contract; the file is truncated, or was not made "
-            "by sernet-edge, and nobody can know which features it wants",
+            f"{self.name}: the model has no contract, which names its features; the file is "
+            "truncated, or was not made by sernet-edge",
             "get the file again, or make it with `sernet-edge train` or `sernet-edge convert`",
         )
 

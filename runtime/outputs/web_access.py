@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 import ipaddress
@@ -59,11 +60,16 @@ class Address:
             return socket.create_server(address[:2], family=family)
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
+            hint = "give --web another port, or port 0 for any that is free"
+            if isinstance(error, (socket.gaierror, UnicodeError)) or (
+                error.errno == errno.EADDRNOTAVAIL
+            ):
+                hint = "give --web a name or an address of this computer, or 0.0.0.0 for all"
             if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
                 reason = os.strerror(error.errno)  # without what Python adds
             raise SernetError(
                 f"cannot serve the web page on {self.host} port {self.port}: {reason}",
-                hint="give --web another port, or port 0 for any that is free",
+                hint=hint,
             ) from error
 
 

@@ -18,7 +18,7 @@ from support import Run
     [
         (lambda text: "", "is empty"),
         (lambda text: text[: len(text) // 2], "cut off"),
-        (lambda text: "[]", "is no run"),
+        (lambda text: "[]", "is not a run"),
         (lambda text: '{"format": "sernet-bench", "version": 99}', "version 99"),
         (lambda text: '{"format": "sernet-bench", "version": 1, "models": []}', "holds no model"),
         (

@@ -288,7 +288,7 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
         (1, "cut.keras", [truncated, *folder, "--out", out]),
         (1, "the model has (None, 100, 40, 1)", [other, *folder, "--out", out]),
         (1, "exists already", [small_keras, *folder, "--out", existing]),
-        (1, "holds no .wav", [small_keras, "--calibration", empty, "--out", out]),
+        (1, "holds no audio file", [small_keras, "--calibration", empty, "--out", out]),
         (1, "does not exist", [small_keras, *folder, "--out", tmp_path / "no" / "m.tflite"]),
         (1, "is left to verify on", [small_keras, "--calibration", training, "--out", out]),
         (1, "only of the held-out 09", [small_keras, "--calibration", held_out, "--out", out]),

@@ -463,7 +463,7 @@ def test_a_model_that_is_no_flatbuffer_is_named(
     content: bytes, sernet_edge: Run, tmp_path: Path
 ) -> None:
     line = failure(sernet_edge(*with_model(tmp_path, content)))
-    assert "bad.tflite is no TensorFlow Lite model" in line
+    assert "bad.tflite is not a TensorFlow Lite model" in line
 
 
 @pytest.mark.parametrize("part", [0.001, 0.3, 0.9, 0.998])

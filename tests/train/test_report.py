@@ -34,4 +34,4 @@ def test_a_report_is_one_page_with_its_pictures_inside(tmp_path: Path, sernet_ed
     assert not (tmp_path / "out" / "mixed-reliability.png").exists()
     result = sernet_edge("report", tmp_path, "--out", tmp_path / "out")
     assert result.returncode == 1
-    assert "run.json" in result.stderr
+    assert f"{tmp_path} is not a cross-validation: it holds no run.json" in result.stderr

@@ -228,7 +228,7 @@ def corpus_with(folder: Path, *names: str, seconds: float = 1.0) -> Path:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ([], "holds no .wav file"),
+        ([], "holds no audio file"),
         (["03a01Fa.wav", "happy.wav"], "1 of 2 files are not named as EMO-DB's.*happy.wav"),
     ],
 )

@@ -18,7 +18,7 @@ class Utterance:
         path: The audio file.
         label: The emotion, one of the corpus's labels.
         speaker: Who speaks; the same text for the same person throughout the corpus. Empty
-            if nobody knows.
+            if it is not known.
     """
 
     path: Path
@@ -55,7 +55,7 @@ def recordings_below(folder: Path) -> list[Path]:
     )
     if not paths:
         raise SernetError(
-            f"{folder} holds no .wav file, nor other audio",
+            f"{folder} holds no audio file",
             hint="name the folder that the corpus was unpacked to",
         )
     return paths

@@ -30,9 +30,16 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except FileNotFoundError as error:
         raise SernetError(
-            f"cannot read {path}: {error}", "delete the file; cross-validate writes it again"
+            f"{path.parent} is not a cross-validation: it holds no {path.name}",
+            "name a folder that `sernet-edge cross-validate` wrote",
+        ) from error
+    except OSError as error:
+        raise SernetError(f"cannot read {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise SernetError(
+            f"{path} is damaged: {error}", "delete the file; cross-validate writes it again"
         ) from error
     if not isinstance(document, dict):
         raise SernetError(f"{path} is not a file of a cross-validation")
