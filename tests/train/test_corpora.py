@@ -295,3 +295,127 @@ def test_a_corpus_may_hold_any_kind_of_audio_file(ending: str, tmp_path: Path) -
     assert [utterance.label for utterance in utterances] == ["happy", "sad"]
     for recording in read_recordings(utterances, Contract(("happy", "sad"), (0.0,), (1.0,))):
         assert len(recording.samples) == pytest.approx(16_000, abs=200)
+
+
+NEMO_TABLE = """\
+file_id\temotion\traw_text\tnormalized_text\tspeaker_id\tgender\tage
+SM1_surprised_13.wav\tsurprised\tMleko jest \u017ar\xf3d\u0142em.\tmleko\t        SM1\tmale\t24
+EB0_anger_1.wav\tanger\tTekst.\ttekst\t        EB0\tfemale\t27
+EB0_fear_2.wav\tfear\tTekst.\ttekst\t        EB0\tfemale\t27
+"""
+
+
+def test_nemo_is_read_from_its_table_whatever_format_its_recordings_have(tmp_path: Path) -> None:
+    (tmp_path / "data.tsv").write_text(NEMO_TABLE, encoding="utf-8")
+    put(tmp_path / "samples" / "SM1_surprised_13.wav")
+    soundfile.write(tmp_path / "samples" / "EB0_anger_1.flac", SILENCE, 16_000)
+    utterances = CORPORA["nemo"].read(tmp_path)
+    found = {(u.path.name, u.label, u.speaker) for u in utterances}
+    assert found == {
+        ("SM1_surprised_13.wav", "surprise", "SM1"),
+        ("EB0_anger_1.flac", "anger", "EB0"),
+    }
+    assert CORPORA["nemo"].shortfall(utterances) == "2 utterances where the corpus has 4,481"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, "holds no data.tsv"),
+        (NEMO_TABLE.replace("emotion\t", "mood\t", 1), "has no column emotion"),
+        (NEMO_TABLE.replace("\tfear\t", "\tawe\t"), "line 4: 'awe' is not an emotion of nEMO"),
+        (NEMO_TABLE, "samples holds none of the recordings"),
+    ],
+)
+def test_what_is_not_nemo_is_refused(tmp_path: Path, table: str | None, message: str) -> None:
+    if table is not None:
+        (tmp_path / "data.tsv").write_text(table, encoding="utf-8")
+    with pytest.raises(SernetError, match=message):
+        CORPORA["nemo"].read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "path", "label", "speaker"),
+    [
+        ("crema-d", "AudioWAV/1001_DFA_ANG_XX.wav", "anger", "1001"),
+        ("crema-d", "AudioWAV/1091_WSI_SAD_HI.wav", "sadness", "1091"),
+        ("crema-d", "AudioWAV/1040_ITH_SAD_X.wav", "sadness", "1040"),
+        ("tess", "OAF_Fear/OAF_back_fear.wav", "fear", "OAF"),
+        ("tess", "YAF_pleasant_surprised/YAF_bite_ps.wav", "surprise", "YAF"),
+        ("tess", "OAF_neutral/OA_bite_neutral.wav", "neutral", "OAF"),
+        ("savee", "AudioData/DC/sa01.wav", "sadness", "DC"),
+        ("savee", "AudioData/KL/a15.wav", "anger", "KL"),
+        ("savee", "ALL/JK_su03.wav", "surprise", "JK"),
+    ],
+)
+def test_a_name_tells_emotion_and_speaker(
+    tmp_path: Path, corpus: str, path: str, label: str, speaker: str
+) -> None:
+    put(tmp_path / path)
+    (utterance,) = CORPORA[corpus].read(tmp_path)
+    assert (utterance.label, utterance.speaker) == (label, speaker)
+    assert utterance.label in CORPORA[corpus].labels
+
+
+@pytest.mark.parametrize(
+    ("corpus", "path", "message"),
+    [
+        ("crema-d", "03a01Fa.wav", "named as CREMA-D's are"),
+        ("tess", "OAF_back_bored.wav", "named as TESS's are"),
+        ("savee", "x01.wav", "named as SAVEE's are"),
+        ("savee", "XX/sa01.wav", "the folder XX is not a speaker of SAVEE"),
+    ],
+)
+def test_other_names_are_refused(tmp_path: Path, corpus: str, path: str, message: str) -> None:
+    put(tmp_path / path)
+    with pytest.raises(SernetError, match=message):
+        CORPORA[corpus].read(tmp_path)
+
+
+MELD_TABLE = """\
+Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime
+1,"You know, I was.",Chandler,{emotion},neutral,0,0,8,21,"00:16:16,059","00:16:21,731"
+2,It\x92s mine.,The Interviewer,joy,positive,0,1,8,21,"00:16:21,940","00:16:23,442"
+"""
+
+
+def test_meld_is_read_from_its_tables_where_the_sound_was_extracted(tmp_path: Path) -> None:
+    for name in ("train_sent_emo.csv", "dev_sent_emo.csv"):
+        table = MELD_TABLE.format(emotion="anger")
+        (tmp_path / name).write_text(table, encoding="cp1252", errors="replace")
+    put(tmp_path / "train_splits" / "dia0_utt0.wav")
+    put(tmp_path / "train_splits" / "dia0_utt1.wav")
+    put(tmp_path / "dev_splits_complete" / "dia0_utt0.wav")
+    (tmp_path / "dev_splits_complete" / "dia0_utt1.mp4").touch()
+    found = [(u.path.parent.name, u.label, u.speaker) for u in CORPORA["meld"].read(tmp_path)]
+    assert found == [
+        ("train_splits", "anger", "Chandler"),
+        ("train_splits", "happiness", "The Interviewer"),
+        ("dev_splits_complete", "anger", "Chandler"),
+    ]
+
+
+def test_meld_without_sound_or_tables_is_refused_with_the_command_that_extracts_it(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(SernetError, match="holds none of train_sent_emo.csv"):
+        CORPORA["meld"].read(tmp_path)
+    (tmp_path / "train_sent_emo.csv").write_text(MELD_TABLE.format(emotion="anger"), "latin-1")
+    with pytest.raises(SernetError, match="no sound of the utterances.*ffmpeg"):
+        CORPORA["meld"].read(tmp_path)
+    put(tmp_path / "train_splits" / "dia0_utt0.wav")
+    (tmp_path / "train_sent_emo.csv").write_text(MELD_TABLE.format(emotion="rage"), "latin-1")
+    with pytest.raises(SernetError, match="line 2: 'rage' is not an emotion of MELD"):
+        CORPORA["meld"].read(tmp_path)
+
+
+def test_every_published_corpus_says_its_licence_whom_to_cite_and_what_it_is() -> None:
+    for name, corpus in CORPORA.items():
+        assert corpus.licence and corpus.citation, name
+        assert (corpus.published > 0) == bool(corpus.labels), name
+        assert len(set(corpus.labels)) == len(corpus.labels), name
+
+
+def test_the_guide_names_every_corpus() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guides" / "corpora.md").read_text()
+    assert [name for name in CORPORA if f"`{name}`" not in guide] == []

@@ -8,7 +8,18 @@ from functools import partial
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError, SettingError
-from sernet_edge.train.corpora import emodb, folders, iemocap, ravdess, table
+from sernet_edge.train.corpora import (
+    crema_d,
+    emodb,
+    folders,
+    iemocap,
+    meld,
+    nemo,
+    ravdess,
+    savee,
+    table,
+    tess,
+)
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.progress import QUIET, Progress
 
@@ -88,6 +99,54 @@ CORPORA = {
         )
         for kind, published in iemocap.PUBLISHED.items()
     },
+    "nemo": Corpus(
+        nemo.LABELS,
+        nemo.read,
+        nemo.LICENCE,
+        nemo.CITATION,
+        "nemo",
+        "acted, Polish, read by nine adults",
+        nemo.PUBLISHED,
+    ),
+    "crema-d": Corpus(
+        crema_d.LABELS,
+        crema_d.read,
+        crema_d.LICENCE,
+        crema_d.CITATION,
+        "crema-d",
+        "acted, English, twelve sentences spoken by 91 adults",
+        crema_d.PUBLISHED,
+        crema_d.SPEAKERS,
+    ),
+    "tess": Corpus(
+        tess.LABELS,
+        tess.read,
+        tess.LICENCE,
+        tess.CITATION,
+        "tess",
+        "acted, English, one word in a fixed phrase, read by two women in a quiet studio",
+        tess.PUBLISHED,
+        tess.SPEAKERS,
+    ),
+    "savee": Corpus(
+        savee.LABELS,
+        savee.read,
+        savee.LICENCE,
+        savee.CITATION,
+        "savee",
+        "acted, English, read by four men in a laboratory",
+        savee.PUBLISHED,
+        savee.SPEAKERS,
+    ),
+    "meld": Corpus(
+        meld.LABELS,
+        meld.read,
+        meld.LICENCE,
+        meld.CITATION,
+        "meld",
+        "acted, English, dialogues of a television series with music and laughter",
+        meld.PUBLISHED,
+    ),
     "folder": Corpus((), folders.read, "its owner's", "none given", "folder"),
     "csv": Corpus((), table.read, "its owner's", "none given", "csv"),
 }
