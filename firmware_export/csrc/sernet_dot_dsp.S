@@ -1,6 +1,6 @@
 /* Products of a pair of channels with the columns of 1, 2 or 3 positions, for cores with the
  * DSP extension. In C, compilers run out of registers: here all fourteen are in use, and
- * a group of 4 weights of 2 channels at 3 positions (24 products) takes 20 instructions.
+ * a group of 4 weights of 2 channels at 3 positions (24 MACs) takes 20 instructions.
  *
  * void sernet_dot_N(const int16_t *columns,   (groups, N, 4), each 4 in the order 0 2 1 3
  *                   const int8_t *weights,    (groups, 2, 4), padded to a multiple of 4 groups

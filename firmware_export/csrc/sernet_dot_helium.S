@@ -1,5 +1,5 @@
 /* Products of pairs of channels with the columns of 1, 2 or 3 positions, for Helium. A chunk of
- * 16 weights of 2 channels at 3 positions (96 products) takes 12 instructions.
+ * 16 weights of 2 channels at 3 positions (96 MACs) takes 12 instructions.
  *
  * void sernet_dot_N(const int8_t *columns,    (N, chunks, 16)
  *                   const int8_t *weights,    (pairs, chunks, 2, 16)

@@ -101,8 +101,8 @@ def test_a_model_that_no_header_can_come_from_is_named(
     contract = ModelFile("model", whole).require_contract()
     other_shape = contract.replace(window_frames=contract.window_frames + 1)
     bad = {
-        "empty": (b"", "no TensorFlow Lite model"),
-        "text": (b"not a model at all", "no TensorFlow Lite model"),
+        "empty": (b"", "not a TensorFlow Lite model"),
+        "text": (b"not a model at all", "not a TensorFlow Lite model"),
         "bare": (bare, "no contract"),
         "other_shape": (ModelFile("model", bare).with_contract(other_shape).data, "shape"),
         "truncated": (whole[: len(whole) // 2], "model"),

@@ -154,7 +154,7 @@ def test_a_kernel_that_disagrees_with_the_output_is_refused() -> None:
 
 
 def test_a_file_that_is_no_model_is_refused() -> None:
-    with pytest.raises(ModelError, match="no TensorFlow Lite model"):
+    with pytest.raises(ModelError, match="not a TensorFlow Lite model"):
         read_network(ModelFile("model", b"RIFF....WAVE"))
 
 

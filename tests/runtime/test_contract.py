@@ -236,7 +236,7 @@ def test_a_damaged_or_truncated_flatbuffer_never_reaches_an_interpreter(
     for length in (8, 1000, len(data) - 1):
         with pytest.raises(ContractError, match="truncated|damaged"):
             Model(ModelFile("cut.tflite", data[:length]))
-    with pytest.raises(ModelError, match="no TensorFlow Lite model"):
+    with pytest.raises(ModelError, match="not a TensorFlow Lite model"):
         Model(ModelFile("text.tflite", b"hello"))
 
 

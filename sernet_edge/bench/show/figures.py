@@ -72,7 +72,7 @@ def _of_model(model: Section) -> Iterator[Figure]:
     yield from group(
         model["macs"],
         "computed",
-        ("multiply-accumulates", "macs", "MAC"),
+        ("MACs", "macs", "MAC"),
         ("parameters", "parameters", ""),
     )
     accuracy = model["accuracy"]

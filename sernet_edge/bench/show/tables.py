@@ -303,12 +303,14 @@ def _layers(model: Section) -> Table:
     table = Table(f"Layers of {model['name']}", header, left=2)
     if counted or on_host:
         table.parts = (1, 6, len(header) - 7)
-    work = iter(model["macs"]["layers"])
+    counted_layers = iter(model["macs"]["layers"])
     for index, layer in enumerate(model["engine"]["layers"]):
         # INPUT and COLLECT are the engine's alone, and a RESHAPE need not be a layer of its own.
         counts = None
         if layer["op"] not in ("INPUT", "COLLECT"):
-            counts = next((counts for counts in work if counts["op"] == layer["op"]), None)
+            counts = next(
+                (counts for counts in counted_layers if counts["op"] == layer["op"]), None
+            )
         table.rows.append(
             [
                 f"{index} {layer['op']}",
