@@ -27,7 +27,6 @@ from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.runtime.modelfile import ModelFile
 
 API_SOURCES = ("sernet.c", "sernet_selftest_features.c", "sernet_serial.c")
 API_HEADERS = ("sernet.h", "sernet_selftest_features.h", "sernet_serial.h", "sernet_dwt.h")
@@ -98,48 +97,47 @@ def bundle_files(planned: PlannedModel) -> dict[str, str]:
     )
 
 
-def tflm_bundle_files(file: ModelFile) -> dict[str, str]:
+def tflm_bundle_files(model: Model) -> dict[str, str]:
     """Return the text of every file of a bundle for TensorFlow Lite Micro by its path in it.
-
-    Args:
-        file: A `.tflite` with its contract.
 
     Raises:
         SernetError: The package tflite-micro is missing or cannot run the model, or the model's
             contract is beyond the C front end.
     """
-    model = Model(file)
     texts, windows = _common_files(model)
-    measured = tflm.run(file, windows)
-    network = tflm.as_network(model)
+    measured = tflm.measure(model, windows)
     texts |= {f"src/{path}": engine_file(path) for path in TFLM_SOURCES}
     texts |= {
-        "src/sernet_tflm_ops.h": tflm.ops_header(tflm.operators(file)),
-        f"src/{_MODEL}.h": tflm.model_header(model, measured.arena_bytes),
-        f"src/{_MODEL}.c": tflm.model_source(file),
+        "src/sernet_tflm_ops.h": tflm.ops_header(measured.operators),
+        f"src/{_MODEL}.h": tflm.model_header(measured),
+        f"src/{_MODEL}.c": tflm.model_source(model.file),
         "examples/sernet_golden.c": golden.golden_source(
-            network, windows, measured.outputs, _MODEL
+            tflm.as_network(model), windows, measured.outputs, _MODEL
         ),
     }
     texts |= layout.filled("tflm", texts)
-    contract, margin = model.contract, tflm.margin_bytes(file)
-    objects = tflm.object_bytes(file)
-    facts = {
+    for key, value in _tflm_facts(measured).items():
+        texts["README.md"] = texts["README.md"].replace(f"@{key}@", str(value))
+    return texts
+
+
+def _tflm_facts(measured: tflm.MeasuredModel) -> dict[str, str | int]:
+    """Return the values of the README's placeholders."""
+    model, contract = measured.model, measured.model.contract
+    state_bytes = measured.arena_bytes + measured.margin_bytes + measured.object_bytes
+    return {
         "MODEL": Path(model.name).name,
         "CONTRACT_ID": contract.id,
         "SAMPLE_RATE_HZ": contract.sample_rate_hz,
         "HOP_S": f"{contract.hop_frames * contract.frame_step_s:.3f}",
         "WINDOW_S": f"{contract.window_s:.3f}",
         "ARENA": f"{measured.arena_bytes:,}",
-        "MARGIN": f"{margin:,}",
-        "OBJECTS": f"{objects:,}",
-        "STATE": f"{measured.arena_bytes + margin + objects:,}",
-        "FLATBUFFER": f"{len(file.flatbuffer):,}",
-        "OPS": ", ".join(tflm.operators(file)),
+        "MARGIN": f"{measured.margin_bytes:,}",
+        "OBJECTS": f"{measured.object_bytes:,}",
+        "STATE": f"{state_bytes:,}",
+        "FLATBUFFER": f"{len(model.file.flatbuffer):,}",
+        "OPS": ", ".join(measured.operators),
     }
-    for key, value in facts.items():
-        texts["README.md"] = texts["README.md"].replace(f"@{key}@", str(value))
-    return texts
 
 
 def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:

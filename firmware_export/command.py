@@ -79,11 +79,12 @@ def export(
         # Here, since --header does without the parser's package.
         from sernet_edge.firmware_export import bundle
         from sernet_edge.firmware_export.planned import PlannedModel
+        from sernet_edge.runtime.interpreter import Model
 
         file.require_flatbuffer()
         contract = file.require_contract()
         if engine == "tflm":
-            texts, shared = bundle.tflm_bundle_files(file), frozenset[str]()
+            texts, shared = bundle.tflm_bundle_files(Model(file)), frozenset[str]()
         else:
             texts = arrange(layout or "plain", bundle.bundle_files(PlannedModel.read(file)))
             shared = frozenset(bundle.NATIVE_SOURCES)

@@ -158,12 +158,57 @@ def _comment(stage: Stage) -> str:
 
 def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple[str, object]]]:
     """Return the C arrays of a layer, named `prefix`_..., and the fields of its `sernet_layer`."""
+    layer, channels = stage.layer, stage.layer.output.channels
+    sources = [plan.stages[i].layer.output for i in layer.inputs]
+    fields = _numbers(stage)
+    unlimited = (fields["low"], fields["high"]) == (-128, 127)
+    arrays: list[str] = []
+
+    def array(field: str, kind: str, values: Iterable[int]) -> None:
+        section = "SERNET_WEIGHTS_SECTION " if field == "weights" else ""
+        arrays.append(section + c_array(kind, f"{prefix}_{field}", values))
+        fields[field] = f"{prefix}_{field}"
+
+    if layer.inputs:
+        array("inputs", "uint8_t", layer.inputs)
+    if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
+        conv = quantisation.conv_tables(layer, sources[0])
+        fields["quick"] = int(conv.quick and unlimited)
+        arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))
+        fields["weights"] = f"{prefix}_weights"
+        # The kernels take channels in pairs.
+        odd = [0] * (channels % 2)
+        array("bias", "int32_t", conv.bias.tolist() + odd)
+        array("multiplier", "int32_t", conv.multipliers.tolist() + odd)
+        array("shift", "int8_t", conv.shifts.tolist() + odd)
+    elif layer.op == "DEPTHWISE_CONV_2D":
+        quantisation.check_depthwise_sums(layer)
+        scales = quantisation.conv_scales(layer, sources[0])
+        array("weights", "int8_t", layer.weights.ravel().tolist())
+        array("bias", "int32_t", layer.bias.tolist())
+        array("multiplier", "int32_t", [m for m, _ in scales])
+        array("shift", "int8_t", [s for _, s in scales])
+    elif layer.op == "AVERAGE_POOL_2D" and max(layer.kernel.size) <= 2 and unlimited:
+        fields["run"] = "sernet_average_pool_2x2"
+    elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:
+        fields["run"] = f"{_KERNELS[layer.op]}_rows"
+    elif layer.op in ("RELU", "RELU6", "QUANTIZE"):
+        array("weights", "int8_t", quantisation.lookup_table(layer, sources[0]).tolist())
+    elif layer.op == "ADD":
+        array("bias", "int32_t", quantisation.add_parameters(layer, sources[0], sources[1]))
+    elif layer.op == "MEAN":
+        array("bias", "int32_t", quantisation.mean_parameters(layer, sources[0]))
+    elif layer.op == "SOFTMAX":
+        array("bias", "int32_t", quantisation.softmax_parameters(layer, sources[0]))
+    return arrays, [(f".{k}", v) for k, v in fields.items()]
+
+
+def _numbers(stage: Stage) -> dict[str, object]:
+    """Return the fields of a layer's `sernet_layer` that are not arrays."""
     layer, output = stage.layer, stage.layer.output
     kernel, reads = layer.kernel, stage.reads
-    sources = [plan.stages[i].layer.output for i in layer.inputs]
     low, high = quantisation.activation_range(layer)
-    unlimited = (low, high) == (-128, 127)
-    fields: dict[str, object] = {
+    return {
         "run": _KERNELS[layer.op],
         "input_count": len(layer.inputs),
         "waits": int(stage.waits),
@@ -189,45 +234,6 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         "ring_offset": stage.ring_offset,
         "scratch_offset": stage.scratch_offset,
     }
-    arrays: list[str] = []
-
-    def array(field: str, kind: str, values: Iterable[int]) -> None:
-        section = "SERNET_WEIGHTS_SECTION " if field == "weights" else ""
-        arrays.append(section + c_array(kind, f"{prefix}_{field}", values))
-        fields[field] = f"{prefix}_{field}"
-
-    if layer.inputs:
-        array("inputs", "uint8_t", layer.inputs)
-    if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
-        conv = quantisation.conv_tables(layer, sources[0])
-        fields["quick"] = int(conv.quick and unlimited)
-        arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))
-        fields["weights"] = f"{prefix}_weights"
-        # The kernels take channels in pairs.
-        odd = [0] * (output.channels % 2)
-        array("bias", "int32_t", conv.bias.tolist() + odd)
-        array("multiplier", "int32_t", conv.multipliers.tolist() + odd)
-        array("shift", "int8_t", conv.shifts.tolist() + odd)
-    elif layer.op == "DEPTHWISE_CONV_2D":
-        quantisation.check_depthwise_sums(layer)
-        scales = quantisation.conv_scales(layer, sources[0])
-        array("weights", "int8_t", layer.weights.ravel().tolist())
-        array("bias", "int32_t", layer.bias.tolist())
-        array("multiplier", "int32_t", [m for m, _ in scales])
-        array("shift", "int8_t", [s for _, s in scales])
-    elif layer.op == "AVERAGE_POOL_2D" and max(kernel.size) <= 2 and unlimited:
-        fields["run"] = "sernet_average_pool_2x2"
-    elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:
-        fields["run"] = f"{_KERNELS[layer.op]}_rows"
-    elif layer.op in ("RELU", "RELU6", "QUANTIZE"):
-        array("weights", "int8_t", quantisation.lookup_table(layer, sources[0]).tolist())
-    elif layer.op == "ADD":
-        array("bias", "int32_t", quantisation.add_parameters(layer, sources[0], sources[1]))
-    elif layer.op == "MEAN":
-        array("bias", "int32_t", quantisation.mean_parameters(layer, sources[0]))
-    elif layer.op == "SOFTMAX":
-        array("bias", "int32_t", quantisation.softmax_parameters(layer, sources[0]))
-    return arrays, [(f".{k}", v) for k, v in fields.items()]
 
 
 def c_array(kind: str, name: str, values: Iterable[int]) -> str:

@@ -125,6 +125,45 @@ def run(file: ModelFile, windows: NDArray[Any], arena_bytes: int = _LARGEST_AREN
         return Run(total, head, tail, np.load(outputs))
 
 
+@dataclass(frozen=True)
+class MeasuredModel:
+    """A model with the needs of its interpreter.
+
+    Attributes:
+        model: The model.
+        operators: Names of its operators, sorted, each once.
+        arena_bytes: The smallest arena on this computer.
+        margin_bytes: To add to it on a device; see `margin_bytes`.
+        object_bytes: Room for MicroInterpreter and MicroMutableOpResolver, with pointers of 8
+            bytes.
+        outputs: The interpreter's, int8 (windows, values).
+    """
+
+    model: Model
+    operators: list[str]
+    arena_bytes: int
+    margin_bytes: int
+    object_bytes: int
+    outputs: NDArray[Any]
+
+
+def measure(model: Model, windows: NDArray[np.int8]) -> MeasuredModel:
+    """Run a model and return it with the needs of its interpreter.
+
+    Args:
+        model: The model.
+        windows: int8 (windows, values).
+
+    Raises:
+        SernetError: See `run` and `operators`.
+    """
+    ran, names = run(model.file, windows), operators(model.file)
+    objects = 512 + 96 * len(names)
+    return MeasuredModel(
+        model, names, ran.arena_bytes, margin_bytes(model.file), objects, ran.outputs
+    )
+
+
 def _reason(stderr: bytes) -> str:
     """Return the interpreter's first message; Python's traceback comes after it."""
     for line in stderr.decode("utf-8", "replace").splitlines():
@@ -198,14 +237,9 @@ inline TfLiteStatus sernet_register_ops(sernet_tflm_ops &resolver) {{
 """
 
 
-def model_header(model: Model, measured_bytes: int) -> str:
-    """Return sernet_model.h for TensorFlow Lite Micro, with the definitions that sernet.h needs.
-
-    Args:
-        model: The model.
-        measured_bytes: The arena on a PC.
-    """
-    contract = model.contract
+def model_header(measured: MeasuredModel) -> str:
+    """Return sernet_model.h for TensorFlow Lite Micro, with the definitions that sernet.h needs."""
+    model, contract = measured.model, measured.model.contract
     flatbuffer_bytes = len(model.file.flatbuffer)
     return f"""\
 {banner()}\
@@ -217,15 +251,15 @@ def model_header(model: Model, measured_bytes: int) -> str:
 /* The arena: what the interpreter of the package tflite-micro used on a PC, and a margin for the
  * scratch memory of optimised kernels (CMSIS-NN, ESP-NN), which that one lacks. If
  * interpreter.arena_used_bytes() is less on your device, define SERNET_TFLM_ARENA_BYTES. */
-#define SERNET_TFLM_ARENA_MEASURED_BYTES {measured_bytes}
-#define SERNET_TFLM_ARENA_MARGIN_BYTES {margin_bytes(model.file)}
+#define SERNET_TFLM_ARENA_MEASURED_BYTES {measured.arena_bytes}
+#define SERNET_TFLM_ARENA_MARGIN_BYTES {measured.margin_bytes}
 #ifndef SERNET_TFLM_ARENA_BYTES
 #define SERNET_TFLM_ARENA_BYTES \\
     (SERNET_TFLM_ARENA_MEASURED_BYTES + SERNET_TFLM_ARENA_MARGIN_BYTES)
 #endif
 /* Interpreter and resolver; sernet_tflm.cc checks it. */
 #ifndef SERNET_TFLM_OBJECT_BYTES
-#define SERNET_TFLM_OBJECT_BYTES {object_bytes(model.file)}
+#define SERNET_TFLM_OBJECT_BYTES {measured.object_bytes}
 #endif
 
 #define SERNET_MODEL_STATE_BYTES (SERNET_TFLM_OBJECT_BYTES + SERNET_TFLM_ARENA_BYTES)
@@ -251,11 +285,6 @@ extern const sernet_net sernet_model;
 
 #endif
 """
-
-
-def object_bytes(file: ModelFile) -> int:
-    """Return room for MicroInterpreter and MicroMutableOpResolver, with pointers of 8 bytes."""
-    return 512 + 96 * len(operators(file))
 
 
 def as_network(model: Model) -> Network:

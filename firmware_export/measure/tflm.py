@@ -116,8 +116,9 @@ def measure_tflm(
     Raises:
         SernetError: Something is missing or does not fit, or the scores are wrong.
     """
-    write_files(tflm_bundle_files(file), folder, force=False)
-    network = tflm.as_network(Model(file))
+    model = Model(file)
+    write_files(tflm_bundle_files(model), folder, force=False)
+    network = tflm.as_network(model)
     window = golden.adversarial_windows(network)[-1:]
     source = golden.golden_source(network, window, golden.golden_outputs(file, window), MODEL_NAME)
     (folder / "golden.c").write_text(source, encoding="utf-8")

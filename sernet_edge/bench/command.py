@@ -13,9 +13,9 @@ from sernet_edge.bench.document import Section, document_text
 from sernet_edge.bench.measure import boards, cores
 from sernet_edge.bench.measure.models import Speech, given
 from sernet_edge.bench.options import BenchRequest, measuring_options
-from sernet_edge.bench.show.compare import compare
+from sernet_edge.bench.show.compare import FigureChange, compare
 from sernet_edge.bench.show.figures import as_csv
-from sernet_edge.bench.show.table import as_markdown, as_text
+from sernet_edge.bench.show.table import Table, as_markdown, as_text
 from sernet_edge.bench.show.tables import changes_table, machine_line, read, tables
 from sernet_edge.firmware_export.selftest.board_run import read_board_run
 from sernet_edge.runtime.errors import ContractError, SernetError
@@ -95,14 +95,7 @@ def bench(
     found = tables(document, elf)
     if earlier:
         found.append(changes_table(changes, max_regression / 100))
-    if as_format == "json":
-        shown = document_text(document)
-    elif as_format == "csv":
-        shown = as_csv(document)
-    elif as_format == "markdown":
-        shown = as_markdown(found)
-    else:
-        shown = as_text(found, _width())
+    shown = _shown(document, found, as_format)
     if out is None:
         click.echo(shown, nl=False)
     else:
@@ -117,6 +110,23 @@ def bench(
     said += [f"warning: {warning}" for warning in document["warnings"]]
     for line in said:
         _say(textwrap.fill(line, _width(), subsequent_indent="  ", break_on_hyphens=False))
+    if baseline:
+        _refuse_regressions(changes, baseline, max_regression)
+
+
+def _shown(document: Section, found: Sequence[Table], as_format: str | None) -> str:
+    """Return a run as text: as JSON, as CSV, or its tables."""
+    if as_format == "json":
+        return document_text(document)
+    if as_format == "csv":
+        return as_csv(document)
+    return as_markdown(found) if as_format == "markdown" else as_text(found, _width())
+
+
+def _refuse_regressions(
+    changes: Sequence[FigureChange], baseline: Path, max_regression: float
+) -> None:
+    """Raise SernetError if a figure is worse by more than `max_regression` percent."""
     worse = [c for c in changes if c.is_regression(max_regression / 100)]
     if worse:
         raise SernetError(

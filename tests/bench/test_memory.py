@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from sernet_edge.bench.measure import (
-    memory,
-)
+from sernet_edge.bench.measure import memory
+from sernet_edge.firmware_export.graph import read_graph
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.modelfile import ModelFile
 
 
 def test_the_arena_is_what_the_interpreter_itself_says(shipped_model: Path) -> None:
-    data = ModelFile.read(shipped_model).flatbuffer
-    found = memory.interpreter(ModelFile("shipped", data))
+    file = ModelFile.read(shipped_model)
+    data = file.flatbuffer
+    found = memory.interpreter(file, read_graph(file))
     assert found["same_bits"] is True
     runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
     # One byte for each that it takes is enough, and 64 less are not.

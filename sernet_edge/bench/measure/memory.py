@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.firmware_export import emit, golden, tflm
-from sernet_edge.firmware_export.graph import read_graph
+from sernet_edge.firmware_export.graph import Graph
 from sernet_edge.firmware_export.plan import Plan
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
@@ -44,11 +44,12 @@ def engine(plan: Plan) -> Section:
     }
 
 
-def interpreter(file: ModelFile) -> Section:
+def interpreter(file: ModelFile, graph: Graph) -> Section:
     """Return the section "tflm": a run of TensorFlow Lite Micro's interpreter on this computer.
 
     Args:
         file: A `.tflite` of any types.
+        graph: Its operators and tensors.
 
     Returns:
         `arena_bytes`, of it `head_bytes` and `tail_bytes`; `same_bits`: whether its output on
@@ -57,7 +58,7 @@ def interpreter(file: ModelFile) -> Section:
     """
     if importlib.util.find_spec("tflite_micro") is None:
         return not_measured("install the package tflite-micro: pip install --pre tflite-micro")
-    window = _noise(file)
+    window = _noise(graph)
     if window is None:
         return not_measured("it has no input of numbers")
     try:
@@ -76,9 +77,9 @@ def interpreter(file: ModelFile) -> Section:
     }
 
 
-def _noise(file: ModelFile) -> NDArray[Any] | None:
+def _noise(graph: Graph) -> NDArray[Any] | None:
     """Return one window of noise for a model, of its input's type (1, values)."""
-    inputs = read_graph(file).inputs
+    inputs = graph.inputs
     if not inputs:
         return None
     shape, kind = (1, math.prod(inputs[0].fixed_shape)), inputs[0].type

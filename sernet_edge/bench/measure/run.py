@@ -122,7 +122,7 @@ def _sections(
     engine = not_measured(f"the native engine: {model.refusal}")
     if model.planned is not None:
         engine = memory.engine(model.planned.plan)
-    interpreter = memory.interpreter(file)
+    interpreter = memory.interpreter(file, model.graph)
     on_cores = dict.fromkeys(settings.cores, engine)
     # What the engine refuses, it refuses on every core, whichever are counted on.
     on_boards = dict.fromkeys(cores.NAMES, engine)
