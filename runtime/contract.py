@@ -43,6 +43,9 @@ Features = Literal["mfcc", "mel", "spectrogram"]
 Level = Literal["none", "running", "window", "clip"]
 """How loudness is taken out of the features; see `Contract.level`."""
 
+JOINERS = "\u200c\u200d"
+"""Zero-width non-joiner and joiner, which choose how the letters around them look."""
+
 
 @dataclass(frozen=True)
 class Contract:
@@ -147,7 +150,7 @@ class Contract:
             raise ContractError(
                 f"contract: labels must be two or more different names: {self.labels}"
             )
-        if not all(label.strip() and label.isprintable() for label in self.labels):
+        if not all(map(is_label, self.labels)):
             raise ContractError(f"contract: a label is empty or unprintable: {self.labels}")
         if self.version != CONTRACT_VERSION:
             value = reprlib.repr(self.version)
@@ -344,6 +347,16 @@ class Contract:
                 damaged,
             )
         return contract
+
+
+def is_label(text: str) -> bool:
+    """Whether a label may be named so: it is not blank, and holds nothing that is not seen.
+
+    Persian, Hindi and emoji need the two joiners of Unicode between their letters.
+    """
+    return (
+        bool(text.strip()) and "".join(part for part in text if part not in JOINERS).isprintable()
+    )
 
 
 def _nearest(value: int, step: int, least: int) -> tuple[int, int]:

@@ -112,7 +112,7 @@ class ConfiguredCommand(click.Command):
         """Return the values in a file by parameter, each of a type that its option takes.
 
         Raises:
-            SernetError: The file cannot be read or is no TOML; a key is unknown, or its value
+            SernetError: The file cannot be read or is not TOML; a key is unknown, or its value
                 of the wrong type.
         """
         try:
@@ -120,7 +120,7 @@ class ConfiguredCommand(click.Command):
         except OSError as error:
             raise SernetError(f"cannot read the configuration {path}: {error.strerror}") from error
         except ValueError as error:  # tomllib's own is one
-            raise SernetError(f"the configuration {path} is no TOML: {error}") from None
+            raise SernetError(f"the configuration {path} is not TOML: {error}") from None
         table = content.pop(str(self.name), {})
         if content or not isinstance(table, dict):
             raise SernetError(

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from sernet_edge.runtime.contract import JOINERS
+
 Style = dict[str, Any]
 """What `click.style` takes."""
 
@@ -29,7 +31,7 @@ def printable(text: str) -> str:
     """Return `text` without what would move the cursor."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else "?" for c in text)
+    return "".join(c if c.isprintable() or c in JOINERS else "?" for c in text)
 
 
 def clipped(text: str, width: int, mark: str = "…") -> str:

@@ -128,7 +128,7 @@ def test_a_wrong_file_is_named_with_its_key(text: str, complaint: str, tmp_path:
 )
 def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(content)
-    with pytest.raises(SernetError, match="the configuration .*/a.toml is no TOML: "):
+    with pytest.raises(SernetError, match="the configuration .*/a.toml is not TOML: "):
         listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
 
 
@@ -141,7 +141,7 @@ def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) 
 @pytest.mark.parametrize("code", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
 def test_utf_16_is_named_with_what_to_do(code: str, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("[listen]\nhop = 0.5\n", encoding=code)
-    with pytest.raises(SernetError, match="a.toml is no TOML: it is UTF-16.*; save it as UTF-8"):
+    with pytest.raises(SernetError, match="a.toml is not TOML: it is UTF-16.*; save it as UTF-8"):
         listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
 
 

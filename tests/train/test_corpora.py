@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -254,6 +255,36 @@ def test_a_table_in_an_old_encoding_is_refused_with_its_line(tmp_path: Path) -> 
         CORPORA["csv"].read(path)
     with pytest.raises(SernetError, match="cannot read the table .*: Is a directory"):
         CORPORA["csv"].read(tmp_path)
+
+
+@pytest.mark.parametrize("label", ["بی\u200cطرف", "\U0001f469\u200d\U0001f680", "害怕", "उदास"])
+def test_labels_of_any_script_are_taken_with_the_joiners_that_it_needs(
+    label: str, tmp_path: Path
+) -> None:
+    (tmp_path / label).mkdir()
+    (tmp_path / label / "a.wav").touch()
+    (tmp_path / "t.csv").write_text(f"path,label\n{label}/a.wav,{label}\n")
+    for kind, path in (("folder", tmp_path), ("csv", tmp_path / "t.csv")):
+        assert [utterance.label for utterance in CORPORA[kind].read(path)] == [label]
+
+
+def test_a_label_is_the_same_however_unicode_spells_it(tmp_path: Path) -> None:
+    # macOS decomposes the names of folders.
+    for folder, name in (("f\u00fcr", "a.wav"), ("fu\u0308r", "b.wav")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).touch()
+    lines = ["f\u00fcr/a.wav,f\u00fcr", "fu\u0308r/b.wav,fu\u0308r"]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *lines]))
+    for kind, path in (("folder", tmp_path), ("csv", tmp_path / "t.csv")):
+        assert {utterance.label for utterance in CORPORA[kind].read(path)} == {"f\u00fcr"}
+
+
+def test_a_folder_whose_name_cannot_be_a_label_is_refused(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe4rger"))
+    folder.mkdir()
+    (folder / "a.wav").touch()
+    with pytest.raises(SernetError, match="the label '.udce4rger' holds unprintable"):
+        CORPORA["folder"].read(tmp_path)
 
 
 def test_hidden_names_and_folders_that_systems_make_are_no_recordings(tmp_path: Path) -> None:

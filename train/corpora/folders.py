@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora.utterance import Utterance, recordings_below
+from sernet_edge.train.corpora.utterance import Utterance, label_named, recordings_below
 
 
 def read(folder: Path) -> list[Utterance]:
@@ -25,5 +25,6 @@ def read(folder: Path) -> list[Utterance]:
                 f"{path} does not lie in a folder named after its label",
                 hint=f"the folder must hold LABEL/{path.name} or LABEL/SPEAKER/{path.name}",
             )
+        label = label_named(label, str(folder))
         utterances.append(Utterance(path, label, between[0] if between else ""))
     return utterances

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.corpora.utterance import Utterance, label_named
 
 _SEPARATORS = ",;\t|"
 _COLUMNS = ("path", "label", "speaker")
@@ -52,8 +52,7 @@ def read(table: Path) -> list[Utterance]:
         for name, value in (("path", path), ("label", label)):
             if not value:
                 raise SernetError(f"{where}: the {name} is empty", "fill it in or remove the line")
-        if not label.isprintable():
-            raise SernetError(f"{where}: the label {label!r} holds unprintable characters")
+        label = label_named(label, where)
         utterance = Utterance(_recording(where, table.parent, path), label, speaker)
         first, earlier = lines.setdefault(utterance.path.resolve(), (number, utterance))
         if first == number:

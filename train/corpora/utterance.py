@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 from sernet_edge.runtime.audio.containers import AUDIO_SUFFIXES
+from sernet_edge.runtime.contract import is_label
 from sernet_edge.runtime.errors import SernetError
 
 
@@ -24,6 +26,26 @@ class Utterance:
     path: Path
     label: str
     speaker: str
+
+
+def label_named(name: str, where: str) -> str:
+    """Return the label of this name, the same however Unicode spells it.
+
+    macOS writes `ü` in the names of folders as a `u` and its dots, tables have it as one letter.
+
+    Args:
+        name: As a folder or a table has it.
+        where: The folder or the table's line, for the error.
+
+    Raises:
+        SernetError: No label may be named so.
+    """
+    label = unicodedata.normalize("NFC", name)
+    if not is_label(label):
+        raise SernetError(
+            f"{where}: the label {label!r} holds unprintable characters", "give it another name"
+        )
+    return label
 
 
 _MADE_BY_SYSTEMS = {
