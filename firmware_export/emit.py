@@ -194,12 +194,8 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         fields["run"] = f"{_KERNELS[layer.op]}_rows"
     elif layer.op in ("RELU", "RELU6", "QUANTIZE"):
         array("weights", "int8_t", quantisation.lookup_table(layer, sources[0]).tolist())
-    elif layer.op == "ADD":
-        array("bias", "int32_t", quantisation.add_parameters(layer, sources[0], sources[1]))
-    elif layer.op == "MEAN":
-        array("bias", "int32_t", quantisation.mean_parameters(layer, sources[0]))
-    elif layer.op == "SOFTMAX":
-        array("bias", "int32_t", quantisation.softmax_parameters(layer, sources[0]))
+    elif numbers := quantisation.parameters(layer, sources):
+        array("bias", "int32_t", numbers)
     return arrays, [(f".{k}", v) for k, v in fields.items()]
 
 

@@ -29,23 +29,21 @@ def golden_outputs(file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8
     Raises:
         ModelError: TensorFlow Lite refuses the model, and the engine's own reference does, too.
     """
-    module = interpreter_module()
-    if module.__name__.startswith("ai_edge_litert"):
-        # LiteRT rounds dense layers with a scale for each output in floating point, once.
-        network = _with_channelwise_dense_layer(file)
-        if network is not None:
-            return np.stack([reference.run(network, window.ravel()) for window in inputs])
-    try:
-        return _interpreted(module, file, inputs)
-    except (ValueError, RuntimeError) as error:
-        # TensorFlow Lite Micro takes files that TensorFlow Lite finds fault with, and so does
-        # the engine: person_detect's biases have scales along an axis that they lack.
+    module, network = interpreter_module(), _engine_network(file)
+    # LiteRT rounds dense layers with a scale for each output in floating point, once.
+    rounds_otherwise = module.__name__.startswith("ai_edge_litert")
+    if network is None or not (rounds_otherwise and _has_channelwise_dense_layer(network)):
         try:
-            network = read_network(file)
-        except ModelError:
-            reason = str(error).partition("\n")[0][:200]
-            raise ModelError(f"{file.name}: TensorFlow Lite refuses the model: {reason}") from error
-        return np.stack([reference.run(network, window.ravel()) for window in inputs])
+            return _interpreted(module, file, inputs)
+        except (ValueError, RuntimeError) as error:
+            # TensorFlow Lite Micro takes files that TensorFlow Lite finds fault with, and so does
+            # the engine: person_detect's biases have scales along an axis that they lack.
+            if network is None:
+                reason = str(error).partition("\n")[0][:200]
+                raise ModelError(
+                    f"{file.name}: TensorFlow Lite refuses the model: {reason}"
+                ) from error
+    return np.stack([reference.run(network, window.ravel()) for window in inputs])
 
 
 def _interpreted(module: Any, file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -64,14 +62,17 @@ def _interpreted(module: Any, file: ModelFile, inputs: NDArray[np.int8]) -> NDAr
     return np.stack(outputs)
 
 
-def _with_channelwise_dense_layer(file: ModelFile) -> Network | None:
-    """Return the network if it has such a layer and the engine knows its operators."""
+def _engine_network(file: ModelFile) -> Network | None:
+    """Return the network, None if the engine does not know its operators."""
     try:
-        network = read_network(file)
+        return read_network(file)
     except ModelError:
         return None
+
+
+def _has_channelwise_dense_layer(network: Network) -> bool:
     dense = [layer for layer in network.layers if layer.op == "FULLY_CONNECTED"]
-    return network if any(len(layer.weight_scales) > 1 for layer in dense) else None
+    return any(len(layer.weight_scales) > 1 for layer in dense)
 
 
 def adversarial_windows(network: Network, seed: int = 0) -> NDArray[np.int8]:

@@ -7,6 +7,7 @@ same numbers when it starts; here that is done once, at export.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,6 +187,23 @@ def lookup_table(layer: Layer, source: Tensor) -> NDArray[np.int8]:
         for x in range(-128, 128)
     ]
     return np.clip(values, low, high).astype(np.int8)
+
+
+def parameters(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
+    """Return the integers of ADD, MEAN or SOFTMAX; the other operators have none.
+
+    Args:
+        layer: The layer.
+        sources: Its inputs.
+
+    Raises:
+        ModelError: See the function of the operator.
+    """
+    if layer.op == "ADD":
+        return add_parameters(layer, sources[0], sources[1])
+    if layer.op == "MEAN":
+        return mean_parameters(layer, sources[0])
+    return softmax_parameters(layer, sources[0]) if layer.op == "SOFTMAX" else []
 
 
 def add_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:

@@ -35,6 +35,7 @@ def run(network: Network, window: Int8Array) -> Int8Array:
 
 def _compute(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> Int64Array:
     low, high = quantisation.activation_range(layer)
+    p = quantisation.parameters(layer, sources)
     source, x = sources[0], inputs[0]
     if layer.op in ("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D"):
         scales = np.array(quantisation.conv_scales(layer, source)).T
@@ -44,16 +45,14 @@ def _compute(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> I
     elif layer.op == "CONCATENATION":
         return np.concatenate(inputs, axis=1 if layer.axes[1] else 2)
     elif layer.op == "ADD":
-        p = quantisation.add_parameters(layer, sources[0], sources[1])
         first = _rescale((inputs[0] - p[0]) << 20, p[1], p[2])
         second = _rescale((inputs[1] - p[3]) << 20, p[4], p[5])
         values = _rescale(first + second, p[6], p[7]) + layer.output.zero_point
     elif layer.op == "MEAN":
-        p = quantisation.mean_parameters(layer, source)
         axes = tuple(axis for axis in (0, 1) if layer.axes[axis])
         values = _rescale(x.sum(axis=axes) - p[0], p[1], p[2]) + layer.output.zero_point
     elif layer.op == "SOFTMAX":
-        values = _softmax(quantisation.softmax_parameters(layer, source), x)
+        values = _softmax(p, x)
     elif layer.op == "COLLECT":
         return x
     elif layer.op == "SLICE":

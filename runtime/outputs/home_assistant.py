@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 from sernet_edge import __version__
@@ -45,7 +46,25 @@ def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
             unavailable: the microphone is gone, though the program is there.
     """
     identifier = _identifier(prefix)
-    labels = session.contract.labels
+    components = _components(prefix, session.contract.labels, expire_s)
+    for key, component in components.items():
+        component["unique_id"] = f"{identifier}_{key}"
+    return {
+        "device": {
+            "identifiers": [identifier],
+            "name": prefix.replace("/", " "),
+            "manufacturer": "sernet-edge",
+            "model": session.model,
+            "sw_version": __version__,
+        },
+        "origin": {"name": "sernet-edge", "sw_version": __version__},
+        "availability_topic": f"{prefix}/availability",
+        "components": components,
+    }
+
+
+def _components(prefix: str, labels: Sequence[str], expire_s: int) -> dict[str, dict[str, Any]]:
+    """Return the entities by their keys; see `discovery`."""
     state = {"state_topic": f"{prefix}/state", "expire_after": expire_s}
     measured = state | {"state_class": "measurement"}
 
@@ -108,20 +127,7 @@ def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
             "value_template": f"{{{{ (100 * value_json.scores.get({label!r}, 0)) | round(1) }}}}",
             "icon": "mdi:chart-bar",
         }
-    for key, component in components.items():
-        component["unique_id"] = f"{identifier}_{key}"
-    return {
-        "device": {
-            "identifiers": [identifier],
-            "name": prefix.replace("/", " "),
-            "manufacturer": "sernet-edge",
-            "model": session.model,
-            "sw_version": __version__,
-        },
-        "origin": {"name": "sernet-edge", "sw_version": __version__},
-        "availability_topic": f"{prefix}/availability",
-        "components": components,
-    }
+    return components
 
 
 def _identifier(name: str) -> str:
