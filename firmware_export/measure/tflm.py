@@ -120,7 +120,8 @@ def measure_tflm(
     write_files(tflm_bundle_files(model), folder, force=False)
     network = tflm.as_network(model)
     window = golden.adversarial_windows(network)[-1:]
-    source = golden.golden_source(network, window, golden.golden_outputs(file, window), MODEL_NAME)
+    outputs = golden.golden_outputs(file, window)
+    source = golden.golden_source(network, window, outputs, MODEL_NAME)
     (folder / "golden.c").write_text(source, encoding="utf-8")
     compiled = [folder / "src/sernet_model.c", folder / "golden.c"]
     compiled.append(cross.measuring_file("measure_tflm.cc"))

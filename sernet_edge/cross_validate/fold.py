@@ -80,6 +80,7 @@ def run_fold(job: FoldJob) -> None:
     # A cluster's worker may have trained another fold before.
     keras.backend.clear_session()
     settings = job.settings
+    initial_weights = InitialWeights.read(settings.init) if settings.init else None
     draft = settings.new_contract(job.labels)
     recordings = read_recordings(job.utterances, draft)
     training = [recordings[i] for i in job.fold.train]
@@ -91,7 +92,7 @@ def run_fold(job: FoldJob) -> None:
         settings.seed,
         job.path.with_suffix(".checkpoint.npz"),
         settings.architecture,
-        InitialWeights.read(settings.init) if settings.init else None,
+        initial_weights,
     )
     cut = [fit.windows.test_windows(recording) for recording in testing]
     guess_by_epoch = _train(job, fit, cut)

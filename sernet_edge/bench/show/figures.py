@@ -49,27 +49,15 @@ def as_csv(document: Section) -> str:
 
 def _of_model(model: Section) -> Iterator[Figure]:
     name = model["name"]
-
-    def group(
-        section: Section, how: str, *entries: tuple[str, str, str], better: str = "lower"
-    ) -> Iterator[Figure]:
-        """Yield figures of a section, each given as its name, key and unit."""
-        for label, key, unit in entries:
-            if is_measured(section):
-                if section.get(key) is not None:
-                    yield Figure(name, label, section[key], unit, how, better)
-            else:
-                yield Figure(
-                    name, label, None, unit, f"not measured: {section['not_measured']}", better
-                )
-
-    yield from group(
+    yield from _group(
+        name,
         model["size"],
         "computed",
         ("file", "file_bytes", "B"),
         ("weights", "weight_bytes", "B"),
     )
-    yield from group(
+    yield from _group(
+        name,
         model["macs"],
         "computed",
         ("MACs", "macs", "MAC"),
@@ -77,31 +65,47 @@ def _of_model(model: Section) -> Iterator[Figure]:
     )
     accuracy = model["accuracy"]
     how = accuracy.get("how", "")
-    yield from group(accuracy, how, ("UAR", "uar", ""), ("WA", "wa", ""), better="higher")
+    yield from _group(name, accuracy, how, ("UAR", "uar", ""), ("WA", "wa", ""), better="higher")
     agreement = accuracy.get("agreement")
     if agreement:
         entry = ("same label as the float parent", "label_agreement", "")
-        yield from group(
-            agreement, "measured" if how == "measured" else "card", entry, better="higher"
+        yield from _group(
+            name, agreement, "measured" if how == "measured" else "card", entry, better="higher"
         )
-    yield from group(
-        model["engine"], "computed", ("engine's state, network alone", "state_bytes", "B")
+    yield from _group(
+        name, model["engine"], "computed", ("engine's state, network alone", "state_bytes", "B")
     )
-    yield from group(
+    yield from _group(
+        name,
         model["tflm"],
         "measured",
         ("TFLM arena", "arena_bytes", "B"),
         ("TFLM arena, head", "head_bytes", "B"),
         ("TFLM arena, tail", "tail_bytes", "B"),
     )
+    yield from _of_cores(model)
+    yield from _of_latency(name, model["latency"])
+    for row in model["boards"]:
+        if "clock_mhz_needed" in row:
+            how = "measured" if row["measured"] else "estimated"
+            yield Figure(
+                name, f"{row['name']}: clock needed", row["clock_mhz_needed"], "MHz", how, ""
+            )
+
+
+def _of_cores(model: Section) -> Iterator[Figure]:
+    """Yield the figures of microcontroller cores: the engine's, then TensorFlow Lite Micro's."""
+    name = model["name"]
     for core, found in model["cores"].items():
-        yield from group(
+        yield from _group(
+            name,
             found,
             "counted",
             (f"{core}: instructions per inference", "instructions", ""),
             (f"{core}: instructions per second of audio", "per_second", ""),
         )
-        yield from group(
+        yield from _group(
+            name,
             found,
             "measured",
             (f"{core}: flash", "flash_bytes", "B"),
@@ -110,7 +114,8 @@ def _of_model(model: Section) -> Iterator[Figure]:
         )
     for core, found in model["tflm_cores"].items():
         how = found.get("how", "")
-        yield from group(
+        yield from _group(
+            name,
             found,
             # Counted anew or long ago: a saved figure is no result of this run.
             "counted" if how == "measured" else how,
@@ -119,13 +124,22 @@ def _of_model(model: Section) -> Iterator[Figure]:
             (f"TFLM, {core}: RAM", "ram_bytes", "B"),
             better="lower" if how == "measured" else "",
         )
-    yield from _of_latency(name, model["latency"])
-    for row in model["boards"]:
-        if "clock_mhz_needed" in row:
-            how = "measured" if row["measured"] else "estimated"
-            yield Figure(
-                name, f"{row['name']}: clock needed", row["clock_mhz_needed"], "MHz", how, ""
-            )
+
+
+def _group(
+    name: str,
+    section: Section,
+    how: str,
+    *entries: tuple[str, str, str],
+    better: str = "lower",
+) -> Iterator[Figure]:
+    """Yield figures of a section of the model `name`, each given as its name, key and unit."""
+    for label, key, unit in entries:
+        if not is_measured(section):
+            why = f"not measured: {section['not_measured']}"
+            yield Figure(name, label, None, unit, why, better)
+        elif section.get(key) is not None:
+            yield Figure(name, label, section[key], unit, how, better)
 
 
 def _of_latency(name: str, latency: Section) -> Iterator[Figure]:
