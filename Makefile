@@ -49,9 +49,14 @@ firmware: .venv/firmware ## Export the shipped model as C99 to build/firmware an
 	$(BIN)/sernet-edge export runtime/models/emodb_light_sernet_int8.tflite --out build/firmware --force
 	$(MAKE) --no-print-directory -C build/firmware check
 
+# Tests of sound devices and of a browser want the computer for themselves; the others share its
+# cores, a file at a time.
+ALONE = devices or browser
+
 .PHONY: test
 test: test-packages .venv/dev ## Install what the tests need and run all of them
-	$(BIN)/python -m pytest --durations=15
+	$(BIN)/python -m pytest --durations=15 -n auto --dist loadfile -m "not ($(ALONE))"
+	$(BIN)/python -m pytest --durations=15 -m "$(ALONE)"
 
 .PHONY: test-quick
 test-quick: test-packages .venv/dev ## Run those of some three minutes: no training, one core
@@ -68,7 +73,9 @@ OTHER_PYTHON ?= $(shell versions=$$($(BIN)/python -c \
 .PHONY: test-other-python
 test-other-python: test-packages .venv/dev ## Test the runtime with the other interpreter, too
 	@if [ -n '$(OTHER_PYTHON)' ]; then $(MAKE) --no-print-directory .venv-other/test && \
-	SERNET_OTHER_PYTHON=$(BIN)/python .venv-other/bin/python -m pytest tests/runtime; \
+	export SERNET_OTHER_PYTHON=$(BIN)/python && \
+	.venv-other/bin/python -m pytest tests/runtime -n auto --dist loadfile -m "not ($(ALONE))" && \
+	.venv-other/bin/python -m pytest tests/runtime -m "$(ALONE)"; \
 	else echo "NOT TESTED: the runtime with two interpreters. That takes Python 3.11 and one of"; \
 	echo "3.12 and 3.13, and only $$($(BIN)/python --version) was found."; fi
 
