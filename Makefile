@@ -73,7 +73,7 @@ OTHER_PYTHON ?= $(shell versions=$$($(BIN)/python -c \
 .PHONY: test-other-python
 test-other-python: test-packages .venv/dev ## Test the runtime with the other interpreter, too
 	@if [ -n '$(OTHER_PYTHON)' ]; then $(MAKE) --no-print-directory .venv-other/test && \
-	export SERNET_OTHER_PYTHON=$(BIN)/python && \
+	export SERNET_OTHER_PYTHON=$(CURDIR)/$(BIN)/python && \
 	.venv-other/bin/python -m pytest tests/runtime -n auto --dist loadfile -m "not ($(ALONE))" && \
 	.venv-other/bin/python -m pytest tests/runtime -m "$(ALONE)"; \
 	else echo "NOT TESTED: the runtime with two interpreters. That takes Python 3.11 and one of"; \
