@@ -30,7 +30,7 @@ from sernet_edge.train.evaluation.saved_runs import (
 )
 
 _HEAD = """\
-# What was tried
+# Ablations
 
 <!-- Made by python benchmarks/ablations.py benchmarks/runs --base {base}; do not edit. -->
 

@@ -29,7 +29,7 @@ model and its small relatives, `--board NAME` says what would make a model fit,
 `--compare RUN.json` exits with 1 when a figure got worse, for your CI. `make bench` measures the
 model that ships.
 
-## How it is measured
+## Method
 
 * **Counted**: instructions, under QEMU, from linked firmware for each core; the same model gives
   the same count. {cores}. An instruction is not a cycle.
@@ -73,10 +73,7 @@ def page(document: Section, run: str, pictures: list[str]) -> str:
             (row["name"], row["source"]) for model in document["models"] for row in model["boards"]
         )
     )
-    return (
-        f"{head}\n{shown}\n{as_markdown(found)}\n"
-        f"## Where the boards' facts were read\n\n{sources}\n"
-    )
+    return f"{head}\n{shown}\n{as_markdown(found)}\n## Sources of the boards' facts\n\n{sources}\n"
 
 
 def _latency(method: Section) -> str:

@@ -315,7 +315,7 @@ def _text(figures: dict[str, Any]) -> str:
 
 def _page(figures: dict[str, Any]) -> str:
     lines = [
-        "# What listening costs",
+        "# Cost of listening",
         "",
         "Made by `python benchmarks/listen.py`; not edited by hand. Measured on "
         f"{figures['machine']}, with Python {figures['python']} and NumPy {figures['numpy']}, "

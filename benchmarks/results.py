@@ -45,7 +45,7 @@ ELSEWHERE = (
 )
 
 _ELSEWHERE_NOTE = """
-## What the published figures were tested on
+## Test data of the published figures
 
 LIGHT-SERNET's authors make folds from the speaker's number at the start of each file name. Their
 code (github.com/AryaAftab/LIGHT-SERNET, commit 95022a0) changes these names first: after cutting
@@ -272,7 +272,7 @@ def _cost_of_int8(folders: Mapping[str, Path]) -> list[str]:
     counts["all"] = np.sum(list(counts.values()), axis=0)
     return [
         "",
-        "## What int8 costs",
+        "## Cost of int8",
         "",
         "The utterances of the strict runs, before and after conversion of the same weights: how "
         "many get another label, how many of these were right before only (lost) or are right "

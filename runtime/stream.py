@@ -133,7 +133,7 @@ class Listener:
     def push(
         self, samples: NDArray[np.int16], overflows: int = 0, lag_s: float = 0.0
     ) -> list[Record]:
-        """Take int16 samples (n,) at the contract's rate; return what they lead to.
+        """Take int16 samples (n,) at the contract's rate; return their records.
 
         Args:
             samples: Mono PCM, the continuation of what was pushed before.
@@ -156,7 +156,7 @@ class Listener:
         return records
 
     def gap(self, seconds: float) -> list[Record]:
-        """Leave out so much time, of which there is no audio; return what that leads to.
+        """Skip a time without audio; return the events that end with it.
 
         The time of what follows counts on from after the gap, and no window reaches over it: the
         next result comes when a window is full again, and is smoothed with none before it.
@@ -165,7 +165,7 @@ class Listener:
         return list(self._events.end())
 
     def finish(self, overflows: int = 0) -> list[Record]:
-        """End the stream; return what that leads to.
+        """End the stream; return its last records.
 
         A stream shorter than a window has one result, padded with silence. Audio after the last
         whole window of a longer one, less than a hop, is not judged.

@@ -83,7 +83,7 @@ class Microphone:
         self.lag_s = 0.0
         self.live = True
         # An exception in the middle of `rescan` would leave sounddevice with a wrong count of how
-        # often PortAudio was started, of which it complains when Python ends.
+        # often PortAudio was started, and it complains about that when Python ends.
         self.ticks = True
         self.notes: list[str] = []
         # Not a `Queue`: an exception out of a signal's handler can leave one locked for ever.

@@ -36,7 +36,7 @@ def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     arguments = [str(tmp_path / "runs"), "--base", "base", "--out", str(page)]
     ablations.main(arguments, standalone_mode=False)
     text = page.read_text()
-    assert text.startswith("# What was tried")
+    assert text.startswith("# Ablations")
     assert "\n5 configurations, each" in text
     # By hand: all right in the base; of a's 3, 2 are right in one of the other's two runs.
     lost = 100 * (1 / 3) / 3 / 2

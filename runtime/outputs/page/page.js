@@ -19,7 +19,7 @@ let events = new Map(); // by id: an event's start and its end are one
 let lastAt = null; // when the last result came, on this browser's clock
 let drawing = false;
 
-// A new element with a class and content, of which text stays text.
+// A new element with a class and content; markup in the content stays text.
 function element(name, className = "", ...content) {
   const made = document.createElement(name);
   made.className = className;
