@@ -37,7 +37,7 @@ _TAKEN = frozenset(
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _IDENTIFIER = re.compile(r"(?:\b|(?<=-D))(?:sernet|SERNET)_\w+")
-_FILE = re.compile(r"\bsernet\w*\*?\.(?:h|cc?|S)\b")
+_FILE = re.compile(r"\bsernet\w*\*?\.(?:h|cc?|S|o)\b")
 _CONFIG = re.compile(r"\b(CONFIG_|)SERNET\b")
 _WORD = re.compile(r"\bsernet\b(?!-)")
 _SOURCES = re.compile(r"(?:^ +\S*src/\S+\n)+", re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,8 @@ class FoldJob:
     @property
     def path(self) -> Path:
         """The file of the fold's predictions; a fold whose file exists is finished."""
-        # A speaker may be called A/B.
-        return self.run / f"fold-{quote(self.fold.name, safe=' ')}.json"
+        # A speaker may be called A/B, or by a folder whose name is not UTF-8.
+        return self.run / f"fold-{quote(os.fsencode(self.fold.name), safe=' ')}.json"
 
     @property
     def epochs_path(self) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -29,10 +30,20 @@ from sernet_edge.train.settings import ModelSettings
 pytestmark = pytest.mark.training
 
 
-def test_a_speakers_name_may_hold_a_slash(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("speaker", "name"),
+    [
+        ("anna/b c", "fold-anna%2Fb c.json"),
+        ("Sänger", "fold-S%C3%A4nger.json"),
+        (os.fsdecode(b"S\xe4nger"), "fold-S%E4nger.json"),  # a folder's name that is not UTF-8
+    ],
+)
+def test_a_fold_has_a_file_whatever_its_speaker_is_called(
+    speaker: str, name: str, tmp_path: Path
+) -> None:
     settings = ModelSettings(CorpusFolder("csv", Path("x")))
-    job = FoldJob(settings, tmp_path, (), (), Fold("anna/b c", (), ()), False)
-    assert job.path == tmp_path / "fold-anna%2Fb c.json"
+    job = FoldJob(settings, tmp_path, (), (), Fold(speaker, (), ()), False)
+    assert job.path == tmp_path / name
 
 
 @pytest.fixture(scope="module")

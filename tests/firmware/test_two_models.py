@@ -174,6 +174,18 @@ def test_nothing_of_a_named_export_is_called_sernet_but_the_engine(exported: Exp
     }
 
 
+def test_the_makefile_of_a_named_export_builds_all_it_can_and_passes_the_self_test(
+    exported: Exported, tmp_path: Path
+) -> None:
+    shutil.copytree(exported("shipped", "mood"), tmp_path / "mood")
+    command = ["make", "-C", str(tmp_path / "mood"), "CFLAGS=-O2", "all", "check"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sernet" not in " ".join(
+        path.name for path in (tmp_path / "mood" / "build").glob("*golden*")
+    )
+
+
 def test_a_headers_name_is_its_own(sernet_edge: Run, shipped_model: Path, tmp_path: Path) -> None:
     for name in ("mood", "sernet_mood", "tension"):
         arguments = () if name == "sernet_mood" else ("--name", name)
