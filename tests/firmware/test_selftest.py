@@ -324,11 +324,11 @@ def test_an_existing_file_is_overwritten_only_by_force(
     assert read_board_run(out).passed
 
 
-def test_a_file_that_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_board_run_is_refused(tmp_path: Path) -> None:
     for text, words in (
         ("", "is empty"),
         ('{"format": "sernet-board-run", "ver', "cut off"),
-        ("[1]", "no run"),
+        ("[1]", "is not the result of a self-test"),
         ('{"format": "sernet-board-run", "version": 9}', "version 9"),
         ('{"format": "sernet-board-run", "version": 1}', "damaged"),
     ):
