@@ -45,6 +45,11 @@
 #if SERNET_EVERY_FRAMES < 1
 #error "SERNET_EVERY_FRAMES must be 1 or more"
 #endif
+#if SERNET_STRIDE_FRAMES > 0
+#if SERNET_EVERY_FRAMES % SERNET_STRIDE_FRAMES != 0
+#error "SERNET_EVERY_FRAMES must be a multiple of SERNET_STRIDE_FRAMES: windows share rows"
+#endif
+#endif
 
 #if SERNET_MODEL_INPUT_ROWS != SERNET_WINDOW_FRAMES ||                                             \
     SERNET_MODEL_INPUT_ROW_BYTES != SERNET_FEATURE_COUNT ||                                        \

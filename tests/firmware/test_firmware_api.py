@@ -231,6 +231,7 @@ def test_the_wrong_files_do_not_compile(bundle: Path, model: Model, tmp_path: Pa
     for name, old, new, words in (
         ("sernet_contract.h", "TABLES_VERSION 2", "TABLES_VERSION 3", "another version"),
         ("sernet_contract.h", "FEATURE_COUNT 40", "FEATURE_COUNT 39", "different models"),
+        ("sernet_contract.h", "STRIDE_FRAMES 0", "STRIDE_FRAMES 7", "windows share rows"),
     ):
         (tmp_path / name).write_text((bundle / "src" / name).read_text().replace(old, new))
         for header in (bundle / "src").glob("*.h"):
