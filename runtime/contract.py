@@ -266,16 +266,6 @@ class Contract:
         return range(math.ceil(low), math.floor(high) + 1)
 
     @property
-    def switched_off(self) -> list[str]:
-        """What a consumer has to do without, since the model was made without it, in words."""
-        off = []
-        if not self.unsure_below:
-            off.append("no unsure threshold: every result counts as sure")
-        if not self.drift_limit:
-            off.append("no drift limit: nothing warns of sound unlike the training's")
-        return off
-
-    @property
     def window_samples(self) -> int:
         """Samples that one window of frames spans."""
         return (self.window_frames - 1) * self.frame_step_samples + self.frame_length_samples

@@ -60,8 +60,10 @@ def listen(
         )
         if gate := decision_settings.gate_text(contract, source_settings.is_live):
             _tell(gate)
-        for line in contract.switched_off:
-            _tell(f"model   has {line}")
+        if not listener.unsure_below:
+            _tell("unsure: off, every result counts as sure")
+        if not contract.drift_limit:
+            _tell("drift: off, nothing warns of sound unlike the training's")
         if recorder is not None:
             _tell(f"record  {recorder}")
         session = Session(

@@ -38,13 +38,6 @@ def test_the_id_is_stable_across_releases() -> None:
     assert CONTRACT.id == "dc8f7f7370ce087f"
 
 
-def test_what_is_off_is_told() -> None:
-    assert len(CONTRACT.switched_off) == 2
-    (told,) = CONTRACT.replace(drift_limit=1.0).switched_off
-    assert "no unsure threshold" in told
-    assert CONTRACT.replace(drift_limit=1.0, unsure_below=0.4).switched_off == []
-
-
 def test_the_features_of_a_frame_are_counted() -> None:
     assert CONTRACT.feature_count == 40
     assert CONTRACT.replace(features="mel", mean=(0,) * 64, std=(1,) * 64).feature_count == 64

@@ -360,6 +360,28 @@ def test_a_reader_that_goes_away_is_no_traceback(recording: Path) -> None:
     assert b"Traceback" not in complaints and b"BrokenPipe" not in complaints
 
 
+@pytest.mark.parametrize(
+    ("of_the_model", "option", "told"),
+    [(0.4, [], False), (0.4, ["--unsure-below", 0], True), (0.0, [], True)]
+    + [(0.0, ["--unsure-below", 0.4], False)],
+)
+def test_that_every_result_counts_as_sure_is_told(
+    of_the_model: float,
+    option: list[object],
+    told: bool,
+    sernet_edge: Run,
+    shipped_model: Path,
+    recording: Path,
+    tmp_path: Path,
+) -> None:
+    shipped = ModelFile.read(shipped_model)
+    contract = shipped.require_contract().replace(unsure_below=of_the_model, drift_limit=0.0)
+    (tmp_path / "m.tflite").write_bytes(shipped.with_contract(contract).data)
+    result = sernet_edge("listen", "--model", tmp_path / "m.tflite", "--input", recording, *option)
+    assert ("every result counts as sure" in result.stderr) is told
+    assert "nothing warns of sound unlike the training's" in result.stderr
+
+
 def test_a_missing_file_is_named(sernet_edge: Run, tmp_path: Path) -> None:
     path = tmp_path / "none.wav"
     line = failure(sernet_edge("listen", "--input", path))
