@@ -40,25 +40,18 @@ _METHODS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
 }
 
-# Arguments: model, windows, where to write the outputs. Says the arena on standard error. Inputs
-# after the first are zero.
+# Arguments: model, its inputs' number, windows, where to write the outputs, arena. Says the arena
+# on standard error. Inputs after the first are zero.
 _MEASURE = """
 import sys
 import numpy as np
 from tflite_micro.python.tflite_micro import runtime
-model, windows, outputs, arena = sys.argv[1:]
+model, inputs, windows, outputs, arena = sys.argv[1:]
 interpreter = runtime.Interpreter.from_file(model, arena_size=int(arena))
-def inputs():
-    number = 0
-    while True:
-        try:
-            yield interpreter.get_input_details(number)
-        except (IndexError, RuntimeError, ValueError):
-            return
-        number += 1
 found = []
 for window in np.load(windows):
-    for number, details in enumerate(inputs()):
+    for number in range(int(inputs)):
+        details = interpreter.get_input_details(number)
         zeros = np.zeros(details["shape"], details["dtype"])
         interpreter.set_input(zeros if number else window.reshape(details["shape"]), number)
     interpreter.invoke()
@@ -111,9 +104,9 @@ def run(file: ModelFile, windows: NDArray[Any], arena_bytes: int = _LARGEST_AREN
         model, inputs, outputs = (Path(folder) / n for n in ("m.tflite", "in.npy", "out.npy"))
         model.write_bytes(file.flatbuffer)
         np.save(inputs, windows)
+        arguments = (model, len(read_graph(file).inputs), inputs, outputs, arena_bytes)
         done = subprocess.run(
-            [sys.executable, "-c", _MEASURE, *map(str, (model, inputs, outputs, arena_bytes))],
-            capture_output=True,
+            [sys.executable, "-c", _MEASURE, *map(str, arguments)], capture_output=True
         )
         found = _ARENA.search(done.stderr)
         if done.returncode != 0 or found is None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tflite
 from engine_cases import STRICT
 from graphs import Graph
 from support import Run
@@ -60,6 +61,17 @@ def test_the_model_runs_in_the_arena_measured_and_in_no_smaller_one(
     # Allocations are aligned to 16 bytes.
     with pytest.raises(ModelError, match=r"cannot run the model in .* bytes: Failed to allocate"):
         tflm.run(file, windows, measured.arena_bytes - 16)
+
+
+def test_a_refusal_gives_the_interpreters_reason() -> None:
+    graph = Graph()
+    source = graph.input((1, 4), 1.0, 0)
+    graph.entries[source].kind = tflite.TensorType.INT64
+    made = graph.tensor((1, 4), 1.0, 0)
+    graph.entries[made].kind = tflite.TensorType.INT64
+    graph.operator("ADD", [source, source], made, "AddOptions")
+    with pytest.raises(ModelError, match="bytes: Type INT64 .4. not supported"):
+        tflm.run(ModelFile("m.tflite", graph.finish(made)), np.zeros((1, 4), np.int64))
 
 
 def test_the_interpreters_outputs_are_the_runtimes(file: ModelFile, windows: np.ndarray) -> None:
