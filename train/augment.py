@@ -1,7 +1,7 @@
-"""Other rooms, microphones and voices made from a recording, to train on.
+"""Other rooms, microphones and voices made from a recording, to train on, and masked features.
 
-Each function takes and returns samples in int16 units as float64 (n,), not yet rounded, and
-draws its random numbers from the generator it is given.
+Each function but `mask` takes and returns samples in int16 units as float64 (n,), not yet rounded.
+Each draws its random numbers from the generator it is given.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 import soxr
 from numpy.typing import NDArray
+
+from sernet_edge.runtime.frontend import Float32
 
 Samples = NDArray[np.float64]
 
@@ -70,3 +72,10 @@ def noisy(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
     power = max(float((samples**2).mean()), 1.0)
     noise *= np.sqrt(power / (noise**2).mean()) * 10 ** (-ratio_db / 20)
     return samples + noise
+
+
+def mask(window: Float32, longest: int, rng: np.random.Generator) -> None:
+    """Set, in place, a random run of up to `longest` rows to 0, the mean of every feature."""
+    length = min(int(rng.integers(longest + 1)), len(window))
+    start = int(rng.integers(len(window) - length + 1))
+    window[start : start + length] = 0.0

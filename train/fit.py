@@ -83,9 +83,9 @@ class Fit:
         self._targets = np.eye(len(labels), dtype=np.float32)[
             [labels.index(label) for label in self._training.labels]
         ]
-        self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
         # What the steps change; `model` follows it epoch by epoch.
         self._learner = bfloat16_twin(model) if recipe.precision == "bfloat16" else model
+        self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
         self._objective = Objective(self._learner, windows.contract.window_frames, recipe)
         trained = self._objective.trained
         trained.optimizer.build(trained.trainable_variables)
@@ -256,7 +256,8 @@ def predict(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:
     Returns:
         float32 (recordings, labels).
     """
-    return mean_by_recording(score_windows(model, cut), cut)
+    scores = score_windows(model, cut)
+    return mean_by_recording(scores, cut)
 
 
 def score_windows(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:

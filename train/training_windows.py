@@ -112,14 +112,7 @@ class TrainingSet:
                 self._kept[index] = window
         masked = window.copy()
         if recipe.time_mask_frames:
-            mask(masked, recipe.time_mask_frames, rng)
+            augment.mask(masked, recipe.time_mask_frames, rng)
         if recipe.mfcc_mask:
-            mask(masked.T, recipe.mfcc_mask, rng)
+            augment.mask(masked.T, recipe.mfcc_mask, rng)
         return masked
-
-
-def mask(window: Float32, longest: int, rng: np.random.Generator) -> None:
-    """Set, in place, a random run of up to `longest` rows to 0, the mean of every feature."""
-    length = min(int(rng.integers(longest + 1)), len(window))
-    start = int(rng.integers(len(window) - length + 1))
-    window[start : start + length] = 0.0

@@ -11,10 +11,11 @@ import pytest
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.train import augment
+from sernet_edge.train.augment import mask
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.training_windows import TrainingWindows, mask
+from sernet_edge.train.training_windows import TrainingWindows
 
 RATE_HZ = 16_000
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)
