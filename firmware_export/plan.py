@@ -264,15 +264,50 @@ def place_rings(schedule: Schedule, kept_outputs: int = 0) -> Plan:
         schedule: Before the first row.
         kept_outputs: Newest rows of the output that are kept; 0: all of them.
     """
+    ring_rows, together = _play(schedule, kept_outputs)
+    stages, layers = schedule.stages, [stage.layer for stage in schedule.stages]
+    count = len(stages)
+    sizes = [r * layer.output.row_bytes for r, layer in zip(ring_rows, layers, strict=True)]
+    sizes += [stage.scratch_bytes for stage in stages]
+    conflicts = _conflicts(len(sizes), together)
+    arena, offsets = _place(sizes, conflicts)
+    pixels = [stage.pixels for stage in stages]
+    for i in range(count):
+        # More where it costs no memory.
+        if pixels[i]:
+            tried = list(sizes)
+            tried[count + i] = scratch_bytes(layers, layers[i], MOST_PIXELS, 1)
+            tried_arena, tried_offsets = _place(tried, conflicts)
+            if tried_arena <= arena:
+                sizes, offsets, pixels[i] = tried, tried_offsets, MOST_PIXELS
+    planned = tuple(
+        replace(
+            stage,
+            ring_rows=ring_rows[i],
+            ring_offset=offsets[i],
+            pixels=pixels[i],
+            scratch_bytes=sizes[count + i],
+            scratch_offset=offsets[count + i],
+        )
+        for i, stage in enumerate(stages)
+    )
+    return Plan(planned, arena)
+
+
+def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
+    """Play a window.
+
+    Returns:
+        The rows that each layer's ring must hold, and bit masks of the buffers that were in use
+        at one time: tensor i's ring is buffer i, its working memory buffer count + i.
+    """
     stages, layers, done = schedule.stages, [s.layer for s in schedule.stages], schedule.done
     count = len(stages)
     readers: list[list[int]] = [[] for _ in stages]
     for index, layer in enumerate(layers):
         for source in set(layer.inputs):
             readers[source].append(index)
-    ring_rows = [1] * count
-    # Buffer numbers: tensor i's ring is i, its working memory count + i.
-    together: set[int] = set()  # bit masks of buffers that were in use at one time
+    ring_rows, together = [1] * count, set[int]()
 
     def oldest_read(index: int) -> int:
         """The first row of a tensor that a coming step reads."""
@@ -307,31 +342,7 @@ def place_rings(schedule: Schedule, kept_outputs: int = 0) -> Plan:
         while order := schedule.advance():
             for index in order:
                 step(index)
-    sizes = [r * layer.output.row_bytes for r, layer in zip(ring_rows, layers, strict=True)]
-    sizes += [stage.scratch_bytes for stage in stages]
-    conflicts = _conflicts(len(sizes), together)
-    arena, offsets = _place(sizes, conflicts)
-    pixels = [stage.pixels for stage in stages]
-    for i in range(count):
-        # More where it costs no memory.
-        if pixels[i]:
-            tried = list(sizes)
-            tried[count + i] = scratch_bytes(layers, layers[i], MOST_PIXELS, 1)
-            tried_arena, tried_offsets = _place(tried, conflicts)
-            if tried_arena <= arena:
-                sizes, offsets, pixels[i] = tried, tried_offsets, MOST_PIXELS
-    planned = tuple(
-        replace(
-            stage,
-            ring_rows=ring_rows[i],
-            ring_offset=offsets[i],
-            pixels=pixels[i],
-            scratch_bytes=sizes[count + i],
-            scratch_offset=offsets[count + i],
-        )
-        for i, stage in enumerate(stages)
-    )
-    return Plan(planned, arena)
+    return ring_rows, together
 
 
 def _conflicts(count: int, together: set[int]) -> list[int]:

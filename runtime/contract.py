@@ -172,7 +172,6 @@ class Contract:
                 f"contract: mel edges {self.mel_low_hz}..{self.mel_high_hz} Hz must rise and lie "
                 f"in 0..{self.sample_rate_hz / 2:g} Hz"
             )
-        self._check_shared_rows()
         if self.features == "mfcc" and self.mfcc_count > self.mel_bands:
             raise ContractError(
                 f"contract: {self.mfcc_count} MFCCs cannot come from {self.mel_bands} mel bands"
@@ -181,6 +180,17 @@ class Contract:
             raise ContractError(
                 f"contract: no FFT bin lies in {self.mel_low_hz}..{self.mel_high_hz} Hz"
             )
+        self._check_statistics()
+        self._check_shared_rows()
+        if not 0 <= self.smoothing < 1:
+            raise ContractError(f"contract: smoothing must be in 0..1, not {self.smoothing}")
+        if not 0 <= self.unsure_below <= 1:
+            raise ContractError(f"contract: unsure_below must be in 0..1, not {self.unsure_below}")
+        if self.drift_limit < 0:
+            raise ContractError(f"contract: drift_limit must be 0 or more, not {self.drift_limit}")
+
+    def _check_statistics(self) -> None:
+        """Spread a single mean or deviation over all features; refuse other numbers of them."""
         for name in ("mean", "std"):
             if len(getattr(self, name)) == 1:
                 object.__setattr__(self, name, getattr(self, name) * self.feature_count)
@@ -188,12 +198,6 @@ class Contract:
                 raise ContractError(f"contract: {name} must have {self.feature_count} values")
         if min(self.std) <= 0:
             raise ContractError("contract: every std must be above 0")
-        if not 0 <= self.smoothing < 1:
-            raise ContractError(f"contract: smoothing must be in 0..1, not {self.smoothing}")
-        if not 0 <= self.unsure_below <= 1:
-            raise ContractError(f"contract: unsure_below must be in 0..1, not {self.unsure_below}")
-        if self.drift_limit < 0:
-            raise ContractError(f"contract: drift_limit must be 0 or more, not {self.drift_limit}")
 
     def _check_shared_rows(self) -> None:
         """Refuse a window, a hop or a level with which windows cannot share rows."""
