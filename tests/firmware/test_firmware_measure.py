@@ -72,6 +72,20 @@ def test_ram_in_all_is_the_state_and_the_stack(measured: tuple[firmware.Measurem
 
 
 @needs_m4
+def test_the_engines_page_has_the_figures_that_are_measured(
+    measured: tuple[firmware.Measurement, Path],
+) -> None:
+    figures, _ = measured
+    page = (Path(__file__).parents[2] / "docs" / "design" / "engine.md").read_text()
+    alone, whole = figures.network, figures.in_all
+    assert whole is not None
+    instructions = f"{figures.instructions / 1e6:.1f} M"
+    assert f"| Cortex-M4 | {alone.ram_bytes:,} | {alone.code_bytes:,} | {instructions} |" in page
+    cells = (whole.ram_bytes, whole.stack_bytes, whole.code_bytes)
+    assert f"| Cortex-M4 | {' | '.join(f'{cell:,}' for cell in cells)} |" in page
+
+
+@needs_m4
 def test_flash_is_what_a_programmer_would_write(
     measured: tuple[firmware.Measurement, Path],
 ) -> None:
