@@ -68,8 +68,5 @@ class ModelSettings:
                 this length of the window.
         """
         own = ARCHITECTURES[self.architecture]
-        return new_contract(labels, self.level, self.window_frames, self.features).replace(
-            hop_frames=own.hop_frames,
-            stride_frames=own.stride_frames,
-            receptive_frames=own.receptive_frames,
-        )
+        draft = new_contract(labels, self.level, self.window_frames, self.features)
+        return draft.replace(**own.rows)

@@ -73,7 +73,8 @@ def ready(name: str, checkpoint: Path) -> Fit:
         center_loss=own.center_loss,
         reconstruction=own.reconstruction,
     )
-    contract = new_contract(("high", "low"), "window", FRAMES, own.features)
+    frames = own.receptive_frames or FRAMES
+    contract = new_contract(("high", "low"), own.level, frames, own.features).replace(**own.rows)
     return start(contract, recipe, recordings(), 1, checkpoint, name)
 
 

@@ -27,8 +27,16 @@ def made(architecture: str) -> keras.Model:
     import keras
 
     keras.utils.set_random_seed(3)
-    features = ARCHITECTURES[architecture].features
-    contract = CONTRACT.replace(features=features, mean=(0.0,), std=(1.0,))
+    own = ARCHITECTURES[architecture]
+    frames = own.receptive_frames or CONTRACT.window_frames
+    contract = CONTRACT.replace(
+        features=own.features,
+        level=own.level,
+        window_frames=frames,
+        mean=(0.0,),
+        std=(1.0,),
+        **own.rows,
+    )
     return build(architecture, contract, batch_norm_momentum=0.9)
 
 
@@ -37,7 +45,9 @@ def batch(model: keras.Model, windows: int = 8) -> Batch:
     from sernet_edge.train.losses import Batch
 
     rng = np.random.default_rng(4)
-    shape = (windows, CONTRACT.window_frames, *model.input_shape[2:])
+    # The attention network takes windows of any length.
+    frames = model.input_shape[1] or CONTRACT.window_frames
+    shape = (windows, frames, *model.input_shape[2:])
     inputs = rng.normal(0, 1, shape).astype(np.float32)
     labels = np.eye(2, dtype=np.float32)[np.arange(windows) % 2]
     inputs[::2, :, :8] += 2

@@ -26,9 +26,7 @@ def body(request: pytest.FixtureRequest) -> Any:
         std=(1.0,),
         level="none",
         window_frames=WINDOW,
-        hop_frames=its.stride_frames,
-        stride_frames=its.stride_frames,
-        receptive_frames=its.receptive_frames,
+        **its.rows,
     )
     model = build_for_measuring(request.param, contract, seed=1)
     return keras.Model(model.input, model.get_layer("mix_relu").output), its

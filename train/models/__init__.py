@@ -50,6 +50,15 @@ class Architecture:
     stride_frames: int = 0
     receptive_frames: int = 0
 
+    @property
+    def rows(self) -> dict[str, int]:
+        """The contract's fields about rows that windows share, and the hop that fits them."""
+        return {
+            "hop_frames": self.hop_frames,
+            "stride_frames": self.stride_frames,
+            "receptive_frames": self.receptive_frames,
+        }
+
 
 def _streaming(summary: str, **settings: Any) -> Architecture:
     """Return a relative of LIGHT-SERNET whose windows share rows.
