@@ -129,7 +129,7 @@ def _text(text: str, name: str, rename: Callable[[re.Match[str]], str]) -> str:
 def _share_engine(texts: dict[str, str], engine: frozenset[str]) -> None:
     """Make build files take the engine once, where all objects of a library are linked."""
     if "library.properties" in texts:
-        # Archives, out of which the linker takes what is not there yet.
+        # The linker takes from an archive only the objects that are still missing.
         texts["library.properties"] += "dot_a_linkage=true\n"
     if (zephyr := "zephyr/CMakeLists.txt") in texts and engine:
         (sources,) = _SOURCES.findall(texts[zephyr])

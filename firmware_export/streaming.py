@@ -6,7 +6,7 @@ or ends, so the body pads nothing in time. Windows that start a multiple of the 
 apart then hold the same rows, and only their means differ.
 
 The body runs without end: one plan of its rings serves a stream of any length. What the mean
-needs of a row are its sums over the width, of which the last ones are kept. Counters of rows stay
+needs of a row are its sums over the width; those of the newest rows are kept. Counters of rows stay
 small, since after a whole number of periods every ring is back where it was: that many steps
 are then taken off every counter.
 """

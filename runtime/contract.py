@@ -227,9 +227,9 @@ class Contract:
                 f"of {stride}, the stride of the network's last feature map",
                 f"the nearest that work are {below} and {above}",
             )
-        self.check_hop(self.hop_frames)
+        self._check_hop(self.hop_frames)
 
-    def check_hop(self, hop_frames: int) -> None:
+    def _check_hop(self, hop_frames: int) -> None:
         """Refuse a hop with which windows do not share rows.
 
         Raises:

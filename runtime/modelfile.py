@@ -64,8 +64,8 @@ class ModelFile:
     def flatbuffer(self) -> bytes:
         """The flatbuffer alone, without the archive that follows it.
 
-        All of `data` where there is no archive or one too damaged to be found, and where the
-        file is no flatbuffer.
+        All of `data` where the archive is missing or too damaged to be found, and where the file
+        is not a flatbuffer.
         """
         if not self.is_flatbuffer:
             return self.data

@@ -100,7 +100,7 @@ class Sources:
     """The C of one model, written once for all cores.
 
     Attributes:
-        model: Of which model.
+        model: The model.
         network: Files to compile for the network alone, with one golden window of noise.
         whole: Files to compile for the firmware that is exported, with golden audio; none for a
             model without contract, which says what the front end must be.

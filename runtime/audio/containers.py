@@ -6,7 +6,7 @@ HEAD_BYTES = 16
 """So many bytes show a container, but for the few that `needs_more`."""
 
 LONG_HEAD_BYTES = 6_000
-"""So many bytes hold three frames of MPEG audio, for which there is no better sign."""
+"""So many bytes hold three frames of MPEG audio, its only reliable sign."""
 
 WAV = "WAV"
 

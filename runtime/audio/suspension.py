@@ -40,8 +40,8 @@ def suspended(missed_s: float, gap_s: float) -> Incident:
 class Suspension:
     """Notices when no thread of this program ran for a while.
 
-    What waits for a slow reader or a device, or computes for long, is no such case: this thread
-    runs meanwhile.
+    Waiting for a slow reader or a device, and a long computation, do not count: this thread runs
+    meanwhile.
     """
 
     def __init__(self) -> None:

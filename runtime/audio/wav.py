@@ -71,7 +71,7 @@ class WavFormat:
         rate_hz: Sample rate.
         channels: Interleaved channels.
         sample_format: A key of `SAMPLE_BYTES`; None where the samples are coded otherwise.
-        problem: Why there is no sample format, in words.
+        problem: The reason for a missing sample format, in words.
         padded: Whether the block align gives 24-bit samples four bytes each, where libsndfile
             guesses, not always well.
     """
