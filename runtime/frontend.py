@@ -30,10 +30,6 @@ from sernet_edge.runtime.errors import SernetError
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
-# Frames computed at a time: bounds memory on long recordings. With more, the arrays outgrow what
-# malloc keeps between blocks, and each block pays for fresh pages: 64 take twice the time.
-_BLOCK_FRAMES = 16
-
 LOG_STEPS = 1024
 """Steps in 1 of the features "mel" and "spectrogram".
 
@@ -91,7 +87,16 @@ def dct_matrix(contract: Contract) -> Float64:
 
 
 class FrontEnd:
-    """The tables of one contract and the pure functions that use them."""
+    """The tables of one contract and the pure functions that use them.
+
+    Attributes:
+        contract: What the tables are of.
+        block_frames: Frames that a stream computes at a time.
+    """
+
+    # It bounds memory on long recordings. With more, the arrays outgrow what malloc keeps between
+    # blocks, and each block pays for fresh pages: 64 take twice the time.
+    block_frames = 16
 
     def __init__(self, contract: Contract) -> None:
         """Precompute the window, filter bank and DCT of `contract`."""
@@ -226,8 +231,9 @@ class FeatureStream:
             frames: NDArray[np.int16] = np.ndarray(
                 (count, length), pending.dtype, pending, strides=(step * stride, stride)
             )
-            for start in range(0, count, _BLOCK_FRAMES):
-                block = np.multiply(frames[start : start + _BLOCK_FRAMES], scale, dtype=np.float64)
+            size = self._front_end.block_frames
+            for start in range(0, count, size):
+                block = np.multiply(frames[start : start + size], scale, dtype=np.float64)
                 rows[start : start + len(block)] = self._front_end.features(block)
             if contract.level == "running":
                 self._subtract_running_level(rows)

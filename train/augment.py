@@ -6,13 +6,16 @@ Each draws its random numbers from the generator it is given.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
-import soxr
+import scipy.fft
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.frontend import Float32
 
 Samples = NDArray[np.float64]
+Int16 = NDArray[np.int16]
 
 # Knots of the random equaliser and the frequency of the lowest, whose octaves it spans.
 _EQUALISER_KNOTS = 8
@@ -24,14 +27,32 @@ _ECHO_DB = (-15.0, 0.0)
 # Noise is between the recipe's ratio and so many dB quieter.
 _NOISE_RANGE_DB = 25.0
 
+# Speech is the blocks of this length that are at most so far below the loudest.
+_BLOCK_S = 0.02
+_SPEECH_DB = 25.0
 
-def faster(samples: Samples, rate_hz: int, factor: float, count: int) -> Samples:
-    """Return the recording played `factor` times as fast: shorter, higher, another throat.
+# A telephone's band: nothing below the first and above the last, everything between the others.
+_TELEPHONE_HZ = (200.0, 300.0, 3400.0, 3800.0)
+_TELEPHONE_RATE_HZ = 8_000
+_MU = 255.0  # of ITU-T G.711
 
-    Of the result, which is `factor` times shorter but for rounding, `count` samples are returned.
+_FULL_SCALE = 32_768.0
+
+
+def faster(samples: Samples, count: int) -> Samples:
+    """Return the recording played so fast that it becomes `count` samples: another throat.
+
+    Voice and tempo change together, by the factor n / `count`. What is beyond half the sample
+    rate is cut off. The ends are joined for it: within some milliseconds they hear each other.
+
+    Args:
+        samples: float64 (n,); n is best a product of small primes, see `scipy.fft.next_fast_len`.
+        count: Samples of the result.
     """
-    played = np.asarray(soxr.resample(samples, rate_hz * factor, rate_hz), np.float64)
-    return np.pad(played, (0, max(0, count - len(played))))[:count]
+    spectrum = scipy.fft.rfft(samples.astype(np.float32))
+    kept = min(len(spectrum), (count - 1) // 2 + 1)
+    played = scipy.fft.irfft(spectrum[:kept], count)
+    return np.asarray(played, np.float64) * (count / len(samples))
 
 
 def reverberant(samples: Samples, rate_hz: int, rt60_s: float, rng: np.random.Generator) -> Samples:
@@ -50,12 +71,25 @@ def reverberant(samples: Samples, rate_hz: int, rt60_s: float, rng: np.random.Ge
 
 def equalised(samples: Samples, rate_hz: int, most_db: float, rng: np.random.Generator) -> Samples:
     """Return the recording through a smooth random frequency response of up to +-`most_db`."""
-    bins = np.fft.rfftfreq(len(samples), 1 / rate_hz)
+    knots_db = rng.uniform(-most_db, most_db, _EQUALISER_KNOTS).astype(np.float32)
+    gain = np.exp(knots_db * np.float32(np.log(10) / 20) @ _equaliser_shares(len(samples), rate_hz))
+    spectrum = scipy.fft.rfft(samples.astype(np.float32)) * gain
+    return np.asarray(scipy.fft.irfft(spectrum, len(samples)), np.float64)
+
+
+@lru_cache(maxsize=4)
+def _equaliser_shares(count: int, rate_hz: int) -> NDArray[np.float32]:
+    """Return how much each knot counts at each frequency, float32 (knots, frequencies).
+
+    Args:
+        count: Samples whose spectrum is equalised.
+        rate_hz: Their rate.
+    """
+    bins = np.fft.rfftfreq(count, 1 / rate_hz)
     octaves = np.log2(np.maximum(bins, _EQUALISER_LOW_HZ) / _EQUALISER_LOW_HZ)
     knots = np.linspace(0, np.log2(rate_hz / 2 / _EQUALISER_LOW_HZ), _EQUALISER_KNOTS)
-    gain_db = np.interp(octaves, knots, rng.uniform(-most_db, most_db, _EQUALISER_KNOTS))
-    spectrum = np.fft.rfft(samples) * 10 ** (gain_db / 20)
-    return np.asarray(np.fft.irfft(spectrum, len(samples)), np.float64)
+    each = [np.interp(octaves, knots, one) for one in np.eye(_EQUALISER_KNOTS)]
+    return np.stack(each).astype(np.float32)
 
 
 def noisy(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
@@ -72,6 +106,83 @@ def noisy(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
     power = max(float((samples**2).mean()), 1.0)
     noise *= np.sqrt(power / (noise**2).mean()) * 10 ** (-ratio_db / 20)
     return samples + noise
+
+
+def speech_power(samples: Samples, rate_hz: int) -> float:
+    """Return the mean power of the parts in which somebody speaks; 0 for digital silence.
+
+    These are the blocks of 20 ms that are at most 25 dB below the loudest one. Silence around a
+    word doesn't count.
+    """
+    length = max(1, int(_BLOCK_S * rate_hz))
+    count = max(1, len(samples) // length)
+    blocks = samples[: count * length].reshape(count, -1)
+    powers = np.einsum("bs,bs->b", blocks, blocks) / blocks.shape[1]
+    return float(powers[powers >= powers.max() * 10 ** (-_SPEECH_DB / 10)].mean())
+
+
+def with_noise(samples: Samples, noise: Int16, rate_hz: int, snr_db: float) -> Samples:
+    """Return the recording with a noise that is `snr_db` below its speech.
+
+    Args:
+        samples: The recording, float64 (n,). Silence stays what it is.
+        noise: As many samples; silent ones change nothing.
+        rate_hz: Of both.
+        snr_db: The power of the speech against that of the noise; see `speech_power`.
+    """
+    wide = noise.astype(np.float64)
+    power = float(wide @ wide) / max(1, len(wide))
+    if not power:
+        return samples
+    gain = np.sqrt(speech_power(samples, rate_hz) / power) * 10 ** (-snr_db / 20)
+    return samples + wide * gain
+
+
+def telephone(samples: Samples, rate_hz: int) -> Samples:
+    """Return the recording over a telephone: 300 to 3400 Hz, 8 kHz, 8 bits of G.711's mu-law.
+
+    Args:
+        samples: float64 (n,) in int16 units.
+        rate_hz: Their rate, 8 kHz at least; the result has the same.
+    """
+    count = len(samples)
+    narrow = round(count * _TELEPHONE_RATE_HZ / rate_hz)
+    kept = narrow // 2 + 1
+    spectrum = scipy.fft.rfft(samples.astype(np.float32))[:kept]
+    spectrum *= _telephone_gain(kept, rate_hz / count)
+    line = scipy.fft.irfft(spectrum, narrow) * (narrow / count)
+    size = np.minimum(np.abs(line) / _FULL_SCALE, 1.0)
+    code = np.rint(np.log1p(_MU * size) / np.log1p(_MU) * 127)
+    line = np.sign(line) * np.expm1(code / 127 * np.log1p(_MU)) * (_FULL_SCALE / _MU)
+    spectrum = scipy.fft.rfft(line)
+    return np.asarray(scipy.fft.irfft(spectrum, count) * (count / narrow), np.float64)
+
+
+@lru_cache(maxsize=4)
+def _telephone_gain(bins: int, bin_hz: float) -> NDArray[np.float32]:
+    gain = np.interp(np.arange(bins) * bin_hz, _TELEPHONE_HZ, (0.0, 1.0, 1.0, 0.0))
+    return gain.astype(np.float32)
+
+
+def overloaded(samples: Samples, over_db: float) -> Samples:
+    """Return the recording so loud that its peak would be `over_db` above full scale, clipped."""
+    peak = float(np.abs(samples).max(initial=0.0))
+    if not peak:
+        return samples
+    loud = samples * (_FULL_SCALE * 10 ** (over_db / 20) / peak)
+    return np.clip(loud, -_FULL_SCALE, _FULL_SCALE - 1)
+
+
+def repeated(samples: Int16, count: int, pause: int) -> Int16:
+    """Return `count` samples in which a word is said again and again, with pauses of silence.
+
+    Args:
+        samples: The word, int16 (n,).
+        count: How many samples to return.
+        pause: Samples of digital silence after each time.
+    """
+    once = np.pad(samples, (0, pause))
+    return np.resize(once, count)
 
 
 def mask(window: Float32, longest: int, rng: np.random.Generator) -> None:

@@ -27,6 +27,7 @@ from sernet_edge.train.losses import Batch, Objective, balanced_weights
 from sernet_edge.train.models import DEFAULT_ARCHITECTURE, build
 from sernet_edge.train.models.bfloat16 import bfloat16_twin
 from sernet_edge.train.new_contract import with_statistics
+from sernet_edge.train.noise import Noise
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
 from sernet_edge.train.training_windows import TrainingSet, TrainingWindows
@@ -100,6 +101,7 @@ class Fit:
                 "model": model.name,
                 "initial": initial_weights.sha256 if initial_weights else None,
                 "files": [recording.utterance.path.name for recording in recordings],
+                "noise": windows.noise.digest if windows.noise else None,
             },
             sort_keys=True,
         )
@@ -223,6 +225,7 @@ def start(
     checkpoint: Path,
     architecture: str = DEFAULT_ARCHITECTURE,
     initial_weights: InitialWeights | None = None,
+    noise: Noise | None = None,
 ) -> Fit:
     """Prepare to train a model on `recordings`, whose statistics complete `contract`.
 
@@ -234,16 +237,16 @@ def start(
         checkpoint: Likewise.
         architecture: Its name in `models.ARCHITECTURES`.
         initial_weights: The first weights; None: the seed's random ones.
+        noise: See `TrainingWindows`.
 
     Raises:
         SernetError: The recordings cannot be trained on, or see `Fit`.
     """
     contract = with_statistics(contract, recordings)
     keras.utils.set_random_seed(seed)
+    windows = TrainingWindows(contract, recipe, noise)
     model = build(architecture, contract, recipe.batch_norm_momentum)
-    return Fit(
-        model, TrainingWindows(contract, recipe), recordings, seed, checkpoint, initial_weights
-    )
+    return Fit(model, windows, recordings, seed, checkpoint, initial_weights)
 
 
 def predict(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:

@@ -15,7 +15,7 @@ from sernet_edge.runtime.contract import Features, Level
 from sernet_edge.runtime.options import finite, option_group
 from sernet_edge.train.corpora import CORPORA, CorpusFolder
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
-from sernet_edge.train.recipe import RECIPES, Loss, Recipe
+from sernet_edge.train.recipe import RECIPES, Loss, Recipe, check_noise
 from sernet_edge.train.settings import ModelSettings
 
 
@@ -119,7 +119,14 @@ _TRAINING_OPTIONS = (
         type=click.Choice(sorted(RECIPES)),
         default="default",
         show_default=True,
-        help="Named set of training settings; paper is the published one.",
+        help="Named set of training settings; paper is the published one, robust is for other "
+        "voices, rooms and microphones.",
+    ),
+    click.option(
+        "--noise",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Folder of sounds without speech, which the recipe robust adds to windows.",
     ),
     click.option(
         "--epochs", type=click.IntRange(1), help="Number of epochs.  [default: the recipe's]"
@@ -195,6 +202,7 @@ class TrainingOptions:
     features: Features | None
     init: Path | None
     recipe: str
+    noise: Path | None
     epochs: int | None
     learning_rate: float | None
     loss: Loss | None
@@ -212,6 +220,7 @@ class TrainingOptions:
 
         Raises:
             click.BadParameter: --set makes a recipe that cannot be followed.
+            SettingError: See `recipe.check_noise`.
         """
         fitting = {"level": self.level, "window_frames": self.window_frames}
         chosen = ModelSettings.of_architecture(
@@ -220,6 +229,7 @@ class TrainingOptions:
             RECIPES[self.recipe],
             init=self.init,
             seed=self.seed,
+            noise=self.noise,
             **{name: value for name, value in fitting.items() if value is not None},
         )
         given = {
@@ -236,6 +246,7 @@ class TrainingOptions:
             recipe = dataclasses.replace(chosen.recipe, **(changes | self.changes))
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="--set") from error
+        check_noise(recipe, self.noise is not None)
         return dataclasses.replace(chosen, recipe=recipe, features=self.features or chosen.features)
 
 

@@ -8,11 +8,15 @@ import typing
 from dataclasses import dataclass
 from typing import Literal
 
+from sernet_edge.runtime.errors import SettingError
+
 Loss = Literal["cross-entropy", "focal"]
 Schedule = Literal["cosine", "stairs"]
 Segments = Literal["random", "middle", "all"]
 TestSegments = Literal["listen", "middle"]
 Precision = Literal["float32", "bfloat16"]
+
+_SHARES = ("short_share", "room_share", "noise_share", "telephone_share", "clip_share")
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,14 @@ class Recipe:
         equaliser_db: It goes through a random frequency response of up to so much either way.
         noise_snr_db: Noise is added, at worst so far below the speech; 0 is off.
         gain_db: Its level is changed by up to so much either way.
+        short_share: So large a share of the windows holds 0.4 to 1.5 s of the recording, as one
+            word does: once, in digital silence, or again and again. This and the four shares
+            below are 0 to 1; 0 is off.
+        room_share: Share of windows that are heard in a simulated room; see `rooms`.
+        noise_share: Share of windows with noise from the folder that the training is given, 3 to
+            30 dB below the speech.
+        telephone_share: Share of windows that go over a telephone; see `augment.telephone`.
+        clip_share: Share of windows that are recorded 3 to 20 dB too loud, and clipped.
         time_mask_frames: Longest run of frames set to the mean (SpecAugment); 0 is off.
         mfcc_mask: Longest run of coefficients set to the mean (SpecAugment); 0 is off.
         average_epochs: The final weights are the mean of those after each of the last so many
@@ -76,6 +88,11 @@ class Recipe:
     equaliser_db: float = 0.0
     noise_snr_db: float = 0.0
     gain_db: float = 6.0
+    short_share: float = 0.0
+    room_share: float = 0.0
+    noise_share: float = 0.0
+    telephone_share: float = 0.0
+    clip_share: float = 0.0
     time_mask_frames: int = 24
     mfcc_mask: int = 6
     average_epochs: int = 10
@@ -98,6 +115,9 @@ class Recipe:
         for name, value in dataclasses.asdict(self).items():
             if not isinstance(value, str) and not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be 0 or more, not {value}")
+        for name in _SHARES:
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must be at most 1, not {getattr(self, name)}")
         for name in ("speed", "label_smoothing", "ema", "batch_norm_momentum"):
             if getattr(self, name) >= 1:
                 raise ValueError(f"{name} must be below 1, not {getattr(self, name)}")
@@ -115,7 +135,12 @@ class Recipe:
     def has_fixed_features(self) -> bool:
         """Whether a window's features are the same in every epoch, but for masks."""
         sound = (self.speed, self.reverb_s, self.equaliser_db, self.noise_snr_db, self.gain_db)
-        return self.segments != "random" and not any(sound)
+        return self.segments != "random" and not any(sound) and not self.is_robust
+
+    @property
+    def is_robust(self) -> bool:
+        """Whether some windows are short, in a room, in noise, over a telephone or clipped."""
+        return any(getattr(self, name) for name in _SHARES)
 
     def learning_rate_at(self, epoch: int, step: int, steps: int) -> float:
         """Return the learning rate of step `step` of `steps` in epoch `epoch`, all from 0."""
@@ -125,8 +150,41 @@ class Recipe:
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
 
 
+def check_noise(recipe: Recipe, is_given: bool) -> None:
+    """Refuse a recipe that needs a folder of noise without one, and a folder without use.
+
+    Args:
+        recipe: The recipe.
+        is_given: Whether there is a folder.
+
+    Raises:
+        SettingError: They do not fit.
+    """
+    if recipe.noise_share and not is_given:
+        raise SettingError(
+            "noise",
+            f"the recipe adds noise to {recipe.noise_share:.0%} of the windows: name a folder of "
+            "noise, or add --set noise_share=0",
+        )
+    if is_given and not recipe.noise_share:
+        raise SettingError(
+            "noise", "the recipe adds no noise: add --recipe robust or --set noise_share=0.5"
+        )
+
+
 RECIPES = {
     "default": Recipe(),
+    # For voices, rooms and microphones that the corpora lack. It needs a folder of noise.
+    "robust": Recipe(
+        speed=0.1,
+        equaliser_db=6.0,
+        gain_db=15.0,
+        short_share=0.1,
+        room_share=0.4,
+        noise_share=0.5,
+        telephone_share=0.15,
+        clip_share=0.05,
+    ),
     # The published one: Adam, no augmentation, the last epoch's weights. Its authors' code trains
     # and tests on the middle of each utterance, too, to within 8 ms: theirs are 3 s or 7 s to the
     # sample, the contract's windows whole frames. Their stairs begin at epoch 60: they step where

@@ -27,6 +27,7 @@ class ModelSettings:
         level: See `Contract.level`.
         window_frames: See `Contract.window_frames`.
         seed: Of every random choice.
+        noise: Folder of sounds in which nobody speaks; see `Recipe.noise_share`.
     """
 
     corpus: CorpusFolder
@@ -37,6 +38,7 @@ class ModelSettings:
     level: Level = Contract.level
     window_frames: int = Contract.window_frames
     seed: int = 1
+    noise: Path | None = None
 
     @staticmethod
     def of_architecture(

@@ -18,6 +18,7 @@ from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.epochs import epochs_table
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.initial_weights import InitialWeights
+from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import read_corpus
 from sernet_edge.train.recordings import Recording
@@ -102,6 +103,8 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     draft = model.new_contract(model.corpus.labels(utterances))
     held_out = _held_out_speakers(settings.holdout, utterances)
     initial_weights = InitialWeights.read(model.init) if model.init else None
+    rate_hz = draft.sample_rate_hz
+    noise = Noise.read(model.noise, rate_hz, settings.skip_bad, progress) if model.noise else None
 
     read = read_corpus(utterances, draft, settings.skip_bad, progress)
     # A label of unreadable recordings alone is not a label of the model.
@@ -117,7 +120,14 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
         from sernet_edge.train.fit import start
     checkpoint = settings.out.with_suffix(".checkpoint.npz")
     fit = start(
-        draft, model.recipe, training, model.seed, checkpoint, model.architecture, initial_weights
+        draft,
+        model.recipe,
+        training,
+        model.seed,
+        checkpoint,
+        model.architecture,
+        initial_weights,
+        noise,
     )
     speakers = {recording.utterance.speaker for recording in training}
     progress.say(
@@ -131,6 +141,8 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
 
     results, matrix = _test(fit, testing)
     provenance = _provenance(model, initial_weights, held_out, len(read.skipped), results)
+    if noise:
+        provenance["noise"] = noise.provenance
     contract = fit.windows.contract.replace(provenance=provenance)
     report = {"model": settings.out.name, "contract_id": contract.id, **provenance, **results}
     report |= {"history": fit.history, "front_end_difference": difference}

@@ -27,6 +27,7 @@ from sernet_edge.train.evaluation.protocols import PROTOCOLS, Fold, check_labels
 from sernet_edge.train.evaluation.saved_runs import pooled_figures, read_json
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.initial_weights import InitialWeights
+from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import tell_doubts, tell_skipped
 from sernet_edge.train.recordings import read_recordings
@@ -110,6 +111,10 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         "made_with": f"sernet-edge {__version__}",
         **(baseline.DESCRIPTION if settings.baseline else _network(model, initial_weights)),
     }
+    if model.noise and not settings.baseline:
+        rate_hz = model.new_contract(labels).sample_rate_hz
+        noise = Noise.read(model.noise, rate_hz, settings.skip_bad, progress)
+        description["noise"] = noise.provenance
     settings.out.mkdir(parents=True, exist_ok=True)
     _check_same_run(settings.out / "run.json", description)
     run, corpus = settings.out.resolve(), tuple(utterances)
@@ -131,6 +136,7 @@ def _with_whole_paths(model: ModelSettings) -> ModelSettings:
         model,
         corpus=dataclasses.replace(model.corpus, path=model.corpus.path.resolve()),
         init=model.init.resolve() if model.init else None,
+        noise=model.noise.resolve() if model.noise else None,
     )
 
 

@@ -25,6 +25,7 @@ from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import Fold
 from sernet_edge.train.hardware import backend_and_processor, processor
 from sernet_edge.train.initial_weights import InitialWeights
+from sernet_edge.train.noise import Noise
 from sernet_edge.train.recordings import Recording, read_recordings
 from sernet_edge.train.settings import ModelSettings
 from sernet_edge.train.tensorflow_setup import quietly
@@ -84,6 +85,8 @@ def run_fold(job: FoldJob) -> None:
     initial_weights = InitialWeights.read(settings.init) if settings.init else None
     draft = settings.new_contract(job.labels)
     recordings = read_recordings(job.utterances, draft)
+    # Files that cannot be read are named before the first fold.
+    noise = Noise.read(settings.noise, draft.sample_rate_hz, True) if settings.noise else None
     training = [recordings[i] for i in job.fold.train]
     testing = [recordings[i] for i in job.fold.test]
     fit = start(
@@ -94,6 +97,7 @@ def run_fold(job: FoldJob) -> None:
         job.path.with_suffix(".checkpoint.npz"),
         settings.architecture,
         initial_weights,
+        noise,
     )
     cut = [fit.windows.test_windows(recording) for recording in testing]
     guess_by_epoch = _train(job, fit, cut)

@@ -8,16 +8,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 
 from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.train import augment
 from sernet_edge.train.augment import mask
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.fast_features import FastFrontEnd
+from sernet_edge.train.noise import Noise, NoiseClip
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
 from sernet_edge.train.training_windows import TrainingWindows
 
 RATE_HZ = 16_000
+NOISE = Noise(
+    (NoiseClip("hum.wav", (500 * np.sin(np.arange(9000) ** 2 / 5e4)).astype(np.int16)),), ()
+)
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)
 
 
@@ -28,11 +35,18 @@ def recording(seconds: float, name: str = "x.wav") -> Recording:
 
 
 def test_a_faster_recording_is_as_much_shorter_and_higher() -> None:
-    tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ)
-    faster = augment.faster(tone, RATE_HZ, 1.1, 14_000)
-    assert len(faster) == 14_000  # of the 14,545 that there are
-    peak = np.abs(np.fft.rfft(faster)).argmax() * RATE_HZ / len(faster)
-    assert peak == pytest.approx(484, abs=1.5)
+    time_s = np.arange(RATE_HZ) / RATE_HZ
+    tone = 8000 * np.sin(2 * np.pi * 440 * time_s) * np.hanning(RATE_HZ)
+    for count in (14_545, 17_777):
+        changed = augment.faster(tone, count)
+        expected = soxr.resample(tone, RATE_HZ, RATE_HZ * count / RATE_HZ)
+        assert len(changed) == count
+        np.testing.assert_allclose(changed, expected[:count], atol=8)  # 0.1 % of the tone
+
+
+def test_what_a_faster_recording_cannot_hold_is_cut_off() -> None:
+    tone = 8000 * np.sin(2 * np.pi * 7600 * np.arange(RATE_HZ) / RATE_HZ)  # 8360 Hz when faster
+    assert np.abs(augment.faster(tone, 14_545)).max() < 80
 
 
 def test_a_rooms_echo_falls_by_60_db_in_its_reverberation_time() -> None:
@@ -67,18 +81,108 @@ def test_noise_lies_below_the_speech_by_the_ratio_asked_for() -> None:
     assert max(ratios) - min(ratios) > 15
 
 
+@pytest.mark.parametrize("snr_db", [3.0, 30.0])
+def test_a_clip_of_noise_lies_below_the_speech_and_not_below_the_silence(snr_db: float) -> None:
+    word = recording(1).samples.astype(float)
+    clip = np.random.default_rng(5).normal(0, 300, 3 * RATE_HZ).astype(np.int16)
+    alone = augment.with_noise(np.tile(word, 3), clip, RATE_HZ, snr_db) - np.tile(word, 3)
+    padded = np.pad(word, RATE_HZ)
+    in_silence = augment.with_noise(padded, clip, RATE_HZ, snr_db) - padded
+    for noise in (alone, in_silence):
+        ratio_db = 10 * np.log10((word**2).mean() / (noise**2).mean())
+        assert ratio_db == pytest.approx(snr_db, abs=0.1)
+    np.testing.assert_array_equal(augment.with_noise(padded, clip * 0, RATE_HZ, snr_db), padded)
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 22_050])
+def test_a_telephone_passes_300_to_3400_hz_in_8_bits(rate_hz: int) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 3000, rate_hz)
+    heard = augment.telephone(noise, rate_hz)
+    assert len(heard) == rate_hz  # so that bins are Hz
+    before, after = np.abs(np.fft.rfft(noise)), np.abs(np.fft.rfft(heard))
+    gain_db = 10 * np.log10(
+        [(after[low:high] ** 2).sum() / (before[low:high] ** 2).sum() for low, high in BANDS_HZ]
+    )
+    assert abs(gain_db[1]) < 0.2 and max(gain_db[0], gain_db[2]) < -25
+    # The line's own samples are 255 values at most: its error is that of G.711, about -37 dB.
+    narrow = soxr.resample(heard, rate_hz, 8000)
+    clean = np.fft.irfft(
+        np.fft.rfft(noise)[:4001]
+        * np.interp(np.arange(4001), (200, 300, 3400, 3800), (0, 1, 1, 0)),
+        8000,
+    ) * (8000 / rate_hz)
+    error_db = 10 * np.log10(((narrow - clean)[100:-100] ** 2).mean() / (clean**2).mean())
+    assert -42 < error_db < -32
+
+
+BANDS_HZ = ((50, 190), (320, 3380), (4050, 7500))
+
+
+def test_an_overloaded_recording_is_flat_at_full_scale() -> None:
+    tone = 100 * np.sin(np.arange(RATE_HZ) / 10)
+    clipped = augment.overloaded(tone, 6.0206)  # twice the size of full scale
+    assert clipped.max() == 32767 and clipped.min() == -32768
+    # Of a sine, |sin| > 1/2 in two thirds of the time.
+    assert np.mean(np.abs(clipped) >= 32767) == pytest.approx(2 / 3, abs=0.01)
+    np.testing.assert_array_equal(augment.overloaded(np.zeros(9), 6), np.zeros(9))
+
+
+def test_a_word_is_repeated_with_pauses() -> None:
+    said = augment.repeated(np.array([1, 2, 3], np.int16), 11, 2)
+    assert said.tolist() == [1, 2, 3, 0, 0, 1, 2, 3, 0, 0, 1]
+
+
+@pytest.mark.parametrize("seconds", [0.2, 2.0, 5.0])
+def test_a_short_window_holds_a_word_in_silence_or_repeated(seconds: float) -> None:
+    recipe = dataclasses.replace(PLAIN, short_share=1.0)
+    windows = TrainingWindows(CONTRACT, recipe)
+    speech, rng = recording(seconds), np.random.default_rng(0)
+    shares = []
+    for _ in range(40):
+        cut = windows._cut_word(speech, CONTRACT.window_samples, rng)
+        assert len(cut) == CONTRACT.window_samples
+        shares.append(np.count_nonzero(cut) / len(cut))
+    one_word = min(seconds, 1.5) / CONTRACT.window_s
+    assert min(shares) <= one_word * 1.01
+    assert max(shares) > min(shares) * 1.3
+
+
+def test_the_fast_front_end_gives_the_runtimes_features() -> None:
+    speech = recording(3).samples
+    for features in ("mfcc", "mel", "spectrogram"):
+        for level in ("none", "running", "window"):
+            contract = Contract(
+                labels=("a", "b"), mean=(0.0,), std=(1.0,), features=features, level=level
+            )
+            exact, fast = (
+                feature_rows(kind(contract), speech) for kind in (FrontEnd, FastFrontEnd)
+            )
+            np.testing.assert_allclose(fast, exact, atol=2e-3)
+
+
 PLAIN = Recipe(gain_db=0, time_mask_frames=0, mfcc_mask=0)
 """Nothing is changed but where a window is cut."""
 
 
 def window(recipe: Recipe, seconds: float, seed: int) -> np.ndarray[Any, Any]:
     rng = np.random.default_rng(seed)
-    return TrainingWindows(CONTRACT, recipe).training_window(recording(seconds), rng)
+    noise = NOISE if recipe.noise_share else None
+    return TrainingWindows(CONTRACT, recipe, noise).training_window(recording(seconds), rng)
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"speed": 0.1}, {"reverb_s": 0.3}, {"equaliser_db": 6.0}, {"noise_snr_db": 10.0}],
+    [
+        {"speed": 0.1},
+        {"reverb_s": 0.3},
+        {"equaliser_db": 6.0},
+        {"noise_snr_db": 10.0},
+        {"short_share": 1.0},
+        {"room_share": 1.0},
+        {"noise_share": 1.0},
+        {"clip_share": 1.0},
+    ],
 )
 def test_each_change_is_drawn_anew_for_each_window_and_repeats_with_its_seed(
     change: dict[str, float],

@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from sernet_edge.runtime.errors import SettingError
 from sernet_edge.train.options import TrainingOptions, training_options
 from sernet_edge.train.recipe import RECIPES, Recipe
 from sernet_edge.train.settings import ModelSettings
@@ -24,6 +25,8 @@ def settings_from(*arguments: str) -> tuple[ModelSettings | None, str]:
         taken.append(options.model_settings())
 
     result = CliRunner().invoke(command, ["--corpus", "emodb", "somewhere", *arguments])
+    if isinstance(result.exception, SettingError):
+        raise result.exception
     assert result.exit_code in (0, 2)
     return (taken or [None])[0], result.output
 
@@ -47,6 +50,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         ("batch_size=many", "batch_size cannot be 'many'"),
         ("speed=1", "speed must be below 1, not 1.0"),
         ("speed=-0.1", "speed must be 0 or more, not -0.1"),
+        ("room_share=1.1", "room_share must be at most 1, not 1.1"),
         ("ema=1", "ema must be below 1, not 1.0"),
         ("mixup=NaN", "mixup must be 0 or more, not nan"),
         ("gain_db=Infinity", "gain_db must be 0 or more, not inf"),
@@ -66,6 +70,25 @@ def test_a_change_that_makes_no_sense_is_refused(change: str, message: str) -> N
     settings, output = settings_from("--set", change)
     assert settings is None
     assert message in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--recipe", "robust"), "the recipe adds noise to 50% of the windows"),
+        (("--noise", "somewhere"), "the recipe adds no noise"),
+    ],
+)
+def test_a_recipe_with_noise_and_a_folder_of_it_belong_together(
+    arguments: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        settings_from(*arguments)
+    settings, _ = settings_from("--recipe", "robust", "--noise", "somewhere")
+    assert settings is not None
+    assert settings.noise == Path("somewhere")
+    assert (settings.recipe.gain_db, settings.recipe.is_robust) == (15.0, True)
+    assert not Recipe().is_robust and not RECIPES["paper"].is_robust
 
 
 def test_the_papers_recipe_sees_the_middle_of_each_utterance_unless_told_otherwise() -> None:

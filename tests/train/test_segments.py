@@ -162,7 +162,7 @@ def test_features_that_stay_the_same_are_computed_once_and_masked_anew(
     "change",
     [
         {"segments": "random"},
-        {"speed": 0.1},
+        {"speed": 0.3},
         {"reverb_s": 0.3},
         {"equaliser_db": 6.0},
         {"noise_snr_db": 10.0},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -129,7 +128,7 @@ def _cross_validated(architecture: str, contract: Contract, runs: Path | None) -
             figures = {"uar": strict["uar"], "wa": strict["wa"]}
             taken = (report["features"], report["level"], report["window_frames"])
             labels = set(strict["classes"])
-            rank = (strict["utterances"], report["recipe"] == dataclasses.asdict(Recipe()))
+            rank = (strict["utterances"], Recipe(**report["recipe"]) == Recipe())
             folds = ", ".join(report["folds"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue  # not a report, or one without these figures
