@@ -43,6 +43,9 @@ Features = Literal["mfcc", "mel", "spectrogram"]
 Level = Literal["none", "running", "window", "clip"]
 """How loudness is taken out of the features; see `Contract.level`."""
 
+NONE = "none"
+"""The label of silence, noise and other sounds in which nobody speaks. It begins no event."""
+
 JOINERS = "\u200c\u200d"
 """Zero-width non-joiner and joiner, which choose how the letters around them look."""
 
@@ -54,7 +57,8 @@ class Contract:
     Two consumers with the same `id` compute the same features and name the same labels.
 
     Attributes:
-        labels: Class names, in the order of the model's outputs.
+        labels: Class names, in the order of the model's outputs. `NONE` says that nobody speaks;
+            every other one is an emotion.
         mean: Mean of each feature over the training speakers, `feature_count` values; one value
             given stands for all of them.
         std: Their standard deviation, `feature_count` values, each above 0; likewise.
@@ -260,6 +264,11 @@ class Contract:
         """Features of a frame: the model's input is (window_frames, feature_count)."""
         counts = {"mfcc": self.mfcc_count, "mel": self.mel_bands}
         return counts.get(self.features, len(self.spectrum_bins))
+
+    @property
+    def none_index(self) -> int | None:
+        """Which output says that nobody speaks; None where the model has no label `NONE`."""
+        return self.labels.index(NONE) if NONE in self.labels else None
 
     @property
     def spectrum_bins(self) -> range:

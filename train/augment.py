@@ -185,6 +185,25 @@ def repeated(samples: Int16, count: int, pause: int) -> Int16:
     return np.resize(once, count)
 
 
+def coloured_noise(count: int, rng: np.random.Generator) -> Samples:
+    """Return noise between white and brown, float64 (count,), at some level.
+
+    The slope of its power spectrum is drawn from 0 (white) to -6 dB an octave (brown).
+    """
+    spectrum = scipy.fft.rfft(rng.standard_normal(count, np.float32))
+    spectrum[1:] *= np.arange(1, len(spectrum), dtype=np.float32) ** (-rng.uniform(0, 2) / 2)
+    spectrum[0] = 0
+    return np.asarray(scipy.fft.irfft(spectrum, count), np.float64)
+
+
+def at_level(samples: Samples, level_dbfs: float) -> Samples:
+    """Return the sound with its root mean square at a level in dB against full scale, 32768."""
+    power = float(samples @ samples) / max(1, len(samples))
+    if not power:
+        return samples
+    return samples * (_FULL_SCALE * 10 ** (level_dbfs / 20) / np.sqrt(power))
+
+
 def mask(window: Float32, longest: int, rng: np.random.Generator) -> None:
     """Set, in place, a random run of up to `longest` rows to 0, the mean of every feature."""
     length = min(int(rng.integers(longest + 1)), len(window))

@@ -87,6 +87,8 @@ class Fit:
         # What the steps change; `model` follows it epoch by epoch.
         self._learner = bfloat16_twin(model) if recipe.precision == "bfloat16" else model
         self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
+        if self._label_weights is not None and recipe.none_share:
+            self._label_weights[windows.contract.none_index] = 1.0  # Its share is the recipe's.
         self._objective = Objective(self._learner, windows.contract.window_frames, recipe)
         trained = self._objective.trained
         trained.optimizer.build(trained.trainable_variables)
@@ -169,9 +171,11 @@ class Fit:
             average += share * (weight - average)
 
     def _batch(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Batch:
-        windows = [self._training.window(index, rng) for index in indices.tolist()]
-        inputs: Any = np.stack(windows)[..., None]
+        drawn_windows, is_none = self._training.windows(indices.tolist(), rng)
+        inputs: Any = drawn_windows[..., None]
         labels: Any = self._targets[indices]
+        if is_none.any():
+            labels[is_none] = np.eye(labels.shape[1])[self.windows.contract.none_index]
         smoothing = self._recipe.label_smoothing
         targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
         if self._recipe.mixup:

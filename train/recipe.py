@@ -16,7 +16,14 @@ Segments = Literal["random", "middle", "all"]
 TestSegments = Literal["listen", "middle"]
 Precision = Literal["float32", "bfloat16"]
 
-_SHARES = ("short_share", "room_share", "noise_share", "telephone_share", "clip_share")
+_SHARES = (
+    "short_share",
+    "room_share",
+    "noise_share",
+    "telephone_share",
+    "clip_share",
+    "none_share",
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Recipe:
             30 dB below the speech.
         telephone_share: Share of windows that go over a telephone; see `augment.telephone`.
         clip_share: Share of windows that are recorded 3 to 20 dB too loud, and clipped.
+        none_share: This share of the windows is no speech: clips of the folder of noise, coloured
+            noise at any level and digital silence. The model learns to call them "none".
         time_mask_frames: Longest run of frames set to the mean (SpecAugment); 0 is off.
         mfcc_mask: Longest run of coefficients set to the mean (SpecAugment); 0 is off.
         average_epochs: The final weights are the mean of those after each of the last so many
@@ -93,6 +102,7 @@ class Recipe:
     noise_share: float = 0.0
     telephone_share: float = 0.0
     clip_share: float = 0.0
+    none_share: float = 0.0
     time_mask_frames: int = 24
     mfcc_mask: int = 6
     average_epochs: int = 10
@@ -118,7 +128,7 @@ class Recipe:
         for name in _SHARES:
             if getattr(self, name) > 1:
                 raise ValueError(f"{name} must be at most 1, not {getattr(self, name)}")
-        for name in ("speed", "label_smoothing", "ema", "batch_norm_momentum"):
+        for name in ("none_share", "speed", "label_smoothing", "ema", "batch_norm_momentum"):
             if getattr(self, name) >= 1:
                 raise ValueError(f"{name} must be below 1, not {getattr(self, name)}")
         for name, names in (
@@ -139,7 +149,7 @@ class Recipe:
 
     @property
     def is_robust(self) -> bool:
-        """Whether some windows are short, in a room, in noise, over a telephone or clipped."""
+        """Whether some windows are short, not speech, in a room, in noise, or sound otherwise."""
         return any(getattr(self, name) for name in _SHARES)
 
     def learning_rate_at(self, epoch: int, step: int, steps: int) -> float:
@@ -166,9 +176,11 @@ def check_noise(recipe: Recipe, is_given: bool) -> None:
             f"the recipe adds noise to {recipe.noise_share:.0%} of the windows: name a folder of "
             "noise, or add --set noise_share=0",
         )
-    if is_given and not recipe.noise_share:
+    if is_given and not recipe.noise_share and not recipe.none_share:
         raise SettingError(
-            "noise", "the recipe adds no noise: add --recipe robust or --set noise_share=0.5"
+            "noise",
+            "the recipe has no use for noise: add --recipe robust, --set noise_share=0.5 or "
+            "--set none_share=0.125",
         )
 
 
@@ -184,6 +196,7 @@ RECIPES = {
         noise_share=0.5,
         telephone_share=0.15,
         clip_share=0.05,
+        none_share=0.125,
     ),
     # The published one: Adam, no augmentation, the last epoch's weights. Its authors' code trains
     # and tests on the middle of each utterance, too, to within 8 ms: theirs are 3 s or 7 s to the

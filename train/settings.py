@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sernet_edge.runtime.contract import Contract, Features, Level
+from sernet_edge.runtime.contract import NONE, Contract, Features, Level
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.new_contract import new_contract
@@ -65,10 +65,15 @@ class ModelSettings:
     def new_contract(self, labels: tuple[str, ...]) -> Contract:
         """Return the contract of the model to be; see `new_contract.new_contract`.
 
+        Args:
+            labels: Of the corpora. `NONE` comes after them, where the recipe teaches it.
+
         Raises:
             ContractError: The architecture's windows share rows, but not with this level or
                 this length of the window.
         """
         own = ARCHITECTURES[self.architecture]
+        if self.recipe.none_share and NONE not in labels:
+            labels = (*labels, NONE)
         draft = new_contract(labels, self.level, self.window_frames, self.features)
         return draft.replace(**own.rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sernet_edge import __version__
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import check_outputs, replacing, write_bytes, write_text
 from sernet_edge.runtime.modelfile import ModelFile
@@ -199,7 +199,8 @@ def _check_training_speech(
     from sernet_edge.train.frontend_check import check_front_end
 
     learnt = {recording.utterance.label for recording in training}
-    if absent := [label for label in contract.labels if label not in learnt]:
+    # Recordings aren't what teaches "none".
+    if absent := [label for label in contract.labels if label not in {*learnt, NONE}]:
         progress.say(f"warning: no training recording is labelled {' or '.join(absent)}")
     compared = training[:: -(-len(training) // _COMPARED_RECORDINGS)]
     difference = check_front_end(compared, contract)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.audio.sources import to_int16
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.frontend import Float32, feature_rows
+from sernet_edge.runtime.frontend import Float32, feature_rows, scale_to_clip
 from sernet_edge.train import augment
 from sernet_edge.train.fast_features import FastFrontEnd
 from sernet_edge.train.noise import Noise, excerpt
@@ -22,6 +22,14 @@ from sernet_edge.train.windows import Windows
 _WORD_S = (0.4, 1.5)
 _PAUSE_S = (0.1, 1.0)
 _TRIES = 3
+
+# Of `Recipe.none_share`: shares of clips, of coloured noise, and (the rest) of digital silence;
+# the level of each in dB against full scale. -90 is one bit of dither. A part of the clips is
+# heard for a moment alone: a knock, a cough.
+_CLIPS, _COLOURED = 0.7, 0.2
+_BURSTS = 0.2
+_NONE_DBFS = (-70.0, -10.0)
+_COLOURED_DBFS = (-95.0, -15.0)
 
 # Of `Recipe.noise_share` and `Recipe.clip_share`.
 _SNR_DB = (3.0, 30.0)
@@ -72,13 +80,12 @@ class TrainingWindows(Windows):
             segment: Which of the recording's `segments`.
         """
         contract, recipe = self.contract, self.recipe
-        rate_hz = contract.sample_rate_hz
         factor = 1 + rng.uniform(-recipe.speed, recipe.speed) if recipe.speed else 1.0
         count = round(contract.window_samples * factor)
         if recipe.speed:
             count = scipy.fft.next_fast_len(count, real=True)
         if self._drawn(recipe.short_share, rng):
-            cut = self._cut_word(recording, count, rng)
+            cut = self._word(self._samples(recording), count, rng)
         elif recipe.segments == "random":
             cut = self._cut_anywhere(recording, count, rng)
         else:
@@ -86,23 +93,60 @@ class TrainingWindows(Windows):
         changed = cut.astype(np.float64)
         if recipe.speed:
             changed = augment.faster(changed, contract.window_samples)
+        return self._heard(changed, rng, is_speech=True)
+
+    def none_window(self, rng: np.random.Generator) -> Float32:
+        """Return one window in which nobody speaks, float32 (window_frames, features).
+
+        It comes from the training clips of `noise`, from coloured noise or from digital silence,
+        through the same rooms, microphones and lines as speech. See `Recipe.none_share`.
+
+        Args:
+            rng: Source of the window's random changes.
+        """
+        count, kind = self.contract.window_samples, rng.random()
+        clips = self.noise.training if self.noise is not None else ()
+        sound = np.zeros(count)
+        if kind < _CLIPS and clips:
+            clip = excerpt(clips, count, rng)
+            if rng.random() < _BURSTS:
+                clip = self._word(clip, count, rng)
+            sound = augment.at_level(clip.astype(np.float64), rng.uniform(*_NONE_DBFS))
+        elif kind < _CLIPS + _COLOURED:
+            level_dbfs = rng.uniform(*_COLOURED_DBFS)
+            sound = augment.at_level(augment.coloured_noise(count, rng), level_dbfs)
+        if self._whole_clip:
+            sound = scale_to_clip(to_int16(sound)).astype(np.float64)
+        return self._heard(sound, rng, is_speech=False)
+
+    def _heard(
+        self, samples: augment.Samples, rng: np.random.Generator, is_speech: bool
+    ) -> Float32:
+        """Return the features of a window's sound, in a room, over a line, at another gain.
+
+        Args:
+            samples: float64 (window_samples,).
+            rng: Source of the random changes.
+            is_speech: Whether to add noise, which is below the speech.
+        """
+        recipe, rate_hz, changed = self.recipe, self.contract.sample_rate_hz, samples
         if recipe.reverb_s:
             changed = augment.reverberant(changed, rate_hz, rng.uniform(0, recipe.reverb_s), rng)
         if self._rooms is not None and self._drawn(recipe.room_share, rng):
             changed = self._rooms.heard(changed, rng)
-        if self.noise is not None and self._drawn(recipe.noise_share, rng):
+        if is_speech and self.noise is not None and self._drawn(recipe.noise_share, rng):
             noise = excerpt(self.noise.training, len(changed), rng)
             changed = augment.with_noise(changed, noise, rate_hz, rng.uniform(*_SNR_DB))
         if recipe.equaliser_db:
             changed = augment.equalised(changed, rate_hz, recipe.equaliser_db, rng)
-        if recipe.noise_snr_db:
+        if is_speech and recipe.noise_snr_db:
             changed = augment.noisy(changed, recipe.noise_snr_db, rng)
         if self._drawn(recipe.telephone_share, rng):
             changed = augment.telephone(changed, rate_hz)
-        if self._drawn(recipe.clip_share, rng):
+        if is_speech and self._drawn(recipe.clip_share, rng):
             changed = augment.overloaded(changed, rng.uniform(*_OVERLOAD_DB))
         if recipe.gain_db:
-            changed *= 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
+            changed = changed * 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
         front_end = self._training_front_end
         return front_end.window_features(feature_rows(front_end, to_int16(changed)))
 
@@ -111,14 +155,14 @@ class TrainingWindows(Windows):
         """Return whether a window is among a random share of them; 0 draws no number."""
         return bool(share) and rng.random() < share
 
-    def _cut_word(
-        self, recording: Recording, count: int, rng: np.random.Generator
+    def _word(
+        self, samples: NDArray[np.int16], count: int, rng: np.random.Generator
     ) -> NDArray[np.int16]:
-        """Return `count` samples with a word's length of the recording; see `Recipe.short_share`.
+        """Return `count` samples with a word's length of a sound; see `Recipe.short_share`.
 
         It is the loudest of some random parts, so that it is hardly ever a pause.
         """
-        samples, rate_hz = self._samples(recording), self.contract.sample_rate_hz
+        rate_hz = self.contract.sample_rate_hz
         length = min(len(samples), int(rng.uniform(*_WORD_S) * rate_hz), count)
         starts = rng.integers(len(samples) - length + 1, size=_TRIES).tolist()
         parts = [samples[start : start + length] for start in starts]
@@ -156,6 +200,27 @@ class TrainingSet:
         """Return how many windows there are."""
         return len(self._segments)
 
+    def windows(
+        self, indices: Sequence[int], rng: np.random.Generator
+    ) -> tuple[Float32, NDArray[np.bool_]]:
+        """Return a batch of augmented windows.
+
+        Args:
+            indices: The windows wanted. Some of them give way to windows in which nobody speaks;
+                see `Recipe.none_share`.
+            rng: Source of the random changes.
+
+        Returns:
+            float32 (windows, window_frames, features), and bool (windows,): where nobody speaks.
+        """
+        share = self._windows.recipe.none_share
+        is_none = rng.random(len(indices)) < share if share else np.zeros(len(indices), bool)
+        made = [
+            self._masked(self._windows.none_window(rng), rng) if none else self.window(index, rng)
+            for index, none in zip(indices, is_none.tolist(), strict=True)
+        ]
+        return np.stack(made), is_none
+
     @property
     def labels(self) -> list[str]:
         """The label of each window."""
@@ -172,7 +237,11 @@ class TrainingSet:
             window = self._windows.training_window(recording, rng, segment)
             if recipe.has_fixed_features:
                 self._kept[index] = window
-        masked = window.copy()
+        return self._masked(window, rng)
+
+    def _masked(self, window: Float32, rng: np.random.Generator) -> Float32:
+        """Return a copy of a window with random runs of frames and of coefficients masked."""
+        recipe, masked = self._windows.recipe, window.copy()
         if recipe.time_mask_frames:
             augment.mask(masked, recipe.time_mask_frames, rng)
         if recipe.mfcc_mask:

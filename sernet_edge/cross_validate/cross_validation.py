@@ -98,6 +98,8 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         baseline.check(chosen, utterances)
     for remark in check_labels(chosen, utterances, labels):
         progress.say(remark)
+    if not settings.baseline:
+        labels = model.new_contract(labels).labels
     initial_weights = _initial_weights(
         model, {utterances[i].speaker for f in chosen for i in f.test}
     )

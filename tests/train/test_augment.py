@@ -19,7 +19,7 @@ from sernet_edge.train.fast_features import FastFrontEnd
 from sernet_edge.train.noise import Noise, NoiseClip
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.training_windows import TrainingWindows
+from sernet_edge.train.training_windows import TrainingSet, TrainingWindows
 
 RATE_HZ = 16_000
 NOISE = Noise(
@@ -128,6 +128,47 @@ def test_an_overloaded_recording_is_flat_at_full_scale() -> None:
     np.testing.assert_array_equal(augment.overloaded(np.zeros(9), 6), np.zeros(9))
 
 
+@pytest.mark.parametrize("level_dbfs", [-90.0, -20.0])
+def test_coloured_noise_has_the_level_asked_for_and_a_falling_spectrum(level_dbfs: float) -> None:
+    slopes = []
+    for seed in range(30):
+        drawn = augment.coloured_noise(RATE_HZ, np.random.default_rng(seed))
+        noise = augment.at_level(drawn, level_dbfs)
+        rms = 32768 * 10 ** (level_dbfs / 20)
+        assert np.sqrt((noise**2).mean()) == pytest.approx(rms, rel=1e-9)
+        power = np.abs(np.fft.rfft(noise)) ** 2
+        octaves = 10 * np.log10([power[2**k : 2 ** (k + 1)].mean() for k in range(5, 12)])
+        slopes.append(np.polyfit(range(7), octaves, 1)[0])
+    assert -7 < min(slopes) < -4 and -2 < max(slopes) < 1
+    np.testing.assert_array_equal(augment.at_level(np.zeros(9), level_dbfs), np.zeros(9))
+
+
+def test_a_share_of_the_windows_is_no_speech() -> None:
+    recipe = dataclasses.replace(PLAIN, none_share=0.25)
+    contract = CONTRACT.replace(labels=("a", "b", "none"))
+    training = TrainingSet(TrainingWindows(contract, recipe, NOISE), [recording(3)] * 4)
+    shares, heard = [], []
+    for seed in range(50):
+        windows, is_none = training.windows([0, 1, 2, 3] * 2, np.random.default_rng(seed))
+        again, _ = training.windows([0, 1, 2, 3] * 2, np.random.default_rng(seed))
+        np.testing.assert_array_equal(windows, again)
+        shares.append(is_none.mean())
+        heard += list(windows[is_none])
+    assert np.mean(shares) == pytest.approx(0.25, abs=0.07)  # 400 windows: 3.3 deviations
+    silent = [np.ptp(window, axis=0).max() == 0 for window in heard]
+    assert 0.02 < np.mean(silent) < 0.25  # a tenth is digital silence
+    assert len({window.tobytes() for window in heard}) > 0.7 * len(heard)
+
+
+def test_without_a_folder_noise_is_coloured() -> None:
+    recipe = dataclasses.replace(PLAIN, none_share=0.5)
+    contract = CONTRACT.replace(labels=("a", "b", "none"), level="clip")
+    windows = TrainingWindows(contract, recipe)
+    drawn = [windows.none_window(np.random.default_rng(seed)) for seed in range(20)]
+    assert np.isfinite(drawn).all()
+    assert len({window.tobytes() for window in drawn}) > 10
+
+
 def test_a_word_is_repeated_with_pauses() -> None:
     said = augment.repeated(np.array([1, 2, 3], np.int16), 11, 2)
     assert said.tolist() == [1, 2, 3, 0, 0, 1, 2, 3, 0, 0, 1]
@@ -140,7 +181,7 @@ def test_a_short_window_holds_a_word_in_silence_or_repeated(seconds: float) -> N
     speech, rng = recording(seconds), np.random.default_rng(0)
     shares = []
     for _ in range(40):
-        cut = windows._cut_word(speech, CONTRACT.window_samples, rng)
+        cut = windows._word(speech.samples, CONTRACT.window_samples, rng)
         assert len(cut) == CONTRACT.window_samples
         shares.append(np.count_nonzero(cut) / len(cut))
     one_word = min(seconds, 1.5) / CONTRACT.window_s

@@ -51,6 +51,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         ("speed=1", "speed must be below 1, not 1.0"),
         ("speed=-0.1", "speed must be 0 or more, not -0.1"),
         ("room_share=1.1", "room_share must be at most 1, not 1.1"),
+        ("none_share=1", "none_share must be below 1, not 1.0"),
         ("ema=1", "ema must be below 1, not 1.0"),
         ("mixup=NaN", "mixup must be 0 or more, not nan"),
         ("gain_db=Infinity", "gain_db must be 0 or more, not inf"),
@@ -76,7 +77,7 @@ def test_a_change_that_makes_no_sense_is_refused(change: str, message: str) -> N
     ("arguments", "message"),
     [
         (("--recipe", "robust"), "the recipe adds noise to 50% of the windows"),
-        (("--noise", "somewhere"), "the recipe adds no noise"),
+        (("--noise", "somewhere"), "the recipe has no use for noise"),
     ],
 )
 def test_a_recipe_with_noise_and_a_folder_of_it_belong_together(
@@ -88,6 +89,8 @@ def test_a_recipe_with_noise_and_a_folder_of_it_belong_together(
     assert settings is not None
     assert settings.noise == Path("somewhere")
     assert (settings.recipe.gain_db, settings.recipe.is_robust) == (15.0, True)
+    assert settings.new_contract(("a", "b")).labels == ("a", "b", "none")
+    assert settings.new_contract(("none", "b")).labels == ("none", "b")
     assert not Recipe().is_robust and not RECIPES["paper"].is_robust
 
 

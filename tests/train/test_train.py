@@ -157,6 +157,53 @@ def test_a_training_that_diverges_stops_and_says_so(tmp_path: Path) -> None:
         fit.run(lambda epoch, entry: None)
 
 
+@pytest.mark.training
+def test_what_is_no_speech_is_learnt_as_none(tmp_path: Path) -> None:
+    from sernet_edge.train.fit import predict, start
+
+    def spoken(label: str, hz: int, seed: int) -> Recording:
+        time_s = np.arange(48_000) / 16_000
+        wave = np.sign(np.sin(2 * np.pi * hz * time_s)) * (np.sin(20 * time_s) > 0)
+        noise = np.random.default_rng(seed).normal(0, 20, 48_000)
+        return Recording(Utterance(Path("x"), label, "1"), (3000 * wave + noise).astype(np.int16))
+
+    contract = CONTRACT.replace(labels=("a", "b", "none"))
+    recordings = [spoken(*what, seed) for what in (("a", 110), ("b", 900)) for seed in range(16)]
+    recipe = Recipe(epochs=12, batch_size=8, none_share=0.3, class_weights=True, average_epochs=1)
+    fit = start(contract, recipe, recordings, 1, tmp_path / "c.npz", "light-sernet-quarter")
+    fit.run(lambda epoch, entry: None)
+    fit.finish()
+    cut = [fit.windows.test_windows(recording) for recording in recordings[::4]]
+    cut += [fit.windows.none_window(np.random.default_rng([9, i]))[None] for i in range(8)]
+    guess = predict(fit.model, cut).argmax(axis=1)
+    assert guess.tolist() == [0] * 4 + [1] * 4 + [2] * 8
+
+
+@pytest.mark.training
+def test_the_robust_recipe_trains_with_a_folder_of_noise(
+    small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    noise = tmp_path / "noise"
+    noise.mkdir()
+    for number in range(6):
+        rng = np.random.default_rng(number)
+        write_wav(noise / f"{number}.wav", rng.normal(0, 500, 20_000).astype(np.int16))
+    out = tmp_path / "m.keras"
+    command = ["train", "--corpus", "emodb", small_corpus, "--out", out, "--json"]
+    command += ["--architecture", "light-sernet-quarter", "--recipe", "robust", "--epochs", 1]
+    refused = sernet_edge(*command)
+    assert refused.returncode == 2
+    assert "--noise: the recipe adds noise to 50% of the windows" in refused.stderr
+    result = sernet_edge(*command, "--noise", noise)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    contract = ModelFile.read(out).require_contract()
+    assert contract.labels[-1] == "none" and contract.none_index == len(contract.labels) - 1
+    assert report["noise"]["clips"] + report["noise"]["clips_for_tests"] == 6
+    assert "no training recording is labelled" not in result.stderr
+    assert report["classes"]["none"]["recall"] is None
+
+
 def test_a_focal_loss_without_gamma_is_cross_entropy() -> None:
     from sernet_edge.train.losses import scores_loss
 
