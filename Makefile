@@ -127,7 +127,7 @@ lint: .venv/dev ## Check style, format and types
 	@rm -rf .venv/tree && mkdir -p .venv/tree/sernet_edge
 	@cd .venv/tree/sernet_edge && ln -s ../../../sernet_edge/* ../../../runtime ../../../train \
 		../../../convert ../../../firmware_export .
-	cd .venv/tree && ../bin/mypy --config-file ../../pyproject.toml -p sernet_edge
+	cd .venv/tree && ../bin/mypy --cache-dir ../mypy-cache --config-file ../../pyproject.toml -p sernet_edge
 	cd .venv/tree && MYPYPATH=../../benchmarks ../bin/mypy --config-file ../../pyproject.toml \
 		../../benchmarks/*.py
 
