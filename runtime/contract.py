@@ -103,6 +103,8 @@ class Contract:
             scores of speakers that had no part in training.
         drift_limit: A window whose drift (see `drift`) is higher lies outside what the model was
             calibrated on; 0 is off.
+        taught: 16 hex digits that tell the head which `sernet-edge teach` fitted from another; ""
+            in a model that was not taught. JSON without it means that.
         version: Version of this format.
         provenance: Where the model came from (corpus, protocol, seed, metrics); free-form
             JSON, and the one attribute that does not enter `id`.
@@ -133,6 +135,7 @@ class Contract:
     features: Features = "mfcc"
     unsure_below: float = 0.0
     drift_limit: float = 0.0
+    taught: str = ""
     version: int = CONTRACT_VERSION
     provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -253,7 +256,8 @@ class Contract:
     @property
     def id(self) -> str:
         """16 hex digits that change when any setting but the provenance does."""
-        settings = {name: getattr(self, name) for name in _FIELDS - {"provenance"}}
+        settings = self._document()
+        del settings["provenance"]
         # repr of a Python float is the shortest text that reads back as the same
         # number, so the canonical form is the same on every machine.
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
@@ -304,8 +308,13 @@ class Contract:
 
     def to_json(self) -> str:
         """Return the contract as JSON text; `from_json` reads it back to an equal object."""
-        document = {"format": _FORMAT, "id": self.id, **dataclasses.asdict(self)}
+        document = {"format": _FORMAT, "id": self.id, **self._document()}
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+    def _document(self) -> dict[str, Any]:
+        """Return the fields for JSON, without those that say nothing."""
+        document = dataclasses.asdict(self)
+        return {k: v for k, v in document.items() if v or k not in _LEFT_OUT}
 
     @staticmethod
     def from_json(text: str | bytes, where: str = "contract") -> Contract:
@@ -337,7 +346,7 @@ class Contract:
         claimed_id = document.pop("id", None)
         if unknown := sorted(set(document) - _FIELDS):
             raise ContractError(f"{where}: the contract has unknown fields {unknown}", damaged)
-        if missing := sorted(_FIELDS - set(document)):
+        if missing := sorted(_FIELDS - _LEFT_OUT - set(document)):
             raise ContractError(f"{where}: the contract lacks the fields {missing}", damaged)
         try:
             contract = Contract(**{k: _from_json_value(v) for k, v in document.items()})
@@ -369,6 +378,9 @@ def _nearest(value: int, step: int, least: int) -> tuple[int, int]:
 
 
 _FIELDS = {field.name for field in dataclasses.fields(Contract)}
+
+_LEFT_OUT = {"taught"}
+"""Fields that JSON leaves out where they are empty."""
 
 
 def _from_json_value(value: Any) -> Any:

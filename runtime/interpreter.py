@@ -63,12 +63,13 @@ class Model:
         output_zero_point: Likewise.
     """
 
-    def __init__(self, file: ModelFile, threads: int = 1) -> None:
+    def __init__(self, file: ModelFile, threads: int = 1, keep_tensors: bool = False) -> None:
         """Load a model from its file.
 
         Args:
             file: A `.tflite` with its contract.
             threads: Threads that the interpreter may use.
+            keep_tensors: Whether what is computed inside stays for `tensor`; takes more memory.
 
         Raises:
             ModelError: Not a TFLite model, or a damaged one.
@@ -86,6 +87,7 @@ class Model:
             self._interpreter = module.Interpreter(
                 model_content=file.data,
                 num_threads=threads,
+                experimental_preserve_all_tensors=keep_tensors,
                 experimental_op_resolver_type=module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
             self._interpreter.allocate_tensors()
@@ -154,6 +156,11 @@ class Model:
             shifted = scores.astype(np.float32) - self.output_zero_point
             scores = shifted * np.float32(self.output_scale)
         return scores
+
+    def tensor(self, index: int) -> NDArray[Any]:
+        """Return a tensor of the last run by its number; only where the model keeps them."""
+        values: NDArray[Any] = self._interpreter.get_tensor(index)
+        return values
 
     def _invoke(self, tensor: NDArray[Any]) -> NDArray[Any]:
         self._interpreter.set_tensor(self._input["index"], tensor[None, :, :, None])

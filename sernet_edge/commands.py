@@ -74,6 +74,12 @@ _COMMANDS = {
         "Print the emotions in live or recorded speech.",
         "",
     ),
+    "teach": (
+        "sernet_edge.runtime.teach.command",
+        "teach",
+        "Adapt a model to a voice with a few labelled clips.",
+        "",
+    ),
     "doctor": (
         "sernet_edge.runtime.listen.doctor",
         "doctor",

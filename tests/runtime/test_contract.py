@@ -61,6 +61,7 @@ def test_every_setting_but_the_provenance_changes_the_id() -> None:
         "clip": 3.0,
         "smoothing": 0.25,
         "unsure_below": 0.5,
+        "taught": "0123456789abcdef",
         "mel_bands": 65,
     }
     # These two have but one value each.

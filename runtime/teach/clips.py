@@ -1,0 +1,206 @@
+"""Labelled clips: found in a folder or a table, read, and checked for what would mislead."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.audio.containers import AUDIO_SUFFIXES
+from sernet_edge.runtime.audio.recordings import open_recording
+from sernet_edge.runtime.audio.sources import mono
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import AudioError, SernetError
+from sernet_edge.runtime.gate import SILENT_DBFS, SpeechGate, is_available
+
+SHORTEST_S = 0.5
+LONGEST_S = 60.0
+"""Shorter and longer clips are left out: no word, and more than one emotion."""
+
+_LONG_S = 15.0
+_CLIPPED_SHARE = 0.001
+_FULL_SCALE = 32_767
+_LEAST_SPEECH = 0.1
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """An audio file and the emotion that is heard in it."""
+
+    path: Path
+    label: str
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A labelled file with its audio, int16 (samples,) at the contract's rate."""
+
+    file: LabelledFile
+    samples: NDArray[np.int16]
+
+
+def find_clips(place: Path) -> list[LabelledFile]:
+    """List the clips of a folder that holds LABEL/x.wav, or of a table with path and label.
+
+    Args:
+        place: The folder; or a CSV file whose header names the columns path and label, with paths
+            that start from its own folder.
+
+    Raises:
+        SernetError: It does not exist, holds no clip, or a table's row is wrong.
+    """
+    if not place.exists():
+        raise SernetError(f"{place} does not exist", "name the folder or the table of the clips")
+    clips = list(_of_folder(place) if place.is_dir() else _of_table(place))
+    if not clips:
+        raise SernetError(
+            f"{place} holds no clip", "put audio files in folders named after their emotions"
+        )
+    return clips
+
+
+def check_labels(clips: Sequence[LabelledFile], contract: Contract) -> None:
+    """Refuse a label that the model does not have.
+
+    Raises:
+        SernetError: Names the first clip with one.
+    """
+    for clip in clips:
+        if clip.label not in contract.labels:
+            raise SernetError(
+                f"{clip.path} is labelled {clip.label!r}, which the model does not tell apart",
+                f"its emotions are {', '.join(contract.labels)}",
+            )
+
+
+def read_clips(
+    files: Sequence[LabelledFile], contract: Contract, tell: Callable[[str], None]
+) -> list[Clip]:
+    """Read the clips; leave out, with a word on each, those that cannot teach.
+
+    Args:
+        files: The clips to read.
+        contract: Gives the rate.
+        tell: Takes a warning, one line.
+
+    Raises:
+        SernetError: None is left.
+    """
+    clips: list[Clip] = []
+    for file in files:
+        try:
+            samples, warnings = _read(file.path, contract)
+        except AudioError as error:
+            tell(f"left out: {error.message}")
+            continue
+        for warning in warnings:
+            tell(f"{file.path} {warning}")
+        clips.append(Clip(file, samples))
+    clips = _without_contradictions(clips, tell)
+    if not clips:
+        raise SernetError("no clip is left to teach with", "record clips of speech, 1 s to 15 s")
+    return clips
+
+
+def _of_folder(folder: Path) -> Iterator[LabelledFile]:
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.suffix.lower() not in AUDIO_SUFFIXES or any(p[0] == "." for p in inside.parts):
+            continue
+        if len(inside.parts) < 2:
+            raise SernetError(
+                f"{path} does not lie in a folder named after its emotion",
+                f"move it to {folder}/EMOTION/{path.name}",
+            )
+        yield LabelledFile(path, inside.parts[0])
+
+
+def _of_table(table: Path) -> Iterator[LabelledFile]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            names = [name.strip().lower() for name in rows.fieldnames or ()]
+            rows.fieldnames = names
+            if missing := {"path", "label"} - set(names):
+                raise SernetError(
+                    f"{table} has no column {' and no column '.join(sorted(missing))}",
+                    "its first line must be path,label",
+                )
+            for row in rows:
+                yield _of_row(table, rows.line_num, row)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SernetError(f"cannot read the table {table}: {reason}") from error
+
+
+def _of_row(table: Path, line: int, row: dict[str, str | None]) -> LabelledFile:
+    name, label = ((row[column] or "").strip() for column in ("path", "label"))
+    if not name or not label:
+        raise SernetError(f"{table}, line {line}: the path or the label is empty")
+    path = table.parent / name
+    if not path.is_file():
+        raise SernetError(f"{table}, line {line}: {path} does not exist")
+    return LabelledFile(path, label)
+
+
+def _read(path: Path, contract: Contract) -> tuple[NDArray[np.int16], list[str]]:
+    """Return the audio of a clip, and what is wrong with it.
+
+    Raises:
+        AudioError: It cannot be read or used; the message stands for itself.
+    """
+    rate_hz, warnings = contract.sample_rate_hz, []
+    with closing(open_recording(path)) as source:
+        if source.rate_hz < rate_hz:
+            warnings.append(
+                f"was recorded at {source.rate_hz} Hz: the model hears more than that holds"
+            )
+        blocks, count = [np.zeros(0, np.int16)], 0
+        for block in mono(source, rate_hz):
+            if isinstance(block, np.ndarray):
+                blocks.append(block)
+                count += len(block)
+            if count > LONGEST_S * rate_hz:
+                raise AudioError(f"{path} is longer than {LONGEST_S:g} s: cut it to one utterance")
+    samples = np.concatenate(blocks)
+    seconds = len(samples) / rate_hz
+    if seconds < SHORTEST_S:
+        raise AudioError(f"{path} is {seconds:.2f} s long: a clip takes {SHORTEST_S:g} s or more")
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    if power < 10 ** (SILENT_DBFS / 10) * 32768**2 / 2:
+        raise AudioError(f"{path} is silent")
+    if is_available(contract):
+        gate = SpeechGate(contract)
+        gate.push(samples)
+        if gate.speech < _LEAST_SPEECH:
+            raise AudioError(f"{path} holds no speech")
+    clipped = float((np.abs(samples.astype(np.int32)) >= _FULL_SCALE).mean())
+    if clipped > _CLIPPED_SHARE:
+        warnings.append("clips: the microphone's gain was too high")
+    if seconds > _LONG_S:
+        warnings.append(f"is {seconds:.0f} s long: an emotion seldom lasts so long")
+    return samples, warnings
+
+
+def _without_contradictions(clips: Sequence[Clip], tell: Callable[[str], None]) -> list[Clip]:
+    """Return the clips without copies, and without all those whose audio has two labels."""
+    by_audio: dict[bytes, list[Clip]] = {}
+    for clip in clips:
+        by_audio.setdefault(hashlib.sha256(clip.samples.tobytes()).digest(), []).append(clip)
+    kept = []
+    for same in by_audio.values():
+        labels = sorted({clip.file.label for clip in same})
+        if len(labels) > 1:
+            names = " and ".join(str(clip.file.path) for clip in same)
+            tell(f"left out: {names} hold the same audio, labelled {' and '.join(labels)}")
+        else:
+            kept.append(same[0])
+            for copy in same[1:]:
+                tell(f"left out: {copy.file.path} is a copy of {same[0].file.path}")
+    return kept

@@ -1,0 +1,86 @@
+"""Fits a head to the windows of labelled clips, without straying far from the head it was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.frontend import Float64
+from sernet_edge.runtime.teach.head import Head
+
+PULL = 0.06
+"""How strongly each squared change of a weight counts against the loss of one clip."""
+
+_MOST_STEPS = 300
+_STILL = 1e-7
+
+
+@dataclass(frozen=True)
+class TaughtClips:
+    """Embeddings of labelled clips.
+
+    Attributes:
+        windows: For each clip float64 (windows, features).
+        labels: int64 (clips,), index of the label.
+    """
+
+    windows: tuple[Float64, ...]
+    labels: NDArray[np.int64]
+
+    def of(self, chosen: Sequence[int] | NDArray[np.int64]) -> TaughtClips:
+        """Return the clips with these numbers."""
+        return TaughtClips(tuple(self.windows[i] for i in chosen), self.labels[np.asarray(chosen)])
+
+    @property
+    def stacked(self) -> Float64:
+        """All windows, one clip's after another's."""
+        return np.concatenate(self.windows)
+
+    @property
+    def weights(self) -> Float64:
+        """Of each window: a clip's add up to 1."""
+        return np.concatenate([np.full(len(part), 1 / len(part)) for part in self.windows])
+
+    @property
+    def window_labels(self) -> NDArray[np.int64]:
+        """The label of each window's clip."""
+        return np.repeat(self.labels, [len(part) for part in self.windows])
+
+
+def refit(head: Head, clips: TaughtClips, pull: float = PULL) -> Head:
+    """Return the head under which the clips' labels are likely, pulled towards the one it was.
+
+    It has the least sum over clips of the cross-entropy, plus `pull` times the squared change of
+    all weights and biases. Labels without clips keep their weights.
+
+    The change lies in the span of the clips' windows, so that as many numbers are sought for each
+    label as there are windows. Each step goes to the least of a quadratic that lies above the
+    loss everywhere (Böhning, "Multinomial logistic regression algorithm", 1992): the loss never
+    rises, and there is no step size.
+    """
+    # The bias is the weight of a feature that is always 1.
+    features = np.hstack([clips.stacked, np.ones((len(clips.weights), 1))])
+    similarity = features @ features.T
+    weights = clips.weights[:, None]
+    logits = head.logits(clips.stacked)
+    truth = np.eye(len(head.bias))[clips.window_labels]
+    taught = np.isin(np.arange(len(head.bias)), clips.labels)
+    inverse = np.linalg.inv(0.5 * weights * similarity + 2 * pull * np.eye(len(features)))
+    change = np.zeros_like(logits)
+    for _ in range(_MOST_STEPS):
+        error = (softmax(logits + similarity @ change) - truth) * weights
+        step = inverse @ (error + 2 * pull * change) * taught
+        change -= step
+        if np.abs(step).max() < _STILL:
+            break
+    moved = change.T @ features
+    return Head(head.weights + moved[:, :-1], head.bias + moved[:, -1])
+
+
+def softmax(logits: Float64) -> Float64:
+    """Return float64 scores (windows, labels) of logits of the same shape."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
