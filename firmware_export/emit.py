@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sernet_edge import __version__
 from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.csource import c_constant
-from sernet_edge.firmware_export.network import Network, Tensor
+from sernet_edge.firmware_export.network import Layer, Network, Tensor
 from sernet_edge.firmware_export.plan import ALIGNMENT, Plan, Stage
 
 ENGINE_VERSION = c_constant("sernet_engine.h", "SERNET_ENGINE_VERSION")
@@ -19,6 +19,8 @@ ENGINE_VERSION = c_constant("sernet_engine.h", "SERNET_ENGINE_VERSION")
 ENGINE_SOURCES = (
     "sernet_engine.c",
     "sernet_kernels.c",
+    "sernet_elementwise.c",
+    "sernet_moves.c",
     "sernet_conv.c",
     "sernet_dot_dsp.S",
     "sernet_dot_helium.S",
@@ -34,11 +36,14 @@ _KERNELS = {
     "AVERAGE_POOL_2D": "sernet_average_pool",
     "MAX_POOL_2D": "sernet_max_pool",
     "CONCATENATION": "sernet_concatenate",
-    "ADD": "sernet_add",
+    "ADD": "sernet_combine",
+    "SUB": "sernet_combine",
+    "MUL": "sernet_multiply",
     "MEAN": "sernet_mean",
-    "RELU": "sernet_lookup",
-    "RELU6": "sernet_lookup",
-    "QUANTIZE": "sernet_lookup",
+    "SUM": "sernet_mean",
+    "REDUCE_MAX": "sernet_reduce_max",
+    "PAD": "sernet_pad",
+    "ARRANGE": "sernet_arrange",
     "SOFTMAX": "sernet_softmax",
     "COLLECT": "sernet_collect",
     "SLICE": "sernet_slice",
@@ -89,6 +94,9 @@ def network_header(
             f"#define {upper}_{what}_ZERO_POINT ({tensor.zero_point})\n"
         )
 
+    def kind_of(tensor: Tensor) -> str:
+        return "uint8" if tensor.is_unsigned else "int8"
+
     return (
         banner()
         + f"#ifndef {upper}_H\n#define {upper}_H\n\n"
@@ -98,11 +106,11 @@ def network_header(
         + "#endif\n\n"
         + "/* A state that holds a window in progress, aligned to SERNET_STATE_ALIGN. */\n"
         + f"#define {upper}_STATE_BYTES {state}\n"
-        + f"/* Input: rows of int8 ({source.width}, {source.channels}). */\n"
+        + f"/* Input: rows of {kind_of(source)} ({source.width}, {source.channels}). */\n"
         + f"#define {upper}_INPUT_ROWS {source.height}\n"
         + f"#define {upper}_INPUT_ROW_BYTES {source.row_bytes}\n"
         + quantisation("INPUT", source)
-        + f"/* Output: int8 ({result.height}, {result.width}, {result.channels}). */\n"
+        + f"/* Output: {kind_of(result)} ({result.height}, {result.width}, {result.channels}). */\n"
         + f"#define {upper}_OUTPUT_BYTES {result.height * result.row_bytes}\n"
         + quantisation("OUTPUT", result)
         + constants
@@ -192,11 +200,55 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         fields["run"] = "sernet_average_pool_2x2"
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:
         fields["run"] = f"{_KERNELS[layer.op]}_rows"
-    elif layer.op in ("RELU", "RELU6", "QUANTIZE"):
-        array("weights", "int8_t", quantisation.lookup_table(layer, sources[0]).tolist())
+    elif layer.table.size:
+        array("weights", "int8_t", layer.table.tolist())
+    elif layer.op in ("ADD", "SUB", "MUL"):
+        fields["run"] = _binary_kernel(layer, sources)
+        numbers = quantisation.parameters(layer, sources)
+        if fields["run"] != "sernet_add":
+            numbers += _operand_strides(layer, sources)
+        if layer.constant is not None:
+            array("weights", "int8_t", layer.constant.values.ravel().tolist())
+        array("bias", "int32_t", numbers)
+    elif layer.op == "SLICE" and is_cropped(layer, sources[0]):
+        fields["run"] = "sernet_crop"
+        position, position_step, channel, channel_step = layer.crop
+        depth = sources[0].channels
+        array("bias", "int32_t", (position * depth + channel, position_step * depth, channel_step))
+    elif layer.op == "ARRANGE":
+        array("bias", "int32_t", layer.strides)
     elif numbers := quantisation.parameters(layer, sources):
         array("bias", "int32_t", numbers)
     return arrays, [(f".{k}", v) for k, v in fields.items()]
+
+
+def is_cropped(layer: Layer, source: Tensor) -> bool:
+    """Return whether a SLICE takes less than whole rows."""
+    return (layer.output.width, layer.output.channels) != (source.width, source.channels)
+
+
+def _binary_kernel(layer: Layer, sources: Sequence[Tensor]) -> str:
+    """Return the kernel of an ADD, SUB or MUL."""
+    same = layer.constant is None and all(s.shape == layer.output.shape for s in sources)
+    return "sernet_add" if layer.op == "ADD" and same else _KERNELS[layer.op]
+
+
+def _operand_strides(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
+    """Return, for each operand, its strides in bytes, 0 where it is broadcast.
+
+    Those from one position to the next and from one channel to the next; then a constant's from
+    one row to the next, -1 for what is no constant. Then 1 for ADD, -1 for SUB.
+    """
+    strides: list[int] = []
+    for place, tensor in enumerate(quantisation.pair(layer, sources)):
+        is_constant = layer.constant is not None and layer.constant.place == place
+        row = tensor.row_bytes if tensor.height > 1 else 0
+        strides += [
+            tensor.channels if tensor.width > 1 else 0,
+            int(tensor.channels > 1),
+            row if is_constant else -1,
+        ]
+    return strides + ([] if layer.op == "MUL" else [-1 if layer.op == "SUB" else 1])
 
 
 def _numbers(stage: Stage) -> dict[str, object]:
@@ -205,20 +257,24 @@ def _numbers(stage: Stage) -> dict[str, object]:
     kernel, reads = layer.kernel, stage.reads
     low, high = quantisation.activation_range(layer)
     return {
-        "run": _KERNELS[layer.op],
+        "run": "sernet_lookup" if layer.table.size else _KERNELS[layer.op],
         "input_count": len(layer.inputs),
         "waits": int(stage.waits),
         "kernel_height": reads.size[0],
         "kernel_width": kernel.size[1],
+        "span_height": reads.span[0],
         "stride_height": reads.stride[0],
         "stride_width": kernel.stride[1],
         "pad_top": reads.padding[0],
         "pad_left": kernel.padding[1],
+        "dilation_height": reads.dilation[0],
+        "dilation_width": kernel.dilation[1],
         "group_start": stage.group_start,
         "quick": 0,
         "pixels": stage.pixels,
         "over_width": int(layer.axes[1]),
-        "zero_point": output.zero_point,
+        # Of uint8, which the engine only moves and looks up, the byte.
+        "zero_point": (output.zero_point + 128) % 256 - 128,
         "low": low,
         "high": high,
         "height": output.height,

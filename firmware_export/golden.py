@@ -21,10 +21,11 @@ def golden_outputs(file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8
 
     Args:
         file: A full-int8 `.tflite`.
-        inputs: int8 (windows, ...) of the model's input shape without the batch.
+        inputs: int8 (windows, ...) of the model's input shape without the batch; bytes, where its
+            input is uint8.
 
     Returns:
-        int8 (windows, values).
+        int8 (windows, values); bytes, where the model's output is uint8.
 
     Raises:
         ModelError: TensorFlow Lite refuses the model, and the engine's own reference does, too.
@@ -56,9 +57,10 @@ def _interpreted(module: Any, file: ModelFile, inputs: NDArray[np.int8]) -> NDAr
     source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     outputs = []
     for window in inputs:
+        window = window.astype(np.int8).view(source["dtype"])
         interpreter.set_tensor(source["index"], window.reshape(source["shape"]))
         interpreter.invoke()
-        outputs.append(interpreter.get_tensor(result["index"]).ravel())
+        outputs.append(interpreter.get_tensor(result["index"]).ravel().view(np.int8))
     return np.stack(outputs)
 
 

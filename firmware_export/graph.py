@@ -44,6 +44,9 @@ _OPTIONS: dict[str, dict[str, dict[int, str]]] = {
     },
     "ConcatenationOptions": {"Axis": {}, **_ACTIVATION},
     "AddOptions": _ACTIVATION,
+    "SubOptions": _ACTIVATION,
+    "MulOptions": _ACTIVATION,
+    "LeakyReluOptions": {"Alpha": {}},
     "SoftmaxOptions": {"Beta": {}},
     "StridedSliceOptions": {
         "BeginMask": {},

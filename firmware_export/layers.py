@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from sernet_edge.firmware_export import graph
-from sernet_edge.firmware_export.network import MAX_DIMENSION, Layer, Tensor
+from sernet_edge.firmware_export.network import MAX_DIMENSION, Kernel, Layer, Tensor
 from sernet_edge.firmware_export.tensors import TensorReader, short_name
+
+Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
 class Padded:
-    """What a PAD makes, which is no layer: the convolutions that read it pad by themselves.
+    """A tensor of the file: a layer's, with padding around it that is not there yet.
+
+    Convolutions pad by themselves; for the others a layer of its own does.
 
     Attributes:
-        index: Of the layer whose tensor is padded.
+        index: Of the layer.
         rows: Rows of padding, before and after.
         columns: Positions of padding in each row, left and right.
-        place: The operator, for errors.
     """
 
     index: int
     rows: tuple[int, int] = (0, 0)
     columns: tuple[int, int] = (0, 0)
-    place: str = ""
+
+    @property
+    def is_padded(self) -> bool:
+        """Whether there is any padding."""
+        return any(self.rows) or any(self.columns)
 
 
 class Layers:
     """The layers that were read so far.
+
+    A layer's rows need not have the shape of the tensor that it makes, only its values in the same
+    order: RESHAPE and its like add no layer. Whoever needs a shape asks for it.
 
     Attributes:
         tensors: Checks and reads the file's tensors, and knows the place for errors.
@@ -37,8 +48,8 @@ class Layers:
         """Start without layers."""
         self.tensors = tensors
         self._layers: list[Layer] = []
-        self._made: dict[int, int] = {}  # tensor index -> layer index
-        self._padded: dict[int, Padded] = {}  # tensor index -> how a PAD made it
+        self._made: dict[int, Padded] = {}  # by the tensor's index
+        self._shaped: dict[tuple[int, Shape], int] = {}  # what `shaped` made
 
     def __getitem__(self, index: int) -> Layer:
         """Return a layer."""
@@ -46,7 +57,7 @@ class Layers:
 
     def add(self, tensor: graph.Tensor, layer: Layer) -> int:
         """Append the layer that makes a tensor; return its index."""
-        self.assign(tensor, len(self._layers))
+        self.assign(tensor, Padded(len(self._layers)))
         return self.append(layer)
 
     def append(self, layer: Layer) -> int:
@@ -54,53 +65,103 @@ class Layers:
         self._layers.append(layer)
         return len(self._layers) - 1
 
-    def assign(self, tensor: graph.Tensor, index: int) -> None:
-        """Note which layer makes a tensor."""
+    def assign(self, tensor: graph.Tensor, made: Padded) -> None:
+        """Note what makes a tensor."""
         if tensor.index in self._made:
             raise self.tensors.damaged(f"tensor {short_name(tensor)!r} is made twice")
-        self._made[tensor.index] = index
+        self._made[tensor.index] = made
 
-    def assign_padded(self, tensor: graph.Tensor, padded: Padded) -> None:
-        """Note how a PAD makes a tensor."""
-        if tensor.index in self._made or tensor.index in self._padded:
-            raise self.tensors.damaged(f"tensor {short_name(tensor)!r} is made twice")
-        self._padded[tensor.index] = padded
+    def is_made(self, tensor: graph.Tensor | None) -> bool:
+        """Return whether a layer makes a tensor."""
+        return tensor is not None and tensor.index in self._made
 
-    def convolved(self, tensor: graph.Tensor | None) -> Padded:
-        """Return the layer that a convolution reads, and the padding around its tensor."""
-        if tensor is not None and tensor.index in self._padded:
-            return self._padded[tensor.index]
-        return Padded(self.index_of(tensor))
-
-    def index_of(self, tensor: graph.Tensor | None) -> int:
-        """Return the index of the layer that made a tensor."""
+    def padded(self, tensor: graph.Tensor | None) -> Padded:
+        """Return what makes a tensor: a layer, and padding that is yet to be done."""
         if tensor is None:
             raise self.tensors.damaged("there is no tensor -1")
-        if tensor.index in self._padded:
-            raise self.tensors.refusal(
-                f"it reads what {self._padded[tensor.index].place} pads; "
-                "the engine knows padding before convolutions alone"
-            )
         if tensor.index not in self._made:
             if tensor.constant_bytes:
                 raise self.tensors.refusal(f"its input {short_name(tensor)!r} is a constant")
+            if tensor.type in ("int32", "int64"):
+                raise self.tensors.refusal(
+                    f"its input {short_name(tensor)!r} is a shape that is computed"
+                )
             raise self.tensors.damaged(f"tensor {short_name(tensor)!r} is used before it is made")
         return self._made[tensor.index]
 
-    def collected(self, source: int, shape: tuple[int, int, int], name: str) -> int:
-        """Return the index of the layer that has the data of `source` in rows of `shape`."""
-        tensor = self._layers[source].output
+    def index_of(self, tensor: graph.Tensor | None) -> int:
+        """Return the layer that makes a tensor, in rows of any shape, padding done."""
+        padded = self.padded(tensor)
+        if not padded.is_padded:
+            return padded.index
+        assert tensor is not None
+        layer = pad_layer(padded, self._layers[padded.index].output, short_name(tensor))
+        made = self.append(layer)
+        self._made[tensor.index] = Padded(made)
+        return made
+
+    def shaped(self, index: int, shape: Shape) -> int:
+        """Return the layer that has the values of a layer in rows of a shape.
+
+        Raises:
+            ModelError: The rows are too long for the engine.
+        """
+        tensor = self._layers[index].output
         if tensor.shape == shape:
-            return source
-        if tensor.height % shape[0]:
+            return index
+        if (index, shape) not in self._shaped:
+            if self._is_free(index, shape[0]):
+                self._reshape(index, shape)
+                return index
+            self._shaped[index, shape] = self._moved(index, shape)
+        return self._shaped[index, shape]
+
+    def _moved(self, index: int, shape: Shape) -> int:
+        """Append layers that join the rows of a layer, or split them."""
+        tensor = self._layers[index].output
+        row_bytes = shape[1] * shape[2]
+        if tensor.height % shape[0] == 0:
+            self._check_row(row_bytes)
+            return self.append(Layer("COLLECT", (index,), tensor.shaped(shape)))
+        whole = self.shaped(index, (1, 1, math.prod(tensor.shape)))
+        strides = (shape[2], 1, row_bytes)
+        kernel = Kernel(stride=(0, 1))
+        layer = Layer("ARRANGE", (whole,), tensor.shaped(shape), kernel, strides=strides)
+        return self.append(layer)
+
+    def _check_row(self, row_bytes: int) -> None:
+        if row_bytes > MAX_DIMENSION:
             raise self.tensors.refusal(
-                f"it turns {tensor.shape} into {shape}, which splits rows: "
-                "only whole rows can be joined"
+                f"it takes rows of {row_bytes} bytes; the engine's have up to {MAX_DIMENSION}"
             )
-        if shape[1] * shape[2] > MAX_DIMENSION:
-            raise self.tensors.refusal(f"it makes rows of {shape[1] * shape[2]} bytes")
-        joined = Tensor(name, *shape, tensor.scale, tensor.zero_point)
-        return self.append(Layer("COLLECT", (source,), joined))
+
+    def whole(self, index: int) -> int:
+        """Return the layer that has the values of a layer in one row."""
+        return self.shaped(index, (1, 1, math.prod(self._layers[index].output.shape)))
+
+    def _is_free(self, index: int, height: int) -> bool:
+        """Return whether a layer's rows may as well have another shape: nobody reads them yet."""
+        if any(index in other.inputs for other in self._layers):
+            return False
+        while self._layers[index].output.height in (1, height):
+            if index == 0:
+                return True
+            if not self._layers[index].table.size:
+                return False
+            (source,) = self._layers[index].inputs
+            if sum(source in other.inputs for other in self._layers) > 1:
+                return False
+            index = source
+        return False
+
+    def _reshape(self, index: int, shape: Shape) -> None:
+        """Give a free layer, and those before it, rows of another shape."""
+        while True:
+            layer = self._layers[index]
+            self._layers[index] = replace(layer, output=layer.output.shaped(shape))
+            if index == 0:
+                return
+            (index,) = layer.inputs
 
     def needed_for(self, output: int) -> tuple[Layer, ...]:
         """Return the layers that the output depends on, renumbered, the output's last."""
@@ -117,3 +178,15 @@ class Layers:
             replace(self._layers[old], inputs=tuple(order[i] for i in self._layers[old].inputs))
             for old in order
         )
+
+
+def pad_layer(padded: Padded, source: Tensor, name: str) -> Layer:
+    """Return the layer that pads a tensor."""
+    (top, bottom), (left, right) = padded.rows, padded.columns
+    made = replace(
+        source,
+        name=name,
+        height=source.height + top + bottom,
+        width=source.width + left + right,
+    )
+    return Layer("PAD", (padded.index,), made, Kernel(padding=(top, left)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,9 @@ class Tensor:
         width: Positions in a row; frequency.
         channels: Values at a position; the fastest index.
         scale: Real value of one step.
-        zero_point: The int8 that means 0.0.
+        zero_point: The value that means 0.0.
+        is_unsigned: Whether it holds uint8, whose bytes the engine handles as int8. Only the
+            model's input and output may.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Tensor:
     channels: int
     scale: np.float32
     zero_point: int
+    is_unsigned: bool = False
 
     @property
     def row_bytes(self) -> int:
@@ -49,14 +52,40 @@ class Tensor:
         """Height, width and channels."""
         return self.height, self.width, self.channels
 
+    def shaped(self, shape: tuple[int, int, int]) -> Tensor:
+        """Return it with another height, width and channels."""
+        return replace(self, height=shape[0], width=shape[1], channels=shape[2])
+
 
 @dataclass(frozen=True)
 class Kernel:
-    """Geometry of a kernel: its size, its stride, and the padding above and left, as (y, x)."""
+    """Geometry of a kernel: taps, stride, padding above and left, and dilation, as (y, x)."""
 
     size: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
     padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Rows and positions from the first tap to the last."""
+        (height, width), (down, right) = self.size, self.dilation
+        return (height - 1) * down + 1, (width - 1) * right + 1
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A constant operand of an ADD, SUB or MUL.
+
+    Attributes:
+        values: int8 (height, width, channels), each the output's or 1.
+        tensor: What it holds.
+        place: Which operand it is, 0 or 1.
+    """
+
+    values: Int8Array
+    tensor: Tensor
+    place: int
 
 
 @dataclass(frozen=True)
@@ -64,8 +93,9 @@ class Layer:
     """One operation and the tensor it makes.
 
     Attributes:
-        op: "INPUT", or the TFLite operator that defines the arithmetic, or "COLLECT", which
-            joins `height in / height out` rows into one and so carries out a RESHAPE.
+        op: "INPUT", or the TFLite operator that defines the arithmetic, or one that only moves
+            data: "COLLECT" joins `height in / height out` rows into one, "ARRANGE" makes rows of
+            values of one row in any order, "SLICE" leaves out values.
         inputs: Indices of the layers whose tensors it reads.
         output: The tensor it makes.
         kernel: For convolutions and pools.
@@ -74,8 +104,14 @@ class Layer:
         bias: int32 (out,).
         weight_scales: float32 (out,) per channel, or (1,) per tensor.
         activation: Real limits of a fused activation; None is no limit.
-        axes: MEAN: whether it reduces (height, width).
+        axes: MEAN, SUM, REDUCE_MAX: whether it reduces (height, width).
         beta: SOFTMAX.
+        table: Functions of one value: int8 (256,), what -128 to 127 become.
+        constant: ADD, SUB, MUL: the operand that is no layer.
+        crop: SLICE: the first position and the step from one to the next, then the first channel
+            and the step.
+        strides: ARRANGE: values from one position of the source's row to the next, and from one
+            channel to the next; then from the first value of one output row to the next's.
     """
 
     op: str
@@ -88,6 +124,10 @@ class Layer:
     activation: tuple[float | None, float | None] = (None, None)
     axes: tuple[bool, bool] = (False, False)
     beta: float = 1.0
+    table: Int8Array = field(default_factory=lambda: np.zeros(0, np.int8))
+    constant: Constant | None = None
+    crop: tuple[int, int, int, int] = (0, 1, 0, 1)
+    strides: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def macs(self) -> int:

@@ -2,72 +2,231 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sernet_edge.firmware_export import elementwise, movement, operands
 from sernet_edge.firmware_export.graph import Operator
-from sernet_edge.firmware_export.layers import Layers, Padded
-from sernet_edge.firmware_export.network import MAX_KERNEL_ELEMENTS, Kernel, Layer, Tensor
+from sernet_edge.firmware_export.layers import Layers, Padded, pad_layer
+from sernet_edge.firmware_export.network import (
+    MAX_KERNEL_ELEMENTS,
+    Kernel,
+    Layer,
+    Tensor,
+)
 from sernet_edge.firmware_export.tensors import Weights
 
-_ACTIVATIONS: dict[Any, tuple[float | None, float | None]] = {
-    "NONE": (None, None),
-    "RELU": (0.0, None),
-    "RELU6": (0.0, 6.0),
-    "RELU_N1_TO_1": (-1.0, 1.0),
-}
 
-
-def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+def same_padding(size: int, span: int, stride: int) -> tuple[int, int]:
     """Return (output size, padding before) of TensorFlow's "SAME" along one axis."""
     out = -(-size // stride)
-    return out, max((out - 1) * stride + kernel - size, 0) // 2
+    return out, max((out - 1) * stride + span - size, 0) // 2
+
+
+class _Ends:
+    """What a convolution or pool reads and makes, turned so that time runs along the rows.
+
+    A Conv1D is a CONV_2D over (1, 1, time, channels), whose height is 1. Its tensors are rows
+    of (time, 1, channels) all the same: then height and width change places throughout.
+    """
+
+    def __init__(self, layers: Layers, operator: Operator, pads: bool) -> None:
+        """Look at the first input.
+
+        Args:
+            layers: Those read so far.
+            operator: The convolution or pool.
+            pads: Whether it can take padding in.
+        """
+        operand, tensors = operator.operands[0], layers.tensors
+        if not pads:
+            layers.index_of(operand)
+        padded = layers.padded(operand)
+        assert operand is not None
+        named, made = tensors.rows(operand), tensors.rows(operator.outputs[0])
+        view = _padded_shape(layers[padded.index].output, padded)
+        self.turned = made.height == named.height == 1 < named.width and view == (
+            named.width,
+            1,
+            named.channels,
+        )
+        if self.turned:
+            made = replace(made, height=made.width, width=1)
+        elif view != named.shape:
+            padded = Padded(layers.shaped(layers.index_of(operand), named.shape))
+        self.padded, self.made = padded, made
+        self.source = layers[padded.index].output
+
+    def axes(self, pair: tuple[int, int]) -> tuple[int, int]:
+        """Return (height, width) of the file as (rows, positions)."""
+        return (pair[1], pair[0]) if self.turned else pair
+
+    def kernel(self, layers: Layers, options: dict[str, Any], size: tuple[int, int]) -> Kernel:
+        """Return a kernel after checking that the output has the size that it gives.
+
+        Args:
+            layers: Those read so far; a PAD that the kernel cannot take in becomes one.
+            options: The operator's.
+            size: Taps, (height, width).
+        """
+        down, right = (options.get(f"Dilation{axis}Factor", 1) for axis in "HW")
+        kernel = Kernel(
+            self.axes(size),
+            self.axes((options["StrideH"], options["StrideW"])),
+            dilation=self.axes((down, right)),
+        )
+        pairs = (
+            ("kernel", kernel.size),
+            ("stride", kernel.stride),
+            ("dilation", kernel.dilation),
+            ("span with dilation", kernel.span),
+        )
+        for what, pair in pairs:
+            if not all(1 <= n <= 255 for n in pair):
+                raise layers.tensors.refusal(
+                    f"its {what} is {pair}; the engine takes sizes of 1 to 255"
+                )
+        if options["Padding"] not in ("SAME", "VALID"):
+            raise layers.tensors.damaged(f"its padding is {options['Padding']}")
+        rows, columns = self.padded.rows, self.padded.columns
+        beyond = max(*rows) >= kernel.span[0] or max(*columns) >= kernel.span[1]
+        if self.padded.is_padded and (options["Padding"] == "SAME" or beyond):
+            self._pad(layers)
+            rows = columns = (0, 0)
+        padding = [rows[0], columns[0]]
+        ends = (
+            (self.source.height + sum(rows), self.made.height),
+            (self.source.width + sum(columns), self.made.width),
+        )
+        for axis, (before, after) in enumerate(ends):
+            span, stride = kernel.span[axis], kernel.stride[axis]
+            expected = (before - span) // stride + 1
+            if options["Padding"] == "SAME":
+                expected, padding[axis] = same_padding(before, span, stride)
+            if expected != after:
+                raise layers.tensors.damaged(
+                    f"tensor {self.made.name!r} has size {after} where its kernel gives {expected}"
+                )
+        return replace(kernel, padding=(padding[0], padding[1]))
+
+    def _pad(self, layers: Layers) -> None:
+        """Let a layer of its own do the padding."""
+        layer = pad_layer(self.padded, self.source, self.source.name)
+        self.padded, self.source = Padded(layers.append(layer)), layer.output
+
+
+def _padded_shape(source: Tensor, padded: Padded) -> tuple[int, int, int]:
+    return (
+        source.height + sum(padded.rows),
+        source.width + sum(padded.columns),
+        source.channels,
+    )
 
 
 def conv_2d(layers: Layers, operator: Operator) -> None:
     """Read a CONV_2D."""
-    options = _options(layers, operator, "Conv2DOptions", 2, 3)
-    padded, source, made = _convolved_ends(layers, operator)
-    values, bias, scales = _weights(layers, operator, made.channels, axis=0)
-    if values.ndim != 4 or values.shape[3] != source.channels:
-        raise layers.tensors.refusal(
-            f"its weights have shape {values.shape} for {source.channels} input channels: "
-            "grouped convolutions are not known"
+    options = operands.options(layers, operator, "Conv2DOptions", 2, 3)
+    ends = _Ends(layers, operator, pads=True)
+    weights = _weights(layers, operator, ends.made.channels, axis=0)
+    values = weights.values
+    channels = ends.source.channels
+    if values.ndim != 4 or channels % values.shape[3]:
+        raise layers.tensors.damaged(
+            f"its weights have shape {values.shape} for {channels} input channels"
         )
-    _check_dilation(layers, options)
     _check_kernel_size(layers, values[0].size)
-    kernel = _kernel(layers, options, (values.shape[1], values.shape[2]), source, made, padded)
-    activation = _activation(layers, options)
-    layer = Layer("CONV_2D", (padded.index,), made, kernel, values, bias, scales, activation)
-    layers.add(operator.outputs[0], layer)
+    kernel = ends.kernel(layers, options, (values.shape[1], values.shape[2]))
+    if ends.turned:
+        weights = weights._replace(values=values.transpose(0, 2, 1, 3))
+    layer = Layer(
+        "CONV_2D",
+        (ends.padded.index,),
+        ends.made,
+        kernel,
+        *weights,
+        activation=operands.activation(layers, options),
+    )
+    if values.shape[3] == channels:
+        layers.add(operator.outputs[0], layer)
+    else:
+        _grouped(layers, operator, layer)
+
+
+def _grouped(layers: Layers, operator: Operator, whole: Layer) -> None:
+    """Append a convolution for each group of channels, and what joins them.
+
+    Args:
+        layers: Those read so far.
+        operator: The convolution.
+        whole: All of it, its weights (out, height, width, in of a group).
+    """
+    (index,) = whole.inputs
+    source, made = layers[index].output, whole.output
+    depth = whole.weights.shape[3]
+    groups = source.channels // depth
+    if made.channels % groups:
+        raise layers.tensors.damaged(f"{groups} groups make {made.channels} channels")
+    if groups > _MOST_JOINED:
+        raise layers.tensors.refusal(f"it has {groups} groups; the engine takes up to 16")
+    each = made.channels // groups
+    parts = []
+    for group in range(groups):
+        cut = slice(group * each, (group + 1) * each)
+        scales = whole.weight_scales
+        taken = replace(source, channels=depth)
+        part = layers.append(Layer("SLICE", (index,), taken, crop=(0, 1, group * depth, 1)))
+        parts.append(
+            layers.append(
+                replace(
+                    whole,
+                    inputs=(part,),
+                    output=replace(made, channels=each),
+                    weights=whole.weights[cut],
+                    bias=whole.bias[cut],
+                    weight_scales=scales if len(scales) == 1 else scales[cut],
+                )
+            )
+        )
+    layers.add(operator.outputs[0], Layer("CONCATENATION", tuple(parts), made))
 
 
 def depthwise_conv_2d(layers: Layers, operator: Operator) -> None:
     """Read a DEPTHWISE_CONV_2D."""
-    options = _options(layers, operator, "DepthwiseConv2DOptions", 2, 3)
-    padded, source, made = _convolved_ends(layers, operator)
-    values, bias, scales = _weights(layers, operator, made.channels, axis=3)
-    if values.ndim != 4 or values.shape[0] != 1 or made.channels % source.channels:
-        raise layers.tensors.damaged(f"weights {values.shape} for {source.channels} input channels")
-    _check_dilation(layers, options)
+    options = operands.options(layers, operator, "DepthwiseConv2DOptions", 2, 3)
+    ends = _Ends(layers, operator, pads=True)
+    weights = _weights(layers, operator, ends.made.channels, axis=3)
+    values = weights.values
+    if values.ndim != 4 or values.shape[0] != 1 or ends.made.channels % ends.source.channels:
+        raise layers.tensors.damaged(
+            f"weights {values.shape} for {ends.source.channels} input channels"
+        )
     _check_kernel_size(layers, values.shape[1] * values.shape[2])
-    kernel = _kernel(layers, options, (values.shape[1], values.shape[2]), source, made, padded)
-    activation = _activation(layers, options)
+    kernel = ends.kernel(layers, options, (values.shape[1], values.shape[2]))
+    values = values[0].transpose(1, 0, 2) if ends.turned else values[0]
     layer = Layer(
-        "DEPTHWISE_CONV_2D", (padded.index,), made, kernel, values[0], bias, scales, activation
+        "DEPTHWISE_CONV_2D",
+        (ends.padded.index,),
+        ends.made,
+        kernel,
+        *weights._replace(values=values),
+        activation=operands.activation(layers, options),
     )
     layers.add(operator.outputs[0], layer)
 
 
 def fully_connected(layers: Layers, operator: Operator) -> None:
     """Read a FULLY_CONNECTED."""
-    options = _options(layers, operator, "FullyConnectedOptions", 2, 3)
+    options = operands.options(layers, operator, "FullyConnectedOptions", 2, 3)
     if options["WeightsFormat"] != "DEFAULT":
         raise layers.tensors.refusal("its weights are shuffled")
-    index, source, made = _ends(layers, operator)
+    operand = operator.operands[0]
+    index = layers.index_of(operand)
+    assert operand is not None
+    source, made = layers.tensors.rows(operand), layers.tensors.rows(operator.outputs[0])
     values, bias, scales = _weights(layers, operator, made.channels, axis=0)
     if values.ndim != 2:
         raise layers.tensors.damaged(f"its weights have shape {values.shape}")
@@ -76,51 +235,70 @@ def fully_connected(layers: Layers, operator: Operator) -> None:
     positions = made.height * made.width
     if depth * positions != source.height * source.row_bytes:
         raise layers.tensors.damaged(f"weights {values.shape} do not fit input and output")
-    if depth != source.channels:
+    if layers[index].output.channels != depth:
         # The operator flattens its input by itself.
-        if positions != 1:
-            raise layers.tensors.refusal(f"it splits the rows of {source.name!r}")
-        index = layers.collected(index, (1, 1, depth), source.name)
-    elif (made.height, made.width) != (source.height, source.width):
-        raise layers.tensors.refusal(f"tensor {made.name!r} reorders the rows of {source.name!r}")
-    values, activation = values[:, None, None, :], _activation(layers, options)
-    layer = Layer("FULLY_CONNECTED", (index,), made, Kernel(), values, bias, scales, activation)
+        index = layers.shaped(index, (made.height, made.width, depth))
+    rows = layers[index].output
+    made = replace(made, height=rows.height, width=rows.width)
+    layer = Layer(
+        "FULLY_CONNECTED",
+        (index,),
+        made,
+        Kernel(),
+        values[:, None, None, :],
+        bias,
+        scales,
+        operands.activation(layers, options),
+    )
     layers.add(operator.outputs[0], layer)
 
 
 def pool_2d(layers: Layers, operator: Operator) -> None:
     """Read an AVERAGE_POOL_2D or a MAX_POOL_2D."""
-    options = _options(layers, operator, "Pool2DOptions", 1)
-    index, source, made = _ends(layers, operator)
-    size = (options["FilterHeight"], options["FilterWidth"])
-    kernel = _kernel(layers, options, size, source, made)
-    _check_kernel_size(layers, size[0] * size[1])
+    options = operands.options(layers, operator, "Pool2DOptions", 1)
+    ends = _Ends(layers, operator, pads=False)
+    source, made = ends.source, ends.made
+    kernel = ends.kernel(layers, options, (options["FilterHeight"], options["FilterWidth"]))
+    _check_kernel_size(layers, kernel.size[0] * kernel.size[1])
     if made.channels != source.channels:
         raise layers.tensors.damaged(f"{source.channels} channels become {made.channels}")
     # The tolerance is the interpreter's own.
     if abs(float(made.scale) - float(source.scale)) > 1e-6 or made.zero_point != source.zero_point:
         raise layers.tensors.refusal("its input and output are quantised differently")
-    activation = _activation(layers, options)
-    layer = Layer(operator.name, (index,), made, kernel, activation=activation)
+    activation = operands.activation(layers, options)
+    layer = Layer(operator.name, (ends.padded.index,), made, kernel, activation=activation)
     layers.add(operator.outputs[0], layer)
+
+
+_MOST_JOINED = 16
 
 
 def concatenation(layers: Layers, operator: Operator) -> None:
     """Read a CONCATENATION."""
-    options = _options(layers, operator, "ConcatenationOptions")
+    options = operands.options(layers, operator, "ConcatenationOptions")
     made = layers.tensors.rows(operator.outputs[0])
-    sources = tuple(layers.index_of(operand) for operand in operator.operands)
-    if not 1 <= len(sources) <= 16:
-        raise layers.tensors.refusal(f"it joins {len(sources)} tensors; the engine takes up to 16")
-    if _activation(layers, options) != (None, None):
+    if not 1 <= len(operator.operands) <= _MOST_JOINED:
+        raise layers.tensors.refusal(
+            f"it joins {len(operator.operands)} tensors; the engine takes up to 16"
+        )
+    if operands.activation(layers, options) != (None, None):
         raise layers.tensors.refusal("it has a fused activation")
     rank, given = len(operator.outputs[0].fixed_shape), options["Axis"]
     axis = given % rank if -rank <= given < rank else -1
     # Joined along channels; along width, one position's channels follow another's.
-    along_channels, along_width = axis == rank - 1, axis == 2 and rank == 4
+    along_channels, along_width = axis == rank - 1, axis == rank - 2 and rank > 3
     if not (along_channels or along_width):
         raise layers.tensors.refusal(f"it joins along axis {given}; only the last two are known")
-    tensors = [layers[i].output for i in sources]
+    indices = [layers.index_of(operand) for operand in operator.operands]
+    views = [layers[i].output for i in indices]
+    turned = made.height == 1 < made.width and all(
+        (view.height, view.width) == (made.width, 1) for view in views
+    )
+    if along_channels and turned:
+        made = replace(made, height=made.width, width=1)
+    else:
+        indices = [operands.natural(layers, operator, n) for n in range(len(operator.operands))]
+    tensors = [layers[i].output for i in indices]
     for tensor in tensors:
         if (tensor.scale, tensor.zero_point) != (made.scale, made.zero_point):
             raise layers.tensors.refusal(
@@ -133,34 +311,19 @@ def concatenation(layers: Layers, operator: Operator) -> None:
             raise layers.tensors.damaged(f"tensor {tensor.name!r} does not fit {made.name!r}")
     if sum(t.row_bytes for t in tensors) != made.row_bytes:
         raise layers.tensors.damaged(f"tensor {made.name!r} has not the size of its parts")
-    layer = Layer("CONCATENATION", sources, made, axes=(False, along_width))
+    layer = Layer("CONCATENATION", tuple(indices), made, axes=(False, along_width))
     layers.add(operator.outputs[0], layer)
 
 
-def add(layers: Layers, operator: Operator) -> None:
-    """Read an ADD."""
-    options = _options(layers, operator, "AddOptions", 2)
-    made = layers.tensors.rows(operator.outputs[0])
-    sources = tuple(layers.index_of(operand) for operand in operator.operands)
-    for tensor in (layers[i].output for i in sources):
-        if tensor.shape != made.shape:
-            raise layers.tensors.refusal(
-                f"tensor {tensor.name!r} has shape {tensor.shape}, {made.name!r} {made.shape}: "
-                "broadcasting is not known"
-            )
-    layer = Layer("ADD", sources, made, activation=_activation(layers, options))
-    layers.add(operator.outputs[0], layer)
-
-
-def mean(layers: Layers, operator: Operator) -> None:
-    """Read a MEAN."""
-    _check_count(layers, operator, 2)
-    index, source, made = _ends(layers, operator)
-    reduced_of = operator.operands[1]
-    if operator.operands[0] is None or reduced_of is None:
-        raise layers.tensors.damaged("there is no tensor -1")
-    rank = len(operator.operands[0].fixed_shape)
-    axes = layers.tensors.constant(reduced_of, "int32").reshape(-1).tolist()
+def reduction(layers: Layers, operator: Operator) -> None:
+    """Read a MEAN, SUM or REDUCE_MAX over time, frequency or both."""
+    operands.check_count(layers, operator, 2)
+    operand = operator.operands[0]
+    index = layers.index_of(operand)
+    assert operand is not None
+    named, made = layers.tensors.rows(operand), layers.tensors.rows(operator.outputs[0])
+    rank = len(operand.fixed_shape)
+    axes = operands.int32(layers, operator, 1).reshape(-1).tolist()
     if any(not -rank <= axis < rank for axis in axes):
         raise layers.tensors.damaged(f"it reduces the axes {axes} of {rank}")
     reduced = {axis % rank for axis in axes}
@@ -170,23 +333,34 @@ def mean(layers: Layers, operator: Operator) -> None:
             f"it reduces the axes {axes}; only time and frequency are known"
         )
     height, width = 1 in reduced, 2 in reduced
+    turned = (named.width, 1, named.channels)
+    if named.height == 1 < named.width and layers[index].output.shape == turned:
+        # Time is the file's width.
+        height, width = width, False
+    else:
+        index = layers.shaped(index, named.shape)
+    source = layers[index].output
     shape = (1 if height else source.height, 1 if width else source.width, source.channels)
-    if made.height * made.row_bytes != shape[0] * shape[1] * shape[2]:
-        raise layers.tensors.damaged(f"tensor {made.name!r} has not the size of the mean")
-    if height and not width and source.width > 1 and made.height != 1:
-        # (1, height, width, channels) became (1, width, channels): width would be time.
-        raise layers.tensors.refusal("it reduces time but keeps frequency without keep_dims")
-    rows = Tensor(made.name, *shape, made.scale, made.zero_point)
-    # Without keep_dims the same rows have another shape.
-    index = layers.append(Layer("MEAN", (index,), rows, axes=(height, width)))
-    layers.assign(operator.outputs[0], layers.collected(index, made.shape, made.name))
+    if math.prod(made.shape) != math.prod(shape):
+        raise layers.tensors.damaged(f"tensor {made.name!r} has not the size of the result")
+    if operator.name == "REDUCE_MAX":
+        operands.check_same_quantisation(layers, source, made)
+    layer = Layer(operator.name, (index,), made.shaped(shape), axes=(height, width))
+    layers.add(operator.outputs[0], layer)
 
 
 def softmax(layers: Layers, operator: Operator) -> None:
     """Read a SOFTMAX."""
-    beta = _options(layers, operator, "SoftmaxOptions", 1)["Beta"]
-    index, source, made = _ends(layers, operator)
-    _check_same_shape(layers, source, made)
+    beta = operands.options(layers, operator, "SoftmaxOptions", 1)["Beta"]
+    operand = operator.operands[0]
+    index = layers.index_of(operand)
+    assert operand is not None
+    named, made = layers.tensors.rows(operand), layers.tensors.rows(operator.outputs[0])
+    operands.check_same_shape(layers, named, made)
+    if layers[index].output.channels != named.channels:
+        index = layers.shaped(index, named.shape)
+    source = layers[index].output
+    made = replace(made, height=source.height, width=source.width)
     if (made.scale, made.zero_point) != (np.float32(1 / 256), -128):
         raise layers.tensors.refusal("its output must have scale 1/256 and zero point -128")
     if not 0 < beta < 1e6:
@@ -197,79 +371,6 @@ def softmax(layers: Layers, operator: Operator) -> None:
     layers.add(operator.outputs[0], Layer("SOFTMAX", (index,), made, beta=float(beta)))
 
 
-def elementwise(layers: Layers, operator: Operator) -> None:
-    """Read a RELU, a RELU6 or a QUANTIZE."""
-    _check_count(layers, operator, 1)
-    index, source, made = _ends(layers, operator)
-    _check_same_shape(layers, source, made)
-    if operator.name == "RELU6":
-        # TensorFlow Lite Micro only clamps, TensorFlow Lite also rescales.
-        _check_same_quantisation(layers, source, made)
-    layers.add(operator.outputs[0], Layer(operator.name, (index,), made))
-
-
-def reshape(layers: Layers, operator: Operator) -> None:
-    """Read a RESHAPE."""
-    _check_count(layers, operator, 1, 2)  # The second says what the output's shape says, too.
-    index, source, made = _ends(layers, operator)
-    if source.height * source.row_bytes != made.height * made.row_bytes:
-        raise layers.tensors.damaged(f"{source.shape} becomes {made.shape}")
-    _check_same_quantisation(layers, source, made)
-    layers.assign(operator.outputs[0], layers.collected(index, made.shape, made.name))
-
-
-def pad(layers: Layers, operator: Operator) -> None:
-    """Read a PAD, which the convolutions that read it take in."""
-    _check_count(layers, operator, 2)
-    index, source, made = _ends(layers, operator)
-    amounts = _int32(layers, operator, 1)
-    if amounts.shape != (4, 2) or (amounts < 0).any():
-        raise layers.tensors.refusal(f"its amounts of padding are {amounts.tolist()}")
-    if amounts[[0, 3]].any():
-        raise layers.tensors.refusal("it pads more than rows and positions in them")
-    _check_same_quantisation(layers, source, made)
-    (top, bottom), (left, right) = amounts[1].tolist(), amounts[2].tolist()
-    shape = (source.height + top + bottom, source.width + left + right, source.channels)
-    if made.shape != shape:
-        raise layers.tensors.damaged(f"padding makes {shape} of {source.shape}, not {made.shape}")
-    if max(top, left) > 255:
-        raise layers.tensors.refusal(f"it pads {max(top, left)} rows or positions; at most 255")
-    padded = Padded(index, (top, bottom), (left, right), layers.tensors.place)
-    layers.assign_padded(operator.outputs[0], padded)
-
-
-def strided_slice(layers: Layers, operator: Operator) -> None:
-    """Read a STRIDED_SLICE that leaves out rows at the ends of a window."""
-    options = _options(layers, operator, "StridedSliceOptions", 4)
-    index, source, made = _ends(layers, operator)
-    if any(options[mask] for mask in ("EllipsisMask", "NewAxisMask", "ShrinkAxisMask")):
-        raise layers.tensors.refusal("it changes the number of dimensions")
-    begin, end, step = (_int32(layers, operator, n).reshape(-1).tolist() for n in (1, 2, 3))
-    sizes = (1, *source.shape)
-    if not len(begin) == len(end) == len(step) == 4 == len(operator.outputs[0].fixed_shape):
-        raise layers.tensors.refusal("it slices another number of dimensions than 4")
-    if set(step) != {1}:
-        raise layers.tensors.refusal(f"its steps are {step}; only steps of 1 are known")
-    bounds = []
-    for axis, size in enumerate(sizes):
-        first = 0 if options["BeginMask"] >> axis & 1 else begin[axis]
-        last = size if options["EndMask"] >> axis & 1 else end[axis]
-        first, last = (n + size if n < 0 else n for n in (first, last))
-        bounds.append((max(first, 0), min(last, size)))
-    if any(bounds[axis] != (0, sizes[axis]) for axis in (0, 2, 3)):
-        raise layers.tensors.refusal(f"it leaves out more of {source.name!r} than rows")
-    first, last = bounds[1]
-    if made.shape != (last - first, *source.shape[1:]):
-        raise layers.tensors.damaged(
-            f"rows {first} to {last} of {source.shape} are not {made.shape}"
-        )
-    if first > 254:
-        raise layers.tensors.refusal(f"it leaves out {first} rows; the engine leaves out up to 254")
-    _check_same_quantisation(layers, source, made)
-    # The engine copies the newest row that the kernel spans.
-    layers.add(operator.outputs[0], Layer("SLICE", (index,), made, Kernel((first + 1, 1))))
-
-
 READERS: dict[str, Callable[[Layers, Operator], None]] = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
@@ -277,106 +378,26 @@ READERS: dict[str, Callable[[Layers, Operator], None]] = {
     "AVERAGE_POOL_2D": pool_2d,
     "MAX_POOL_2D": pool_2d,
     "CONCATENATION": concatenation,
-    "ADD": add,
-    "MEAN": mean,
+    "MEAN": reduction,
+    "SUM": reduction,
+    "REDUCE_MAX": reduction,
     "SOFTMAX": softmax,
-    "RELU": elementwise,
-    "RELU6": elementwise,
-    "QUANTIZE": elementwise,
-    "RESHAPE": reshape,
-    "PAD": pad,
-    "STRIDED_SLICE": strided_slice,
+    "RESHAPE": movement.reshape,
+    "SQUEEZE": movement.reshape,
+    "EXPAND_DIMS": movement.reshape,
+    "TRANSPOSE": movement.transpose,
+    "PAD": movement.pad,
+    "STRIDED_SLICE": movement.strided_slice,
+    "SLICE": movement.plain_slice,
+    "SPLIT": movement.split,
+    "SPLIT_V": movement.split,
+    **dict.fromkeys(elementwise.ONE_VALUE, elementwise.one_value),
+    **dict.fromkeys(elementwise.BINARY, elementwise.binary),
 }
 """By the schema's name of the operator: what appends its layers."""
 
-
-# What several operators have
-
-
-def _check_count(layers: Layers, operator: Operator, *allowed: int) -> None:
-    if len(operator.operands) not in allowed:
-        raise layers.tensors.damaged(f"it has {len(operator.operands)} inputs")
-
-
-def _options(layers: Layers, operator: Operator, kind: str, *counts: int) -> dict[str, Any]:
-    """Return an operator's options after checking its number of inputs, unless any will do."""
-    if counts:
-        _check_count(layers, operator, *counts)
-    if operator.options_kind != kind:
-        raise layers.tensors.damaged(f"its options are not {kind}")
-    return dict(operator.options)
-
-
-def _int32(layers: Layers, operator: Operator, number: int) -> NDArray[Any]:
-    """Return the values of an operator's constant input of type int32."""
-    operand = operator.operands[number]
-    if operand is None:
-        raise layers.tensors.damaged("there is no tensor -1")
-    return layers.tensors.constant(operand, "int32")
-
-
-def _ends(layers: Layers, operator: Operator) -> tuple[int, Tensor, Tensor]:
-    """Return the layer that makes the first input, its tensor and the output."""
-    index = layers.index_of(operator.operands[0])
-    return index, layers[index].output, layers.tensors.rows(operator.outputs[0])
-
-
-def _convolved_ends(layers: Layers, operator: Operator) -> tuple[Padded, Tensor, Tensor]:
-    """Return the layer that a convolution reads, how it is padded, its tensor and the output."""
-    padded = layers.convolved(operator.operands[0])
-    return padded, layers[padded.index].output, layers.tensors.rows(operator.outputs[0])
-
-
-def _activation(layers: Layers, options: dict[str, Any]) -> tuple[float | None, float | None]:
-    name = options["FusedActivationFunction"]
-    if name not in _ACTIVATIONS:
-        raise layers.tensors.refusal(f"the native engine does not know the fused activation {name}")
-    return _ACTIVATIONS[name]
-
-
-def _kernel(
-    layers: Layers,
-    options: dict[str, Any],
-    size: tuple[int, int],
-    source: Tensor,
-    made: Tensor,
-    padded: Padded | None = None,
-) -> Kernel:
-    """Return a kernel after checking that the output has the size that it gives.
-
-    Args:
-        layers: Those read so far.
-        options: The operator's.
-        size: Rows and positions that the kernel spans.
-        source: What it slides over.
-        made: The output.
-        padded: How a PAD before the operator pads `source`.
-    """
-    stride = (options["StrideH"], options["StrideW"])
-    for what, pair in (("kernel", size), ("stride", stride)):
-        if not all(1 <= n <= 255 for n in pair):
-            raise layers.tensors.refusal(
-                f"its {what} is {pair}; the engine takes sizes of 1 to 255"
-            )
-    if options["Padding"] not in ("SAME", "VALID"):
-        raise layers.tensors.damaged(f"its padding is {options['Padding']}")
-    rows, columns = (padded.rows, padded.columns) if padded else ((0, 0), (0, 0))
-    if options["Padding"] == "SAME" and (any(rows) or any(columns)):
-        raise layers.tensors.refusal("it pads what a PAD has padded")
-    padding = [rows[0], columns[0]]
-    ends = (
-        (source.height + sum(rows), made.height),
-        (source.width + sum(columns), made.width),
-    )
-    for axis, (before, after) in enumerate(ends):
-        expected = (before - size[axis]) // stride[axis] + 1
-        if options["Padding"] == "SAME":
-            expected, padding[axis] = same_padding(before, size[axis], stride[axis])
-        if expected != after:
-            raise layers.tensors.damaged(
-                f"tensor {made.name!r} has size {after} where its kernel gives {expected}"
-            )
-    return Kernel(size, stride, (padding[0], padding[1]))
+SPLITS = ("SPLIT", "SPLIT_V")
+"""Operators that make several tensors."""
 
 
 def _weights(layers: Layers, operator: Operator, channels: int, axis: int) -> Weights:
@@ -388,23 +409,8 @@ def _weights(layers: Layers, operator: Operator, channels: int, axis: int) -> We
     return layers.tensors.weights(values, bias, channels, axis)
 
 
-def _check_dilation(layers: Layers, options: dict[str, Any]) -> None:
-    if (options["DilationHFactor"], options["DilationWFactor"]) != (1, 1):
-        raise layers.tensors.refusal("dilated convolutions are not known")
-
-
 def _check_kernel_size(layers: Layers, elements: int) -> None:
     if elements > MAX_KERNEL_ELEMENTS:
         raise layers.tensors.refusal(
             f"each output sums {elements} values; the engine takes up to {MAX_KERNEL_ELEMENTS}"
         )
-
-
-def _check_same_shape(layers: Layers, source: Tensor, made: Tensor) -> None:
-    if source.shape != made.shape:
-        raise layers.tensors.damaged(f"{source.shape} becomes {made.shape}")
-
-
-def _check_same_quantisation(layers: Layers, source: Tensor, made: Tensor) -> None:
-    if (source.scale, source.zero_point) != (made.scale, made.zero_point):
-        raise layers.tensors.refusal("its input and output are quantised differently")

@@ -115,7 +115,7 @@ def plan_network(network: Network) -> Plan:
         layers.append(Layer("COLLECT", (len(layers) - 1,), whole))
     # Waiting for a tall kernel's many rows saves no memory: the rows that they are made from
     # have to be kept instead. How tall is too tall is found by trying.
-    heights = sorted({layer.kernel.size[0] for layer in layers} | {1})
+    heights = sorted({layer.kernel.span[0] for layer in layers} | {1})
     plans = []
     for tallest in heights:
         stages = stages_of(layers, tallest)
@@ -133,8 +133,12 @@ def plan_network(network: Network) -> Plan:
     return best
 
 
+GATHERING = ("MEAN", "SUM", "REDUCE_MAX")
+"""Operators that take in a row at a time where they reduce time."""
+
+
 def _join(layers: list[Layer], layer: Layer) -> int:
-    if layer.op == "COLLECT" or (layer.op == "MEAN" and layer.axes[0]):
+    if layer.op == "COLLECT" or (layer.op in GATHERING and layer.axes[0]):
         return layers[layer.inputs[0]].output.height // layer.output.height
     if layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         height, stride = layer.kernel.size[0], layer.kernel.stride[0]
@@ -158,7 +162,9 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
         if 0 < index < last and join == 1 and len(readers[index]) == 1:
             reader = next(iter(readers[index]))
             kernel = Kernel() if joins[reader] > 1 else layers[reader].kernel
-            waits = kernel.size[0] <= min(kernel.stride[0], tallest)
+            # A row that all rows of another input are combined with is read by many steps.
+            once = layer.output.height > 1 or layers[reader].output.height == 1
+            waits = kernel.span[0] <= min(kernel.stride[0], tallest) and once
         group_start = min(
             [index] + [stages[i].group_start for i in layer.inputs if stages[i].waits]
         )
@@ -173,17 +179,18 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
     for index in range(last, -1, -1):
         if index != last:
             rows = max(
-                rows_needed(stages[reader], stages[reader].steps - 1, layers)
+                rows_needed(stages[reader], stages[reader].steps - 1, layers[index])
                 for reader in readers[index]
             )
             stages[index] = replace(stages[index], steps=rows * stages[index].join)
     return stages
 
 
-def rows_needed(stage: Stage, step: int, layers: list[Layer]) -> int:
-    """Return how many rows of each input a step needs to exist."""
-    kernel, height = stage.reads, layers[stage.layer.inputs[0]].output.height
-    return min(height, step * kernel.stride[0] - kernel.padding[0] + kernel.size[0])
+def rows_needed(stage: Stage, step: int, source: Layer) -> int:
+    """Return how many rows of an input a step needs to exist."""
+    kernel = stage.reads
+    last = step * kernel.stride[0] - kernel.padding[0] + kernel.span[0]
+    return max(0, min(source.output.height, last))
 
 
 def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> int:
@@ -196,7 +203,7 @@ def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> 
         return 4 * layer.output.row_bytes
     if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D"):
         return 4 * layer.output.channels
-    if layer.op == "MEAN":
+    if layer.op in ("MEAN", "SUM"):
         return 4 * (layer.output.channels if layer.axes[1] else source.row_bytes)
     return 0
 
@@ -231,8 +238,8 @@ class Schedule:
         for index in range(root, self.stages[root].group_start - 1, -1):
             if wanted[index] == self.done[index]:
                 continue
-            rows = rows_needed(self.stages[index], wanted[index] - 1, self._layers)
             for source in self.stages[index].layer.inputs:
+                rows = rows_needed(self.stages[index], wanted[index] - 1, self._layers[source])
                 if self.stages[source].waits:
                     wanted[source] = max(wanted[source], rows)
                 elif self.done[source] // self.stages[source].join < rows:
@@ -250,9 +257,10 @@ class Schedule:
         return order
 
     def _ready(self, index: int, done: list[int]) -> bool:
-        rows = rows_needed(self.stages[index], done[index], self._layers)
+        stage, layers = self.stages[index], self._layers
         return all(
-            done[source] // self.stages[source].join >= rows
+            done[source] // self.stages[source].join
+            >= rows_needed(stage, done[index], layers[source])
             for source in self.stages[index].layer.inputs
         )
 
@@ -313,8 +321,9 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         """The first row of a tensor that a coming step reads."""
         if index == count - 1:
             return max(0, done[index] + 1 - kept_outputs) if kept_outputs else 0
+        last = layers[index].output.height - 1
         rows = [
-            max(0, done[r] * stages[r].reads.stride[0] - stages[r].reads.padding[0])
+            min(last, max(0, done[r] * stages[r].reads.stride[0] - stages[r].reads.padding[0]))
             for r in readers[index]
             if done[r] < stages[r].steps
         ]

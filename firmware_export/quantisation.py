@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.firmware_export import fixed_point
 from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.network import Int8Array, Layer, Tensor
 from sernet_edge.runtime.errors import ModelError
@@ -165,32 +166,8 @@ def check_depthwise_sums(layer: Layer) -> None:
         raise _refusal(layer, f"the sum of channel {int(largest.argmax())} can leave 32 bits")
 
 
-def lookup_table(layer: Layer, source: Tensor) -> NDArray[np.int8]:
-    """Return the 256 outputs of a RELU, RELU6 or QUANTIZE for the inputs -128 to 127."""
-    output = layer.output
-    low, high = -128, 127
-    if layer.op == "RELU6":
-        # FloatToQuantizedType: 6.0 in steps of the input.
-        low = source.zero_point
-        six = math.floor(_float32_quotient(layer, np.float32(6.0), source.scale) + 0.5)
-        high = min(127, source.zero_point + six)
-        return np.clip(np.arange(-128, 128), low, high).astype(np.int8)
-    if layer.op == "RELU":
-        # CalculateReluOpData divides in float32.
-        real = _float32_quotient(layer, source.scale, output.scale)
-        low = max(low, output.zero_point)
-    else:
-        real = float(source.scale) / float(output.scale)
-    multiplier, shift = _multiplier(layer, real)
-    values = [
-        rescale(x - source.zero_point, multiplier, shift) + output.zero_point
-        for x in range(-128, 128)
-    ]
-    return np.clip(values, low, high).astype(np.int8)
-
-
 def parameters(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
-    """Return the integers of ADD, MEAN or SOFTMAX; the other operators have none.
+    """Return the integers of an operator that has some; the others have none.
 
     Args:
         layer: The layer.
@@ -199,15 +176,25 @@ def parameters(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
     Raises:
         ModelError: See the function of the operator.
     """
-    if layer.op == "ADD":
-        return add_parameters(layer, sources[0], sources[1])
-    if layer.op == "MEAN":
+    if layer.op in ("ADD", "SUB"):
+        return add_parameters(layer, *pair(layer, sources))
+    if layer.op == "MUL":
+        return multiply_parameters(layer, *pair(layer, sources))
+    if layer.op in ("MEAN", "SUM"):
         return mean_parameters(layer, sources[0])
     return softmax_parameters(layer, sources[0]) if layer.op == "SOFTMAX" else []
 
 
+def pair(layer: Layer, sources: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return both operands of an ADD, SUB or MUL; one may be a constant."""
+    operands = list(sources)
+    if layer.constant is not None:
+        operands.insert(layer.constant.place, layer.constant.tensor)
+    return operands[0], operands[1]
+
+
 def add_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:
-    """Return the integers of ADD (CalculateOpDataAdd).
+    """Return the integers of ADD or SUB (CalculateOpDataAdd, CalculateOpDataSub).
 
     Returns:
         Zero point, multiplier and shift of the first input, then of the second, then
@@ -228,11 +215,51 @@ def add_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:
     return numbers + list(quantize_multiplier(output))
 
 
-def mean_parameters(layer: Layer, source: Tensor) -> list[int]:
-    """Return the integers of MEAN (QuantizedMeanOrSum).
+def multiply_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:
+    """Return the integers of MUL (CalculateOpDataMul).
 
     Returns:
-        What to subtract from a sum, multiplier and shift; 1/n is part of the multiplier.
+        Zero point of either input, then multiplier and shift of the product.
+
+    Raises:
+        ModelError: The scales differ too much.
+    """
+    # Computed in float32, as the interpreter.
+    with np.errstate(over="ignore", under="ignore"):
+        product = first.scale * second.scale
+    real = _float32_quotient(layer, product, layer.output.scale)
+    return [first.zero_point, second.zero_point, *_multiplier(layer, real)]
+
+
+def constant_table(layer: Layer, source: Tensor) -> Int8Array:
+    """Return the 256 outputs of an ADD, SUB or MUL with one constant value."""
+    assert layer.constant is not None
+    constant, values = int(layer.constant.values.ravel()[0]), np.arange(-128, 128)
+    both = [values, np.full(256, constant)]
+    if layer.constant.place == 0:
+        both.reverse()
+    return binary(layer, [source], both[0], both[1]).astype(np.int8)
+
+
+def binary(
+    layer: Layer, sources: Sequence[Tensor], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return an ADD, SUB or MUL of arrays (AddElementwise, MulElementwise)."""
+    p = parameters(layer, sources)
+    if layer.op == "MUL":
+        values = fixed_point.rescale((first - p[0]) * (second - p[1]), p[2], p[3])
+    else:
+        a = fixed_point.rescale((first - p[0]) << 20, p[1], p[2])
+        b = fixed_point.rescale((second - p[3]) << 20, p[4], p[5])
+        values = fixed_point.rescale(a + b if layer.op == "ADD" else a - b, p[6], p[7])
+    return np.clip(values + layer.output.zero_point, *activation_range(layer))
+
+
+def mean_parameters(layer: Layer, source: Tensor) -> list[int]:
+    """Return the integers of MEAN or SUM (QuantizedMeanOrSum).
+
+    Returns:
+        What to subtract from a sum, multiplier and shift; 1/n is part of a MEAN's multiplier.
 
     Raises:
         ModelError: A sum could leave 32 bits.
@@ -241,6 +268,8 @@ def mean_parameters(layer: Layer, source: Tensor) -> list[int]:
     if count * 255 >= 1 << 31:
         raise _refusal(layer, f"the sum of {count} values can leave 32 bits")
     multiplier, shift = _multiplier(layer, float(source.scale) / float(layer.output.scale))
+    if layer.op == "SUM":
+        return [source.zero_point * count, multiplier, shift]
     extra = min(count.bit_length() - 1, 32, 31 + shift)
     return [source.zero_point * count, (multiplier << extra) // count, shift - extra]
 

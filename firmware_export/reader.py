@@ -7,10 +7,20 @@ compute to the bit is refused here by name; nothing is skipped or approximated.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sernet_edge.firmware_export import graph
 from sernet_edge.firmware_export.layers import Layers
-from sernet_edge.firmware_export.network import MAX_LAYERS, MAX_TENSORS, Layer, Network
-from sernet_edge.firmware_export.operators import READERS
+from sernet_edge.firmware_export.movement import is_shape_arithmetic
+from sernet_edge.firmware_export.network import (
+    MAX_DIMENSION,
+    MAX_LAYERS,
+    MAX_TENSORS,
+    Layer,
+    Network,
+    Tensor,
+)
+from sernet_edge.firmware_export.operators import READERS, SPLITS
 from sernet_edge.firmware_export.tensors import TensorReader, short_name
 from sernet_edge.runtime.modelfile import ModelFile
 
@@ -30,20 +40,53 @@ def read_network(file: ModelFile) -> Network:
     _check_size(source, tensors)
     layers = Layers(tensors)
     tensors.place = "the model's input"
-    layers.add(source.inputs[0], Layer("INPUT", (), tensors.rows(source.inputs[0])))
+    layers.add(source.inputs[0], Layer("INPUT", (), _input_rows(tensors, source.inputs[0])))
     _check_known(source, tensors)
     for number, operator in enumerate(source.operators):
+        if is_shape_arithmetic(operator):
+            continue
         tensors.place = _place(operator, number)
-        if len(operator.operands) > MAX_TENSORS or len(operator.outputs) != 1:
+        several = operator.name in SPLITS and len(operator.outputs) > 0
+        if len(operator.operands) > MAX_TENSORS or (len(operator.outputs) != 1 and not several):
             raise tensors.refusal(
                 f"it has {len(operator.operands)} inputs and {len(operator.outputs)} outputs"
             )
         READERS[operator.name](layers, operator)
     tensors.place = "the model's output"
-    needed = layers.needed_for(layers.index_of(source.outputs[0]))
+    needed = _checked(layers, source.outputs[0])
     if len(needed) > MAX_LAYERS:
         raise tensors.refusal(f"it takes {len(needed)} layers, more than {MAX_LAYERS}")
     return Network(needed, tensors.weight_bytes)
+
+
+def _input_rows(tensors: TensorReader, tensor: graph.Tensor) -> Tensor:
+    """Return the input; where its height is 1, time is its width."""
+    rows = tensors.rows(tensor, is_end=True)
+    if rows.height == 1:
+        return replace(rows, height=rows.width, width=1)
+    return rows
+
+
+def _checked(layers: Layers, output: graph.Tensor) -> tuple[Layer, ...]:
+    """Return the layers that the output depends on, after checking their rows."""
+    index, tensors = layers.index_of(output), layers.tensors
+    made = tensors.rows(output, is_end=True)
+    needed = layers.needed_for(index)
+    for layer in needed:
+        tensor, is_last = layer.output, layer is needed[-1]
+        if tensor.row_bytes > MAX_DIMENSION:
+            raise tensors.refusal(
+                f"tensor {tensor.name!r} has rows of {tensor.row_bytes} bytes; "
+                f"the engine takes up to {MAX_DIMENSION}"
+            )
+        if tensor.is_unsigned and layer.inputs and not is_last:
+            raise tensors.refusal(f"tensor {tensor.name!r} is UINT8 and not the model's output")
+    source, last = needed[0].output, needed[-1].output
+    if source.is_unsigned and any(0 in e.inputs and not e.table.size for e in needed):
+        raise tensors.refusal(f"the input {source.name!r} is UINT8 and read by no QUANTIZE alone")
+    if made.height > 1 and last.height != made.height:
+        needed = layers.needed_for(layers.shaped(index, made.shape))
+    return needed
 
 
 def _check_size(source: graph.Graph, tensors: TensorReader) -> None:
@@ -62,11 +105,13 @@ def _check_size(source: graph.Graph, tensors: TensorReader) -> None:
 
 def _check_known(source: graph.Graph, tensors: TensorReader) -> None:
     """Refuse the operators that are not known, all of them at once."""
-    names = [operator.label for operator in source.operators]
+    # A shape is known without computing it.
+    operators = [op for op in source.operators if not is_shape_arithmetic(op)]
+    names = [operator.label for operator in operators]
     unknown = [name for name in dict.fromkeys(names) if name not in READERS]
     if unknown:
         first = names.index(unknown[0])
-        tensors.place = _place(source.operators[first], first)
+        tensors.place = _place(operators[first], source.operators.index(operators[first]))
         raise tensors.refusal(f"the native engine does not know {', nor '.join(unknown)}")
 
 

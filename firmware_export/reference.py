@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.firmware_export import quantisation
+from sernet_edge.firmware_export import fixed_point, quantisation
 from sernet_edge.firmware_export.network import Int8Array, Layer, Network, Tensor
 
 Int64Array = NDArray[np.int64]
@@ -34,67 +34,86 @@ def run(network: Network, window: Int8Array) -> Int8Array:
 
 
 def _compute(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> Int64Array:
+    source, x = sources[0], inputs[0]
+    if layer.table.size:
+        return layer.table.astype(np.int64)[x + 128]
+    if layer.op in _MOVES:
+        return _moved(layer, source, inputs)
+    if layer.op in ("ADD", "SUB", "MUL"):
+        return _binary(layer, sources, inputs)
     low, high = quantisation.activation_range(layer)
     p = quantisation.parameters(layer, sources)
-    source, x = sources[0], inputs[0]
+    axes = tuple(axis for axis in (0, 1) if layer.axes[axis])
     if layer.op in ("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D"):
         scales = np.array(quantisation.conv_scales(layer, source)).T
-        values = _rescale(_sums(layer, source, x), scales[0], scales[1]) + layer.output.zero_point
+        sums = _sums(layer, source, x)
+        values = fixed_point.rescale(sums, scales[0], scales[1]) + layer.output.zero_point
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         values = _pool(layer, x)
-    elif layer.op == "CONCATENATION":
-        return np.concatenate(inputs, axis=1 if layer.axes[1] else 2)
-    elif layer.op == "ADD":
-        first = _rescale((inputs[0] - p[0]) << 20, p[1], p[2])
-        second = _rescale((inputs[1] - p[3]) << 20, p[4], p[5])
-        values = _rescale(first + second, p[6], p[7]) + layer.output.zero_point
-    elif layer.op == "MEAN":
-        axes = tuple(axis for axis in (0, 1) if layer.axes[axis])
-        values = _rescale(x.sum(axis=axes) - p[0], p[1], p[2]) + layer.output.zero_point
+    elif layer.op in ("MEAN", "SUM"):
+        sums = x.sum(axis=axes) - p[0]
+        values = fixed_point.rescale(sums, p[1], p[2]) + layer.output.zero_point
+    elif layer.op == "REDUCE_MAX":
+        values = x.max(axis=axes)
     elif layer.op == "SOFTMAX":
         values = _softmax(p, x)
-    elif layer.op == "COLLECT":
-        return x
-    elif layer.op == "SLICE":
-        return x[layer.kernel.size[0] - 1 :][: layer.output.height]
     else:
-        return quantisation.lookup_table(layer, source).astype(np.int64)[x + 128]
+        raise ValueError(f"no reference for {layer.op}")
     return np.clip(values, low, high)
 
 
-def _rescale(x: Int64Array, multiplier: Int64Array | int, shift: Int64Array | int) -> Int64Array:
-    """`quantisation.rescale` of an array."""
-    shift = np.asarray(shift, np.int64)
-    x = ((x << np.maximum(shift, 0)) + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
-    return _round_shift(_high(x, multiplier), np.maximum(-shift, 0))
+def _binary(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> Int64Array:
+    operands = list(inputs)
+    if layer.constant is not None:
+        operands.insert(layer.constant.place, layer.constant.values.astype(np.int64))
+    both = np.broadcast_arrays(*operands, np.zeros(layer.output.shape, np.int64))
+    return quantisation.binary(layer, sources, both[0], both[1])
 
 
-def _high(a: Int64Array | int, b: Int64Array | int) -> Int64Array:
-    return np.asarray((np.asarray(a, np.int64) * b + (1 << 30)) >> 31)
+_MOVES = ("COLLECT", "ARRANGE", "SLICE", "PAD", "CONCATENATION")
 
 
-def _round_shift(x: Int64Array, bits: Int64Array | int) -> Int64Array:
-    remainder = x & ((1 << np.asarray(bits, np.int64)) - 1)
-    threshold = (((1 << np.asarray(bits, np.int64)) - 1) >> 1) + (x < 0)
-    return np.asarray((x >> bits) + (remainder > threshold))
+def _moved(layer: Layer, source: Tensor, inputs: list[Int64Array]) -> Int64Array:
+    """Return the values of an operator that only moves them."""
+    x, output = inputs[0], layer.output
+    rows, positions, channels = (np.arange(n) for n in output.shape)
+    if layer.op == "CONCATENATION":
+        return np.concatenate(inputs, axis=1 if layer.axes[1] else 2)
+    if layer.op == "ARRANGE":
+        position, channel, row = layer.strides
+        places = position * positions[:, None] + channel * channels
+        if layer.kernel.stride[0]:
+            return x.reshape(source.height, -1)[:, places]
+        return x.reshape(-1)[row * rows[:, None, None] + places]
+    if layer.op == "SLICE":
+        position, position_step, channel, channel_step = layer.crop
+        first = layer.kernel.size[0] - 1
+        return x[
+            first + layer.kernel.stride[0] * rows[:, None, None],
+            position + position_step * positions[:, None],
+            channel + channel_step * channels,
+        ]
+    if layer.op == "PAD":
+        top, left = layer.kernel.padding
+        padded = np.full(output.shape, source.zero_point, np.int64)
+        padded[top : top + x.shape[0], left : left + x.shape[1]] = x
+        return padded
+    return x
 
 
 def _taps(layer: Layer, x: Int64Array) -> list[list[Int64Array]]:
     """Return, for each tap (y, x) of the kernel, the inputs that it sees at all outputs."""
-    (kh, kw), (sh, sw) = layer.kernel.size, layer.kernel.stride
-    rows, columns = layer.output.height, layer.output.width
+    (kh, kw), (sh, sw), (dh, dw) = layer.kernel.size, layer.kernel.stride, layer.kernel.dilation
+    rows, columns = (layer.output.height - 1) * sh + 1, (layer.output.width - 1) * sw + 1
     return [
-        [
-            x[y : y + (rows - 1) * sh + 1 : sh, k : k + (columns - 1) * sw + 1 : sw]
-            for k in range(kw)
-        ]
+        [x[y * dh : y * dh + rows : sh, k * dw : k * dw + columns : sw] for k in range(kw)]
         for y in range(kh)
     ]
 
 
 def _padded(layer: Layer, x: Int64Array, value: int) -> Int64Array:
     (kh, kw), (sh, sw), (top, left) = (
-        layer.kernel.size,
+        layer.kernel.span,
         layer.kernel.stride,
         layer.kernel.padding,
     )
@@ -132,45 +151,16 @@ def _pool(layer: Layer, x: Int64Array) -> Int64Array:
     return np.asarray(np.sign(total) * ((np.abs(total) + count // 2) // count))
 
 
-def _saturating_left(x: Int64Array, bits: int) -> Int64Array:
-    return np.clip(x << bits, -(1 << 31), (1 << 31) - 1)
-
-
-def _exp(x: Int64Array) -> Int64Array:
-    """Return exp of x <= 0 in Q5.26, as Q0.31: gemmlowp's exp_on_negative_values."""
-    quarter = 1 << 24
-    part = (x & (quarter - 1)) - quarter
-    rest = part - x
-    t = (part << 5) + (1 << 28)
-    t2 = _high(t, t)
-    t3, t4 = _high(t2, t), _high(t2, t2)
-    series = _round_shift(_high(_round_shift(t4, 2) + t3, 715827883) + t2, 1)
-    result = 1895147668 + _high(1895147668, t + series)
-    factors = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)
-    for bit, factor in enumerate(factors):
-        result = np.where(rest >> (24 + bit) & 1, _high(result, factor), result)
-    return np.where(x == 0, (1 << 31) - 1, result)
-
-
-def _reciprocal(x: int) -> Int64Array:
-    """Return 1 / (1 + x) of x in Q0.31: gemmlowp's one_over_one_plus_x_for_x_in_0_1."""
-    half = (x + (1 << 31)) // 2
-    y = 1515870810 + _high(half, -1010580540)
-    for _ in range(3):
-        y = y + _saturating_left(_high(y, (1 << 29) - _high(half, y)), 2)
-    return _saturating_left(y, 1)
-
-
 def _softmax(parameters: list[int], x: Int64Array) -> Int64Array:
     multiplier, shift, least = parameters
     difference = x - x.max(axis=-1, keepdims=True)
     counts = difference >= least
-    exps = _exp(_high(np.where(counts, difference, 0) << shift, multiplier))
+    exps = fixed_point.exp(fixed_point.high(np.where(counts, difference, 0) << shift, multiplier))
     scores = np.full(x.shape, -128, np.int64)
     for position in np.ndindex(x.shape[:-1]):
-        total = int(_round_shift(exps[position], 12)[counts[position]].sum())
+        total = int(fixed_point.round_shift(exps[position], 12)[counts[position]].sum())
         headroom = 32 - total.bit_length()
-        scale = _reciprocal((total << headroom) - (1 << 31))
-        score = _round_shift(_high(scale, exps[position]), 35 - headroom)
+        scale = fixed_point.reciprocal(np.asarray((total << headroom) - (1 << 31)))
+        score = fixed_point.round_shift(fixed_point.high(scale, exps[position]), 35 - headroom)
         scores[position] = np.where(counts[position], score - 128, -128)
     return scores

@@ -20,6 +20,7 @@ from fractions import Fraction
 from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.network import Kernel, Layer, Network, Tensor
 from sernet_edge.firmware_export.plan import (
+    GATHERING,
     Plan,
     Schedule,
     Stage,
@@ -153,12 +154,20 @@ def _spans(network: Network, mean: int) -> list[_Span]:
         start, end = min(s.start for s in sources), max(s.end for s in sources)
         if layer.op == "COLLECT":
             raise _refusal(network, index, "it joins rows")
+        if not layer.kernel.stride[0]:
+            raise _refusal(network, index, "it splits rows")
+        if layer.op in GATHERING and layer.axes[0]:
+            raise _refusal(network, index, "it reduces time")
+        if any(network.layers[i].output.height != layer.output.height for i in layer.inputs[1:]):
+            raise _refusal(network, index, "its inputs have different numbers of rows")
+        if layer.constant is not None and layer.constant.values.shape[0] > 1:
+            raise _refusal(network, index, "its constant differs from row to row")
         kernel = layer.kernel
         if kernel.padding[0]:
             raise _refusal(
                 network, index, f"it puts {kernel.padding[0]} rows of padding before a window"
             )
-        needed = (layer.output.height - 1) * kernel.stride[0] + kernel.size[0]
+        needed = (layer.output.height - 1) * kernel.stride[0] + kernel.span[0]
         if needed > height:
             raise _refusal(
                 network, index, f"it puts {needed - height} rows of padding after a window"
@@ -170,7 +179,7 @@ def _spans(network: Network, mean: int) -> list[_Span]:
             _Span(
                 source.stride * kernel.stride[0],
                 start + skipped * step,
-                end + (kernel.size[0] - 1) * step,
+                end + (kernel.span[0] - 1) * step,
             )
         )
     return spans
@@ -220,7 +229,7 @@ def _plan_body(
     layers.append(Layer("ROW_SUMS", (len(layers) - 1,), sums, Kernel()))
     per_stride = [int(stride / spans[old].stride) for old in sorted(needed)] + [1]
     plans = []
-    for tallest in sorted({layer.kernel.size[0] for layer in layers} | {1}):
+    for tallest in sorted({layer.kernel.span[0] for layer in layers} | {1}):
         stages = stages_of(layers, tallest)
         _check_periodic(stages, per_stride, warm_up)
         plans.append(place_rings(Schedule(stages), kept_outputs=rows))

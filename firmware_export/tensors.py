@@ -62,30 +62,53 @@ class TensorReader:
         """Return the error that the file contradicts itself."""
         return self.refusal(f"the model is damaged: {message}", "get the file again")
 
-    def rows(self, tensor: graph.Tensor) -> Tensor:
-        """Return an activation tensor as rows: (height, width, channels)."""
+    def rows(self, tensor: graph.Tensor, is_end: bool = False) -> Tensor:
+        """Return an activation tensor as rows: (height, width, channels).
+
+        Args:
+            tensor: Of the file.
+            is_end: Whether it is the model's input or output, which may be uint8.
+        """
         name = short_name(tensor)
-        self._check_type(tensor, "int8")
+        is_unsigned = is_end and tensor.type == "uint8"
+        self._check_type(tensor, "uint8" if is_unsigned else "int8")
         if tensor.is_variable or tensor.is_sparse:
             raise self.refusal(f"tensor {name!r} is variable or sparse")
-        shape = self._shape(tensor)
-        if not 2 <= len(shape) <= 4 or shape[0] != 1:
+        height, width, channels = self.row_shape(tensor)
+        scales, zero_point = self._quantisation(tensor)
+        lowest = 0 if is_unsigned else -128
+        if len(scales) != 1 or not lowest <= zero_point <= lowest + 255:
+            raise self.refusal(
+                f"tensor {name!r} needs one scale and a zero point in {lowest}..{lowest + 255}"
+            )
+        return Tensor(name, height, width, channels, scales[0], zero_point, is_unsigned)
+
+    def row_shape(self, tensor: graph.Tensor) -> tuple[int, int, int]:
+        """Return the height, width and channels of an activation tensor."""
+        name, shape = short_name(tensor), self._shape(tensor)
+        if len(shape) == 2 and shape[0] > 1:
+            # Dense layers over time make (time, channels).
+            return shape[0], 1, shape[1]
+        # More dimensions are known where further ones come first, of size 1.
+        if not shape or len(shape) > 6 or any(n != 1 for n in shape[: max(1, len(shape) - 3)]):
             raise self.refusal(
                 f"tensor {name!r} has shape {shape}; the engine takes "
                 "(1, height, width, channels), (1, height, channels) and (1, channels)"
             )
         channels = shape[-1]
-        height = shape[1] if len(shape) > 2 else 1
-        width = shape[2] if len(shape) > 3 else 1
+        height = shape[-3] if len(shape) > 3 else shape[1] if len(shape) == 3 else 1
+        width = shape[-2] if len(shape) > 3 else 1
+        return height, width, channels
+
+    def scaled_constant(self, tensor: graph.Tensor) -> tuple[Int8Array, np.float32, int]:
+        """Return an int8 constant that has one scale: values, scale and zero point."""
+        values = self.constant(tensor, "int8")
         scales, zero_point = self._quantisation(tensor)
         if len(scales) != 1 or not -128 <= zero_point <= 127:
-            raise self.refusal(f"tensor {name!r} needs one scale and a zero point in -128..127")
-        if width * channels > MAX_DIMENSION:
             raise self.refusal(
-                f"tensor {name!r} has rows of {width * channels} bytes; "
-                f"the engine takes up to {MAX_DIMENSION}"
+                f"tensor {short_name(tensor)!r} needs one scale and a zero point in -128..127"
             )
-        return Tensor(name, height, width, channels, scales[0], zero_point)
+        return values, scales[0], zero_point
 
     def constant(self, tensor: graph.Tensor, kind: str) -> NDArray[Any]:
         """Return the values of a constant of a type, "int8" or "int32", shaped as in the file."""

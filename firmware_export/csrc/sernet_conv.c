@@ -170,17 +170,30 @@ static void gather_single(const sernet_step *s, uint32_t x, uint32_t pixels, uin
     /* Positions before the input are huge as unsigned numbers. */
     const uint32_t left = x * stride - layer->pad_left;
     uint32_t y = s->step * layer->stride_height - layer->pad_top, k = 0;
-    for (; k < size; y++) {
+    const uint32_t right = layer->dilation_width;
+    for (; k < size; y += layer->dilation_height) {
         const int8_t *row = y < height ? sernet_row(source, s->arena, y) : NULL;
         for (uint32_t i = 0; i < kernel_width; i++, k++) {
             element *to = columns + place(k, pixels);
-            uint32_t at = left + i;
+            uint32_t at = left + i * right;
             for (uint32_t p = 0; p < pixels; p++, at += stride, to += step)
                 *to = row != NULL && at < width ? row[at] : zero;
         }
     }
     for (; k % GROUP != 0 && GROUP < CHUNK; k++)
         for (uint32_t p = 0; p < pixels; p++) columns[place(k, pixels) + p * step] = 0;
+}
+
+/* Appends the inputs that a kernel with gaps between its taps sees in a row. */
+static void gather_dilated(const sernet_layer *layer, const sernet_layer *source,
+                           const int8_t *row, int32_t left, cursor *to) {
+    const int32_t channels = source->channels;
+    for (int32_t i = 0; i < layer->kernel_width; i++, left += layer->dilation_width) {
+        if (left < 0 || left >= source->width)
+            fill(to, source->zero_point, channels);
+        else
+            copy(to, row + left * channels, channels);
+    }
 }
 
 /* Gathers the inputs of output positions x..x+pixels-1. */
@@ -196,12 +209,16 @@ static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t s
         const int32_t right = left + layer->kernel_width;
         const int32_t before = left < 0 ? -left : 0, after = right > width ? right - width : 0;
         const int32_t inside = layer->kernel_width - before - after;
-        for (int32_t y = top; y < top + layer->kernel_height; y++) {
+        for (int32_t i = 0, y = top; i < layer->kernel_height; i++, y += layer->dilation_height) {
             if (y < 0 || y >= source->height) {
                 fill(&to, zero, layer->kernel_width * channels);
                 continue;
             }
             const int8_t *row = sernet_row(source, s->arena, (uint32_t)y);
+            if (layer->dilation_width > 1) {
+                gather_dilated(layer, source, row, left, &to);
+                continue;
+            }
             fill(&to, zero, before * channels);
             copy(&to, row + (left + before) * channels, inside * channels);
             fill(&to, zero, after * channels);

@@ -9,16 +9,20 @@
 /* State: steps done by each layer, uint16 (layers); steps wanted, uint16 (layers); arena. */
 static uint16_t *steps_done(void *state) { return (uint16_t *)state; }
 
-/* Rows of each input that a step needs to exist. */
-static uint32_t rows_needed(const sernet_net *net, const sernet_layer *layer, uint32_t step) {
-    const uint32_t height = net->layers[layer->inputs[0]].height;
-    /* A kernel never lies wholly in the padding, so this is above 0. */
-    const uint32_t rows = step * layer->stride_height + layer->kernel_height - layer->pad_top;
+/* Rows up to the last one that a step reads; an input with fewer is needed whole. */
+static uint32_t rows_needed(const sernet_layer *layer, uint32_t step) {
+    const uint32_t end = step * layer->stride_height + layer->span_height;
+    return end > layer->pad_top ? end - layer->pad_top : 0;
+}
+
+static uint32_t rows_of(const sernet_net *net, uint32_t source, uint32_t rows) {
+    const uint32_t height = net->layers[source].height;
     return rows < height ? rows : height;
 }
 
 static int has_rows(const sernet_net *net, const uint16_t *done, uint32_t index, uint32_t rows) {
     const sernet_layer *layer = &net->layers[index];
+    rows = rows_of(net, index, rows);
     return (layer->join == 1 ? done[index] : done[index] / layer->join) >= rows;
 }
 
@@ -31,9 +35,9 @@ static int want(const sernet_net *net, const uint16_t *done, uint16_t *wanted, u
     for (uint32_t i = root + 1; i-- > start;) {
         const sernet_layer *layer = &net->layers[i];
         if (wanted[i] == done[i]) continue;
-        const uint32_t rows = rows_needed(net, layer, wanted[i] - 1u);
+        const uint32_t end = rows_needed(layer, wanted[i] - 1u);
         for (uint32_t j = 0; j < layer->input_count; j++) {
-            const uint32_t source = layer->inputs[j];
+            const uint32_t source = layer->inputs[j], rows = rows_of(net, source, end);
             if (!net->layers[source].waits) {
                 if (!has_rows(net, done, source, rows)) return 0;
             } else if (wanted[source] < rows) {
@@ -46,7 +50,7 @@ static int want(const sernet_net *net, const uint16_t *done, uint16_t *wanted, u
 
 static int ready(const sernet_net *net, const uint16_t *done, uint32_t index) {
     const sernet_layer *layer = &net->layers[index];
-    const uint32_t rows = rows_needed(net, layer, done[index]);
+    const uint32_t rows = rows_needed(layer, done[index]);
     for (uint32_t j = 0; j < layer->input_count; j++)
         if (!has_rows(net, done, layer->inputs[j], rows)) return 0;
     return 1;

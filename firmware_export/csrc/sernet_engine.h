@@ -85,12 +85,18 @@ sernet_kernel sernet_average_pool_rows; /* one of `join` rows at a time */
 sernet_kernel sernet_max_pool;
 sernet_kernel sernet_max_pool_rows;
 sernet_kernel sernet_concatenate;
-sernet_kernel sernet_add;
-sernet_kernel sernet_mean;
-sernet_kernel sernet_lookup; /* any function of one int8: RELU, RELU6, QUANTIZE */
+sernet_kernel sernet_add;      /* of two tensors of one shape */
+sernet_kernel sernet_combine;  /* ADD and SUB with broadcasting or a constant */
+sernet_kernel sernet_multiply; /* MUL, likewise */
+sernet_kernel sernet_mean;     /* MEAN and SUM */
+sernet_kernel sernet_reduce_max;
+sernet_kernel sernet_lookup; /* any function of one int8, such as RELU or LOGISTIC */
 sernet_kernel sernet_softmax;
+sernet_kernel sernet_pad;
 sernet_kernel sernet_collect;  /* joins rows: RESHAPE */
-sernet_kernel sernet_slice;    /* leaves out rows: STRIDED_SLICE */
+sernet_kernel sernet_arrange;  /* takes values of one row in another order: TRANSPOSE */
+sernet_kernel sernet_slice;    /* leaves out rows */
+sernet_kernel sernet_crop;     /* leaves out rows, positions and channels */
 sernet_kernel sernet_row_sums; /* of the last feature map, for sernet_stream.c */
 
 /* One layer and the tensor it makes. */
@@ -98,9 +104,11 @@ struct sernet_layer {
     sernet_kernel *run; /* null for the input */
     uint8_t input_count;
     uint8_t waits; /* advances only when its reader wants a row */
-    uint8_t kernel_height, kernel_width;
+    uint8_t kernel_height, kernel_width; /* taps */
+    uint8_t span_height;                 /* rows from the first tap to the last */
     uint8_t stride_height, stride_width;
     uint8_t pad_top, pad_left;
+    uint8_t dilation_height, dilation_width;
     uint8_t group_start; /* lowest index of the layers that run on this one's demand */
     uint8_t quick;       /* CONV: sums are below 2^30, shifts -22..-1, limits -128 and 127 */
     uint8_t pixels;      /* CONV: positions whose columns of int16 fit the working memory */
@@ -115,9 +123,10 @@ struct sernet_layer {
     uint32_t scratch_offset; /* bytes into the arena */
     const uint8_t *inputs;   /* (input_count), indices of layers */
     const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
-                                kernel width, channels); LOOKUP: (256), from -128 */
+                                kernel width, channels); LOOKUP: (256), from -128; COMBINE and
+                                MULTIPLY: a constant, if they have one */
     const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels); others: see
-                                sernet_kernels.c */
+                                their kernels */
     const int32_t *multiplier; /* CONV, DEPTHWISE: (channels) */
     const int8_t *shift;       /* CONV, DEPTHWISE: (channels), -31..31, negative to the right */
 };

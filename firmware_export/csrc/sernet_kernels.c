@@ -1,4 +1,4 @@
-/* One step of every layer but the convolution, which has sernet_conv.c to itself. */
+/* One step of depthwise convolutions, pools, reductions and SOFTMAX. */
 #include "sernet_kernels.h"
 
 #include <string.h>
@@ -13,12 +13,24 @@ typedef struct {
     int32_t from, to;
 } taps;
 
+/* Without dilation. */
 static taps taps_at(uint32_t position, uint32_t stride, uint32_t pad, uint32_t kernel,
                     uint32_t size) {
     taps t;
     t.origin = (int32_t)(position * stride) - (int32_t)pad;
     t.from = t.origin < 0 ? -t.origin : 0;
     t.to = (int32_t)size - t.origin;
+    if (t.to > (int32_t)kernel) t.to = (int32_t)kernel;
+    return t;
+}
+
+static taps dilated_taps_at(uint32_t position, uint32_t stride, uint32_t pad, uint32_t kernel,
+                            uint32_t size, int32_t dilation) {
+    if (dilation == 1) return taps_at(position, stride, pad, kernel, size);
+    taps t;
+    t.origin = (int32_t)(position * stride) - (int32_t)pad;
+    t.from = t.origin < 0 ? (-t.origin + dilation - 1) / dilation : 0;
+    t.to = ((int32_t)size - t.origin + dilation - 1) / dilation;
     if (t.to > (int32_t)kernel) t.to = (int32_t)kernel;
     return t;
 }
@@ -42,16 +54,17 @@ void sernet_depthwise(const sernet_step *s) {
     const uint32_t channels = layer->channels, multiple = channels / source->channels;
     int8_t *out = sernet_row(layer, s->arena, s->step);
     int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
-    const taps ty = taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
-                            source->height);
+    const int32_t down = layer->dilation_height, right = layer->dilation_width;
+    const taps ty = dilated_taps_at(s->step, layer->stride_height, layer->pad_top,
+                                    layer->kernel_height, source->height, down);
     for (uint32_t x = 0; x < layer->width; x++) {
-        const taps tx =
-            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const taps tx = dilated_taps_at(x, layer->stride_width, layer->pad_left,
+                                        layer->kernel_width, source->width, right);
         memcpy(sums, layer->bias, channels * sizeof *sums);
         for (int32_t y = ty.from; y < ty.to; y++) {
-            const int8_t *row = sernet_row(source, s->arena, (uint32_t)(ty.origin + y));
+            const int8_t *row = sernet_row(source, s->arena, (uint32_t)(ty.origin + y * down));
             for (int32_t k = tx.from; k < tx.to; k++) {
-                const int8_t *in = row + (uint32_t)(tx.origin + k) * source->channels;
+                const int8_t *in = row + (uint32_t)(tx.origin + k * right) * source->channels;
                 const int8_t *w =
                     layer->weights + ((uint32_t)y * layer->kernel_width + (uint32_t)k) * channels;
                 if (multiple == 1) {
@@ -192,37 +205,6 @@ void sernet_max_pool_rows(const sernet_step *s) {
     }
 }
 
-/* Along channels: each input's channels at every position. Along width: each input's whole
- * row, which the generator describes as width 1. */
-void sernet_concatenate(const sernet_step *s) {
-    const sernet_layer *layer = s->layer;
-    int8_t *out = sernet_row(layer, s->arena, s->step);
-    const uint32_t positions = layer->over_width ? 1 : layer->width;
-    for (uint32_t i = 0; i < layer->input_count; i++) {
-        const sernet_layer *source = sernet_input(s, i);
-        const uint32_t bytes = (uint32_t)source->width * source->channels / positions;
-        const uint32_t stride = (uint32_t)layer->width * layer->channels / positions;
-        const int8_t *in = sernet_row(source, s->arena, s->step);
-        for (uint32_t x = 0; x < positions; x++) memcpy(out + x * stride, in + x * bytes, bytes);
-        out += bytes;
-    }
-}
-
-/* bias: zero point, multiplier and shift of each input; then multiplier and shift. */
-void sernet_add(const sernet_step *s) {
-    const sernet_layer *layer = s->layer;
-    const int32_t *p = layer->bias;
-    const int8_t *a = sernet_row(sernet_input(s, 0), s->arena, s->step);
-    const int8_t *b = sernet_row(sernet_input(s, 1), s->arena, s->step);
-    int8_t *out = sernet_row(layer, s->arena, s->step);
-    for (uint32_t i = 0; i < (uint32_t)layer->width * layer->channels; i++) {
-        const int32_t x = sernet_rescale((a[i] - p[0]) * (1 << 20), p[1], p[2]);
-        const int32_t y = sernet_rescale((b[i] - p[3]) * (1 << 20), p[4], p[5]);
-        const int32_t sum = sernet_rescale(x + y, p[6], p[7]) + layer->zero_point;
-        out[i] = (int8_t)sernet_clamp(sum, layer->low, layer->high);
-    }
-}
-
 /* bias: what to subtract from a sum; multiplier and shift, 1/n included. */
 void sernet_mean(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
@@ -242,26 +224,16 @@ void sernet_mean(const sernet_step *s) {
     }
 }
 
-void sernet_lookup(const sernet_step *s) {
-    const int8_t *in = sernet_row(sernet_input(s, 0), s->arena, s->step);
-    int8_t *out = sernet_row(s->layer, s->arena, s->step);
-    for (uint32_t i = 0; i < (uint32_t)s->layer->width * s->layer->channels; i++)
-        out[i] = s->layer->weights[in[i] + 128];
-}
-
-void sernet_collect(const sernet_step *s) {
+void sernet_reduce_max(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
-    const uint32_t bytes = (uint32_t)source->width * source->channels;
-    memcpy(sernet_row(layer, s->arena, s->step / layer->join) + s->step % layer->join * bytes,
-           sernet_row(source, s->arena, s->step), bytes);
-}
-
-/* The newest of the rows that the kernel spans. */
-void sernet_slice(const sernet_step *s) {
-    const sernet_layer *layer = s->layer;
-    memcpy(sernet_row(layer, s->arena, s->step),
-           sernet_row(sernet_input(s, 0), s->arena, s->step + layer->kernel_height - 1u),
-           (size_t)layer->width * layer->channels);
+    const uint32_t count = (uint32_t)layer->width * layer->channels;
+    const uint32_t repeats = layer->over_width ? source->width : 1;
+    const int8_t *in = sernet_row(source, s->arena, s->step);
+    int8_t *out = sernet_row(layer, s->arena, s->step / layer->join);
+    if (s->step % layer->join == 0) memset(out, -128, count);
+    for (uint32_t x = 0; x < repeats; x++)
+        for (uint32_t c = 0; c < count; c++, in++)
+            if (*in > out[c]) out[c] = *in;
 }
 
 /* Makes int16 (channels), which width 2 makes room for: sums over the width of a row. */

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from graphs import SAME, RandomGraph
+from operator_graphs import RandomOperators
 
+from sernet_edge.firmware_export import elementwise
 from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import ModelError
@@ -28,19 +30,21 @@ class Memory:
         for reader, stage in enumerate(plan.stages):
             for step in range(stage.steps):
                 for source in set(stage.layer.inputs):
-                    for row in self.rows_read(reader, step):
+                    for row in self.rows_read(reader, step, source):
                         self.unread[source, row].add((reader, step))
         # Nobody reads the output's row within the plan; the caller does, after it.
         self.unread[len(plan.stages) - 1, 0].add((FREE, FREE))
 
-    def rows_read(self, reader: int, step: int) -> range:
-        """The rows of each input that a step reads, from the operator's definition."""
-        layer = self.layers[reader]
-        height = self.layers[layer.inputs[0]].output.height if layer.inputs else 0
-        if not layer.inputs or self.plan.stages[reader].join > 1:
-            return range(step, step + bool(layer.inputs))
+    def rows_read(self, reader: int, step: int, source: int) -> list[int]:
+        """The rows of an input that a step reads, from the operator's definition."""
+        layer, height = self.layers[reader], self.layers[source].output.height
+        if self.plan.stages[reader].join > 1:
+            return [step]
+        if layer.op in elementwise.BINARY and height == 1:
+            return [0]
         top = step * layer.kernel.stride[0] - layer.kernel.padding[0]
-        return range(max(0, top), min(height, top + layer.kernel.size[0]))
+        taps = [top + tap * layer.kernel.dilation[0] for tap in range(layer.kernel.size[0])]
+        return [row for row in taps if 0 <= row < height]
 
     def row(self, index: int, row: int) -> slice:
         stage, size = self.plan.stages[index], self.layers[index].output.row_bytes
@@ -55,7 +59,7 @@ class Memory:
         stage, count = self.plan.stages[index], len(self.plan.stages)
         last_part = step % stage.join == stage.join - 1
         for source in set(stage.layer.inputs):
-            for row in self.rows_read(index, step):
+            for row in self.rows_read(index, step, source):
                 name = row * count + source
                 assert (self.owner[self.row(source, row)] == name).all(), "an input row is gone"
         scratch = slice(stage.scratch_offset, stage.scratch_offset + stage.scratch_bytes)
@@ -67,7 +71,7 @@ class Memory:
             if not self.unread[index, made]:
                 self.owner[self.row(index, made)] = FREE
         for source in set(stage.layer.inputs):
-            for row in self.rows_read(index, step):
+            for row in self.rows_read(index, step, source):
                 readers = self.unread[source, row]
                 readers.discard((index, step))
                 if not readers:
@@ -87,9 +91,10 @@ def play(plan: Plan) -> Memory:
     return memory
 
 
+@pytest.mark.parametrize("family", [RandomGraph, RandomOperators])
 @pytest.mark.parametrize("seed", range(60))
-def test_no_byte_is_overwritten_while_it_is_needed(seed: int) -> None:
-    play(plan_network(read_network(ModelFile("graph", RandomGraph(seed).build()))))
+def test_no_byte_is_overwritten_while_it_is_needed(seed: int, family: type[RandomGraph]) -> None:
+    play(plan_network(read_network(ModelFile("graph", family(seed).build()))))
 
 
 def test_the_shipped_model_keeps_its_rows_while_they_are_needed(shipped_model: Path) -> None:

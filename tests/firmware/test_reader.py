@@ -90,12 +90,21 @@ def float_input() -> bytes:
     return graph.finish(output)
 
 
-def grouped_convolution() -> bytes:
+def groups_beyond_the_engine() -> bytes:
     graph = Graph()
-    source = graph.input((1, 8, 6, 4), 0.1, 3)
-    weights = graph.constant(np.ones((4, 3, 3, 2), np.int8), [0.01])
-    output = graph.tensor((1, 8, 6, 4), 0.2, 0)
+    source = graph.input((1, 8, 6, 34), 0.1, 3)
+    weights = graph.constant(np.ones((34, 3, 3, 2), np.int8), [0.01])
+    output = graph.tensor((1, 8, 6, 34), 0.2, 0)
     graph.operator("CONV_2D", [source, weights], output, "Conv2DOptions", CONV)
+    return graph.finish(output)
+
+
+def slopes_of_channels() -> bytes:
+    graph = Graph()
+    source = graph.input((1, 8, 6, 2), 0.1, 3)
+    slopes = graph.constant(np.array([[[3, 4]]], np.int8), [0.01])
+    output = graph.tensor((1, 8, 6, 2), 0.2, 0, "made")
+    graph.operator("PRELU", [source, slopes], output)
     return graph.finish(output)
 
 
@@ -107,10 +116,13 @@ def batch_of_two() -> bytes:
     return graph.finish(output)
 
 
-def reshape_that_splits_rows() -> bytes:
+def reshape_beyond_the_engine() -> bytes:
     builder = RandomGraph(0)
-    source = builder.graph.input((1, 4, 6, 2), 0.1, 3)
-    return builder.graph.finish(builder.reshape(source, (1, 8, 6, 1)))
+    source = builder.graph.input((1, 200, 64, 3), 0.1, 3)
+    source = builder.conv(source, 4, window=(SAME, (1, 1), (1, 1)))
+    _, height, width, channels = builder.shape(source)
+    last = builder.reshape(source, (1, width, height, channels))
+    return builder.graph.finish(builder.conv(last))
 
 
 def huge_tensor() -> bytes:
@@ -124,18 +136,24 @@ def huge_tensor() -> bytes:
 @pytest.mark.parametrize(
     ("build", "parts"),
     [
-        (lambda: one_operator("TANH"), ["TANH", "'made'", "--engine tflm"]),
-        (lambda: one_operator("LOGISTIC"), ["LOGISTIC", "'made'", "--engine tflm"]),
-        (lambda: conv_graph(DilationHFactor=2), ["CONV_2D", "'sums'", "dilated", "--engine tflm"]),
+        (lambda: one_operator("SVDF"), ["SVDF", "'made'", "--engine tflm"]),
+        (
+            lambda: one_operator("UNIDIRECTIONAL_SEQUENCE_LSTM"),
+            ["UNIDIRECTIONAL_SEQUENCE_LSTM", "'made'", "--engine tflm"],
+        ),
+        (lambda: one_operator("TANH"), ["TANH", "'made'", "scale 1/128"]),
+        (lambda: one_operator("LOGISTIC"), ["LOGISTIC", "'made'", "scale 1/256"]),
+        (slopes_of_channels, ["PRELU", "'made'", "2 different slopes"]),
+        (lambda: conv_graph(DilationHFactor=200), ["CONV_2D", "'sums'", "(401, 3)", "255"]),
         (
             lambda: conv_graph(FusedActivationFunction=tflite.ActivationFunctionType.TANH),
             ["CONV_2D", "'sums'", "TANH", "--engine tflm"],
         ),
         (unequal_concatenation, ["CONCATENATION", "'other'", "'joined'", "another scale"]),
         (float_input, ["'input'", "FLOAT32", "sernet-edge convert"]),
-        (grouped_convolution, ["CONV_2D", "grouped", "--engine tflm"]),
+        (groups_beyond_the_engine, ["CONV_2D", "17 groups", "--engine tflm"]),
         (batch_of_two, ["'input'", "[2, 8, 6, 2]"]),
-        (reshape_that_splits_rows, ["RESHAPE", "splits rows", "--engine tflm"]),
+        (reshape_beyond_the_engine, ["CONV_2D", "rows of", "32767", "--engine tflm"]),
         (huge_tensor, ["'input'", "40000", "32767"]),
     ],
 )

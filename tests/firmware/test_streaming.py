@@ -17,7 +17,6 @@ from sernet_edge.firmware_export import emit, emit_stream, golden, reference
 from sernet_edge.firmware_export.csource import engine_file
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.streaming import NotStreamable, plan_stream
-from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 
 SANITIZED = [*STRICT, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -142,26 +141,6 @@ def test_a_network_whose_rows_depend_on_the_window_is_refused_with_the_layer(
     network = read_network(ModelFile("graph", data))
     with pytest.raises(NotStreamable, match=f"windows cannot share rows: .*({reason})"):
         plan_stream(network)
-
-
-def test_a_pool_does_not_read_what_an_operator_has_padded() -> None:
-    graph = RandomStream(6)
-    padded = graph.pad(graph.graph.input((1, 8, 4, 2), 0.1, 3), (0, 0), (1, 1))
-    data = scored(graph, graph.pool(padded, window=(VALID, (2, 2), (2, 2))))
-    message = r"POOL_2D.* reads what operator 0 \(PAD\).* pads.*before convolutions alone"
-    with pytest.raises(ModelError, match=message):
-        read_network(ModelFile("graph", data))
-
-
-def test_slices_that_leave_out_more_than_rows_are_refused() -> None:
-    graph = RandomStream(7)
-    last = graph.graph.input((1, 8, 4, 2), 0.1, 3)
-    cut = graph.cut(last, 1)
-    # The constants of the slice: its begin leaves out a position of each row, too.
-    begin = graph.graph.entries[cut + 1]
-    begin.data = np.array((0, 1, 1, 0), np.int32).tobytes()
-    with pytest.raises(ModelError, match="it leaves out more of 'input' than rows"):
-        read_network(ModelFile("graph", scored(graph, cut)))
 
 
 @pytest.mark.parametrize("seed", range(0, 40, 3))

@@ -40,22 +40,22 @@ class Case:
 
 
 def tflm_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return what TensorFlow Lite Micro computes, int8 (windows, values)."""
+    """Return what TensorFlow Lite Micro computes, int8 (windows, values), of uint8 the bytes."""
     interpreter = Interpreter.from_bytes(data, arena_size=4_000_000)
-    shape = interpreter.get_input_details(0)["shape"]
+    details = interpreter.get_input_details(0)
     outputs = []
     for window in inputs:
-        interpreter.set_input(window.reshape(shape), 0)
+        interpreter.set_input(window.view(details["dtype"]).reshape(details["shape"]), 0)
         interpreter.invoke()
-        outputs.append(interpreter.get_output(0).ravel().copy())
+        outputs.append(interpreter.get_output(0).ravel().view(np.int8).copy())
     return np.stack(outputs)
 
 
-def random_cases(count: int) -> list[Case]:
-    """Return the first members of the random family with extreme and random windows."""
+def random_cases(family: type[RandomGraph], count: int) -> list[Case]:
+    """Return the first members of a random family with extreme and random windows."""
     cases = []
     for seed in range(count):
-        data = RandomGraph(seed).build()
+        data = family(seed).build()
         inputs = golden.adversarial_windows(read_network(ModelFile("graph", data)), seed)
         cases.append(Case(f"graph_{seed:03}", data, inputs))
     return cases

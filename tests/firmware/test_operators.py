@@ -1,0 +1,172 @@
+"""The operators of other people's networks have the bits of TensorFlow Lite Micro."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tflite
+from cores import on_core
+from engine_cases import C_FOLDER, Case, tflm_outputs
+from graphs import SAME, VALID, Graph, RandomGraph
+from host_engine import compiled, replay
+from operator_graphs import RandomOperators
+
+from sernet_edge.firmware_export import elementwise, golden, reference
+from sernet_edge.firmware_export.cores import CORES
+from sernet_edge.firmware_export.measure import cross
+from sernet_edge.firmware_export.network import Network
+from sernet_edge.firmware_export.plan import plan_network
+from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.runtime.modelfile import ModelFile
+
+Graphs = tuple[Path, list[Path], list[Case]]
+
+
+def read(data: bytes) -> Network:
+    return read_network(ModelFile("model", data))
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_random_graphs_have_the_bits_of_tflm(compiler: str, operator_graphs: Graphs) -> None:
+    folder, sources, cases = operator_graphs
+    output = replay(compiled(compiler, folder, sources, compiler))
+    assert f"cases {len(cases)}\nwindows {3 * len(cases)}\nfailures 0" in output
+
+
+@pytest.mark.parametrize("core", [on_core("m0plus"), on_core("m4"), on_core("m55")])
+def test_cores_have_the_bits_of_tflm(core: str, operator_graphs: Graphs) -> None:
+    if CORES[core].missing:
+        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
+    folder, sources, cases = operator_graphs
+    program = folder / f"{core}.elf"
+    cross.build(CORES[core], [*sources, C_FOLDER / "replay.c"], program)
+    done = cross.run(CORES[core], program)
+    assert f"windows {3 * len(cases)}\nfailures 0" in done.stdout, done.stdout[-2000:]
+
+
+def test_the_numpy_reference_has_the_bits_of_tflm(operator_graphs: Graphs) -> None:
+    for case in operator_graphs[2]:
+        network = read(case.data)
+        computed = np.stack([reference.run(network, window) for window in case.inputs])
+        expected = tflm_outputs(case.data, case.inputs)
+        np.testing.assert_array_equal(computed, expected, err_msg=case.name)
+
+
+def test_the_random_graphs_cover_what_they_should(operator_graphs: Graphs) -> None:
+    ops: dict[str, int] = {}
+    unsigned, dilated, constants = 0, 0, 0
+    for case in operator_graphs[2]:
+        for layer in read(case.data).layers:
+            ops[layer.op] = ops.get(layer.op, 0) + 1
+            unsigned += layer.output.is_unsigned
+            dilated += layer.kernel.dilation != (1, 1)
+            constants += layer.constant is not None
+    wanted = {*elementwise.ONE_VALUE, *elementwise.BINARY, "SLICE", "PAD", "ARRANGE", "REDUCE_MAX"}
+    assert wanted - set(ops) <= {"RELU", "RELU6"}, wanted - set(ops)
+    assert unsigned >= 20 and dilated >= 5 and constants >= 5
+
+
+@pytest.mark.parametrize("name", sorted({*elementwise.ONE_VALUE} - {"RELU6"}))
+def test_tables_are_tflms_for_all_values_and_many_scales(name: str) -> None:
+    every = np.arange(-128, 128).astype(np.int8)[None]
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        scale = float(np.float32(10 ** rng.uniform(-3, -0.5)))
+        made = {"LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}.get(
+            name,
+            (float(np.float32(scale * 2 ** rng.uniform(0.5, 3))), int(rng.integers(-128, 128))),
+        )
+        graph = Graph()
+        inputs, options, values = (
+            [graph.input((1, 256), scale, int(rng.integers(-128, 128)))],
+            "",
+            {},
+        )
+        if name == "LEAKY_RELU":
+            options, values = "LeakyReluOptions", {"Alpha": float(rng.uniform(-2, 2))}
+        if name == "PRELU":
+            slope = np.array([rng.integers(-127, 128)], np.int8)
+            inputs.append(graph.constant(slope, [float(np.float32(10 ** rng.uniform(-3, -1)))]))
+        data = graph.finish(
+            graph.operator(name, inputs, graph.tensor((1, 256), *made), options, values)
+        )
+        np.testing.assert_array_equal(
+            reference.run(read(data), every[0])[None],
+            tflm_outputs(data, every),
+            err_msg=f"{number}: scale {scale}, made {made}",
+        )
+
+
+def test_a_flat_input_comes_in_the_rows_that_its_network_wants() -> None:
+    random = RandomGraph(0)
+    flat = random.graph.input((1, 49 * 10), 0.1, 3)
+    first = random.requantize(flat)
+    last = random.conv(random.reshape(first, (1, 49, 10, 1)), 4, window=(SAME, (3, 3), (1, 1)))
+    network = read(random.graph.finish(last))
+    assert network.input.shape == (49, 10, 1)
+    assert [layer.op for layer in network.layers] == ["INPUT", "QUANTIZE", "CONV_2D"]
+
+
+def test_a_conv1d_runs_row_by_row() -> None:
+    """As the converter writes it: (1, time, channels) to (1, 1, time, channels) and back."""
+    random = RandomGraph(0)
+    last = random.graph.input((1, 400, 8), 0.1, 3)
+    last = random.reshape(last, (1, 1, 400, 8))
+    for _ in range(3):
+        last = random.conv(last, 8, window=(VALID, (1, 5), (1, 1)))
+    length = random.shape(last)[2]
+    last = random.reshape(last, (1, length, 8))
+    network = read(random.graph.finish(random.reshape(last, (1, length * 8))))
+    convolutions = [layer for layer in network.layers if layer.op == "CONV_2D"]
+    assert [layer.kernel.size for layer in convolutions] == [(5, 1)] * 3
+    # The output itself and a few rows, not three maps.
+    assert plan_network(network).arena_bytes < length * 8 + 500
+
+
+def test_a_dimension_without_a_size_is_as_the_file_has_it() -> None:
+    random = RandomGraph(4)
+    source = random.graph.input((1, 9, 9, 1), 0.1, 0)
+    random.graph.entries[source].signature = (-1, 9, 9, 1)
+    data = random.graph.finish(random.dense(random.conv(source)))
+    windows = golden.adversarial_windows(read(data))
+    computed = np.stack([reference.run(read(data), window) for window in windows])
+    np.testing.assert_array_equal(computed, tflm_outputs(data, windows))
+
+
+def test_shapes_that_are_computed_but_fixed_are_read() -> None:
+    """SHAPE, STRIDED_SLICE and PACK before a RESHAPE, as converters write a free batch size."""
+    random = RandomGraph(4)
+    graph = random.graph
+    source = random.conv(graph.input((1, 6, 5, 2), 0.1, 0))
+    _, height, width, channels = random.shape(source)
+    shape, batch, wanted = (graph.constant(np.zeros(n, np.int32)) for n in (4, 1, 2))
+    for tensor, of in ((shape, (4,)), (batch, ()), (wanted, (2,))):
+        graph.entries[tensor].data, graph.entries[tensor].shape = b"", of
+    graph.operator("SHAPE", [source], shape, "ShapeOptions", {"OutType": tflite.TensorType.INT32})
+    bounds = [graph.constant(np.array([n], np.int32)) for n in (0, 1, 1)]
+    graph.operator(
+        "STRIDED_SLICE", [shape, *bounds], batch, "StridedSliceOptions", {"ShrinkAxisMask": 1}
+    )
+    size = graph.constant(np.array(height * width * channels, np.int32))
+    graph.operator("PACK", [batch, size], wanted, "PackOptions", {"ValuesCount": 2, "Axis": 0})
+    entry = graph.entries[source]
+    flat = graph.tensor((1, height * width * channels), entry.scales[0], entry.zero_point)
+    graph.operator("RESHAPE", [source, wanted], flat, "ReshapeOptions")
+    data = graph.finish(random.dense(flat))
+    windows = golden.adversarial_windows(read(data))
+    computed = np.stack([reference.run(read(data), window) for window in windows])
+    np.testing.assert_array_equal(computed, tflm_outputs(data, windows))
+
+
+def test_golden_outputs_of_uint8_are_bytes() -> None:
+    for seed in range(40):
+        data = RandomOperators(seed).build()
+        network = read(data)
+        if not (network.input.is_unsigned or network.output.is_unsigned):
+            continue
+        windows = golden.adversarial_windows(network)
+        np.testing.assert_array_equal(
+            golden.golden_outputs(ModelFile("model", data), windows), tflm_outputs(data, windows)
+        )
