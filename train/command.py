@@ -25,7 +25,7 @@ from sernet_edge.train.progress import TerminalProgress
     metavar="SPEAKERS",
     callback=names,
     help="Speakers to test on and not to train on, separated by commas, or 'none'.  "
-    "[default: the last two]",
+    "[default: the last two of each corpus]",
 )
 @skip_bad_option
 @click.option("--log-csv", is_flag=True, help="Write each epoch's figures to OUT's .epochs.csv.")

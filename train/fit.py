@@ -22,8 +22,15 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing
 from sernet_edge.runtime.frontend import Float32
+from sernet_edge.train.balance import balanced_shares, draws, known_labels
 from sernet_edge.train.initial_weights import InitialWeights
-from sernet_edge.train.losses import Batch, Objective, balanced_weights
+from sernet_edge.train.losses import (
+    Batch,
+    Objective,
+    among_known,
+    balanced_weights,
+    mixed_among_known,
+)
 from sernet_edge.train.models import DEFAULT_ARCHITECTURE, build
 from sernet_edge.train.models.bfloat16 import bfloat16_twin
 from sernet_edge.train.new_contract import with_statistics
@@ -80,16 +87,21 @@ class Fit:
         self.windows, self._seed = windows, seed
         self._training = TrainingSet(windows, recordings)
         self._recipe = recipe = windows.recipe
-        labels = windows.contract.labels
+        labels, utterances = windows.contract.labels, self._training.utterances
         self._targets = np.eye(len(labels), dtype=np.float32)[
-            [labels.index(label) for label in self._training.labels]
+            [labels.index(utterance.label) for utterance in utterances]
         ]
+        self._known = known_labels(utterances, labels)
+        is_drawn = recipe.steps > 0 or len({utterance.corpus for utterance in utterances}) > 1
+        self._shares = balanced_shares(utterances) if is_drawn else None
         # What the steps change; `model` follows it epoch by epoch.
         self._learner = bfloat16_twin(model) if recipe.precision == "bfloat16" else model
         self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
         if self._label_weights is not None and recipe.none_share:
             self._label_weights[windows.contract.none_index] = 1.0  # Its share is the recipe's.
-        self._objective = Objective(self._learner, windows.contract.window_frames, recipe)
+        self._objective = Objective(
+            self._learner, windows.contract.window_frames, recipe, self._known is not None
+        )
         trained = self._objective.trained
         trained.optimizer.build(trained.trainable_variables)
         self._average: list[Any] = [np.zeros_like(weight) for weight in model.get_weights()]
@@ -104,6 +116,7 @@ class Fit:
                 "initial": initial_weights.sha256 if initial_weights else None,
                 "files": [recording.utterance.path.name for recording in recordings],
                 "noise": windows.noise.digest if windows.noise else None,
+                "labels": [recording.utterance.label for recording in recordings],
             },
             sort_keys=True,
         )
@@ -148,10 +161,10 @@ class Fit:
         return weights
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        recipe, count = self._recipe, len(self._training)
+        recipe, order = self._recipe, self._order(epoch)
+        count, size = len(order), recipe.batch_size
         optimiser = self._objective.trained.optimizer
-        order = np.random.default_rng([self._seed, epoch]).permutation(count)
-        batches = [order[i : i + recipe.batch_size] for i in range(0, count, recipe.batch_size)]
+        batches = [order[i : i + size] for i in range(0, count, size)]
         totals: defaultdict[str, float] = defaultdict(float)
         for step, batch in enumerate(batches):
             rng = np.random.default_rng([self._seed, epoch, step])
@@ -161,6 +174,13 @@ class Fit:
             if recipe.ema:
                 self._average_step(epoch * len(batches) + step)
         return {name: total / count for name, total in totals.items()}
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the numbers of the windows that an epoch trains on, one after the other."""
+        rng, count = np.random.default_rng([self._seed, epoch]), len(self._training)
+        if self._shares is None:
+            return rng.permutation(count)
+        return draws(self._shares, self._recipe.steps * self._recipe.batch_size or count, rng)
 
     def _average_step(self, steps_before: int) -> None:
         """Count the weights into their exponential moving average."""
@@ -177,16 +197,28 @@ class Fit:
         if is_none.any():
             labels[is_none] = np.eye(labels.shape[1])[self.windows.contract.none_index]
         smoothing = self._recipe.label_smoothing
-        targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
+        if self._known is None:
+            targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
+        else:
+            known = self._known[indices]
+            known[is_none] = 1.0  # What is no speech has none of the labels.
+            targets = among_known(labels, known, smoothing)
         if self._recipe.mixup:
             drawn = rng.beta(self._recipe.mixup, self._recipe.mixup, len(indices))
             share = drawn.astype(np.float32)[:, None]
             other = rng.permutation(len(indices))
             inputs = share[..., None, None] * inputs + (1 - share[..., None, None]) * inputs[other]
             labels = share * labels + (1 - share) * labels[other]
-            targets = share * targets + (1 - share) * targets[other]
+            if self._known is None:
+                targets = share * targets + (1 - share) * targets[other]
+            else:
+                targets = mixed_among_known(targets, targets[other], share)
         if self._label_weights is not None:
-            targets *= labels @ self._label_weights[:, None]
+            weights = labels @ self._label_weights[:, None]
+            if self._known is None:
+                targets *= weights
+            else:
+                targets[:, :, 0] *= weights[..., None]
         return Batch(inputs, labels, targets.astype(np.float32))
 
     def _variables(self) -> list[Any]:

@@ -36,6 +36,74 @@ def scores_loss(recipe: Recipe) -> keras.losses.Loss:
     return keras.losses.CategoricalCrossentropy()
 
 
+class LossAmongKnown(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types.
+    """The loss of the scores where windows know some of the labels alone.
+
+    The softmax of each window is over the labels that its corpus has: scores of others cost
+    nothing and learn nothing from it. Targets are those of `among_known`.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(name="scores_loss")
+        self._gamma = recipe.focal_gamma if recipe.loss == "focal" else 0.0
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return (batch,) from targets (batch, ways, 2, labels) and scores (batch, labels)."""
+        wanted, known = y_true[:, :, 0], y_true[:, :, 1]
+        scores = ops.expand_dims(ops.maximum(y_pred, keras.config.epsilon()), 1) * known
+        shares = scores / ops.sum(scores, axis=-1, keepdims=True)
+        losses = -wanted * ops.log(ops.maximum(shares, keras.config.epsilon()))
+        if self._gamma:
+            losses *= ops.power(1 - shares, self._gamma)
+        return ops.sum(losses, axis=(1, 2))
+
+
+def among_known(
+    labels: NDArray[np.float32], known: NDArray[np.float32], smoothing: float
+) -> NDArray[np.float32]:
+    """Return the targets of windows that know some of the labels alone.
+
+    Args:
+        labels: float32 (batch, labels), one-hot.
+        known: float32 (batch, labels), 1 for each label that the window's corpus has, or 0.
+        smoothing: Share of the target given to all of the known labels alike.
+
+    Returns:
+        float32 (batch, 1, 2, labels): the wanted scores, and the known labels.
+    """
+    wanted = labels * (1 - smoothing) + smoothing * known / known.sum(axis=1, keepdims=True)
+    return np.stack([wanted, known], axis=1)[:, None]
+
+
+def mixed_among_known(
+    targets: NDArray[np.float32], others: NDArray[np.float32], share: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the targets of windows mixed in pairs, each of which keeps its own known labels.
+
+    The loss of a mixed target is the mixed loss of its two targets, so here, too.
+
+    Args:
+        targets: float32 (batch, 1, 2, labels) from `among_known`.
+        others: Likewise, of the windows that are mixed in.
+        share: float32 (batch, 1), of the first window in the mix.
+
+    Returns:
+        float32 (batch, 2, 2, labels).
+    """
+    both = np.concatenate([targets, others], axis=1)
+    both[:, :, 0] *= np.concatenate([share, 1 - share], axis=1)[..., None]
+    return both
+
+
+def _accuracy_among_known(y_true: Any, y_pred: Any) -> Any:
+    """Return (batch,): whether the label wanted most is the highest score of those known."""
+    known = ops.max(y_true[:, :, 1], axis=1)
+    wanted = ops.sum(y_true[:, :, 0], axis=1)
+    return ops.cast(
+        ops.equal(ops.argmax(y_pred * known, axis=-1), ops.argmax(wanted, axis=-1)), "float32"
+    )
+
+
 def balanced_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a weight for each label, so that all labels weigh the same in sum.
 
@@ -59,7 +127,8 @@ class Batch:
         inputs: float32 (batch, frames, features, 1).
         labels: float32 (batch, labels), the share of each label: one-hot unless mixed.
         targets: float32 (batch, labels), the wanted scores times how much the window
-            weighs: the losses of the scores are proportional to it.
+            weighs: the losses of the scores are proportional to it. Where windows know some of
+            the labels alone, (batch, ways, 2, labels); see `among_known`.
     """
 
     inputs: NDArray[np.float32]
@@ -122,20 +191,28 @@ class Objective:
             inputs and outputs.
     """
 
-    def __init__(self, model: keras.Model, frames: int, recipe: Recipe) -> None:
+    def __init__(
+        self, model: keras.Model, frames: int, recipe: Recipe, among_known: bool = False
+    ) -> None:
         """Compile the Keras model that trains `model`.
 
         Args:
             model: From (batch, frames, features, 1) to scores, with a layer "embedding".
             frames: In a window.
             recipe: Its losses and their weights are followed.
+            among_known: Whether targets are those of `among_known`.
         """
         self._center, self._reconstruction = bool(recipe.center_loss), bool(recipe.reconstruction)
-        loss: Any = scores_loss(recipe)
+        loss: Any = LossAmongKnown(recipe) if among_known else scores_loss(recipe)
+        accuracy: Any = (
+            keras.metrics.MeanMetricWrapper(_accuracy_among_known, name="accuracy")
+            if among_known
+            else "accuracy"
+        )
         # Without more losses nothing is around the model, and nothing can change its bits.
         if not self._is_multitask:
             self.trained = model
-            self.trained.compile(optimizer=_optimiser(recipe), loss=loss, metrics=["accuracy"])
+            self.trained.compile(optimizer=_optimiser(recipe), loss=loss, metrics=[accuracy])
             return
         features, labels = model.input_shape[2], model.output_shape[1]
         inputs = {"features": model.input}
@@ -156,7 +233,7 @@ class Objective:
             optimizer=_optimiser(recipe),
             loss=losses,
             loss_weights=weights,
-            metrics={"scores": ["accuracy"]},
+            metrics={"scores": [accuracy]},
         )
 
     @property

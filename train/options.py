@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import typing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,32 @@ from typing import Any
 import click
 
 from sernet_edge.runtime.contract import Features, Level
-from sernet_edge.runtime.options import finite, option_group
+from sernet_edge.runtime.options import Decorator, finite, option_group
 from sernet_edge.train.corpora import CORPORA, CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.recipe import RECIPES, Loss, Recipe, check_noise
 from sernet_edge.train.settings import ModelSettings
 
 
-def _corpus_folder(
-    _context: click.Context, _parameter: click.Parameter, given: tuple[str, Path]
-) -> CorpusFolder:
-    return CorpusFolder(*given)
+def _corpus_folders(
+    _context: click.Context, _parameter: click.Parameter, given: Sequence[tuple[str, Path]]
+) -> tuple[CorpusFolder, ...]:
+    """Return the corpora; an unknown name is a `SettingError`."""
+    return tuple(CorpusFolder(*one) for one in given)
+
+
+def _mapping(
+    context: click.Context, parameter: click.Parameter, given: Sequence[str]
+) -> dict[str, str]:
+    """Return the other label for each label that --map names."""
+    renamed = {}
+    for mapping in given:
+        theirs, equals, ours = mapping.partition("=")
+        if not equals or not theirs:
+            raise click.BadParameter(f"{mapping!r} must be THEIRS=OURS", context, parameter)
+        renamed[theirs] = ours
+    return renamed
 
 
 def names(
@@ -32,14 +48,37 @@ def names(
     return None if given is None else tuple(name.strip() for name in given.split(","))
 
 
-corpus_option = click.option(
-    "--corpus",
-    type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
-    required=True,
-    callback=_corpus_folder,
-    metavar="NAME PATH",
-    help=f"Corpus ({', '.join(sorted(CORPORA))}) and its folder or csv file.",
+def corpus_option(help_text: str, required: bool = True) -> Decorator:
+    """Return the option --corpus, which gives `CorpusFolder`s."""
+    return click.option(
+        "--corpus",
+        "corpora",
+        type=(str, click.Path(path_type=Path)),
+        multiple=True,
+        required=required,
+        callback=_corpus_folders,
+        metavar="NAME PATH",
+        help=help_text.format(names=", ".join(sorted(CORPORA))),
+    )
+
+
+map_option = click.option(
+    "--map",
+    "mapping",
+    multiple=True,
+    callback=_mapping,
+    metavar="THEIRS=OURS",
+    help="Another label for a label of the corpora; THEIRS= leaves that label's recordings out. "
+    "May be repeated.",
 )
+
+labels_option = click.option(
+    "--labels",
+    metavar="NAMES",
+    callback=names,
+    help="Keep only recordings with these labels, separated by commas.  [default: all]",
+)
+"""After `map_option`: of the labels as they are called then."""
 
 skip_bad_option = click.option(
     "--skip-bad",
@@ -86,7 +125,12 @@ def _recipe_changes(
 _weight = click.FloatRange(0)
 
 _TRAINING_OPTIONS = (
-    corpus_option,
+    corpus_option(
+        "Corpus ({names}) and its folder or csv file. May be repeated: several corpora are "
+        "trained on together, each counted by the square root of its size."
+    ),
+    map_option,
+    labels_option,
     click.option(
         "--architecture",
         type=click.Choice(list(ARCHITECTURES)),
@@ -197,7 +241,9 @@ _TRAINING_OPTIONS = (
 class TrainingOptions:
     """The values of the options above; None is the default of the recipe or the architecture."""
 
-    corpus: CorpusFolder
+    corpora: tuple[CorpusFolder, ...]
+    mapping: dict[str, str]
+    labels: tuple[str, ...] | None
     architecture: str
     features: Features | None
     init: Path | None
@@ -224,7 +270,7 @@ class TrainingOptions:
         """
         fitting = {"level": self.level, "window_frames": self.window_frames}
         chosen = ModelSettings.of_architecture(
-            self.corpus,
+            CorpusChoice(self.corpora, self.labels or (), self.mapping),
             self.architecture,
             RECIPES[self.recipe],
             init=self.init,

@@ -31,8 +31,12 @@ class Recipe:
     """The settings of one training run.
 
     Attributes:
-        epochs: Passes over the training utterances, each window of `segments` seen once a pass.
+        epochs: Passes over the training utterances, each window of `segments` seen once a pass;
+            with `steps`, and with several corpora, as many draws of windows.
         batch_size: Windows in a step.
+        steps: Steps in an epoch whose windows are drawn at random, those of all labels of a corpus
+            equally often and those of each corpus by the square root of its number of windows.
+            0: of one corpus each window is seen once; of several as many are drawn as there are.
         segments: Which windows an utterance is trained on. "random": one, at a place that is
             drawn for every epoch. "middle": its middle. "all": as many as fit, side by side
             around its middle and without overlap, each a sample of its own; what is left over
@@ -83,6 +87,7 @@ class Recipe:
 
     epochs: int = 45
     batch_size: int = 32
+    steps: int = 0
     segments: Segments = "random"
     test_segments: TestSegments = "listen"
     learning_rate: float = 1e-3

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sernet_edge.runtime.contract import NONE, Contract, Features, Level
-from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.new_contract import new_contract
 from sernet_edge.train.recipe import RECIPES, Recipe
@@ -19,7 +19,7 @@ class ModelSettings:
     """The settings that decide a model's weights.
 
     Attributes:
-        corpus: The speech to train on.
+        corpora: The speech to train on.
         architecture: Its name in `ARCHITECTURES`.
         features: See `Contract.features`; `of_architecture` chooses the architecture's own.
         init: Model whose weights the training starts from; None: random weights.
@@ -30,7 +30,7 @@ class ModelSettings:
         noise: Folder of sounds in which nobody speaks; see `Recipe.noise_share`.
     """
 
-    corpus: CorpusFolder
+    corpora: CorpusChoice
     architecture: str = DEFAULT_ARCHITECTURE
     features: Features = Contract.features
     init: Path | None = None
@@ -42,12 +42,12 @@ class ModelSettings:
 
     @staticmethod
     def of_architecture(
-        corpus: CorpusFolder, architecture: str, recipe: Recipe = RECIPES["default"], **others: Any
+        corpora: CorpusChoice, architecture: str, recipe: Recipe = RECIPES["default"], **others: Any
     ) -> ModelSettings:
         """Return settings with an architecture's own features, level, window and losses.
 
         Args:
-            corpus: See `ModelSettings`.
+            corpora: See `ModelSettings`.
             architecture: See `ModelSettings`.
             recipe: The architecture's own losses and gain, where it has some, replace those in it.
             others: More of `ModelSettings`.
@@ -60,7 +60,7 @@ class ModelSettings:
             gain_db=own.gain_db or recipe.gain_db,
         )
         fitting = {"level": own.level, "window_frames": own.window_frames, **others}
-        return ModelSettings(corpus, architecture, own.features, recipe=recipe, **fitting)
+        return ModelSettings(corpora, architecture, own.features, recipe=recipe, **fitting)
 
     def new_contract(self, labels: tuple[str, ...]) -> Contract:
         """Return the contract of the model to be; see `new_contract.new_contract`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,8 +99,9 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     if settings.out.suffix != ".keras":
         raise SettingError("out", f"{settings.out} must end in .keras")
     check_outputs((settings.out, settings.metrics_path, settings.picture_path), settings.force)
-    utterances = model.corpus.utterances(progress)
-    draft = model.new_contract(model.corpus.labels(utterances))
+    utterances = model.corpora.utterances(progress)
+    model.corpora.check_teaches(utterances)
+    draft = model.new_contract(model.corpora.labels(utterances))
     held_out = _held_out_speakers(settings.holdout, utterances)
     initial_weights = InitialWeights.read(model.init) if model.init else None
     rate_hz = draft.sample_rate_hz
@@ -109,7 +110,7 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     read = read_corpus(utterances, draft, settings.skip_bad, progress)
     # A label of unreadable recordings alone is not a label of the model.
     usable = [recording.utterance for recording in read.recordings]
-    draft = model.new_contract(model.corpus.labels(usable))
+    draft = model.new_contract(model.corpora.labels(usable))
     training = [r for r in read.recordings if r.utterance.speaker not in held_out]
     testing = [r for r in read.recordings if r.utterance.speaker in held_out]
     if not training:
@@ -159,22 +160,18 @@ def _held_out_speakers(wanted: Sequence[str] | None, utterances: Sequence[Uttera
         SettingError: One of them is not in the corpus, or no other speaker is.
         SernetError: The corpus does not name its speakers, or has one speaker only.
     """
-    speakers = sorted({utterance.speaker for utterance in utterances})
     if wanted is not None and not wanted:
         return []
-    if "" in speakers:
-        raise SernetError(
-            "the corpus does not name the speaker of every recording, so no speaker can be held "
-            "out",
-            "add the column speaker, or train on all recordings with --holdout none",
-        )
-    if len(speakers) < 2:
-        raise SernetError(
-            f"the corpus has {len(speakers)} speaker, so none can be held out",
-            "add speakers, or train on all recordings with --holdout none",
-        )
+    by_corpus: dict[str, set[str]] = {}
+    for utterance in utterances:
+        by_corpus.setdefault(utterance.corpus, set()).add(utterance.speaker)
+    for corpus, names in by_corpus.items():
+        if wanted is None or len(by_corpus) == 1 or names & set(wanted):
+            _check_speakers(f"the corpus {corpus}".rstrip(), names)
     if wanted is None:
-        return speakers[-min(2, len(speakers) - 1) :]
+        last = [sorted(names)[-min(2, len(names) - 1) :] for names in by_corpus.values()]
+        return sorted(speaker for speakers in last for speaker in speakers)
+    speakers = sorted(set[str]().union(*by_corpus.values()))
     if unknown := sorted(set(wanted) - set(speakers)):
         raise SettingError(
             "holdout",
@@ -183,6 +180,20 @@ def _held_out_speakers(wanted: Sequence[str] | None, utterances: Sequence[Uttera
     if set(wanted) == set(speakers):
         raise SettingError("holdout", "no speaker is left to train on")
     return sorted(set(wanted))
+
+
+def _check_speakers(corpus: str, names: Collection[str]) -> None:
+    """Refuse to hold a speaker out of a corpus that does not name its speakers, or has but one."""
+    if "" in names:
+        raise SernetError(
+            f"{corpus} does not name the speaker of every recording, so no speaker can be held out",
+            "add the column speaker, or train on all recordings with --holdout none",
+        )
+    if len(names) < 2:
+        raise SernetError(
+            f"{corpus} has {len(names)} speaker, so none can be held out",
+            "add speakers, or train on all recordings with --holdout none",
+        )
 
 
 def _check_training_speech(
@@ -227,7 +238,7 @@ def _tell_initial_weights(
         f"{len(fit.taken)} layers start from {initial_weights.path}: {', '.join(fit.taken)}; "
         f"from random weights: {', '.join(fit.not_taken) or 'none'}"
     )
-    if known := seen_speakers(initial_weights.provenance, settings.corpus.name, held_out):
+    if known := seen_speakers(initial_weights.provenance, settings.corpora.name, held_out):
         progress.say(
             f"warning: {initial_weights.path} was trained on the held-out {', '.join(known)}: "
             "the figures will be optimistic"
@@ -278,7 +289,8 @@ def _provenance(
     return {
         "architecture": model.architecture,
         "initial": initial_weights.provenance if initial_weights else None,
-        "corpus": model.corpus.name,
+        "corpus": model.corpora.name,
+        **({"map": dict(model.corpora.mapping)} if model.corpora.mapping else {}),
         "protocol": "single speaker-disjoint split" if results else "all speakers",
         "holdout_speakers": held_out,
         "skipped_recordings": skipped,
@@ -302,7 +314,7 @@ def _write(
     if matrix is None:
         return settings.out, settings.metrics_path
     title = (
-        f"{settings.model.corpus.name}, held-out speakers "
+        f"{settings.model.corpora.name}, held-out speakers "
         f"{', '.join(report['holdout_speakers'])}: "
         f"UAR {report['uar']:.1%}, WA {report['wa']:.1%}"
     )

@@ -12,6 +12,7 @@ from sernet_edge.runtime.audio.sources import to_int16
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import Float32, feature_rows, scale_to_clip
 from sernet_edge.train import augment
+from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.fast_features import FastFrontEnd
 from sernet_edge.train.noise import Noise, excerpt
 from sernet_edge.train.recipe import Recipe, check_noise
@@ -222,9 +223,9 @@ class TrainingSet:
         return np.stack(made), is_none
 
     @property
-    def labels(self) -> list[str]:
-        """The label of each window."""
-        return [recording.utterance.label for recording, _ in self._segments]
+    def utterances(self) -> list[Utterance]:
+        """The utterance that each window is cut out of."""
+        return [recording.utterance for recording, _ in self._segments]
 
     def window(self, index: int, rng: np.random.Generator) -> Float32:
         """Return one augmented window, float32 (window_frames, features).

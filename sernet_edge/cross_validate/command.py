@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from sernet_edge.cross_validate import cross_validation
-from sernet_edge.cross_validate.cross_validation import CrossValidationSettings, Split
+from sernet_edge.cross_validate.cross_validation import CrossValidationSettings
+from sernet_edge.train.evaluation.protocols import Split
 from sernet_edge.train.evaluation.saved_runs import as_text
 from sernet_edge.train.options import TrainingOptions, names, skip_bad_option, training_options
 from sernet_edge.train.progress import TerminalProgress
@@ -29,7 +30,14 @@ from sernet_edge.train.progress import TerminalProgress
     type=click.Choice(typing.get_args(Split)),
     default=CrossValidationSettings.split,
     show_default=True,
-    help="Leave one speaker out, or make ten random folds as the published figures do.",
+    help="Leave one speaker out, or one corpus (protocol cross-corpus), or make ten random folds "
+    "as the published figures do.",
+)
+@click.option(
+    "--test-corpus",
+    metavar="NAME",
+    help="With several corpora, leave out the speakers of this one alone; the others are in the "
+    "training of every fold.",
 )
 @click.option(
     "--folds",

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import replacing, write_text
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import baseline
-from sernet_edge.train.evaluation.protocols import PROTOCOLS, Fold, check_labels, folds
+from sernet_edge.train.evaluation.protocols import Fold, Split, check_labels, folds
 from sernet_edge.train.evaluation.saved_runs import pooled_figures, read_json
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.initial_weights import InitialWeights
@@ -34,8 +34,6 @@ from sernet_edge.train.recordings import read_recordings
 from sernet_edge.train.same_audio import SameAudio
 from sernet_edge.train.settings import ModelSettings
 
-Split = Literal["speakers", "random"]
-
 
 @dataclass(frozen=True)
 class CrossValidationSettings:
@@ -44,7 +42,10 @@ class CrossValidationSettings:
     Attributes:
         model: What decides the weights; the baseline uses its corpus and seed alone.
         out: Folder of the run. A run in it with the same settings is continued.
-        split: "speakers" leaves one speaker out; "random" makes ten random folds.
+        split: "speakers" leaves one speaker out, "corpora" one corpus; "random" makes ten random
+            folds.
+        test_corpus: With the split "speakers", the only corpus whose speakers are tested; the
+            others are in the training of every fold. None: the speakers of all corpora are.
         folds: Names of the folds to train; None: all.
         baseline: Whether to train openSMILE's functionals and a linear SVM instead of a network.
         skip_bad: Whether to leave out recordings that cannot be read.
@@ -57,6 +58,7 @@ class CrossValidationSettings:
     model: ModelSettings
     out: Path
     split: Split = "speakers"
+    test_corpus: str | None = None
     folds: tuple[str, ...] | None = None
     baseline: bool = False
     skip_bad: bool = False
@@ -84,12 +86,14 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
     if settings.out.exists() and not settings.out.is_dir():
         raise SettingError("out", f"{settings.out} is not a folder")
     model = _with_whole_paths(settings.model)
-    utterances = model.corpus.utterances(progress)
-    labels = model.corpus.labels(utterances)
+    _check_test_corpus(settings)
+    utterances = model.corpora.utterances(progress)
+    model.corpora.check_teaches(utterances)
+    labels = model.corpora.labels(utterances)
     usable, bad, same_audio = _compared(utterances, model.new_contract(labels), progress)
     if settings.skip_bad:
         tell_skipped(bad, progress)
-        utterances, labels = usable, model.corpus.labels(usable)
+        utterances, labels = usable, model.corpora.labels(usable)
     chosen = _chosen_folds(settings, utterances)
     for fold in chosen:
         train, test = ([utterances[i] for i in part] for part in (fold.train, fold.test))
@@ -104,8 +108,10 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         model, {utterances[i].speaker for f in chosen for i in f.test}
     )
     description = {
-        "corpus": model.corpus.name,
+        "corpus": model.corpora.name,
+        "map": dict(model.corpora.mapping) or None,
         "split": settings.split,
+        "test_corpus": settings.test_corpus,
         "seed": model.seed,
         "skipped": bad if settings.skip_bad else [],
         "labels": list(labels),
@@ -136,10 +142,24 @@ def _with_whole_paths(model: ModelSettings) -> ModelSettings:
     """Return settings whose paths are absolute: a cluster's workers have their own folders."""
     return dataclasses.replace(
         model,
-        corpus=dataclasses.replace(model.corpus, path=model.corpus.path.resolve()),
+        corpora=model.corpora.resolved(),
         init=model.init.resolve() if model.init else None,
         noise=model.noise.resolve() if model.noise else None,
     )
+
+
+def _check_test_corpus(settings: CrossValidationSettings) -> None:
+    """Refuse a test corpus that is not one of several, or has no part in the split."""
+    names = [folder.name for folder in settings.model.corpora.folders]
+    if settings.test_corpus is None:
+        return
+    if settings.split != "speakers":
+        raise SettingError("test-corpus", f"the split {settings.split} tests all corpora")
+    if settings.test_corpus not in names or len(names) < 2:
+        raise SettingError(
+            "test-corpus",
+            f"{settings.test_corpus} is not one of several corpora; given are {', '.join(names)}",
+        )
 
 
 def _compared(
@@ -167,8 +187,7 @@ def _chosen_folds(settings: CrossValidationSettings, utterances: Sequence[Uttera
         SettingError: A fold does not exist.
         SernetError: See `folds`.
     """
-    protocol = PROTOCOLS["strict" if settings.split == "speakers" else "published"]
-    splits = folds(protocol, utterances, settings.model.seed)
+    splits = folds(settings.split, utterances, settings.model.seed, settings.test_corpus)
     if settings.folds is None:
         return splits
     names = [fold.name for fold in splits]
@@ -204,7 +223,7 @@ def _initial_weights(model: ModelSettings, speakers: set[str]) -> InitialWeights
     if model.init is None:
         return None
     initial_weights = InitialWeights.read(model.init)
-    if known := seen_speakers(initial_weights.provenance, model.corpus.name, speakers):
+    if known := seen_speakers(initial_weights.provenance, model.corpora.name, speakers):
         raise SernetError(
             f"{model.init} was trained on test speakers of this run: {', '.join(known)}",
             hint="start from a model of another corpus, or one that held these speakers out",

@@ -43,7 +43,7 @@ class FoldJob:
         settings: What decides the weights.
         run: The run's folder.
         utterances: Of the whole corpus, without those that were skipped.
-        labels: In the order of the scores.
+        labels: In the order of the scores. A label that no training recording has always scores 0.
         fold: Which utterances to train on and which to test on.
         log_csv: Whether to write a table of the epochs.
     """
@@ -60,6 +60,12 @@ class FoldJob:
         """The file of the fold's predictions; a fold whose file exists is finished."""
         # A speaker may be called A/B, or by a folder whose name is not UTF-8.
         return self.run / f"fold-{quote(os.fsencode(self.fold.name), safe=' ')}.json"
+
+    @property
+    def trained_labels(self) -> tuple[str, ...]:
+        """The outputs of the fold's model: those `labels` that its training recordings have."""
+        trained = {self.utterances[i].label for i in self.fold.train}
+        return tuple(label for label in self.labels if label in trained)
 
     @property
     def epochs_path(self) -> Path:
@@ -83,7 +89,7 @@ def run_fold(job: FoldJob) -> None:
     keras.backend.clear_session()
     settings = job.settings
     initial_weights = InitialWeights.read(settings.init) if settings.init else None
-    draft = settings.new_contract(job.labels)
+    draft = settings.new_contract(job.trained_labels)
     recordings = read_recordings(job.utterances, draft)
     # Files that cannot be read are named before the first fold.
     noise = Noise.read(settings.noise, draft.sample_rate_hz, True) if settings.noise else None
@@ -106,11 +112,14 @@ def run_fold(job: FoldJob) -> None:
     _write(
         job,
         backend_and_processor(),
-        {precision: mean_by_recording(values, cut) for precision, values in scores.items()},
+        {
+            precision: _in_all_labels(mean_by_recording(values, cut), job)
+            for precision, values in scores.items()
+        },
         {
             # Of each window, for the temperature: their logs are logits but for a constant.
             "windows": [len(some) for some in cut],
-            "float_window_scores": _rounded(scores["float"]),
+            "float_window_scores": _rounded(_in_all_labels(scores["float"], job)),
             "size": _size(converted["int8"]),
             "guess_by_epoch": guess_by_epoch,
             "history": fit.history,
@@ -138,7 +147,7 @@ def _train(job: FoldJob, fit: Fit, cut: Sequence[Float32]) -> list[list[int]]:
     del by_epoch[len(fit.history) :]
 
     def log() -> None:
-        by_epoch.append(predict(fit.model, cut).argmax(axis=1).tolist())
+        by_epoch.append(_in_all_labels(predict(fit.model, cut), job).argmax(axis=1).tolist())
         write_text(job.epochs_path, json.dumps(by_epoch))
         if job.log_csv:
             rows = [
@@ -177,6 +186,15 @@ def _window_scores(file: ModelFile, cut: Sequence[Float32]) -> NDArray[Any]:
     return np.stack([model.run(window) for window in np.concatenate(cut)])
 
 
+def _in_all_labels(scores: NDArray[Any], job: FoldJob) -> NDArray[Any]:
+    """Return the scores of a fold's model in the labels of the run: 0 for those it lacks."""
+    if job.trained_labels == job.labels:
+        return scores
+    everything = np.zeros((len(scores), len(job.labels)), scores.dtype)
+    everything[:, [job.labels.index(label) for label in job.trained_labels]] = scores
+    return everything
+
+
 def run_baseline(job: FoldJob, features: Float32) -> None:
     """Train and test the classical baseline on one fold; write its predictions.
 
@@ -212,6 +230,7 @@ def _write(
         **computed,
         "files": [utterance.path.name for utterance in testing],
         "speakers": [utterance.speaker for utterance in testing],
+        **({"corpora": [u.corpus for u in testing]} if job.settings.corpora.is_several else {}),
         "truth": [job.labels.index(utterance.label) for utterance in testing],
         "labels": job.labels,
         **{f"{precision}_scores": _rounded(values) for precision, values in scores.items()},

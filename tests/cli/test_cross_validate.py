@@ -22,6 +22,7 @@ from sernet_edge.cross_validate.cross_validation import CrossValidationSettings,
 from sernet_edge.cross_validate.fold import FoldJob
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import Fold
 from sernet_edge.train.recipe import Recipe
@@ -41,7 +42,7 @@ pytestmark = pytest.mark.training
 def test_a_fold_has_a_file_whatever_its_speaker_is_called(
     speaker: str, name: str, tmp_path: Path
 ) -> None:
-    settings = ModelSettings(CorpusFolder("csv", Path("x")))
+    settings = ModelSettings(CorpusChoice((CorpusFolder("csv", Path("x")),)))
     job = FoldJob(settings, tmp_path, (), (), Fold(speaker, (), ()), False)
     assert job.path == tmp_path / name
 
@@ -209,7 +210,7 @@ def test_a_notebook_cross_validates_as_the_command_does(
 ) -> None:
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
     recipe = dataclasses.replace(Recipe(), epochs=1)
-    model = ModelSettings(CorpusFolder("emodb", small_corpus), recipe=recipe)
+    model = ModelSettings(CorpusChoice((CorpusFolder("emodb", small_corpus),)), recipe=recipe)
     settings = CrossValidationSettings(model, run, folds=("03", "08"))
     progress = HeardProgress()
     figures = cross_validate(settings, progress)
@@ -225,7 +226,7 @@ def test_a_notebook_cross_validates_as_the_command_does(
 
 
 def test_a_notebook_trains_the_baseline_on_a_fold(small_corpus: Path, tmp_path: Path) -> None:
-    model = ModelSettings(CorpusFolder("emodb", small_corpus))
+    model = ModelSettings(CorpusChoice((CorpusFolder("emodb", small_corpus),)))
     settings = CrossValidationSettings(model, tmp_path / "run", folds=("03",), baseline=True)
     progress = HeardProgress()
     figures = cross_validate(settings, progress)

@@ -10,7 +10,7 @@ import pytest
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import baseline
-from sernet_edge.train.evaluation.protocols import PROTOCOLS, folds
+from sernet_edge.train.evaluation.protocols import folds
 
 
 def test_a_baseline_that_cannot_choose_is_refused_before_it_computes() -> None:
@@ -19,12 +19,12 @@ def test_a_baseline_that_cannot_choose_is_refused_before_it_computes() -> None:
 
     two = corpus("1joy", "1rage", "2joy", "2rage")
     with pytest.raises(SernetError, match="fold 1 has only 1"):
-        baseline.check(folds(PROTOCOLS["strict"], two, seed=1), two)
+        baseline.check(folds("speakers", two, seed=1), two)
     lone = corpus("1joy", "1rage", "2joy", "2rage", "3joy")
     with pytest.raises(SernetError, match="in fold 1 only one label is left without 2"):
-        baseline.check(folds(PROTOCOLS["strict"], lone, seed=1), lone)
+        baseline.check(folds("speakers", lone, seed=1), lone)
     three = corpus("1joy", "1rage", "2joy", "2rage", "3joy", "3rage")
-    baseline.check(folds(PROTOCOLS["strict"], three, seed=1), three)
+    baseline.check(folds("speakers", three, seed=1), three)
 
 
 def test_the_baseline_does_not_look_at_the_test_utterances_labels() -> None:

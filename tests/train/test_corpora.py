@@ -14,7 +14,7 @@ from support import write_wav
 from sernet_edge.runtime import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora import CORPORA, labels_of
-from sernet_edge.train.evaluation.protocols import PROTOCOLS, folds
+from sernet_edge.train.evaluation.protocols import folds
 from sernet_edge.train.recordings import read_recordings
 
 SILENCE = np.zeros(16_000, np.int16)
@@ -46,7 +46,7 @@ def test_ravdess_speech_is_read_and_song_left_out(ravdess: Path) -> None:
     by_name = {u.path.name: u.label for u in utterances}
     # The example of the corpus's own description: fearful.
     assert by_name["03-01-06-01-01-01-12.wav"] == "fear"
-    assert [fold.name for fold in folds(PROTOCOLS["strict"], utterances, 1)] == ["01", "12"]
+    assert [fold.name for fold in folds("speakers", utterances, 1)] == ["01", "12"]
 
 
 def test_all_of_ravdess_is_1440_utterances_and_what_is_missing_is_said(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_folder_names_the_label_and_one_inside_it_the_speaker(tmp_path: Path) 
     ]
     assert labels_of(CORPORA["folder"], utterances) == ("happy", "sad")
     with pytest.raises(SernetError, match="does not name the speaker"):
-        folds(PROTOCOLS["strict"], utterances, 1)
+        folds("speakers", utterances, 1)
     put(tmp_path / "lost.wav")
     with pytest.raises(
         SernetError, match=r"lost\.wav does not lie in a folder named after its label"
@@ -173,7 +173,7 @@ def test_a_table_names_recordings_from_its_own_folder(tmp_path: Path) -> None:
     ]
     assert labels_of(CORPORA["csv"], utterances) == ("happy", "sad")
     with pytest.raises(SernetError, match="does not name the speaker"):
-        folds(PROTOCOLS["strict"], utterances, 1)
+        folds("speakers", utterances, 1)
 
 
 TWO = [("a.wav", "happy", "anna"), ("b.wav", "sad", "")]

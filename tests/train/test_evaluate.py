@@ -16,6 +16,7 @@ from support import Run
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.interpreter import load
 from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.evaluation.evaluate import EvaluationSettings, evaluate
 from sernet_edge.train.evaluation.saved_runs import pooled_figures
 
@@ -112,8 +113,8 @@ def test_wrong_usage_exits_with_2(
 def test_a_notebook_evaluates_as_the_command_does(
     small_corpus: Path, shipped_model: Path, sernet_edge: Run
 ) -> None:
-    corpus = CorpusFolder("emodb", small_corpus)
-    settings = EvaluationSettings(shipped_model, corpus, {"fear": ""}, speakers=("03", "08"))
+    corpora = CorpusChoice((CorpusFolder("emodb", small_corpus),), mapping={"fear": ""})
+    settings = EvaluationSettings(shipped_model, corpora, speakers=("03", "08"))
     progress = HeardProgress()
     report = evaluate(settings, progress)
     assert progress.steps == {"recording": 12}
@@ -123,6 +124,7 @@ def test_a_notebook_evaluates_as_the_command_does(
         "--speakers", "03,08", "--json",
     )  # fmt: skip
     assert json.loads(result.stdout) == json.loads(json.dumps(report))
-    for wrong, name in (({"mapping": {"fear": "dread"}}, "dread"), ({"speakers": ("99",)}, "99")):
+    dread = dataclasses.replace(corpora, mapping={"fear": "dread"})
+    for wrong, name in (({"corpora": dread}, "dread"), ({"speakers": ("99",)}, "99")):
         with pytest.raises(SettingError, match=name):
             evaluate(dataclasses.replace(settings, **wrong))

@@ -36,7 +36,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         "--set", "speed=0.2", "--set", "batch_size=3", "--set", "loss=focal"
     )
     assert settings is not None
-    assert settings.corpus.path == Path("somewhere")
+    assert settings.corpora.folders[0].path == Path("somewhere")
     recipe = settings.recipe
     assert (recipe.speed, recipe.batch_size, recipe.loss) == (0.2, 3, "focal")
     assert recipe.mixup == RECIPES["default"].mixup

@@ -23,6 +23,7 @@ from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA, CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.new_contract import with_statistics
@@ -354,9 +355,8 @@ def test_a_bad_recording_can_be_skipped_and_is_counted(
 
 @pytest.mark.filterwarnings("ignore")  # Keras's own, which the command line discards.
 def test_a_notebook_trains_as_the_command_does(small_corpus: Path, tmp_path: Path) -> None:
-    model = ModelSettings(
-        CorpusFolder("emodb", small_corpus), recipe=dataclasses.replace(Recipe(), epochs=1)
-    )
+    corpora = CorpusChoice((CorpusFolder("emodb", small_corpus),))
+    model = ModelSettings(corpora, recipe=dataclasses.replace(Recipe(), epochs=1))
     settings = TrainingSettings(model, tmp_path / "m.keras", holdout=("09",), log_csv=True)
     progress = HeardProgress()
     trained = train(settings, progress)

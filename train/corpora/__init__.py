@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -152,6 +153,14 @@ CORPORA = {
 }
 """Every corpus that can be named on the command line."""
 
+_KINDS = ("folder", "csv")
+"""Those that are a way to write down any corpus, so that there can be several of them."""
+
+
+def voices_of(name: str) -> str:
+    """Return `Corpus.voices` of the corpus of this name; of one's own corpora, the name."""
+    return CORPORA[name].voices if name in CORPORA else name
+
 
 def labels_of(corpus: Corpus, utterances: Sequence[Utterance]) -> tuple[str, ...]:
     """Return the corpus's labels, or those that its utterances have, sorted.
@@ -175,7 +184,8 @@ class CorpusFolder:
     """A corpus and where it lies on this computer.
 
     Attributes:
-        name: Its name in `CORPORA`.
+        name: Its name in `CORPORA`. "csv" and "folder" may bear a name of their own after a
+            colon, such as "csv:phones", which tells several of them apart.
         path: Its folder or, for "csv", its table.
     """
 
@@ -186,12 +196,31 @@ class CorpusFolder:
         """Refuse a corpus that this program cannot read.
 
         Raises:
-            SettingError: `name` is not in `CORPORA`.
+            SettingError: `name` is not in `CORPORA`, or its second part is not a name.
         """
-        if self.name not in CORPORA:
+        kind, colon, own = self.name.partition(":")
+        if kind not in CORPORA:
             raise SettingError(
-                "corpus", f"no corpus is called {self.name!r}; the names are {', '.join(CORPORA)}"
+                "corpus", f"no corpus is called {kind!r}; the names are {', '.join(CORPORA)}"
             )
+        if not colon:
+            return
+        if kind not in _KINDS:
+            raise SettingError("corpus", f"{kind} is one corpus, it takes no further name")
+        if not re.fullmatch(r"[\w.-]+", own):
+            raise SettingError(
+                "corpus", f"{self.name}: the name after the colon must be letters, digits, . _ or -"
+            )
+
+    @property
+    def corpus(self) -> Corpus:
+        """What is known of the corpus, and its reader."""
+        return CORPORA[self.name.partition(":")[0]]
+
+    @property
+    def voices(self) -> str:
+        """Corpora with the same `voices` have the same speakers."""
+        return voices_of(self.name)
 
     def utterances(self, progress: Progress = QUIET) -> list[Utterance]:
         """List the utterances; warn of an incomplete copy.
@@ -199,12 +228,11 @@ class CorpusFolder:
         Raises:
             SernetError: The place holds no such corpus.
         """
-        corpus = CORPORA[self.name]
-        utterances = corpus.read(self.path)
-        if shortfall := corpus.shortfall(utterances):
+        utterances = self.corpus.read(self.path)
+        if shortfall := self.corpus.shortfall(utterances):
             progress.say(f"warning: {self.path} holds {shortfall}")
         return utterances
 
     def labels(self, utterances: Sequence[Utterance]) -> tuple[str, ...]:
         """Return the labels of its utterances; see `labels_of`."""
-        return labels_of(CORPORA[self.name], utterances)
+        return labels_of(self.corpus, utterances)

@@ -19,13 +19,15 @@ class Utterance:
     Attributes:
         path: The audio file.
         label: The emotion, one of the corpus's labels.
-        speaker: Who speaks; the same text for the same person throughout the corpus. Empty
-            if it is not known.
+        speaker: Who speaks; the same text for the same person throughout the corpus, and for
+            nobody else in other corpora that are read with it. Empty if it is not known.
+        corpus: The name of its corpus where several are read; empty where it is the only one.
     """
 
     path: Path
     label: str
     speaker: str
+    corpus: str = ""
 
 
 def label_named(name: str, where: str) -> str:

@@ -22,7 +22,7 @@ from sernet_edge.runtime.frontend import Float32, Float64
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.evaluation.calibration import softmax
-from sernet_edge.train.evaluation.protocols import PROTOCOLS, Fold, folds
+from sernet_edge.train.evaluation.protocols import Fold, Split, folds
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.recordings import Recording
 
@@ -124,8 +124,9 @@ def train_and_score(
 ) -> tuple[Float64, float]:
     """Train on some utterances and score others.
 
-    C is the one with the best UAR when each training speaker in turn is left out; the test
-    utterances have no part in it.
+    C is the one with the best UAR when each training speaker in turn is left out, or where the
+    test utterances are a corpus of their own, each training corpus, of several; the test utterances
+    have no part in it.
 
     Args:
         features: float32 (utterances, features).
@@ -143,10 +144,12 @@ def train_and_score(
         SernetError: scikit-learn is not installed, or see `folds`.
     """
     truth = np.array([labels.index(utterance.label) for utterance in utterances])
-    known = all(utterances[i].speaker for i in train)
-    inner = folds(
-        PROTOCOLS["strict" if known else "published"], [utterances[i] for i in train], seed
-    )
+    training = [utterances[i] for i in train]
+    corpora = {utterance.corpus for utterance in training}
+    split: Split = "speakers" if all(u.speaker for u in training) else "random"
+    if len(corpora) > 1 and not corpora & {utterances[i].corpus for i in test}:
+        split = "corpora"
+    inner = folds(split, training, seed)
     guesses = np.zeros((len(COMPLEXITIES), len(train)), np.int64)
     indices = np.asarray(train)
     for fold in inner:

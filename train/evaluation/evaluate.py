@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import calibration, metrics
+from sernet_edge.train.evaluation.cross_corpus import by_corpus
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import tell_doubts, tell_skipped
@@ -37,16 +38,13 @@ class EvaluationSettings:
 
     Attributes:
         model: A .tflite or .keras file with its contract.
-        corpus: The speech to test on.
-        mapping: The model's label for a label of the corpus that has another name; "" leaves the
-            label's recordings out.
+        corpora: The speech to test on, in the labels of the model.
         speakers: Speakers to test on; None: all.
         skip_bad: Whether to leave out recordings that cannot be read.
     """
 
     model: Path
-    corpus: CorpusFolder
-    mapping: Mapping[str, str] = field(default_factory=dict)
+    corpora: CorpusChoice
     speakers: tuple[str, ...] | None = None
     skip_bad: bool = False
 
@@ -61,23 +59,26 @@ def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[s
     Returns:
         JSON-ready: `model`, `contract_id`, `corpus`, `left_out` (recordings by label),
         `skipped` (a line each), `trained_on_these_speakers`, the figures of `metrics.summary`,
-        `calibration_error`, `reliability` and, where the model knows when it is sure, `sure`.
+        `calibration_error`, `reliability` and, where the model knows when it is sure, `sure`;
+        `four`, the figures of `cross_corpus.by_corpus`, with the number of speakers whom the model
+        has heard in each corpus, `heard`.
 
     Raises:
         SettingError: A speaker is not in the corpus, or a label not in the model.
         SernetError: The model or the corpus cannot be read, or nothing is left to test on.
     """
     contract, scorer = _load(settings.model)
-    if unknown := sorted(set(settings.mapping.values()) - {"", *contract.labels}):
+    corpora = settings.corpora
+    if unknown := sorted(set(corpora.mapping.values()) - {"", *contract.labels}):
         raise SettingError(
             "map",
             f"the model has no label {', '.join(unknown)}; its labels are "
             f"{', '.join(contract.labels)}",
         )
-    utterances = settings.corpus.utterances(progress)
+    utterances, others = corpora.wanted_and_others(progress)
     if settings.speakers is not None:
-        utterances = _spoken_by(settings.speakers, utterances)
-    utterances, left_out = _in_our_labels(utterances, settings.mapping, contract.labels)
+        utterances, others = _spoken_by(settings.speakers, utterances, others)
+    _check_labels(utterances, contract.labels)
 
     bad: list[str] = []
     windows = Windows(contract)
@@ -95,17 +96,44 @@ def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[s
     tell_doubts(same_audio, progress)
     if not tested:
         raise SernetError("no utterance is left to evaluate on")
+    scores, speakers = np.stack(means).astype(np.float64), [u.speaker for u in tested]
+    seen = seen_speakers(contract.provenance, corpora.name, speakers)
     return {
         "model": str(settings.model),
         "contract_id": contract.id,
-        "corpus": settings.corpus.name,
-        "left_out": left_out,
+        "corpus": corpora.name,
+        "left_out": dict(sorted(Counter(u.label for u in others).items())),
         "skipped": bad,
-        "trained_on_these_speakers": seen_speakers(
-            contract.provenance, settings.corpus.name, {utterance.speaker for utterance in tested}
-        ),
-        **_figures(np.stack(means).astype(np.float64), np.array(truth), contract),
+        "trained_on_these_speakers": seen,
+        **_figures(scores, np.array(truth), contract),
+        "four": _by_corpus(tested, np.array(truth), scores, contract, corpora.name, seen),
     }
+
+
+def _by_corpus(
+    tested: list[Utterance],
+    truth: NDArray[Any],
+    scores: NDArray[np.float64],
+    contract: Contract,
+    only: str,
+    seen: Collection[str],
+) -> dict[str, Any]:
+    """Return the figures of each corpus.
+
+    Args:
+        tested: The utterances.
+        truth: int64 (utterances,), index of the label.
+        scores: float64 (utterances, labels).
+        contract: The model's.
+        only: The name of the corpus, if there is but one.
+        seen: Speakers whom the model was trained on.
+    """
+    speakers = np.array([u.speaker for u in tested])
+    names = np.array([u.corpus or only for u in tested])
+    found = by_corpus(truth, scores, speakers, names, contract.labels)
+    for name, figures in found["corpora"].items():
+        figures["heard"] = len(set(seen) & set(speakers[names == name].tolist()))
+    return found
 
 
 def _load(path: Path) -> tuple[Contract, Scorer]:
@@ -121,35 +149,28 @@ def _load(path: Path) -> tuple[Contract, Scorer]:
     return contract, lambda windows: np.asarray(saved.predict_on_batch(windows[..., None]))
 
 
-def _spoken_by(speakers: Collection[str], utterances: list[Utterance]) -> list[Utterance]:
-    """Return the utterances of some speakers."""
-    if unknown := sorted(set(speakers) - {utterance.speaker for utterance in utterances}):
+def _spoken_by(speakers: Collection[str], *groups: list[Utterance]) -> tuple[list[Utterance], ...]:
+    """Return the utterances of some speakers, of each group."""
+    known = {utterance.speaker for group in groups for utterance in group}
+    if unknown := sorted(set(speakers) - known):
         raise SettingError("speakers", f"no speaker {', '.join(unknown)} in this corpus")
-    return [utterance for utterance in utterances if utterance.speaker in speakers]
+    return tuple([u for u in group if u.speaker in speakers] for group in groups)
 
 
-def _in_our_labels(
-    utterances: list[Utterance], mapping: Mapping[str, str], labels: tuple[str, ...]
-) -> tuple[list[Utterance], dict[str, int]]:
-    """Return the utterances in the model's labels, and how many of each label are left out.
+def _check_labels(utterances: list[Utterance], labels: tuple[str, ...]) -> None:
+    """Check that the model has all labels of the utterances.
 
     Raises:
-        SernetError: The model lacks a label of the corpus, or no utterance is left.
+        SernetError: It lacks one, or there is no utterance.
     """
-    left_out = Counter(u.label for u in utterances if mapping.get(u.label) == "")
-    kept = [
-        Utterance(u.path, mapping.get(u.label, u.label), u.speaker)
-        for u in utterances
-        if u.label not in left_out
-    ]
-    if strange := sorted({u.label for u in kept} - set(labels)):
+    if strange := sorted({u.label for u in utterances} - set(labels)):
         raise SernetError(
             f"the model has no label {', '.join(strange)}; its labels are {', '.join(labels)}",
-            hint="rename a label with --map THEIRS=OURS, or leave it out with --map THEIRS=",
+            hint="rename a label with --map THEIRS=OURS, leave it out with --map THEIRS=, or name "
+            "those to test with --labels",
         )
-    if not kept:
+    if not utterances:
         raise SernetError("no utterance is left to evaluate on")
-    return kept, dict(sorted(left_out.items()))
 
 
 def _figures(

@@ -11,22 +11,24 @@ import click
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice, in_words
 from sernet_edge.train.evaluation import evaluate
-from sernet_edge.train.options import corpus_option, names, skip_bad_option
+from sernet_edge.train.evaluation.saved_runs import four_lines
+from sernet_edge.train.options import (
+    corpus_option,
+    labels_option,
+    map_option,
+    names,
+    skip_bad_option,
+)
 from sernet_edge.train.progress import TerminalProgress
 
 
 @click.command("evaluate")
 @click.argument("model", type=click.Path(path_type=Path))
-@corpus_option
-@click.option(
-    "--map",
-    "mappings",
-    multiple=True,
-    metavar="THEIRS=OURS",
-    help="The model's label for a label of the corpus; THEIRS= leaves that label's recordings "
-    "out. May be repeated.",
-)
+@corpus_option("Corpus ({names}) and its folder or csv file; may be repeated.")
+@map_option
+@labels_option
 @click.option(
     "--speakers",
     metavar="NAMES",
@@ -43,8 +45,9 @@ from sernet_edge.train.progress import TerminalProgress
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def evaluate_command(
     model: Path,
-    corpus: CorpusFolder,
-    mappings: tuple[str, ...],
+    corpora: tuple[CorpusFolder, ...],
+    mapping: dict[str, str],
+    labels: tuple[str, ...] | None,
     speakers: tuple[str, ...] | None,
     skip_bad: bool,
     out: Path | None,
@@ -61,11 +64,7 @@ def evaluate_command(
             raise SettingError("out", f"{out} must end in .html")
         check_outputs([out], force)
     settings = evaluate.EvaluationSettings(
-        model,
-        corpus,
-        _mapping(mappings),
-        speakers,
-        skip_bad,
+        model, CorpusChoice(corpora, labels or (), mapping), speakers, skip_bad
     )
     report = evaluate.evaluate(settings, TerminalProgress())
     if out is not None:
@@ -74,17 +73,6 @@ def evaluate_command(
         write_text(out, evaluation_page(report))
         click.echo(f"wrote {out}", err=True)
     click.echo(json.dumps(report) if as_json else _text(report))
-
-
-def _mapping(mappings: tuple[str, ...]) -> dict[str, str]:
-    """Return the label of the model for each label of the corpus that --map names."""
-    renamed = {}
-    for mapping in mappings:
-        theirs, equals, ours = mapping.partition("=")
-        if not equals or not theirs:
-            raise SettingError("map", f"{mapping!r} must be THEIRS=OURS")
-        renamed[theirs] = ours
-    return renamed
 
 
 def _text(report: dict[str, Any]) -> str:
@@ -110,8 +98,9 @@ def _text(report: dict[str, Any]) -> str:
             f"sure (top score {sure['from_score']} or more): {sure['share']:.1%}{precision}",
         ]
     if left_out := report["left_out"]:
-        counts = ", ".join(f"{count} of {label}" for label, count in left_out.items())
-        lines += ["", f"left out with --map: {counts}"]
+        lines += ["", f"left out: {in_words(left_out)}"]
+    if len(report["four"]["corpora"]) > 1:
+        lines += ["", *four_lines(report["four"])]
     if seen := report["trained_on_these_speakers"]:
         lines += ["", f"optimistic: the model was trained on the speakers {', '.join(seen)}"]
     return "\n".join(lines)

@@ -12,12 +12,20 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.evaluation import metrics
+from sernet_edge.train.evaluation.cross_corpus import by_corpus
 from sernet_edge.train.evaluation.protocols import PROTOCOLS
 
 _RESAMPLES = 2000
 
 # Members of run.json that are not part of a configuration; the recipe's are compared one by one.
 _NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings", "recipe")
+
+# What the last epochs of a split answer, and what the best epochs on the test data do.
+_PROTOCOLS_OF = {
+    "speakers": ("strict", "test-epoch"),
+    "corpora": ("cross-corpus", ""),
+    "random": ("", "published"),
+}
 
 Ints = NDArray[np.int64]
 
@@ -99,7 +107,8 @@ def pooled_figures(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
     Returns:
         JSON-ready: the run's settings, its finished `folds`, `computed_on` in words, and for
         each protocol that the run answers for and each precision (float, int8) what
-        `metrics.summary` gives, with `uar_interval`, `wa_interval` and `caveat`.
+        `metrics.summary` gives, with `uar_interval`, `wa_interval` and `caveat`; of
+        "cross-corpus" also, as `four`, what `cross_corpus.by_corpus` gives.
 
     Raises:
         SernetError: The folder holds no run, or no finished fold.
@@ -123,14 +132,19 @@ def pooled_figures(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
             f"{run} holds folds with different labels, so they belong to different runs",
             hint="keep the folds of one run",
         )
-    final, best = ("strict", "test-epoch") if settings["split"] == "speakers" else ("", "published")
+    final, best = _PROTOCOLS_OF[settings["split"]]
     protocols: dict[str, Any] = {}
     if final:
         protocols[final] = {
             precision: figures(last_guess(folds, precision), final)
             for precision in precisions(folds)
         }
-    if all(fold.get("guess_by_epoch") for fold in folds):
+    if final == "cross-corpus":
+        corpora = np.concatenate([fold["corpora"] for fold in folds])
+        for precision, found in protocols[final].items():
+            scores = np.concatenate([fold[f"{precision}_scores"] for fold in folds])
+            found["four"] = by_corpus(truth, scores, speakers, corpora, labels)
+    if best and all(fold.get("guess_by_epoch") for fold in folds):
         best_on_test = np.concatenate([_best_epoch_guess(fold) for fold in folds])
         protocols[best] = {"float": figures(best_on_test, best)}
     return {
@@ -193,4 +207,35 @@ def as_text(report: dict[str, Any]) -> str:
                 f"WA {f['wa']:.1%}, macro F1 {f['macro_f1']:.1%}"
                 + (f"  [{f['caveat']}]" if f["caveat"] else "")
             )
+            if four := f.get("four"):
+                lines += four_lines(four)
     return "\n".join(lines)
+
+
+def four_lines(four: dict[str, Any]) -> list[str]:
+    """Return what `cross_corpus.by_corpus` gives as a line for each corpus.
+
+    Where it is known whether the model has heard a corpus, the line says so.
+    """
+
+    def share(figures: dict[str, Any], name: str) -> str:
+        if figures[name] is None:
+            return "    -"
+        low, high = figures[f"{name}_interval"]
+        return f"{figures[name]:5.1%} ({low:.1%} to {high:.1%})"
+
+    named = {**four["corpora"], "mean": four["mean"]}
+    width = max(map(len, named))
+    return ["anger, happiness, neutral, sadness; any other answer is wrong:"] + [
+        f"  {name:{width}}  UAR {share(f, 'uar')}, WA {share(f, 'wa')}, arousal "
+        f"{share(f, 'arousal')}{_heard(f)}"
+        for name, f in named.items()
+    ]
+
+
+def _heard(figures: dict[str, Any]) -> str:
+    """Say whether the model was trained on speakers of a corpus, if that is known."""
+    if "heard" not in figures:
+        return ""
+    count = figures["heard"]
+    return f"  [trained on {count} of its speakers]" if count else "  [unheard]"

@@ -1,6 +1,6 @@
 """Finds the speakers that a model was trained on, also through its initial weights.
 
-A model's provenance names its corpus and the speakers it held out and, under `initial`, the
+A model's provenance names its corpora and the speakers it held out and, under `initial`, the
 provenance of the model that its weights started from.
 """
 
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora import voices_of
+from sernet_edge.train.corpora.choice import names_in
 
 
 def seen_speakers(provenance: Mapping[str, Any], corpus: str, speakers: Iterable[str]) -> list[str]:
@@ -20,17 +21,31 @@ def seen_speakers(provenance: Mapping[str, Any], corpus: str, speakers: Iterable
 
     Args:
         provenance: The model's.
-        corpus: Name of the corpus to test on.
-        speakers: Of that corpus.
+        corpus: Name of the corpus to test on; of several, `CorpusChoice.name`.
+        speakers: Of that corpus; of several, each with its corpus's name before it.
     """
-    speakers, found = set(speakers), set[str]()
+    voices = {speaker: _voice(speaker, names_in(corpus)) for speaker in set(speakers)}
+    found = set[str]()
     model: Mapping[str, Any] | None = provenance
     while model:
-        if "corpus" in model and _voices(model["corpus"]) == _voices(corpus):
-            found |= speakers - set(model.get("holdout_speakers", ()))
+        if "corpus" in model:
+            names = names_in(model["corpus"])
+            heard = {voices_of(name) for name in names}
+            held_out = {_voice(speaker, names) for speaker in model.get("holdout_speakers", ())}
+            found |= {s for s, own in voices.items() if own[0] in heard and own not in held_out}
         model = model.get("initial")
     return sorted(found)
 
 
-def _voices(corpus: str) -> str:
-    return CORPORA[corpus].voices if corpus in CORPORA else corpus
+def _voice(speaker: str, names: list[str]) -> tuple[str, str]:
+    """Return the voices of a speaker's corpus, and the speaker's own name.
+
+    Args:
+        speaker: As a model's provenance or a test has it.
+        names: Of the corpora that were read together; of several, one begins the speaker's name.
+    """
+    if len(names) > 1:
+        for name in names:
+            if speaker.startswith(f"{name}:"):
+                return voices_of(name), speaker.removeprefix(f"{name}:")
+    return voices_of(names[0]), speaker

@@ -1,0 +1,70 @@
+"""What several corpora need to be trained on together: a fair share each, and no false lesson.
+
+A corpus without "fear" says nothing about fear, so its recordings are scored among the labels of
+their own corpus alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge.runtime.contract import NONE
+from sernet_edge.runtime.frontend import Float32, Float64
+from sernet_edge.train.corpora.choice import labels_by_corpus
+from sernet_edge.train.corpora.utterance import Utterance
+
+
+def balanced_shares(windows: Sequence[Utterance]) -> Float64:
+    """Return how likely each window is drawn, so that corpora and labels are balanced.
+
+    A corpus is drawn by the square root of its number of windows: a large one more often than a
+    small one, but not in proportion, or the small one's language and rooms would hardly be heard.
+    Within it all labels are drawn equally often.
+
+    Args:
+        windows: The utterance that each window is cut out of.
+
+    Returns:
+        float64 (windows,), 1 in sum.
+    """
+    of_corpus = Counter(u.corpus for u in windows)
+    of_label = Counter((u.corpus, u.label) for u in windows)
+    labels = Counter(corpus for corpus, _ in of_label)
+    shares = np.array(
+        [
+            np.sqrt(of_corpus[u.corpus]) / labels[u.corpus] / of_label[u.corpus, u.label]
+            for u in windows
+        ]
+    )
+    return shares / shares.sum()
+
+
+def known_labels(windows: Sequence[Utterance], labels: Sequence[str]) -> Float32 | None:
+    """Return which labels each window can teach: those that occur in its corpus.
+
+    Every corpus teaches what is not `NONE`, too: it holds speech.
+
+    Args:
+        windows: The utterance that each window is cut out of.
+        labels: In the order of the scores.
+
+    Returns:
+        float32 (windows, labels), 1 or 0; None if every corpus has all labels that any has.
+    """
+    own = labels_by_corpus(windows)
+    if len({frozenset(known) for known in own.values()}) < 2:
+        return None
+    masks = {
+        corpus: np.array([label in known or label == NONE for label in labels], np.float32)
+        for corpus, known in own.items()
+    }
+    return np.stack([masks[u.corpus] for u in windows])
+
+
+def draws(shares: Float64, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the numbers of `count` windows drawn by their shares, int64 (count,)."""
+    return rng.choice(len(shares), count, p=shares)

@@ -1,0 +1,201 @@
+"""The corpora that a command reads together, and the labels that it wants of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sernet_edge.runtime.errors import SernetError, SettingError
+from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.progress import QUIET, Progress
+
+JOINT = "+"
+"""What stands between the names of several corpora where one text names them all."""
+
+
+@dataclass(frozen=True)
+class CorpusChoice:
+    """One corpus or several, and the labels that are wanted of them.
+
+    Attributes:
+        folders: The corpora, in the order of their names.
+        only: Labels to keep, in the order of a model's outputs; empty: all.
+        mapping: Other labels for labels of the corpora; "" leaves a label's recordings out.
+    """
+
+    folders: tuple[CorpusFolder, ...]
+    only: tuple[str, ...] = ()
+    mapping: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Put the corpora in order, so that the order they are given in changes nothing.
+
+        Raises:
+            SettingError: Two corpora have the same speakers, or fewer than two labels are wanted.
+        """
+        folders = tuple(sorted(self.folders, key=lambda folder: folder.name))
+        object.__setattr__(self, "folders", folders)
+        for folder in folders:
+            same = [other.name for other in folders if other.voices == folder.voices]
+            if len(same) > 1:
+                hint = (
+                    f"; tell them apart as {folder.name}:ONE and {folder.name}:TWO"
+                    if folder.name in ("csv", "folder")
+                    else ""
+                )
+                raise SettingError(
+                    "corpus", f"{' and '.join(same)} are the same speakers, named twice{hint}"
+                )
+        if len(self.only) == 1 or len(set(self.only)) < len(self.only):
+            raise SettingError(
+                "labels", f"{', '.join(self.only)}: two different labels or more are needed"
+            )
+
+    @property
+    def name(self) -> str:
+        """The names of the corpora as one text, which `names_in` takes apart."""
+        return JOINT.join(folder.name for folder in self.folders)
+
+    @property
+    def is_several(self) -> bool:
+        """Whether these are several corpora."""
+        return len(self.folders) > 1
+
+    def resolved(self) -> CorpusChoice:
+        """Return the same choice with absolute paths."""
+        folders = [dataclasses.replace(f, path=f.path.resolve()) for f in self.folders]
+        return dataclasses.replace(self, folders=tuple(folders))
+
+    def utterances(self, progress: Progress = QUIET) -> list[Utterance]:
+        """List the wanted utterances of all corpora under their wanted labels.
+
+        Of several corpora each utterance has its corpus's name, which also begins its speaker's:
+        "emodb:03".
+
+        Raises:
+            SettingError: A label that is to be kept or mapped does not occur.
+            SernetError: A place holds no such corpus, or a corpus shares no label with another.
+        """
+        wanted, others = self.wanted_and_others(progress)
+        if others:
+            progress.say(f"left out by their label: {in_words(Counter(u.label for u in others))}")
+        if self.is_several:
+            self._check_common_labels(wanted)
+        return wanted
+
+    def wanted_and_others(
+        self, progress: Progress = QUIET
+    ) -> tuple[list[Utterance], list[Utterance]]:
+        """List the wanted utterances, see `utterances`, and those left out for their labels.
+
+        Raises:
+            SettingError: A label that is to be kept or mapped does not occur.
+            SernetError: A place holds no such corpus.
+        """
+        found = [u for folder in self.folders for u in self._of(folder, progress)]
+        labels = {u.label for u in found}
+        _check_known("map", self.mapping, labels)
+        named = {label: self.mapping.get(label, label) for label in labels}
+        _check_known("labels", self.only, set(named.values()) - {""})
+        wanted, others = list[Utterance](), list[Utterance]()
+        for utterance in found:
+            label = named[utterance.label]
+            if label and (not self.only or label in self.only):
+                same = label == utterance.label
+                wanted.append(utterance if same else dataclasses.replace(utterance, label=label))
+            else:
+                others.append(utterance)
+        return wanted, others
+
+    def _of(self, folder: CorpusFolder, progress: Progress) -> list[Utterance]:
+        """Return a corpus's utterances; those of several corpora with the corpus's name."""
+        utterances = folder.utterances(progress)
+        if not self.is_several:
+            return utterances
+        return [
+            dataclasses.replace(
+                u, speaker=u.speaker and f"{folder.name}:{u.speaker}", corpus=folder.name
+            )
+            for u in utterances
+        ]
+
+    def _check_common_labels(self, utterances: Sequence[Utterance]) -> None:
+        """Refuse a corpus that has no label in common with any other."""
+        labels = labels_by_corpus(utterances)
+        for folder in self.folders:
+            own = labels.get(folder.name, set())
+            others = set[str]().union(*(labels[name] for name in labels if name != folder.name))
+            if not own & others:
+                raise SernetError(
+                    f"{folder.name} has no label in common with the other corpora: its labels are "
+                    f"{', '.join(sorted(own)) or 'none of those to keep'}, theirs "
+                    f"{', '.join(sorted(others))}",
+                    "rename labels with --map THEIRS=OURS, or leave the corpus out",
+                )
+
+    def labels(self, utterances: Sequence[Utterance]) -> tuple[str, ...]:
+        """Return the labels in the order of a model's outputs.
+
+        One corpus has an order of its own; otherwise they are those to keep, or all, sorted.
+
+        Raises:
+            SernetError: There are fewer than two.
+        """
+        if self.only:
+            return self.only
+        if not self.is_several and not self.mapping:
+            return self.folders[0].labels(utterances)
+        labels = tuple(sorted({utterance.label for utterance in utterances}))
+        if len(labels) < 2:
+            raise SernetError(
+                f"{self.name}: {'every recording has' if labels else 'no recording is left with'} "
+                f"the label {''.join(map(repr, labels)) or 'that is wanted'}",
+                "two labels or more are needed: change --map",
+            )
+        return labels
+
+    def check_teaches(self, utterances: Sequence[Utterance]) -> None:
+        """Refuse a corpus of one label among several corpora: it can teach no difference.
+
+        Raises:
+            SernetError: Names the corpus.
+        """
+        for name, labels in labels_by_corpus(utterances).items():
+            if name and len(labels) < 2:
+                raise SernetError(
+                    f"every recording of {name} is labelled {''.join(labels)}, so it teaches no "
+                    "difference between labels",
+                    "keep more --labels, change --map, or leave the corpus out",
+                )
+
+
+def _check_known(setting: str, labels: Iterable[str], known: Collection[str]) -> None:
+    """Refuse labels that no recording has."""
+    if unknown := [label for label in labels if label not in known]:
+        raise SettingError(
+            setting,
+            f"no recording is labelled {' or '.join(unknown)}; the labels are "
+            f"{', '.join(sorted(known))}",
+        )
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return how many recordings have each label, in words."""
+    return ", ".join(f"{count} of {label}" for label, count in sorted(counts.items()))
+
+
+def labels_by_corpus(utterances: Sequence[Utterance]) -> dict[str, set[str]]:
+    """Return the labels of each corpus's utterances."""
+    labels: dict[str, set[str]] = {}
+    for utterance in utterances:
+        labels.setdefault(utterance.corpus, set()).add(utterance.label)
+    return labels
+
+
+def names_in(name: Any) -> list[str]:
+    """Return the names of the corpora in `CorpusChoice.name`, as provenance and runs keep it."""
+    return str(name).split(JOINT)
