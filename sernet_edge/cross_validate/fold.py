@@ -63,7 +63,7 @@ class FoldJob:
 
     @property
     def trained_labels(self) -> tuple[str, ...]:
-        """The outputs of the fold's model: those `labels` that its training recordings have."""
+        """Those `labels` that the fold's training recordings have."""
         trained = {self.utterances[i].label for i in self.fold.train}
         return tuple(label for label in self.labels if label in trained)
 
@@ -107,19 +107,19 @@ def run_fold(job: FoldJob) -> None:
     )
     cut = [fit.windows.test_windows(recording) for recording in testing]
     guess_by_epoch = _train(job, fit, cut)
-    converted = _converted(job, fit, training)
+    converted, own = _converted(job, fit, training), fit.windows.contract.labels
     scores = {precision: _window_scores(file, cut) for precision, file in converted.items()}
     _write(
         job,
         backend_and_processor(),
         {
-            precision: _in_all_labels(mean_by_recording(values, cut), job)
+            precision: _in_all_labels(mean_by_recording(values, cut), own, job.labels)
             for precision, values in scores.items()
         },
         {
             # Of each window, for the temperature: their logs are logits but for a constant.
             "windows": [len(some) for some in cut],
-            "float_window_scores": _rounded(_in_all_labels(scores["float"], job)),
+            "float_window_scores": _rounded(_in_all_labels(scores["float"], own, job.labels)),
             "size": _size(converted["int8"]),
             "guess_by_epoch": guess_by_epoch,
             "history": fit.history,
@@ -147,7 +147,8 @@ def _train(job: FoldJob, fit: Fit, cut: Sequence[Float32]) -> list[list[int]]:
     del by_epoch[len(fit.history) :]
 
     def log() -> None:
-        by_epoch.append(_in_all_labels(predict(fit.model, cut), job).argmax(axis=1).tolist())
+        scores = _in_all_labels(predict(fit.model, cut), fit.windows.contract.labels, job.labels)
+        by_epoch.append(scores.argmax(axis=1).tolist())
         write_text(job.epochs_path, json.dumps(by_epoch))
         if job.log_csv:
             rows = [
@@ -186,12 +187,12 @@ def _window_scores(file: ModelFile, cut: Sequence[Float32]) -> NDArray[Any]:
     return np.stack([model.run(window) for window in np.concatenate(cut)])
 
 
-def _in_all_labels(scores: NDArray[Any], job: FoldJob) -> NDArray[Any]:
-    """Return the scores of a fold's model in the labels of the run: 0 for those it lacks."""
-    if job.trained_labels == job.labels:
+def _in_all_labels(scores: NDArray[Any], own: Sequence[str], labels: Sequence[str]) -> NDArray[Any]:
+    """Return scores in the `labels` of the run, of a model with its `own`: 0 for those it lacks."""
+    if tuple(own) == tuple(labels):
         return scores
-    everything = np.zeros((len(scores), len(job.labels)), scores.dtype)
-    everything[:, [job.labels.index(label) for label in job.trained_labels]] = scores
+    everything = np.zeros((len(scores), len(labels)), scores.dtype)
+    everything[:, [labels.index(label) for label in own]] = scores
     return everything
 
 
