@@ -46,6 +46,12 @@ Level = Literal["none", "running", "window", "clip"]
 NONE = "none"
 """The label of silence, noise and other sounds in which nobody speaks. It begins no event."""
 
+AROUSED = frozenset(("anger", "fear", "happiness", "surprise"))
+"""Emotions of high arousal, unless a contract names others."""
+
+CALM = frozenset(("neutral", "sadness", "boredom", "calm"))
+"""Emotions of low arousal, likewise."""
+
 JOINERS = "\u200c\u200d"
 """Zero-width non-joiner and joiner, which choose how the letters around them look."""
 
@@ -105,6 +111,9 @@ class Contract:
             calibrated on; 0 is off.
         taught: 16 hex digits that tell the head which `sernet-edge teach` fitted from another; ""
             in a model that was not taught. JSON without it means that.
+        aroused_labels: Emotions of high arousal; see `arousal`. (): those of `AROUSED` that the
+            model has, and for `calm_labels` those of `CALM`. Both are given, or neither.
+        calm_labels: Emotions of low arousal; likewise.
         version: Version of this format.
         provenance: Where the model came from (corpus, protocol, seed, metrics); free-form
             JSON, and the one attribute that does not enter `id`.
@@ -136,6 +145,8 @@ class Contract:
     unsure_below: float = 0.0
     drift_limit: float = 0.0
     taught: str = ""
+    aroused_labels: tuple[str, ...] = ()
+    calm_labels: tuple[str, ...] = ()
     version: int = CONTRACT_VERSION
     provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -195,6 +206,7 @@ class Contract:
             raise ContractError(f"contract: unsure_below must be in 0..1, not {self.unsure_below}")
         if self.drift_limit < 0:
             raise ContractError(f"contract: drift_limit must be 0 or more, not {self.drift_limit}")
+        self._check_arousal()
 
     def _check_statistics(self) -> None:
         """Spread a single mean or deviation over all features; refuse other numbers of them."""
@@ -205,6 +217,21 @@ class Contract:
                 raise ContractError(f"contract: {name} must have {self.feature_count} values")
         if min(self.std) <= 0:
             raise ContractError("contract: every std must be above 0")
+
+    def _check_arousal(self) -> None:
+        """Refuse emotions of arousal that are none of the model's, or of high and low at once."""
+        aroused, calm = self.aroused_labels, self.calm_labels
+        if bool(aroused) != bool(calm):
+            raise ContractError(
+                "contract: aroused_labels and calm_labels must both name emotions, or neither"
+            )
+        named = [*aroused, *calm]
+        if strange := sorted(set(named) - set(self.labels) | {NONE} & set(named)):
+            raise ContractError(
+                f"contract: {strange[0]!r} has an arousal, but is no emotion of the model"
+            )
+        if len(set(named)) < len(named):
+            raise ContractError("contract: an emotion cannot be of high and of low arousal")
 
     def _check_shared_rows(self) -> None:
         """Refuse a window, a hop or a level with which windows cannot share rows."""
@@ -273,6 +300,15 @@ class Contract:
     def none_index(self) -> int | None:
         """Which output says that nobody speaks; None where the model has no label `NONE`."""
         return self.labels.index(NONE) if NONE in self.labels else None
+
+    @property
+    def arousal_sides(self) -> tuple[int, ...] | None:
+        """1 for each label of high arousal, -1 of low, 0 of neither; None without both kinds."""
+        aroused, calm = (
+            (self.aroused_labels, self.calm_labels) if self.calm_labels else (AROUSED, CALM)
+        )
+        sides = tuple((label in aroused) - (label in calm) for label in self.labels)
+        return sides if 1 in sides and -1 in sides else None
 
     @property
     def spectrum_bins(self) -> range:
@@ -379,7 +415,7 @@ def _nearest(value: int, step: int, least: int) -> tuple[int, int]:
 
 _FIELDS = {field.name for field in dataclasses.fields(Contract)}
 
-_LEFT_OUT = {"taught"}
+_LEFT_OUT = {"taught", "aroused_labels", "calm_labels"}
 """Fields that JSON leaves out where they are empty."""
 
 

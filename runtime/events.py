@@ -33,9 +33,10 @@ class _Run:
 class EventTracker:
     """Makes at most one event at a time out of a stream of results.
 
-    A label that leads surely for `evidence_s` begins an event. It goes on through pauses and
-    other labels' moments, and ends when its label has not led for 1.5 s: one angry sentence is
-    one event. For `refractory_s` after its end none of its label begins.
+    An emotion that leads surely for `evidence_s` begins an event; "none" begins none. The event
+    goes on through pauses and other labels' moments, and ends when its label has not led for
+    1.5 s: one angry sentence is one event. For `refractory_s` after its end none of its label
+    begins.
     """
 
     def __init__(self, evidence_s: float = EVIDENCE_S, refractory_s: float = REFRACTORY_S) -> None:
@@ -54,7 +55,7 @@ class EventTracker:
             result: The result.
             since_s: Where its last hop began: an onset is taken to lie there.
         """
-        label = result.label if result.sure else None
+        label = result.emotion if result.sure else None
         if label is None:
             self._leader = None
         elif self._leader is None or self._leader.label != label:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sernet_edge.runtime.contract import NONE
+
 RECORD_VERSION = 1
 """Version of the dictionaries that `record` makes; a change after a release raises it."""
 
@@ -19,10 +21,11 @@ class Result:
     Attributes:
         time_s: Where the window ends, in seconds of audio since the stream began.
         label: The label with the highest smoothed score; None where nobody spoke and the model
-            was not asked.
+            was not asked. `contract.NONE` is the model's own word for that: nobody speaks.
         scores: Smoothed scores by label, 0..1, summing to about 1, in the contract's order; empty
             without a label.
-        sure: Whether the highest score reaches the threshold below which a result is unsure.
+        sure: Whether the highest score reaches the threshold below which a result is unsure, and
+            the window is not unlike the training (see `drift`).
         speech: Share of the time judged in which somebody spoke, 0..1; None without a gate.
         level_dbfs: Level of the samples since the last result, in decibels against a sine at full
             scale and without their offset; `MIN_DBFS` for digital silence.
@@ -34,6 +37,8 @@ class Result:
         overflows: How often the source had lost audio by then.
         skipped: Hops left out by then because the machine could not keep up.
         padded: Whether silence was added because the whole stream was shorter than a window.
+        arousal: How agitated the voice is, 0 (calm) to 1 (agitated), after the smoothed scores; see
+            `arousal`. None where nobody speaks, or the model cannot tell.
     """
 
     time_s: float
@@ -49,6 +54,12 @@ class Result:
     overflows: int = 0
     skipped: int = 0
     padded: bool = False
+    arousal: float | None = None
+
+    @property
+    def emotion(self) -> str | None:
+        """The label, if it is an emotion; None where nobody speaks."""
+        return None if self.label == NONE else self.label
 
     def record(self, timing: bool = True) -> dict[str, Any]:
         """Return the result as every machine-readable output gives it.
@@ -63,6 +74,7 @@ class Result:
             "label": self.label,
             "scores": {label: round(score, 4) for label, score in self.scores.items()},
             "sure": self.sure,
+            "arousal": _rounded(self.arousal, 3),
             "speech": _rounded(self.speech, 3),
             "level_dbfs": round(self.level_dbfs, 1),
             "clipped": self.clipped,

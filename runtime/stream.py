@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.arousal import arousal
+from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.drift import drift
 from sernet_edge.runtime.episode import Lasting
 from sernet_edge.runtime.events import EventTracker
@@ -270,6 +271,9 @@ class Listener:
             inference_ms=1000 * (done - featured),
             overflows=overflows,
             skipped=self.skipped,
+            arousal=None
+            if label in (None, NONE) or self._scores is None
+            else arousal(contract, self._scores.tolist()),
         )
 
     def _drifts(self, found: float | None) -> bool:

@@ -13,6 +13,7 @@ _COLUMNS = (
     "time_s",
     "label",
     "sure",
+    "arousal",
     "speech",
     "level_dbfs",
     "clipped",

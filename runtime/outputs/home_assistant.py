@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Any
 
 from sernet_edge import __version__
+from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.records import Result
 
@@ -26,9 +26,9 @@ UNSURE = "unsure"
 
 def emotion(result: Result) -> str:
     """Return the name of a result, one of the options of the emotion's entity."""
-    if result.label is None:
+    if result.emotion is None:
         return NO_SPEECH
-    return result.label if result.sure else UNSURE
+    return result.emotion if result.sure else UNSURE
 
 
 def discovery_topic(prefix: str) -> str:
@@ -46,7 +46,7 @@ def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
             unavailable: the microphone is gone, though the program is there.
     """
     identifier = _identifier(prefix)
-    components = _components(prefix, session.contract.labels, expire_s)
+    components = _components(prefix, session.contract, expire_s)
     for key, component in components.items():
         component["unique_id"] = f"{identifier}_{key}"
     return {
@@ -63,10 +63,13 @@ def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
     }
 
 
-def _components(prefix: str, labels: Sequence[str], expire_s: int) -> dict[str, dict[str, Any]]:
+def _components(prefix: str, contract: Contract, expire_s: int) -> dict[str, dict[str, Any]]:
     """Return the entities by their keys; see `discovery`."""
+    emotions = [label for label in contract.labels if label != NONE]
     state = {"state_topic": f"{prefix}/state", "expire_after": expire_s}
     measured = state | {"state_class": "measurement"}
+    has_none = contract.none_index is not None
+    knows_speech = "'ON'" if has_none else "'ON' if value_json.speech is not none else None"
 
     components: dict[str, dict[str, Any]] = {
         "emotion": state
@@ -74,7 +77,7 @@ def _components(prefix: str, labels: Sequence[str], expire_s: int) -> dict[str, 
             "platform": "sensor",
             "name": "Emotion",
             "device_class": "enum",
-            "options": [*labels, UNSURE, NO_SPEECH],
+            "options": [*emotions, UNSURE, NO_SPEECH],
             "value_template": "{{ value_json.emotion }}",
             "icon": "mdi:emoticon-outline",
         },
@@ -83,15 +86,16 @@ def _components(prefix: str, labels: Sequence[str], expire_s: int) -> dict[str, 
             "platform": "binary_sensor",
             "name": "Speech",
             "device_class": "sound",
-            # Without a voice gate, nothing tells: Home Assistant takes "None" for unknown.
-            "value_template": "{{ 'OFF' if not value_json.label else "
-            "'ON' if value_json.speech is not none else None }}",
+            # Without a voice gate and a label "none", nothing tells: Home Assistant takes "None"
+            # for unknown.
+            "value_template": f"{{{{ 'OFF' if value_json.label in (none, {NONE!r}) else "
+            f"{knows_speech} }}}}",
         },
         "event": {
             "platform": "event",
             "name": "Emotion event",
             "state_topic": f"{prefix}/event",
-            "event_types": list(labels),
+            "event_types": emotions,
             # Home Assistant ignores what is rendered empty: an event is told at its start, and
             # not if it comes late, for automations would take it for the present.
             "value_template": "{{ dict(value_json, event_type=value_json.label) | tojson "
@@ -118,7 +122,17 @@ def _components(prefix: str, labels: Sequence[str], expire_s: int) -> dict[str, 
             "icon": "mdi:message-alert-outline",
         },
     }
-    for label in labels:
+    if contract.arousal_sides is not None:
+        components["arousal"] = measured | {
+            "platform": "sensor",
+            "name": "Arousal",
+            "unit_of_measurement": "%",
+            "suggested_display_precision": 0,
+            "value_template": "{{ (100 * value_json.arousal) | round(1) "
+            "if value_json.arousal is not none else None }}",
+            "icon": "mdi:pulse",
+        }
+    for label in contract.labels:
         components[f"score_{_identifier(label)}"] = measured | {
             "platform": "sensor",
             "name": f"Score {label}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sernet_edge.runtime.outputs.lines import Lines
 from sernet_edge.runtime.outputs.wording import (
     Summary,
+    arousal_text,
     clock,
     notice_text,
     percent,
@@ -53,6 +54,8 @@ class PlainLines:
         parts = [f"{label} {shares[label]} %" for label in highest] or ["no speech"]
         if result.label is not None and not result.sure:
             parts.append("unsure")
+        if result.arousal is not None:
+            parts.append(arousal_text(result.arousal))
         parts.append(f"{result.level_dbfs:.0f} dBFS")
         if result.clipped:
             parts.append(f"{result.clipped} samples clipped")

@@ -48,5 +48,6 @@ class Session:
             "hop_s": round(self.hop_s, 3),
             "unsure_below": self.unsure_below,
             "drift_limit": self.contract.drift_limit,
+            "arousal": self.contract.arousal_sides is not None,
             "live": self.live,
         }

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TextIO
 
+from sernet_edge.runtime.contract import NONE
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.outputs.terminal_history import History, marks
 from sernet_edge.runtime.outputs.terminal_text import (
@@ -22,6 +23,7 @@ from sernet_edge.runtime.outputs.terminal_text import (
 )
 from sernet_edge.runtime.outputs.wording import (
     Summary,
+    arousal_text,
     clock,
     event_text,
     notice_text,
@@ -55,6 +57,7 @@ _KNOWN_COLOURS = {
     "disgust": "bright_green",
     "boredom": "bright_cyan",
     "neutral": "white",
+    NONE: "bright_black",
 }
 _OTHER_COLOURS = ("cyan", "magenta", "green", "blue", "red", "white")
 
@@ -283,18 +286,22 @@ class LiveView:
         result = self._result
         if result is None:
             left: Line = [("  waiting for sound", _DIM)]
-        elif result.label is None:
+        elif (emotion := result.emotion) is None:
             left = [("  NO SPEECH", _DIM)]
+            if result.label is not None:
+                left.append((f"  {percentages(result.scores)[result.label]} %", _DIM))
         else:
-            share = f"{percentages(result.scores)[result.label]} %"
+            share = f"{percentages(result.scores)[emotion]} %"
             if result.sure:
-                style = {"fg": self._colours[result.label], "bold": True}
-                left = [(f"  {self._plain(result.label).upper()}  {share}", style)]
+                style = {"fg": self._colours[emotion], "bold": True}
+                left = [(f"  {self._plain(emotion).upper()}  {share}", style)]
             else:
                 left = [
                     ("  UNSURE", {"bold": True}),
-                    (f"  {self._plain(result.label)} {share}", {}),
+                    (f"  {self._plain(emotion)} {share}", {}),
                 ]
+        if result is not None and result.arousal is not None:
+            left.append((f"   {arousal_text(result.arousal)}", _DIM))
         time = clock(result.time_s) if result else ""
         taken = line_columns(left) + len(time)
         source = clipped(self._plain(self._source), max(0, width - taken - 4), self._more)

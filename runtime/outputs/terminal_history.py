@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sernet_edge.runtime.contract import NONE
 from sernet_edge.runtime.outputs.terminal_text import Line, Style, columns
 from sernet_edge.runtime.records import Result
 
@@ -41,6 +42,9 @@ def marks(names: Mapping[str, str]) -> dict[str, Mark]:
     used: set[str] = set()
     digits = iter("123456789" + "*" * 1000)
     for label, name in names.items():
+        if label == NONE:  # The history shows it as it shows silence.
+            found[label] = Mark("", name)
+            continue
         free = (i for i, c in enumerate(name) if _is_letter(c) and c.lower() not in used)
         at = next(free, None)
         if at is None:
@@ -82,10 +86,12 @@ class _Cell:
 
     def add(self, result: Result) -> None:
         self.drawn.clear()
-        if result.label is None:
+        if result.emotion is None:
             self.states[""] += 1
+        else:
+            self.states[result.emotion if result.sure else "?"] += 1
+        if result.label is None:
             return
-        self.states[result.label if result.sure else "?"] += 1
         self.leading += result.scores[result.label]
         self.scored += 1
         self.sums.update(result.scores)

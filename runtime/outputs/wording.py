@@ -43,6 +43,11 @@ def percentages(shares: Mapping[str, float]) -> dict[str, int]:
     return whole
 
 
+def arousal_text(arousal: float) -> str:
+    """Return an arousal, 0 (calm) to 1 (agitated), in words and whole per cents."""
+    return f"arousal {percent(arousal)}"
+
+
 def event_text(event: Event) -> str:
     """Return what an event says, without its start."""
     peak = f"peak {percent(event.peak)}"
@@ -85,10 +90,10 @@ class Summary:
     def add(self, result: Result) -> None:
         """Count one result."""
         self._total += 1
-        if result.label is None:
+        if result.emotion is None:
             self._unlabelled += 1
             return
-        self._leads[result.label] += 1
+        self._leads[result.emotion] += 1
         for label, score in result.scores.items():
             self._sums[label] = self._sums.get(label, 0.0) + score
 

@@ -68,6 +68,8 @@ def test_every_setting_but_the_provenance_changes_the_id() -> None:
     fixed = {"window_function", "version"}
     # And these two go together.
     fixed |= {"stride_frames", "receptive_frames"}
+    # These two as well; test_arousal.py has them.
+    fixed |= {"aroused_labels", "calm_labels"}
     settings = {f.name for f in dataclasses.fields(Contract)} - {"provenance", *fixed}
     for name in settings:
         value = getattr(CONTRACT, name)

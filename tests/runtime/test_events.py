@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sernet_edge.runtime.contract import NONE
 from sernet_edge.runtime.events import EventTracker
 from sernet_edge.runtime.records import Event, Result
 
@@ -48,6 +49,21 @@ def test_a_single_window_is_no_event() -> None:
 
 def test_unsure_results_are_no_evidence() -> None:
     assert events_of(EventTracker(1.0), "????????") == []
+
+
+def test_none_begins_no_event_and_is_a_pause_in_another() -> None:
+    def letters(leaders: str) -> list[Event]:
+        tracker, found = EventTracker(1.0, 0.0), []
+        for index, letter in enumerate(leaders):
+            time_s = 3 + index * HOP_S
+            label = {"n": NONE}.get(letter, letter)
+            found += tracker.see(result(time_s, label), time_s - HOP_S)
+        return found
+
+    assert letters("n" * 40) == []
+    assert kinds(letters("aaanaaannnnnn")) == [("start", 1, "a"), ("end", 1, "a")]
+    # It ends an emotion's evidence: two hops of anger apart are none.
+    assert letters("ananananan") == []
 
 
 def test_one_angry_sentence_is_one_event_though_it_has_pauses_and_wavers() -> None:

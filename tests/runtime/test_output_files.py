@@ -212,6 +212,20 @@ def test_plain_lines_tell_silence_doubt_events_and_notices() -> None:
     ]
 
 
+def test_plain_lines_tell_arousal_and_what_is_no_speech() -> None:
+    file = io.StringIO()
+    output = PlainLines(Standard(file), timing=False)
+    noise = result(3.5, "none", scores={"anger": 0.1, "none": 0.9})
+    for record in (result(arousal=0.834), noise):
+        output.write(record)
+    output.finish()
+    assert file.getvalue().splitlines() == [
+        "   3.00 s  anger 64 %  boredom 6 %  disgust 6 %  arousal 83 %  -24 dBFS",
+        "   3.50 s  none 90 %  anger 10 %  -24 dBFS",
+        "2 windows (1 no speech): anger leads in 1; mean anger 64 %, boredom 6 %",
+    ]
+
+
 def test_the_times_of_plain_lines_never_go_back(sernet_edge: Run) -> None:
     lines = sernet_edge("listen", "--input", SAMPLE, "--no-timing").stdout.splitlines()[:-1]
     times = [float(line.split(" s ")[0]) for line in lines]

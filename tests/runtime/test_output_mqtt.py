@@ -34,7 +34,7 @@ from output_cases import (
 )
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.outputs.home_assistant import discovery, discovery_topic
+from sernet_edge.runtime.outputs.home_assistant import discovery, discovery_topic, emotion
 from sernet_edge.runtime.outputs.mqtt import Mqtt
 from sernet_edge.runtime.outputs.mqtt_broker import Broker
 
@@ -220,6 +220,36 @@ def test_home_assistants_templates_make_states_of_the_payloads() -> None:
     assert json.loads(states_of(START)["event"])["event_type"] == "anger"
     assert states_of(END) == {"event": ""}  # which Home Assistant ignores
     assert states_of(LOST) == {"notice": LOST.text}
+
+
+def test_a_model_that_knows_none_says_whether_somebody_speaks() -> None:
+    contract = SESSION.contract.replace(labels=("anger", "neutral", "none"))
+    components = discovery("desk", dataclasses.replace(SESSION, contract=contract), 30)[
+        "components"
+    ]
+    assert components["emotion"]["options"] == ["anger", "neutral", "unsure", "no speech"]
+    assert components["event"]["event_types"] == ["anger", "neutral"]
+    assert components["score_none"]["name"] == "Score none"
+
+    def spoken(label: str | None) -> str:
+        return rendered(components["speech"], result(label=label, speech=None).record())
+
+    assert [spoken(label) for label in ("anger", "none", None)] == ["ON", "OFF", "OFF"]
+    assert [emotion(result(label=name)) for name in ("anger", "none", None)] == [
+        "anger",
+        "no speech",
+        "no speech",
+    ]
+
+
+def test_arousal_is_a_sensor_in_per_cent() -> None:
+    assert float(states_of(result(arousal=0.834))["arousal"]) == 83.4
+    assert states_of(result(label=None))["arousal"] == "None"  # which is unknown
+    contract = SESSION.contract.replace(labels=("yes", "no"))
+    assert (
+        "arousal"
+        not in discovery("x", dataclasses.replace(SESSION, contract=contract), 30)["components"]
+    )
 
 
 def test_a_label_with_any_characters_makes_a_valid_payload() -> None:

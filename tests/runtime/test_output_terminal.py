@@ -119,6 +119,22 @@ def test_the_leading_emotion_silence_and_doubt_are_told_in_words(draw: Draw) -> 
     assert "UNSURE  anger 64 %" in draw(result(sure=False)).shown[1]
 
 
+def test_what_the_model_calls_none_is_no_speech(draw: Draw) -> None:
+    contract = CONTRACT.replace(labels=("anger", "neutral", "none"))
+    session = dataclasses.replace(SESSION, contract=contract)
+    scores = {"anger": 0.1, "neutral": 0.0, "none": 0.9}
+    noise = [result(3 + 2 * i, "none", scores=scores) for i in range(5)]
+    terminal = draw(*noise, result(13.0, arousal=0.831), session=session, lines=10)
+    assert "ANGER  64 %   arousal 83 %" in terminal.shown[0]
+    letters = terminal.shown[terminal.shown.index(terminal.line("  last ")) + 1]
+    assert letters.rstrip().endswith("·····a")
+    assert "NO SPEECH  90 %" in draw(*noise, session=session).shown[1]
+    assert any(
+        line.startswith("  none ") and line.endswith("90 %")
+        for line in draw(*noise, session=session).shown
+    )
+
+
 def test_the_history_has_a_letter_for_every_two_seconds(draw: Draw) -> None:
     terminal = draw(*minutes())
     heights = terminal.line("  last ")

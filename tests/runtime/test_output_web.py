@@ -465,11 +465,29 @@ def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -
 
     web.write(result(4.0, None))
     eventually(lambda: text(browser, "emotion") == "no speech", "silence")
-    web.write(result(4.5, sure=False))
+    assert text(browser, "arousal-text") == "–"
+    web.write(result(4.5, sure=False, arousal=0.834))
     eventually(lambda: text(browser, "emotion") == "unsure", "doubt")
     assert text(browser, "share") == "anger 64 %"
+    assert text(browser, "arousal-text") == "83 %"
+    arousal = browser.find_element(By.ID, "arousal")
+    assert arousal.get_attribute("aria-valuenow") == "83"
     shares = text(browser, "timeline-shares").split("\n")
     assert shares == ["anger 25 %", "sadness 25 %", "unsure 25 %", "no speech 25 %"]
+
+
+def test_what_the_model_calls_none_is_no_speech(serve: Serve, browser: webdriver.Chrome) -> None:
+    contract = CONTRACT.replace(labels=("yes", "no", "none"))
+    web = serve(session=dataclasses.replace(SESSION, contract=contract))
+    for index in range(4):
+        label = "yes" if index == 0 else "none"
+        web.write(result(3.0 + index, label, scores={label: 0.9, "no": 0.1}))
+    browser.get(web.url)
+    eventually(lambda: text(browser, "emotion") == "no speech", "noise")
+    assert text(browser, "share") == "90 %"
+    shares = text(browser, "timeline-shares").split("\n")
+    assert shares == ["yes 25 %", "no speech 75 %"]
+    assert not browser.find_element(By.ID, "arousal-row").is_displayed()
 
     for record in (START, END, LOST):
         web.write(record)
@@ -792,6 +810,7 @@ def test_long_labels_of_any_script_fit_any_width(
 TEXTS = ["text", "quiet", "good", "warn", "bad"]
 GRAPHICS = [
     "accent", "anger", "happiness", "sadness", "fear", "disgust", "boredom", "neutral", "surprise",
+    "none",
     *(f"other-{index}" for index in range(6)),
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings, strategies
 from numpy.typing import NDArray
 
 from sernet_edge.runtime import Contract, ContractError, FrontEnd, Listener, Result, SernetError
+from sernet_edge.runtime.events import EventTracker
 from sernet_edge.runtime.frontend import Float32, feature_rows
 from sernet_edge.runtime.gate import SpeechGate
 from sernet_edge.runtime.records import MIN_DBFS, Event, Notice, Record
@@ -375,6 +376,28 @@ def test_above_the_drift_limit_no_result_is_sure_and_no_event_starts() -> None:
     limit = float(np.median(drifts))
     for result in results_of(Listener(Recorder(CONTRACT.replace(drift_limit=limit))).push(AUDIO)):
         assert result.drift is not None and result.sure is (result.drift <= limit)
+
+
+def test_a_model_s_none_is_a_result_without_an_event_and_without_arousal() -> None:
+    contract = CONTRACT.replace(labels=("anger", "neutral", "none"), smoothing=0.0)
+    answers = [[0.1, 0.1, 0.8]] * 6 + [[0.6, 0.2, 0.2]] * 200
+    listener = Listener(Recorder(contract, answers), events=EventTracker(0.1, 0.0))
+    records = listener.push(AUDIO)
+    results = results_of(records)
+    assert {r.label for r in results[:6]} == {"none"} and results[6].label == "anger"
+    assert all(r.sure and r.arousal is None and r.emotion is None for r in results[:6])
+    assert results[6].arousal == pytest.approx(0.75)
+    assert results[6].record()["arousal"] == 0.75
+    (event,) = (record for record in records if isinstance(record, Event))
+    assert (event.kind, event.label) == ("start", "anger")
+    assert event.start_s == pytest.approx(results[6].time_s - listener.hop_s)
+
+
+def test_arousal_is_that_of_the_smoothed_scores() -> None:
+    contract = CONTRACT.replace(labels=("anger", "neutral", "none"), smoothing=0.5)
+    answers = [[0.9, 0.1, 0.0], [0.1, 0.9, 0.0]] * 100
+    results = results_of(Listener(Recorder(contract, answers)).push(AUDIO))
+    assert [r.arousal for r in results[:2]] == pytest.approx([0.9, 0.5])
 
 
 def test_an_event_begins_and_ends_with_the_stream() -> None:

@@ -8,6 +8,8 @@ const STALE_S = 3;
 const RETRY_MS = 5000;
 const LEAST_PERCENT = 3; // less of a bar is a sliver, which says nothing that the number doesn't
 
+const NONE = "none"; // the label of what is no speech
+
 const byId = (id) => document.getElementById(id);
 
 let stream = null;
@@ -61,6 +63,7 @@ function begin(introduction) {
   byId("bars").replaceChildren(
     ...(session.unsure_below ? [makeScale(session.unsure_below)] : []),
     ...session.labels.map(makeBar));
+  byId("arousal-row").hidden = !session.arousal;
   byId("bars").style.setProperty("--sure", `${100 * session.unsure_below}%`);
   byId("bars").classList.toggle("marked", session.unsure_below > 0);
   const channels = session.channels === 1 ? "mono" : `${session.channels} channels`;
@@ -191,11 +194,12 @@ function showResult() {
   }
   const whole = percentages(session.labels.map((label) => result.scores[label] ?? 0));
   const share = Object.fromEntries(session.labels.map((label, index) => [label, whole[index]]));
-  const unsure = result.label !== null && !result.sure;
-  byId("emotion").classList.toggle("none", !result.label || unsure);
-  if (!result.label) {
+  const speaks = isSpeech(result);
+  const unsure = speaks && !result.sure;
+  byId("emotion").classList.toggle("none", !speaks || unsure);
+  if (!speaks) {
     say(byId("emotion"), "no speech");
-    say(byId("share"), "");
+    say(byId("share"), result.label ? percent(share[result.label]) : "");
   } else if (unsure) {
     say(byId("emotion"), "unsure");
     sayShare(byId("share"), result.label, share[result.label]);
@@ -213,8 +217,19 @@ function showResult() {
     bar.track.setAttribute("aria-valuenow", share[label]);
     say(bar.number, result.label ? percent(share[label]) : "–");
   }
+  showArousal(result.arousal);
   showSound(result);
 }
+
+function showArousal(arousal) {
+  const whole = Math.round(100 * (arousal ?? 0));
+  byId("arousal").setAttribute("aria-valuenow", whole);
+  byId("arousal").firstElementChild.style.width = `${whole}%`;
+  say(byId("arousal-text"), arousal === null ? "–" : percent(whole));
+}
+
+// Whether somebody spoke, as far as the gate and the model can tell.
+const isSpeech = (result) => result.label !== null && result.label !== NONE;
 
 function showSound(result) {
   const level = Math.max(-60, Math.min(0, result.level_dbfs));
@@ -285,8 +300,8 @@ function showTimeline() {
 
 // The timeline in numbers: how much of the results is each emotion's, unsure, or without speech.
 function showShares() {
-  const groups = [...session.labels, "unsure", "no speech"];
-  const groupOf = (result) => (result.label === null ? "no speech" : result.sure ? result.label : "unsure");
+  const groups = [...session.labels.filter((label) => label !== NONE), "unsure", "no speech"];
+  const groupOf = (result) => (!isSpeech(result) ? "no speech" : result.sure ? result.label : "unsure");
   const counts = Object.fromEntries(groups.map((group) => [group, 0]));
   for (const result of results) counts[groupOf(result)] += 1;
   const whole = percentages(groups.map((group) => counts[group]));

@@ -1,7 +1,8 @@
 // Shares, times and colours, as the page words them.
 
 const KNOWN = new Set(
-  ["anger", "happiness", "sadness", "fear", "disgust", "boredom", "neutral", "surprise"]);
+  ["anger", "happiness", "sadness", "fear", "disgust", "boredom", "neutral", "surprise",
+    "none"]);
 const OTHERS = 6;
 
 // The name of each label's colour in page.css; a colour stands beside its label, never alone.

@@ -1,0 +1,28 @@
+"""Arousal: how agitated a voice is, out of the scores of its emotions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sernet_edge.runtime.contract import Contract
+
+
+def arousal(contract: Contract, scores: Sequence[float]) -> float | None:
+    """Return 0 (calm) to 1 (agitated); 0.5 where the scores say nothing about it.
+
+    It is the scores of the emotions of high arousal, as a share of those and the scores of the
+    emotions of low arousal. Emotions of neither kind, such as disgust, don't count.
+
+    Args:
+        contract: Says which emotions are of which kind; see `Contract.aroused_labels`.
+        scores: One for each label, 0..1.
+
+    Returns:
+        None where the model lacks one of the kinds.
+    """
+    sides = contract.arousal_sides
+    if sides is None:
+        return None
+    high = sum(score for side, score in zip(sides, scores, strict=True) if side > 0)
+    low = sum(score for side, score in zip(sides, scores, strict=True) if side < 0)
+    return high / (high + low) if high + low else 0.5
