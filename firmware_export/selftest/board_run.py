@@ -9,10 +9,15 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from sernet_edge.runtime import files
+from sernet_edge.runtime.documents import DocumentFormat
 from sernet_edge.runtime.errors import SernetError
 
-BOARD_RUN_VERSION = 1
-_FORMAT = "sernet-board-run"
+FORMAT = DocumentFormat(
+    "sernet-board-run",
+    version=1,
+    what="the result of a self-test on a board",
+    again="run `sernet-edge selftest MODEL --port PORT --out FILE.json` again",
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class BoardRun:
 
     def write(self, path: Path) -> None:
         """Write the run as JSON, whole or not at all."""
-        head = {"format": _FORMAT, "version": BOARD_RUN_VERSION, "passed": self.passed}
+        head = {**FORMAT.head(), "passed": self.passed}
         files.write_text(path, json.dumps({**head, **asdict(self)}, indent=1) + "\n")
 
 
@@ -82,32 +87,16 @@ def read_board_run(path: Path) -> BoardRun:
     Raises:
         SernetError: The file cannot be read, is not a board run, or comes from a newer program.
     """
-    again = "run `sernet-edge selftest MODEL --port PORT --out FILE.json` again"
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SernetError(f"cannot read the board's run {path}: {error.strerror}") from error
-    if not data.strip():
-        raise SernetError(f"{path} is empty: the self-test was interrupted", again)
-    try:
-        document: Any = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise SernetError(f"{path} is damaged or was cut off: {error}", again) from error
-    if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
-        raise SernetError(f"{path} is not the result of a self-test on a board", again)
-    if (version := document.pop("version", None)) != BOARD_RUN_VERSION:
-        raise SernetError(
-            f"{path} has version {version!r}, this program knows {BOARD_RUN_VERSION}",
-            "pip install --upgrade sernet-edge",
-        )
-    document.pop("passed", None)
+    document = FORMAT.read(path)
+    for entry in (*FORMAT.head(), "passed"):
+        document.pop(entry, None)
     kinds = get_type_hints(BoardRun)
     if isinstance(limits := document.get("cycles_per_inference_range"), list):
         document["cycles_per_inference_range"] = tuple(limits)
     wrong = kinds.keys() ^ document.keys()
     wrong |= {name for name, kind in kinds.items() if not _is_a(document.get(name), kind)}
     if wrong:
-        raise SernetError(f"{path} is damaged: {', '.join(sorted(wrong))}", again)
+        raise SernetError(f"{path} is damaged: {', '.join(sorted(wrong))}", FORMAT.again)
     return BoardRun(**document)
 
 

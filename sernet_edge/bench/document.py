@@ -15,10 +15,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sernet_edge.runtime.documents import DocumentFormat
 from sernet_edge.runtime.errors import SernetError
 
-FORMAT = "sernet-bench"
-VERSION = 1
+FORMAT = DocumentFormat(
+    "sernet-bench",
+    version=1,
+    what="a run of `sernet-edge bench`",
+    again="make it again with `sernet-edge bench MODEL --json --out RUN.json`",
+)
 
 Section = dict[str, Any]
 """Part of a document, JSON-ready."""
@@ -46,10 +51,6 @@ def document_text(document: Section) -> str:
     return json.dumps(document, indent=1) + "\n"
 
 
-AGAIN = "make it again with `sernet-edge bench MODEL --json --out RUN.json`"
-"""What to do about a run that cannot be read."""
-
-
 def read_document(path: Path) -> Section:
     """Read a run.
 
@@ -57,30 +58,16 @@ def read_document(path: Path) -> Section:
         SernetError: The file cannot be read, is empty, was cut off, is not a run, or comes from a
             newer program.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SernetError(f"cannot read the run {path}: {error.strerror}") from error
-    if not data.strip():
-        raise SernetError(f"{path} is empty: the run was interrupted or printed elsewhere", AGAIN)
-    try:
-        document: Any = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise SernetError(f"{path} is damaged or was cut off: {error}", AGAIN) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise SernetError(f"{path} is not a run of `sernet-edge bench`", AGAIN)
-    if document.get("version") != VERSION:
-        raise SernetError(
-            f"{path} has version {document.get('version')!r}, this program knows {VERSION}",
-            "pip install --upgrade sernet-edge, or " + AGAIN,
-        )
+    document = FORMAT.read(path)
     models = document.get("models")
     if not isinstance(models, list) or not models:
-        raise SernetError(f"{path} holds no model: the run was interrupted", AGAIN)
+        raise SernetError(f"{path} holds no model: the run was interrupted", FORMAT.again)
     for model in models:
         lacking = [s for s in _SECTIONS if not isinstance(model, dict) or s not in model]
         if lacking:
-            raise SernetError(f"{path} is not whole: a model lacks {', '.join(lacking)}", AGAIN)
+            raise SernetError(
+                f"{path} is not whole: a model lacks {', '.join(lacking)}", FORMAT.again
+            )
     if lacking := [key for key in _HEAD if key not in document]:
-        raise SernetError(f"{path} is not whole: it lacks {', '.join(lacking)}", AGAIN)
+        raise SernetError(f"{path} is not whole: it lacks {', '.join(lacking)}", FORMAT.again)
     return document

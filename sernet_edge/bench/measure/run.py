@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sernet_edge import __version__
-from sernet_edge.bench.document import FORMAT, VERSION, Section, is_measured, not_measured
+from sernet_edge.bench.document import FORMAT, Section, is_measured, not_measured
 from sernet_edge.bench.measure import (
     accuracy,
     boards,
@@ -86,8 +86,7 @@ def run(
     if settings.processes:
         doubts = machine.warnings(before, after) + doubts
     return {
-        "format": FORMAT,
-        "version": VERSION,
+        **FORMAT.head(),
         "made_with": f"sernet-edge {__version__}",
         "machine": {**machine.describe(), "before": before, "after": after},
         "method": _method(settings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sernet_edge.bench.document import AGAIN, Section, is_measured, read_document
+from sernet_edge.bench.document import FORMAT, Section, is_measured, read_document
 from sernet_edge.bench.show.compare import FigureChange
 from sernet_edge.bench.show.figures import figures
 from sernet_edge.bench.show.table import Table
@@ -32,7 +32,7 @@ def read(path: Path) -> Section:
         figures(document)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         what = f"{type(error).__name__} {error}"
-        raise SernetError(f"{path} is damaged: {what}", AGAIN) from error
+        raise SernetError(f"{path} is damaged: {what}", FORMAT.again) from error
     return document
 
 

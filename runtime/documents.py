@@ -1,0 +1,58 @@
+"""JSON files that say what they are: their format, and its version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sernet_edge.runtime.errors import SernetError
+
+
+@dataclass(frozen=True)
+class DocumentFormat:
+    """A kind of JSON file.
+
+    Attributes:
+        name: What such a file has as its "format".
+        version: What it has as its "version"; no other is read.
+        what: What such a file is, for a sentence "FILE is not ...".
+        again: How to make such a file again, as an imperative.
+    """
+
+    name: str
+    version: int
+    what: str
+    again: str
+
+    def head(self) -> dict[str, Any]:
+        """Return the first entries of such a file: "format" and "version"."""
+        return {"format": self.name, "version": self.version}
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """Read such a file; return all of its entries.
+
+        Raises:
+            SernetError: The file cannot be read, is empty, was cut off, is of another kind, or
+                comes from another version of the program.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise SernetError(f"cannot read {path}: {error.strerror}") from error
+        if not data.strip():
+            raise SernetError(f"{path} is empty: what wrote it was interrupted", self.again)
+        try:
+            document: Any = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise SernetError(f"{path} is damaged or was cut off: {error}", self.again) from error
+        if not isinstance(document, dict) or document.get("format") != self.name:
+            raise SernetError(f"{path} is not {self.what}", self.again)
+        if document.get("version") != self.version:
+            raise SernetError(
+                f"{path} has version {document.get('version')!r}, this program knows "
+                f"{self.version}",
+                "pip install --upgrade sernet-edge, or " + self.again,
+            )
+        return document
