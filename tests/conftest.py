@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support import Run, write_wav
+from support import Run, made_once, write_wav
 
 from sernet_edge.runtime.interpreter import interpreter_module
 from sernet_edge.runtime.models import DEFAULT_MODEL
@@ -87,6 +87,33 @@ def sernet_edge() -> Run:
 
 
 @pytest.fixture
+def in_process(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process: quick, and enough where nothing but files, settings
+    and what the command says are looked at."""
+
+    def run(
+        *arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        from sernet_edge.cli import main
+
+        capfd.readouterr()
+        with pytest.MonkeyPatch.context() as patch:
+            if env is not None:
+                for name in os.environ.keys() - env.keys():
+                    patch.delenv(name)
+                for name, value in env.items():
+                    patch.setenv(name, value)
+            if cwd is not None:
+                patch.chdir(cwd)
+            with pytest.raises(SystemExit) as end:
+                main(list(map(str, arguments)))
+        said = capfd.readouterr()
+        return subprocess.CompletedProcess([], int(end.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
 def damaged_corpus(small_corpus: Path, tmp_path: Path) -> Callable[[str], Path]:
     """Make a copy of the small corpus, one recording of which is cut off after four bytes."""
 
@@ -118,9 +145,12 @@ def small_keras(
     sernet_edge: Run, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """LIGHT-SERNET after two epochs on the small corpus, speaker 09 held out."""
-    out = tmp_path_factory.mktemp("trained") / "small.keras"
-    result = sernet_edge(
-        "train", "--corpus", "emodb", small_corpus, "--out", out, "--holdout", "09", "--epochs", 2
-    )
-    assert result.returncode == 0, result.stderr
-    return out
+
+    def train(folder: Path) -> None:
+        result = sernet_edge(
+            *("train", "--corpus", "emodb", small_corpus, "--out", folder / "small.keras"),
+            *("--holdout", "09", "--epochs", 2),
+        )
+        assert result.returncode == 0, result.stderr
+
+    return made_once(tmp_path_factory, "trained", train) / "small.keras"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bench_cases import CONTRACT, Document, Shown
 from bundle_cases import small_model
-from support import Run
+from support import Run, made_once
 
 from sernet_edge.cli import main
 
@@ -22,15 +22,19 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def measured(sernet_edge: Run, small: Path) -> Document:
+def measured(sernet_edge: Run, small: Path, tmp_path_factory: pytest.TempPathFactory) -> Document:
     """A run of a small model with everything but accuracy."""
-    out = small.with_name("run.json")
-    done = sernet_edge(
-        "bench", small, "--core", "m4", "--processes", 2, "--repetitions", 5, "--json", "--out", out
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    document: Document = json.loads(out.read_bytes())
+
+    def measure(folder: Path) -> None:
+        done = sernet_edge(
+            *("bench", small, "--core", "m4", "--processes", 2, "--repetitions", 5),
+            *("--json", "--out", folder / "run.json"),
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == ""
+
+    run = made_once(tmp_path_factory, "measured", measure) / "run.json"
+    document: Document = json.loads(run.read_bytes())
     return document
 
 

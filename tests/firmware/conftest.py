@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bundle_cases import write_bundle
-from engine_cases import Case, random_cases, write_cases
+from engine_cases import GRAPHS, OPERATOR_GRAPHS, Case, random_cases, write_cases
 from graphs import RandomGraph
 from operator_graphs import RandomOperators
 
-_GRAPHS = 240
-_OPERATOR_GRAPHS = 120
+
+def _parts(seeds: range, quick: int) -> list[Any]:
+    """Return a fixture's parameters: the first seeds, and the others, which are slow."""
+    return [
+        pytest.param(seeds[:quick], id="first graphs"),
+        pytest.param(seeds[quick:], id="other graphs", marks=pytest.mark.slow),
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -20,19 +26,21 @@ def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return write_bundle(tmp_path_factory.mktemp("bundle"), shipped_model.read_bytes())
 
 
-@pytest.fixture(scope="session")
-def graphs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path], list[Case]]:
+@pytest.fixture(scope="session", params=_parts(GRAPHS, 40))
+def graphs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Path], list[Case]]:
     """A folder with the engine and the tables of random graphs, the C files, and the graphs."""
     folder = tmp_path_factory.mktemp("graphs")
-    cases = random_cases(RandomGraph, _GRAPHS)
+    cases = random_cases(RandomGraph, request.param)
     return folder, write_cases(folder, cases), cases
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=_parts(OPERATOR_GRAPHS, 30))
 def operator_graphs(
-    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[Path], list[Case]]:
     """The same with the operators of other people's networks."""
     folder = tmp_path_factory.mktemp("operator_graphs")
-    cases = random_cases(RandomOperators, _OPERATOR_GRAPHS)
+    cases = random_cases(RandomOperators, request.param)
     return folder, write_cases(folder, cases), cases

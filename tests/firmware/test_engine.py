@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engine_cases import (
+    GRAPHS,
     Case,
     real_window_count,
     real_windows,
@@ -15,6 +16,7 @@ from engine_cases import (
 )
 from graphs import SAME, RandomGraph
 from host_engine import compiled, replay
+from support import quickly
 
 from sernet_edge.firmware_export import golden, reference
 from sernet_edge.firmware_export.plan import plan_network
@@ -60,13 +62,11 @@ def test_golden_outputs_are_tflms_whichever_interpreter_is_installed(
         )
 
 
-def test_the_random_graphs_cover_what_they_should(
-    graphs: tuple[Path, list[Path], list[Case]],
-) -> None:
+def test_the_random_graphs_cover_what_they_should() -> None:
     ops: dict[str, int] = {}
     kernels, strides, shifts, odd_padding, one_channel = set(), set(), set(), 0, 0
-    for case in graphs[2]:
-        network = read_network(ModelFile(case.name, case.data))
+    for seed in GRAPHS:
+        network = read_network(ModelFile("graph", RandomGraph(seed).build()))
         for layer in network.layers:
             ops[layer.op] = ops.get(layer.op, 0) + 1
             kernels.update(layer.kernel.size)
@@ -86,7 +86,7 @@ def test_the_random_graphs_cover_what_they_should(
     assert shifts == {-1, 0, 1} and odd_padding >= 20 and one_channel >= 20
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_the_shipped_model_has_the_bits_of_tflm_on_noise_and_extremes(
     compiler: str, shipped_model: Path, tmp_path: Path
 ) -> None:

@@ -45,56 +45,52 @@ def test_two_exports_are_byte_identical(
 
 
 def test_an_existing_file_is_overwritten_only_by_force(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     header = tmp_path / "model.h"
     header.write_text("mine")
-    _assert_refused(
-        sernet_edge("export", shipped_model, "--header", header), str(header), "--force"
-    )
+    _assert_refused(in_process("export", shipped_model, "--header", header), str(header), "--force")
     assert header.read_text() == "mine"
-    assert sernet_edge("export", shipped_model, "--header", header, "--force").returncode == 0
+    assert in_process("export", shipped_model, "--header", header, "--force").returncode == 0
     assert "SERNET_MODEL_BYTES" in header.read_text()
 
 
 def test_a_bad_model_leaves_the_existing_file_even_by_force(
-    sernet_edge: Run, tmp_path: Path
+    in_process: Run, tmp_path: Path
 ) -> None:
     header = tmp_path / "model.h"
     header.write_text("mine")
     model = tmp_path / "model.tflite"
     model.write_bytes(b"RIFF....WAVE")
     _assert_refused(
-        sernet_edge("export", model, "--header", header, "--force"), str(model), "TensorFlow Lite"
+        in_process("export", model, "--header", header, "--force"), str(model), "TensorFlow Lite"
     )
     assert header.read_text() == "mine"
 
 
-def test_an_unwritable_place_is_named(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
-) -> None:
+def test_an_unwritable_place_is_named(in_process: Run, shipped_model: Path, tmp_path: Path) -> None:
     missing = tmp_path / "nowhere" / "model.h"
-    _assert_refused(sernet_edge("export", shipped_model, "--header", missing), str(missing))
+    _assert_refused(in_process("export", shipped_model, "--header", missing), str(missing))
     # Even root, as whom containers run tests, cannot create files in /proc.
     _assert_refused(
-        sernet_edge("export", shipped_model, "--header", "/proc/model.h"), "/proc/model.h"
+        in_process("export", shipped_model, "--header", "/proc/model.h"), "/proc/model.h"
     )
     folder = tmp_path / "folder.h"
     folder.mkdir()
-    _assert_refused(sernet_edge("export", shipped_model, "--header", folder, "--force"), "folder.h")
+    _assert_refused(in_process("export", shipped_model, "--header", folder, "--force"), "folder.h")
     assert list(tmp_path.iterdir()) == [folder]
     assert list(folder.iterdir()) == []
 
 
-def test_a_model_that_is_missing_or_a_folder_is_named(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_model_that_is_missing_or_a_folder_is_named(in_process: Run, tmp_path: Path) -> None:
     header = tmp_path / "model.h"
     for model in (tmp_path / "absent.tflite", tmp_path):
-        _assert_refused(sernet_edge("export", model, "--header", header), str(model))
+        _assert_refused(in_process("export", model, "--header", header), str(model))
     assert not header.exists()
 
 
 def test_a_model_that_no_header_can_come_from_is_named(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     whole = shipped_model.read_bytes()
     bare = ModelFile("model", whole).flatbuffer
@@ -110,13 +106,13 @@ def test_a_model_that_no_header_can_come_from_is_named(
     for name, (data, words) in bad.items():
         model = tmp_path / f"{name}.tflite"
         model.write_bytes(data)
-        result = sernet_edge("export", model, "--header", tmp_path / "model.h")
+        result = in_process("export", model, "--header", tmp_path / "model.h")
         _assert_refused(result, str(model), words)
         assert not (tmp_path / "model.h").exists()
 
 
-def test_export_without_a_destination_is_wrong_usage(sernet_edge: Run, shipped_model: Path) -> None:
-    _assert_refused(sernet_edge("export", shipped_model), "--header", exit_code=2)
+def test_export_without_a_destination_is_wrong_usage(in_process: Run, shipped_model: Path) -> None:
+    _assert_refused(in_process("export", shipped_model), "--header", exit_code=2)
 
 
 def test_export_does_not_load_tensorflow(shipped_model: Path, tmp_path: Path) -> None:
@@ -132,11 +128,11 @@ def test_export_does_not_load_tensorflow(shipped_model: Path, tmp_path: Path) ->
 
 
 def test_a_header_cannot_replace_the_model_it_is_made_of(
-    shipped_model: Path, tmp_path: Path, sernet_edge: Run
+    shipped_model: Path, tmp_path: Path, in_process: Run
 ) -> None:
     model = tmp_path / "model.tflite"
     model.write_bytes(shipped_model.read_bytes())
-    result = sernet_edge("export", model, "--header", model, "--force")
+    result = in_process("export", model, "--header", model, "--force")
     assert result.returncode == 2
     assert "must end in .h" in result.stderr
     assert model.read_bytes() == shipped_model.read_bytes()

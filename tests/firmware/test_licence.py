@@ -35,10 +35,10 @@ def licences(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_file_of_every_layout_names_its_licence(
-    layout: str, sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    layout: str, in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    result = sernet_edge("export", shipped_model, "--out", out, "--layout", layout)
+    result = in_process("export", shipped_model, "--out", out, "--layout", layout)
     assert result.returncode == 0, result.stderr
     # The shipped model's card says the same of its weights.
     assert "published under Apache-2.0" in shipped_model.with_suffix(".md").read_text()
@@ -50,11 +50,11 @@ def test_every_file_of_every_layout_names_its_licence(
     assert "## Licence" in (out / "README.md").read_text()
 
 
-def test_a_model_without_a_licence_is_not_given_one(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_model_without_a_licence_is_not_given_one(in_process: Run, tmp_path: Path) -> None:
     contract = new_contract(("calm", "tense"), "none", 64)
     model = tmp_path / "mine.tflite"
     model.write_bytes(small_model(contract))
-    result = sernet_edge("export", model, "--out", tmp_path / "out", "--name", "mine")
+    result = in_process("export", model, "--out", tmp_path / "out", "--name", "mine")
     assert result.returncode == 0, result.stderr
     found = licences(tmp_path / "out")
     models = {path for path, licence in found.items() if licence == "LicenseRef-Model"}
@@ -67,7 +67,7 @@ def test_a_model_without_a_licence_is_not_given_one(sernet_edge: Run, tmp_path: 
     said = contract.replace(provenance={"licence": "CC-BY-NC-SA-4.0"})
     bare = ModelFile("mine.tflite", model.read_bytes())
     model.write_bytes(bare.with_contract(said).data)
-    result = sernet_edge("export", model, "--header", tmp_path / "mine.h")
+    result = in_process("export", model, "--header", tmp_path / "mine.h")
     assert result.returncode == 0, result.stderr
     first = (tmp_path / "mine.h").read_text().splitlines()[0]
     assert first == "/* SPDX-License-Identifier: CC-BY-NC-SA-4.0 */"

@@ -49,18 +49,18 @@ def test_a_flag_goes_before_the_environment_before_the_file_before_the_default(
 
 
 def test_what_show_config_prints_is_a_file_that_gives_the_same(
-    sernet_edge: Run, tmp_path: Path
+    in_process: Run, tmp_path: Path
 ) -> None:
     options = ("--hop", 0.25, "--device", 'a "USB" \\ mic', "--no-timing")
-    first = sernet_edge("listen", *options, "--show-config", env=environment()).stdout
+    first = in_process("listen", *options, "--show-config", env=environment()).stdout
     path = write(tmp_path / "a.toml", first)
-    second = sernet_edge("listen", "--config", path, "--show-config", env=environment()).stdout
+    second = in_process("listen", "--config", path, "--show-config", env=environment()).stdout
     assert tomllib.loads(second) == tomllib.loads(first) != {}
 
 
-def test_the_settings_of_a_file_are_used(sernet_edge: Run, tmp_path: Path) -> None:
+def test_the_settings_of_a_file_are_used(in_process: Run, tmp_path: Path) -> None:
     path = write(tmp_path / "a.toml", "[listen]\nhop = 1.5\ndevice = 'not for a recording'\n")
-    result = sernet_edge(
+    result = in_process(
         *("listen", "--config", path, "--input", "docs/demo/two_moods.wav"),
         env=environment(),
         cwd=Path(__file__).parents[2],
@@ -151,19 +151,19 @@ def test_another_encoding_is_named_with_its_line(tmp_path: Path) -> None:
         listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
 
 
-def test_a_file_that_cannot_be_read_is_named(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_named(in_process: Run, tmp_path: Path) -> None:
     for name, reason in (("none.toml", "No such file or directory"), ("", "Is a directory")):
-        result = sernet_edge("listen", "--config", tmp_path / name, env=environment())
+        result = in_process("listen", "--config", tmp_path / name, env=environment())
         assert result.returncode == 1
         path = tmp_path / name
         assert result.stderr == f"sernet-edge: cannot read the configuration {path}: {reason}\n"
 
 
-def test_a_wrong_variable_is_named(sernet_edge: Run) -> None:
-    result = sernet_edge("listen", env=environment(SERNET_EDGE_LISTEN_HOP="soon"))
+def test_a_wrong_variable_is_named(in_process: Run) -> None:
+    result = in_process("listen", env=environment(SERNET_EDGE_LISTEN_HOP="soon"))
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].endswith("(from SERNET_EDGE_LISTEN_HOP)")
-    result = sernet_edge("listen", env=environment(SERNET_EDGE_LISTEN_HOPP=1))
+    result = in_process("listen", env=environment(SERNET_EDGE_LISTEN_HOPP=1))
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1] == (
         "Error: No option belongs to the environment variable SERNET_EDGE_LISTEN_HOPP. "
@@ -177,9 +177,9 @@ def test_an_option_s_parameter_is_called_as_its_flag(option: object) -> None:
     assert getattr(option, "opts", None) == [f"--{option.name.replace('_', '-')}"]  # type: ignore[attr-defined]
 
 
-def test_a_secret_is_not_shown(sernet_edge: Run) -> None:
+def test_a_secret_is_not_shown(in_process: Run) -> None:
     secret = "s3cret-s3cret-s3cret"
-    result = sernet_edge(
+    result = in_process(
         *("listen", "--web", "127.0.0.1:0", "--show-config"),
         env=environment(SERNET_EDGE_LISTEN_WEB_TOKEN=secret),
     )
@@ -213,7 +213,7 @@ PASSWORDS += ("%hunter2", "hunter2 x", "[hunter2]", "hunter2\u2100", "'hunter2\"
     ],
 )
 def test_nothing_of_an_address_with_a_login_is_quoted(
-    scheme: str, place: str, passwords: tuple[str, ...], sernet_edge: Run, tmp_path: Path
+    scheme: str, place: str, passwords: tuple[str, ...], in_process: Run, tmp_path: Path
 ) -> None:
     for password in passwords:
         url = f"{scheme}://user-of-it:{password}@broker-of-it:1883/topic-of-it"
@@ -229,7 +229,7 @@ def test_nothing_of_an_address_with_a_login_is_quoted(
         else:
             text = f"[listen]\nmqtt = {json.dumps(url)}\n"
             options += ["--config", str(write(tmp_path / "a.toml", text))]
-        result = sernet_edge(*options, env=variables)
+        result = in_process(*options, env=variables)
         assert result.returncode in (1, 2)
         told = result.stdout + result.stderr
         assert told and "Traceback" not in told
@@ -253,17 +253,17 @@ def test_nothing_of_an_address_with_a_login_is_quoted(
     ],
 )
 def test_a_secret_of_the_wrong_type_is_not_quoted(
-    text: str, sernet_edge: Run, tmp_path: Path
+    text: str, in_process: Run, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "a.toml", f"[listen]\n{text}\n")
-    result = sernet_edge("listen", "--config", path, env=environment())
+    result = in_process("listen", "--config", path, env=environment())
     assert result.returncode == 1
     assert result.stderr.startswith("sernet-edge: ") and "a.toml" in result.stderr
     assert "5550123" not in result.stdout + result.stderr
 
 
-def test_an_address_with_a_user_is_not_shown(sernet_edge: Run) -> None:
-    result = sernet_edge(
+def test_an_address_with_a_user_is_not_shown(in_process: Run) -> None:
+    result = in_process(
         "listen", "--mqtt", "mqtt://key-of-mine@host", "--show-config", env=environment()
     )
     assert result.returncode == 0

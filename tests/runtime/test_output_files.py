@@ -151,27 +151,27 @@ def test_a_full_disk_is_told_once_and_rows_come_again(
     assert "missing: 2" in told.texts[1]
 
 
-def test_dev_full_does_not_end_the_listening(sernet_edge: Run) -> None:
-    done = sernet_edge("listen", "--input", SAMPLE, "--csv", "/dev/full")
+def test_dev_full_does_not_end_the_listening(in_process: Run) -> None:
+    done = in_process("listen", "--input", SAMPLE, "--csv", "/dev/full")
     assert done.returncode == 0
     assert done.stdout.count("warning: cannot write /dev/full: No space left on device") == 1
     assert "windows: " in done.stdout
 
 
-def test_a_named_pipe_takes_json(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_named_pipe_takes_json(in_process: Run, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
     reader.start()
-    done = sernet_edge("listen", "--input", SAMPLE, "--json", tmp_path / "pipe", "--no-timing")
+    done = in_process("listen", "--input", SAMPLE, "--json", tmp_path / "pipe", "--no-timing")
     reader.join()
     assert done.returncode == 0
-    assert read[0] == sernet_edge("listen", "--input", SAMPLE, "--json", "--no-timing").stdout
+    assert read[0] == in_process("listen", "--input", SAMPLE, "--json", "--no-timing").stdout
 
 
-def test_the_same_results_go_to_several_outputs_at_once(sernet_edge: Run, tmp_path: Path) -> None:
+def test_the_same_results_go_to_several_outputs_at_once(in_process: Run, tmp_path: Path) -> None:
     files = ("--json", tmp_path / "a.jsonl", "--csv", tmp_path / "a.csv")
-    done = sernet_edge("listen", "--input", SAMPLE, "--no-timing", *files)
+    done = in_process("listen", "--input", SAMPLE, "--no-timing", *files)
     records = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     times = [record["time_s"] for record in records if record["type"] == "result"]
     assert [float(row["time_s"]) for row in csv_rows(tmp_path / "a.csv")] == times
@@ -179,8 +179,8 @@ def test_the_same_results_go_to_several_outputs_at_once(sernet_edge: Run, tmp_pa
     assert [float(line.split()[0]) for line in lines] == pytest.approx(times, abs=0.006)
 
 
-def test_csv_on_standard_output_is_nothing_but_rows(sernet_edge: Run) -> None:
-    runs = [sernet_edge("listen", "--input", SAMPLE, "--csv", "--no-timing") for _ in "ab"]
+def test_csv_on_standard_output_is_nothing_but_rows(in_process: Run) -> None:
+    runs = [in_process("listen", "--input", SAMPLE, "--csv", "--no-timing") for _ in "ab"]
     assert runs[0].stdout == runs[1].stdout
     rows = list(csv.reader(runs[0].stdout.splitlines()))
     assert len({len(row) for row in rows}) == 1
@@ -188,8 +188,8 @@ def test_csv_on_standard_output_is_nothing_but_rows(sernet_edge: Run) -> None:
     assert rows[0][-len(LABELS) :] == [f"score_{label}" for label in CONTRACT.labels]
 
 
-def test_quiet_leaves_standard_output_empty(sernet_edge: Run) -> None:
-    done = sernet_edge("listen", "--input", SAMPLE, "--quiet")
+def test_quiet_leaves_standard_output_empty(in_process: Run) -> None:
+    done = in_process("listen", "--input", SAMPLE, "--quiet")
     assert (done.returncode, done.stdout) == (0, "")
 
 
@@ -226,8 +226,8 @@ def test_plain_lines_tell_arousal_and_what_is_no_speech() -> None:
     ]
 
 
-def test_the_times_of_plain_lines_never_go_back(sernet_edge: Run) -> None:
-    lines = sernet_edge("listen", "--input", SAMPLE, "--no-timing").stdout.splitlines()[:-1]
+def test_the_times_of_plain_lines_never_go_back(in_process: Run) -> None:
+    lines = in_process("listen", "--input", SAMPLE, "--no-timing").stdout.splitlines()[:-1]
     times = [float(line.split(" s ")[0]) for line in lines]
     assert any("event: " in line for line in lines)
     assert times == sorted(times)
@@ -294,9 +294,9 @@ def test_what_an_output_tells_reaches_all_of_them_before_the_next_record() -> No
     ],
 )
 def test_a_file_that_cannot_be_written_is_named(
-    arguments: list[object], complaint: str, sernet_edge: Run
+    arguments: list[object], complaint: str, in_process: Run
 ) -> None:
-    done = sernet_edge("listen", "--input", SAMPLE, *arguments)
+    done = in_process("listen", "--input", SAMPLE, *arguments)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("sernet-edge: ")
     assert complaint in done.stderr.splitlines()[-1]

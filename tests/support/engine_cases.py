@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import wave
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 C_FOLDER = Path(__file__).parents[1] / "firmware" / "c"
 ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
+GRAPHS, OPERATOR_GRAPHS = range(240), range(120)
+"""Seeds of the random families of networks that the engine is tested with."""
+
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 
 
@@ -51,10 +55,10 @@ def tflm_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
     return np.stack(outputs)
 
 
-def random_cases(family: type[RandomGraph], count: int) -> list[Case]:
-    """Return the first members of a random family with extreme and random windows."""
+def random_cases(family: type[RandomGraph], seeds: Iterable[int]) -> list[Case]:
+    """Return members of a random family with extreme and random windows."""
     cases = []
-    for seed in range(count):
+    for seed in seeds:
         data = family(seed).build()
         inputs = golden.adversarial_windows(read_network(ModelFile("graph", data)), seed)
         cases.append(Case(f"graph_{seed:03}", data, inputs))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
 from engine_cases import C_FOLDER, STRICT
 
 from sernet_edge.firmware_export import emit
+from sernet_edge.firmware_export.csource import engine_file
 
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
@@ -18,22 +21,30 @@ def compiled(
     compiler: str, folder: Path, sources: list[Path], name: str, main: str = "replay.c"
 ) -> Path:
     """Compile; the tables without optimisation and checks, which only cost time there."""
-    if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is not installed")
+    engine = _engine(compiler)
     work = folder / name
     work.mkdir()
-    include = [f"-I{folder}", f"-I{C_FOLDER}"]
-    engine = [s for s in sources if s.name in emit.ENGINE_SOURCES]
     tables = [s for s in sources if s.name not in emit.ENGINE_SOURCES]
-    common = [compiler, *STRICT, *include, "-c"]
+    common = [compiler, *STRICT, f"-I{folder}", f"-I{C_FOLDER}", "-c"]
     subprocess.run([*common, "-O0", *map(str, tables)], check=True, cwd=work)
-    subprocess.run(
-        [*common, *SANITIZE, *map(str, engine), str(C_FOLDER / main)], check=True, cwd=work
-    )
+    subprocess.run([*common, *SANITIZE, str(C_FOLDER / main)], check=True, cwd=work)
     program = work / "replay"
-    objects = [str(path) for path in work.glob("*.o")]
+    objects = [str(path) for path in (*engine, *work.glob("*.o"))]
     subprocess.run([compiler, *SANITIZE, *objects, "-o", str(program)], check=True)
     return program
+
+
+@cache
+def _engine(compiler: str) -> list[Path]:
+    """Compile the engine, once for all networks; return the objects."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="engine-"))
+    for name in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS:
+        (folder / name).write_text(engine_file(name))
+    command = [compiler, *STRICT, *SANITIZE, "-c", *emit.ENGINE_SOURCES]
+    subprocess.run(command, check=True, cwd=folder)
+    return sorted(folder.glob("*.o"))
 
 
 def replay(program: Path) -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 import subprocess
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -21,3 +26,41 @@ def write_wav(path: Path, samples: NDArray[np.int16], rate: int = 16_000) -> Non
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(samples.astype("<i2").tobytes())
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that is filled once, whichever of the tests' processes asks first.
+
+    Args:
+        factory: The `tmp_path_factory` of the process.
+        name: The folder's name, the same in all processes.
+        make: What fills the folder, which is there and empty.
+    """
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, unfinished = base / name, base / f"{name}-unfinished"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            make(unfinished)
+            unfinished.rename(folder)
+    return folder
+
+
+def quickly(cases: Iterable[object], count: int) -> list[Any]:
+    """Return a test's parameters, of which those after the first `count` are marked slow.
+
+    Args:
+        cases: A value or a tuple of values for each case, the most telling cases first.
+        count: Cases that `make test-quick` runs.
+    """
+    return [
+        pytest.param(
+            *(case if isinstance(case, tuple) else (case,)),
+            marks=() if index < count else (pytest.mark.slow,),
+        )
+        for index, case in enumerate(cases)
+    ]
