@@ -25,8 +25,8 @@ def test_the_version_is_the_packages(sernet_edge: Run) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["dance"], ["listen", "--nonsense"], ["train"]])
-def test_wrong_usage_exits_with_2(arguments: list[str], sernet_edge: Run) -> None:
-    result = sernet_edge(*arguments)
+def test_wrong_usage_exits_with_2(arguments: list[str], in_process: Run) -> None:
+    result = in_process(*arguments)
     assert result.returncode == 2
     assert "Usage:" in result.stderr
 

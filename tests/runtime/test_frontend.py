@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings, strategies
 from numpy.typing import NDArray
 from scipy.fft import dct
+from support import quickly
 
 from sernet_edge.runtime import frontend
 from sernet_edge.runtime.audio.recordings import read_recording
@@ -104,9 +105,10 @@ def test_a_spectrograms_bins_lie_where_their_tones_are() -> None:
         np.testing.assert_allclose(rows[:, index], np.log((8000 * 256) ** 2 / 1024), atol=1e-3)
 
 
-def test_speech_gives_the_librarys_mfccs(emodb: Path) -> None:
-    paths = sorted((emodb / "wav").iterdir())
-    assert len(paths) == 535
+@pytest.mark.parametrize("step", quickly([16, 1], 1))
+def test_speech_gives_the_librarys_mfccs(step: int, emodb: Path) -> None:
+    paths = sorted((emodb / "wav").iterdir())[::step]
+    assert len(paths) == -(-535 // step)
     largest, compared = 0.0, 0
     for path in paths:
         samples = read_recording(path, RATE)
@@ -117,7 +119,7 @@ def test_speech_gives_the_librarys_mfccs(emodb: Path) -> None:
         compared += int(heard.sum())
         largest = max(largest, float(np.abs(ours - mfcc)[heard].max()))
     print(f"largest difference {largest:.2e} over {compared} frames")
-    assert compared > 50_000
+    assert compared > 50_000 / step
     # The requirement is 1e-3; both sides compute in float64, so far less is true.
     assert largest < 1e-9
 

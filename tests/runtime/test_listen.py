@@ -96,9 +96,9 @@ def test_a_recording_gives_one_record_per_hop(
 
 
 def test_the_scores_are_the_model_s_own(
-    sernet_edge: Run, recording: Path, shipped_model: Path
+    in_process: Run, recording: Path, shipped_model: Path
 ) -> None:
-    found = records(sernet_edge("listen", "--input", recording, "--json", "--smoothing", 0))
+    found = records(in_process("listen", "--input", recording, "--json", "--smoothing", 0))
     # Batch features, cut by hand, straight into the interpreter.
     model = interpreter.load(shipped_model)
     contract = model.contract
@@ -187,20 +187,20 @@ def test_raw_samples_of_another_format_are_the_same_sound(
 
 
 def test_one_channel_of_an_array_is_the_same_as_that_alone(
-    sernet_edge: Run, recording: Path, tmp_path: Path
+    in_process: Run, recording: Path, tmp_path: Path
 ) -> None:
     loud = np.random.default_rng(3).integers(-20_000, 20_000, (len(AUDIO), 6)).astype(np.int16)
     loud[:, 2] = AUDIO
     soundfile.write(tmp_path / "six.wav", loud, RATE)
     options = ("--json", "--no-timing")
-    alone = sernet_edge("listen", "--input", recording, *options)
-    found = sernet_edge("listen", "--input", tmp_path / "six.wav", "--channel", 2, *options)
+    alone = in_process("listen", "--input", recording, *options)
+    found = in_process("listen", "--input", tmp_path / "six.wav", "--channel", 2, *options)
     assert found.stdout == alone.stdout != ""
     assert "6 ch, of which channel 2 is heard" in found.stderr
-    mixed = sernet_edge("listen", "--input", tmp_path / "six.wav", *options)
+    mixed = in_process("listen", "--input", tmp_path / "six.wav", *options)
     assert mixed.stdout != alone.stdout
     assert "6 ch, whose mean is heard: --channel N takes one" in mixed.stderr
-    line = failure(sernet_edge("listen", "--input", tmp_path / "six.wav", "--channel", 6))
+    line = failure(in_process("listen", "--input", tmp_path / "six.wav", "--channel", 6))
     assert "six.wav has no channel 6 (it has 6 channels, 0 to 5)" in line
 
 
@@ -214,6 +214,7 @@ def test_a_live_pipe_is_answered_before_it_ends() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.slow
 def test_what_waits_in_a_live_pipe_while_the_program_stands_still_is_dropped() -> None:
     process = start("--input", "-", "--json", "--gate", "off", stdin=subprocess.PIPE)
     assert process.stdin and process.stdout
@@ -250,6 +251,7 @@ def test_what_waits_in_a_live_pipe_while_the_program_stands_still_is_dropped() -
     assert found[-1]["time_s"] - before["time_s"] == pytest.approx(passed_s, abs=0.8)
 
 
+@pytest.mark.slow
 def test_a_recording_that_comes_through_a_pipe_loses_nothing_when_the_program_stands_still(
     sernet_edge: Run, tmp_path: Path
 ) -> None:
@@ -281,16 +283,16 @@ def test_a_recording_that_comes_through_a_pipe_loses_nothing_when_the_program_st
     assert found.decode() == of_file
 
 
-def test_the_hop_is_rounded_to_whole_frames_and_told(sernet_edge: Run, recording: Path) -> None:
-    result = sernet_edge("listen", "--input", recording, "--json", "--hop", 1)
+def test_the_hop_is_rounded_to_whole_frames_and_told(in_process: Run, recording: Path) -> None:
+    result = in_process("listen", "--input", recording, "--json", "--hop", 1)
     times = [record["time_s"] for record in records(result)]
     assert np.diff(times) == pytest.approx(62 * 0.016)  # 62.5 frames, half to even
     assert "every 0.992 s (62 frames)" in result.stderr
 
 
-def test_smoothing_weighs_the_earlier_scores(sernet_edge: Run, recording: Path) -> None:
+def test_smoothing_weighs_the_earlier_scores(in_process: Run, recording: Path) -> None:
     def scores(weight: float) -> NDArray[np.float64]:
-        result = sernet_edge("listen", "--input", recording, "--json", "--smoothing", weight)
+        result = in_process("listen", "--input", recording, "--json", "--smoothing", weight)
         return np.array([list(record["scores"].values()) for record in records(result)])
 
     raw, smoothed = scores(0), scores(0.8)
@@ -301,14 +303,14 @@ def test_smoothing_weighs_the_earlier_scores(sernet_edge: Run, recording: Path) 
         np.testing.assert_allclose(smoothed[index], expected, atol=1.1e-4)
 
 
-def test_a_short_recording_is_padded_and_told(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_short_recording_is_padded_and_told(in_process: Run, tmp_path: Path) -> None:
     write_wav(tmp_path / "short.wav", AUDIO[:RATE])
     write_wav(
         tmp_path / "long.wav", np.concatenate([AUDIO[:RATE], np.zeros(47_872 - RATE, np.int16)])
     )
     options = ("--json", "--no-timing")
-    short = sernet_edge("listen", "--input", tmp_path / "short.wav", *options)
-    by_hand = sernet_edge("listen", "--input", tmp_path / "long.wav", *options)
+    short = in_process("listen", "--input", tmp_path / "short.wav", *options)
+    by_hand = in_process("listen", "--input", tmp_path / "long.wav", *options)
     # The level is that of the sound alone.
     expected = records(by_hand)[0] | {"padded": True, "level_dbfs": records(short)[0]["level_dbfs"]}
     assert records(short) == [expected]
@@ -369,7 +371,7 @@ def test_that_every_result_counts_as_sure_is_told(
     of_the_model: float,
     option: list[object],
     told: bool,
-    sernet_edge: Run,
+    in_process: Run,
     shipped_model: Path,
     recording: Path,
     tmp_path: Path,
@@ -377,38 +379,38 @@ def test_that_every_result_counts_as_sure_is_told(
     shipped = ModelFile.read(shipped_model)
     contract = shipped.require_contract().replace(unsure_below=of_the_model, drift_limit=0.0)
     (tmp_path / "m.tflite").write_bytes(shipped.with_contract(contract).data)
-    result = sernet_edge("listen", "--model", tmp_path / "m.tflite", "--input", recording, *option)
+    result = in_process("listen", "--model", tmp_path / "m.tflite", "--input", recording, *option)
     assert ("every result counts as sure" in result.stderr) is told
     assert "nothing warns of sound unlike the training's" in result.stderr
 
 
-def test_a_missing_file_is_named(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_missing_file_is_named(in_process: Run, tmp_path: Path) -> None:
     path = tmp_path / "none.wav"
-    line = failure(sernet_edge("listen", "--input", path))
+    line = failure(in_process("listen", "--input", path))
     assert line == f"sernet-edge: cannot read the audio {path}: No such file or directory"
 
 
-def test_a_directory_is_named(sernet_edge: Run, tmp_path: Path) -> None:
-    assert f"{tmp_path}: Is a directory" in failure(sernet_edge("listen", "--input", tmp_path))
+def test_a_directory_is_named(in_process: Run, tmp_path: Path) -> None:
+    assert f"{tmp_path}: Is a directory" in failure(in_process("listen", "--input", tmp_path))
 
 
-def test_a_file_that_is_no_wav_is_named(sernet_edge: Run) -> None:
-    line = failure(sernet_edge("listen", "--input", __file__))
+def test_a_file_that_is_no_wav_is_named(in_process: Run) -> None:
+    line = failure(in_process("listen", "--input", __file__))
     assert f"{__file__} is not an audio file (convert it" in line
 
 
-def test_a_truncated_wav_is_named(sernet_edge: Run, recording: Path, tmp_path: Path) -> None:
+def test_a_truncated_wav_is_named(in_process: Run, recording: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.wav"
     path.write_bytes(recording.read_bytes()[:-1000])
-    line = failure(sernet_edge("listen", "--input", path))
+    line = failure(in_process("listen", "--input", path))
     assert f"{path} is truncated: 1000 of its 192000 bytes of audio are missing" in line
 
 
-def test_a_compressed_wav_is_named(sernet_edge: Run, recording: Path, tmp_path: Path) -> None:
+def test_a_compressed_wav_is_named(in_process: Run, recording: Path, tmp_path: Path) -> None:
     content = bytearray(recording.read_bytes())
     content[20:22] = b"\x11\0"
     (tmp_path / "adpcm.wav").write_bytes(content)
-    line = failure(sernet_edge("listen", "--input", tmp_path / "adpcm.wav"))
+    line = failure(in_process("listen", "--input", tmp_path / "adpcm.wav"))
     assert "format tag 0x0011 (IMA ADPCM) is not supported" in line
 
 
@@ -423,11 +425,11 @@ def test_a_recording_without_audio_is_refused(sernet_edge: Run, tmp_path: Path) 
 
 
 def test_a_second_chunk_of_samples_is_told(
-    sernet_edge: Run, recording: Path, tmp_path: Path
+    in_process: Run, recording: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "two.wav"
     path.write_bytes(recording.read_bytes() + b"data\x04\0\0\0abcd")
-    result = sernet_edge("listen", "--input", path, "--json")
+    result = in_process("listen", "--input", path, "--json")
     assert len(records(result)) == 7
     assert result.stderr.splitlines()[-1].endswith("second 'data' chunk: its 4 bytes were not read")
 
@@ -462,9 +464,9 @@ def test_standard_input_that_stops_in_mid_sample_is_told(sernet_edge: Run, tmp_p
     ],
 )
 def test_wrong_usage_is_told_and_exits_with_2(
-    arguments: list[str], complaint: str, sernet_edge: Run
+    arguments: list[str], complaint: str, in_process: Run
 ) -> None:
-    result = sernet_edge("listen", *arguments)
+    result = in_process("listen", *arguments)
     assert result.returncode == 2
     assert complaint in result.stderr.splitlines()[-1]
 
@@ -475,33 +477,33 @@ def with_model(tmp_path: Path, content: bytes) -> list[object]:
     return ["listen", "--input", tmp_path / "a.wav", "--model", tmp_path / "bad.tflite"]
 
 
-def test_a_missing_model_is_named(sernet_edge: Run, recording: Path, tmp_path: Path) -> None:
-    line = failure(sernet_edge("listen", "--input", recording, "--model", tmp_path / "no.tflite"))
+def test_a_missing_model_is_named(in_process: Run, recording: Path, tmp_path: Path) -> None:
+    line = failure(in_process("listen", "--input", recording, "--model", tmp_path / "no.tflite"))
     assert "no.tflite: No such file or directory" in line
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model at all, but text"])
 def test_a_model_that_is_no_flatbuffer_is_named(
-    content: bytes, sernet_edge: Run, tmp_path: Path
+    content: bytes, in_process: Run, tmp_path: Path
 ) -> None:
-    line = failure(sernet_edge(*with_model(tmp_path, content)))
+    line = failure(in_process(*with_model(tmp_path, content)))
     assert "bad.tflite is not a TensorFlow Lite model" in line
 
 
 @pytest.mark.parametrize("part", [0.001, 0.3, 0.9, 0.998])
 def test_a_truncated_model_is_named(
-    part: float, sernet_edge: Run, tmp_path: Path, shipped_model: Path
+    part: float, in_process: Run, tmp_path: Path, shipped_model: Path
 ) -> None:
     whole = shipped_model.read_bytes()
-    line = failure(sernet_edge(*with_model(tmp_path, whole[: int(part * len(whole))])))
+    line = failure(in_process(*with_model(tmp_path, whole[: int(part * len(whole))])))
     assert "bad.tflite" in line
 
 
 def test_a_model_without_contract_is_named(
-    sernet_edge: Run, tmp_path: Path, shipped_model: Path
+    in_process: Run, tmp_path: Path, shipped_model: Path
 ) -> None:
     bare = ModelFile.read(shipped_model).flatbuffer
-    line = failure(sernet_edge(*with_model(tmp_path, bare)))
+    line = failure(in_process(*with_model(tmp_path, bare)))
     assert "bad.tflite: the model has no contract" in line
 
 
@@ -516,23 +518,23 @@ def test_a_model_without_contract_is_named(
 def test_a_model_that_does_not_fit_its_contract_is_named(
     change: dict[str, Any],
     complaint: str,
-    sernet_edge: Run,
+    in_process: Run,
     tmp_path: Path,
     shipped_model: Path,
 ) -> None:
     file = ModelFile.read(shipped_model)
     other = file.with_contract(file.require_contract().replace(**change))
-    line = failure(sernet_edge(*with_model(tmp_path, other.data)))
+    line = failure(in_process(*with_model(tmp_path, other.data)))
     assert complaint in line
 
 
 def test_every_recording_of_the_corpus_is_heard_as_in_batch(
-    emodb: Path, shipped_model: Path, sernet_edge: Run
+    emodb: Path, shipped_model: Path, in_process: Run
 ) -> None:
     model = interpreter.load(shipped_model)
     contract, front_end = model.contract, FrontEnd(model.contract)
     for path in sorted((emodb / "wav").glob("*.wav"))[::107]:
-        found = records(sernet_edge("listen", "--input", path, "--json", "--smoothing", 0))
+        found = records(in_process("listen", "--input", path, "--json", "--smoothing", 0))
         samples = np.frombuffer(path.read_bytes()[44:], "<i2")
         samples = np.pad(samples, (0, max(0, contract.window_samples - len(samples))))
         rows = feature_rows(front_end, samples.astype(np.int16))

@@ -54,6 +54,7 @@ def events(consumer: Subscriber) -> list[tuple[str, int]]:
     return [(one["kind"], one["id"]) for one in found]
 
 
+@pytest.mark.slow
 def test_events_of_an_outage_arrive_in_their_order_soon_after_it(mosquitto: Mosquitto) -> None:
     told = Told()
     consumer = Subscriber(mosquitto, "consumer")
