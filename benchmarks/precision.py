@@ -20,7 +20,7 @@ from sernet_edge.train.tensorflow_setup import quietly
 
 with quietly():
     from sernet_edge.train.losses import Batch, Objective
-    from sernet_edge.train.models.bfloat16 import bfloat16_twin
+    from sernet_edge.train.models.twin import training_twin
 
 _LABELS = tuple("abcdefg")
 
@@ -56,7 +56,7 @@ def _medians(architecture: str, steps: int) -> tuple[float, float]:
     model = build(architecture, contract, Recipe.batch_norm_momentum)
     learners = [
         Objective(learner, Contract.window_frames, Recipe())
-        for learner in (model, bfloat16_twin(model))
+        for learner in (model, training_twin(model, Contract.window_frames, "bfloat16"))
     ]
     rng = np.random.default_rng(1)
     shape = (Recipe.batch_size, Contract.window_frames, contract.feature_count, 1)

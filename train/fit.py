@@ -32,7 +32,7 @@ from sernet_edge.train.losses import (
     mixed_among_known,
 )
 from sernet_edge.train.models import DEFAULT_ARCHITECTURE, build
-from sernet_edge.train.models.bfloat16 import bfloat16_twin
+from sernet_edge.train.models.twin import training_twin
 from sernet_edge.train.new_contract import with_statistics
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.recipe import Recipe
@@ -95,13 +95,12 @@ class Fit:
         is_drawn = recipe.steps > 0 or len({utterance.corpus for utterance in utterances}) > 1
         self._shares = balanced_shares(utterances) if is_drawn else None
         # What the steps change; `model` follows it epoch by epoch.
-        self._learner = bfloat16_twin(model) if recipe.precision == "bfloat16" else model
+        frames = windows.training_contract.window_frames
+        self._learner = training_twin(model, frames, recipe.precision)
         self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
         if self._label_weights is not None and recipe.none_share:
             self._label_weights[windows.contract.none_index] = 1.0  # Its share is the recipe's.
-        self._objective = Objective(
-            self._learner, windows.contract.window_frames, recipe, self._known is not None
-        )
+        self._objective = Objective(self._learner, frames, recipe, self._known is not None)
         trained = self._objective.trained
         trained.optimizer.build(trained.trainable_variables)
         self._average: list[Any] = [np.zeros_like(weight) for weight in model.get_weights()]

@@ -75,6 +75,9 @@ class Recipe:
         ema: Above 0 the final weights are an exponential moving average instead: of those after
             each step, which count this much less for every step since. Both averages are of
             the batch norms' statistics, too, which fit averaged weights nearly, not exactly.
+        training_frames: Frames in a window to train on, where a network's rows do not depend on
+            the ends of its window (`Contract.stride_frames`); 0: as many as it is tested on.
+            Shorter windows take less time for a step. As long as a window that the network takes.
         precision: What training computes in; weights are float32 with both. "bfloat16" is faster
             for wide networks where the processor has instructions for it, slower elsewhere.
         batch_norm_momentum: How slowly the batch norms' running statistics follow.
@@ -112,6 +115,7 @@ class Recipe:
     mfcc_mask: int = 6
     average_epochs: int = 10
     ema: float = 0.0
+    training_frames: int = 0
     precision: Precision = "float32"
     batch_norm_momentum: float = 0.9
     class_weights: bool = False

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.audio.sources import to_int16
 from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import ContractError, SettingError
 from sernet_edge.runtime.frontend import Float32, feature_rows, scale_to_clip
 from sernet_edge.train import augment
 from sernet_edge.train.corpora.utterance import Utterance
@@ -42,6 +43,7 @@ class TrainingWindows(Windows):
 
     Attributes:
         recipe: How the windows to train on are cut and changed.
+        training_contract: The model's contract with the length of a window to train on.
         noise: What `Recipe.noise_share` adds.
     """
 
@@ -49,9 +51,12 @@ class TrainingWindows(Windows):
         """Prepare the front end of `contract` and the augmentation of `recipe`.
 
         Raises:
-            SettingError: See `check_noise` and `rooms`.
+            SettingError: See `check_noise` and `rooms`, or the network takes no window of
+                `Recipe.training_frames`.
         """
         super().__init__(contract, recipe.test_segments)
+        self.training_contract = _training_contract(contract, recipe)
+        self._segment_samples = self.training_contract.window_samples
         self.recipe, self.noise = recipe, noise
         check_noise(recipe, noise is not None)
         self._rooms = None
@@ -68,21 +73,23 @@ class TrainingWindows(Windows):
         """Return how many windows of a recording an epoch trains on; see `Recipe.segments`."""
         if self.recipe.segments != "all":
             return 1
-        return max(1, len(recording.samples) // self.contract.window_samples)
+        return max(1, len(recording.samples) // self._segment_samples)
 
     def training_window(
         self, recording: Recording, rng: np.random.Generator, segment: int = 0
     ) -> Float32:
-        """Return one window to train on, float32 (window_frames, features), not masked yet.
+        """Return one window to train on, float32 (frames, features), not masked yet.
+
+        It is as long as the training contract says.
 
         Args:
             recording: What to cut it from; see `Recipe.segments`.
             rng: Source of the window's random changes.
             segment: Which of the recording's `segments`.
         """
-        contract, recipe = self.contract, self.recipe
+        recipe, samples = self.recipe, self.training_contract.window_samples
         factor = 1 + rng.uniform(-recipe.speed, recipe.speed) if recipe.speed else 1.0
-        count = round(contract.window_samples * factor)
+        count = round(samples * factor)
         if recipe.speed:
             count = scipy.fft.next_fast_len(count, real=True)
         if self._drawn(recipe.short_share, rng):
@@ -93,11 +100,11 @@ class TrainingWindows(Windows):
             cut = self._cut_segment(recording, count, segment, self.segments(recording))
         changed = cut.astype(np.float64)
         if recipe.speed:
-            changed = augment.faster(changed, contract.window_samples)
+            changed = augment.faster(changed, samples)
         return self._heard(changed, rng, is_speech=True)
 
     def none_window(self, rng: np.random.Generator) -> Float32:
-        """Return one window in which nobody speaks, float32 (window_frames, features).
+        """Return one window in which nobody speaks, float32 (frames, features).
 
         It comes from the training clips of `noise`, from coloured noise or from digital silence,
         through the same rooms, microphones and lines as speech. See `Recipe.none_share`.
@@ -105,7 +112,7 @@ class TrainingWindows(Windows):
         Args:
             rng: Source of the window's random changes.
         """
-        count, kind = self.contract.window_samples, rng.random()
+        count, kind = self.training_contract.window_samples, rng.random()
         clips = self.noise.training if self.noise is not None else ()
         sound = np.zeros(count)
         if kind < _CLIPS and clips:
@@ -184,6 +191,27 @@ class TrainingWindows(Windows):
         return samples[start : start + count]
 
 
+def _training_contract(contract: Contract, recipe: Recipe) -> Contract:
+    """Return `contract` with the length of a window to train on; see `Recipe.training_frames`.
+
+    Raises:
+        SettingError: The network takes no window of that length.
+    """
+    if recipe.training_frames in (0, contract.window_frames):
+        return contract
+    if not contract.stride_frames:
+        raise SettingError(
+            "set",
+            f"training_frames={recipe.training_frames}: what this architecture computes depends "
+            f"on the ends of its window, so it trains on the {contract.window_frames} frames that "
+            "it is tested on",
+        )
+    try:
+        return contract.replace(window_frames=recipe.training_frames)
+    except ContractError as error:
+        raise SettingError("set", f"training_frames: {error.message}; {error.hint}") from error
+
+
 class TrainingSet:
     """The windows that an epoch goes through, by number: one or several of each recording."""
 
@@ -212,7 +240,7 @@ class TrainingSet:
             rng: Source of the random changes.
 
         Returns:
-            float32 (windows, window_frames, features), and bool (windows,): where nobody speaks.
+            float32 (windows, frames, features), and bool (windows,): where nobody speaks.
         """
         share = self._windows.recipe.none_share
         is_none = rng.random(len(indices)) < share if share else np.zeros(len(indices), bool)
@@ -228,7 +256,7 @@ class TrainingSet:
         return [recording.utterance for recording, _ in self._segments]
 
     def window(self, index: int, rng: np.random.Generator) -> Float32:
-        """Return one augmented window, float32 (window_frames, features).
+        """Return one augmented window, float32 (frames, features).
 
         Features that are the same in every epoch are computed in the first one alone.
         """

@@ -30,6 +30,7 @@ class Windows:
         """
         self.contract = contract
         self._test_segments = test_segments
+        self._segment_samples = contract.window_samples
         # The "clip" level belongs to whole recordings; windows of scaled ones have none.
         self._whole_clip = contract.level == "clip"
         self._front_end = FrontEnd(contract.replace(level="none") if self._whole_clip else contract)
@@ -65,7 +66,7 @@ class Windows:
         if spare < 0:
             return self._in_silence(samples, count, -spare // 2)
         # `count` is not quite a segment where the speed changes: it has the same middle.
-        length = self.contract.window_samples
+        length = self._segment_samples
         start = (spare - (segments - 1) * length) // 2 + segment * length
         start = min(max(start, 0), spare)
         return samples[start : start + count]

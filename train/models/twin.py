@@ -1,8 +1,8 @@
-"""A twin of a model that computes in bfloat16, to train it in less time.
+"""A twin of a model that is trained in less time: in bfloat16, or on shorter windows.
 
-Its weights stay float32 (mixed precision): what is rounded to bfloat16's eight bits is what flows
-between layers, forwards and backwards. A twin is for training alone; what is tested, saved and
-converted is the float32 model, which takes the twin's weights.
+Its weights stay float32. With bfloat16 (mixed precision) what is rounded to eight bits is what
+flows between layers, forwards and backwards. A twin is for training alone; what is tested, saved
+and converted is the model, which takes the twin's weights.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 from keras import layers
+
+from sernet_edge.train.recipe import Precision
 
 
 class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # has no types
@@ -34,22 +36,36 @@ class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc] 
         return normalised
 
 
-def bfloat16_twin(model: keras.Model) -> keras.Model:
-    """Return a model of the same layers, names and weights that computes in bfloat16.
+def training_twin(model: keras.Model, frames: int, precision: Precision) -> keras.Model:
+    """Return a model of the same layers, names and weights to train in the place of `model`.
 
-    The last layer computes in float32, as does the loss that follows it.
+    Args:
+        model: From (batch, frames, features, 1) to scores.
+        frames: Frames in a window to train on.
+        precision: What the twin computes in. The last layer computes in float32, as does the
+            loss that follows it.
+
+    Returns:
+        The twin; `model` itself where nothing is different.
     """
+    own_frames = model.input_shape[1]
+    if precision == "float32" and frames in (own_frames, None):
+        return model
 
     def copy(layer: Any) -> Any:
         kind, settings = type(layer), layer.get_config()
         # Operations that are no layers compute in what they are given.
-        if isinstance(layer, layers.Layer) and layer.name != "scores":
+        rounds = precision == "bfloat16" and layer.name != "scores"
+        if rounds and isinstance(layer, layers.Layer):
             settings["dtype"] = "mixed_bfloat16"
         if kind is layers.BatchNormalization:
             kind = FusedBatchNormalization
         return kind.from_config(settings)
 
-    twin = keras.models.clone_model(model, clone_function=copy)
+    shorter = None
+    if own_frames not in (frames, None):
+        shorter = keras.Input((frames, *model.input_shape[2:]), name=model.input.name)
+    twin = keras.models.clone_model(model, input_tensors=shorter, clone_function=copy)
     twin.name = model.name
     twin.set_weights(model.get_weights())
     return twin

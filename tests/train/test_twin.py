@@ -1,4 +1,4 @@
-"""The twin that trains in bfloat16 is its model, but for rounding."""
+"""The twin that trains in the place of a model is that model, but for rounding and length."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import numpy as np
 import pytest
 from short_training import SHORT, SHORT_CONTRACT, ready
 
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import SettingError
+from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.models import ARCHITECTURES, build
+from sernet_edge.train.recordings import Recording
+from sernet_edge.train.training_windows import TrainingWindows
 
 if TYPE_CHECKING:
     import keras
@@ -40,6 +45,12 @@ def made(architecture: str) -> keras.Model:
     return build(architecture, contract, batch_norm_momentum=0.9)
 
 
+def streaming_contract(**changes: int) -> Contract:
+    own = ARCHITECTURES["light-sernet-stream-quarter"]
+    rows = {**own.rows, "window_frames": own.window_frames, **changes}
+    return CONTRACT.replace(level="none", mean=(0.0,), std=(1.0,), **rows)
+
+
 def batch(model: keras.Model, windows: int = 8) -> Batch:
     """Noise, and labels that a part of it tells."""
     from sernet_edge.train.losses import Batch
@@ -58,10 +69,10 @@ def batch(model: keras.Model, windows: int = 8) -> Batch:
 def test_a_twin_says_what_its_model_says_to_within_rounding(architecture: str) -> None:
     import keras
 
-    from sernet_edge.train.models.bfloat16 import bfloat16_twin
+    from sernet_edge.train.models.twin import training_twin
 
     model = made(architecture)
-    twin = bfloat16_twin(model)
+    twin = training_twin(model, model.input_shape[1], "bfloat16")
     assert [layer.name for layer in twin.layers] == [layer.name for layer in model.layers]
     assert {weight.dtype for weight in twin.weights} == {"float32"}
     computes = {
@@ -79,7 +90,7 @@ def test_a_twin_says_what_its_model_says_to_within_rounding(architecture: str) -
 def test_its_batch_norm_is_that_of_keras() -> None:
     import keras
 
-    from sernet_edge.train.models.bfloat16 import FusedBatchNormalization
+    from sernet_edge.train.models.twin import FusedBatchNormalization
 
     rng = np.random.default_rng(5)
     inputs = rng.normal(3, 2, (4, 6, 5, 3)).astype(np.float32)
@@ -112,9 +123,10 @@ def test_its_batch_norm_is_that_of_keras() -> None:
 )
 def test_a_twin_learns(architecture: str, change: dict[str, Any]) -> None:
     from sernet_edge.train.losses import Objective
-    from sernet_edge.train.models.bfloat16 import bfloat16_twin
+    from sernet_edge.train.models.twin import training_twin
 
-    twin = bfloat16_twin(made(architecture))
+    model = made(architecture)
+    twin = training_twin(model, model.input_shape[1], "bfloat16")
     recipe = replace(SHORT, learning_rate=3e-3, **change)
     objective, some = Objective(twin, CONTRACT.window_frames, recipe), batch(twin)
     losses = [objective.step(some)["loss"] for _ in range(12)]
@@ -132,3 +144,49 @@ def test_what_is_left_after_training_is_a_plain_float32_model(tmp_path: Path) ->
         np.testing.assert_array_equal(found, last)
     assert {layer.compute_dtype for layer in fit.model.layers} == {"float32"}
     assert {type(layer).__module__.partition(".")[0] for layer in fit.model.layers} == {"keras"}
+
+
+def test_a_network_whose_rows_do_not_depend_on_the_window_trains_on_shorter_ones(
+    tmp_path: Path,
+) -> None:
+    import keras
+
+    from sernet_edge.train.models.twin import training_twin
+
+    contract = streaming_contract()
+    model = build("light-sernet-stream-quarter", contract, batch_norm_momentum=0.9)
+    twin = training_twin(model, 134, "float32")
+    assert twin.input_shape[1] == 134
+    assert [layer.name for layer in twin.layers] == [layer.name for layer in model.layers]
+    # The last map of a window is that of its two halves, which share no row of it: 102 + 32
+    # frames have the two first rows, and the two last ones begin 64 frames later.
+    window = np.random.default_rng(6).normal(0, 1, (1, 198, 40, 1)).astype(np.float32)
+    embedding = [keras.Model(one.input, one.get_layer("embedding").output) for one in (model, twin)]
+    halves = [embedding[1](window[:, start : start + 134]) for start in (0, 64)]
+    np.testing.assert_allclose(np.mean(halves, axis=0), embedding[0](window), atol=1e-5)
+
+
+def test_training_windows_are_as_long_as_the_recipe_says() -> None:
+    contract = streaming_contract()
+    windows = TrainingWindows(contract, replace(SHORT, training_frames=134))
+    rng = np.random.default_rng(7)
+    sound = rng.normal(0, 2000, 80_000).astype(np.int16)
+    recording = Recording(Utterance(Path("long.wav"), "a", "1"), sound)
+    assert windows.training_window(recording, rng).shape == (134, 40)
+    assert windows.none_window(rng).shape == (134, 40)
+    assert windows.test_windows(recording).shape[1:] == (198, 40)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ({"stride_frames": 0, "receptive_frames": 0}, "depends on the ends of its window"),
+        ({}, "134 and 166"),
+    ],
+)
+def test_a_length_that_the_network_does_not_take_is_refused(
+    rows: dict[str, int], message: str
+) -> None:
+    contract = streaming_contract(**rows)
+    with pytest.raises(SettingError, match=message):
+        TrainingWindows(contract, replace(SHORT, training_frames=140))
