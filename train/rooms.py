@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from sernet_edge.runtime.errors import SettingError
+from sernet_edge.runtime.errors import SernetError
 
 # How many rooms there are, and the microphones in each: few rooms cost less time than many.
 _ROOMS = 64
@@ -62,19 +63,12 @@ class Rooms:
 
 @lru_cache(maxsize=2)
 def rooms(rate_hz: int) -> Rooms:
-    """Return the same few hundred impulse responses each time, computed once: 5 s.
+    """Return the same few hundred impulse responses each time, computed once: some seconds.
 
     Raises:
-        SettingError: pyroomacoustics is not installed.
+        SernetError: pyroomacoustics is not installed.
     """
-    try:
-        import pyroomacoustics
-    except ImportError as error:
-        raise SettingError(
-            "set",
-            "room_share needs the Python package pyroomacoustics: pip install pyroomacoustics, "
-            "or give --set room_share=0",
-        ) from error
+    pyroomacoustics = _library()
     rng = np.random.default_rng(_SEED)
     responses: list[Response] = []
     while len(responses) < _ROOMS * _PLACES:
@@ -84,18 +78,65 @@ def rooms(rate_hz: int) -> Rooms:
             absorption, reflections = pyroomacoustics.inverse_sabine(rt60_s, size)
         except ValueError:  # Walls that swallow everything would still be too few.
             continue
-        room = pyroomacoustics.ShoeBox(
-            size,
-            fs=rate_hz,
-            materials=pyroomacoustics.Material(absorption),
-            max_order=min(reflections, _MOST_REFLECTIONS),
-        )
         low, high = np.full(3, _LEAST_M), size - _LEAST_M
-        room.add_source(rng.uniform(low, high))
-        room.add_microphone_array(rng.uniform(low, high, (_PLACES, 3)).T)
-        room.compute_rir()
-        responses += [_trimmed(heard[0], rate_hz) for heard in room.rir]
+        voice, places = rng.uniform(low, high), rng.uniform(low, high, (_PLACES, 3))
+        order = min(reflections, _MOST_REFLECTIONS)
+        responses += _responses(rate_hz, size, absorption, order, voice, places)
     return Rooms(tuple(responses))
+
+
+def small_room(rate_hz: int) -> Response:
+    """Return the response of a room that is none of `rooms`, to test in: see `Rooms.responses`.
+
+    It is 3.4 x 2.8 x 2.5 m, its RT60 by Sabine's formula is 0.4 s, and the voice is 2 m from the
+    microphone.
+
+    Raises:
+        SernetError: pyroomacoustics is not installed.
+    """
+    size = np.array([3.4, 2.8, 2.5])
+    absorption, reflections = _library().inverse_sabine(0.4, size)
+    voice, microphone = np.array([0.7, 0.9, 1.5]), np.array([[2.6, 1.5, 1.1]])
+    return _responses(rate_hz, size, absorption, reflections, voice, microphone)[0]
+
+
+def _library() -> Any:
+    try:
+        import pyroomacoustics
+    except ImportError as error:
+        raise SernetError(
+            "rooms need the Python package pyroomacoustics",
+            "pip install pyroomacoustics, or do without: --set room_share=0 when training",
+        ) from error
+    return pyroomacoustics
+
+
+def _responses(
+    rate_hz: int,
+    size: NDArray[np.float64],
+    absorption: float,
+    reflections: int,
+    voice: NDArray[np.float64],
+    microphones: NDArray[np.float64],
+) -> list[Response]:
+    """Return what microphones (number, 3) hear of a voice (3,) in a room of `size` (3,), all in m.
+
+    Args:
+        rate_hz: Sample rate.
+        size: Length, width and height.
+        absorption: Share of the energy that each wall takes.
+        reflections: After so many a sound is left out.
+        voice: Where it is.
+        microphones: Where they are.
+    """
+    library = _library()
+    room = library.ShoeBox(
+        size, fs=rate_hz, materials=library.Material(absorption), max_order=reflections
+    )
+    room.add_source(voice)
+    room.add_microphone_array(microphones.T)
+    room.compute_rir()
+    return [_trimmed(heard[0], rate_hz) for heard in room.rir]
 
 
 def _trimmed(response: NDArray[np.float64], rate_hz: int) -> Response:

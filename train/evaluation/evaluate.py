@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import calibration, metrics
+from sernet_edge.train.evaluation.conditions import Conditions
 from sernet_edge.train.evaluation.cross_corpus import by_corpus
+from sernet_edge.train.evaluation.false_events import false_events
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
+from sernet_edge.train.noise import Noise, NoiseClip
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import tell_doubts, tell_skipped
 from sernet_edge.train.recordings import read_recordings
@@ -38,15 +42,23 @@ class EvaluationSettings:
 
     Attributes:
         model: A .tflite or .keras file with its contract.
-        corpora: The speech to test on, in the labels of the model.
+        corpora: The speech to test on, in the labels of the model; without a folder only noise is.
         speakers: Speakers to test on; None: all.
         skip_bad: Whether to leave out recordings that cannot be read.
+        conditions: Names in `conditions.CONDITIONS` to test the same recordings under, too.
+        noise: Folder of sounds without speech. A listener hears them, and its events are counted;
+            the condition "noise" takes them. A model that was trained with them hears only those
+            that were kept out of its training.
+        seed: Of the noise that is added to each recording.
     """
 
     model: Path
     corpora: CorpusChoice
     speakers: tuple[str, ...] | None = None
     skip_bad: bool = False
+    conditions: tuple[str, ...] = ()
+    noise: Path | None = None
+    seed: int = 1
 
 
 def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[str, Any]:
@@ -57,17 +69,73 @@ def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[s
         progress: Receives remarks and the recordings.
 
     Returns:
-        JSON-ready: `model`, `contract_id`, `corpus`, `left_out` (recordings by label),
-        `skipped` (a line each), `trained_on_these_speakers`, the figures of `metrics.summary`,
-        `calibration_error`, `reliability` and, where the model knows when it is sure, `sure`;
-        `four`, the figures of `cross_corpus.by_corpus`, with the number of speakers whom the model
-        has heard in each corpus, `heard`.
+        JSON-ready: `model` and `contract_id`. Of speech: `corpus`, `left_out` (recordings by
+        label), `skipped` (a line each), `trained_on_these_speakers`, the figures of
+        `metrics.summary`, `calibration_error`, `reliability` and, where the model knows when it is
+        sure, `sure`; `four`, the figures of `cross_corpus.by_corpus`, with the number of speakers
+        whom the model has heard in each corpus, `heard`; and `conditions`, see `_under`. Of noise:
+        `noise`, the figures of `false_events.false_events`.
 
     Raises:
-        SettingError: A speaker is not in the corpus, or a label not in the model.
-        SernetError: The model or the corpus cannot be read, or nothing is left to test on.
+        SettingError: A speaker is not in the corpus, or a label not in the model; or there is
+            nothing to test on.
+        SernetError: The model, the corpus or the noise cannot be read, or nothing is left to test
+            on.
     """
     contract, scorer = _load(settings.model)
+    if not settings.corpora.folders and settings.noise is None:
+        raise SettingError("corpus", "name a corpus to test on, or a folder with --noise")
+    if settings.conditions and not settings.corpora.folders:
+        raise SettingError("condition", "conditions change speech: name a corpus")
+    report: dict[str, Any] = {"model": str(settings.model), "contract_id": contract.id}
+    clips = _clips(settings, contract, progress)
+    if settings.corpora.folders:
+        report |= _on_speech(settings, contract, scorer, clips, progress)
+    if clips:
+        report["noise"] = false_events(_Scoring(contract, scorer), clips, progress)
+    return report
+
+
+def _clips(
+    settings: EvaluationSettings, contract: Contract, progress: Progress
+) -> tuple[NoiseClip, ...]:
+    """Return the noise that the model has not heard."""
+    if settings.noise is None:
+        return ()
+    noise = Noise.read(settings.noise, contract.sample_rate_hz, settings.skip_bad, progress)
+    if contract.provenance.get("noise", {}).get("digest") != noise.digest:
+        return (*noise.training, *noise.testing)
+    if not noise.testing:
+        raise SettingError(
+            "noise", f"the model was trained with every clip of {settings.noise}: name other noise"
+        )
+    progress.say(
+        f"the model was trained with this noise: {len(noise.testing)} clips that it never heard "
+        "are left"
+    )
+    return noise.testing
+
+
+@dataclass(frozen=True)
+class _Scoring:
+    """A model of any kind, as a listener asks it."""
+
+    contract: Contract
+    scorer: Scorer
+
+    def run(self, features: Float32) -> Float32:
+        """Return scores (labels,) of features (window_frames, features)."""
+        return np.asarray(self.scorer(features[None])[0], np.float32)
+
+
+def _on_speech(
+    settings: EvaluationSettings,
+    contract: Contract,
+    scorer: Scorer,
+    clips: Sequence[NoiseClip],
+    progress: Progress,
+) -> dict[str, Any]:
+    """Return the part of the report that is about speech; see `evaluate`."""
     corpora = settings.corpora
     if unknown := sorted(set(corpora.mapping.values()) - {"", *contract.labels}):
         raise SettingError(
@@ -82,13 +150,19 @@ def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[s
 
     bad: list[str] = []
     windows = Windows(contract)
-    truth, means, tested = [], [], []
+    conditions = Conditions(contract.sample_rate_hz, settings.seed, clips)
+    tested: list[Utterance] = []
+    means: dict[str, list[NDArray[Any]]] = {name: [] for name in ("", *settings.conditions)}
     same_audio = SameAudio()
     progress.begin("recording", len(utterances))
-    for utterance in utterances:
+    for index, utterance in enumerate(utterances):
         for recording in read_recordings([utterance], contract, bad if settings.skip_bad else None):
-            means.append(scorer(windows.test_windows(recording)).mean(axis=0))
-            truth.append(contract.labels.index(utterance.label))
+            for name, scores in means.items():
+                heard = recording
+                if name:
+                    changed = conditions.heard(recording.samples, name, index)
+                    heard = dataclasses.replace(recording, samples=changed)
+                scores.append(scorer(windows.test_windows(heard)).mean(axis=0))
             tested.append(utterance)
             same_audio.add(recording)
         progress.advance()
@@ -96,18 +170,51 @@ def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[s
     tell_doubts(same_audio, progress)
     if not tested:
         raise SernetError("no utterance is left to evaluate on")
-    scores, speakers = np.stack(means).astype(np.float64), [u.speaker for u in tested]
-    seen = seen_speakers(contract.provenance, corpora.name, speakers)
-    return {
-        "model": str(settings.model),
-        "contract_id": contract.id,
+    truth = np.array([contract.labels.index(utterance.label) for utterance in tested])
+    stacked = {name: np.stack(some).astype(np.float64) for name, some in means.items()}
+    clean = stacked.pop("")
+    seen = seen_speakers(contract.provenance, corpora.name, [u.speaker for u in tested])
+    report = {
         "corpus": corpora.name,
         "left_out": dict(sorted(Counter(u.label for u in others).items())),
         "skipped": bad,
         "trained_on_these_speakers": seen,
-        **_figures(scores, np.array(truth), contract),
-        "four": _by_corpus(tested, np.array(truth), scores, contract, corpora.name, seen),
+        **_figures(clean, truth, contract),
+        "four": _by_corpus(tested, truth, clean, contract, corpora.name, seen),
     }
+    if stacked:
+        report["conditions"] = {
+            name: _under(
+                report,
+                _figures(scores, truth, contract),
+                _by_corpus(tested, truth, scores, contract, corpora.name, seen),
+            )
+            for name, scores in stacked.items()
+        }
+    return report
+
+
+def _under(
+    clean: Mapping[str, Any], figures: Mapping[str, Any], four: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a condition costs, JSON-ready.
+
+    Args:
+        clean: The report on the same recordings as they are.
+        figures: Those of `_figures` under the condition.
+        four: Those of `_by_corpus` under the condition.
+
+    Returns:
+        `uar` and `wa`; `uar_lost` and `wa_lost`, the points of 1 by which they are lower than on
+        clean speech; `four_uar` and `four_uar_lost`, the same of the mean over corpora of four
+        emotions, None where no corpus has one of them.
+    """
+    found: dict[str, Any] = {}
+    for name in ("uar", "wa"):
+        found |= {name: figures[name], f"{name}_lost": clean[name] - figures[name]}
+    before, after = clean["four"]["mean"]["uar"], four["mean"]["uar"]
+    lost = None if before is None or after is None else before - after
+    return {**found, "four_uar": after, "four_uar_lost": lost}
 
 
 def _by_corpus(

@@ -13,6 +13,7 @@ from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.corpora.choice import CorpusChoice, in_words
 from sernet_edge.train.evaluation import evaluate
+from sernet_edge.train.evaluation.conditions import CONDITIONS
 from sernet_edge.train.evaluation.saved_runs import four_lines
 from sernet_edge.train.options import (
     corpus_option,
@@ -26,7 +27,7 @@ from sernet_edge.train.progress import TerminalProgress
 
 @click.command("evaluate")
 @click.argument("model", type=click.Path(path_type=Path))
-@corpus_option("Corpus ({names}) and its folder or csv file; may be repeated.")
+@corpus_option("Corpus ({names}) and its folder or csv file; may be repeated.", required=False)
 @map_option
 @labels_option
 @click.option(
@@ -34,6 +35,28 @@ from sernet_edge.train.progress import TerminalProgress
     metavar="NAMES",
     callback=names,
     help="Only these, separated by commas.  [default: all]",
+)
+@click.option(
+    "--condition",
+    "conditions",
+    type=click.Choice([*CONDITIONS, "all"]),
+    multiple=True,
+    help="Judge the same recordings under this condition, too, and say what it costs; may be "
+    "repeated.",
+)
+@click.option(
+    "--noise",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder of sounds without speech: a listener without a gate hears them, and its events "
+    "are counted. The condition noise takes them.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=evaluate.EvaluationSettings.seed,
+    show_default=True,
+    help="Seed of the noise that a condition adds.",
 )
 @skip_bad_option
 @click.option(
@@ -49,12 +72,16 @@ def evaluate_command(
     mapping: dict[str, str],
     labels: tuple[str, ...] | None,
     speakers: tuple[str, ...] | None,
+    conditions: tuple[str, ...],
+    noise: Path | None,
+    seed: int,
     skip_bad: bool,
     out: Path | None,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Test MODEL, a .tflite or .keras with its contract, on whole utterances of a corpus.
+    """Test MODEL, a .tflite or .keras with its contract, on whole utterances of a corpus, on
+    noise, or on both.
 
     An utterance's scores are the mean over its windows, one each hop; silence follows a shorter
     utterance. The report names the speakers that the model was trained on.
@@ -63,8 +90,17 @@ def evaluate_command(
         if out.suffix != ".html":
             raise SettingError("out", f"{out} must end in .html")
         check_outputs([out], force)
+        if not corpora:
+            raise SettingError("out", "the page is about speech: name a corpus")
+    wanted = tuple(CONDITIONS) if "all" in conditions else tuple(dict.fromkeys(conditions))
     settings = evaluate.EvaluationSettings(
-        model, CorpusChoice(corpora, labels or (), mapping), speakers, skip_bad
+        model,
+        CorpusChoice(corpora, labels or (), mapping),
+        speakers,
+        skip_bad,
+        wanted,
+        noise,
+        seed,
     )
     report = evaluate.evaluate(settings, TerminalProgress())
     if out is not None:
@@ -76,6 +112,44 @@ def evaluate_command(
 
 
 def _text(report: dict[str, Any]) -> str:
+    parts = []
+    if "corpus" in report:
+        parts.append(_speech_text(report))
+    if conditions := report.get("conditions"):
+        parts.append(_conditions_text(conditions))
+    if noise := report.get("noise"):
+        parts.append(_noise_text(noise))
+    return "\n\n".join(parts)
+
+
+def _conditions_text(conditions: dict[str, Any]) -> str:
+    width = max(map(len, conditions))
+    lines = [f"{'':{width}}    UAR   lost  four emotions   lost"]
+    for name, found in conditions.items():
+        four = ["     -", "     -"]
+        if found["four_uar_lost"] is not None:
+            four = [f"{found['four_uar']:6.1%}", f"{100 * found['four_uar_lost']:6.1f}"]
+        lines.append(
+            f"{name:{width}} {found['uar']:6.1%} {100 * found['uar_lost']:6.1f}  "
+            f"{four[0]:>13} {four[1]:>6}  {CONDITIONS[name]}"
+        )
+    return "\n".join(lines)
+
+
+def _noise_text(noise: dict[str, Any]) -> str:
+    events = ", ".join(f"{label} {count}" for label, count in noise["event_labels"].items())
+    leads = ", ".join(
+        f"{label} {count / noise['windows']:.0%}" for label, count in noise["labels"].items()
+    )
+    return (
+        f"noise: {60 * noise['hours']:.1f} min in {noise['clips']} clips, no gate: "
+        f"{noise['events']} events ({noise['events_per_hour']:.1f} an hour)"
+        f"{f': {events}' if events else ''}; {noise['sure']:.1%} of {noise['windows']} windows "
+        f"surely an emotion; leads: {leads}"
+    )
+
+
+def _speech_text(report: dict[str, Any]) -> str:
     classes = report["classes"]
     width = max(map(len, classes))
     lines = [

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sernet_edge.train.evaluation import calibration, pictures
+from sernet_edge.train.evaluation.conditions import CONDITIONS
 from sernet_edge.train.evaluation.saved_runs import (
     finished_folds,
     last_guess,
@@ -106,6 +107,25 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
             _paragraph(
                 f"{sure['share']:.1%} of the utterances have a top score of {sure['from_score']} "
                 f"or more and count as sure; of these {right} are right."
+            )
+        )
+    if conditions := evaluation.get("conditions"):
+        parts += [
+            "<h2>The same recordings heard otherwise</h2>",
+            _table(
+                ("condition", "UAR", "points lost"),
+                [
+                    (CONDITIONS[name], _share(found["uar"]), f"{100 * found['uar_lost']:.1f}")
+                    for name, found in conditions.items()
+                ],
+            ),
+        ]
+    if noise := evaluation.get("noise"):
+        parts.append(
+            _paragraph(
+                f"In {60 * noise['hours']:.1f} min of noise a listener without a gate finds "
+                f"{noise['events']} events, {noise['events_per_hour']:.1f} an hour; "
+                f"{noise['sure']:.1%} of the windows are surely called an emotion."
             )
         )
     if evaluation["left_out"]:

@@ -1,0 +1,58 @@
+"""Counts the events that a listener makes of noise, in which there should be none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sernet_edge.runtime.records import Event, Result
+from sernet_edge.runtime.stream import Classifier, Listener
+from sernet_edge.train.noise import NoiseClip
+from sernet_edge.train.progress import QUIET, Progress
+
+
+def false_events(
+    model: Classifier, clips: Sequence[NoiseClip], progress: Progress = QUIET
+) -> dict[str, Any]:
+    """Let a listener without a voice gate hear each clip, as `listen` does, and count.
+
+    Args:
+        model: What judges.
+        clips: One at least. Each is a stream of its own; one shorter than a window is padded.
+        progress: Receives the clips.
+
+    Returns:
+        JSON-ready: `clips`; `hours` of their sound; `windows`; `sure`, the share of windows that
+        are surely called an emotion; `labels`, how many windows each label leads; `events`, how
+        many begin; `events_per_hour`; and `event_labels`, how many events of each label.
+
+    Raises:
+        SernetError: The model cannot be used on a stream.
+    """
+    labels: Counter[str] = Counter()
+    events: Counter[str] = Counter()
+    sure = samples = 0
+    progress.begin("clip of noise", len(clips))
+    for clip in clips:
+        listener = Listener(model)
+        for record in [*listener.push(clip.samples), *listener.finish()]:
+            if isinstance(record, Result) and record.label is not None:
+                labels[record.label] += 1
+                sure += record.sure and record.emotion is not None
+            elif isinstance(record, Event) and record.kind == "start":
+                events[record.label] += 1
+        samples += len(clip.samples)
+        progress.advance()
+    hours = samples / model.contract.sample_rate_hz / 3600
+    windows = sum(labels.values())
+    return {
+        "clips": len(clips),
+        "hours": hours,
+        "windows": windows,
+        "sure": sure / windows,
+        "labels": dict(labels.most_common()),
+        "events": sum(events.values()),
+        "events_per_hour": sum(events.values()) / hours,
+        "event_labels": dict(events.most_common()),
+    }
