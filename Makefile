@@ -59,7 +59,7 @@ test: test-packages .venv/dev ## Install what the tests need and run all of them
 	$(BIN)/python -m pytest --durations=15 -m "$(ALONE)"
 
 .PHONY: test-quick
-test-quick: test-packages .venv/dev ## Run the tests without training, browser, devices and other cores than the M4
+test-quick: test-packages .venv/dev ## Run the tests without training, browser, devices, other cores than the M4 and slow ones
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not (training or browser or devices or cores or slow)"
 
 # tflite-runtime is for Python 3.11 and ai-edge-litert for later ones: the Python that .venv is not,

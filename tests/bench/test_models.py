@@ -26,6 +26,7 @@ from sernet_edge.train.recordings import read_recordings
 
 
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
+@pytest.mark.slow
 def test_a_keras_model_becomes_the_standard_set(
     small_keras: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

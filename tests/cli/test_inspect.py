@@ -7,19 +7,22 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from graphs import Graph, RandomGraph
 from support import Run
 
-from sernet_edge.convert import quantize
 from sernet_edge.firmware_export.graph import read_graph
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.interpreter import interpreter_module, load
 from sernet_edge.runtime.modelfile import ModelFile
+
+if TYPE_CHECKING:
+    # It loads TensorFlow, which takes seconds in every process that collects the tests.
+    from sernet_edge.convert.quantize import Precision
 
 
 @pytest.fixture(scope="module")
@@ -106,28 +109,29 @@ def test_the_text_fits_a_terminal_of_80_columns(
 
 
 @pytest.fixture(scope="module")
-def converted(
-    small_keras: Path, tmp_path_factory: pytest.TempPathFactory
-) -> dict[quantize.Precision, Path]:
+def converted(small_keras: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Precision, Path]:
     import keras
+
+    from sernet_edge.convert.quantize import convert_model
 
     out = tmp_path_factory.mktemp("converted")
     contract = ModelFile.read(small_keras).require_contract()
     model = keras.saving.load_model(small_keras, compile=False)
     window = np.zeros((1, contract.window_frames, contract.mfcc_count), np.float32)
-    precisions: tuple[quantize.Precision, ...] = ("float32", "float16", "dynamic")
+    precisions: tuple[Precision, ...] = ("float32", "float16", "dynamic")
     paths = {precision: out / f"{precision}.tflite" for precision in precisions}
     for precision, path in paths.items():
-        flatbuffer = quantize.convert_model(model, precision, window)
+        flatbuffer = convert_model(model, precision, window)
         path.write_bytes(ModelFile("model", flatbuffer).with_contract(contract).data)
     return paths
 
 
+@pytest.mark.slow
 def test_float_models_are_shown_and_firmware_says_why_it_refuses_them(
-    sernet_edge: Run, converted: dict[quantize.Precision, Path]
+    in_process: Run, converted: dict[Precision, Path]
 ) -> None:
     for precision, path in converted.items():
-        found = json.loads(sernet_edge("inspect", path, "--json").stdout)
+        found = json.loads(in_process("inspect", path, "--json").stdout)
         assert found["macs"] == 159_326_400, precision
         assert found["runs_in"]["listen"] == "yes"
         assert found["runs_in"]["native engine"].startswith("no: ")
@@ -186,34 +190,34 @@ def test_without_the_schemas_package_it_says_what_to_install(shipped_model: Path
 
 
 def test_a_model_without_contract_is_shown_and_said_to_have_none(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     bare = tmp_path / "bare.tflite"
     bare.write_bytes(ModelFile.read(shipped_model).flatbuffer)
-    found = json.loads(sernet_edge("inspect", bare, "--json").stdout)
+    found = json.loads(in_process("inspect", bare, "--json").stdout)
     assert found["contract"] is None
     assert len(found["layers"]) == 19
     assert found["runs_in"]["listen"].startswith("no: ")
     assert found["runs_in"]["native engine"].startswith("the network alone")
-    assert "contract   none" in sernet_edge("inspect", bare).stdout
+    assert "contract   none" in in_process("inspect", bare).stdout
 
 
 def test_an_operator_that_the_engine_does_not_know_is_named(
-    sernet_edge: Run, tmp_path: Path
+    in_process: Run, tmp_path: Path
 ) -> None:
     graph = Graph()
     source = graph.input((1, 8, 4, 2), 0.1, 0)
     made = graph.tensor((1, 8, 4, 2), 1 / 128, 0, "squashed")
     data = graph.finish(graph.operator("TANH", [source], made))
     (tmp_path / "tanh.tflite").write_bytes(data)
-    found = json.loads(sernet_edge("inspect", tmp_path / "tanh.tflite", "--json").stdout)
+    found = json.loads(in_process("inspect", tmp_path / "tanh.tflite", "--json").stdout)
     assert [layer["op"] for layer in found["layers"]] == ["TANH"]
     assert "does not know TANH" in found["runs_in"]["native engine"]
     assert found["runs_in"]["TensorFlow Lite Micro"].startswith("yes")
 
 
 def test_every_operator_that_the_engine_does_not_know_is_named(
-    sernet_edge: Run, tmp_path: Path
+    in_process: Run, tmp_path: Path
 ) -> None:
     graph = Graph()
     last = graph.input((1, 8, 4, 2), 0.1, 0)
@@ -221,7 +225,7 @@ def test_every_operator_that_the_engine_does_not_know_is_named(
         made = graph.tensor((1, 8, 4, 2), 1 / 128, 0)
         last = graph.operator(name, [last], made)
     (tmp_path / "several.tflite").write_bytes(graph.finish(last))
-    found = json.loads(sernet_edge("inspect", tmp_path / "several.tflite", "--json").stdout)
+    found = json.loads(in_process("inspect", tmp_path / "several.tflite", "--json").stdout)
     assert "does not know LOGISTIC, nor TANH" in found["runs_in"]["native engine"]
 
 

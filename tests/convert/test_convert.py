@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from heard_progress import HeardProgress
-from support import Run, write_wav
+from support import Run, quickly, write_wav
 
 from sernet_edge.convert.card import model_card
 from sernet_edge.convert.conversion import ConversionSettings, convert
@@ -82,6 +82,7 @@ def test_the_verification_is_of_the_held_out_speaker(small_tflite: Path) -> None
     assert report["bytes"] == len(ModelFile.read(small_tflite).flatbuffer)
 
 
+@pytest.mark.slow
 def test_held_out_speech_has_no_part_in_the_calibration(
     small_tflite: Path, small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
@@ -125,6 +126,7 @@ def cross_validation(run: Path, source: Path, temperature: float = 2.0) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_temperature_from_a_cross_validation_is_folded_into_the_model(
     small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
@@ -204,7 +206,7 @@ def test_only_a_dense_layer_with_softmax_takes_a_temperature() -> None:
         fold_temperature(model, 2.0)
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
+@pytest.mark.parametrize("precision", quickly(["float32", "float16", "dynamic"], 1))
 def test_other_precisions_run_with_the_same_contract(
     precision: str, small_tflite: Path, small_keras: Path, small_corpus: Path, tmp_path: Path,
     sernet_edge: Run,
@@ -257,6 +259,7 @@ def keras_file(path: Path, frames: int, source: Path, contract: bool = True) -> 
     return path
 
 
+@pytest.mark.slow
 def test_bad_usage_and_bad_files_are_told_in_one_line(
     small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
@@ -336,6 +339,7 @@ def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # The converter's own, which the command line discards.
+@pytest.mark.slow
 def test_a_notebook_converts_as_the_command_does(
     small_keras: Path, small_corpus: Path, small_tflite: Path, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_random_graphs_have_the_bits_of_tflm(core: Core, graphs: Graphs) -> None
 
 
 @pytest.mark.timeout(7200)  # 500 windows on a core without the DSP extension take half an hour
+@pytest.mark.slow
 def test_the_shipped_model_has_the_bits_of_tflm(
     core: Core, speech: list[tuple[Path, list[Path], int]]
 ) -> None:
@@ -160,6 +161,7 @@ def test_the_engine_calls_nothing_but_memcpy_and_memset(core: Core, tmp_path: Pa
 @pytest.mark.parametrize(
     ("core", "instructions"), [on_core("m4", 195_000_000), on_core("m55", 38_000_000)]
 )
+@pytest.mark.slow
 def test_the_shipped_model_keeps_to_its_budget(
     core: str, instructions: int, shipped_model: Path, tmp_path: Path
 ) -> None:

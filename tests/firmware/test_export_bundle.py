@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import Run, write_wav
+from support import Run, quickly, write_wav
 
 from sernet_edge.runtime.modelfile import ModelFile
 
@@ -56,7 +56,7 @@ def test_two_exports_are_byte_identical(
     assert content(again) == content(bundle)
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_the_demo_says_what_listen_says(compiler: str, sernet_edge: Run, bundle: Path) -> None:
     copy = made(bundle, compiler)
     demo = subprocess.run(
@@ -78,7 +78,7 @@ def test_the_demo_says_what_listen_says(compiler: str, sernet_edge: Run, bundle:
             assert scores[label] == pytest.approx(score, abs=0.01)
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_the_self_test_passes(compiler: str, bundle: Path) -> None:
     copy = made(bundle, compiler)
     done = subprocess.run(["make", "-s", "check"], cwd=copy, capture_output=True, text=True)
@@ -99,7 +99,7 @@ def test_the_self_test_notices_another_front_end(bundle: Path, tmp_path: Path) -
 
 
 def test_a_short_recording_is_padded_as_listen_does(
-    sernet_edge: Run, bundle: Path, tmp_path: Path
+    in_process: Run, bundle: Path, tmp_path: Path
 ) -> None:
     copy = made(bundle)
     short = tmp_path / "short.wav"
@@ -108,7 +108,7 @@ def test_a_short_recording_is_padded_as_listen_does(
     demo = subprocess.run(
         ["./demo_host", str(short)], cwd=copy, capture_output=True, text=True, check=True
     )
-    record = json.loads(sernet_edge("listen", "--input", short, "--json").stdout)
+    record = json.loads(in_process("listen", "--input", short, "--json").stdout)
     assert demo.stdout.split()[:3:2] == [f"{record['time_s']:.3f}", record["label"]]
 
 
@@ -138,23 +138,23 @@ def test_the_demo_says_what_is_wrong_with_a_file(bundle: Path, tmp_path: Path) -
 
 
 def test_a_folder_with_something_in_it_is_left_alone(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / "README.md").write_text("mine")
     (out / "notes.txt").write_text("mine")
-    result = sernet_edge("export", shipped_model, "--out", out)
+    result = in_process("export", shipped_model, "--out", out)
     assert result.returncode == 1
     assert str(out) in result.stderr and "--force" in result.stderr
     assert content(out) == {"README.md": b"mine", "notes.txt": b"mine"}
-    assert sernet_edge("export", shipped_model, "--out", out, "--force").returncode == 0
+    assert in_process("export", shipped_model, "--out", out, "--force").returncode == 0
     assert (out / "README.md").read_text() != "mine"
     assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_a_model_that_firmware_cannot_run_leaves_no_folder(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     whole = shipped_model.read_bytes()
     bare = ModelFile("model", whole).flatbuffer
@@ -171,7 +171,7 @@ def test_a_model_that_firmware_cannot_run_leaves_no_folder(
     ):
         path = tmp_path / f"{name}.tflite"
         path.write_bytes(data)
-        result = sernet_edge("export", path, "--out", tmp_path / "out")
+        result = in_process("export", path, "--out", tmp_path / "out")
         assert result.returncode == 1
         assert str(path) in result.stderr and words in result.stderr
         assert len(result.stderr.splitlines()) == 1
@@ -179,20 +179,20 @@ def test_a_model_that_firmware_cannot_run_leaves_no_folder(
 
 
 def test_a_place_that_cannot_be_written_is_named(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / ("a" * 300)):
-        result = sernet_edge("export", shipped_model, "--out", out)
+        result = in_process("export", shipped_model, "--out", out)
         assert result.returncode == 1
         assert str(out) in result.stderr
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_one_destination_must_be_named(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
-    both = sernet_edge("export", shipped_model, "--out", tmp_path / "a", "--header", tmp_path / "b")
+    both = in_process("export", shipped_model, "--out", tmp_path / "a", "--header", tmp_path / "b")
     assert both.returncode == 2
     assert list(tmp_path.iterdir()) == []
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cores import on_cores
-from support import Run
+from support import Run, quickly
 
 from sernet_edge.firmware_export.bundle import bundle_files
 from sernet_edge.firmware_export.cores import CORES, Core
@@ -91,14 +91,14 @@ def test_two_layouts_of_one_bundle_are_equal(layout: str, bundle: dict[str, str]
 
 
 def test_the_command_line_writes_the_layout(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
-    result = sernet_edge("export", shipped_model, "--out", tmp_path / "a", "--layout", "arduino")
+    result = in_process("export", shipped_model, "--out", tmp_path / "a", "--layout", "arduino")
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "a" / "library.properties").is_file()
-    result = sernet_edge("export", shipped_model, "--out", tmp_path / "b", "--layout", "nuttx")
+    result = in_process("export", shipped_model, "--out", tmp_path / "b", "--layout", "nuttx")
     assert result.returncode == 2 and "zephyr" in result.stderr
-    result = sernet_edge("export", shipped_model, "--header", tmp_path / "m.h", "--layout", "cmake")
+    result = in_process("export", shipped_model, "--header", tmp_path / "m.h", "--layout", "cmake")
     assert result.returncode == 2 and "--out" in result.stderr
     assert not (tmp_path / "m.h").exists()
 
@@ -144,6 +144,7 @@ def test_cmake_builds_the_library_for_arm(lay: Lay, tmp_path: Path, arm: Core) -
     assert library_members(tmp_path) == compiled_files(lay("cmake"))
 
 
+@pytest.mark.slow
 def test_cmake_builds_the_demo_and_runs_the_self_test(lay: Lay, tmp_path: Path) -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
@@ -194,7 +195,7 @@ add_subdirectory(@FOLDER@/zephyr sernet)
         pytest.param(False, id="no fpu", marks=pytest.mark.cores),
     ],
 )
-@pytest.mark.parametrize("layout", _STUBS)
+@pytest.mark.parametrize("layout", quickly(_STUBS, 1))
 def test_the_sources_that_a_component_lists_compile_for_arm(
     layout: str, fpu: bool, lay: Lay, tmp_path: Path, arm: Core
 ) -> None:
@@ -352,6 +353,7 @@ _CLANG = {
 }
 
 
+FIXED = ("-DSERNET_FIXED_POINT",)
 CONVERSIONS = ("-Wconversion", "-Wsign-conversion")
 """What safety standards for C forbid, and firmware teams therefore turn on."""
 
@@ -386,8 +388,10 @@ def test_clang_compiles_every_source_strictly(name: str, lay: Lay, tmp_path: Pat
     compile_strictly(_CLANG[name], CORES[name], lay("plain") / "src", tmp_path)
 
 
-@pytest.mark.parametrize("front_end", [(), ("-DSERNET_FIXED_POINT",)], ids=["float", "integers"])
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize(
+    ("compiler", "front_end"),
+    quickly([("clang", FIXED), ("gcc", ()), ("clang", ()), ("gcc", FIXED)], 1),
+)
 def test_every_source_compiles_strictly_for_this_computer(
     compiler: str, front_end: tuple[str, ...], lay: Lay, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bundle_cases import small_model
-from support import Run
+from support import Run, quickly
 
 from sernet_edge.firmware_export.layout import LAYOUTS
 from sernet_edge.runtime.modelfile import ModelFile
@@ -33,7 +33,7 @@ def licences(folder: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", quickly(LAYOUTS, 2))
 def test_every_file_of_every_layout_names_its_licence(
     layout: str, in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:

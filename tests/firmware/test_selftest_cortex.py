@@ -82,6 +82,7 @@ def test_the_bundles_program_on_a_core_passes(
 
 
 @pytest.mark.parametrize(("name", "number"), [on_core("m4", 10), on_core("m55", 400)])
+@pytest.mark.slow
 def test_real_speech_passes_on_a_core(
     name: str,
     number: int,

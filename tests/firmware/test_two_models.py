@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bundle_cases import small_model
-from support import Run
+from support import Run, quickly
 
 from sernet_edge.firmware_export.cores import CORES
 from sernet_edge.firmware_export.layout import COMPILED
@@ -129,8 +129,18 @@ def build_and_run(exports: Sequence[Path], names: Sequence[str], core: str, fold
     ).stdout
 
 
-@pytest.mark.parametrize("core", ["host", "m4"])
-@pytest.mark.parametrize("names", [("mood", "tension"), ("sernet", "tension")])
+@pytest.mark.parametrize(
+    ("names", "core"),
+    quickly(
+        [
+            (("mood", "tension"), "host"),
+            (("sernet", "tension"), "m4"),
+            (("sernet", "tension"), "host"),
+            (("mood", "tension"), "m4"),
+        ],
+        1,
+    ),
+)
 def test_two_models_in_one_program_compute_what_each_computes_alone(
     names: tuple[str, str], core: str, exported: Exported, tmp_path: Path
 ) -> None:
@@ -174,6 +184,7 @@ def test_nothing_of_a_named_export_is_called_sernet_but_the_engine(exported: Exp
     }
 
 
+@pytest.mark.slow
 def test_the_makefile_of_a_named_export_builds_all_it_can_and_passes_the_self_test(
     exported: Exported, tmp_path: Path
 ) -> None:
@@ -273,6 +284,7 @@ add_library(zephyr OBJECT ${all})
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["cmake", "zephyr"])
 def test_two_exports_build_in_one_project_as_they_are(
     layout: str, beside: Callable[[str], list[Path]], tmp_path: Path
