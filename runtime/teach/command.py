@@ -44,8 +44,8 @@ def teach(
     """Adapt a model to a voice with a few labelled CLIPS.
 
     CLIPS is a folder that holds EMOTION/x.wav, or a CSV table with the columns path and label.
-    One clip of each emotion helps, two to four help more. An emotion without clips stays as it
-    is. The clips stay where they are, and nothing of them but their number enters the model.
+    One clip of each emotion helps, two to four help more. An emotion without clips keeps its
+    weights. The clips stay where they are, and nothing of them but their number enters the model.
     """
     if out.suffix != ".tflite":
         raise SettingError("out", f"{out} must end in .tflite")

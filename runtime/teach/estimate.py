@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.frontend import Float64
-from sernet_edge.runtime.teach.fit import TaughtClips, refit, softmax
+from sernet_edge.runtime.teach.fit import TaughtClips, softmax, teach_head
 from sernet_edge.runtime.teach.head import Head
 
 ENOUGH_CLIPS = 10
@@ -119,7 +119,7 @@ def estimate(head: Head, clips: TaughtClips) -> Estimate:
     logits: dict[int, Float64] = {}
     for group in np.unique(groups):
         left_out = order[groups == group]
-        taught = refit(head, clips.of(np.delete(everything, left_out)))
+        taught = teach_head(head, clips.of(np.delete(everything, left_out)))
         logits |= {int(number): taught.logits(clips.windows[number]) for number in left_out}
     judged = np.array(sorted(logits), np.int64)
     before = tuple(head.logits(clips.windows[number]) for number in judged)

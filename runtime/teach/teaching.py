@@ -17,7 +17,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.teach.clips import Clip
 from sernet_edge.runtime.teach.embeddings import Embedder
 from sernet_edge.runtime.teach.estimate import Estimate, estimate
-from sernet_edge.runtime.teach.fit import TaughtClips, refit, softmax
+from sernet_edge.runtime.teach.fit import TaughtClips, softmax, teach_head
 from sernet_edge.runtime.teach.head import Head, QuantisedHead, dequantise
 
 # Of the scores of the finished model from those of the head that was fitted: int8 costs this.
@@ -45,7 +45,7 @@ class Taught:
 
     @property
     def untaught(self) -> list[str]:
-        """Labels without clips, which were left unchanged."""
+        """Labels without clips, whose weights stay as they were."""
         return [label for label, count in self.counts.items() if not count]
 
     @property
@@ -106,7 +106,7 @@ def teach(
             "taught with the other clips"
         )
     temperature = found.temperature()
-    head = refit(place.head, taught).divided_by(temperature)
+    head = teach_head(place.head, taught).divided_by(temperature)
     fitted = place.quantise(head, taught.stacked) if place.is_int8 else head
     bare = place.replaced(fitted)
     counts = np.bincount(taught.labels, minlength=len(contract.labels)).tolist()
