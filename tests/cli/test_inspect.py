@@ -207,12 +207,12 @@ def test_an_operator_that_the_engine_does_not_know_is_named(
 ) -> None:
     graph = Graph()
     source = graph.input((1, 8, 4, 2), 0.1, 0)
-    made = graph.tensor((1, 8, 4, 2), 1 / 128, 0, "squashed")
-    data = graph.finish(graph.operator("TANH", [source], made))
-    (tmp_path / "tanh.tflite").write_bytes(data)
-    found = json.loads(in_process("inspect", tmp_path / "tanh.tflite", "--json").stdout)
-    assert [layer["op"] for layer in found["layers"]] == ["TANH"]
-    assert "does not know TANH" in found["runs_in"]["native engine"]
+    made = graph.tensor((1, 8, 4, 2), 1 / 128, 0, "unit")
+    data = graph.finish(graph.operator("L2_NORMALIZATION", [source], made, "L2NormOptions"))
+    (tmp_path / "unit.tflite").write_bytes(data)
+    found = json.loads(in_process("inspect", tmp_path / "unit.tflite", "--json").stdout)
+    assert [layer["op"] for layer in found["layers"]] == ["L2_NORMALIZATION"]
+    assert "does not know L2_NORMALIZATION" in found["runs_in"]["native engine"]
     assert found["runs_in"]["TensorFlow Lite Micro"].startswith("yes")
 
 
@@ -221,12 +221,14 @@ def test_every_operator_that_the_engine_does_not_know_is_named(
 ) -> None:
     graph = Graph()
     last = graph.input((1, 8, 4, 2), 0.1, 0)
-    for name in ("LOGISTIC", "TANH", "LOGISTIC"):
-        made = graph.tensor((1, 8, 4, 2), 1 / 128, 0)
-        last = graph.operator(name, [last], made)
+    for name in ("L2_NORMALIZATION", "LOG_SOFTMAX", "L2_NORMALIZATION"):
+        scale, zero_point = (16 / 256, 127) if name == "LOG_SOFTMAX" else (1 / 128, 0)
+        made = graph.tensor((1, 8, 4, 2), scale, zero_point)
+        options = "LogSoftmaxOptions" if name == "LOG_SOFTMAX" else "L2NormOptions"
+        last = graph.operator(name, [last], made, options)
     (tmp_path / "several.tflite").write_bytes(graph.finish(last))
     found = json.loads(in_process("inspect", tmp_path / "several.tflite", "--json").stdout)
-    assert "does not know LOGISTIC, nor TANH" in found["runs_in"]["native engine"]
+    assert "does not know L2_NORMALIZATION, nor LOG_SOFTMAX" in found["runs_in"]["native engine"]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 Shape = tuple[int, ...]
 
 # Of operators that have no third version; interpreters look for code and version.
-_VERSIONS = {tflite.BuiltinOperator.QUANTIZE: 2, tflite.BuiltinOperator.RESHAPE: 1}
+_VERSIONS = {
+    tflite.BuiltinOperator.L2_NORMALIZATION: 2,
+    tflite.BuiltinOperator.LOG_SOFTMAX: 2,
+    tflite.BuiltinOperator.QUANTIZE: 2,
+    tflite.BuiltinOperator.RESHAPE: 1,
+    tflite.BuiltinOperator.SPACE_TO_DEPTH: 2,
+}
 
 
 @dataclass
