@@ -14,6 +14,7 @@ from typing import Any
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.trust import trust
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 
@@ -23,6 +24,8 @@ _CARD = """\
 <!-- Made by python -m sernet_edge.convert.card from the contract in the model; do not edit. -->
 
 An {precision} model that recognises {labels} in {window_s:.1f} s of speech.
+
+How far to trust it: {trust}.
 
 | | |
 |---|---|
@@ -54,9 +57,12 @@ same label in {label_agreement:.1%}; scores differ by {mean_score_difference:.4f
 
 Use it to try out speech emotion recognition on a small device, and as a start for your own model.
 {nature}The figures above do not hold for spontaneous speech, other languages, children, noise or
-distance. The model labels silence and noise, too: it has no label for "no speech". Do not use it to
-judge people, or where a wrong result does harm.
+distance. {silence}
+Do not use it to judge people, or where a wrong result does harm.
 """
+
+_HAS_NONE = 'Its label "none" is for silence and noise.'
+_HAS_NO_NONE = 'The model labels silence and noise, too: it has no label for "no speech".'
 
 _HELD_OUT = """\
 Protocol: {protocol}; {innocent}.
@@ -118,6 +124,7 @@ def model_card(file: ModelFile) -> str:
         **{k: v for k, v in provenance.items() if k in ("architecture", "seed", "trained_with")},
         **{k: v for k, v in conversion.items() if k not in ("float", "converted", "bytes")},
         name=Path(file.name).stem,
+        trust=trust(contract),
         labels=f"{', '.join(contract.labels[:-1])} or {contract.labels[-1]}",
         window_s=contract.window_s,
         frames=contract.window_frames,
@@ -131,6 +138,7 @@ def model_card(file: ModelFile) -> str:
         citation=corpus.citation,
         licence=corpus.licence,
         model_licence=_licence(provenance),
+        silence=_HAS_NONE if contract.none_index is not None else _HAS_NO_NONE,
         nature=f"The corpus is {corpus.nature}.\n" if corpus.nature else "",
     )
 

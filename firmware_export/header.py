@@ -181,6 +181,8 @@ def contract_macros(contract: Contract) -> list[str]:
     Raises:
         OverflowError: A number does not fit a 32-bit float.
     """
+    sides = contract.arousal_sides or (0,) * len(contract.labels)
+    none = len(contract.labels) if contract.none_index is None else contract.none_index
     return [
         "/* The contract's id is 16 hex digits; the number is for #if and static_assert. */",
         f"#define SERNET_CONTRACT_ID {c_string(contract.id)}",
@@ -231,6 +233,13 @@ def contract_macros(contract: Contract) -> list[str]:
         "/* A window whose features drift further is unlike what the model was calibrated on;",
         " * 0 is off. */",
         f"#define SERNET_DRIFT_LIMIT {c_float(contract.drift_limit)}",
+        "",
+        "/* The label of what is no speech, an index of sernet_labels; if the model has none, the",
+        " * number of labels. */",
+        f"#define SERNET_LABEL_NONE {none}",
+        "/* Of each label: 1 for an emotion of high arousal, -1 of low, 0 for neither. */",
+        f"#define SERNET_HAS_AROUSAL {int(contract.arousal_sides is not None)}",
+        f"#define SERNET_AROUSAL_SIDES {{{', '.join(map(str, sides))}}}",
     ]
 
 

@@ -134,6 +134,26 @@ int sernet_work(void *state);
  * come to one, or an error: SERNET_ERROR_NULL, _ALIGN, _STATE. */
 int sernet_poll(void *state, sernet_result *result);
 
+/* Returns how agitated the voice is, 0 (calm) to 1 (agitated): the scores of the emotions of high
+ * arousal as a share of those and the scores of the emotions of low arousal. -1 where nobody
+ * speaks (SERNET_LABEL_NONE) or the model lacks such emotions. */
+static inline float sernet_arousal(const sernet_result *result) {
+#if SERNET_HAS_AROUSAL
+    static const int8_t sides[SERNET_LABEL_COUNT] = SERNET_AROUSAL_SIDES;
+    float high = 0, low = 0;
+    int i;
+    if (result->label == SERNET_LABEL_NONE) return -1;
+    for (i = 0; i < SERNET_LABEL_COUNT; i++) {
+        if (sides[i] > 0) high += result->scores[i];
+        if (sides[i] < 0) low += result->scores[i];
+    }
+    return high + low > 0 ? high / (high + low) : 0.5f;
+#else
+    (void)result;
+    return -1;
+#endif
+}
+
 /* Starts another stream, as after `sernet_init`. Errors: SERNET_ERROR_NULL, _ALIGN, _STATE. */
 int sernet_reset(void *state);
 

@@ -15,6 +15,7 @@ from sernet_edge.runtime.listen.decision_options import DecisionSettings, decisi
 from sernet_edge.runtime.listen.output_options import OutputSettings, output_options
 from sernet_edge.runtime.listen.source_options import SourceSettings, source_options
 from sernet_edge.runtime.outputs.session import Session
+from sernet_edge.runtime.trust import card_of, licence, trust
 
 
 @click.command(cls=ConfiguredCommand)
@@ -52,6 +53,10 @@ def listen(
     with closing(source_settings.open(target_hz)) as source:
         resampled = "" if source.rate_hz == target_hz else f", resampled to {target_hz} Hz"
         _tell(f"model   {decision_settings.model.name}, contract {contract.id}")
+        card = card_of(decision_settings.model)
+        _tell(f"trust   {trust(contract)}{f'; see {card}' if card else ''}")
+        if terms := licence(contract):
+            _tell(f"licence {terms}")
         channels = _channels(source.channels, source_settings.channel)
         _tell(f"audio   {source.name}, {source.rate_hz} Hz, {channels}{resampled}")
         _tell(
@@ -75,6 +80,7 @@ def listen(
             hop_s,
             listener.unsure_below,
             live=source.live,
+            card=card,
         )
         with closing(output_settings.open(session)) as output:
             notes = loop.run(source, listener, output, target_hz, recorder, source_settings.channel)

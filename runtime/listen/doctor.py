@@ -95,6 +95,9 @@ def findings(listen_options: list[str]) -> Iterator[Finding]:
         f"{model.name}, contract {contract.id}: {', '.join(contract.labels)}; "
         f"{contract.window_s:.3g} s at {contract.sample_rate_hz} Hz",
     )
+    from sernet_edge.runtime.trust import trust
+
+    yield Finding("trust", "ok", trust(contract))
     yield _headroom(decisions, model, source.is_live)
     if source.input is None:
         yield from _sound(source, contract.sample_rate_hz)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sernet_edge import __version__
 from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.trust import trust
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Session:
         hop_s: Seconds between two results.
         unsure_below: Top smoothed score under which a result is unsure; 0 is off.
         live: Whether the audio is heard as it happens, so that a time in it is a time of day.
+        card: The model's card, a text in Markdown; None where there is none.
     """
 
     model: str
@@ -32,6 +35,12 @@ class Session:
     hop_s: float
     unsure_below: float
     live: bool
+    card: Path | None = None
+
+    @property
+    def trust(self) -> str:
+        """How far the model can be trusted, in one line; see `trust.trust`."""
+        return trust(self.contract)
 
     def record(self) -> dict[str, Any]:
         """Return what a program or page that shows records may want to know first."""
@@ -50,4 +59,6 @@ class Session:
             "drift_limit": self.contract.drift_limit,
             "arousal": self.contract.arousal_sides is not None,
             "live": self.live,
+            "trust": self.trust,
+            "has_card": self.card is not None,
         }

@@ -90,6 +90,7 @@ class _Plan:
     scale: int = 0
     gaps: int = 0
     remarks: int = 0
+    trust: int = 0
     rows: int = 0
 
     def take(self, part: str, wanted: int, least: int = 1) -> None:
@@ -112,6 +113,7 @@ class LiveView:
         self._colour = colour
         self._source = session.source
         self._threshold = session.unsure_below
+        self._trust = session.trust
         self._labels = session.contract.labels
         others = itertools.cycle(_OTHER_COLOURS)
         self._colours = {label: _KNOWN_COLOURS.get(label) or next(others) for label in self._labels}
@@ -234,6 +236,8 @@ class LiveView:
         if plan.remarks and self._result:
             text = ", ".join(remarks(self._result, self._timing))
             lines += [[], [(f"  {text}", _DIM)]] if text else []
+        if plan.trust:
+            lines += [[(f"  {text}", _DIM)] for text in self._trust_lines(width)]
         return lines
 
     def _plan(self, width: int, height: int, wide: bool) -> _Plan:
@@ -253,6 +257,8 @@ class LiveView:
         plan.take("gaps", 1)
         if not wide:
             plan.take("log", 2)
+        said = len(self._trust_lines(width))
+        plan.take("trust", said, least=said)
         plan.take("gaps", 1)
         plan.take("remarks", 2, least=2)
         plan.take("gaps", 1)
@@ -275,6 +281,10 @@ class LiveView:
         if newest is None or not newest.warning or self._now_s - newest.time_s > _URGENT_S:
             return 0
         return min(_MOST_URGENT, len(wrapped(newest.text, max(8, width - _TIME_COLUMNS))))
+
+    def _trust_lines(self, width: int) -> list[str]:
+        """Return how far to trust the model, in whole lines."""
+        return wrapped(self._plain(self._trust), max(8, width - 2))
 
     def _shown(self, number: int) -> list[str]:
         """Return the labels that have a bar: those with the highest scores, in their order."""

@@ -88,7 +88,7 @@ class Web:
         _end_dead_connections(listening)
         self._connections = Connections()
         config = uvicorn.Config(
-            application(self._feed, guard, self._connections),
+            application(self._feed, guard, self._connections, session.card),
             http=self._connections.protocol(),
             ws="none",
             loop="asyncio",

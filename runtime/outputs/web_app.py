@@ -6,6 +6,7 @@ import asyncio
 import functools
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
+from pathlib import Path
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
@@ -52,10 +53,16 @@ _MAX_FORM_BYTES = 2048
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def application(feed: Feed, guard: Guard, connections: Connections) -> Starlette:
+def application(
+    feed: Feed, guard: Guard, connections: Connections, card: Path | None = None
+) -> Starlette:
     """Return the application that shows `feed` to readers that `guard` knows.
 
-    A reader's connection may stay open, which `connections` is told.
+    Args:
+        feed: What is shown.
+        guard: Knows the readers.
+        connections: Are told of a connection that may stay open.
+        card: The model's card, which is sent as it is.
     """
     ask_for_token = (_FOLDER / "login.html").read_text("utf-8")
 
@@ -105,6 +112,13 @@ def application(feed: Feed, guard: Guard, connections: Connections) -> Starlette
         connections.stay(request.scope["client"])
         return StreamingResponse(feed.messages(), media_type="text/event-stream")
 
+    async def send_card(request: Request) -> Response:
+        try:
+            text = "" if card is None else card.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            text = ""
+        return PlainTextResponse(text or "This model has no card.\n", 200 if text else 404)
+
     def file(name: str) -> _Endpoint:
         content, media_type = (_FOLDER / name).read_bytes(), _MEDIA_TYPES[name]
 
@@ -118,6 +132,7 @@ def application(feed: Feed, guard: Guard, connections: Connections) -> Starlette
             Route("/", guarded(file("page.html"))),
             *(Route(f"/{name}", guarded(file(name))) for name in _SCRIPTS),
             Route("/events", guarded(events)),
+            Route("/card", guarded(send_card)),
             # What the form that asks for the token needs, too.
             Route("/page.css", guarded(file("page.css"), for_all=True)),
             Route("/icon.svg", guarded(file("icon.svg"), for_all=True)),

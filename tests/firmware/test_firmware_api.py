@@ -22,10 +22,12 @@ from bundle_cases import (
     with_statistics,
     write_bundle,
 )
+from engine_cases import STRICT
 from support import quickly
 
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.runtime import interpreter
+from sernet_edge.runtime.arousal import arousal
 from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
@@ -46,6 +48,7 @@ class Line:
     saturated: int
     int8: tuple[int, ...]
     scores: tuple[float, ...]
+    arousal: float
 
 
 def results_of(listener: Listener, stream: Samples) -> list[Result]:
@@ -65,12 +68,13 @@ def results(program: Path, streams: list[Samples], chunk: int, way: str) -> list
             found.append([])
             continue
         words = text.split()
-        labels = (len(words) - 3) // 2
+        labels = (len(words) - 4) // 2
         found[-1].append(
             Line(
                 *map(int, words[:3]),
                 tuple(map(int, words[3 : 3 + labels])),
-                tuple(map(float, words[3 + labels :])),
+                tuple(map(float, words[3 + labels : -1])),
+                float(words[-1]),
             )
         )
     assert found.pop() == []
@@ -98,6 +102,8 @@ def test_whole_utterances_come_to_what_the_listener_says(
         for line, result in zip(lines, expected, strict=True):
             assert end_s(line, contract) == result.time_s
             assert contract.labels[line.label] == result.label
+            scores = np.array(line.scores, np.float64).tolist()
+            assert line.arousal == pytest.approx(arousal(contract, scores), abs=1e-5)
             difference = np.abs(np.array(line.scores) - list(result.scores.values())).max()
             exact += difference < 1e-6
             largest = max(largest, float(difference))
@@ -193,6 +199,44 @@ def test_other_features_come_to_what_the_listener_says(
     np.testing.assert_allclose(found, expected, atol=2 / 256)
     # Were they always the same, equality would say nothing.
     assert len(np.unique(expected, axis=0)) > len(listened) // 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "changes", "none"),
+    [
+        (("anger", "none", "neutral", "disgust"), {}, 1),
+        (("anger", "fear", "yes", "no"), {}, 4),
+        (("x", "y", "z", "anger"), {"aroused_labels": ("z", "x"), "calm_labels": ("anger",)}, 4),
+    ],
+)
+def test_arousal_and_the_label_none_are_those_of_the_contract(
+    labels: tuple[str, ...], changes: dict[str, tuple[str, ...]], none: int, tmp_path: Path
+) -> None:
+    contract = new_contract(labels, "none", 40).replace(**changes)
+    sources = write_bundle(tmp_path, small_model(contract)) / "src"
+    main = tmp_path / "arousal.c"
+    main.write_text(
+        '#include <stdio.h>\n#include <stdlib.h>\n#include "sernet.h"\n'
+        "int main(int count, char **words) {\n"
+        "    sernet_result result = {0};\n"
+        "    result.label = (uint16_t)atoi(words[1]);\n"
+        "    for (int i = 2; i < count; i++) result.scores[i - 2] = strtof(words[i], NULL);\n"
+        '    printf("%d %.9g", SERNET_LABEL_NONE, (double)sernet_arousal(&result));\n'
+        "    return 0;\n}\n"
+    )
+    program = tmp_path / "arousal"
+    subprocess.run(
+        ["gcc", *STRICT, *SANITIZE, f"-I{sources}", str(main), "-o", str(program)], check=True
+    )
+    rng = np.random.default_rng(0)
+    for scores in [[0.0] * 4, [1.0, 0, 0, 0], *rng.dirichlet(np.ones(4), 10).tolist()]:
+        for label, name in enumerate(labels):
+            command = [str(program), str(label), *map(repr, scores)]
+            printed = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+            expected = None if name == "none" else arousal(contract, scores)
+            index, value = printed.split()
+            assert int(index) == none
+            assert float(value) == pytest.approx(-1 if expected is None else expected, abs=1e-6)
 
 
 def test_a_reset_forgets_the_stream(bundle: Path, model: Model, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ static void print_vector(const char *name, const float *values, size_t count)
 
 int main(int count, char **arguments)
 {{
+    static const int sides[] = SERNET_AROUSAL_SIDES;
     static const int input_shape[] = SERNET_INPUT_SHAPE;
     static const int output_shape[] = SERNET_OUTPUT_SHAPE;
     FILE *file = count == 2 ? fopen(arguments[1], "wb") : NULL;
@@ -101,6 +102,9 @@ int main(int count, char **arguments)
             printf("%s%d", byte == sernet_labels[n] ? "" : ", ", (unsigned char)*byte);
         printf("]");
     }}
+    printf("],\\n\\"arousal_sides\\": [");
+    for (n = 0; n < SERNET_LABEL_COUNT; n++)
+        printf("%s%d", n ? ", " : "", sides[n]);
     printf("],\\n\\"input_shape\\": [%d, %d, %d, %d],\\n\\"output_shape\\": [%d, %d],\\n",
            input_shape[0], input_shape[1], input_shape[2], input_shape[3],
            output_shape[0], output_shape[1]);
@@ -110,6 +114,8 @@ int main(int count, char **arguments)
 """
 
 _INTEGERS = [
+    "LABEL_NONE",
+    "HAS_AROUSAL",
     "CONTRACT_VERSION",
     "SAMPLE_RATE_HZ",
     "SAMPLE_SCALE",
@@ -219,7 +225,10 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
     assert facts["std"] == _bits(contract.std)
     assert [bytes(label).decode() for label in facts["labels"]] == list(contract.labels)
     # Every other field of the contract, so that a field it gains cannot be forgotten here.
-    elsewhere = {"labels", "mean", "std", "provenance"}
+    assert facts["LABEL_NONE"] == len(contract.labels)  # the shipped model has no such label
+    assert facts["HAS_AROUSAL"] == 1
+    assert facts["arousal_sides"] == list(contract.arousal_sides or ())
+    elsewhere = {"labels", "mean", "std", "provenance", "taught", "aroused_labels", "calm_labels"}
     for field in set(Contract.__dataclass_fields__) - elsewhere:
         value = getattr(contract, field)
         if field == "version":

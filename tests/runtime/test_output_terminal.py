@@ -120,6 +120,14 @@ def test_the_leading_emotion_silence_and_doubt_are_told_in_words(draw: Draw) -> 
     assert "UNSURE  anger 64 %" in draw(result(sure=False)).shown[1]
 
 
+def test_how_far_to_trust_the_model_stands_below_everything_else(draw: Draw) -> None:
+    for records in ([result()], minutes()):
+        used = [line for line in draw(*records, columns=130).shown if line]
+        assert used[-1] == f"  {SESSION.trust}"
+        used = [line for line in draw(*records, columns=80).shown if line]
+        assert " ".join(" ".join(used[-2:]).split()) == SESSION.trust
+
+
 def test_what_the_model_calls_none_is_no_speech(draw: Draw) -> None:
     contract = CONTRACT.replace(labels=("anger", "neutral", "none"))
     session = dataclasses.replace(SESSION, contract=contract)

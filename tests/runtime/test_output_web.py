@@ -127,6 +127,21 @@ def test_a_reader_is_told_what_was_and_then_each_record(serve: Serve) -> None:
             assert (name, dated(content)) == ("record", record.record())
 
 
+def test_the_card_is_sent_as_it_is_to_those_who_may_see_the_page(
+    serve: Serve, shipped_model: Path
+) -> None:
+    card = shipped_model.with_suffix(".md")
+    web = serve(session=dataclasses.replace(SESSION, card=card))
+    answer = request(web, "/card")
+    assert (answer.status, answer.getheader("content-type")) == (200, "text/plain; charset=utf-8")
+    assert answer.text == card.read_text()
+    with closing(Reader(web)) as reader:
+        _, session = reader.next()
+        assert session["has_card"] and session["trust"] == SESSION.trust
+    assert request(serve(), "/card").status == 404
+    assert request(serve(token="secret"), "/card").status == 401
+
+
 def dated(content: dict[str, Any]) -> dict[str, Any]:
     """A record as it is without its time of day, which is of this minute."""
     heard = datetime.fromisoformat(content["utc"])
@@ -466,6 +481,7 @@ def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -
     web.write(result(4.0, None))
     eventually(lambda: text(browser, "emotion") == "no speech", "silence")
     assert text(browser, "arousal-text") == "–"
+    assert text(browser, "trust").lower() == f"{SESSION.trust}.".lower()
     web.write(result(4.5, sure=False, arousal=0.834))
     eventually(lambda: text(browser, "emotion") == "unsure", "doubt")
     assert text(browser, "share") == "anger 64 %"

@@ -69,6 +69,10 @@ function begin(introduction) {
   const channels = session.channels === 1 ? "mono" : `${session.channels} channels`;
   say(byId("source"), `${session.source} · ${session.rate_hz} Hz, ${channels}`);
   say(byId("model"), `Model ${session.model} · sernet-edge ${session.program_version}`);
+  const about = `${session.trust[0].toUpperCase()}${session.trust.slice(1)}.`;
+  const card = element("a", "", "What this model is for");
+  card.href = "card";
+  byId("trust").replaceChildren(about, ...(session.has_card ? [" ", card, "."] : []));
   lastAt = session.age_s === null ? null : Date.now() - 1000 * session.age_s;
   events = new Map();
   byId("events").tBodies[0].replaceChildren();

@@ -1,7 +1,7 @@
 /* Prints the results of streams: api_results CHUNK WAY < STREAMS
  *
  * WAY is when the network runs: "poll" after every push, "late" when a push is refused, or
- * "work" a row after every push. A line: frames, label, saturated, int8 scores, scores; after
+ * "work" a row after every push. A line: frames, label, saturated, int8 scores, scores, arousal; after
  * each stream a line "end". */
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,7 @@ static void poll(void) {
         printf("%lu %d %d", (unsigned long)result.frames, result.label, result.saturated);
         for (int i = 0; i < SERNET_LABEL_COUNT; i++) printf(" %d", result.scores_int8[i]);
         for (int i = 0; i < SERNET_LABEL_COUNT; i++) printf(" %.9g", (double)result.scores[i]);
-        printf("\n");
+        printf(" %.9g\n", (double)sernet_arousal(&result));
     }
     if (status != 0) fail("poll", status);
 }

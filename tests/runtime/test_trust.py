@@ -1,0 +1,85 @@
+"""The line that says how far a model can be trusted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Run
+
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.trust import card_of, licence, trust
+
+
+def contract(**provenance: Any) -> Contract:
+    return Contract(labels=("a", "b"), mean=(0.0,), std=(1.0,), provenance=provenance)
+
+
+def calibrated(**protocols: Any) -> dict[str, Any]:
+    return {"calibration": protocols}
+
+
+STRICT = {"int8": {"wa": 0.804, "uar": 0.785}, "float": {"wa": 0.811}}
+CROSS = {"cross-corpus": {"int8": {"four": {"mean": {"wa": 0.52}}}}}
+
+
+@pytest.mark.parametrize(
+    ("provenance", "expected"),
+    [
+        (
+            {"corpus": "emodb+nemo", "conversion": calibrated(strict=STRICT, **CROSS)},
+            "trained on emodb, nemo; right 52% of the time on corpora that it never heard "
+            "(four emotions)",
+        ),
+        (
+            {"corpus": "emodb", "conversion": calibrated(strict=STRICT)},
+            "trained on emodb; right 80% of the time on other speakers of the same corpus, and "
+            "measured on no other",
+        ),
+        (
+            {"corpus": "emodb", "metrics": {"wa": 0.7}, "conversion": {}},
+            "trained on emodb; right 70% of the time on a few other speakers of the same corpus, "
+            "and measured on no other",
+        ),
+        ({"corpus": "csv", "metrics": {}}, "trained on csv; measured on no stranger"),
+        ({}, "trained on speech that nobody named; measured on no stranger"),
+    ],
+)  # fmt: skip
+def test_it_names_the_best_test_that_there_was(provenance: dict[str, Any], expected: str) -> None:
+    assert trust(contract(**provenance)) == expected
+
+
+@pytest.mark.parametrize(
+    "conversion", [[], "x", {"calibration": 3}, calibrated(strict={"int8": {"wa": "high"}}),
+                   calibrated(strict={"int8": {"wa": 80.4}})]
+)  # fmt: skip
+def test_a_provenance_of_another_form_says_nothing(conversion: Any) -> None:
+    said = trust(contract(corpus="x", conversion=conversion, metrics=None))
+    assert said == "trained on x; measured on no stranger"
+    assert licence(contract(licence=["MIT"])) == ""
+
+
+def test_the_shipped_model_s_line_stands_in_its_card_and_in_listen(
+    shipped_model: Path, sernet_edge: Run
+) -> None:
+    shipped = ModelFile.read(shipped_model).require_contract()
+    strict = shipped.provenance["conversion"]["calibration"]["strict"]["int8"]["wa"]
+    line = trust(shipped)
+    assert f"{strict:.0%}" in line
+    card = card_of(shipped_model)
+    assert card is not None and f"How far to trust it: {line}." in card.read_text()
+    sample = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
+    result = sernet_edge("listen", "--input", sample, "--quiet")
+    assert result.returncode == 0, result.stderr
+    assert f"trust   {line}; see {card}" in result.stderr
+    assert f"licence {licence(shipped)}" in result.stderr
+    findings = sernet_edge("doctor", "--json", "--input", sample)
+    said = [json.loads(text) for text in findings.stdout.splitlines()]
+    assert [f["text"] for f in said if f["check"] == "trust"] == [line]
+
+
+def test_a_model_without_a_card_has_none(tmp_path: Path) -> None:
+    assert card_of(tmp_path / "m.tflite") is None
