@@ -218,7 +218,6 @@ def _readme(model: Model, network: Network, plan: Plan) -> str:
         hop_frames=contract.hop_frames,
         smoothing=contract.smoothing,
         level_text=_LEVELS[contract.level].format(level_bytes=level_bytes),
-        cmsis_bytes=4 * contract.fft_size,
         net_bytes=net_bytes,
         ring_bytes=ring_bytes,
         frontend_bytes=frontend_bytes,

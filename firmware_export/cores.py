@@ -20,11 +20,6 @@ class Core:
     emulator: tuple[str, ...] = ("qemu-system-arm",)
 
     @property
-    def front_end(self) -> tuple[str, ...]:
-        """Compiler options for the front end: without FPU it computes in integers."""
-        return () if "-mfloat-abi=hard" in self.flags else ("-DSERNET_FIXED_POINT",)
-
-    @property
     def missing(self) -> tuple[str, ...]:
         """The programs for this core that are not installed."""
         return tuple(p for p in (self.compiler[0], self.emulator[0]) if shutil.which(p) is None)

@@ -1,16 +1,14 @@
 """The front end's constants as C: what csrc/sernet_frontend.c computes with.
 
 All constants come from the contract through `runtime.frontend`, in float64, and are rounded once.
-The C code takes float32 up to the energies (or int32 with SERNET_FIXED_POINT) and
-integers after them. An integer that stands for a fraction is called by its binary places: Q24
-is a number times 2^24.
+An integer that stands for a fraction is called by its binary places: Q22 is a number times 2^22.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +18,19 @@ from sernet_edge.firmware_export.emit import banner
 from sernet_edge.firmware_export.header import c_float, c_rows, c_string, contract_macros
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError
-from sernet_edge.runtime.frontend import LOG_STEPS, dct_matrix, mel_filter_bank, window_function
+from sernet_edge.runtime.frontend import (
+    LOG_STEPS,
+    dct_matrix,
+    mel_corners,
+    mel_filter_bank,
+    window_function,
+)
 from sernet_edge.runtime.interpreter import Model
 
 FRONTEND_VERSION = c_constant("sernet_frontend.h", "SERNET_FRONTEND_VERSION")
 
 FRONTEND_SOURCES = ("sernet_spectrum.c", "sernet_frontend.c")
-FRONTEND_HEADERS = ("sernet_spectrum.h", "sernet_frontend.h")
+FRONTEND_HEADERS = ("sernet_fixed.h", "sernet_spectrum.h", "sernet_frontend.h")
 
 # Binary places.
 _LOG_BITS = c_constant("sernet_frontend.c", "LOG_BITS")  # logarithms of energies
@@ -36,50 +40,32 @@ _SUM_BITS = c_constant("sernet_frontend.c", "SUM_BITS")
 # Intervals of the logarithm's table.
 _LOG_STEPS = 1 << c_constant("sernet_frontend.c", "LOG_INDEX_BITS")
 
-# What a logarithm of a filter's energy can come to; two of them fit an integer.
-_MAX_LOG = 60.0
+# What a logarithm of a filter's energy can come to; sums of a few fit an integer.
+_MAX_LOG = 2.0 ** (31 - _LOG_BITS) / c_constant("sernet_frontend.c", "MOST_BANDS_ADDED") - 4
 
-_ENERGY_BITS = 60
-"""A frame's fixed-point powers sum to less than 2^60.
+_MOST_ENERGY = 2**60 * 0.751
+"""What a frame's powers sum to at most.
 
 Samples are below 2^30 and the Hann window's mean square is 3/8, so the sum over half of the
 bins, divided by (fft_size/2)^2, is at most 2 * 3/8 * 2^60; the rest is for rounding.
 """
 
 
-@dataclass(frozen=True)
-class MelFilter:
-    """A triangle over `rise + fall` FFT bins from `start` on.
-
-    Its weights are 1/(rise+1), 2/(rise+1), ... rise/(rise+1), then fall/fall ... 1/fall.
-    """
-
-    start: int
-    rise: int
-    fall: int
-
-    def weights(self) -> NDArray[np.float64]:
-        """Return the weights, float64 (rise + fall,)."""
-        rising = np.arange(1, self.rise + 1) / (self.rise + 1)
-        falling = np.arange(self.fall, 0, -1) / max(1, self.fall)
-        return np.concatenate([rising, falling])
-
-
-def mel_filters(contract: Contract) -> list[MelFilter]:
-    """Return the contract's filters, taken from the runtime's filter bank.
+def _mel_corners(contract: Contract) -> list[int]:
+    """Return `runtime.frontend.mel_corners` as integers.
 
     Raises:
         SernetError: A filter is empty.
     """
-    filters = []
-    for row in mel_filter_bank(contract):
-        bins = np.flatnonzero(row)
-        # A filter whose falling side has no width does not reach 1.
-        peak = int(row.argmax()) if row.max() == 1.0 else int(bins[-1]) + 1
-        found = MelFilter(int(bins[0]), peak - int(bins[0]), int(bins[-1]) + 1 - peak)
-        np.testing.assert_allclose(found.weights(), row[bins[0] : bins[-1] + 1], rtol=1e-12)
-        filters.append(found)
-    return filters
+    mel_filter_bank(contract)
+    return [int(corner) for corner in mel_corners(contract)]
+
+
+def _mel_shift(corners: list[int]) -> int:
+    """Return by how many bits sums of powers are shifted so that 64 bits hold their sum."""
+    # A power counts as often as its bin is above the lower corner.
+    most = max(high - low - 1 for low, high in pairwise(corners))
+    return max(0, math.ceil(math.log2(max(most, 1) * _MOST_ENERGY)) - 64)
 
 
 def contract_header(model: Model) -> str:
@@ -93,8 +79,7 @@ def contract_header(model: Model) -> str:
     """
     contract = model.contract
     _check(model)
-    filters = [] if contract.features == "spectrogram" else mel_filters(contract)
-    widest = max((f.rise + 1 + f.fall for f in filters), default=1)
+    fft_log2 = contract.fft_size.bit_length() - 1
     # What samples are multiplied by and powers are divided by are powers of two.
     sample_exponent = 0 if contract.sample_scale == "int16" else -15
     low, high = model.quantise(np.array([-contract.clip, contract.clip], np.float32))
@@ -104,14 +89,11 @@ def contract_header(model: Model) -> str:
     except OverflowError as error:
         raise ContractError(f"{model.name}: {error}, so it cannot go into C") from error
     gain_bits = _gain_bits(model)
-    tables = "".join(
-        table
-        for table, is_needed in (
-            (_MEL_FILTERS, contract.features != "spectrogram"),
-            (_COSINE, contract.features == "mfcc"),
-        )
-        if is_needed
-    )
+    tables = ""
+    if contract.features != "spectrogram":
+        tables += _MEL_CORNERS.format(shift=_mel_shift(_mel_corners(contract)))
+    if contract.features == "mfcc":
+        tables += _COSINE
     return f"""\
 {banner()}\
 #ifndef SERNET_CONTRACT_H
@@ -124,8 +106,8 @@ def contract_header(model: Model) -> str:
 
 /* For the front end's code: what follows from the contract and the model's quantisation. */
 #define SERNET_TABLES_VERSION {FRONTEND_VERSION}
-#define SERNET_POWER_EXPONENT ({2 * sample_exponent - contract.fft_size.bit_length() + 1})
-#define SERNET_POWER_SHIFT {max(0, _ENERGY_BITS + math.ceil(math.log2(widest)) - 63)}
+#define SERNET_FFT_LOG2 {fft_log2}
+#define SERNET_POWER_EXPONENT ({2 * sample_exponent + fft_log2 - 32})
 #define SERNET_LOG_FLOOR ({round(math.log(contract.energy_floor) * 2**_LOG_BITS)})
 #define SERNET_GAIN_BITS {gain_bits}
 #define SERNET_FEATURE_ZERO_POINT ({model.input_zero_point})
@@ -143,15 +125,9 @@ typedef struct {{
     int32_t log;         /* Q30, of what the reciprocal is of */
 }} sernet_log_entry;
 
-#ifdef SERNET_FIXED_POINT
-typedef int32_t sernet_real; /* Q30 in tables */
-#else
-typedef float sernet_real;
-#endif
-
 extern const char *const sernet_labels[SERNET_LABEL_COUNT]; /* UTF-8 */
-extern const sernet_real sernet_window[SERNET_FRAME_LENGTH_SAMPLES / 2 + 1];
-extern const sernet_real sernet_sine[SERNET_FFT_SIZE / 4 + 1]; /* sin(2 pi n / FFT size) */
+extern const int32_t sernet_window[SERNET_FRAME_LENGTH_SAMPLES / 2 + 1]; /* Q31 */
+extern const int32_t sernet_sine[SERNET_FFT_SIZE / 4 + 1]; /* sin(2 pi n / FFT size), Q31 */
 extern const sernet_log_entry sernet_log_table[{_LOG_STEPS}];
 {tables}\
 /* Feature k is gain * (sum over bands, or a band's logarithm) - offset: the DCT's factor, the
@@ -167,13 +143,13 @@ extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SER
 """
 
 
-_MEL_FILTERS = """\
+_MEL_CORNERS = """\
 
-/* Weights i / (rise + 1), i = 1..rise, then j / fall, j = fall..1, from bin `start` on. */
-typedef struct {
-    uint16_t start, rise, fall;
-} sernet_mel_filter;
-extern const sernet_mel_filter sernet_mel_filters[SERNET_MEL_BANDS];
+#define SERNET_MEL_SHIFT {shift}
+
+/* Filter m rises from the FFT bin at corner m to that at m + 1, and falls to that at m + 2. */
+extern const uint16_t sernet_mel_corners[SERNET_MEL_BANDS + 2];
+extern const uint32_t sernet_mel_reciprocals[SERNET_MEL_BANDS + 1]; /* Q32, of the bins between */
 
 """
 _COSINE = f"""\
@@ -193,8 +169,14 @@ def contract_source(model: Model) -> str:
     gain_bits = _gain_bits(model)
     tables = ""
     if contract.features != "spectrogram":
-        filters = [f"{{{f.start}, {f.rise}, {f.fall}}}" for f in mel_filters(contract)]
-        tables += _array("sernet_mel_filter", "mel_filters[SERNET_MEL_BANDS]", filters, 6)
+        corners = _mel_corners(contract)
+        # Between neighbours there is nothing to multiply, and 2^32 would not fit.
+        reciprocals = [
+            f"{round(2**32 / width)}u" if (width := high - low) > 1 else "0"
+            for low, high in pairwise(corners)
+        ]
+        tables += _array("uint16_t", "mel_corners[]", map(str, corners), 12)
+        tables += _array("uint32_t", "mel_reciprocals[]", reciprocals)
     if contract.features == "mfcc":
         cosine = np.cos(2 * np.pi * np.arange(4 * bands) / (4 * bands))
         tables += _array("int32_t", "cosine[]", _integers(cosine, _COSINE_BITS))
@@ -202,13 +184,8 @@ def contract_source(model: Model) -> str:
         banner()
         + '#include "sernet_contract.h"\n\n'
         + _array("char *const", "labels[SERNET_LABEL_COUNT]", map(c_string, contract.labels), 1)
-        + "#ifdef SERNET_FIXED_POINT\n"
-        + _array("sernet_real", "window[]", _integers(window, 30))
-        + _array("sernet_real", "sine[]", _integers(sine, 30))
-        + "#else\n"
-        + _array("sernet_real", "window[]", map(c_float, _rounded(window)), 6)
-        + _array("sernet_real", "sine[]", map(c_float, _rounded(sine)), 6)
-        + "#endif\n\n"
+        + _array("int32_t", "window[]", _fractions(window))
+        + _array("int32_t", "sine[]", _fractions(sine))
         + _array("sernet_log_entry", f"log_table[{_LOG_STEPS}]", _log_table(), 4)
         + tables
         + _array("int32_t", "gain[]", _integers(gain, gain_bits))
@@ -221,7 +198,7 @@ def contract_source(model: Model) -> str:
 def table_bytes(contract: Contract) -> int:
     """Return the flash that the tables take, bytes, labels excluded."""
     reals = contract.frame_length_samples // 2 + 1 + contract.fft_size // 4 + 1
-    filters = 0 if contract.features == "spectrogram" else 6 * contract.mel_bands
+    filters = 0 if contract.features == "spectrogram" else 6 * contract.mel_bands + 8
     cosine = 4 * 4 * contract.mel_bands if contract.features == "mfcc" else 0
     return 4 * reals + 8 * _LOG_STEPS + filters + cosine + (4 + 8) * contract.feature_count
 
@@ -245,9 +222,9 @@ def _check(model: Model) -> None:
             "'clip'), which firmware does not have: it is not causal",
             "train with another --level",
         )
-    if contract.fft_size < 8 or contract.frame_length_samples % 2:
+    if contract.fft_size < 32 or contract.frame_length_samples % 2:
         raise ContractError(
-            f"{name}: the C front end needs an FFT of 8 points or more and an even frame length, "
+            f"{name}: the C front end needs an FFT of 32 points or more and an even frame length, "
             f"not {contract.fft_size} and {contract.frame_length_samples}"
         )
     # Sums over bands are 32-bit integers, features that are logarithms 16-bit ones.
@@ -288,13 +265,13 @@ def _log_table() -> Iterable[str]:
         yield f"{{{reciprocal}u, {log}}}"
 
 
-def _rounded(values: NDArray[np.float64]) -> Iterable[float]:
-    # Sine and window are 0 at 0, but computed as some 1e-17.
-    return (0.0 if abs(value) < 1e-15 else value for value in values.tolist())
-
-
 def _integers(values: NDArray[np.float64], bits: int) -> list[str]:
     return [str(round(value * 2**bits)) for value in values.tolist()]
+
+
+def _fractions(values: NDArray[np.float64]) -> list[str]:
+    """Return numbers of 0 to 1 as Q31, in which 1 does not fit."""
+    return [str(min(round(value * 2**31), 2**31 - 1)) for value in values.tolist()]
 
 
 def _array(kind: str, name: str, values: Iterable[str], per_line: int = 8) -> str:

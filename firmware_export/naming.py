@@ -11,10 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-# For the whole program: the processor has an FPU or not, and the compiler aligns in its own way.
+# For the whole program.
 _OPTIONS = {
-    "SERNET_FIXED_POINT",
-    "SERNET_USE_CMSIS_DSP",
     "SERNET_PORTABLE",
     "SERNET_WEIGHTS_SECTION",
     "SERNET_ALIGN_16",
@@ -46,8 +44,7 @@ _README = """
 ## Several models in one firmware
 
 This export is called `{name}`: what belongs to its model begins with `{name}_` or `{upper}_`.
-{engine}Export the other models with other names and the same version of sernet-edge, and define
-`SERNET_FIXED_POINT` for all or for none.
+{engine}Export the other models with other names and the same version of sernet-edge.
 """
 _SHARED = """The engine's files ({files}) are the same in every export and serve all
 models. So `src/` of several exports may be copied into one folder; libraries of several exports

@@ -44,20 +44,28 @@ def window_function(contract: Contract) -> Float64:
     return 0.5 - 0.5 * np.cos(2 * np.pi * n / contract.frame_length_samples)
 
 
-def mel_filter_bank(contract: Contract) -> Float64:
-    """Return triangular filters with corners on whole FFT bins, float64 (bands, fft_size/2 + 1).
+def mel_corners(contract: Contract) -> Float64:
+    """Return the FFT bins at which triangular filters begin, peak and end, float64 (bands + 2,).
 
-    The definition, HTK's mel scale (2595 log10(1 + f/700)) with corners at
-    floor((fft_size + 1) f / rate), is that of `python_speech_features.get_filterbanks`.
-
-    Raises:
-        SernetError: So many bands that one has no FFT bin; its energy would be always zero.
+    Filter m begins at corner m, peaks at the next and ends at the one after it. The definition,
+    HTK's mel scale (2595 log10(1 + f/700)) with corners at floor((fft_size + 1) f / rate), is
+    that of `python_speech_features.get_filterbanks`.
     """
     low, high = (
         2595 * np.log10(1 + hz / 700) for hz in (contract.mel_low_hz, contract.mel_high_hz)
     )
     corners_hz = 700 * (10 ** (np.linspace(low, high, contract.mel_bands + 2) / 2595) - 1)
-    corners = np.floor((contract.fft_size + 1) * corners_hz / contract.sample_rate_hz)
+    corners: Float64 = np.floor((contract.fft_size + 1) * corners_hz / contract.sample_rate_hz)
+    return corners
+
+
+def mel_filter_bank(contract: Contract) -> Float64:
+    """Return the filters' weights, float64 (bands, fft_size/2 + 1); see `mel_corners`.
+
+    Raises:
+        SernetError: So many bands that one has no FFT bin; its energy would be always zero.
+    """
+    corners = mel_corners(contract)
     bins = np.arange(contract.fft_size // 2 + 1)
     left, centre, right = corners[:-2, None], corners[1:-1, None], corners[2:, None]
     with np.errstate(divide="ignore", invalid="ignore"):

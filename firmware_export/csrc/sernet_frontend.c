@@ -2,13 +2,17 @@
 
 #include <string.h>
 
-#define LOG_BITS 24
-#define COSINE_BITS 26
+#include "sernet_fixed.h"
+
+#define LOG_BITS 22
+#define COSINE_BITS 30
 #define SUM_BITS 18
 #define STEP_BITS 10
 #define LEVEL_BITS 36
 #define LN2_Q30 744261118
 #define LOG_INDEX_BITS 5
+/* Sums of so many logarithms fit 32 bits. */
+#define MOST_BANDS_ADDED 8
 
 void sernet_frontend_reset(sernet_frontend *frontend) {
     memset(frontend, 0, sizeof *frontend);
@@ -16,70 +20,80 @@ void sernet_frontend_reset(sernet_frontend *frontend) {
 }
 
 void sernet_frontend_take(sernet_frontend *frontend, const int16_t *pcm, uint32_t count) {
-    for (uint32_t i = 0; i < count; i++) {
-        frontend->pcm[frontend->next] = pcm[i];
-        frontend->next = frontend->next + 1 < SERNET_FRAME_LENGTH_SAMPLES ? frontend->next + 1 : 0;
-    }
     frontend->missing -= count;
+    while (count > 0) {
+        const uint32_t room = SERNET_FRAME_LENGTH_SAMPLES - frontend->next;
+        const uint32_t part = count < room ? count : room;
+        memcpy(frontend->frame.samples + frontend->next, pcm, part * sizeof *pcm);
+        frontend->next = part < room ? frontend->next + part : 0;
+        pcm += part;
+        count -= part;
+    }
 }
 
-/* Splits x > 0 into mantissa / 2^31 in 1..2 and a power of two, whose exponent it returns;
- * a mantissa of 0 stands for 0. */
-#ifdef SERNET_FIXED_POINT
+/* Splits x into a mantissa / 2^31 in 1..2 and a power of two, whose exponent it returns; a
+ * mantissa of 0 stands for 0. */
 static int32_t split(uint64_t x, uint32_t *mantissa) {
-    int32_t exponent = 63;
-    for (int32_t step = 32; step > 0 && x != 0; step /= 2)
-        if (x >> (64 - step) == 0) {
-            x <<= step;
-            exponent -= step;
-        }
-    *mantissa = (uint32_t)(x >> 32);
-    return exponent;
+    const uint32_t high = (uint32_t)(x >> 32), low = (uint32_t)x;
+    *mantissa = 0;
+    if (high != 0) {
+        const uint32_t zeros = sernet_leading_zeros(high);
+        *mantissa = (uint32_t)(x << zeros >> 32);
+        return 63 - (int32_t)zeros;
+    }
+    if (low == 0) return 0;
+    const uint32_t zeros = sernet_leading_zeros(low);
+    *mantissa = low << zeros;
+    return 31 - (int32_t)zeros;
 }
-#else
-static int32_t split(float x, uint32_t *mantissa) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    *mantissa = bits >> 23 == 0 ? 0 : (bits | 0x800000u) << 8;
-    return (int32_t)(bits >> 23) - 127;
-}
-#endif
 
-/* ln(x * 2^exponent), Q24, at least the contract's floor; right to 1e-7. */
-static int32_t logarithm(sernet_power x, int32_t exponent) {
+/* ln(x * 2^exponent), Q22, at least the contract's floor; right to 2e-7. */
+static int32_t logarithm(uint64_t x, int32_t exponent) {
     uint32_t mantissa;
     exponent += split(x, &mantissa);
     if (mantissa == 0) return SERNET_LOG_FLOOR;
     const sernet_log_entry *entry =
         &sernet_log_table[(mantissa >> (31 - LOG_INDEX_BITS)) - (1u << LOG_INDEX_BITS)];
-    /* mantissa = entry * (1 + r), |r| < 1/64; ln(1 + r) as a series, all in Q30. */
-    const int64_t product = (int64_t)(((uint64_t)mantissa * entry->reciprocal) >> 33);
-    const int64_t r = product - (1 << 30);
-    const int64_t cubic = (1 << 30) / 3 - r / 4;
-    const int64_t square = (1 << 29) - ((r * cubic) >> 30);
-    const int64_t series = r - ((((r * r) >> 30) * square) >> 30);
+    /* mantissa = entry * (1 + r), |r| < 1/64; ln(1 + r) = r - r^2 (1/2 - r (1/3 - r / 4)). */
+    const uint32_t product = (uint32_t)(((uint64_t)mantissa * entry->reciprocal) >> 33);
+    const int32_t r = (int32_t)product - (1 << 30); /* Q30 */
+    const int32_t fine = r * 32;                    /* Q35 */
+    const int32_t cubic = (1 << 30) / 3 - (r >> 2);
+    const int32_t square = (1 << 29) - (sernet_high(fine, cubic) >> 3);
+    const int32_t series = r - (sernet_high(sernet_high(fine, fine), square) >> 6);
     const int64_t log = (int64_t)exponent * LN2_Q30 + entry->log + series;
-    const int64_t rounded = (log + (1 << (29 - LOG_BITS))) >> (30 - LOG_BITS);
-    return rounded < SERNET_LOG_FLOOR ? SERNET_LOG_FLOOR : (int32_t)rounded;
+    const int32_t rounded = (int32_t)((log + (1 << (29 - LOG_BITS))) >> (30 - LOG_BITS));
+    return rounded < SERNET_LOG_FLOOR ? SERNET_LOG_FLOOR : rounded;
 }
 
 #if SERNET_FEATURES != SERNET_FEATURES_SPECTROGRAM
-/* The energy in a triangle. Adding a running sum for each bin weighs the first one most. */
-static sernet_power filtered(const sernet_bin *bins, const sernet_mel_filter *filter) {
-    const uint32_t peak = (uint32_t)filter->start + filter->rise;
-    sernet_power sum = 0, rising = 0, falling = 0;
-    for (uint32_t k = peak; k-- > filter->start;) {
-        sum += bins[k].power;
-        rising += sum;
-    }
-    sum = 0;
-    for (uint32_t k = peak; k < peak + filter->fall; k++) {
-        sum += bins[k].power;
-        falling += sum;
-    }
-    rising /= (sernet_power)(filter->rise + 1);
-    return filter->fall == 0 ? rising : rising + falling / (sernet_power)filter->fall;
+
+/* x * fraction / 2^32 */
+static uint64_t fraction_of(uint64_t x, uint32_t fraction) {
+    return (x >> 32) * fraction + (((x & UINT32_MAX) * fraction) >> 32);
 }
+
+/* Energies in the triangles, which take what lies between two corners apart: what rises to the
+ * upper one, and the rest, which falls from the lower one. */
+static void logarithms(const sernet_bin *bins, int32_t exponent, int32_t *logs) {
+    uint64_t risen = 0;
+    for (uint32_t m = 0; m <= SERNET_MEL_BANDS; m++) {
+        const sernet_bin *low = &bins[sernet_mel_corners[m]], *bin;
+        uint64_t sum = 0, rising = 0;
+        if (sernet_mel_corners[m + 1] > sernet_mel_corners[m]) {
+            /* A running sum, summed up, weighs the last bin most. */
+            for (bin = &bins[sernet_mel_corners[m + 1]]; --bin > low;) {
+                sum += bin->power;
+                rising += sum >> SERNET_MEL_SHIFT;
+            }
+            sum += low->power;
+            rising = fraction_of(rising, sernet_mel_reciprocals[m]) << SERNET_MEL_SHIFT;
+        }
+        if (m > 0) logs[m - 1] = logarithm(risen + sum - rising, exponent);
+        risen = rising;
+    }
+}
+
 #endif
 
 /* gain * sum - offset, rounded half to even as NumPy's rint does, then limited. */
@@ -121,49 +135,63 @@ static int32_t level_so_far(sernet_frontend *frontend, int32_t level) {
 
 #endif
 
-/* The logarithm of the energy in a band: a mel filter's, or of a spectrogram one bin's. */
-static int32_t band(const sernet_bin *bins, uint32_t m, int32_t exponent) {
-#if SERNET_FEATURES == SERNET_FEATURES_SPECTROGRAM
-    return logarithm(bins[SERNET_FIRST_BIN + m].power, exponent);
-#else
-    return logarithm(filtered(bins, &sernet_mel_filters[m]), exponent);
-#endif
+#if SERNET_FEATURES == SERNET_FEATURES_MFCC
+
+/* Adds a band's logarithm times cos(pi k (2m + 1) / (2 bands)), whose index is k (2m + 1); goes on
+ * to the next band. */
+static inline int64_t plus_band(int64_t sum, int32_t log, uint32_t *index, uint32_t k) {
+    const int32_t cosine = sernet_cosine[*index];
+    *index = (*index + 2 * k) % (4 * SERNET_MEL_BANDS);
+    return sum + (int64_t)log * cosine;
 }
 
-#if SERNET_FEATURES == SERNET_FEATURES_MFCC
+/* The sum of so many bands, from `logs` on up or down, Q18. */
+static int32_t projected(const int32_t *logs, int32_t direction, uint32_t count, uint32_t k) {
+    int64_t sum = (int64_t)1 << (LOG_BITS + COSINE_BITS - SUM_BITS - 1);
+    uint32_t index = k;
+    for (; count % 4 != 0; count--, logs += direction) sum = plus_band(sum, *logs, &index, k);
+    for (; count > 0; count -= 4, logs += 4 * direction) {
+        sum = plus_band(sum, logs[0], &index, k);
+        sum = plus_band(sum, logs[direction], &index, k);
+        sum = plus_band(sum, logs[2 * direction], &index, k);
+        sum = plus_band(sum, logs[3 * direction], &index, k);
+    }
+    return (int32_t)(sum >> (LOG_BITS + COSINE_BITS - SUM_BITS));
+}
+
+/* All features but the first one of the bands' logarithms, which are lost.
+ *
+ * The cosines are even or odd about the middle: differences of the two halves' bands are all that
+ * odd coefficients need. The others need sums, and with these it is the same again. */
+static void transform(int32_t *logs, sernet_kept *row) {
+    uint32_t count = SERNET_MEL_BANDS, step = 1, is_even;
+    do {
+        is_even = count % 2 == 0;
+        for (uint32_t m = 0; m < count / 2; m++) {
+            const int32_t low = logs[m], high = logs[count - 1 - m];
+            logs[m] = low + high;
+            logs[count - 1 - m] = low - high;
+        }
+        for (uint32_t k = step; k < SERNET_FEATURE_COUNT; k += 2 * step)
+            row[k] = quantised(projected(logs + count - 1, -1, count / 2, k), k);
+        count -= count / 2;
+        step *= 2;
+    } while (is_even && step < MOST_BANDS_ADDED);
+    for (uint32_t k = step; k < SERNET_FEATURE_COUNT; k += step)
+        row[k] = quantised(projected(logs, 1, count, k), k);
+}
 
 /* Features of the power spectrum in `bins`; see sernet_frontend_row. */
 static int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
     int32_t logs[SERNET_MEL_BANDS];
+    logarithms(frontend->bins, exponent, logs);
     int64_t total = 0;
-    for (uint32_t m = 0; m < SERNET_MEL_BANDS; m++) {
-        logs[m] = band(frontend->bins, m, exponent);
-        total += logs[m];
-    }
+    for (uint32_t m = 0; m < SERNET_MEL_BANDS; m++) total += logs[m];
     const int32_t c0 = (int32_t)(total >> (LOG_BITS - SUM_BITS));
-    /* The cosines are even or odd about the middle: sums of the two halves' bands are all that
-     * even coefficients need, and differences all that odd ones do. */
-    for (uint32_t m = 0; m < SERNET_MEL_BANDS / 2; m++) {
-        const int32_t low = logs[m], high = logs[SERNET_MEL_BANDS - 1 - m];
-        logs[m] = low + high;
-        logs[SERNET_MEL_BANDS - 1 - m] = low - high;
-    }
 #if SERNET_LEVEL != SERNET_LEVEL_WINDOW
     row[0] = quantised(c0 - level_so_far(frontend, c0), 0);
 #endif
-    for (uint32_t k = 1; k < SERNET_FEATURE_COUNT; k++) {
-        int64_t sum = 0;
-        /* The cosine of pi k (2m + 1) / (2 bands) is at index k (2m + 1). */
-        uint32_t index = k;
-        for (uint32_t m = 0; m < (SERNET_MEL_BANDS + 1) / 2; m++) {
-            const int32_t value = logs[k % 2 == 0 ? m : SERNET_MEL_BANDS - 1 - m];
-            sum += (int64_t)value * sernet_cosine[index];
-            index += 2 * k;
-            if (index >= 4 * SERNET_MEL_BANDS) index -= 4 * SERNET_MEL_BANDS;
-        }
-        const int32_t places = LOG_BITS + COSINE_BITS - SUM_BITS;
-        row[k] = quantised((int32_t)((sum + ((int64_t)1 << (places - 1))) >> places), k);
-    }
+    transform(logs, row);
     return c0;
 }
 
@@ -184,20 +212,29 @@ static void finish(const int16_t *logs, int32_t mean, int8_t *features) {
 
 /* Features of the power spectrum in `bins`; see sernet_frontend_row. */
 static int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
+    const int32_t places = LOG_BITS - STEP_BITS;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-    int16_t *const logs = row;
+    int16_t *const steps = row;
 #else
-    int16_t logs[SERNET_FEATURE_COUNT];
+    int16_t steps[SERNET_FEATURE_COUNT];
+#endif
+#if SERNET_FEATURES == SERNET_FEATURES_MEL
+    int32_t logs[SERNET_MEL_BANDS];
+    logarithms(frontend->bins, exponent, logs);
 #endif
     int64_t total = 0;
     for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++) {
-        const int32_t places = LOG_BITS - STEP_BITS;
-        logs[k] = (int16_t)((band(frontend->bins, k, exponent) + (1 << (places - 1))) >> places);
-        total += logs[k];
+#if SERNET_FEATURES == SERNET_FEATURES_MEL
+        const int32_t log = logs[k];
+#else
+        const int32_t log = logarithm(frontend->bins[SERNET_FIRST_BIN + k].power, exponent);
+#endif
+        steps[k] = (int16_t)((log + (1 << (places - 1))) >> places);
+        total += steps[k];
     }
     const int32_t level = (int32_t)(total * (1 << (SUM_BITS - STEP_BITS)) / SERNET_FEATURE_COUNT);
 #if SERNET_LEVEL != SERNET_LEVEL_WINDOW
-    finish(logs, level_so_far(frontend, level), row);
+    finish(steps, level_so_far(frontend, level), row);
 #endif
     return level;
 }
@@ -213,14 +250,7 @@ void sernet_frontend_finish(const sernet_kept *row, int32_t level, int32_t mean,
 #endif
 
 int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_kept *row) {
-    const int32_t exponent =
-        sernet_spectrum(frontend->pcm, frontend->next, frontend->bins,
-#ifdef SERNET_USE_CMSIS_DSP
-                        frontend->spare
-#else
-                        NULL
-#endif
-        );
+    const int32_t exponent = sernet_spectrum(&frontend->frame, frontend->next, frontend->bins);
     frontend->missing = SERNET_FRAME_STEP_SAMPLES;
     return features_of(frontend, exponent, row);
 }

@@ -1,9 +1,7 @@
 /* The front end: PCM in, the model's int8 features out, one row a frame.
  *
  * What it computes stands in sernet-edge's runtime/frontend.py; the settings and tables are
- * in the generated sernet_contract.h. Most of it is single-precision floating point up to the
- * energies, and integers from there; SERNET_FIXED_POINT makes it integers throughout, for
- * cores without FPU. SERNET_USE_CMSIS_DSP takes CMSIS-DSP's FFT. */
+ * in the generated sernet_contract.h. All of it is integers, the same on every core. */
 #ifndef SERNET_FRONTEND_H
 #define SERNET_FRONTEND_H
 
@@ -11,7 +9,7 @@
 
 #include "sernet_spectrum.h"
 
-#define SERNET_FRONTEND_VERSION 2
+#define SERNET_FRONTEND_VERSION 3
 
 #if SERNET_TABLES_VERSION != SERNET_FRONTEND_VERSION
 #error "sernet_contract.h was exported for another version of the front end: export it again"
@@ -33,12 +31,9 @@ typedef struct {
     int64_t level;  /* "running": the mean level, Q36 */
     uint32_t frames; /* that the mean has seen, no more than SERNET_LEVEL_FRAMES */
     uint32_t missing; /* samples until the next frame is whole */
-    uint32_t next;    /* where in `pcm` the next sample goes, and the oldest one is */
-    int16_t pcm[SERNET_FRAME_LENGTH_SAMPLES];
+    uint32_t next;    /* where in the frame the next sample goes, and the oldest one is */
+    sernet_frame frame;
     sernet_bin bins[SERNET_POWERS];
-#ifdef SERNET_USE_CMSIS_DSP
-    float spare[SERNET_FFT_SIZE];
-#endif
 } sernet_frontend;
 
 /* Starts a stream at its first sample. */

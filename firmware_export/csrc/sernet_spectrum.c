@@ -1,175 +1,242 @@
 /* A real FFT of N points is a complex one of N/2, on the even samples as real and the odd ones
- * as imaginary parts, whose bins k and N/2 - k are then taken apart. */
+ * as imaginary parts, whose bins k and N/2 - k are then taken apart.
+ *
+ * The complex one is a conjugate-pair FFT of radix 4. The spectrum X of N points comes from
+ * those of N/4 points, U of x[4n], V of x[4n + 2], P of x[4n + 1] and M of x[4n - 1]:
+ *
+ *     X[k] = U + w^2 V + w P + w^-1 M, w = e^(-2 pi i k / N)
+ *
+ * So P and M share a factor, and the factors of k and k + N/8 lie in the first quarter of a
+ * table of sines. Each stage divides by its radix, so complex magnitudes never grow; the last
+ * one divides by 2 only: the window's mean is 1/2. */
 #include "sernet_spectrum.h"
 
-#ifdef SERNET_USE_CMSIS_DSP
-#include "arm_math.h"
-#endif
+#include "sernet_fixed.h"
 
-/* Writes the windowed frame, padded with zeros, and returns the exponent of |x|^2 / N. */
-static int32_t load(const int16_t *pcm, uint32_t oldest, sernet_bin *bins) {
-    const uint32_t length = SERNET_FRAME_LENGTH_SAMPLES;
-#ifdef SERNET_FIXED_POINT
-    /* The loudest sample uses all of 15 bits. */
-    int32_t peak = 1, gain = 1, doublings = 0;
-    for (uint32_t n = 0; n < length; n++) {
-        const int32_t magnitude = pcm[n] < 0 ? -pcm[n] : pcm[n];
-        if (magnitude > peak) peak = magnitude;
-    }
-    while (peak * gain < 16384) {
-        gain *= 2;
-        doublings++;
-    }
-#endif
-    for (uint32_t n = 0; n < SERNET_FFT_SIZE; n++) {
-        sernet_real value = 0;
-        if (n < length) {
-            const int32_t sample = pcm[n < length - oldest ? oldest + n : oldest + n - length];
-            const sernet_real weight = sernet_window[n <= length / 2 ? n : length - n];
-#ifdef SERNET_FIXED_POINT
-            /* Q30 * Q15 to below 2^30. */
-            value = (int32_t)(((int64_t)(sample * gain) * weight + (1 << 14)) >> 15);
+/* log2 of what the stages of radix 4 start from. */
+#if SERNET_FFT_LOG2 % 2 == 0
+#define BASE_LOG2 3
 #else
-            value = (float)sample * weight;
+#define BASE_LOG2 2
 #endif
-        }
-        bins[n / 2].part[n % 2] = value;
-    }
-#ifdef SERNET_FIXED_POINT
-    return SERNET_POWER_EXPONENT - 2 * (15 + doublings);
-#else
-    return SERNET_POWER_EXPONENT;
-#endif
-}
 
-#ifdef SERNET_USE_CMSIS_DSP
-
-int32_t sernet_spectrum(const int16_t *pcm, uint32_t oldest, sernet_bin *bins, float *spare) {
-    const int32_t exponent = load(pcm, oldest, bins);
-    arm_rfft_fast_instance_f32 fft;
-    arm_rfft_fast_init_f32(&fft, SERNET_FFT_SIZE);
-    arm_rfft_fast_f32(&fft, bins[0].part, spare, 0);
-    /* The bin at half the sample rate is packed beside the first. */
-#if SERNET_POWERS > SERNET_BINS
-    bins[SERNET_BINS].power = spare[1] * spare[1];
-#endif
-    spare[1] = 0.0f;
-    for (uint32_t k = 0; k < SERNET_BINS; k++)
-        bins[k].power = spare[2 * k] * spare[2 * k] + spare[2 * k + 1] * spare[2 * k + 1];
-    return exponent;
-}
-
-#else
+enum { BASE = 1 << BASE_LOG2, BLOCKS = SERNET_BINS / BASE, QUARTER = SERNET_FFT_SIZE / 4 };
 
 typedef struct {
-    sernet_real cosine, sine;
+    int32_t re, im;
+} value;
+
+/* e^(-i angle), a fraction; Q31 in the table */
+typedef struct {
+    int32_t cosine, sine;
 } twiddle;
 
-/* The angle 2 pi index / N, index 0..N/2. */
-static twiddle twiddle_of(uint32_t index) {
-    const uint32_t quarter = SERNET_FFT_SIZE / 4;
-    twiddle w;
-    if (index <= quarter) {
-        w.cosine = sernet_sine[quarter - index];
-        w.sine = sernet_sine[index];
-    } else {
-        w.cosine = -sernet_sine[index - quarter];
-        w.sine = sernet_sine[2 * quarter - index];
+static inline value get(const sernet_bin *bin) {
+    const value x = {bin->part[0], bin->part[1]};
+    return x;
+}
+
+static inline void put(sernet_bin *bin, int32_t re, int32_t im) {
+    bin->part[0] = re;
+    bin->part[1] = im;
+}
+
+static inline value plus(value a, value b) {
+    const value sum = {a.re + b.re, a.im + b.im};
+    return sum;
+}
+
+static inline value minus(value a, value b) {
+    const value difference = {a.re - b.re, a.im - b.im};
+    return difference;
+}
+
+/* w x, of a factor in Q32 */
+static inline value turned(value x, twiddle w) {
+    const value product = {
+        sernet_high_plus(sernet_high(x.re, w.cosine), x.im, w.sine),
+        sernet_high_minus(sernet_high(x.im, w.cosine), x.re, w.sine),
+    };
+    return product;
+}
+
+/* w^-1 x, of a factor of that magnitude in Q32 */
+static inline value turned_back(value x, twiddle w) {
+    const value product = {
+        sernet_high_minus(sernet_high(x.re, w.cosine), x.im, w.sine),
+        sernet_high_plus(sernet_high(x.im, w.cosine), x.re, w.sine),
+    };
+    return product;
+}
+
+/* What a frame is multiplied by so that its loudest sample uses all of 15 bits, log2. */
+static uint32_t doublings_of(const sernet_frame *frame) {
+    /* The highest bit in which neighbours differ is the sign's lowest copy but one. */
+    uint32_t changes = 0;
+    for (uint32_t n = 0; n < SERNET_FRAME_LENGTH_SAMPLES / 2; n++)
+        changes |= frame->pairs[n] ^ (frame->pairs[n] << 1);
+    changes = (changes | changes >> 16) & 0xffff;
+    return changes == 0 ? 15 : sernet_leading_zeros(changes) - 16;
+}
+
+/* Where in the ring of a frame's samples a sample is. */
+static inline uint32_t wrapped(uint32_t at) {
+    const uint32_t length = SERNET_FRAME_LENGTH_SAMPLES;
+    /* A division by a power of two is cheap. */
+    return (length & (length - 1)) == 0 ? at % length : at < length ? at : at - length;
+}
+
+typedef struct {
+    const int16_t *samples;
+    uint32_t oldest;
+    int32_t gain;
+} source;
+
+/* Samples n and n + 1, n even, under the window; 0 behind the frame's end.
+ *
+ *     is_late (1) whether n lies in the later half of the transform's samples */
+static inline value windowed(const source *from, uint32_t n, int is_late) {
+    const uint32_t length = SERNET_FRAME_LENGTH_SAMPLES;
+    value x = {0, 0};
+    if (length < SERNET_FFT_SIZE && n >= length) return x;
+    const int is_falling = length == SERNET_FFT_SIZE ? is_late : n >= length / 2;
+    const int32_t *weight = &sernet_window[is_falling ? length - n : n];
+    const uint32_t at = wrapped(from->oldest + n);
+    /* With even steps the frame's oldest sample has an even place. */
+    const uint32_t next = SERNET_FRAME_STEP_SAMPLES % 2 == 0 ? at + 1 : wrapped(at + 1);
+    x.re = sernet_high(from->samples[at] * from->gain, weight[0]);
+    x.im = sernet_high(from->samples[next] * from->gain, is_falling ? weight[-1] : weight[1]);
+    return x;
+}
+
+/* The index of a block's first value; less than 0 where it is at the transform's end. */
+static inline int32_t first_of(uint32_t block) {
+    int32_t index = 0, step = 1;
+    for (uint32_t radix = BLOCKS / 4; radix > 0; radix /= 4, step *= 4) {
+        /* 0, 2, 1, -1 */
+        const uint32_t digit = block / radix % 4;
+        index += digit == 3 ? -step : (int32_t)((digit << 1 | digit >> 1) % 4) * step;
     }
-    return w;
+    return index;
 }
 
-#ifdef SERNET_FIXED_POINT
-
-static int64_t q30(int32_t x) { return (int64_t)x * (1 << 30); }
-
-/* Half of it, so that no stage can overflow: complex magnitudes never grow. */
-static int32_t halved(int64_t x) { return (int32_t)((x + (1 << 30)) >> 31); }
-
-/* a, b = (a + b e^-iw) / 2, (a - b e^-iw) / 2 */
-static void butterfly(sernet_bin *a, sernet_bin *b, twiddle w) {
-    const int64_t re = (int64_t)b->part[0] * w.cosine + (int64_t)b->part[1] * w.sine;
-    const int64_t im = (int64_t)b->part[1] * w.cosine - (int64_t)b->part[0] * w.sine;
-    const int64_t a_re = q30(a->part[0]), a_im = q30(a->part[1]);
-    a->part[0] = halved(a_re + re);
-    a->part[1] = halved(a_im + im);
-    b->part[0] = halved(a_re - re);
-    b->part[1] = halved(a_im - im);
+/* The sum and the difference of the value n, of the earlier half of the transform, and the one
+ * half of it further. */
+static inline void add_later(const source *from, uint32_t n, value *sum, value *difference) {
+    const value early = windowed(from, 2 * n, 0), late = windowed(from, 2 * n + SERNET_BINS, 1);
+    *sum = plus(early, late);
+    *difference = minus(early, late);
 }
 
-static sernet_power power_of(int64_t re, int64_t im) {
-    const int64_t x = halved(re), y = halved(im);
-    return ((uint64_t)(x * x) + (uint64_t)(y * y)) >> SERNET_POWER_SHIFT;
+/* The same of a block's first value. */
+static inline void add_later_to_first(const source *from, int32_t n, value *sum,
+                                      value *difference) {
+    add_later(from, (uint32_t)(n < 0 ? n + SERNET_BINS / 2 : n), sum, difference);
+    if (n < 0) {
+        difference->re = -difference->re;
+        difference->im = -difference->im;
+    }
 }
 
+/* A transform of four points of which the sums and differences of the even and the odd ones are
+ * known. */
+static inline void put_four(sernet_bin *out, uint32_t step, value a, value b, value c, value d) {
+    put(out, a.re + c.re, a.im + c.im);
+    put(out + step, b.re + d.im, b.im - d.re);
+    put(out + 2 * step, a.re - c.re, a.im - c.im);
+    put(out + 3 * step, b.re - d.im, b.im + d.re);
+}
+
+/* x sqrt(1/2), which is x less 0.29 of it. */
+static inline int32_t shrunk(int32_t x) { return sernet_high_minus(x, x, 1257966797); }
+
+/* The transform of the values n, n + BLOCKS, ... */
+static void base(const source *from, int32_t n, sernet_bin *out) {
+    value sums[BASE / 2], differences[BASE / 2];
+    add_later_to_first(from, n, &sums[0], &differences[0]);
+    for (int32_t m = 1; m < BASE / 2; m++)
+        add_later(from, (uint32_t)(n + m * BLOCKS), &sums[m], &differences[m]);
+#if BASE_LOG2 == 2
+    put_four(out, 1, sums[0], differences[0], sums[1], differences[1]);
 #else
-
-static float q30(float x) { return x; }
-
-static void butterfly(sernet_bin *a, sernet_bin *b, twiddle w) {
-    const float re = b->part[0] * w.cosine + b->part[1] * w.sine;
-    const float im = b->part[1] * w.cosine - b->part[0] * w.sine;
-    b->part[0] = a->part[0] - re;
-    b->part[1] = a->part[1] - im;
-    a->part[0] += re;
-    a->part[1] += im;
+    put_four(out, 2, plus(sums[0], sums[2]), minus(sums[0], sums[2]), plus(sums[1], sums[3]),
+             minus(sums[1], sums[3]));
+    /* Turned by 0, 1/8, 2/8 and 3/8 of the circle. */
+    const value a = differences[0], b = differences[1], c = differences[2], d = differences[3];
+    const value f = {shrunk(b.im + b.re), shrunk(b.im - b.re)};
+    const value g = {c.im, -c.re}, h = {shrunk(d.im - d.re), shrunk(-d.im - d.re)};
+    put_four(out + 1, 2, plus(a, g), minus(a, g), plus(f, h), minus(f, h));
+#endif
 }
 
-static sernet_power power_of(float re, float im) { return 0.25f * (re * re + im * im); }
+/* U, V, P and M, `apart` from each other, become the spectrum of their N points at k and the
+ * multiples of N/4 further, divided as the factors are, by 2^shift.
+ *
+ *     v (1) V, multiplied by w^2 */
+static inline void butterfly(sernet_bin *bins, uint32_t apart, value v, twiddle w, int32_t shift) {
+    const int32_t rounding = 1 << (shift - 1);
+    const value u = {(bins->part[0] + rounding) >> shift, (bins->part[1] + rounding) >> shift};
+    const value p = turned(get(bins + 2 * apart), w), m = turned_back(get(bins + 3 * apart), w);
+    put_four(bins, apart, plus(u, v), minus(u, v), plus(p, m), minus(p, m));
+}
 
-#endif
-
-static void reverse_bits(sernet_bin *z) {
-    for (uint32_t i = 1, j = 0; i < SERNET_BINS; i++) {
-        uint32_t bit = SERNET_BINS / 2;
-        for (; j & bit; bit /= 2) j ^= bit;
-        j ^= bit;
-        if (i < j) {
-            const sernet_bin swapped = z[i];
-            z[i] = z[j];
-            z[j] = swapped;
+/* Makes spectra of 4 `points` of four of `points`, divided by 2^shift. */
+SERNET_INLINE void stage(sernet_bin *bins, uint32_t points, int32_t shift) {
+    const uint32_t step = QUARTER / points;
+    for (uint32_t k = 0; k < points / 2; k++) {
+        const int32_t *up = &sernet_sine[k * step], *down = &sernet_sine[QUARTER / 2 - k * step];
+        const int32_t *squared = &sernet_sine[2 * k * step], halving = shift - 1;
+        const twiddle w = {down[QUARTER / 2] >> halving, up[0] >> halving};
+        const twiddle later = {down[0] >> halving, up[QUARTER / 2] >> halving};
+        const twiddle w2 = {sernet_sine[QUARTER - 2 * k * step] >> halving, *squared >> halving};
+        for (uint32_t first = k; first < SERNET_BINS; first += 4 * points) {
+            sernet_bin *near = &bins[first], *far = &bins[first + points / 2];
+            butterfly(near, points, turned(get(near + points), w2), w, shift);
+            /* The square of w_(k + points / 2) is -i times that of w_k. */
+            const value v = turned(get(far + points), w2), v_later = {v.im, -v.re};
+            butterfly(far, points, v_later, later, shift);
         }
     }
 }
 
-int32_t sernet_spectrum(const int16_t *pcm, uint32_t oldest, sernet_bin *bins, float *spare) {
-    (void)spare;
-    int32_t exponent = load(pcm, oldest, bins);
-    reverse_bits(bins);
-    for (uint32_t half = 1; half < SERNET_BINS; half *= 2)
-        for (uint32_t j = 0; j < half; j++) {
-            const twiddle w = twiddle_of(j * (SERNET_BINS / half));
-            for (uint32_t k = j; k < SERNET_BINS; k += 2 * half)
-                butterfly(&bins[k], &bins[k + half], w);
-        }
-    for (uint32_t k = 0; k <= SERNET_BINS / 2; k++) {
-        /* Twice the spectra of the even and, times -i, of the odd samples. */
-        sernet_bin *a = &bins[k], *b = &bins[(SERNET_BINS - k) % SERNET_BINS];
-        const twiddle w = twiddle_of(k);
-#ifdef SERNET_FIXED_POINT
-        /* By the window's mean of 1/2 these sums stay in range. */
-        typedef int64_t wide;
-#else
-        typedef float wide;
-#endif
-        const sernet_real even_re = a->part[0] + b->part[0], even_im = a->part[1] - b->part[1];
-        const wide odd_re = a->part[1] + b->part[1], odd_im = b->part[0] - a->part[0];
-        const wide re = odd_re * w.cosine + odd_im * w.sine;
-        const wide im = odd_im * w.cosine - odd_re * w.sine;
-        /* In this order: the first bin's partner is the one at half the sample rate. */
-        const sernet_power upper = power_of(q30(even_re) - re, q30(even_im) - im);
-        a->power = power_of(q30(even_re) + re, q30(even_im) + im);
-        if (b != a) b->power = upper;
+static inline uint64_t power_of(int32_t re, int32_t im) {
+    return (uint64_t)((int64_t)re * re) + (uint64_t)((int64_t)im * im);
+}
+
+/* Powers of bins k and SERNET_BINS - k, 0 < k < SERNET_BINS / 2, from the values of the complex
+ * transform. */
+static inline void part(sernet_bin *near, sernet_bin *far, twiddle w) {
+    const value a = get(near), b = get(far);
+    /* Four times the spectra of the even and, times -i, of the odd samples. No samples below 2^30
+     * lead beyond 3/4 of 2^31 at these bins. */
+    const value even = {a.re + b.re, a.im - b.im}, odd = {a.im + b.im, b.re - a.re};
+    const value e = {even.re >> 2, even.im >> 2}, o = turned(odd, w);
+    near->power = power_of(e.re + o.re, e.im + o.im);
+    far->power = power_of(e.re - o.re, e.im - o.im);
+}
+
+int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, sernet_bin *bins) {
+    const uint32_t doublings = doublings_of(frame);
+    const int32_t gain = (int32_t)1 << (doublings + 16 - BASE_LOG2);
+    const source from = {frame->samples, oldest, gain};
+    for (uint32_t block = 0; block < BLOCKS; block++)
+        base(&from, first_of(block), &bins[block * BASE]);
+    /* With numbers that the compiler knows it needs one pointer for all four of a butterfly. */
+    const uint32_t last = SERNET_BINS / 4;
+    if (BASE < last) stage(bins, BASE, 2);
+    if (4 * BASE < last) stage(bins, 4 * BASE, 2);
+    for (uint32_t points = 16 * BASE; points < last; points *= 4) stage(bins, points, 2);
+    stage(bins, last, 1);
+    const value first = get(bins), middle = get(bins + SERNET_BINS / 2);
+    for (uint32_t k = 1; k < SERNET_BINS / 2; k++) {
+        const twiddle w = {sernet_sine[QUARTER - k] >> 1, sernet_sine[k] >> 1};
+        part(&bins[k], &bins[SERNET_BINS - k], w);
+    }
+    const value halves = {first.re >> 1, first.im >> 1};
+    bins[0].power = power_of(halves.re + halves.im, 0);
+    bins[SERNET_BINS / 2].power = power_of(middle.re >> 1, middle.im >> 1);
 #if SERNET_POWERS > SERNET_BINS
-        if (k == 0) bins[SERNET_BINS].power = upper;
+    bins[SERNET_BINS].power = power_of(halves.re - halves.im, 0);
 #endif
-    }
-#ifdef SERNET_FIXED_POINT
-    /* The stages halved log2(N / 2) times. */
-    for (uint32_t n = SERNET_BINS; n > 1; n /= 2) exponent += 2;
-    exponent += SERNET_POWER_SHIFT;
-#endif
-    return exponent;
+    return SERNET_POWER_EXPONENT - 2 * (int32_t)doublings;
 }
-
-#endif

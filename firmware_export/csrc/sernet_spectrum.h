@@ -4,14 +4,6 @@
 
 #include "sernet_contract.h"
 
-#if defined(SERNET_FIXED_POINT) && defined(SERNET_USE_CMSIS_DSP)
-#error "SERNET_USE_CMSIS_DSP is for the front end in floating point"
-#endif
-
-#if defined(SERNET_USE_CMSIS_DSP) && (SERNET_FFT_SIZE < 32 || SERNET_FFT_SIZE > 4096)
-#error "CMSIS-DSP has no FFT of SERNET_FFT_SIZE points"
-#endif
-
 #define SERNET_BINS (SERNET_FFT_SIZE / 2)
 
 /* A spectrogram may reach up to the bin at half the sample rate; mel filters end before it. */
@@ -25,28 +17,25 @@
 extern "C" {
 #endif
 
-/* A power, in units of 2^(what sernet_spectrum returns) squared sample units. */
-#ifdef SERNET_FIXED_POINT
-typedef uint64_t sernet_power;
-#else
-typedef float sernet_power;
-#endif
-
-/* Two samples, or one complex value, and then its power in their place. */
+/* A frame's samples: a ring, and two of its samples at a time. */
 typedef union {
-    sernet_real part[2];
-    sernet_power power;
+    int16_t samples[SERNET_FRAME_LENGTH_SAMPLES];
+    uint32_t pairs[SERNET_FRAME_LENGTH_SAMPLES / 2];
+} sernet_frame;
+
+/* A complex value of the transform, and then the power of a bin in its place. */
+typedef union {
+    int32_t part[2];
+    uint64_t power;
 } sernet_bin;
 
-/* Computes the power of bins 0 to SERNET_POWERS - 1. `pcm` is a ring whose oldest sample is at
+/* Computes the power of bins 0 to SERNET_POWERS - 1 of a frame whose oldest sample is at
  * `oldest`.
  *
- *     pcm   (frame length), int16
- *     bins  (SERNET_POWERS)
- *     spare (FFT size) float for CMSIS-DSP; else not used, may be null
+ *     bins (SERNET_POWERS)
  *
- * Returns the exponent of the powers' unit. */
-int32_t sernet_spectrum(const int16_t *pcm, uint32_t oldest, sernet_bin *bins, float *spare);
+ * Returns the exponent of the powers' unit, 2^(what is returned) squared sample units. */
+int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, sernet_bin *bins);
 
 #ifdef __cplusplus
 }

@@ -187,13 +187,11 @@ def _run(sources: Sources, what: str, core: Core, counter: Path) -> _Run:
     """
     if what == "network":
         compiled = [*sources.network, cross.measuring_file("measure.c")]
-        options: tuple[str, ...] = ()
     else:
         compiled = [*sources.whole, cross.measuring_file("measure_all.c")]
-        options = core.front_end
     program = sources.folder / what / f"{core.name}.elf"
     link_map = program.with_suffix(".map")
-    cross.build(core, compiled, program, [*options, f"-Wl,-Map={link_map}"])
+    cross.build(core, compiled, program, [f"-Wl,-Map={link_map}"])
     done = cross.run(core, program, counter)
     if done.returncode != 0:
         said = re.sub(r"^region \d+\n", "", done.stdout, flags=re.M)

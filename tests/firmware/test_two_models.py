@@ -335,6 +335,8 @@ def test_two_zephyr_modules_have_options_of_their_own(
     (tmp_path / "Kconfig").write_text(f"config FPU\n\tbool\n\tdefault n\n\n{sources}")
     found = kconfiglib.Kconfig(str(tmp_path / "Kconfig"), warn_to_stderr=False)
     assert found.warnings == []
+    found.syms["SERNET_PORTABLE"].set_value(2)
+    assert found.syms["SERNET_PORTABLE"].str_value == "n"
     found.syms["TENSION"].set_value(2)
-    assert found.syms["SERNET_FIXED_POINT"].str_value == "y"
+    assert found.syms["SERNET_PORTABLE"].str_value == "y"
     assert (tmp_path / "mood/zephyr/module.yml").read_text().splitlines()[1] == "name: mood"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -150,32 +149,3 @@ def padded(samples: Samples, contract: Contract) -> Samples:
     """Return at least a window of samples, silence at the end."""
     missing = max(0, contract.window_samples - len(samples))
     return np.concatenate([samples, np.zeros(missing, np.int16)])
-
-
-def cmsis_dsp() -> tuple[tuple[str, ...], list[Path]]:
-    """Return compiler options and sources of CMSIS-DSP's FFT, from where the user has it."""
-    folder = os.environ.get("SERNET_CMSIS_DSP")
-    if not folder:
-        pytest.skip("SERNET_CMSIS_DSP does not name a folder with CMSIS-DSP")
-    source = Path(folder) / "Source"
-    names = (
-        "CommonTables/arm_common_tables.c",
-        "CommonTables/arm_const_structs.c",
-        "TransformFunctions/arm_rfft_fast_f32.c",
-        "TransformFunctions/arm_rfft_fast_init_f32.c",
-        "TransformFunctions/arm_cfft_f32.c",
-        "TransformFunctions/arm_cfft_init_f32.c",
-        "TransformFunctions/arm_cfft_radix8_f32.c",
-        "TransformFunctions/arm_bitreversal2.c",
-    )
-    return (
-        "-DSERNET_USE_CMSIS_DSP",
-        "-D__GNUC_PYTHON__",  # CMSIS-DSP's name for a build that is not for a Cortex
-        "-isystem",
-        f"{folder}/Include",
-        "-isystem",
-        f"{folder}/PrivateInclude",
-        "-w",
-        "-O2",
-        "-lm",
-    ), [source / name for name in names]
