@@ -28,8 +28,14 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
 
-API_SOURCES = ("sernet.c", "sernet_selftest_features.c", "sernet_serial.c")
-API_HEADERS = ("sernet.h", "sernet_selftest_features.h", "sernet_serial.h", "sernet_dwt.h")
+API_SOURCES = (
+    *("sernet.c", "sernet_decide.c", "sernet_drift.c"),
+    *("sernet_selftest_features.c", "sernet_serial.c"),
+)
+API_HEADERS = (
+    *("sernet.h", "sernet_decide.h", "sernet_drift.h", "sernet_selftest_features.h"),
+    *("sernet_serial.h", "sernet_dwt.h"),
+)
 
 COMMON_SOURCES = (
     *frontend_tables.FRONTEND_SOURCES,

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.emit import banner
 from sernet_edge.firmware_export.header import c_float, c_rows, c_string, contract_macros
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime import events
+from sernet_edge.runtime.contract import NONE, Contract
+from sernet_edge.runtime.drift import LEAST_SPREAD
 from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import (
     LOG_STEPS,
@@ -30,15 +32,15 @@ from sernet_edge.runtime.interpreter import Model
 FRONTEND_VERSION = c_constant("sernet_frontend.h", "SERNET_FRONTEND_VERSION")
 
 FRONTEND_SOURCES = ("sernet_spectrum.c", "sernet_frontend.c")
-FRONTEND_HEADERS = ("sernet_fixed.h", "sernet_spectrum.h", "sernet_frontend.h")
+FRONTEND_HEADERS = ("sernet_fixed.h", "sernet_log.h", "sernet_spectrum.h", "sernet_frontend.h")
 
 # Binary places.
-_LOG_BITS = c_constant("sernet_frontend.c", "LOG_BITS")  # logarithms of energies
+_LOG_BITS = c_constant("sernet_log.h", "SERNET_LOG_BITS")  # logarithms of energies
 _COSINE_BITS = c_constant("sernet_frontend.c", "COSINE_BITS")
 # Sums over bands, c0 among them, and levels.
 _SUM_BITS = c_constant("sernet_frontend.c", "SUM_BITS")
 # Intervals of the logarithm's table.
-_LOG_STEPS = 1 << c_constant("sernet_frontend.c", "LOG_INDEX_BITS")
+_LOG_STEPS = 1 << c_constant("sernet_log.h", "SERNET_LOG_INDEX_BITS")
 
 # What a logarithm of a filter's energy can come to; sums of a few fit an integer.
 _MAX_LOG = 2.0 ** (31 - _LOG_BITS) / c_constant("sernet_frontend.c", "MOST_BANDS_ADDED") - 4
@@ -116,6 +118,13 @@ def contract_header(model: Model) -> str:
 #define SERNET_SCORE_SCALE {scale}
 #define SERNET_SCORE_ZERO_POINT ({model.output_zero_point})
 
+/* For sernet_decide.h: what `sernet-edge listen` decides with, to the bit. */
+{_decision_macros(contract)}
+
+/* For sernet_drift.c, in steps of the model's input: that step over a window's frames, Q40, its
+ * logarithm, Q22, and the least that a window's squared frames times the variance count as. */
+{_drift_macros(model)}
+
 #ifdef __cplusplus
 extern "C" {{
 #endif
@@ -141,6 +150,33 @@ extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SER
 
 #endif
 """
+
+
+def _decision_macros(contract: Contract) -> str:
+    """Return what decides about scores, as doubles, and the label that is no emotion."""
+    numbers = {
+        "SMOOTHING": contract.smoothing,
+        "UNSURE_BELOW": contract.unsure_below,
+        "DRIFT_LIMIT": contract.drift_limit,
+        "EVIDENCE_S": events.EVIDENCE_S,
+        "RELEASE_S": events.RELEASE_S,
+        "REFRACTORY_S": events.REFRACTORY_S,
+    }
+    lines = [f"#define SERNET_LISTEN_{name} {value!r}" for name, value in numbers.items()]
+    labels = contract.labels
+    # Where every label is an emotion, a number that none has.
+    none = labels.index(NONE) if NONE in labels else len(labels)
+    return "\n".join([*lines, f"#define SERNET_NONE_LABEL {none}"])
+
+
+def _drift_macros(model: Model) -> str:
+    """Return what measures the drift of a window of the model's int8 input."""
+    step = model.input_scale / model.contract.window_frames
+    return (
+        f"#define SERNET_DRIFT_STEP {round(step * 2**40)}u\n"
+        f"#define SERNET_DRIFT_LOG_STEP ({round(math.log(step) * 2**_LOG_BITS)})\n"
+        f"#define SERNET_DRIFT_LEAST_VARIANCE {round((LEAST_SPREAD / step) ** 2)}u"
+    )
 
 
 _MEL_CORNERS = """\

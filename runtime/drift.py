@@ -6,9 +6,11 @@ import numpy as np
 
 from sernet_edge.runtime.frontend import Float64
 
-# A feature that hardly moves over a window counts as having this spread: silence has none, and
-# the logarithm of zero must not decide alone.
-_LEAST_SPREAD = 0.05
+LEAST_SPREAD = 0.05
+"""A feature that hardly moves over a window counts as having this spread.
+
+Silence has none, and the logarithm of zero must not decide alone.
+"""
 
 
 def drift(standardised: Float64) -> float:
@@ -29,5 +31,5 @@ def drift(standardised: Float64) -> float:
     mean = standardised.mean(axis=0)
     away = standardised - mean
     variance = np.einsum("fk,fk->k", away, away) / len(away)
-    spread = np.maximum(np.sqrt(variance), _LEAST_SPREAD)
+    spread = np.maximum(np.sqrt(variance), LEAST_SPREAD)
     return float((np.abs(mean) + np.abs(np.log(spread))).mean())

@@ -12,8 +12,8 @@ EVIDENCE_S = 1.0
 REFRACTORY_S = 3.0
 """For how long after an event none of its label begins, unless told otherwise."""
 
-# An event is over when its label has not led for so long. Pauses within a sentence are shorter.
-_RELEASE_S = 1.5
+RELEASE_S = 1.5
+"""An event is over when its label has not led for so long. Pauses within a sentence are shorter."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ class EventTracker:
         if self._event is not None:
             if self._event.label == label:
                 self._event.extend(result)
-            elif result.time_s - self._event.last_s >= _RELEASE_S:
+            elif result.time_s - self._event.last_s >= RELEASE_S:
                 events += self._end_event()
         if self._event is None and self._leader is not None:
             leader = self._leader

@@ -4,11 +4,14 @@
 
 #include <stdint.h>
 
-/* For functions whose arguments are numbers known to the compiler. */
+/* Before functions: that are called with numbers known to the compiler; and whose memory on the
+ * stack must not add to that of others which the same function calls. */
 #ifdef __GNUC__
 #define SERNET_INLINE static inline __attribute__((always_inline))
+#define SERNET_APART static __attribute__((noinline))
 #else
 #define SERNET_INLINE static inline
+#define SERNET_APART static
 #endif
 
 #if defined(__ARM_FEATURE_DSP) && !defined(SERNET_PORTABLE)

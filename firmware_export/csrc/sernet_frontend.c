@@ -2,15 +2,12 @@
 
 #include <string.h>
 
-#include "sernet_fixed.h"
+#include "sernet_log.h"
 
-#define LOG_BITS 22
 #define COSINE_BITS 30
 #define SUM_BITS 18
 #define STEP_BITS 10
 #define LEVEL_BITS 36
-#define LN2_Q30 744261118
-#define LOG_INDEX_BITS 5
 /* Sums of so many logarithms fit 32 bits. */
 #define MOST_BANDS_ADDED 8
 
@@ -31,39 +28,10 @@ void sernet_frontend_take(sernet_frontend *frontend, const int16_t *pcm, uint32_
     }
 }
 
-/* Splits x into a mantissa / 2^31 in 1..2 and a power of two, whose exponent it returns; a
- * mantissa of 0 stands for 0. */
-static int32_t split(uint64_t x, uint32_t *mantissa) {
-    const uint32_t high = (uint32_t)(x >> 32), low = (uint32_t)x;
-    *mantissa = 0;
-    if (high != 0) {
-        const uint32_t zeros = sernet_leading_zeros(high);
-        *mantissa = (uint32_t)(x << zeros >> 32);
-        return 63 - (int32_t)zeros;
-    }
-    if (low == 0) return 0;
-    const uint32_t zeros = sernet_leading_zeros(low);
-    *mantissa = low << zeros;
-    return 31 - (int32_t)zeros;
-}
-
-/* ln(x * 2^exponent), Q22, at least the contract's floor; right to 2e-7. */
+/* ln(x * 2^exponent), at least the contract's floor. */
 static int32_t logarithm(uint64_t x, int32_t exponent) {
-    uint32_t mantissa;
-    exponent += split(x, &mantissa);
-    if (mantissa == 0) return SERNET_LOG_FLOOR;
-    const sernet_log_entry *entry =
-        &sernet_log_table[(mantissa >> (31 - LOG_INDEX_BITS)) - (1u << LOG_INDEX_BITS)];
-    /* mantissa = entry * (1 + r), |r| < 1/64; ln(1 + r) = r - r^2 (1/2 - r (1/3 - r / 4)). */
-    const uint32_t product = (uint32_t)(((uint64_t)mantissa * entry->reciprocal) >> 33);
-    const int32_t r = (int32_t)product - (1 << 30); /* Q30 */
-    const int32_t fine = r * 32;                    /* Q35 */
-    const int32_t cubic = (1 << 30) / 3 - (r >> 2);
-    const int32_t square = (1 << 29) - (sernet_high(fine, cubic) >> 3);
-    const int32_t series = r - (sernet_high(sernet_high(fine, fine), square) >> 6);
-    const int64_t log = (int64_t)exponent * LN2_Q30 + entry->log + series;
-    const int32_t rounded = (int32_t)((log + (1 << (29 - LOG_BITS))) >> (30 - LOG_BITS));
-    return rounded < SERNET_LOG_FLOOR ? SERNET_LOG_FLOOR : rounded;
+    const int32_t log = x == 0 ? SERNET_LOG_FLOOR : sernet_log(x, exponent);
+    return log < SERNET_LOG_FLOOR ? SERNET_LOG_FLOOR : log;
 }
 
 #if SERNET_FEATURES != SERNET_FEATURES_SPECTROGRAM
@@ -147,7 +115,7 @@ static inline int64_t plus_band(int64_t sum, int32_t log, uint32_t *index, uint3
 
 /* The sum of so many bands, from `logs` on up or down, Q18. */
 static int32_t projected(const int32_t *logs, int32_t direction, uint32_t count, uint32_t k) {
-    int64_t sum = (int64_t)1 << (LOG_BITS + COSINE_BITS - SUM_BITS - 1);
+    int64_t sum = (int64_t)1 << (SERNET_LOG_BITS + COSINE_BITS - SUM_BITS - 1);
     uint32_t index = k;
     for (; count % 4 != 0; count--, logs += direction) sum = plus_band(sum, *logs, &index, k);
     for (; count > 0; count -= 4, logs += 4 * direction) {
@@ -156,7 +124,7 @@ static int32_t projected(const int32_t *logs, int32_t direction, uint32_t count,
         sum = plus_band(sum, logs[2 * direction], &index, k);
         sum = plus_band(sum, logs[3 * direction], &index, k);
     }
-    return (int32_t)(sum >> (LOG_BITS + COSINE_BITS - SUM_BITS));
+    return (int32_t)(sum >> (SERNET_LOG_BITS + COSINE_BITS - SUM_BITS));
 }
 
 /* All features but the first one of the bands' logarithms, which are lost.
@@ -182,12 +150,12 @@ static void transform(int32_t *logs, sernet_kept *row) {
 }
 
 /* Features of the power spectrum in `bins`; see sernet_frontend_row. */
-static int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
+SERNET_APART int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
     int32_t logs[SERNET_MEL_BANDS];
     logarithms(frontend->bins, exponent, logs);
     int64_t total = 0;
     for (uint32_t m = 0; m < SERNET_MEL_BANDS; m++) total += logs[m];
-    const int32_t c0 = (int32_t)(total >> (LOG_BITS - SUM_BITS));
+    const int32_t c0 = (int32_t)(total >> (SERNET_LOG_BITS - SUM_BITS));
 #if SERNET_LEVEL != SERNET_LEVEL_WINDOW
     row[0] = quantised(c0 - level_so_far(frontend, c0), 0);
 #endif
@@ -211,8 +179,8 @@ static void finish(const int16_t *logs, int32_t mean, int8_t *features) {
 }
 
 /* Features of the power spectrum in `bins`; see sernet_frontend_row. */
-static int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
-    const int32_t places = LOG_BITS - STEP_BITS;
+SERNET_APART int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
+    const int32_t places = SERNET_LOG_BITS - STEP_BITS;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     int16_t *const steps = row;
 #else
