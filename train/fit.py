@@ -22,6 +22,7 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import replacing
 from sernet_edge.runtime.frontend import Float32
+from sernet_edge.train.ahead import ahead
 from sernet_edge.train.balance import balanced_shares, draws, known_labels
 from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.losses import (
@@ -165,11 +166,14 @@ class Fit:
         optimiser = self._objective.trained.optimizer
         batches = [order[i : i + size] for i in range(0, count, size)]
         totals: defaultdict[str, float] = defaultdict(float)
-        for step, batch in enumerate(batches):
-            rng = np.random.default_rng([self._seed, epoch, step])
+
+        def made(step: int) -> Batch:
+            return self._batch(batches[step], np.random.default_rng([self._seed, epoch, step]))
+
+        for step, batch in enumerate(ahead(made, len(batches))):
             optimiser.learning_rate = recipe.learning_rate_at(epoch, step, len(batches))
-            for name, value in self._objective.step(self._batch(batch, rng)).items():
-                totals[name] += value * len(batch)
+            for name, value in self._objective.step(batch).items():
+                totals[name] += value * len(batches[step])
             if recipe.ema:
                 self._average_step(epoch * len(batches) + step)
         return {name: total / count for name, total in totals.items()}
