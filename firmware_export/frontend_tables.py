@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.emit import banner
 from sernet_edge.firmware_export.header import c_float, c_rows, c_string, contract_macros
-from sernet_edge.runtime import events
+from sernet_edge.runtime import events, gate
 from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.drift import LEAST_SPREAD
 from sernet_edge.runtime.errors import ContractError
@@ -118,7 +118,7 @@ def contract_header(model: Model) -> str:
 #define SERNET_SCORE_SCALE {scale}
 #define SERNET_SCORE_ZERO_POINT ({model.output_zero_point})
 
-/* For sernet_decide.h: what `sernet-edge listen` decides with, to the bit. */
+/* For sernet_decide.h and the gate: what `sernet-edge listen` decides with, to the bit. */
 {_decision_macros(contract)}
 
 /* For sernet_drift.c, in steps of the model's input: that step over a window's frames, Q40, its
@@ -153,7 +153,7 @@ extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SER
 
 
 def _decision_macros(contract: Contract) -> str:
-    """Return what decides about scores, as doubles, and the label that is no emotion."""
+    """Return what decides about scores and silence, and the label that is no emotion."""
     numbers = {
         "SMOOTHING": contract.smoothing,
         "UNSURE_BELOW": contract.unsure_below,
@@ -161,6 +161,8 @@ def _decision_macros(contract: Contract) -> str:
         "EVIDENCE_S": events.EVIDENCE_S,
         "RELEASE_S": events.RELEASE_S,
         "REFRACTORY_S": events.REFRACTORY_S,
+        "SILENT_POWER": gate.SILENT_POWER,
+        "QUIET_FRAMES": round(gate.QUIET_S / contract.frame_step_s),
     }
     lines = [f"#define SERNET_LISTEN_{name} {value!r}" for name, value in numbers.items()]
     labels = contract.labels

@@ -30,11 +30,15 @@ Speech of three corpora at an average of -72 dBFS, whose loudest syllables reach
 one tenth of its time, at -78 dBFS in none.
 """
 
-_SILENT_POWER = 10 ** (SILENT_DBFS / 10) * 32768**2 / 2
+SILENT_POWER = 10 ** (SILENT_DBFS / 10) * 32768**2 / 2
+"""The same as a mean square of int16 samples."""
 
-# What is quiet for so long is silence, and no pause in speech. When it ends, the detector hears so
-# much of it first, and then finds what it would have found without a break.
-_QUIET_S = 1.0
+QUIET_S = 1.0
+"""What is quiet for so long is silence, and no pause in speech.
+
+When it ends, the detector hears so much of it first, and then finds what it would have found
+without a break.
+"""
 
 # The probability from which a chunk counts as voice: Silero's own default.
 _VOICE = 0.5
@@ -79,7 +83,7 @@ class SpeechGate:
         self._voiced: deque[bool] = deque(maxlen=chunks)
         self._pending = np.zeros(0)
         self._quiet_chunks = 0  # chunks below `SILENT_DBFS` since the last one above
-        self._unheard: deque[list[float]] = deque(maxlen=_chunks(_QUIET_S))
+        self._unheard: deque[list[float]] = deque(maxlen=_chunks(QUIET_S))
 
     def push(self, samples: NDArray[np.int16] | NDArray[np.float64]) -> None:
         """Take samples (n,) in int16 units, the continuation of those before.
@@ -96,9 +100,9 @@ class SpeechGate:
     def _is_voice(self, chunk: NDArray[np.float64]) -> bool:
         """Whether the next 512 samples hold voice."""
         power = float(chunk @ chunk) / _CHUNK_SAMPLES
-        self._quiet_chunks = 0 if power >= _SILENT_POWER else self._quiet_chunks + 1
+        self._quiet_chunks = 0 if power >= SILENT_POWER else self._quiet_chunks + 1
         samples = np.clip(chunk / 32768.0, -1, 1).tolist()
-        if self._quiet_chunks > _chunks(_QUIET_S):
+        if self._quiet_chunks > _chunks(QUIET_S):
             self._unheard.append(samples)
             return False
         while self._unheard:

@@ -217,8 +217,49 @@ void sernet_frontend_finish(const sernet_kept *row, int32_t level, int32_t mean,
 
 #endif
 
+#ifdef SERNET_GATE
+
+#if SERNET_FRAME_STEP_SAMPLES < SERNET_FRAME_LENGTH_SAMPLES
+#define NEWEST SERNET_FRAME_STEP_SAMPLES
+#else
+#define NEWEST SERNET_FRAME_LENGTH_SAMPLES
+#endif
+
+/* Whether what came with the newest frame is too quiet for speech, whatever its offset. */
+static int is_quiet(const sernet_frontend *frontend) {
+    const double least = SERNET_GATE_POWER * (double)NEWEST * (double)NEWEST;
+    int32_t sum = 0;
+    uint64_t squares = 0;
+    for (uint32_t n = 0, at = frontend->next; n < NEWEST; n++) {
+        at = at == 0 ? SERNET_FRAME_LENGTH_SAMPLES - 1 : at - 1;
+        const int32_t sample = frontend->frame.samples[at];
+        sum += sample;
+        squares += (uint32_t)(sample * sample);
+    }
+    /* Their number, squared, times their variance. */
+    return NEWEST * squares - (uint64_t)((int64_t)sum * sum) < (uint64_t)least;
+}
+
+/* Whether the gate is closed at the newest frame. */
+static int is_gated(sernet_frontend *frontend) {
+    if (!is_quiet(frontend))
+        frontend->quiet = 0;
+    else if (frontend->quiet <= SERNET_GATE_FRAMES)
+        frontend->quiet++;
+    return frontend->quiet > SERNET_GATE_FRAMES;
+}
+
+#endif
+
 int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_kept *row) {
-    const int32_t exponent = sernet_spectrum(&frontend->frame, frontend->next, frontend->bins);
     frontend->missing = SERNET_FRAME_STEP_SAMPLES;
+#ifdef SERNET_GATE
+    if (is_gated(frontend)) {
+        /* The spectrum of digital silence. */
+        memset(frontend->bins, 0, sizeof frontend->bins);
+        return features_of(frontend, 0, row);
+    }
+#endif
+    const int32_t exponent = sernet_spectrum(&frontend->frame, frontend->next, frontend->bins);
     return features_of(frontend, exponent, row);
 }

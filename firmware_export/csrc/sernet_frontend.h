@@ -15,6 +15,19 @@
 #error "sernet_contract.h was exported for another version of the front end: export it again"
 #endif
 
+/* With SERNET_GATE frames count as digital silence once it has been quiet for SERNET_GATE_FRAMES,
+ * which is longer than a pause in speech: a room's noise is then the same row for row, and takes no
+ * transform. SERNET_GATE_POWER is the variance, in squared sample units, below which the samples
+ * of a step are quiet. Both are the runtime's, unless they are defined for the whole program. */
+#ifdef SERNET_GATE
+#ifndef SERNET_GATE_POWER
+#define SERNET_GATE_POWER SERNET_LISTEN_SILENT_POWER
+#endif
+#ifndef SERNET_GATE_FRAMES
+#define SERNET_GATE_FRAMES SERNET_LISTEN_QUIET_FRAMES
+#endif
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -30,6 +43,9 @@ typedef int8_t sernet_kept; /* the model's input */
 typedef struct {
     int64_t level;  /* "running": the mean level, Q36 */
     uint32_t frames; /* that the mean has seen, no more than SERNET_LEVEL_FRAMES */
+#ifdef SERNET_GATE
+    uint32_t quiet; /* quiet steps in a row; above SERNET_GATE_FRAMES the gate is closed */
+#endif
     uint32_t missing; /* samples until the next frame is whole */
     uint32_t next;    /* where in the frame the next sample goes, and the oldest one is */
     sernet_frame frame;

@@ -24,10 +24,10 @@ from support import quickly
 
 from sernet_edge.firmware_export.frontend_tables import contract_header, contract_source
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
-from sernet_edge.runtime import interpreter
-from sernet_edge.runtime.contract import Contract, Features
+from sernet_edge.runtime import gate, interpreter
+from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.errors import ContractError
-from sernet_edge.runtime.frontend import FrontEnd, feature_rows
+from sernet_edge.runtime.frontend import FeatureStream, Float64, FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.new_contract import new_contract
@@ -249,6 +249,57 @@ def test_other_contracts_are_followed(name: str, tmp_path: Path) -> None:
         share, largest = compare(found, python_features(other, [stream]))
         assert largest <= 1
         assert share >= wanted
+
+
+def gate_is_closed(contract: Contract, audio: Samples) -> NDArray[np.bool_]:
+    """Return for each frame whether what came with it and before it was quiet for long enough."""
+    length, step = contract.frame_length_samples, contract.frame_step_samples
+    frames = np.lib.stride_tricks.sliding_window_view(audio.astype(np.int64), length)[::step]
+    quiet = frames[:, -step:].var(axis=1) < gate.SILENT_POWER
+    before = round(gate.QUIET_S / contract.frame_step_s)
+    return np.array([n >= before and quiet[n - before : n + 1].all() for n in range(len(quiet))])
+
+
+def gated_rows(contract: Contract, audio: Samples) -> tuple[Float64, NDArray[np.bool_]]:
+    """Return rows, digital silence where the gate is closed, and where that is."""
+    plain = FrontEnd(contract.replace(level="none"))
+    rows, closed = feature_rows(plain, audio), gate_is_closed(contract, audio)
+    rows[closed] = feature_rows(plain, np.zeros(contract.frame_length_samples, np.int16))
+    if contract.level == "running":
+        FeatureStream(FrontEnd(contract))._subtract_running_level(rows)
+    return rows, closed
+
+
+@pytest.mark.parametrize(
+    ("features", "level"),
+    quickly([("mfcc", "window"), ("mel", "running"), ("spectrogram", "none"), ("mfcc", "none")], 2),
+)
+def test_a_closed_gate_makes_digital_silence(
+    features: Features, level: Level, tmp_path: Path
+) -> None:
+    contract = new_contract(("a", "b"), level, 60, features).replace(hop_frames=10)
+    voice = golden_pcm(contract)
+    contract = with_statistics(contract, [voice])
+    rng = np.random.default_rng(7)
+    hiss, hum = rng.normal(0, 5, 60_000), 12 * np.sin(np.arange(30_000) / 20)
+    parts = [hiss[:20_000], voice, hiss + 300, voice, hum, voice, hiss[:24_000], voice]
+    audio = np.concatenate(parts).astype(np.int16)
+    rows, closed = gated_rows(contract, audio)
+    # It closes behind a second of silence and stays open through a shorter pause.
+    assert 0 < closed.sum() < len(closed) and np.diff(closed.astype(int)).clip(0).sum() >= 2
+    model = Model(ModelFile("model", small_model(contract)))
+    front_end = FrontEnd(contract)
+    expected = np.stack(
+        [
+            model.quantise(front_end.window_features(rows[n : n + contract.window_frames]))
+            for n in range(0, len(rows) - contract.window_frames + 1, contract.hop_frames)
+        ]
+    )
+    options = (*SANITIZE, "-Wconversion", "-DSERNET_GATE")
+    program = build(write_front_end(tmp_path, model), tmp_path / "program", MAIN, options)
+    share, largest = compare(c_features(program, contract, [audio], 300), expected)
+    assert largest <= 1
+    assert share >= 0.9999
 
 
 def test_a_contract_that_firmware_cannot_follow_is_refused(
