@@ -17,7 +17,7 @@ from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.emit import banner
 from sernet_edge.firmware_export.header import c_float, c_rows, c_string, contract_macros
 from sernet_edge.runtime import events, gate
-from sernet_edge.runtime.contract import NONE, Contract
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.drift import LEAST_SPREAD
 from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import (
@@ -153,7 +153,7 @@ extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SER
 
 
 def _decision_macros(contract: Contract) -> str:
-    """Return what decides about scores and silence, and the label that is no emotion."""
+    """Return what decides about scores and silence."""
     numbers = {
         "SMOOTHING": contract.smoothing,
         "UNSURE_BELOW": contract.unsure_below,
@@ -164,11 +164,7 @@ def _decision_macros(contract: Contract) -> str:
         "SILENT_POWER": gate.SILENT_POWER,
         "QUIET_FRAMES": round(gate.QUIET_S / contract.frame_step_s),
     }
-    lines = [f"#define SERNET_LISTEN_{name} {value!r}" for name, value in numbers.items()]
-    labels = contract.labels
-    # Where every label is an emotion, a number that none has.
-    none = labels.index(NONE) if NONE in labels else len(labels)
-    return "\n".join([*lines, f"#define SERNET_NONE_LABEL {none}"])
+    return "\n".join(f"#define SERNET_LISTEN_{name} {value!r}" for name, value in numbers.items())
 
 
 def _drift_macros(model: Model) -> str:

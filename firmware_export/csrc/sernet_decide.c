@@ -108,7 +108,7 @@ void sernet_decide(sernet_decider *decider, const sernet_result *result, int dri
     decision->label = top;
     decision->is_sure = score >= SERNET_DECIDE_UNSURE_BELOW && !drifts;
     decision->event_count = 0;
-    const int is_emotion = decision->is_sure && top != SERNET_NONE_LABEL;
+    const int is_emotion = decision->is_sure && top != SERNET_LABEL_NONE;
     track(decider, is_emotion ? top : SERNET_NO_LABEL, score, decision);
 }
 
