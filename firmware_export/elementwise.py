@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sernet_edge.firmware_export import operands, quantisation, tables
+from sernet_edge.firmware_export import graph, operands, quantisation, tables
 from sernet_edge.firmware_export.graph import Operator
-from sernet_edge.firmware_export.graph import Tensor as FileTensor
 from sernet_edge.firmware_export.layers import Layers
 from sernet_edge.firmware_export.network import Constant, Int8Array, Kernel, Layer, Tensor
 from sernet_edge.firmware_export.tensors import short_name
@@ -149,7 +148,9 @@ def binary(layers: Layers, operator: Operator) -> None:
     layers.add(operator.outputs[0], layer)
 
 
-def _of_two(layers: Layers, name: str, pair: tuple[FileTensor, FileTensor], made: Tensor) -> Layer:
+def _of_two(
+    layers: Layers, name: str, pair: tuple[graph.Tensor, graph.Tensor], made: Tensor
+) -> Layer:
     indices = [layers.index_of(tensor) for tensor in pair]
     for tensor in pair:
         layers.tensors.rows(tensor)

@@ -84,8 +84,17 @@ def test_a_recording_gives_one_record_per_hop(
     assert len(found) == (frames - contract.window_frames) // contract.hop_frames + 1
     for index, record in enumerate(found):
         assert list(record) == [
-            *("type", "version", "time_s", "label", "scores", "sure", "speech", "level_dbfs"),
-            *("clipped", "drift", "feature_ms", "inference_ms", "overflows", "skipped", "utc"),
+            *("type", "version", "time_s", "label", "scores", "sure", "arousal", "speech"),
+            *(
+                "level_dbfs",
+                "clipped",
+                "drift",
+                "feature_ms",
+                "inference_ms",
+                "overflows",
+                "skipped",
+                "utc",
+            ),
         ]
         end_s = contract.window_s + index * contract.hop_frames * contract.frame_step_s
         assert record["time_s"] == round(end_s, 3)
