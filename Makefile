@@ -133,7 +133,7 @@ lint: .venv/dev ## Check style, format and types
 
 .PHONY: model
 model: runs/emodb_light_sernet.keras ## Rebuild the shipped model from EMO-DB (SERNET_EMODB)
-	$(BIN)/sernet-edge convert $< --calibration "$$SERNET_EMODB" --force \
+	$(BIN)/sernet-edge convert $< --corpus emodb "$$SERNET_EMODB" --force \
 		--calibrate-from benchmarks/runs/emodb-light-sernet-default --licence Apache-2.0 \
 		--out runs/emodb_light_sernet_int8.tflite
 	$(BIN)/python -m sernet_edge.convert.card runs/emodb_light_sernet_int8.tflite

@@ -15,7 +15,8 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.trust import trust
-from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora import corpus_named
+from sernet_edge.train.corpora.choice import names_in
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 
 _CARD = """\
@@ -119,7 +120,7 @@ def model_card(file: ModelFile) -> str:
     contract = file.require_contract()
     provenance: dict[str, Any] = dict(contract.provenance)
     conversion = provenance["conversion"]
-    corpus = CORPORA[provenance["corpus"]]
+    names = names_in(provenance["corpus"])
     return _CARD.format(
         **{k: v for k, v in provenance.items() if k in ("architecture", "seed", "trained_with")},
         **{k: v for k, v in conversion.items() if k not in ("float", "converted", "bytes")},
@@ -131,16 +132,34 @@ def model_card(file: ModelFile) -> str:
         features=f"{contract.feature_count} {_FEATURES[contract.features]}",
         bytes=len(file.data),
         contract_id=contract.id,
-        corpus=provenance["corpus"],
+        corpus=", ".join(names),
         speakers=_speakers(provenance["holdout_speakers"]),
         reaches=_reaches(provenance),
         scores=_scores(contract),
-        citation=corpus.citation,
-        licence=corpus.licence,
+        citation="; ".join(corpus_named(name).citation for name in names),
+        licence=_data_licence(names),
         model_licence=_licence(provenance),
         silence=_HAS_NONE if contract.none_index is not None else _HAS_NO_NONE,
-        nature=f"The corpus is {corpus.nature}.\n" if corpus.nature else "",
+        nature=_nature(names),
     )
+
+
+def _data_licence(names: list[str]) -> str:
+    """Return the licence of each corpus; of a single one without its name."""
+    licences = [corpus_named(name).licence for name in names]
+    if len(names) == 1:
+        return licences[0]
+    return "; ".join(f"{name} {licence}" for name, licence in zip(names, licences, strict=True))
+
+
+def _nature(names: list[str]) -> str:
+    """Say what kind of speech the corpora hold, where it is known."""
+    natures = {name: corpus_named(name).nature for name in names}
+    if len(names) == 1:
+        (nature,) = natures.values()
+        return f"The corpus is {nature}.\n" if nature else ""
+    known = [f"{name} is {nature}" for name, nature in natures.items() if nature]
+    return f"The corpora: {'; '.join(known)}.\n" if known else ""
 
 
 def _licence(provenance: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from sernet_edge.convert.conversion import ConversionSettings
 from sernet_edge.convert.precision import Precision
 from sernet_edge.firmware_export.licence import is_licence
 from sernet_edge.runtime.options import finite, option_group
-from sernet_edge.train.options import skip_bad_option
+from sernet_edge.train.options import corpus_option, skip_bad_option
 from sernet_edge.train.progress import TerminalProgress
 
 
@@ -31,13 +31,10 @@ _conversion_options = option_group(
     ConversionSettings,
     (
         click.argument("model", type=click.Path(path_type=Path)),
-        click.option(
-            "--calibration",
-            type=click.Path(path_type=Path),
-            required=True,
-            metavar="DIR",
-            help="Folder of the corpus that the model was trained on. Recordings of the training "
-            "speakers calibrate the quantisation; the others verify it.",
+        corpus_option(
+            "Corpus ({names}) that the model was trained on, and its folder or csv file; to be "
+            "repeated for a model of several corpora. Recordings of the training speakers "
+            "calibrate the quantisation; the others verify it."
         ),
         click.option(
             "--out",

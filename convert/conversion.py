@@ -17,7 +17,8 @@ from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.corpora import CORPORA, CorpusFolder
+from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice, names_in
 from sernet_edge.train.models.saved import load_saved
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import read_corpus
@@ -31,7 +32,7 @@ class ConversionSettings:
 
     Attributes:
         model: The Keras model, with its contract.
-        calibration: Folder of the corpus that the model was trained on.
+        corpora: The corpora that the model was trained on.
         out: The model to write, *.tflite; its verification and an int8 model's C header are
             written beside it.
         precision: See `quantize.convert_model`.
@@ -46,7 +47,7 @@ class ConversionSettings:
     """
 
     model: Path
-    calibration: Path
+    corpora: tuple[CorpusFolder, ...]
     out: Path
     precision: Precision = "int8"
     windows: int = 200
@@ -98,7 +99,7 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
         progress: Receives remarks.
 
     Raises:
-        SettingError: `settings.out` is not *.tflite.
+        SettingError: `settings.out` is not *.tflite, or the model was trained on other corpora.
         SernetError: An output exists, the model or the corpus cannot be read, no recording is left
             to calibrate or verify on, or TensorFlow cannot convert the model.
     """
@@ -106,7 +107,8 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
         raise SettingError("out", f"{settings.out} must end in .tflite")
     check_outputs(settings.paths, settings.force)
     contract = ModelFile.read(settings.model).require_contract()
-    utterances = _corpus(settings, contract).utterances(progress)
+    corpora = _training_corpora(settings, contract)
+    utterances = [u for u in corpora.utterances(progress) if u.label in contract.labels]
     run = settings.calibrate_from
     fitted = temperature_from(run, contract, settings.sure_precision) if run else None
     # TensorFlow takes seconds to load: everything cheap is checked by now.
@@ -117,12 +119,12 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     if fitted:
         fold_temperature(parent, fitted["temperature"])
     read = read_corpus(utterances, contract, settings.skip_bad, progress)
-    training = _training_recordings(read.recordings, contract, settings.calibration)
+    training = _training_recordings(read.recordings, contract, corpora)
     samples, chosen = calibrate.calibration_windows(
         contract, training, settings.windows, settings.seed
     )
     verifying, verified_on = _verifying_recordings(
-        read.recordings, training, chosen, contract, settings.calibration
+        read.recordings, training, chosen, contract, corpora
     )
 
     progress.say(f"converting to {settings.precision}, calibrated on {len(samples)} windows")
@@ -152,24 +154,32 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     return Converted(file, contract, report, tuple(settings.paths))
 
 
-def _corpus(settings: ConversionSettings, contract: Contract) -> CorpusFolder:
-    """Return the corpus that the model was trained on.
+def _training_corpora(settings: ConversionSettings, contract: Contract) -> CorpusChoice:
+    """Return the corpora that the model was trained on, under the labels that it knows them by.
 
     Raises:
-        SernetError: The contract names no corpus that this program can read.
+        SettingError: They are others than those given.
+        SernetError: The contract names none.
     """
-    name = contract.provenance.get("corpus")
-    if name not in CORPORA:
+    name, given = contract.provenance.get("corpus"), CorpusChoice(settings.corpora)
+    if not name:
         raise SernetError(
-            f"{settings.model}: its contract names no corpus that this program can read, so its "
-            "training speakers are unknown",
+            f"{settings.model}: its contract names no corpus, so its training speakers are unknown",
             "train the model again with `sernet-edge train`",
         )
-    return CorpusFolder(name, settings.calibration)
+    if given.name != name:
+        raise SettingError(
+            "corpus",
+            f"{settings.model} was trained on {' and '.join(names_in(name))}, not on "
+            f"{' and '.join(names_in(given.name))}",
+            "name all corpora that it was trained on, and no other",
+        )
+    mapping: Any = contract.provenance.get("map", {})
+    return CorpusChoice(settings.corpora, mapping=mapping)
 
 
 def _training_recordings(
-    recordings: Sequence[Recording], contract: Contract, folder: Path
+    recordings: Sequence[Recording], contract: Contract, corpora: CorpusChoice
 ) -> list[Recording]:
     """Return the recordings of the speakers that the model was trained on.
 
@@ -180,7 +190,7 @@ def _training_recordings(
     training = [r for r in recordings if r.utterance.speaker not in held_out]
     if not training:
         raise SernetError(
-            f"{folder} holds no recording of a training speaker, only of the held-out "
+            f"{corpora.places} holds no recording of a training speaker, only of the held-out "
             f"{', '.join(held_out)}",
             "name the whole corpus",
         )
@@ -192,16 +202,16 @@ def _verifying_recordings(
     training: Sequence[Recording],
     chosen: Sequence[int],
     contract: Contract,
-    folder: Path,
+    corpora: CorpusChoice,
 ) -> tuple[list[Recording], str]:
     """Return the recordings to verify on: of the held-out speakers, or without calibrating ones.
 
     Args:
-        recordings: Of the whole corpus.
+        recordings: Of the whole corpora.
         training: Of the training speakers.
         chosen: Indices of the `training` recordings that calibrate the quantisation.
         contract: Of the model.
-        folder: Of the corpus, for errors.
+        corpora: Where they lie, for errors.
 
     Returns:
         The recordings, and in words which they are.
@@ -220,7 +230,7 @@ def _verifying_recordings(
         verifying, whose = [training[i] for i in rest], "training speakers"
         hint = "calibrate on fewer --windows"
     if not verifying:
-        raise SernetError(f"no recording in {folder} is left to verify on", hint)
+        raise SernetError(f"no recording in {corpora.places} is left to verify on", hint)
     return verifying, f"{len(verifying)} recordings of {whose}"
 
 

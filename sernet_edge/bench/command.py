@@ -21,7 +21,7 @@ from sernet_edge.firmware_export.selftest.board_run import read_board_run
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.progress import TerminalProgress
 from sernet_edge.train.read_corpus import read_corpus
 
@@ -145,8 +145,9 @@ def _measure(request: BenchRequest) -> Section:
     board_runs = [read_board_run(path) for path in request.board_runs]
     own = tflm_cores.library(request.includes, request.library) if request.library else None
     speech = None
-    if request.corpus:
-        speech = read_speech(request.models, *request.corpus, request.skip_bad)
+    if request.corpora:
+        corpora = CorpusChoice(request.corpora, request.labels or (), request.mapping)
+        speech = read_speech(request.models, corpora, request.skip_bad)
     wanted = list(request.cores or cores.DEFAULT)
     if request.board is not None and request.board.core not in wanted:
         wanted.append(request.board.core)
@@ -164,18 +165,18 @@ def _measure(request: BenchRequest) -> Section:
 
 
 def read_speech(
-    models: Sequence[Path], corpus: str, folder: Path, skip_bad: bool = False
+    models: Sequence[Path], corpora: CorpusChoice, skip_bad: bool = False
 ) -> Speech | None:
-    """Read a corpus as the first model with a contract wants it; None: no model has one."""
+    """Read corpora as the first model with a contract wants it; None: no model has one."""
     for path in models:
         try:
             contract = ModelFile.read(path).require_contract()
         except ContractError:
             continue  # What is said of the model says so.
         progress = TerminalProgress()
-        utterances = CorpusFolder(corpus, folder).utterances(progress)
+        utterances = corpora.utterances(progress)
         recordings = read_corpus(utterances, contract, skip_bad, progress).recordings
-        return Speech(corpus, contract.sample_rate_hz, recordings)
+        return Speech(corpora.name, contract.sample_rate_hz, recordings)
     return None
 
 

@@ -10,8 +10,8 @@ import click
 from sernet_edge.bench.measure import boards, cores
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.options import option_group
-from sernet_edge.train.corpora import CORPORA
-from sernet_edge.train.options import skip_bad_option
+from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.options import corpus_option, labels_option, map_option, skip_bad_option
 
 
 def _board(
@@ -30,14 +30,13 @@ _OPTIONS = (
         is_flag=True,
         help="Add the other precisions of a Keras model, and the model's small relatives.",
     ),
-    click.option(
-        "--corpus",
-        "corpus",
-        type=(click.Choice(sorted(CORPORA)), click.Path(path_type=Path)),
-        metavar="NAME PATH",
-        help=f"Measure accuracy on a corpus ({', '.join(sorted(CORPORA))}), and calibrate on its "
-        "training speakers what is converted.",
+    corpus_option(
+        "Measure accuracy on a corpus ({names}), and calibrate on its training speakers what is "
+        "converted. May be repeated; what a model has not heard is marked.",
+        required=False,
     ),
+    map_option,
+    labels_option,
     skip_bad_option,
     click.option(
         "--runs",
@@ -103,7 +102,9 @@ class BenchRequest:
     Attributes:
         models: Files, `.tflite` or Keras.
         zoo: Whether to add the standard set.
-        corpus: Name and place of a corpus; None: accuracy is not measured.
+        corpora: Corpora to hear; empty: accuracy is not measured.
+        mapping: Other labels for labels of the corpora.
+        labels: Those to keep; None: all.
         skip_bad: Whether to go on without recordings that cannot be read.
         runs: Folder of cross-validations; None: there is none.
         cores: To count on; empty: the default ones.
@@ -117,7 +118,9 @@ class BenchRequest:
 
     models: tuple[Path, ...]
     zoo: bool
-    corpus: tuple[str, Path] | None
+    corpora: tuple[CorpusFolder, ...]
+    mapping: dict[str, str]
+    labels: tuple[str, ...] | None
     skip_bad: bool
     runs: Path | None
     cores: tuple[str, ...]

@@ -16,6 +16,8 @@ from sernet_edge.bench.measure import (
     models,
 )
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusChoice
 
 
 def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> None:
@@ -55,7 +57,8 @@ def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
     (tmp_path / "able.tflite").write_bytes(small_model(contract))
     (tmp_path / "other.tflite").write_bytes(small_model(slow))
     paths = [tmp_path / "bare.tflite", small, tmp_path / "able.tflite", tmp_path / "other.tflite"]
-    speech = command.read_speech(paths, "emodb", small_corpus)
+    corpora = CorpusChoice((CorpusFolder("emodb", small_corpus),))
+    speech = command.read_speech(paths, corpora)
     assert speech is not None and speech.rate_hz == CONTRACT.sample_rate_hz
     found = {
         s.name: accuracy.section(s, speech, None) for s in models.given(paths, False, speech, print)
@@ -64,7 +67,7 @@ def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
     assert "knows no anger" in found["small"]["not_measured"]
     assert found["able"]["how"] == "measured" and 0 <= found["able"]["uar"] <= 1
     assert "8000 Hz" in found["other"]["not_measured"]
-    assert command.read_speech(paths[:1], "emodb", small_corpus) is None
+    assert command.read_speech(paths[:1], corpora) is None
 
 
 @needs_m4

@@ -70,7 +70,7 @@ def test_a_closed_standard_error_changes_nothing(sernet_edge: Run) -> None:
         (
             "tflite",
             "convert",
-            ["convert", "KERAS", "--calibration", "CORPUS", "--out", "OUT/a.tflite"],
+            ["convert", "KERAS", "--corpus", "emodb", "CORPUS", "--out", "OUT/a.tflite"],
         ),
     ],
 )

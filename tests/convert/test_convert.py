@@ -19,6 +19,7 @@ from sernet_edge.convert.temperature import fold_temperature, temperature_from
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.interpreter import load
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.evaluation.calibration import softmax
 
 
@@ -30,7 +31,7 @@ def small_tflite(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     out = tmp_path_factory.mktemp("converted") / "small.tflite"
-    result = sernet_edge("convert", small_keras, "--calibration", small_corpus, "--out", out)
+    result = sernet_edge("convert", small_keras, "--corpus", "emodb", small_corpus, "--out", out)
     assert result.returncode == 0, result.stderr
     assert "same label as Keras" in result.stdout
     return out
@@ -92,7 +93,7 @@ def test_held_out_speech_has_no_part_in_the_calibration(
     for path in other.glob("09*.wav"):
         write_wav(path, rng.integers(-32768, 32768, 40_000).astype(np.int16))
     out = tmp_path / "small.tflite"
-    result = sernet_edge("convert", small_keras, "--calibration", other, "--out", out)
+    result = sernet_edge("convert", small_keras, "--corpus", "emodb", other, "--out", out)
     assert result.returncode == 0, result.stderr
     same, here = (ModelFile.read(path).flatbuffer for path in (small_tflite, out))
     assert same == here
@@ -131,7 +132,15 @@ def test_a_temperature_from_a_cross_validation_is_folded_into_the_model(
     small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     run = cross_validation(tmp_path / "run", small_keras)
-    arguments = ("convert", small_keras, "--calibration", small_corpus, "--precision", "float32")
+    arguments = (
+        "convert",
+        small_keras,
+        "--corpus",
+        "emodb",
+        small_corpus,
+        "--precision",
+        "float32",
+    )
     plain, calibrated = tmp_path / "plain.tflite", tmp_path / "calibrated.tflite"
     assert sernet_edge(*arguments, "--out", plain).returncode == 0
     result = sernet_edge(*arguments, "--out", calibrated, "--calibrate-from", run)
@@ -183,7 +192,8 @@ def test_a_cross_validation_of_another_system_is_refused(
     arguments = (
         "convert",
         small_keras,
-        "--calibration",
+        "--corpus",
+        "emodb",
         small_corpus,
         "--out",
         tmp_path / "m.tflite",
@@ -215,7 +225,7 @@ def test_other_precisions_run_with_the_same_contract(
 
     out = tmp_path / "small.tflite"
     result = sernet_edge(
-        "convert", small_keras, "--calibration", small_corpus, "--out", out,
+        "convert", small_keras, "--corpus", "emodb", small_corpus, "--out", out,
         "--precision", precision, "--json",
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
@@ -264,7 +274,7 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
     small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     out = tmp_path / "m.tflite"
-    folder = ("--calibration", small_corpus)
+    folder = ("--corpus", "emodb", small_corpus)
     not_keras = tmp_path / "text.keras"
     not_keras.write_text("hello")
     truncated = tmp_path / "cut.keras"
@@ -284,17 +294,17 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
                 shutil.copy(path, place)
     cases: list[tuple[int, str, list[Any]]] = [
         (2, "must end in .tflite", [small_keras, *folder, "--out", tmp_path / "m.bin"]),
-        (2, "--calibration", [small_keras, "--out", out]),
+        (2, "--corpus", [small_keras, "--out", out]),
         (1, "cannot read the model", [tmp_path / "no.keras", *folder, "--out", out]),
         (1, "has no contract", [not_keras, *folder, "--out", out]),
         (1, "has no contract", [bare, *folder, "--out", out]),
         (1, "cut.keras", [truncated, *folder, "--out", out]),
         (1, "the model has (None, 100, 40, 1)", [other, *folder, "--out", out]),
         (1, "exists already", [small_keras, *folder, "--out", existing]),
-        (1, "holds no audio file", [small_keras, "--calibration", empty, "--out", out]),
+        (1, "holds no audio file", [small_keras, "--corpus", "emodb", empty, "--out", out]),
         (1, "does not exist", [small_keras, *folder, "--out", tmp_path / "no" / "m.tflite"]),
-        (1, "is left to verify on", [small_keras, "--calibration", training, "--out", out]),
-        (1, "only of the held-out 09", [small_keras, "--calibration", held_out, "--out", out]),
+        (1, "is left to verify on", [small_keras, "--corpus", "emodb", training, "--out", out]),
+        (1, "only of the held-out 09", [small_keras, "--corpus", "emodb", held_out, "--out", out]),
     ]
     for code, message, arguments in cases:
         result = sernet_edge("convert", *arguments)
@@ -343,7 +353,9 @@ def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
 def test_a_notebook_converts_as_the_command_does(
     small_keras: Path, small_corpus: Path, small_tflite: Path, tmp_path: Path
 ) -> None:
-    settings = ConversionSettings(small_keras, small_corpus, tmp_path / "small.tflite")
+    settings = ConversionSettings(
+        small_keras, (CorpusFolder("emodb", small_corpus),), tmp_path / "small.tflite"
+    )
     progress = HeardProgress()
     converted = convert(settings, progress)
     assert converted.file.data == small_tflite.read_bytes()

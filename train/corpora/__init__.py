@@ -157,6 +157,11 @@ _KINDS = ("folder", "csv")
 """Those that are a way to write down any corpus, so that there can be several of them."""
 
 
+def corpus_named(name: str) -> Corpus:
+    """Return what is known of the corpus of this name, and its reader; see `CorpusFolder.name`."""
+    return CORPORA[name.partition(":")[0]]
+
+
 def voices_of(name: str) -> str:
     """Return `Corpus.voices` of the corpus of this name; of one's own corpora, the name."""
     return CORPORA[name].voices if name in CORPORA else name
@@ -215,7 +220,7 @@ class CorpusFolder:
     @property
     def corpus(self) -> Corpus:
         """What is known of the corpus, and its reader."""
-        return CORPORA[self.name.partition(":")[0]]
+        return corpus_named(self.name)
 
     @property
     def voices(self) -> str:

@@ -61,6 +61,11 @@ class CorpusChoice:
         return JOINT.join(folder.name for folder in self.folders)
 
     @property
+    def places(self) -> str:
+        """Where the corpora lie, for messages."""
+        return ", ".join(str(folder.path) for folder in self.folders)
+
+    @property
     def is_several(self) -> bool:
         """Whether these are several corpora."""
         return len(self.folders) > 1

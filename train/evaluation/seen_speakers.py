@@ -6,7 +6,7 @@ provenance of the model that its weights started from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sernet_edge.train.corpora import voices_of
@@ -26,15 +26,27 @@ def seen_speakers(provenance: Mapping[str, Any], corpus: str, speakers: Iterable
     """
     voices = {speaker: _voice(speaker, names_in(corpus)) for speaker in set(speakers)}
     found = set[str]()
+    for model in _trainings(provenance):
+        names = names_in(model["corpus"])
+        heard = {voices_of(name) for name in names}
+        held_out = {_voice(speaker, names) for speaker in model.get("holdout_speakers", ())}
+        found |= {s for s, own in voices.items() if own[0] in heard and own not in held_out}
+    return sorted(found)
+
+
+def heard_voices(provenance: Mapping[str, Any]) -> set[str]:
+    """Return the `Corpus.voices` of all corpora that a model was trained on, all or in part."""
+    trainings = _trainings(provenance)
+    return {voices_of(name) for model in trainings for name in names_in(model["corpus"])}
+
+
+def _trainings(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the provenance of a model and of those that its weights started from, on corpora."""
     model: Mapping[str, Any] | None = provenance
     while model:
         if "corpus" in model:
-            names = names_in(model["corpus"])
-            heard = {voices_of(name) for name in names}
-            held_out = {_voice(speaker, names) for speaker in model.get("holdout_speakers", ())}
-            found |= {s for s, own in voices.items() if own[0] in heard and own not in held_out}
+            yield model
         model = model.get("initial")
-    return sorted(found)
 
 
 def _voice(speaker: str, names: list[str]) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from sernet_edge.convert.verify import AGREEMENT, verify
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
-from sernet_edge.train.evaluation.seen_speakers import seen_speakers
+from sernet_edge.train.corpora import voices_of
+from sernet_edge.train.corpora.choice import names_in
+from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.evaluation.seen_speakers import heard_voices, seen_speakers
 from sernet_edge.train.recipe import Recipe
 
 
@@ -67,11 +71,14 @@ def _measured(model: BenchModel, contract: Contract, speech: Speech) -> Section:
             f"{model.name} knows no {', '.join(strange)}, only {', '.join(contract.labels)}",
             "`sernet-edge evaluate` can map a corpus's labels to a model's",
         )
-    source = f"{len(tested)} recordings of {corpus}"
+    sources = []
+    for name in names_in(corpus):
+        own = [r.utterance for r in tested if r.utterance.corpus in ("", name)]
+        if own:
+            sources.append(_source(name, own, known, voices_of(name) in heard_voices(provenance)))
+    source = "; ".join(sources)
     if not new:
-        source += ", on which it was trained: optimistic"
-    elif known:
-        source += f", held-out speakers {', '.join(sorted(new))}"
+        source += ": optimistic"
     found = verify(model.parent, Model(model.file), tested)
     return {
         "uar": found["converted"]["uar"],
@@ -80,6 +87,24 @@ def _measured(model: BenchModel, contract: Contract, speech: Speech) -> Section:
         "source": source,
         "agreement": {key: found[key] for key in AGREEMENT} if model.parent is not None else None,
     }
+
+
+def _source(corpus: str, tested: Sequence[Utterance], known: Collection[str], is_own: bool) -> str:
+    """Say which recordings of a corpus a model was tested on, and whether it had heard them.
+
+    Args:
+        corpus: Its name.
+        tested: Its utterances.
+        known: Speakers of all corpora whom the model was trained on.
+        is_own: Whether the model was trained on other speakers of this corpus.
+    """
+    text = f"{len(tested)} recordings of {corpus}"
+    speakers = {utterance.speaker for utterance in tested}
+    if speakers & set(known):
+        return f"{text}, on which it was trained"
+    if is_own:
+        return f"{text}, held-out speakers {', '.join(sorted(speakers))}"
+    return f"{text}, unheard"
 
 
 def _from_card(contract: Contract) -> Section | None:

@@ -28,10 +28,10 @@ _NOISE_WINDOWS = 20
 
 @dataclass(frozen=True)
 class Speech:
-    """A corpus that was read.
+    """A corpus that was read, or several.
 
     Attributes:
-        corpus: Its name in `train.corpora`.
+        corpus: Its name in `train.corpora`; of several, `CorpusChoice.name`.
         rate_hz: The rate that it was read at; models of another cannot hear it.
         recordings: Of all its speakers.
     """
