@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.runtime.contract import AROUSED, CALM
 from sernet_edge.runtime.frontend import Float64
 from sernet_edge.train.evaluation import metrics
 
-AGITATED = ("anger", "happiness")
-CALM = ("neutral", "sadness")
-FOUR = (*AGITATED, *CALM)
+_HIGH = ("anger", "happiness")
+_LOW = ("neutral", "sadness")
+FOUR = (*_HIGH, *_LOW)
 """The emotions that are compared across corpora: those of high arousal, and those of low."""
 
 _RESAMPLES = 2000
@@ -26,18 +27,15 @@ Ints = NDArray[np.int64]
 
 
 def arousal(scores: Float64, labels: Sequence[str]) -> Float64:
-    """Return how agitated a voice is, 0..1: the scores of the agitated emotions against the calm.
+    """Return `runtime.arousal.arousal` of many utterances, float64 (utterances,).
 
     Args:
         scores: float64 (utterances, labels).
         labels: Their names.
-
-    Returns:
-        float64 (utterances,); the middle where all of them are 0.
     """
     high, low = (
         scores[:, [i for i, label in enumerate(labels) if label in some]].sum(axis=1)
-        for some in (AGITATED, CALM)
+        for some in (AROUSED, CALM)
     )
     both = high + low
     return np.where(both > 0, high / np.where(both > 0, both, 1), 0.5)
@@ -105,7 +103,7 @@ def _counts(truth: Ints, scores: Float64, labels: Sequence[str]) -> Ints:
     for emotion in FOUR:
         own = truth == (labels.index(emotion) if emotion in labels else -1)
         rows.append((own, guess == truth))
-    for emotions, called in ((AGITATED, agitated), (CALM, ~agitated)):
+    for emotions, called in ((_HIGH, agitated), (_LOW, ~agitated)):
         own = np.isin(truth, [i for i, label in enumerate(labels) if label in emotions])
         rows.append((own, called))
     return np.array([(int((own & right).sum()), int(own.sum())) for own, right in rows])
