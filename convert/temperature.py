@@ -13,13 +13,20 @@ import numpy as np
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.evaluation.calibration import (
+    OutOfFold,
     calibrated_by_others,
     expected_calibration_error,
     fit_temperature,
     read_out_of_fold,
+    sure_by_others,
     sure_threshold,
 )
 from sernet_edge.train.evaluation.saved_runs import finished_folds, pooled_figures, read_json
+
+# The figures of a corpus that a model's provenance keeps.
+_CROSS_CORPUS = (
+    "utterances", "uar", "uar_interval", "wa", "wa_interval", "arousal", "arousal_interval",
+)  # fmt: skip
 
 
 def temperature_from(run: Path, contract: Contract, sure_precision: float) -> dict[str, Any]:
@@ -36,7 +43,8 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
         `ece_before` and `ece_after` (expected calibration error over utterances, each
         speaker's "after" with the temperature of the others), `sure_precision`,
         `unsure_below` and `sure_share` (of the utterances), and, by precision, the run's
-        `strict` figures.
+        `strict` figures; of a run whose folds each left a corpus out, those of `cross_corpus` by
+        corpus and `mean`, and `sure_by_corpus`, see `sure_by_others`.
 
     Raises:
         SernetError: See `read_out_of_fold` and `sure_threshold`; or the run is of another
@@ -65,10 +73,33 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
         "sure_precision": sure_precision,
         "unsure_below": unsure_below,
         "sure_share": float((scores.max(axis=1) >= unsure_below).mean()),
-        "strict": {
-            precision: {key: figures[key] for key in ("uar", "uar_interval", "wa", "macro_f1")}
-            for precision, figures in pooled_figures(run)["protocols"]["strict"].items()
+        **_reached(run, data, sure_precision),
+    }
+
+
+def _reached(run: Path, data: OutOfFold, sure_precision: float) -> dict[str, Any]:
+    """Return what the models of a run reach on speakers, or corpora, that they never heard."""
+    protocols = pooled_figures(run)["protocols"]
+    if "strict" in protocols:
+        keys = ("uar", "uar_interval", "wa", "macro_f1")
+        return {
+            "strict": {
+                precision: {key: figures[key] for key in keys}
+                for precision, figures in protocols["strict"].items()
+            }
+        }
+    return {
+        "cross_corpus": {
+            precision: {
+                name: {key: value for key, value in of_corpus.items() if key in _CROSS_CORPUS}
+                for name, of_corpus in (
+                    *figures["four"]["corpora"].items(),
+                    ("mean", figures["four"]["mean"]),
+                )
+            }
+            for precision, figures in protocols["cross-corpus"].items()
         },
+        "sure_by_corpus": sure_by_others(data, sure_precision),
     }
 
 

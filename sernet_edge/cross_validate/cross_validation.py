@@ -23,6 +23,7 @@ from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import replacing, write_text
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import baseline
+from sernet_edge.train.evaluation.calibration import across_corpora
 from sernet_edge.train.evaluation.protocols import Fold, Split, check_labels, folds
 from sernet_edge.train.evaluation.saved_runs import pooled_figures, read_json
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
@@ -75,8 +76,9 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         progress: Receives remarks and the folds.
 
     Returns:
-        The figures of the folds that are there; see `saved_runs.pooled_figures`. OUT/report.json
-        holds the same, OUT/fold-NAME.json the predictions of a fold.
+        The figures of the folds that are there; see `saved_runs.pooled_figures`. Where each fold
+        leaves a corpus out, `calibration`, see `calibration.across_corpora`. OUT/report.json holds
+        the same, OUT/fold-NAME.json the predictions of a fold.
 
     Raises:
         SettingError: `settings.out` is not a folder, or a fold does not exist.
@@ -134,6 +136,8 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
     elif todo:
         _run_networks(todo, settings, progress)
     figures = pooled_figures(settings.out)
+    if settings.split == "corpora" and len(figures["folds"]) > 1:
+        figures["calibration"] = across_corpora(settings.out)
     write_text(settings.out / "report.json", json.dumps(figures, indent=1) + "\n")
     return figures
 

@@ -1,7 +1,7 @@
 """Calibrates scores as probabilities: a temperature, and a threshold for sure results.
 
-Everything here is fitted on the scores that the models of a speaker-disjoint cross-validation gave
-to speakers they were not trained on. Temperature scaling is that of C. Guo et al., "On
+Everything here is fitted on the scores that the models of a cross-validation gave to speakers, or
+to whole corpora, that they were not trained on. Temperature scaling is that of C. Guo et al., "On
 Calibration of Modern Neural Networks", ICML 2017: logits are divided by one number, which
 changes no window's label.
 """
@@ -24,6 +24,8 @@ BINS = 10
 
 _LARGEST_TEMPERATURE = 20.0
 
+_PRECISIONS = (0.7, 0.8, 0.9)
+
 
 @dataclass(frozen=True)
 class OutOfFold:
@@ -35,12 +37,20 @@ class OutOfFold:
         windows: int64 (utterances,), how many windows each has.
         truth: int64 (utterances,), index of the label.
         speakers: Text (utterances,), the speaker's name.
+        corpora: Text (utterances,), the corpus's name, where each fold left a corpus out; None:
+            each left a speaker out.
     """
 
     logits: Float64
     windows: Ints
     truth: Ints
     speakers: NDArray[np.str_]
+    corpora: NDArray[np.str_] | None = None
+
+    @property
+    def groups(self) -> NDArray[np.str_]:
+        """Text (utterances,): what the fold that scored an utterance left out."""
+        return self.speakers if self.corpora is None else self.corpora
 
     def scores(self, temperature: float) -> Float64:
         """Return float64 (utterances, labels): the mean over an utterance's windows."""
@@ -55,6 +65,7 @@ class OutOfFold:
             self.windows[chosen],
             self.truth[chosen],
             self.speakers[chosen],
+            None if self.corpora is None else self.corpora[chosen],
         )
 
 
@@ -65,11 +76,12 @@ def read_out_of_fold(run: Path) -> OutOfFold:
         SernetError: The folder holds no run or no finished fold, or the run tested on its training
             speakers, whose scores are too high.
     """
-    if read_json(run / "run.json").get("split") != "speakers":
+    split = read_json(run / "run.json").get("split")
+    if split == "random":
         raise SernetError(
             f"{run} trained and tested on the same speakers, so its scores cannot calibrate a "
             "model for new speakers",
-            hint="name a run with --split speakers",
+            hint="name a run with --split speakers or --split corpora",
         )
     folds = finished_folds(run)
     return OutOfFold(
@@ -77,6 +89,7 @@ def read_out_of_fold(run: Path) -> OutOfFold:
         np.concatenate([fold.get("windows") or [1] * len(fold["truth"]) for fold in folds]),
         np.concatenate([fold["truth"] for fold in folds]),
         np.concatenate([fold["speakers"] for fold in folds]),
+        np.concatenate([fold["corpora"] for fold in folds]) if split == "corpora" else None,
     )
 
 
@@ -108,15 +121,69 @@ def fit_temperature(data: OutOfFold) -> float:
 
 
 def calibrated_by_others(data: OutOfFold) -> Float64:
-    """Return scores (utterances, labels) whose temperature was fitted without their speaker.
+    """Return scores (utterances, labels) whose temperature was fitted without their group.
 
-    Figures of these scores therefore hold for a new speaker, too.
+    Figures of these scores therefore hold for a new speaker, or a new corpus, too.
     """
     scores = np.empty((len(data.truth), data.logits.shape[1]))
-    for speaker in np.unique(data.speakers):
-        own = data.speakers == speaker
+    for group in np.unique(data.groups):
+        own = data.groups == group
         scores[own] = data.of(own).scores(fit_temperature(data.of(~own)))
     return scores
+
+
+def sure_by_others(data: OutOfFold, precision: float) -> dict[str, dict[str, float | None]]:
+    """Return how often sure results are right in each group, of a choice without that group.
+
+    Temperature and threshold are fitted on the other groups, so this is what a listener that
+    nothing was chosen on may expect.
+
+    Args:
+        data: Of two groups or more.
+        precision: See `sure_threshold`.
+
+    Returns:
+        By speaker, or by corpus: `from_score`, `share` of the decisions that are sure, and `right`
+        among them. None where no threshold on the others reaches the precision, or nothing is sure.
+    """
+    found: dict[str, dict[str, float | None]] = {}
+    for group in np.unique(data.groups).tolist():
+        own = data.groups == group
+        others, tested = data.of(~own), data.of(own)
+        temperature = fit_temperature(others)
+        try:
+            from_score = sure_threshold(others.scores(temperature), others.truth, precision)
+        except SernetError:
+            found[group] = {"from_score": None, "share": None, "right": None}
+            continue
+        scores = tested.scores(temperature)
+        sure = scores.max(axis=1) >= from_score
+        right = scores.argmax(axis=1) == tested.truth
+        found[group] = {
+            "from_score": from_score,
+            "share": float(sure.mean()),
+            "right": float(right[sure].mean()) if sure.any() else None,
+        }
+    return found
+
+
+def across_corpora(run: Path) -> dict[str, Any]:
+    """Return how calibrated a run's scores of unheard corpora are, and how right sure ones.
+
+    Args:
+        run: Whose folds each left a corpus out, two of them finished or more.
+
+    Returns:
+        JSON-ready: `ece_before` and `ece_after` (expected calibration error, each corpus's "after"
+        with the temperature of the others), and `sure`, for several wanted precisions what
+        `sure_by_others` gives.
+    """
+    data = read_out_of_fold(run)
+    return {
+        "ece_before": expected_calibration_error(data.scores(1.0), data.truth),
+        "ece_after": expected_calibration_error(calibrated_by_others(data), data.truth),
+        "sure": {f"{wanted:.0%}": sure_by_others(data, wanted) for wanted in _PRECISIONS},
+    }
 
 
 def reliability(scores: Float64, truth: Ints) -> list[dict[str, float]]:

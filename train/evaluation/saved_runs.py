@@ -209,7 +209,26 @@ def as_text(report: dict[str, Any]) -> str:
             )
             if four := f.get("four"):
                 lines += four_lines(four)
+    if across := report.get("calibration"):
+        lines += _sure_lines(across)
     return "\n".join(lines)
+
+
+def _sure_lines(across: dict[str, Any]) -> list[str]:
+    """Return what `calibration.across_corpora` gives as a few lines."""
+    lines = [
+        "chosen on the other corpora: calibration error "
+        f"{across['ece_before']:.1%} -> {across['ece_after']:.1%}; right among sure:"
+    ]
+    for wanted, corpora in across["sure"].items():
+        said = [
+            f"{name} {found['right']:.1%} of {found['share']:.1%}"
+            if found["right"] is not None
+            else f"{name} never sure"
+            for name, found in corpora.items()
+        ]
+        lines.append(f"  {wanted} wanted: {', '.join(said)}")
+    return lines
 
 
 def four_lines(four: dict[str, Any]) -> list[str]:
