@@ -138,21 +138,23 @@ def _train(job: FoldJob, fit: Fit, cut: Sequence[Float32]) -> list[list[int]]:
         cut: The windows of each test recording. They have no part in the training.
 
     Returns:
-        For each epoch the index of the label of each test recording.
+        For each epoch the index of the label of each test recording; none of them where the fold
+        leaves a corpus out, of which no protocol chooses an epoch.
     """
-    from sernet_edge.train.fit import predict
-
     truth = [job.labels.index(job.utterances[i].label) for i in job.fold.test]
+    is_unheard = job.fold.name in {job.utterances[i].corpus for i in job.fold.test}
     by_epoch = json.loads(job.epochs_path.read_text()) if job.epochs_path.exists() else []
     del by_epoch[len(fit.history) :]
 
     def log() -> None:
-        scores = _in_all_labels(predict(fit.model, cut), fit.windows.contract.labels, job.labels)
-        by_epoch.append(scores.argmax(axis=1).tolist())
+        guess = [] if is_unheard else _guess(job, fit, cut)
+        by_epoch.append(guess)
         write_text(job.epochs_path, json.dumps(by_epoch))
         if job.log_csv:
             rows = [
                 {**entry, "test_accuracy": float(np.mean(np.equal(guess, truth)))}
+                if guess
+                else entry
                 for entry, guess in zip(fit.history, by_epoch, strict=True)
             ]
             write_text(job.path.with_suffix(".csv"), epochs_table(rows))
@@ -161,7 +163,16 @@ def _train(job: FoldJob, fit: Fit, cut: Sequence[Float32]) -> list[list[int]]:
         log()  # The run was stopped between the checkpoint and this.
     fit.run(lambda epoch, entry: log())
     fit.finish()
-    return by_epoch
+    return [] if is_unheard else by_epoch
+
+
+def _guess(job: FoldJob, fit: Fit, cut: Sequence[Float32]) -> list[int]:
+    """Return the index of the label that the model gives each test recording."""
+    from sernet_edge.train.fit import predict
+
+    scores = _in_all_labels(predict(fit.model, cut), fit.windows.contract.labels, job.labels)
+    guess: list[int] = scores.argmax(axis=1).tolist()
+    return guess
 
 
 def _converted(job: FoldJob, fit: Fit, training: Sequence[Recording]) -> dict[str, ModelFile]:
