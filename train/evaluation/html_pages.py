@@ -14,6 +14,7 @@ from sernet_edge.train.evaluation import calibration, pictures
 from sernet_edge.train.evaluation.conditions import CONDITIONS
 from sernet_edge.train.evaluation.saved_runs import (
     finished_folds,
+    heard,
     last_guess,
     pooled_figures,
     precisions,
@@ -95,6 +96,8 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
             )
         )
     parts.append(_classes(evaluation))
+    if "four" in evaluation and len(evaluation["four"]["corpora"]) > 1:
+        parts += _corpora(evaluation["four"])
     matrix = np.array(evaluation["confusion"])
     parts.append(_image(pictures.confusion(matrix, labels, title), "confusion matrix"))
     error = f"expected calibration error {evaluation['calibration_error']:.1%}"
@@ -130,12 +133,31 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
         )
     if evaluation["left_out"]:
         counts = ", ".join(f"{n} of {label}" for label, n in evaluation["left_out"].items())
-        parts.append(_paragraph(f"Left out with --map: {counts}."))
+        parts.append(_paragraph(f"Left out: {counts}."))
     if evaluation["skipped"]:
         parts.append(_paragraph(f"{len(evaluation['skipped'])} recordings were skipped:"))
         parts += [_paragraph(problem, "fine") for problem in evaluation["skipped"]]
     parts.append(_paragraph(f"Contract {evaluation['contract_id']}.", "fine"))
     return page(title, parts)
+
+
+def _corpora(four: Mapping[str, Any]) -> list[str]:
+    """Return what `cross_corpus.by_corpus` gives as a table."""
+    shares = ("uar", "wa", "arousal")
+    rows = [
+        (name, *map(_with_interval, [f] * len(shares), shares), heard(f).strip(" []"))
+        for name, f in {**four["corpora"], "mean": four["mean"]}.items()
+    ]
+    said = "Anger, happiness, neutral and sadness in each corpus; any other answer is wrong:"
+    return [_paragraph(said), _table(("corpus", "UAR", "WA", "arousal", ""), rows)]
+
+
+def _with_interval(figures: Mapping[str, Any], name: str) -> str:
+    """Return a figure of `cross_corpus.by_corpus` with its interval."""
+    if figures[name] is None:
+        return ""
+    low, high = figures[f"{name}_interval"]
+    return f"{figures[name]:.1%} ({low:.1%} to {high:.1%})"
 
 
 def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, bytes]]:
@@ -241,6 +263,8 @@ def _run(name: str, run: Mapping[str, Any], figures: Mapping[str, bytes]) -> lis
     if shown["caveat"]:
         parts.append(_paragraph(f"{protocol}, {shown['caveat']}.", "caveat"))
     parts += [_paragraph(f"Each label under {protocol}, {precision}:"), _classes(shown)]
+    if "four" in shown:
+        parts += _corpora(shown["four"])
     if "learning-curves" in figures and "test-epoch" in run["protocols"]:
         caveat = run["protocols"]["test-epoch"]["float"]["caveat"]
         figures_text = f"test-epoch, whose figures choose a point on each orange line, is {caveat}."

@@ -247,12 +247,12 @@ def four_lines(four: dict[str, Any]) -> list[str]:
     width = max(map(len, named))
     return ["anger, happiness, neutral, sadness; any other answer is wrong:"] + [
         f"  {name:{width}}  UAR {share(f, 'uar')}, WA {share(f, 'wa')}, arousal "
-        f"{share(f, 'arousal')}{_heard(f)}"
+        f"{share(f, 'arousal')}{heard(f)}"
         for name, f in named.items()
     ]
 
 
-def _heard(figures: dict[str, Any]) -> str:
+def heard(figures: dict[str, Any]) -> str:
     """Say whether the model was trained on speakers of a corpus, if that is known."""
     if "heard" not in figures:
         return ""
