@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soxr
 from support import Run, write_wav
 
 from sernet_edge.runtime.modelfile import ModelFile
@@ -36,9 +37,11 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
             for index, label in enumerate(labels):
                 place = folder / name / label / speaker
                 place.mkdir(parents=True)
-                time_s = np.arange(RATES_HZ[name] // 2) / RATES_HZ[name]
+                time_s = np.arange(8000) / 16_000
                 tone = 4000 * np.sin(2 * np.pi * 200 * (index + 1) * time_s)
-                sound = tone + rng.normal(0, 300, len(time_s))
+                # The same sounds at both rates, so that the corpora differ in nothing else.
+                noisy = tone + rng.normal(0, 300, len(time_s))
+                sound = soxr.resample(noisy, 16_000, RATES_HZ[name])
                 write_wav(place / "x.wav", sound.astype(np.int16), RATES_HZ[name])
         given += ["--corpus", f"folder:{name}", folder / name]
     return tuple(given)
