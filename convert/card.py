@@ -202,7 +202,7 @@ def _reaches(provenance: dict[str, Any]) -> str:
             )
         )
     fitted = conversion.get("calibration", {})
-    if "cross_corpus" in fitted:
+    if "cross-corpus" in fitted:
         parts.append(_cross_corpus(fitted))
     if "strict" in fitted:
         rows = [
@@ -237,8 +237,8 @@ def _cross_corpus(fitted: dict[str, Any]) -> str:
         f"| {name} | {precision} | "
         + " | ".join(share(figures, key) for key in ("uar", "wa", "arousal"))
         + " |"
-        for precision, corpora in fitted["cross_corpus"].items()
-        for name, figures in corpora.items()
+        for precision, found in fitted["cross-corpus"].items()
+        for name, figures in {**found["four"]["corpora"], "mean": found["four"]["mean"]}.items()
     ]
     sure = [
         f"{name} {found['right']:.0%} of {found['share']:.0%}"

@@ -43,8 +43,8 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
         `ece_before` and `ece_after` (expected calibration error over utterances, each
         speaker's "after" with the temperature of the others), `sure_precision`,
         `unsure_below` and `sure_share` (of the utterances), and, by precision, the run's
-        `strict` figures; of a run whose folds each left a corpus out, those of `cross_corpus` by
-        corpus and `mean`, and `sure_by_corpus`, see `sure_by_others`.
+        `strict` figures; of a run whose folds each left a corpus out, its
+        `cross-corpus` figures of four emotions, and `sure_by_corpus`, see `sure_by_others`.
 
     Raises:
         SernetError: See `read_out_of_fold` and `sure_threshold`; or the run is of another
@@ -89,18 +89,24 @@ def _reached(run: Path, data: OutOfFold, sure_precision: float) -> dict[str, Any
             }
         }
     return {
-        "cross_corpus": {
+        "cross-corpus": {
             precision: {
-                name: {key: value for key, value in of_corpus.items() if key in _CROSS_CORPUS}
-                for name, of_corpus in (
-                    *figures["four"]["corpora"].items(),
-                    ("mean", figures["four"]["mean"]),
-                )
+                "four": {
+                    "corpora": {
+                        name: _brief(found) for name, found in figures["four"]["corpora"].items()
+                    },
+                    "mean": _brief(figures["four"]["mean"]),
+                }
             }
             for precision, figures in protocols["cross-corpus"].items()
         },
         "sure_by_corpus": sure_by_others(data, sure_precision),
     }
+
+
+def _brief(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures of a corpus, or their means, without those of its speakers and labels."""
+    return {key: value for key, value in found.items() if key in _CROSS_CORPUS}
 
 
 def _check_same_system(run: Path, contract: Contract) -> None:

@@ -138,7 +138,8 @@ def test_a_model_of_several_corpora_is_trained_converted_and_evaluated(
     result = sernet_edge("convert", keras, *corpora, *calibrated, "--out", tflite)
     assert result.returncode == 0, result.stderr
     fitted = ModelFile.read(tflite).require_contract().provenance["conversion"]["calibration"]
-    assert set(fitted["cross_corpus"]["int8"]) == {"folder:one", "folder:two", "mean"}
+    four = fitted["cross-corpus"]["int8"]["four"]
+    assert set(four["corpora"]) == {"folder:one", "folder:two"} and "uar" in four["mean"]
     assert set(fitted["sure_by_corpus"]) == {"folder:one", "folder:two"}
     heard = (*corpora, "--corpus", "folder:three", corpora[5])
     result = sernet_edge("evaluate", tflite, *heard, "--json")
