@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,20 +18,45 @@ _PLAIN = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
 
 
 def calibration_windows(
-    contract: Contract, recordings: Sequence[Recording], count: int, seed: int
+    contract: Contract,
+    recordings: Sequence[Recording],
+    count: int,
+    seed: int,
+    recipe: Recipe | None = None,
 ) -> tuple[Float32, list[int]]:
     """Cut one window out of each of `count` recordings, or of all if there are fewer.
+
+    Where the training was for other rooms and microphones, the windows have its gains, too, and
+    the share of it that was no speech gives way to silence and coloured noise: the ranges must
+    hold what the model was made to hear.
 
     Args:
         contract: The model's.
         recordings: Of training speakers.
         count: How many to choose.
         seed: Of the choice.
+        recipe: The training's; None: one without such changes.
 
     Returns:
         float32 (windows, window_frames, features), and the indices of the recordings chosen.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(recordings), min(count, len(recordings)), replace=False).tolist()
-    windows = TrainingWindows(contract, _PLAIN)
-    return np.stack([windows.training_window(recordings[i], rng) for i in chosen]), chosen
+    robust = recipe if recipe is not None and recipe.is_robust else _PLAIN
+    gains = dataclasses.replace(_PLAIN, gain_db=robust.gain_db)
+    windows = TrainingWindows(contract, gains)
+    cut = [
+        windows.none_window(rng)
+        if robust.none_share and rng.random() < robust.none_share
+        else windows.training_window(recordings[i], rng)
+        for i in chosen
+    ]
+    return np.stack(cut), chosen
+
+
+def recipe_of(contract: Contract) -> Recipe | None:
+    """Return the recipe that a model was trained by; None where its contract does not say."""
+    try:
+        return Recipe(**contract.provenance["recipe"])
+    except (KeyError, TypeError, ValueError):
+        return None

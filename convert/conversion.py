@@ -121,7 +121,7 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     read = read_corpus(utterances, contract, settings.skip_bad, progress)
     training = _training_recordings(read.recordings, contract, corpora)
     samples, chosen = calibrate.calibration_windows(
-        contract, training, settings.windows, settings.seed
+        contract, training, settings.windows, settings.seed, calibrate.recipe_of(contract)
     )
     verifying, verified_on = _verifying_recordings(
         read.recordings, training, chosen, contract, corpora

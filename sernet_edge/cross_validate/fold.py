@@ -181,7 +181,9 @@ def _converted(job: FoldJob, fit: Fit, training: Sequence[Recording]) -> dict[st
     from sernet_edge.convert.calibrate import calibration_windows
 
     contract = fit.windows.contract
-    samples, _ = calibration_windows(contract, training, 200, job.settings.seed)
+    samples, _ = calibration_windows(
+        contract, training, 200, job.settings.seed, job.settings.recipe
+    )
     precisions: dict[str, Precision] = {"float": "float32", "int8": "int8"}
     converted = {
         name: ModelFile(
