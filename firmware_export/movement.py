@@ -6,9 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sernet_edge.firmware_export import operands
+from sernet_edge.firmware_export import graph, operands
 from sernet_edge.firmware_export.graph import Operator
-from sernet_edge.firmware_export.graph import Tensor as FileTensor
 from sernet_edge.firmware_export.layers import Layers, Padded
 from sernet_edge.firmware_export.network import Kernel, Layer
 
@@ -81,7 +80,7 @@ def _row_axis(sizes: Sequence[int]) -> int:
     return len(sizes) - 3 if len(sizes) > 3 else len(sizes) - 2
 
 
-def _check_output_shape(layers: Layers, tensor: FileTensor, lengths: list[int]) -> None:
+def _check_output_shape(layers: Layers, tensor: graph.Tensor, lengths: list[int]) -> None:
     if list(tensor.fixed_shape) != lengths:
         raise layers.tensors.damaged(f"it makes {list(tensor.fixed_shape)}, not {lengths}")
 
@@ -182,7 +181,7 @@ def split(layers: Layers, operator: Operator) -> None:
 
 
 def _slice(
-    layers: Layers, operator: Operator, result: FileTensor, bounds: list[tuple[int, int, int]]
+    layers: Layers, operator: Operator, result: graph.Tensor, bounds: list[tuple[int, int, int]]
 ) -> None:
     """Append the layer that copies from `bounds`, (first, end, step) of each dimension."""
     index = operands.natural(layers, operator, 0)
