@@ -98,9 +98,15 @@ firmware-test: test-packages .venv/dev ## Run the tests of the firmware, all cor
 firmware-test-full: test-packages .venv/dev ## The engine's with 500 windows of speech on each core
 	SERNET_FIRMWARE_WINDOWS=500 $(BIN)/python -m pytest tests/firmware/test_engine*.py
 
+STREAMING = light-sernet-stream light-sernet-stream-half light-sernet-stream-quarter
+
 .PHONY: size
-size: test-packages .venv/dev ## Measure the shipped model: RAM, code, instructions on each core
+size: test-packages .venv/dev ## Measure RAM, code and instructions on each core, shared rows beside whole windows
 	$(BIN)/python -m sernet_edge.firmware_export.measure.size runtime/models/emodb_light_sernet_int8.tflite
+	$(BIN)/python benchmarks/untrained_models.py $(STREAMING) --out build/untrained
+	@for name in $(STREAMING); do echo; echo "$$name, random weights"; \
+		$(BIN)/python -m sernet_edge.firmware_export.measure.size \
+		build/untrained/$$name.tflite --core m4 --core m55 || exit 1; done
 
 .PHONY: bench
 bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards

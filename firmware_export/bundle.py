@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sernet_edge import __version__
 from sernet_edge.firmware_export import (
     emit,
+    emit_stream,
     frontend_tables,
     golden,
     golden_pcm,
@@ -20,10 +21,10 @@ from sernet_edge.firmware_export import (
     tflm,
 )
 from sernet_edge.firmware_export.cores import CORES
-from sernet_edge.firmware_export.csource import engine_file
-from sernet_edge.firmware_export.network import Network
-from sernet_edge.firmware_export.plan import Plan
+from sernet_edge.firmware_export.csource import c_constant, engine_file
 from sernet_edge.firmware_export.planned import PlannedModel
+from sernet_edge.firmware_export.streaming import Stream
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.interpreter import Model
@@ -33,9 +34,12 @@ API_SOURCES = (
     *("sernet_selftest_features.c", "sernet_serial.c"),
 )
 API_HEADERS = (
-    *("sernet.h", "sernet_decide.h", "sernet_drift.h", "sernet_selftest_features.h"),
+    *("sernet.h", "sernet_rows.h", "sernet_decide.h", "sernet_drift.h"),
+    "sernet_selftest_features.h",
     *("sernet_serial.h", "sernet_dwt.h"),
 )
+WHOLE_WINDOWS, SHARED_ROWS = "sernet_windows.c", "sernet_shared_rows.c"
+"""How rows come to the network; a bundle holds one of the two."""
 
 COMMON_SOURCES = (
     *frontend_tables.FRONTEND_SOURCES,
@@ -45,8 +49,16 @@ COMMON_SOURCES = (
 )
 """Files of csrc/ that every bundle holds."""
 
-NATIVE_SOURCES = (*emit.ENGINE_SOURCES, *emit.ENGINE_HEADERS)
-TFLM_SOURCES = ("sernet_engine.h", "sernet_tflm.cc", "sernet_selftest.c", "sernet_selftest.h")
+NATIVE_SOURCES = (
+    *(*emit.ENGINE_SOURCES, *emit.ENGINE_HEADERS),
+    *(*emit_stream.STREAM_SOURCES, *emit_stream.STREAM_HEADERS),
+)
+"""The engine, the same for every model."""
+
+TFLM_SOURCES = (
+    *("sernet_engine.h", "sernet_tflm.cc", "sernet_selftest.c", "sernet_selftest.h"),
+    WHOLE_WINDOWS,
+)
 
 _BOARDS = (CORES["m4"], CORES["m7"], CORES["m55"])
 
@@ -75,6 +87,16 @@ _LEVELS = {
     ),
 }
 
+_SHARED_ROWS_TEXT = (
+    "Features are final as soon as their frame is: the network keeps up with the audio, and at a\n"
+    "  window's end no more than one row's work is left."
+)
+
+_QUEUE_TEXT = (
+    "| `SERNET_QUEUE_ROWS=n` | room for n frames that the network has yet to take, instead of 16; "
+    "more, where a program is long without a call of `sernet_work` or `sernet_poll` |\n"
+)
+
 
 def bundle_files(planned: PlannedModel) -> dict[str, str]:
     """Return the text of every file of a bundle for the native engine by its path in it.
@@ -86,21 +108,46 @@ def bundle_files(planned: PlannedModel) -> dict[str, str]:
         SernetError: The interpreter cannot run the model, or its contract has something that the
             C code does not know.
     """
-    model, network, plan = Model(planned.file), planned.network, planned.plan
+    model = Model(planned.file)
     texts, windows = _common_files(model)
-    outputs = golden.golden_outputs(planned.file, windows)
     return (
         texts
         | {f"src/{path}": engine_file(path) for path in NATIVE_SOURCES}
-        | {
-            f"src/{_MODEL}.h": emit.model_header(network, plan, _MODEL),
-            f"src/{_MODEL}.c": emit.model_source(plan, _MODEL),
-            "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, _MODEL),
-            "Makefile": _makefile(),
-            "README.md": _readme(model, network, plan),
-        }
+        | (_shared_rows(planned, windows) if planned.stream else _whole_windows(planned, windows))
+        | {"Makefile": _makefile(), "README.md": _readme(model, planned)}
         | {f"qemu/{path}": _packaged(f"qemu/{path}") for path in QEMU_FILES}
     )
+
+
+def _whole_windows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str, str]:
+    """Return the files of a network that computes each window whole, with golden windows."""
+    network, plan = planned.network, planned.plan
+    outputs = golden.golden_outputs(planned.file, windows)
+    return {
+        f"src/{WHOLE_WINDOWS}": engine_file(WHOLE_WINDOWS),
+        f"src/{_MODEL}.h": emit.model_header(network, plan, _MODEL),
+        f"src/{_MODEL}.c": emit.model_source(plan, _MODEL),
+        "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, _MODEL),
+    }
+
+
+def _shared_rows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str, str]:
+    """Return the files of a network whose windows share rows, with a golden stream."""
+    network, stream = planned.network, planned.stream
+    assert stream is not None
+    height, stride = stream.window_frames, stream.stride_frames
+    # As many rows as end with a window.
+    count = height + (windows.shape[0] - 1) * height // stride * stride
+    rows = windows.reshape(-1, network.input.row_bytes)[:count]
+    outputs = golden.golden_outputs(planned.file, golden.stream_windows(rows, height, stride))
+    return {
+        f"src/{SHARED_ROWS}": engine_file(SHARED_ROWS),
+        f"src/{_MODEL}.h": emit_stream.stream_header(network, stream, _MODEL),
+        f"src/{_MODEL}.c": emit_stream.stream_source(stream, _MODEL),
+        "examples/sernet_golden.c": golden.golden_stream_source(
+            network, stride, rows, outputs, _MODEL
+        ),
+    }
 
 
 def tflm_bundle_files(model: Model) -> dict[str, str]:
@@ -205,12 +252,18 @@ def _packaged(path: str) -> str:
     return (resources.files(__package__) / path).read_text(encoding="utf-8")
 
 
-def _readme(model: Model, network: Network, plan: Plan) -> str:
-    contract = model.contract
+def _readme(model: Model, planned: PlannedModel) -> str:
+    contract, stream = model.contract, planned.stream
     frames, labels = contract.window_frames, contract.labels
-    level_bytes = frames * frontend_tables.kept_bytes(contract)
-    net_bytes = emit.state_bytes(plan)
-    ring_bytes = frames * contract.feature_count + level_bytes
+    kept_bytes = frontend_tables.kept_bytes(contract)
+    if stream:
+        # A count of 1 or 2 bytes for each row of a window.
+        counts = frames * (1 if contract.feature_count < 256 else 2)
+        ring_bytes = c_constant("sernet.h", "SERNET_QUEUE_ROWS") * contract.feature_count + counts
+        level_text = _SHARED_ROWS_TEXT
+    else:
+        ring_bytes = frames * (contract.feature_count + kept_bytes)
+        level_text = _LEVELS[contract.level].format(level_bytes=frames * kept_bytes)
     frontend_bytes = 2 * contract.frame_length_samples + 4 * contract.fft_size
     return _packaged("layouts/plain/README.md").format(
         version=__version__,
@@ -223,13 +276,38 @@ def _readme(model: Model, network: Network, plan: Plan) -> str:
         step_ms=1000 * contract.frame_step_s,
         hop_frames=contract.hop_frames,
         smoothing=contract.smoothing,
-        level_text=_LEVELS[contract.level].format(level_bytes=level_bytes),
-        net_bytes=net_bytes,
+        level_text=level_text,
+        every_text=_every_text(contract, stream),
+        queue_text=_QUEUE_TEXT if stream else "",
+        rows_name="features that wait for the network" if stream else "window of features",
+        way_text=_way_text(contract, planned),
+        net_bytes=planned.state_bytes,
         ring_bytes=ring_bytes,
         frontend_bytes=frontend_bytes,
         # Counters and scores; their padding depends on the compiler.
-        state_bytes=net_bytes + ring_bytes + frontend_bytes + 100,
-        weight_bytes=network.weight_bytes,
+        state_bytes=planned.state_bytes + ring_bytes + frontend_bytes + 100,
+        weight_bytes=planned.network.weight_bytes,
         table_bytes=frontend_tables.table_bytes(contract),
-        windows_at_once=frames / contract.hop_frames,
+    )
+
+
+def _every_text(contract: Contract, stream: Stream | None) -> str:
+    """Return what other distances between results are for."""
+    if stream is None:
+        return f"instead of every {contract.hop_frames}; a slow core needs more"
+    return f"instead of every {contract.hop_frames}: any multiple of {stream.stride_frames}"
+
+
+def _way_text(contract: Contract, planned: PlannedModel) -> str:
+    """Return how the network runs, and why."""
+    if planned.stream:
+        return (
+            f"The network computes each row once: {planned.reason}.\nSo listening costs nearly "
+            "the same at any `SERNET_EVERY_FRAMES`."
+        )
+    at_once = contract.window_frames / contract.hop_frames
+    return (
+        f"Each result runs the network once over the whole window: {contract.hop_frames} frames "
+        f"pass between two,\nso {at_once:.1f} windows overlap at any time, and the network "
+        f"computes each frame that often. The reason:\n{planned.reason}."
     )

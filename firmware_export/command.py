@@ -85,13 +85,19 @@ def export(
         contract = file.require_contract()
         if engine == "tflm":
             texts, shared = bundle.tflm_bundle_files(Model(file)), frozenset[str]()
+            way = "each window whole: TensorFlow Lite Micro keeps no rows"
         else:
-            texts = arrange(layout or "plain", bundle.bundle_files(PlannedModel.read(file)))
+            planned = PlannedModel.read(file)
+            texts = arrange(layout or "plain", bundle.bundle_files(planned))
             shared = frozenset(bundle.NATIVE_SOURCES)
+            way = ("each row once" if planned.stream else "each window whole") + (
+                f": {planned.reason}"
+            )
         if name is not None:
             texts = naming.named(texts, name, shared)
         bundle.write_files(licence.licensed(texts, contract), out, force)
         click.echo(f"wrote {out}; {out}/README.md says how to build it")
+        click.echo(f"the network computes {way}")
     if header is not None:
         if header.exists() and not force:
             raise SernetError(f"{header} exists already", hint="choose another name or add --force")

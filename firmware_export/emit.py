@@ -12,7 +12,7 @@ from sernet_edge import __version__
 from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.network import Layer, Network, Tensor
-from sernet_edge.firmware_export.plan import ALIGNMENT, Plan, Stage
+from sernet_edge.firmware_export.plan import Plan, Stage, arena_offset, state_bytes
 
 ENGINE_VERSION = c_constant("sernet_engine.h", "SERNET_ENGINE_VERSION")
 
@@ -49,16 +49,6 @@ _KERNELS = {
     "SLICE": "sernet_slice",
     "ROW_SUMS": "sernet_row_sums",
 }
-
-
-def state_bytes(plan: Plan) -> int:
-    """Return the size of the state that the caller gives to the engine."""
-    return _arena_offset(plan) + plan.arena_bytes
-
-
-def _arena_offset(plan: Plan) -> int:
-    # Two counters of 16 bits for each layer come first.
-    return -(-4 * len(plan.stages) // ALIGNMENT) * ALIGNMENT
 
 
 def model_header(network: Network, plan: Plan, name: str) -> str:
@@ -144,7 +134,7 @@ def network_tables(plan: Plan, name: str, storage: str = "") -> str:
     text.append(f"\nstatic const sernet_layer {name}_layers[] = {{\n{''.join(rows)}}};\n")
     text.append(
         f"\n{storage}const sernet_net {name} = {{{name}_layers, {len(plan.stages)}, "
-        f"{_arena_offset(plan)}, {state_bytes(plan)}}};\n"
+        f"{arena_offset(plan)}, {state_bytes(plan)}}};\n"
     )
     return "".join(text)
 

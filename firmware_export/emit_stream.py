@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sernet_edge.firmware_export.emit import (
-    banner,
-    c_array,
-    network_header,
-    network_tables,
-    state_bytes,
-)
+from sernet_edge.firmware_export.emit import banner, c_array, network_header, network_tables
 from sernet_edge.firmware_export.network import Network
-from sernet_edge.firmware_export.plan import ALIGNMENT, Plan
+from sernet_edge.firmware_export.plan import Plan, aligned, arena_offset, state_bytes
 from sernet_edge.firmware_export.streaming import ENDLESS, Stream
 
-STREAM_SOURCES = ("sernet_stream.c",)
+STREAM_SOURCES = ("sernet_stream.c", "sernet_selftest_stream.c")
 STREAM_HEADERS = ("sernet_stream.h",)
 
-
-def stream_state_bytes(stream: Stream) -> int:
-    """Return the size of the state that the caller gives to the engine."""
-    return _head_offset(stream) + state_bytes(stream.head)
+# Hops, in strides, that a compiler's error names the neighbours of.
+_NAMED_STRIDES = 32
 
 
 def stream_header(network: Network, stream: Stream, name: str) -> str:
@@ -35,14 +27,37 @@ def stream_header(network: Network, stream: Stream, name: str) -> str:
     upper = name.upper()
     constants = (
         "/* Windows share rows: they begin a multiple of so many rows of the input apart. */\n"
-        f"#define {upper}_STRIDE_ROWS {stream.stride_frames}\n"
+        f"#define {upper}_STRIDE_ROWS {stream.stride_frames}\n" + _hop_check(stream)
     )
-    state = stream_state_bytes(stream)
+    state = state_bytes(stream.body)
     return network_header(network, name, "sernet_stream.h", "sernet_stream", state, constants)
+
+
+def _hop_check(stream: Stream) -> str:
+    """Return C that refuses a SERNET_EVERY_FRAMES which is no multiple of the stride.
+
+    The compiler's error names the nearest two hops that work.
+    """
+    stride = stream.stride_frames
+    if stride == 1:
+        return ""
+    lines = ["/* A hop is a multiple of the stride; else the nearest two are named. */"]
+    lines.append(f"#if defined(SERNET_EVERY_FRAMES) && SERNET_EVERY_FRAMES % {stride} != 0")
+    word = "if"
+    for strides in range(2, _NAMED_STRIDES + 1):
+        low, high = stride * (strides - 1), stride * strides
+        lines.append(f"#{word} SERNET_EVERY_FRAMES < {high}")
+        lines.append(f'#error "SERNET_EVERY_FRAMES: the nearest that work are {low} and {high}"')
+        word = "elif"
+    lines += ["#else", f'#error "SERNET_EVERY_FRAMES must be a multiple of {stride}"', "#endif"]
+    return "\n".join([*lines, "#endif", ""])
 
 
 def stream_source(stream: Stream, name: str) -> str:
     """Return the C source of a stream's tables."""
+    mean_offset = arena_offset(stream.body) + stream.body.rest_offset
+    output = stream.mean_output
+    head_offset = mean_offset + aligned(output.height * output.row_bytes)
     return (
         f'{banner()}#include "{name}.h"\n'
         + network_tables(_endless(stream.body), f"{name}_body", "static ")
@@ -52,8 +67,7 @@ def stream_source(stream: Stream, name: str) -> str:
         + c_array("int32_t", f"{name}_mean", stream.mean)
         + f"\nconst sernet_stream {name} = {{\n"
         + f"    &{name}_body, &{name}_head, {name}_period_steps, {name}_mean,\n"
-        + f"    {stream.mean_output.zero_point}, {stream.rows}, {_mean_offset(stream)}, "
-        + f"{_head_offset(stream)}, {stream_state_bytes(stream)}}};\n"
+        + f"    {output.zero_point}, {stream.rows}, {mean_offset}, {head_offset}}};\n"
     )
 
 
@@ -70,16 +84,3 @@ def _endless(body: Plan) -> Plan:
             for stage in body.stages
         ),
     )
-
-
-def _mean_offset(stream: Stream) -> int:
-    return _aligned(state_bytes(stream.body))
-
-
-def _head_offset(stream: Stream) -> int:
-    output = stream.mean_output
-    return _aligned(_mean_offset(stream) + output.height * output.row_bytes)
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

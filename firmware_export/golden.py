@@ -87,7 +87,7 @@ def adversarial_windows(network: Network, seed: int = 0) -> NDArray[np.int8]:
 def golden_source(
     network: Network, inputs: NDArray[np.int8], outputs: NDArray[np.int8], name: str
 ) -> str:
-    """Return C that defines `const sernet_golden NAME_golden`.
+    """Return C that defines `const sernet_golden NAME_golden` with whole windows.
 
     Args:
         network: The network that the C tables called `name` describe.
@@ -95,12 +95,48 @@ def golden_source(
         outputs: int8 (windows, values).
         name: The network's C name.
     """
+    rows = network.input.height
+    start = f"sernet_replay_windows, &{name}, 0, {len(inputs)}, {rows}, {rows}"
+    return _golden(network, start, inputs, outputs, name)
+
+
+def golden_stream_source(
+    network: Network, hop_rows: int, inputs: NDArray[np.int8], outputs: NDArray[np.int8], name: str
+) -> str:
+    """Return C that defines `const sernet_golden NAME_golden` with windows that share rows.
+
+    Args:
+        network: The network that the C tables called `name` describe.
+        hop_rows: Rows from one window to the next.
+        inputs: int8 (rows, values): as many as the windows need.
+        outputs: int8 (windows, values).
+        name: The network's C name.
+    """
+    start = f"sernet_replay_stream, 0, &{name}, {len(outputs)}, {network.input.height}, {hop_rows}"
+    return _golden(network, start, inputs, outputs, name)
+
+
+def _golden(
+    network: Network, start: str, inputs: NDArray[np.int8], outputs: NDArray[np.int8], name: str
+) -> str:
     return (
         banner()
         + f'#include "{name}.h"\n#include "sernet_selftest.h"\n\n'
         + c_array("int8_t", f"{name}_inputs", inputs.ravel().tolist())
         + c_array("int8_t", f"{name}_outputs", outputs.ravel().tolist())
         + f"extern const sernet_golden {name}_golden;\n"
-        + f"const sernet_golden {name}_golden = {{&{name}, {len(inputs)}, {network.input.height}, "
-        + f"{network.input.row_bytes}, {outputs.shape[1]}, {name}_inputs, {name}_outputs}};\n"
+        + f"const sernet_golden {name}_golden = {{{start}, {network.input.row_bytes}, "
+        + f"{outputs.shape[1]}, {name}_inputs, {name}_outputs}};\n"
     )
+
+
+def stream_windows(rows: NDArray[np.int8], window_rows: int, hop_rows: int) -> NDArray[np.int8]:
+    """Return the windows of a stream, int8 (windows, values).
+
+    Args:
+        rows: int8 (rows, values), at least a window.
+        window_rows: In a window.
+        hop_rows: From one window to the next.
+    """
+    starts = range(0, len(rows) - window_rows + 1, hop_rows)
+    return np.stack([rows[start : start + window_rows].ravel() for start in starts])

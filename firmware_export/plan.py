@@ -83,10 +83,28 @@ class Plan:
     Attributes:
         stages: One a layer, in the network's order; the last one's ring holds the output.
         arena_bytes: Memory for rings and working memory.
+        rest_offset: Where in the arena, bytes, what is there while no step is under way may lie.
     """
 
     stages: tuple[Stage, ...]
     arena_bytes: int
+    rest_offset: int = 0
+
+
+def aligned(size: int) -> int:
+    """Return the bytes of something with what keeps the next thing aligned."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def arena_offset(plan: Plan) -> int:
+    """Return where in the caller's state the arena lies, bytes."""
+    # Two counters of 16 bits for each layer come first.
+    return aligned(4 * len(plan.stages))
+
+
+def state_bytes(plan: Plan) -> int:
+    """Return the size of the state that the caller gives to the engine."""
+    return arena_offset(plan) + plan.arena_bytes
 
 
 def plan_network(network: Network) -> Plan:
@@ -265,18 +283,19 @@ class Schedule:
         )
 
 
-def place_rings(schedule: Schedule, kept_outputs: int = 0) -> Plan:
+def place_rings(schedule: Schedule, kept_outputs: int = 0, rest_bytes: int = 0) -> Plan:
     """Play a window; set ring heights and offsets.
 
     Args:
         schedule: Before the first row.
         kept_outputs: Newest rows of the output that are kept; 0: all of them.
+        rest_bytes: Of what else the arena holds between two rows of the input, and then only.
     """
     ring_rows, together = _play(schedule, kept_outputs)
     stages, layers = schedule.stages, [stage.layer for stage in schedule.stages]
     count = len(stages)
     sizes = [r * layer.output.row_bytes for r, layer in zip(ring_rows, layers, strict=True)]
-    sizes += [stage.scratch_bytes for stage in stages]
+    sizes += [stage.scratch_bytes for stage in stages] + [rest_bytes]
     conflicts = _conflicts(len(sizes), together)
     arena, offsets = _place(sizes, conflicts)
     pixels = [stage.pixels for stage in stages]
@@ -299,7 +318,7 @@ def place_rings(schedule: Schedule, kept_outputs: int = 0) -> Plan:
         )
         for i, stage in enumerate(stages)
     )
-    return Plan(planned, arena)
+    return Plan(planned, arena, offsets[2 * count])
 
 
 def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
@@ -307,7 +326,8 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
 
     Returns:
         The rows that each layer's ring must hold, and bit masks of the buffers that were in use
-        at one time: tensor i's ring is buffer i, its working memory buffer count + i.
+        at one time: tensor i's ring is buffer i, its working memory buffer count + i; buffer
+        2 * count is in use between two rows of the input.
     """
     stages, layers, done = schedule.stages, [s.layer for s in schedule.stages], schedule.done
     count = len(stages)
@@ -329,10 +349,9 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         ]
         return min(rows, default=layers[index].output.height)
 
-    def step(index: int) -> None:
-        in_use = 1 << index
-        if stages[index].scratch_bytes:
-            in_use |= 1 << (count + index)
+    def kept_by(index: int | None) -> int:
+        """Return the buffers in use during a step, or between steps; note the rings' heights."""
+        in_use = 0
         for i in range(count):
             partial = done[i] % stages[i].join > 0
             rows = -(-done[i] // stages[i].join) + (i == index and not partial)
@@ -343,7 +362,11 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
             if partial:
                 # A row is being gathered.
                 in_use |= (1 << i) | ((1 << (count + i)) if stages[i].scratch_bytes else 0)
-        together.add(in_use)
+        return in_use
+
+    def step(index: int) -> None:
+        scratch = (1 << (count + index)) if stages[index].scratch_bytes else 0
+        together.add(kept_by(index) | 1 << index | scratch)
         done[index] += 1
 
     for _ in range(stages[0].steps):
@@ -351,6 +374,8 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         while order := schedule.advance():
             for index in order:
                 step(index)
+        # What is kept of the output is read now.
+        together.add(kept_by(None) | 1 << (count - 1) | 1 << (2 * count))
     return ring_rows, together
 
 
@@ -388,8 +413,8 @@ def _place(sizes: list[int], conflicts: list[int]) -> tuple[int, list[int]]:
                 if offset + sizes[buffer] <= offsets[other]:
                     break
                 end = offsets[other] + sizes[other]
-                offset = max(offset, -(-end // ALIGNMENT) * ALIGNMENT)
+                offset = max(offset, aligned(end))
         offsets[buffer] = offset
         placed.append(buffer)
     arena = max(offset + size for offset, size in zip(offsets, sizes, strict=True))
-    return -(-arena // ALIGNMENT) * ALIGNMENT, offsets
+    return aligned(arena), offsets

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sernet_edge.firmware_export import plan
 from sernet_edge.firmware_export.network import Network
 from sernet_edge.firmware_export.plan import Plan, plan_network
 from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.firmware_export.streaming import NotStreamable, Stream, plan_stream
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 
 
@@ -17,19 +21,71 @@ class PlannedModel:
     Attributes:
         file: The `.tflite`.
         network: Its layers.
-        plan: How they run row by row.
+        plan: How they run row by row in a whole window.
+        stream: How they run on a stream, each row once; None: each window is computed whole.
+        reason: Why windows are computed whole, or how they share rows; a sentence without its
+            full stop.
     """
 
     file: ModelFile
     network: Network
     plan: Plan
+    stream: Stream | None
+    reason: str
 
     @staticmethod
     def read(file: ModelFile) -> PlannedModel:
         """Read and plan a model.
 
         Raises:
-            ModelError: The file is damaged, or beyond the native engine.
+            ModelError: The file is damaged, beyond the native engine, or of a network whose
+                windows do not share rows as its contract says.
         """
         network = read_network(file)
-        return PlannedModel(file, network, plan_network(network))
+        stream, reason = _stream(file, network)
+        return PlannedModel(file, network, plan_network(network), stream, reason)
+
+    @property
+    def state_bytes(self) -> int:
+        """Size of the network's state, bytes."""
+        return plan.state_bytes(self.stream.body if self.stream else self.plan)
+
+
+def _stream(file: ModelFile, network: Network) -> tuple[Stream | None, str]:
+    """Return how a network runs on a stream, or None, and why."""
+    contract = file.contract
+    promised = contract is not None and contract.stride_frames > 0
+    try:
+        stream = plan_stream(network)
+    except NotStreamable as error:
+        if promised:
+            assert contract is not None
+            raise ModelError(
+                f"{file.name}: the contract says that windows share rows (stride_frames "
+                f"{contract.stride_frames}), but {error.message}",
+                "train it with a `light-sernet-stream` architecture, which pads nothing in time, "
+                "or with a contract whose stride_frames and receptive_frames are 0",
+            ) from error
+        return None, error.message
+    if not promised:
+        return None, (
+            f"its windows could share rows at hops of multiples of {stream.stride_frames} frames, "
+            + ("but it has no contract" if contract is None else "but its contract's stride_frames "
+               "is 0")
+        )  # fmt: skip
+    assert contract is not None
+    _check_promise(file, contract, stream)
+    return stream, (
+        f"windows that begin a multiple of {stream.stride_frames} frames apart share their rows"
+    )
+
+
+def _check_promise(file: ModelFile, contract: Contract, stream: Stream) -> None:
+    """Refuse a contract that says other things of the rows than the network has."""
+    for name in ("stride_frames", "receptive_frames", "window_frames"):
+        told, found = getattr(contract, name), getattr(stream, name)
+        if told != found:
+            raise ModelError(
+                f"{file.name}: the contract's {name} is {told}, the network's {found}",
+                "get the model again, or convert it again with `sernet-edge convert`",
+            )

@@ -24,9 +24,11 @@ from sernet_edge.firmware_export.plan import (
     Plan,
     Schedule,
     Stage,
+    aligned,
     place_rings,
     plan_network,
     stages_of,
+    state_bytes,
 )
 from sernet_edge.runtime.errors import ModelError
 
@@ -49,7 +51,8 @@ class Stream:
     """A network whose windows share rows, ready to be emitted.
 
     Attributes:
-        body: Plan of the layers up to the last feature map, and of the sums of its rows.
+        body: Plan of the layers up to the last feature map, and of the sums of its rows. Its arena
+            holds the mean and the head's state, too, when all rows are done.
         period_steps: Steps of each of the body's layers in a period.
         head: Plan of the layers after the mean.
         mean: Integers of the mean; see `quantisation.mean_parameters`.
@@ -88,11 +91,13 @@ def plan_stream(network: Network) -> Stream:
     unused = window - (span.end + (rows - 1) * stride)
     if unused >= stride:
         raise _refusal(network, last, f"it leaves the last {unused} frames of a window unused")
-    body, period_steps = _plan_body(network, last, mean, spans, rows)
+    head = plan_network(_head(network, mean_index))
+    rest_bytes = aligned(mean.output.height * mean.output.row_bytes) + state_bytes(head)
+    body, period_steps = _plan_body(network, last, mean, spans, rows, rest_bytes)
     return Stream(
         body=body,
         period_steps=period_steps,
-        head=plan_network(_head(network, mean_index)),
+        head=head,
         mean=tuple(quantisation.mean_parameters(mean, network.layers[last].output)),
         mean_output=mean.output,
         rows=rows,
@@ -197,7 +202,7 @@ def _head(network: Network, mean: int) -> Network:
 
 
 def _plan_body(
-    network: Network, last: int, mean: Layer, spans: list[_Span], rows: int
+    network: Network, last: int, mean: Layer, spans: list[_Span], rows: int, rest_bytes: int
 ) -> tuple[Plan, tuple[int, ...]]:
     """Plan the body for a stream without end; return the plan and the steps in a period."""
     needed = {last}
@@ -232,7 +237,7 @@ def _plan_body(
     for tallest in sorted({layer.kernel.span[0] for layer in layers} | {1}):
         stages = stages_of(layers, tallest)
         _check_periodic(stages, per_stride, warm_up)
-        plans.append(place_rings(Schedule(stages), kept_outputs=rows))
+        plans.append(place_rings(Schedule(stages), rows, rest_bytes))
     plan = min(plans, key=lambda plan: plan.arena_bytes)
     strides = math.lcm(
         *(

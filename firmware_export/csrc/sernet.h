@@ -19,10 +19,12 @@
  * results do not depend on how the audio is cut into pushes, nor on when they are polled for.
  *
  * `sernet_push` computes features; the network runs in `sernet_poll`, or before it in
- * `sernet_work`, a feature row at a time, for those who must get back to the audio soon. If
- * neither is called when a result is due, `sernet_push` first takes up to a hop of further
- * audio, as far as that overwrites nothing still needed, and then takes no more: it returns
- * how many samples it took. Nothing is lost but what the caller does not push again.
+ * `sernet_work`, a bounded part at a time, for those who must get back to the audio soon. If
+ * neither is called, `sernet_push` first takes further audio, as far as that overwrites nothing
+ * still needed, and then takes no more: it returns how many samples it took. Nothing is lost but
+ * what the caller does not push again. Where windows share rows (SERNET_SHARES_ROWS), there is
+ * room for SERNET_QUEUE_ROWS frames that the network has yet to take; elsewhere, from the time
+ * when a result is due, for a hop.
  *
  * A state is for one thread at a time. No heap, no recursion, no global variables. */
 #ifndef SERNET_H
@@ -48,6 +50,27 @@
 #if SERNET_STRIDE_FRAMES > 0
 #if SERNET_EVERY_FRAMES % SERNET_STRIDE_FRAMES != 0
 #error "SERNET_EVERY_FRAMES must be a multiple of SERNET_STRIDE_FRAMES: windows share rows"
+#endif
+#endif
+
+/* Whether the network computes each row once for all the windows that hold it (1), or each window
+ * whole (0): what `sernet-edge export` said of the model. */
+#ifdef SERNET_MODEL_STRIDE_ROWS
+#define SERNET_SHARES_ROWS 1
+#else
+#define SERNET_SHARES_ROWS 0
+#endif
+
+#if SERNET_SHARES_ROWS
+#if SERNET_MODEL_STRIDE_ROWS != SERNET_STRIDE_FRAMES
+#error "sernet_model.h and sernet_contract.h are of different models: export again"
+#endif
+/* Frames whose features may wait for the network. */
+#ifndef SERNET_QUEUE_ROWS
+#define SERNET_QUEUE_ROWS 16
+#endif
+#if SERNET_QUEUE_ROWS < 1
+#error "SERNET_QUEUE_ROWS must be 1 or more"
 #endif
 #endif
 
@@ -77,7 +100,7 @@ extern "C" {
 
 /* What was found in one window. */
 typedef struct {
-    uint32_t frames;    /* of the stream, up to the window's end */
+    uint64_t frames;    /* of the stream, up to the window's end */
     uint16_t label;     /* of the highest smoothed score: sernet_labels[label] */
     uint16_t saturated; /* features of the window at a limit of their range; if there are many,
                            the audio is not like what the model was trained on */
@@ -87,24 +110,41 @@ typedef struct {
 
 /* Samples of the stream up to the window's end. */
 #define SERNET_RESULT_SAMPLES(result)                                                              \
-    (((uint64_t)(result).frames - 1) * SERNET_FRAME_STEP_SAMPLES + SERNET_FRAME_LENGTH_SAMPLES)
+    (((result).frames - 1) * SERNET_FRAME_STEP_SAMPLES + SERNET_FRAME_LENGTH_SAMPLES)
+
+/* A number of features in a row. */
+#if SERNET_FEATURE_COUNT < 256
+typedef uint8_t sernet_count;
+#else
+typedef uint16_t sernet_count;
+#endif
 
 /* Everything that is remembered between calls; its members are private. */
 typedef struct {
     uint64_t mark;      /* tells a state that was initialised */
-    uint32_t frames;    /* of the stream so far */
+    uint64_t frames;    /* of the stream so far */
+    uint32_t saturated; /* features at a limit in the window */
+    uint32_t busy;      /* the network has work left of the row that it took last */
+    uint32_t results;   /* 0: there are no earlier scores */
+    float scores[SERNET_LABEL_COUNT]; /* smoothed */
+#if SERNET_SHARES_ROWS
+    uint32_t wanted;  /* rows that the network takes until a result is due */
+    uint32_t waiting; /* rows that it has yet to take: how many, and where in `rows` the first is */
+    uint32_t first;
+    uint32_t newest; /* where in `counts` the next row's goes */
+    sernet_count counts[SERNET_WINDOW_FRAMES]; /* a ring: features at a limit in each row */
+    sernet_kept rows[SERNET_QUEUE_ROWS][SERNET_FEATURE_COUNT]; /* a queue of features */
+#else
     int32_t ahead;      /* frames since the end of the window in progress; below 0 before it */
     uint32_t fed;       /* rows of that window that the network has taken */
     uint32_t write_row; /* where in `rows` the next frame goes */
     uint32_t read_row;  /* where in `rows` the network's next row is */
-    uint32_t saturated;
     int32_t mean_level;
-    uint32_t results;                 /* 0: there are no earlier scores */
-    float scores[SERNET_LABEL_COUNT]; /* smoothed */
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     int32_t levels[SERNET_WINDOW_FRAMES]; /* Q18, of `rows` */
 #endif
     sernet_kept rows[SERNET_WINDOW_FRAMES][SERNET_FEATURE_COUNT]; /* a ring of features */
+#endif
     sernet_frontend frontend;
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 } sernet_state;
@@ -126,8 +166,9 @@ static inline int sernet_init(void *state, size_t bytes) {
  * for first, or an error: SERNET_ERROR_NULL, _ALIGN, _STATE, _EMPTY. */
 int32_t sernet_push(void *state, const int16_t *pcm, size_t count);
 
-/* Does a bounded part of the network's work, one feature row's. Returns 1 when there is more
- * to do, 0 when more audio or a call to `sernet_poll` is needed first, or an error. */
+/* Does a bounded part of the network's work: takes a row of features, if it has done all that
+ * the row before completed, and computes one row of one layer, and of those that wait for it.
+ * (TensorFlow Lite Micro runs a whole window at its last row.) Returns 1 when there is more to do, 0 when more audio or a call to `sernet_poll` is needed first, or an error. */
 int sernet_work(void *state);
 
 /* Does all the work that is left and returns 1 with a result, 0 when it takes more audio to

@@ -9,6 +9,10 @@
 /* State: steps done by each layer, uint16 (layers); steps wanted, uint16 (layers); arena. */
 static uint16_t *steps_done(void *state) { return (uint16_t *)state; }
 
+static int8_t *arena_of(const sernet_net *net, void *state) {
+    return (int8_t *)state + net->arena_offset;
+}
+
 /* Rows up to the last one that a step reads; an input with fewer is needed whole. */
 static uint32_t rows_needed(const sernet_layer *layer, uint32_t step) {
     const uint32_t end = step * layer->stride_height + layer->span_height;
@@ -89,17 +93,29 @@ int sernet_net_reset(const sernet_net *net, void *state, size_t bytes) {
     return SERNET_OK;
 }
 
-int sernet_net_push(const sernet_net *net, void *state, const int8_t *row) {
+int sernet_net_take(const sernet_net *net, void *state, const int8_t *row) {
     if (net == NULL || state == NULL || row == NULL) return SERNET_ERROR_NULL;
     uint16_t *done = steps_done(state);
-    int8_t *arena = (int8_t *)state + net->arena_offset;
-    const sernet_layer *input = &net->layers[0], *last = &net->layers[net->layer_count - 1];
-    if (done[0] < input->steps) {
-        memcpy(sernet_row(input, arena, done[0]), row, (size_t)input->width * input->channels);
-        done[0]++;
-        while (advance(net, done, arena)) {}
-    }
-    return done[net->layer_count - 1] == last->steps ? SERNET_READY : SERNET_OK;
+    const sernet_layer *input = &net->layers[0];
+    if (done[0] == input->steps) return SERNET_OK;
+    memcpy(sernet_row(input, arena_of(net, state), done[0]), row,
+           (size_t)input->width * input->channels);
+    done[0]++;
+    return SERNET_OK;
+}
+
+int sernet_net_step(const sernet_net *net, void *state) {
+    if (net == NULL || state == NULL) return SERNET_ERROR_NULL;
+    return advance(net, steps_done(state), arena_of(net, state));
+}
+
+int sernet_net_push(const sernet_net *net, void *state, const int8_t *row) {
+    int status = sernet_net_take(net, state, row);
+    if (status < 0) return status;
+    do status = sernet_net_step(net, state);
+    while (status > 0);
+    const uint32_t last = net->layer_count - 1u;
+    return steps_done(state)[last] == net->layers[last].steps ? SERNET_READY : SERNET_OK;
 }
 
 const int8_t *sernet_net_output(const sernet_net *net, const void *state) {

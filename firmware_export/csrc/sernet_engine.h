@@ -142,9 +142,17 @@ typedef struct {
  * Returns SERNET_OK or an error. */
 int sernet_net_reset(const sernet_net *net, void *state, size_t bytes);
 
-/* Takes the next row, int8 (width, channels), of a state that was reset, and does the work
- * that it allows. Returns SERNET_READY from the last row on (more rows are ignored),
- * SERNET_OK before, or an error. */
+/* Takes the next row, int8 (width, channels), of a state that was reset, before any of the work
+ * that it allows; what the rows before it allowed must be done. Rows beyond a window are ignored.
+ * Returns SERNET_OK or an error. */
+int sernet_net_take(const sernet_net *net, void *state, const int8_t *row);
+
+/* Does the next part of the work that the rows taken allow: one row of one layer, and of those
+ * that wait for it. Returns 1 when it did one, 0 when another row is needed, or an error. */
+int sernet_net_step(const sernet_net *net, void *state);
+
+/* Takes the next row and does all the work that it allows. Returns SERNET_READY from the last
+ * row on, SERNET_OK before, or an error. */
 int sernet_net_push(const sernet_net *net, void *state, const int8_t *row);
 
 /* Returns the output, int8 (height, width, channels); it is whole after SERNET_READY. */

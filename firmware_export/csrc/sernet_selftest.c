@@ -2,6 +2,10 @@
 
 int32_t sernet_selftest(const sernet_golden *golden, void *state, size_t bytes) {
     if (golden == NULL) return SERNET_ERROR_NULL;
+    return golden->replay(golden, state, bytes);
+}
+
+int32_t sernet_replay_windows(const sernet_golden *golden, void *state, size_t bytes) {
     const int8_t *row = golden->inputs, *expected = golden->outputs;
     int32_t differing = 0;
     for (uint32_t window = 0; window < golden->windows; window++) {

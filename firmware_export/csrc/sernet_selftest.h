@@ -8,15 +8,26 @@
 extern "C" {
 #endif
 
-typedef struct {
-    const sernet_net *net;
+struct sernet_stream;
+typedef struct sernet_golden sernet_golden;
+
+/* Computes the golden windows; see `sernet_selftest`. */
+typedef int32_t sernet_replay(const sernet_golden *golden, void *state, size_t bytes);
+sernet_replay sernet_replay_windows; /* each whole */
+sernet_replay sernet_replay_stream;  /* one stream, in sernet_selftest_stream.c */
+
+struct sernet_golden {
+    sernet_replay *replay;
+    const sernet_net *net;              /* of whole windows, else null */
+    const struct sernet_stream *stream; /* of windows that share rows, else null */
     uint16_t windows;
     uint16_t rows;         /* in a window */
+    uint16_t hop_rows;     /* from one window to the next; whole windows: `rows` */
     uint32_t row_bytes;    /* of the input */
     uint32_t output_bytes; /* of a window */
-    const int8_t *inputs;  /* (windows, rows, row_bytes) */
+    const int8_t *inputs;  /* (rows + (windows - 1) * hop_rows, row_bytes) */
     const int8_t *outputs; /* (windows, output_bytes) */
-} sernet_golden;
+};
 
 /* Returns how many output values differ from the golden ones, 0 when the engine is
  * bit-exact, or an error of sernet_engine.h. */

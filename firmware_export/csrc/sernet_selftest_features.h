@@ -14,9 +14,9 @@ typedef struct {
     const int8_t *features; /* (SERNET_WINDOW_FRAMES, SERNET_FEATURE_COUNT) */
 } sernet_golden_pcm;
 
-/* Starts a stream in the state and pushes one window. Returns how many features differ from
- * the golden ones, none of them by more than 1 (SERNET_ERROR_FEATURES otherwise), or an
- * error of sernet_init. */
+/* Computes the features of one window in the state, which `sernet_init` must start again before
+ * it hears anything else. Returns how many features differ from the golden ones, none of them by
+ * more than 1 (SERNET_ERROR_FEATURES otherwise), or an error of sernet_init. */
 int32_t sernet_selftest_features(const sernet_golden_pcm *golden, void *state, size_t bytes);
 
 #ifdef __cplusplus

@@ -6,16 +6,24 @@
 
 #define MARK_0 'S'
 #define MARK_1 'E'
-#define ROWS_AT_ONCE 8
+#define PARTS_AT_ONCE 8
 #define MOST_NAME 63
 
 /* What a result's frame holds. */
-#if 23 + 5 * SERNET_LABEL_COUNT > SERNET_SERIAL_PAYLOAD
+#if 27 + 5 * SERNET_LABEL_COUNT > SERNET_SERIAL_PAYLOAD
 #error "the model has too many labels for the self-test over a serial line"
+#endif
+
+/* What the answer to audio holds. */
+#if SERNET_SHARES_ROWS && 2 + SERNET_FEATURE_COUNT > SERNET_SERIAL_PAYLOAD
+#error "the model has too many features for the self-test over a serial line"
 #endif
 
 /* Types of requests; an answer has the same letter, small, or an e for an error. */
 enum { HELLO = 'H', RESET = 'R', AUDIO = 'A', POLL = 'P', FEATURES = 'F', ERROR = 'e' };
+
+/* What a board can do, as its answer to HELLO says it. */
+enum { COUNTS_CYCLES = 1, SHARES_ROWS = 2 };
 
 /* An answer to POLL starts with one of these. */
 enum { NEEDS_AUDIO = 0, RESULT = 1, BUSY = 2 };
@@ -63,7 +71,8 @@ static uint32_t now(const sernet_serial *serial) {
 static uint8_t *hello(const sernet_serial *serial, uint8_t *at) {
     const sernet_port *port = serial->port;
     at = put(at, SERNET_SERIAL_VERSION, 1);
-    at = put(at, port->cycles != NULL, 1);
+    at = put(at, (port->cycles != NULL ? COUNTS_CYCLES : 0) | (SERNET_SHARES_ROWS ? SHARES_ROWS : 0),
+             1);
     at = put(at, SERNET_SERIAL_SAMPLES, 2);
     at = put(at, SERNET_CONTRACT_ID_U64, 8);
     at = put(at, SERNET_MODEL_CHECKSUM_U64, 8);
@@ -82,22 +91,36 @@ static int reset(sernet_serial *serial) {
     return sernet_init(serial->state, serial->state_bytes);
 }
 
-static int push(sernet_serial *serial, const uint8_t *bytes, uint32_t count) {
+/* Hears samples and writes how many were taken; where windows share rows, also the row of
+ * features that they completed, which is not kept until a result is due. */
+static int push(sernet_serial *serial, const uint8_t *bytes, uint32_t count, uint8_t **at) {
     if (count > 2 * SERNET_SERIAL_SAMPLES || count % 2 != 0) return SERNET_ERROR_SIZE;
     for (uint32_t i = 0; i < count / 2; i++) {
         const int32_t sample = (int32_t)get(bytes + 2 * i, 2);
         serial->pcm[i] = (int16_t)(sample < 32768 ? sample : sample - 65536);
     }
+#if SERNET_SHARES_ROWS
+    const sernet_state *s = serial->state;
+    const uint64_t frames = s->frames;
+#endif
     const uint32_t start = now(serial);
     const int32_t taken = sernet_push(serial->state, serial->pcm, count / 2);
     serial->frontend_cycles += (uint32_t)(now(serial) - start);
-    return taken;
+    if (taken < 0) return taken;
+    *at = put(*at, (uint32_t)taken, 2);
+#if SERNET_SHARES_ROWS
+    if (s->frames != frames) {
+        memcpy(*at, s->rows[(s->first + s->waiting - 1) % SERNET_QUEUE_ROWS], SERNET_FEATURE_COUNT);
+        *at += SERNET_FEATURE_COUNT;
+    }
+#endif
+    return SERNET_OK;
 }
 
 /* Does a part of the network's work and writes how far it is. */
 static int poll(sernet_serial *serial, uint8_t **at) {
     int status = 1;
-    for (int row = 0; row < ROWS_AT_ONCE && status == 1; row++) {
+    for (int part = 0; part < PARTS_AT_ONCE && status == 1; part++) {
         const uint32_t start = now(serial);
         status = sernet_work(serial->state);
         serial->network_cycles += (uint32_t)(now(serial) - start);
@@ -112,7 +135,7 @@ static int poll(sernet_serial *serial, uint8_t **at) {
     if (status < 0) return status;
     *at = put(*at, status == SERNET_READY ? RESULT : NEEDS_AUDIO, 1);
     if (status != SERNET_READY) return SERNET_OK;
-    *at = put(*at, result.frames, 4);
+    *at = put(*at, result.frames, 8);
     *at = put(*at, result.label, 2);
     *at = put(*at, serial->network_cycles, 8);
     *at = put(*at, serial->frontend_cycles, 8);
@@ -122,6 +145,8 @@ static int poll(sernet_serial *serial, uint8_t **at) {
     serial->network_cycles = 0;
     return SERNET_OK;
 }
+
+#if !SERNET_SHARES_ROWS
 
 /* A row of the window that the last result was about; right after the result the ring holds
  * that window and nothing else. */
@@ -151,6 +176,8 @@ static int features(const sernet_serial *serial, const uint8_t *request, uint32_
     return SERNET_OK;
 }
 
+#endif
+
 static void answer(sernet_serial *serial) {
     const uint8_t *request = serial->request, *payload = request + SERNET_SERIAL_HEADER;
     const uint32_t length = get(request + 4, 2);
@@ -159,19 +186,18 @@ static void answer(sernet_serial *serial) {
     switch (request[2]) {
     case HELLO: end = hello(serial, start); break;
     case RESET: status = reset(serial); break;
-    case AUDIO: status = push(serial, payload, length); break;
+    case AUDIO: status = push(serial, payload, length, &end); break;
     case POLL: status = poll(serial, &end); break;
+#if !SERNET_SHARES_ROWS
     case FEATURES: status = features(serial, payload, length, &end); break;
+#endif
     default: status = SERNET_ERROR_STATE;
     }
     reply[0] = MARK_0;
     reply[1] = MARK_1;
     reply[2] = status < 0 ? ERROR : (uint8_t)(request[2] + ('a' - 'A'));
     reply[3] = request[3];
-    if (status < 0)
-        end = put(start, (uint32_t)status, 4);
-    else if (request[2] == AUDIO)
-        end = put(start, (uint32_t)status, 2); /* samples taken */
+    if (status < 0) end = put(start, (uint32_t)status, 4);
     put(reply + 4, (uint64_t)(end - start), 2);
     end = put(end, checksum(reply + 2, (size_t)(end - reply - 2)), 4);
     serial->answered = (uint32_t)(end - reply);

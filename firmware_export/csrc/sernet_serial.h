@@ -50,7 +50,7 @@ typedef struct {
     void *state;
     size_t state_bytes;
     uint64_t frontend_cycles; /* of the stream so far */
-    uint64_t network_cycles;  /* of the window in progress */
+    uint64_t network_cycles;  /* since the last result */
     uint32_t received;        /* bytes of `request` */
     uint32_t answered;        /* bytes of `reply`; 0: no request has come yet */
     int16_t pcm[SERNET_SERIAL_SAMPLES];
@@ -61,7 +61,7 @@ typedef struct {
 /* Gets ready to serve with a stream's state (see sernet.h). Errors: those of sernet_init. */
 int sernet_serial_init(sernet_serial *serial, const sernet_port *port, void *state, size_t bytes);
 
-/* Takes what has come and answers it, computing no more than eight rows of the network. */
+/* Takes what has come and answers it, computing no more than eight parts of the network's work. */
 void sernet_serial_step(sernet_serial *serial);
 
 #ifdef __cplusplus

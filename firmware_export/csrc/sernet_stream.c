@@ -6,8 +6,7 @@
 #include "sernet_kernels.h"
 
 int sernet_stream_reset(const sernet_stream *stream, void *state, size_t bytes) {
-    if (stream == NULL || state == NULL) return SERNET_ERROR_NULL;
-    if (bytes < stream->state_bytes) return SERNET_ERROR_SIZE;
+    if (stream == NULL) return SERNET_ERROR_NULL;
     return sernet_net_reset(stream->body, state, bytes);
 }
 
@@ -18,12 +17,24 @@ static void keep_counters_small(const sernet_stream *stream, uint16_t *done) {
     for (uint32_t i = 0; i <= last; i++) done[i] = (uint16_t)(done[i] - stream->period_steps[i]);
 }
 
+int sernet_stream_take(const sernet_stream *stream, void *state, const int8_t *row) {
+    if (stream == NULL) return SERNET_ERROR_NULL;
+    return sernet_net_take(stream->body, state, row);
+}
+
+int sernet_stream_step(const sernet_stream *stream, void *state) {
+    if (stream == NULL) return SERNET_ERROR_NULL;
+    const int status = sernet_net_step(stream->body, state);
+    if (status == 0) keep_counters_small(stream, state);
+    return status;
+}
+
 int sernet_stream_push(const sernet_stream *stream, void *state, const int8_t *row) {
-    if (stream == NULL || state == NULL || row == NULL) return SERNET_ERROR_NULL;
-    const int status = sernet_net_push(stream->body, state, row);
+    int status = sernet_stream_take(stream, state, row);
     if (status < 0) return status;
-    keep_counters_small(stream, state);
-    return SERNET_OK;
+    do status = sernet_stream_step(stream, state);
+    while (status > 0);
+    return status;
 }
 
 const int8_t *sernet_stream_output(const sernet_stream *stream, void *state) {

@@ -25,6 +25,7 @@ struct Runner {
     bool registered;
     tflite::MicroInterpreter interpreter;
     uint32_t rows = 0; /* of the window so far */
+    bool has_run = false;
 };
 
 static_assert(sizeof(Runner) + kArenaAlignment <= SERNET_TFLM_OBJECT_BYTES,
@@ -53,15 +54,31 @@ extern "C" int sernet_net_reset(const sernet_net *net, void *state, size_t bytes
     return SERNET_OK;
 }
 
-extern "C" int sernet_net_push(const sernet_net *net, void *state, const int8_t *row) {
+extern "C" int sernet_net_take(const sernet_net *net, void *state, const int8_t *row) {
     if (net == nullptr || state == nullptr || row == nullptr) return SERNET_ERROR_NULL;
     Runner *runner = runner_in(state);
-    if (runner->rows == SERNET_MODEL_INPUT_ROWS) return SERNET_READY;
+    if (runner->rows == SERNET_MODEL_INPUT_ROWS) return SERNET_OK;
     std::memcpy(runner->interpreter.input(0)->data.int8 +
                     runner->rows * SERNET_MODEL_INPUT_ROW_BYTES,
                 row, SERNET_MODEL_INPUT_ROW_BYTES);
-    if (++runner->rows < SERNET_MODEL_INPUT_ROWS) return SERNET_OK;
-    return runner->interpreter.Invoke() == kTfLiteOk ? SERNET_READY : SERNET_ERROR_STATE;
+    runner->rows++;
+    return SERNET_OK;
+}
+
+extern "C" int sernet_net_step(const sernet_net *net, void *state) {
+    if (net == nullptr || state == nullptr) return SERNET_ERROR_NULL;
+    Runner *runner = runner_in(state);
+    if (runner->rows < SERNET_MODEL_INPUT_ROWS || runner->has_run) return 0;
+    runner->has_run = true;
+    return runner->interpreter.Invoke() == kTfLiteOk ? 1 : SERNET_ERROR_STATE;
+}
+
+extern "C" int sernet_net_push(const sernet_net *net, void *state, const int8_t *row) {
+    int status = sernet_net_take(net, state, row);
+    if (status < 0) return status;
+    status = sernet_net_step(net, state);
+    if (status < 0) return status;
+    return runner_in(state)->has_run ? SERNET_READY : SERNET_OK;
 }
 
 extern "C" const int8_t *sernet_net_output(const sernet_net *net, const void *state) {

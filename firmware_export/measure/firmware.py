@@ -1,19 +1,18 @@
 """Measures what a model takes on Cortex-M: memory, flash, instructions.
 
-Needs what `cross` needs. Two programs are linked with a board's start-up and run: the network
-alone for one window of noise, and in all, the firmware that is exported, for a window of audio
-and one hop more. RAM is `.data`, `.bss` and the most stack that was in use; the audio is in
-flash. Code is all flash but the board, the input and the weights and biases of the `.tflite`,
-so the tables, padding and C library functions count as code. Flash is the sum of the ELF's
-sections, the board's start-up included. Instructions are the network's, those of every call
-from the first row of features to the scores; they are not cycles.
+Needs what `cross` needs. Programs are linked with a board's start-up and run: the network alone
+for one whole window of noise, and the firmware for a window of audio and two hops more: computing
+each window whole and, where windows share rows, each row once. RAM is `.data`, `.bss` and the most
+stack that was in use; the audio is in flash. Code is all flash but the board, the input and the
+weights and biases of the `.tflite`, so the tables, padding and C library functions count as code.
+Flash is the sum of the ELF's sections, the board's start-up included. Instructions are not cycles.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sernet_edge.firmware_export import emit, golden
@@ -52,11 +51,15 @@ class Hop:
         seconds: Of audio.
         features: Of the front end.
         network: Of the network and what makes a result of its scores.
+        longest_call: The most in one call of `sernet_work`, or of `sernet_poll` after the last.
+        after_last_sample: From a window's last sample to its result.
     """
 
     seconds: float
     features: int
     network: int
+    longest_call: int
+    after_last_sample: int
 
     @property
     def per_second(self) -> float:
@@ -65,29 +68,53 @@ class Hop:
 
 
 @dataclass(frozen=True)
+class Firmware:
+    """Cost of the whole firmware on one core.
+
+    Attributes:
+        memory: With front end, features that wait and interface.
+        hop: What one hop of audio takes.
+        sections: Section of the ELF -> bytes, as `arm-none-eabi-size -A` lists them.
+    """
+
+    memory: Memory
+    hop: Hop
+    sections: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Measurement:
     """Cost of a model on one core.
 
     Attributes:
         core: Its name.
-        network: The network alone.
+        network: The network alone, a whole window.
         instructions: Of the network for one window.
-        in_all: With front end, window of features and interface; None when the model has no
-            contract, which says what the front end must be.
         layers: Instructions of each stage of the plan for one window. Their sum is less than
             `instructions` by what decides which layer is next.
-        hop: What one hop of audio takes, None as `in_all` is.
-        sections: Of the program in all, or of the network's where there is none: section of
-            the ELF -> bytes, as `arm-none-eabi-size -A` lists them.
+        network_sections: Of the program of the network alone; see `Firmware.sections`.
+        whole: The firmware that computes each window whole; None when the model has no
+            contract, which says what the front end must be.
+        shared: The firmware that computes each row once; None where windows do not share rows.
     """
 
     core: str
     network: Memory
     instructions: int
-    in_all: Memory | None
     layers: tuple[int, ...]
-    hop: Hop | None
-    sections: dict[str, int]
+    network_sections: dict[str, int]
+    whole: Firmware | None = None
+    shared: Firmware | None = None
+
+    @property
+    def exported(self) -> Firmware | None:
+        """The firmware that `sernet-edge export` writes; None without contract."""
+        return self.shared or self.whole
+
+    @property
+    def sections(self) -> dict[str, int]:
+        """Of the firmware, or of the network's program where there is none."""
+        return self.exported.sections if self.exported else self.network_sections
 
     @property
     def flash_bytes(self) -> int:
@@ -101,16 +128,16 @@ class Sources:
 
     Attributes:
         model: The model.
-        network: Files to compile for the network alone, with one golden window of noise.
-        whole: Files to compile for the firmware that is exported, with golden audio; none for a
-            model without contract, which says what the front end must be.
-        folder: Where they lie.
+        folder: Where it lies.
+        programs: Files to compile, by program: "network", the network alone with one golden window
+            of noise; and, for a model with a contract, the firmware with golden audio: "whole",
+            which computes each window whole, and "shared", which computes each row once, where
+            windows share rows.
     """
 
     model: PlannedModel
-    network: tuple[Path, ...]
-    whole: tuple[Path, ...]
     folder: Path
+    programs: dict[str, tuple[Path, ...]]
 
 
 def write_sources(model: PlannedModel, folder: Path) -> Sources:
@@ -119,17 +146,21 @@ def write_sources(model: PlannedModel, folder: Path) -> Sources:
     Raises:
         SernetError: The model's contract is beyond the C front end.
     """
-    network = _write_network(model, folder / "network")
-    whole: list[Path] = []
+    programs = {"network": _write_network(model, folder / "network")}
     if model.file.contract is not None:
-        bundle = folder / "all"
-        write_files(bundle_files(model), bundle, force=False)
-        whole = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
-        whole.append(bundle / "examples/sernet_golden_pcm.c")
-    return Sources(model, tuple(network), tuple(whole), folder)
+        programs["whole"] = _write_firmware(replace(model, stream=None), folder / "whole")
+        if model.stream is not None:
+            programs["shared"] = _write_firmware(model, folder / "shared")
+    return Sources(model, folder, programs)
 
 
-def _write_network(model: PlannedModel, folder: Path) -> list[Path]:
+def _write_firmware(model: PlannedModel, folder: Path) -> tuple[Path, ...]:
+    write_files(bundle_files(model), folder, force=False)
+    sources = sorted([*(folder / "src").glob("*.c"), *(folder / "src").glob("*.S")])
+    return (*sources, folder / "examples/sernet_golden_pcm.c")
+
+
+def _write_network(model: PlannedModel, folder: Path) -> tuple[Path, ...]:
     window = golden.adversarial_windows(model.network)[-1:]
     outputs = golden.golden_outputs(model.file, window)
     sources = {
@@ -139,7 +170,7 @@ def _write_network(model: PlannedModel, folder: Path) -> list[Path]:
         **{n: engine_file(n) for n in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS},
     }
     write_files(sources, folder, force=False)
-    return [folder / path for path in sources if not path.endswith(".h")]
+    return tuple(folder / path for path in sources if not path.endswith(".h"))
 
 
 def measure(sources: Sources, core: Core, counter: Path) -> Measurement:
@@ -156,15 +187,35 @@ def measure(sources: Sources, core: Core, counter: Path) -> Measurement:
     model = sources.model
     alone = _run(sources, "network", core, counter)
     total, *steps = counted_regions(alone.output)
-    layers = _by_layer(model.plan, steps, model.file.name)
-    contract = model.file.contract
-    if contract is None:
-        return Measurement(core.name, alone.memory, total, None, layers, None, alone.sections)
-    whole = _run(sources, "all", core, counter)
-    # The program pushes and polls in turns.
-    counted = counted_regions(whole.output)
-    hop = Hop(contract.hop_frames * contract.frame_step_s, sum(counted[::2]), sum(counted[1::2]))
-    return Measurement(core.name, alone.memory, total, whole.memory, layers, hop, whole.sections)
+    return Measurement(
+        core.name,
+        alone.memory,
+        total,
+        _by_layer(model.plan, steps, model.file.name),
+        alone.sections,
+        _firmware(sources, "whole", core, counter),
+        _firmware(sources, "shared", core, counter),
+    )
+
+
+def _firmware(sources: Sources, what: str, core: Core, counter: Path) -> Firmware | None:
+    """Measure the firmware called `what`; None: there is none."""
+    contract = sources.model.file.contract
+    if what not in sources.programs or contract is None:
+        return None
+    done = _run(sources, what, core, counter)
+    # Between what it counts the program prints lines.
+    parts = re.split(r"^(?:stack|last) \d+$", done.output, flags=re.M)
+    whole, frames, last = map(counted_regions, parts)
+    # Of the whole hop it pushes and polls in turns; of the last frame the push comes first.
+    hop = Hop(
+        seconds=contract.hop_frames * contract.frame_step_s,
+        features=sum(whole[::2]),
+        network=sum(whole[1::2]),
+        longest_call=max(frames + last[1:]),
+        after_last_sample=sum(last),
+    )
+    return Firmware(done.memory, hop, done.sections)
 
 
 @dataclass(frozen=True)
@@ -181,14 +232,13 @@ def _run(sources: Sources, what: str, core: Core, counter: Path) -> _Run:
 
     Args:
         sources: Of the model.
-        what: "network", or "all" of the firmware; a folder of the sources.
+        what: A program of the sources.
         core: Where it runs.
         counter: From `cross.build_counter`.
     """
-    if what == "network":
-        compiled = [*sources.network, cross.measuring_file("measure.c")]
-    else:
-        compiled = [*sources.whole, cross.measuring_file("measure_all.c")]
+    alone = what == "network"
+    harness = cross.measuring_file("measure.c" if alone else "measure_all.c")
+    compiled = [*sources.programs[what], harness]
     program = sources.folder / what / f"{core.name}.elf"
     link_map = program.with_suffix(".map")
     cross.build(core, compiled, program, [f"-Wl,-Map={link_map}"])

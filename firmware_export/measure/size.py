@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,10 +32,28 @@ def _cells(memory: firmware.Memory | None) -> list[str]:
     return [f"{n:,}" for n in asdict(memory).values()] if memory else ["-"] * 3
 
 
+def _hop_lines(core: str, measured: firmware.Measurement) -> list[str]:
+    """Return lines that compare sharing rows with whole windows."""
+    ways = (("each window whole", measured.whole), ("each row once", measured.shared))
+    return [
+        f"{core if number == 0 else '':14}  {way:17}  {found.hop.per_second / 1e6:>17,.1f}  "
+        f"{found.hop.longest_call / 1e6:>17,.2f}  {found.memory.ram_bytes:>16,}"
+        for number, (way, found) in enumerate(ways)
+        if found is not None
+    ]
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--core",
+    "names",
+    type=click.Choice([core.name for core in CORES.values() if core.compiler == ARM]),
+    multiple=True,
+    help="Measure on this core; may be repeated.  [default: all]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(model: Path, as_json: bool) -> None:
+def main(model: Path, names: tuple[str, ...], as_json: bool) -> None:
     """Print RAM, code and instructions of MODEL, a full-int8 .tflite, on each Cortex-M core."""
     planned = PlannedModel.read(ModelFile.read(model))
     saved = tflm.saved_runs(planned.network)
@@ -46,12 +65,13 @@ def main(model: Path, as_json: bool) -> None:
         sources = firmware.write_sources(planned, Path(folder))
         counter = cross.build_counter(Path(folder))
         for core in CORES.values():
-            if core.compiler != ARM:
+            if core.compiler != ARM or (names and core.name not in names):
                 continue
             m = firmware.measure(sources, core, counter)
             measured.append(m)
             if not as_json:
-                cells = (*_cells(m.network), f"{m.instructions:,}", *_cells(m.in_all))
+                in_all = m.exported.memory if m.exported else None
+                cells = (*_cells(m.network), f"{m.instructions:,}", *_cells(in_all))
                 click.echo(_line(m.core, *cells).rstrip())
     if as_json:
         report = {
@@ -67,6 +87,25 @@ def main(model: Path, as_json: bool) -> None:
             own = [f"{n:,}" for n in (*memory, figures.instructions)]
             click.echo(_line(f"{figures.core} TFLM saved", *own, "-", "-", "-"))
         click.echo(f"saved run: {saved.origin}")
+    _compare_ways(planned, measured)
+
+
+def _compare_ways(planned: PlannedModel, measured: Sequence[firmware.Measurement]) -> None:
+    """Print what the firmware takes, with each window computed whole and each row once."""
+    contract = planned.file.contract
+    if contract is None:
+        return
+    hop_s = contract.hop_frames * contract.frame_step_s
+    click.echo(f"\nthe firmware at a hop of {hop_s:.3f} s, in millions of instructions")
+    click.echo(
+        f"{'core':14}  {'network computes':17}  {'a second of audio':>17}  "
+        f"{'most in one call':>17}  {'RAM in all, bytes':>16}"
+    )
+    for its in measured:
+        for line in _hop_lines(its.core, its):
+            click.echo(line)
+    if planned.stream is None:
+        click.echo(f"each row once: not possible, {planned.reason}")
 
 
 if __name__ == "__main__":

@@ -32,11 +32,12 @@ _FRAME_BYTES = (
 )
 _MARK = b"SE"
 _NEEDS_AUDIO, _RESULT, _BUSY = 0, 1, 2
+_COUNTS_CYCLES, _SHARES_ROWS = 1, 2
 
 _HELLO = struct.Struct("<BBHQQIIIIIf")
-_RESULT_HEAD = struct.Struct("<IHQQ")
+_RESULT_HEAD = struct.Struct("<QHQQ")
 
-# An answer takes the time on the line and of eight rows of the network; after this much
+# An answer takes the time on the line and of eight parts of the network's work; after this much
 # silence the request is sent again.
 _ANSWER_S = 1.0
 
@@ -49,6 +50,7 @@ class Hello:
         board: The board's name.
         clock_hz: Of the core; None: not told.
         counts_cycles: Whether it has a cycle counter.
+        shares_rows: Whether it computes each row once for all the windows that hold it.
         contract_id: 16 hex digits.
         model_checksum: See `firmware_export.identity`.
         chunk_samples: The most samples it takes at once.
@@ -62,6 +64,7 @@ class Hello:
     board: str
     clock_hz: int | None
     counts_cycles: bool
+    shares_rows: bool
     contract_id: str
     model_checksum: int
     chunk_samples: int
@@ -79,7 +82,7 @@ class BoardResult:
     Attributes:
         frames: Of the stream, up to the window's end.
         label: Index of the highest smoothed score.
-        network_cycles: For this window.
+        network_cycles: Since the last result.
         frontend_cycles: For the stream so far.
         scores_int8: The network's for this window, int8 (labels,).
         scores: Smoothed, float32 (labels,).
@@ -138,7 +141,7 @@ class BoardLink:
             raise self._nonsense("its hello is too short")
         (
             _,
-            counts,
+            abilities,
             chunk,
             contract_id,
             checksum,
@@ -153,7 +156,8 @@ class BoardLink:
         return Hello(
             board="".join(c if c.isprintable() else "?" for c in name) or "unnamed",
             clock_hz=clock or None,
-            counts_cycles=bool(counts),
+            counts_cycles=bool(abilities & _COUNTS_CYCLES),
+            shares_rows=bool(abilities & _SHARES_ROWS),
             contract_id=f"{contract_id:016x}",
             model_checksum=checksum,
             chunk_samples=chunk,
@@ -168,14 +172,20 @@ class BoardLink:
         """Start a stream at its first sample."""
         self._ask(b"R")
 
-    def push(self, samples: NDArray[np.int16]) -> None:
-        """Send int16 samples (n,), no more than `Hello.chunk_samples`."""
+    def push(self, samples: NDArray[np.int16]) -> NDArray[np.int8] | None:
+        """Send int16 samples (n,), no more than `Hello.chunk_samples`.
+
+        Returns:
+            Of a board that shares rows the features, int8 (feature_count,), of the frame that the
+            samples complete; None: they complete none, or the board keeps a window of features.
+        """
         answer = self._ask(b"A", samples.astype("<i2").tobytes())
-        if len(answer) != 2 or int.from_bytes(answer, "little") != len(samples):
+        if len(answer) < 2 or int.from_bytes(answer[:2], "little") != len(samples):
             raise self._nonsense("it did not take the audio")
+        return np.frombuffer(answer, np.int8, offset=2) if len(answer) > 2 else None
 
     def poll(self, label_count: int) -> BoardResult | None:
-        """Let the board finish a window; return the result, None if none is due.
+        """Let the board do the network's work; return the result, None if none is due.
 
         Args:
             label_count: Of the model.

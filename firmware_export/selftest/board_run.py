@@ -33,7 +33,8 @@ class BoardRun:
         audio: What was sent.
         audio_s: Seconds of it.
         windows: Results that were compared.
-        cycles_per_inference: Cycles of the network for one window, median; None: not counted.
+        cycles_per_inference: Cycles of the network for one result, median: of a window, or where
+            windows share rows, of a hop; None: not counted.
         cycles_per_inference_range: Fewest and most.
         frontend_cycles_per_second: Cycles of the front end for a second of audio.
         features: How many were compared.

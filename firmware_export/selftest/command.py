@@ -40,7 +40,7 @@ _TIE = 0.01
     "input_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Recording to send to the board.  [default: a window of the export's golden audio]",
+    help="Recording to send to the board.  [default: the export's golden audio]",
 )
 @click.option(
     "--baud",
@@ -140,25 +140,41 @@ class Comparison:
         self._front_end = FrontEnd(self.model.contract)
         self._stream = FeatureStream(self._front_end)
         self._ring: deque[Any] = deque(maxlen=self.hello.window_frames)
+        self._board_ring: deque[NDArray[np.int8]] = deque(maxlen=self.hello.window_frames)
 
     def push(self, chunk: NDArray[np.int16], board: BoardLink) -> None:
         """Let both hear the next samples, int16 (n,), and compare the result if one is due."""
-        board.push(chunk)
-        for row in self._stream.push(chunk):  # one at most, as the chunk is short
-            self._ring.append(row)
-            self._frames += 1
-        beyond_first = self._frames - self.hello.window_frames
-        if beyond_first < 0 or beyond_first % self.hello.hop_frames:
+        theirs = board.push(chunk)
+        if theirs is not None:
+            if len(theirs) != self.hello.feature_count:
+                raise _contradiction(f"it sent {len(theirs)} features of a frame")
+            self._board_ring.append(theirs)
+        new_rows = self._stream.push(chunk)  # one at most, as the chunk is short
+        if not len(new_rows):
             return
-        if self._results and self._results[-1].frames == self._frames:
-            return  # the chunk completed no frame
+        self._ring.extend(new_rows)
+        self._frames += len(new_rows)
+        beyond_first = self._frames - self.hello.window_frames
+        is_due = beyond_first >= 0 and beyond_first % self.hello.hop_frames == 0
+        # A board that shares rows keeps few of them: its network takes each as it comes.
+        if not is_due and not self.hello.shares_rows:
+            return
         result = board.poll(self.hello.label_count)
-        if result is None or result.frames != self._frames:
+        if (result is not None) != is_due or (result and result.frames != self._frames):
             raise SernetError(
                 f"the board has no result where one is due, after {self._frames} frames",
                 "its firmware is damaged or not what `sernet-edge export` wrote: export again",
             )
-        self._compare(result, board.features(self.hello.window_frames, self.hello.feature_count))
+        if result is not None:
+            self._compare(result, self._board_features(board))
+
+    def _board_features(self, board: BoardLink) -> NDArray[np.int8]:
+        """Return the board's features of the window, int8 (window_frames, feature_count)."""
+        if not self.hello.shares_rows:
+            return board.features(self.hello.window_frames, self.hello.feature_count)
+        if len(self._board_ring) != self.hello.window_frames:
+            raise _contradiction(f"it sent features of {len(self._board_ring)} frames of a window")
+        return np.stack(self._board_ring)
 
     def _compare(self, result: BoardResult, theirs: NDArray[np.int8]) -> None:
         self._results.append(result)
@@ -195,6 +211,8 @@ class Comparison:
         """
         contract, results = self.model.contract, self._results
         cycles = [r.network_cycles for r in results] if self.hello.counts_cycles else []
+        if self.hello.shares_rows and len(cycles) > 1:
+            del cycles[0]  # of a whole window's rows, where the others are of a hop's
         frames_a_second = 1 / contract.frame_step_s
         return BoardRun(
             model=model,
@@ -223,10 +241,19 @@ class Comparison:
         )
 
 
+def _contradiction(what: str) -> SernetError:
+    return SernetError(
+        f"the firmware contradicts its own contract: {what}",
+        "export it again with this version of sernet-edge, and flash it",
+    )
+
+
 def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], str]:
     """Return the samples to send and their name."""
     if path is None:
-        return golden_pcm(contract), "golden audio"
+        golden = golden_pcm(contract)
+        # Where windows share rows, the first result takes more work than those that follow it.
+        return (np.tile(golden, 2) if contract.stride_frames else golden), "golden audio"
     samples = read_recording(path, contract.sample_rate_hz, "give a recording of speech")
     # As `listen` does with a recording shorter than a window.
     missing = max(0, contract.window_samples - len(samples))
@@ -290,9 +317,9 @@ def _cycles(run: BoardRun) -> str:
     if run.cycles_per_inference is None or run.frontend_cycles_per_second is None:
         return "not counted: the board has no cycle counter"
     text = (
-        f"{run.cycles_per_inference:,} a window, "
+        f"{run.cycles_per_inference:,} a result, "
         f"front end {run.frontend_cycles_per_second:,} a second of audio"
     )
     if run.clock_hz:
-        text += f"; {run.cycles_per_inference / run.clock_hz:.3f} s a window"
+        text += f"; {run.cycles_per_inference / run.clock_hz:.3f} s a result"
     return text

@@ -159,6 +159,7 @@ def _measure(request: BenchRequest) -> Section:
         runs=request.runs,
         library=own,
         board=request.board,
+        supply=boards.Supply(request.current_ua_mhz, request.supply_v),
     )
     models = given(request.models, request.zoo, speech, _say)
     return run.run(models, settings, speech, board_runs, _say)

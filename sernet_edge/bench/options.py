@@ -64,6 +64,21 @@ _OPTIONS = (
         help="What `sernet-edge selftest --out` measured on a board, in place of the estimate.",
     ),
     click.option(
+        "--current",
+        "current_ua_mhz",
+        type=click.FloatRange(0, min_open=True),
+        metavar="UA_PER_MHZ",
+        help="Current of the running chip in microamperes a MHz, for the energy of a day.  "
+        "[default: each board's own, listed below its table]",
+    ),
+    click.option(
+        "--supply",
+        "supply_v",
+        type=click.FloatRange(0, min_open=True),
+        metavar="VOLTS",
+        help="Voltage at that current.  [default: each board's own]",
+    ),
+    click.option(
         "--tflm-include",
         "includes",
         type=click.Path(path_type=Path),
@@ -110,6 +125,8 @@ class BenchRequest:
         cores: To count on; empty: the default ones.
         board: Where the models are meant to run; None: anywhere.
         board_runs: Files that `selftest --out` wrote.
+        current_ua_mhz: See `boards.Supply`.
+        supply_v: Likewise.
         includes: Headers of the user's TensorFlow Lite Micro.
         library: That library; None: there is none.
         processes: Fresh processes for each latency.
@@ -126,6 +143,8 @@ class BenchRequest:
     cores: tuple[str, ...]
     board: boards.Board | None
     board_runs: tuple[Path, ...]
+    current_ua_mhz: float | None
+    supply_v: float | None
     includes: tuple[Path, ...]
     library: Path | None
     processes: int

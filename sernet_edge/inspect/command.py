@@ -76,6 +76,7 @@ def describe_tflite(file: ModelFile) -> dict[str, Any]:
         }
         for operator in graph.operators
     ]
+    native, windows = _native(file, contract)
     return {
         "file": file.name,
         "format": "tflite",
@@ -99,9 +100,10 @@ def describe_tflite(file: ModelFile) -> dict[str, Any]:
         "provenance": dict(contract.provenance) if contract else None,
         "runs_in": {
             "listen": _listens(file, contract),
-            "native engine": _native(file, contract),
+            "native engine": native,
             "TensorFlow Lite Micro": _tflm(file, graph.inputs),
         },
+        "windows": windows,
     }
 
 
@@ -123,6 +125,7 @@ def describe_keras(file: ModelFile) -> dict[str, Any]:
         "contract": _settings(contract),
         "provenance": dict(contract.provenance) if contract else None,
         "runs_in": dict.fromkeys(("listen", "native engine", "TensorFlow Lite Micro"), convert),
+        "windows": None,
     }
 
 
@@ -156,22 +159,24 @@ def _listens(file: ModelFile, contract: Contract | None) -> str:
     return "yes"
 
 
-def _native(file: ModelFile, contract: Contract | None) -> str:
+def _native(file: ModelFile, contract: Contract | None) -> tuple[str, dict[str, Any] | None]:
+    """Return whether the native engine takes a file, and how it computes windows if it does."""
     from sernet_edge.firmware_export import emit, frontend_tables
-    from sernet_edge.firmware_export.plan import plan_network
-    from sernet_edge.firmware_export.reader import read_network
+    from sernet_edge.firmware_export.planned import PlannedModel
     from sernet_edge.runtime.interpreter import Model
 
     try:
-        plan = plan_network(read_network(file))
-        emit.model_source(plan, "model")
-        ram = f"{emit.state_bytes(plan):,} bytes of RAM"
+        planned = PlannedModel.read(file)
+        emit.model_source(planned.plan, "model")
+        ram = f"{planned.state_bytes:,} bytes of RAM"
         if contract is None:
-            return f"the network alone, {ram}: the front end needs a contract"
-        frontend_tables.contract_source(Model(file))
+            answer = f"the network alone, {ram}: the front end needs a contract"
+        else:
+            frontend_tables.contract_source(Model(file))
+            answer = f"yes, {ram} for the network"
     except SernetError as error:
-        return _no(error, file)
-    return f"yes, {ram} for the network"
+        return _no(error, file), None
+    return answer, {"share_rows": planned.stream is not None, "reason": planned.reason}
 
 
 def _tflm(file: ModelFile, inputs: tuple[Any, ...]) -> str:
@@ -215,6 +220,9 @@ def _text(found: dict[str, Any]) -> str:
     ]
     for number, (name, answer) in enumerate(found["runs_in"].items()):
         lines += _entry("runs in" if number == 0 else "", f"{name}: {answer}")
+    if (windows := found["windows"]) is not None:
+        way = "each row is computed once" if windows["share_rows"] else "each is computed whole"
+        lines += _entry("windows", f"{way} by the native engine: {windows['reason']}")
     return "\n".join(line.rstrip() for line in lines)
 
 

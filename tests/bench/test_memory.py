@@ -8,8 +8,7 @@ import pytest
 
 from sernet_edge.bench.measure import memory
 from sernet_edge.firmware_export.graph import read_graph
-from sernet_edge.firmware_export.plan import plan_network
-from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.modelfile import ModelFile
 
 
@@ -28,8 +27,9 @@ def test_the_arena_is_what_the_interpreter_itself_says(shipped_model: Path) -> N
 
 def test_layers_share_the_engines_state(shipped_model: Path) -> None:
     data = shipped_model.read_bytes()
-    found = memory.engine(plan_network(read_network(ModelFile("shipped", data))))
+    found = memory.engine(PlannedModel.read(ModelFile("shipped", data)))
     each = [layer["ring_bytes"] + layer["scratch_bytes"] for layer in found["layers"]]
     assert max(each) < found["arena_bytes"] < sum(each)
     assert found["arena_bytes"] < found["state_bytes"]
     assert found["layers"][1]["map_bytes"] == 184 * 40 * 32
+    assert found["shares_rows"] is False and "rows of padding" in found["reason"]

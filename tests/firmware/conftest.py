@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 from bundle_cases import write_bundle
-from engine_cases import GRAPHS, OPERATOR_GRAPHS, Case, random_cases, write_cases
+from engine_cases import (
+    GRAPHS,
+    OPERATOR_GRAPHS,
+    STREAM_GRAPHS,
+    Case,
+    StreamCase,
+    random_cases,
+    stream_cases,
+    write_cases,
+)
 from graphs import RandomGraph
 from operator_graphs import RandomOperators
 
@@ -43,4 +52,14 @@ def operator_graphs(
     """The same with the operators of other people's networks."""
     folder = tmp_path_factory.mktemp("operator_graphs")
     cases = random_cases(RandomOperators, request.param)
+    return folder, write_cases(folder, cases), cases
+
+
+@pytest.fixture(scope="session", params=_parts(STREAM_GRAPHS, 10))
+def streams(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Path], list[StreamCase]]:
+    """The same of graphs whose windows share rows, with streams of many windows."""
+    folder = tmp_path_factory.mktemp("streams")
+    cases = stream_cases(request.param)
     return folder, write_cases(folder, cases), cases

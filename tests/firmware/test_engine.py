@@ -9,6 +9,7 @@ import pytest
 from engine_cases import (
     GRAPHS,
     Case,
+    StreamCase,
     real_window_count,
     real_windows,
     tflm_outputs,
@@ -32,6 +33,15 @@ def test_random_graphs_have_the_bits_of_tflm(
     folder, sources, cases = graphs
     output = replay(compiled(compiler, folder, sources, compiler))
     assert f"cases {len(cases)}\nwindows {3 * len(cases)}\nfailures 0" in output
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_streams_have_the_bits_of_tflm_in_every_window(
+    compiler: str, streams: tuple[Path, list[Path], list[StreamCase]]
+) -> None:
+    folder, sources, cases = streams
+    output = replay(compiled(compiler, folder, sources, f"{compiler}-streams"))
+    assert f"cases {len(cases)}\nwindows {21 * len(cases)}\nfailures 0" in output
 
 
 def test_the_numpy_reference_has_the_bits_of_tflm(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
+from api_results import MAIN, Line, results
 from bundle_cases import (
     C_FOLDER,
     FAST,
@@ -36,20 +36,6 @@ from sernet_edge.runtime.records import Result
 from sernet_edge.runtime.stream import Listener
 from sernet_edge.train.new_contract import new_contract
 
-MAIN = C_FOLDER / "api_results.c"
-
-
-@dataclass(frozen=True)
-class Line:
-    """One result of api_results.c."""
-
-    frames: int
-    label: int
-    saturated: int
-    int8: tuple[int, ...]
-    scores: tuple[float, ...]
-    arousal: float
-
 
 def results_of(listener: Listener, stream: Samples) -> list[Result]:
     return [record for record in listener.push(stream) if isinstance(record, Result)]
@@ -58,27 +44,6 @@ def results_of(listener: Listener, stream: Samples) -> list[Result]:
 @pytest.fixture(scope="module")
 def model(shipped_model: Path) -> Model:
     return interpreter.load(shipped_model)
-
-
-def results(program: Path, streams: list[Samples], chunk: int, way: str) -> list[list[Line]]:
-    """Return the results of each stream."""
-    found: list[list[Line]] = [[]]
-    for text in run(program, streams, chunk, way).decode().splitlines():
-        if text == "end":
-            found.append([])
-            continue
-        words = text.split()
-        labels = (len(words) - 4) // 2
-        found[-1].append(
-            Line(
-                *map(int, words[:3]),
-                tuple(map(int, words[3 : 3 + labels])),
-                tuple(map(float, words[3 + labels : -1])),
-                float(words[-1]),
-            )
-        )
-    assert found.pop() == []
-    return found
 
 
 def end_s(line: Line, contract: Contract) -> float:

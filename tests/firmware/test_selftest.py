@@ -26,10 +26,13 @@ from bundle_cases import (
     write_bundle,
 )
 from serial_line import answering, line, unchanged
+from stream_graphs import stream_contract, stream_model
 from support import Run, quickly, write_wav
 
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.identity import model_checksum
+from sernet_edge.firmware_export.plan import Plan, Schedule
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.firmware_export.selftest.board_run import read_board_run
 from sernet_edge.firmware_export.selftest.command import selftest
 from sernet_edge.runtime.contract import Features, Level
@@ -93,16 +96,32 @@ def test_a_board_that_computes_the_model_passes(
     assert (run.scores, run.frames_repeated) == (run.windows * 7, 0)
 
 
-def test_cycles_are_those_of_the_boards_counter(board: Path, talk: Talk, tmp_path: Path) -> None:
+def test_cycles_are_those_of_the_boards_counter(
+    board: Path, talk: Talk, shipped_model: Path, tmp_path: Path
+) -> None:
     with line([board]) as port:
         said = talk(port, "--out", tmp_path / "run.json")
     run = read_board_run(tmp_path / "run.json")
-    # The counter is 1,000 further on at each look: once for each of 184 rows, and once for each
-    # of the 187 chunks of 256 samples in a window.
-    assert run.cycles_per_inference == 184_000
-    assert run.cycles_per_inference_range == (184_000, 184_000)
+    # The counter is 1,000 further on at each look: once for each part of the network's work, and
+    # once for each of the 187 chunks of 256 samples in a window.
+    parts = parts_of_a_window(PlannedModel.read(ModelFile.read(shipped_model)).plan)
+    assert run.cycles_per_inference == 1000 * parts
+    assert run.cycles_per_inference_range == (1000 * parts, 1000 * parts)
     assert run.frontend_cycles_per_second == round(187_000 / 184 * 62.5)
-    assert "184,000 a window" in said and "0.184 s a window" in said
+    assert f"{1000 * parts:,} a result" in said and f"{parts / 1000:.3f} s a result" in said
+
+
+def parts_of_a_window(plan: Plan) -> int:
+    """Return how many parts a window's work has: of each row, and one to see that none is left."""
+    schedule, parts = Schedule(list(plan.stages)), 0
+    for _ in range(plan.stages[0].steps):
+        schedule.done[0] += 1
+        parts += 1
+        while order := schedule.advance():
+            for index in order:
+                schedule.done[index] += 1
+            parts += 1
+    return parts
 
 
 @pytest.mark.parametrize(
@@ -148,6 +167,32 @@ def test_boards_that_run_models_of_other_features_pass(
     run = read_board_run(out)
     assert run.passed and run.windows > 3
     assert run.features == run.windows * contract.window_frames * contract.feature_count
+
+
+def test_a_board_whose_windows_share_rows_passes(tmp_path: Path) -> None:
+    contract = stream_contract(hop_frames=8)
+    voice = np.tile(golden_pcm(contract), 3)
+    contract = with_statistics(contract, [voice])
+    model = tmp_path / "model.tflite"
+    model.write_bytes(stream_model(contract))
+    bundle = write_bundle(tmp_path / "bundle", model.read_bytes())
+    program = build(bundle, tmp_path / "serial", C_FOLDER / "serial_host.c", _OPTIONS)
+    write_wav(tmp_path / "voice.wav", voice)
+    arguments = [str(model), "--input", str(tmp_path / "voice.wav"), "--port"]
+    out = tmp_path / "run.json"
+    with line([program]) as port:
+        selftest.main([*arguments, port, "--out", str(out)], "", None, False)
+    run = read_board_run(out)
+    frames = (len(voice) - 1024) // 256 + 1
+    assert run.passed
+    assert run.windows == (frames - contract.window_frames) // 8 + 1 == 10
+    assert run.features == run.windows * contract.window_frames * contract.feature_count
+    # The first result takes the work of a window, those that follow it a hop's: not counted in.
+    assert run.cycles_per_inference is not None and run.cycles_per_inference_range is not None
+    assert run.cycles_per_inference_range[1] < 8 * 1000 * 10
+    for fault, words in (("scores", "does not compute"), ("labels", "does not compute")):
+        with line([program, fault]) as port, pytest.raises(SernetError, match=words):
+            selftest.main([*arguments, port], "", None, False)
 
 
 def test_two_programs_one_after_the_other_find_the_same_board(board: Path, talk: Talk) -> None:

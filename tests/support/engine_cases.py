@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import os
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from graphs import RandomGraph
 from numpy.typing import NDArray
+from stream_graphs import RandomStream
 from tflite_micro.python.tflite_micro.runtime import Interpreter
 
-from sernet_edge.firmware_export import emit, golden
+from sernet_edge.firmware_export import emit, emit_stream, golden
+from sernet_edge.firmware_export.bundle import NATIVE_SOURCES
 from sernet_edge.firmware_export.csource import engine_file
-from sernet_edge.firmware_export.plan import plan_network
+from sernet_edge.firmware_export.plan import plan_network, state_bytes
 from sernet_edge.firmware_export.reader import read_network
+from sernet_edge.firmware_export.streaming import plan_stream
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import load
 from sernet_edge.runtime.modelfile import ModelFile
 
 C_FOLDER = Path(__file__).parents[1] / "firmware" / "c"
 ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
-GRAPHS, OPERATOR_GRAPHS = range(240), range(120)
+GRAPHS, OPERATOR_GRAPHS, STREAM_GRAPHS = range(240), range(120), range(40)
 """Seeds of the random families of networks that the engine is tested with."""
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
@@ -41,6 +44,16 @@ class Case:
     name: str
     data: bytes
     inputs: NDArray[np.int8]  # (windows, values)
+
+
+@dataclass(frozen=True)
+class StreamCase:
+    """A model whose windows share rows, and a stream to run it on."""
+
+    name: str
+    data: bytes
+    rows: NDArray[np.int8]  # (rows, values)
+    hop: int  # rows from one window to the next
 
 
 def tflm_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
@@ -82,27 +95,61 @@ def real_windows(emodb: Path, model_path: Path, count: int) -> NDArray[np.int8]:
     return np.stack(windows)
 
 
-def write_cases(folder: Path, cases: list[Case]) -> list[Path]:
+def stream_cases(seeds: Iterable[int]) -> list[StreamCase]:
+    """Return members of the random family whose windows share rows, with streams."""
+    cases = []
+    for seed in seeds:
+        graph = RandomStream(seed)
+        data = graph.build()
+        source = read_network(ModelFile("graph", data)).input
+        hop = graph.stride * (1 + seed % 3)
+        # More than two periods of most rings.
+        rows = varied_rows(seed, source.height + 20 * hop, source.row_bytes, source.height)
+        cases.append(StreamCase(f"stream_{seed:03}", data, rows, hop))
+    return cases
+
+
+def varied_rows(seed: int, count: int, width: int, window: int) -> NDArray[np.int8]:
+    """Rows through the whole range whose mean differs from window to window, (count, width)."""
+    rng = np.random.default_rng(seed)
+    phase = rng.uniform(0, 2 * np.pi, width)
+    swings = np.sin(np.arange(count)[:, None] * 2 * np.pi / (2.7 * window) + phase)
+    return np.clip(100 * swings + rng.normal(0, 40, (count, width)), -128, 127).astype(np.int8)
+
+
+def write_cases(folder: Path, cases: Sequence[Case | StreamCase]) -> list[Path]:
     """Write the engine and the cases' tables to a folder; return the C files to compile.
 
     What the engine must compute comes from TensorFlow Lite Micro.
     """
-    for name in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS:
+    for name in NATIVE_SOURCES:
         (folder / name).write_text(engine_file(name))
     most = 0
     for case in cases:
         network = read_network(ModelFile(case.name, case.data))
-        plan = plan_network(network)
-        most = max(most, emit.state_bytes(plan))
-        outputs = tflm_outputs(case.data, case.inputs)
-        (folder / f"{case.name}.h").write_text(emit.model_header(network, plan, case.name))
-        (folder / f"{case.name}.c").write_text(emit.model_source(plan, case.name))
-        (folder / f"{case.name}_golden.c").write_text(
-            golden.golden_source(network, case.inputs, outputs, case.name)
-        )
+        if isinstance(case, Case):
+            plan = plan_network(network)
+            outputs = tflm_outputs(case.data, case.inputs)
+            header, source = (
+                emit.model_header(network, plan, case.name),
+                emit.model_source(plan, case.name),
+            )
+            replayed = golden.golden_source(network, case.inputs, outputs, case.name)
+        else:
+            stream = plan_stream(network)
+            plan = stream.body
+            windows = golden.stream_windows(case.rows, network.input.height, case.hop)
+            outputs = tflm_outputs(case.data, windows)
+            header = emit_stream.stream_header(network, stream, case.name)
+            source = emit_stream.stream_source(stream, case.name)
+            replayed = golden.golden_stream_source(network, case.hop, case.rows, outputs, case.name)
+        most = max(most, state_bytes(plan))
+        (folder / f"{case.name}.h").write_text(header)
+        (folder / f"{case.name}.c").write_text(source)
+        (folder / f"{case.name}_golden.c").write_text(replayed)
     names = [case.name for case in cases]
     (folder / "cases.h").write_text(
-        '#include "sernet_selftest.h"\n'
+        '#include "sernet_selftest.h"\n#include "sernet_stream.h"\n'
         + f"#define MOST_STATE_BYTES {most}\n"
         + "".join(f"extern const sernet_golden {name}_golden;\n" for name in names)
         + "static const sernet_golden *const cases[] = {"
@@ -112,4 +159,4 @@ def write_cases(folder: Path, cases: list[Case]) -> list[Path]:
     # One file to compile instead of hundreds.
     tables = folder / "tables.c"
     tables.write_text("".join(f'#include "{n}.c"\n#include "{n}_golden.c"\n' for n in names))
-    return [folder / name for name in emit.ENGINE_SOURCES] + [tables]
+    return [folder / name for name in NATIVE_SOURCES if not name.endswith(".h")] + [tables]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from engine_cases import C_FOLDER, STRICT
 
-from sernet_edge.firmware_export import emit
+from sernet_edge.firmware_export.bundle import NATIVE_SOURCES
 from sernet_edge.firmware_export.csource import engine_file
 
 SANITIZE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -24,7 +24,7 @@ def compiled(
     engine = _engine(compiler)
     work = folder / name
     work.mkdir()
-    tables = [s for s in sources if s.name not in emit.ENGINE_SOURCES]
+    tables = [s for s in sources if s.name not in NATIVE_SOURCES]
     common = [compiler, *STRICT, f"-I{folder}", f"-I{C_FOLDER}", "-c"]
     subprocess.run([*common, "-O0", *map(str, tables)], check=True, cwd=work)
     subprocess.run([*common, *SANITIZE, str(C_FOLDER / main)], check=True, cwd=work)
@@ -40,9 +40,10 @@ def _engine(compiler: str) -> list[Path]:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
     folder = Path(tempfile.mkdtemp(prefix="engine-"))
-    for name in emit.ENGINE_SOURCES + emit.ENGINE_HEADERS:
+    for name in NATIVE_SOURCES:
         (folder / name).write_text(engine_file(name))
-    command = [compiler, *STRICT, *SANITIZE, "-c", *emit.ENGINE_SOURCES]
+    sources = [name for name in NATIVE_SOURCES if not name.endswith(".h")]
+    command = [compiler, *STRICT, *SANITIZE, "-c", *sources]
     subprocess.run(command, check=True, cwd=folder)
     return sorted(folder.glob("*.o"))
 

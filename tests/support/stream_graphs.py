@@ -6,6 +6,34 @@ import numpy as np
 import tflite
 from graphs import SAME, VALID, RandomGraph, Shape
 
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.new_contract import new_contract
+
+STRIDE, RECEPTIVE = 4, 15
+"""Frames from one row of `stream_model`'s last map to the next, and frames that one is made of."""
+
+
+def stream_contract(hop_frames: int = STRIDE, rows: int = 6) -> Contract:
+    """Return the contract of a `stream_model` with windows of so many rows of the last map."""
+    window = RECEPTIVE + (rows - 1) * STRIDE
+    return new_contract(("a", "b", "c"), "none", window).replace(
+        hop_frames=hop_frames, stride_frames=STRIDE, receptive_frames=RECEPTIVE
+    )
+
+
+def stream_model(contract: Contract) -> bytes:
+    """Return a small network whose windows share rows, with weights by chance, and the contract."""
+    random = RandomStream(3)
+    shape = (1, contract.window_frames, contract.feature_count, 1)
+    last = random.graph.input(shape, float(np.float32(contract.clip / 127.5)), 0)
+    last = random.conv(random.pad(last, (0, 0), (1, 1)), 6, window=(VALID, (5, 3), (2, 2)))
+    last = random.pool(last, window=(VALID, (2, 2), (2, 2)))
+    last = random.conv(random.pad(last, (0, 0), (1, 1)), 8, window=(VALID, (3, 3), (1, 1)))
+    last = random.mean(last, (1, 2), keep_dims=False)
+    last = random.softmax(random.dense(last, len(contract.labels)))
+    return ModelFile("model", random.graph.finish(last)).with_contract(contract).data
+
 
 class RandomStream(RandomGraph):
     """One member of the family; the same seed gives the same file.

@@ -1,7 +1,9 @@
-/* All of the firmware on a board, as a program would use it: a window of audio and one hop more,
+/* All of the firmware on a board, as a program would use it: a window of audio and two hops more,
  * pushed and polled for. Fails unless each brings one result, and says how much stack it took.
- * Of the hop it counts the pushes, which compute features, and the polls, which run the network,
- * in turns. The audio is in flash and the state is this program's only variable. */
+ * Of the first hop it counts the pushes, which compute features, and the polls, which run the
+ * network, in turns; of the second, frame by frame, each call that runs a part of the network, and
+ * behind a line "last" those of the frame that ends the window, its push first. The audio is in
+ * flash and the state is this program's only variable. */
 #include "measure.h"
 #include "sernet_selftest_features.h"
 
@@ -27,10 +29,39 @@ static int32_t hear(uint32_t samples, int counted) {
     return results;
 }
 
+/* Hears a hop, frame by frame, and counts each call of `sernet_work` and `sernet_poll`; returns
+ * the results that came, or an error. */
+static int32_t hear_in_parts(void) {
+    int32_t results = 0;
+    for (uint32_t frame = 0; frame < SERNET_EVERY_FRAMES; frame++) {
+        const int is_last = frame + 1 == SERNET_EVERY_FRAMES;
+        if (is_last) print_number("last ", frame);
+        if (is_last) BOARD_COUNT_START();
+        const int32_t taken =
+            sernet_push(state, sernet_model_golden_pcm.pcm, SERNET_FRAME_STEP_SAMPLES);
+        if (is_last) BOARD_COUNT_STOP();
+        if (taken != SERNET_FRAME_STEP_SAMPLES) return SERNET_ERROR_SIZE;
+        int status;
+        do {
+            BOARD_COUNT_START();
+            status = sernet_work(state);
+            BOARD_COUNT_STOP();
+        } while (status > 0);
+        sernet_result result;
+        BOARD_COUNT_START();
+        status = sernet_poll(state, &result);
+        BOARD_COUNT_STOP();
+        if (status < 0) return status;
+        results += status == SERNET_READY;
+    }
+    return results;
+}
+
 int main(void) {
     const int status = sernet_init(state, sizeof state);
     const int32_t first = hear(SERNET_WINDOW_SAMPLES, 0);
     const int32_t second = hear(SERNET_EVERY_FRAMES * SERNET_FRAME_STEP_SAMPLES, 1);
     print_number("stack ", board_stack_used());
-    return status != SERNET_OK || first != 1 || second != 1;
+    const int32_t third = hear_in_parts();
+    return status != SERNET_OK || first != 1 || second != 1 || third != 1;
 }

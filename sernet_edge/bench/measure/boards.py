@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from sernet_edge.bench.document import Section, is_measured
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
 from sernet_edge.runtime.errors import SernetError
 
+SECONDS_A_DAY = 24 * 60 * 60
 KIB = 1024
 MIB = 1024 * KIB
 
@@ -29,6 +30,9 @@ class Board:
         flash_bytes: For programs and weights, on the chip or, where it has none, on the board.
         ram_bytes: On the chip, all banks together.
         source: Document and revision that these were read in; "unverified": from memory.
+        current_ua_mhz: Current of the running chip in microamperes for each MHz.
+        supply_v: At this voltage.
+        current_source: As `source`, of these two.
     """
 
     name: str
@@ -37,6 +41,12 @@ class Board:
     flash_bytes: int
     ram_bytes: int
     source: str
+    current_ua_mhz: float
+    supply_v: float
+    current_source: str
+
+
+_FROM_MEMORY = "unverified, the order of the maker's typical figure"
 
 
 def _zephyr(path: str, commit: str) -> str:
@@ -45,24 +55,33 @@ def _zephyr(path: str, commit: str) -> str:
 
 BOARDS = (
     Board("Raspberry Pi Pico", "m0plus", 133, 2 * MIB, 264 * KIB,
-          _zephyr("raspberrypi/rpi_pico", "1bd86a14")),
+          _zephyr("raspberrypi/rpi_pico", "1bd86a14"),
+          190, 3.3, _FROM_MEMORY),
     Board("Arduino Nano 33 BLE Sense Rev2", "m4", 64, 1 * MIB, 256 * KIB,
-          "Arduino, datasheet ABX00069, revision 3 of 10/11/2022"),
+          "Arduino, datasheet ABX00069, revision 3 of 10/11/2022",
+          52, 3.0, _FROM_MEMORY),
     Board("B-L475E-IOT01A", "m4", 80, 1 * MIB, 128 * KIB,
-          _zephyr("st/disco_l475_iot1", "0b0d3a5d")),
+          _zephyr("st/disco_l475_iot1", "0b0d3a5d"),
+          100, 3.0, _FROM_MEMORY),
     Board("NUCLEO-F446RE", "m4", 180, 512 * KIB, 128 * KIB,
-          "Zephyr 4.0.0 documentation, boards/st/nucleo_f446re"),
+          "Zephyr 4.0.0 documentation, boards/st/nucleo_f446re",
+          200, 3.3, _FROM_MEMORY),
     Board("Raspberry Pi Pico 2", "m33", 150, 4 * MIB, 520 * KIB,
-          _zephyr("raspberrypi/rpi_pico2", "0530c533")),
+          _zephyr("raspberrypi/rpi_pico2", "0530c533"),
+          120, 3.3, _FROM_MEMORY),
     Board("STM32F746G-DISCO", "m7", 216, 1 * MIB, 340 * KIB,
-          _zephyr("st/stm32f746g_disco", "0b0d3a5d") + ", overview"),
+          _zephyr("st/stm32f746g_disco", "0b0d3a5d") + ", overview",
+          450, 3.3, _FROM_MEMORY),
     Board("NUCLEO-H743ZI", "m7", 480, 2 * MIB, 1 * MIB,
-          _zephyr("st/nucleo_h743zi", "02d6d202")),
+          _zephyr("st/nucleo_h743zi", "02d6d202"),
+          275, 3.3, _FROM_MEMORY),
     Board("Teensy 4.1", "m7", 600, 8 * MIB, 1 * MIB,
-          _zephyr("pjrc/teensy4", "07d5b2e3")),
+          _zephyr("pjrc/teensy4", "07d5b2e3"),
+          170, 5.0, "PJRC forum, thread 74442: 102 mA at 600 MHz, all of a Teensy 4.0"),
     # The clock that Zephyr sets; the flash is a chip beside it, the memory is all of its SRAM.
     Board("STM32N6570-DK", "m55", 400, 128 * MIB, 4200 * 1000,
-          _zephyr("st/stm32n6570_dk", "06ec3c70")),
+          _zephyr("st/stm32n6570_dk", "06ec3c70"),
+          200, 1.8, _FROM_MEMORY),
 )  # fmt: skip
 """The boards of the table, the slowest first."""
 
@@ -115,16 +134,45 @@ def _plain(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
-def section(cores: Section, tflm: Section, runs: Sequence[BoardRun]) -> list[Section]:
+@dataclass(frozen=True)
+class Supply:
+    """What the user knows of a board's current, in place of the table's figures.
+
+    Attributes:
+        current_ua_mhz: See `Board`; None: the table's.
+        supply_v: Likewise.
+    """
+
+    current_ua_mhz: float | None = None
+    supply_v: float | None = None
+
+    def of(self, board: Board) -> Board:
+        """Return a board with the current and voltage that are known."""
+        known = {key: value for key, value in asdict(self).items() if value is not None}
+        return replace(board, **known, current_source="as given") if known else board
+
+
+def section(
+    cores: Section, tflm: Section, runs: Sequence[BoardRun], supply: Supply
+) -> list[Section]:
     """Return the section "boards" of a model: one verdict for each board of the table.
 
     Args:
         cores: The model's section "cores".
         tflm: Its section "tflm".
         runs: Self-tests of this model on boards, whose measured cycles replace the estimate.
+        supply: Current and voltage of all boards, where the user gave them.
     """
     measured = {_plain(run.board): run for run in runs}
-    rows = [verdict(board, cores, tflm, measured.pop(_plain(board.name), None)) for board in BOARDS]
+    rows = []
+    for board in map(supply.of, BOARDS):
+        run = measured.pop(_plain(board.name), None)
+        row = verdict(board, cores, tflm, run)
+        if "clock_mhz_needed" in row:
+            row |= _in_use(
+                board, cores[board.core], row["clock_mhz_needed"], _clock_mhz(board, run)
+            )
+        rows.append(row)
     return rows + [_unknown(run) for run in measured.values()]
 
 
@@ -164,7 +212,7 @@ def verdict(board: Board, cores: Section, tflm: Section, run: BoardRun | None = 
         "clock_mhz_high": high,
         "measured": run is not None,
     }
-    clock = run.clock_hz / 1e6 if run and run.clock_hz else board.clock_mhz
+    clock = _clock_mhz(board, run)
     if limits or low > clock:
         word = "does not fit"
     else:
@@ -172,6 +220,44 @@ def verdict(board: Board, cores: Section, tflm: Section, run: BoardRun | None = 
     if middle > clock:
         limits.append("time")
     return row | {"verdict": word, "limits": limits}
+
+
+def _clock_mhz(board: Board, run: BoardRun | None) -> float:
+    """Return a board's clock, as its self-test told it or its maker does."""
+    return run.clock_hz / 1e6 if run and run.clock_hz else board.clock_mhz
+
+
+def _in_use(board: Board, found: Section, needed_mhz: float, clock_mhz: float) -> Section:
+    """Return what a board does in use.
+
+    Args:
+        board: The board.
+        found: The model on its core, from "cores".
+        needed_mhz: The clock that keeps up with the audio.
+        clock_mhz: The board's.
+
+    Returns:
+        `keeps_up`: whether the clock is enough. If it is: `latency_s` from the end of a sound to
+        the result of the first window that holds all of it, on average and at most
+        (`latency_most_s`): the windows' ends are a hop apart, and the work that is left when one
+        ends is done at full clock; and of a day `charge_mah` and `energy_j`, for the cycles that
+        are needed, at the stated current. Asleep the core takes nothing here.
+        `clock_mhz_whole`: The clock needed with each window computed whole.
+    """
+    assumed, hop_s = CYCLES[board.core].middle, found["hop"]["seconds"]
+    whole = found["ways"]["whole"]["per_second"] * assumed / 1e6
+    if needed_mhz > clock_mhz:
+        return {"keeps_up": False, "clock_mhz_whole": whole}
+    work_s = found["hop"]["after_last_sample"] * assumed / (1e6 * clock_mhz)
+    average_ma = board.current_ua_mhz * needed_mhz / 1000
+    return {
+        "keeps_up": True,
+        "clock_mhz_whole": whole,
+        "latency_s": hop_s / 2 + work_s,
+        "latency_most_s": hop_s + work_s,
+        "charge_mah": 24 * average_ma,
+        "energy_j": average_ma / 1000 * board.supply_v * SECONDS_A_DAY,
+    }
 
 
 def _clocks(core: str, hop: Section, run: BoardRun | None) -> tuple[float, float, float]:
@@ -206,7 +292,7 @@ def longer_hop(board: Board, found: Section, window_s: float, step_s: float) -> 
     """Return the shortest hop in seconds at which a model surely keeps up; None: there is none.
 
     With the least favourable assumption on cycles, and no longer than the window, since audio
-    between windows would not be heard at all.
+    between windows would not be heard at all. Where windows share rows, a longer hop saves nothing.
 
     Args:
         board: Where.
@@ -214,6 +300,8 @@ def longer_hop(board: Board, found: Section, window_s: float, step_s: float) -> 
         window_s: Length of the model's window.
         step_s: Of a frame; hops are whole numbers of it.
     """
+    if "shared" in found.get("ways", {}):
+        return None
     hop, cycles = found["hop"], CYCLES[board.core].high
     left_hz = 1e6 * board.clock_mhz - cycles * hop["features"] / hop["seconds"]
     if left_hz <= 0:

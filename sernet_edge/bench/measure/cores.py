@@ -31,10 +31,12 @@ def section(model: Prepared, names: Sequence[str], progress: Callable[[str], Non
 
     Returns:
         For each core `instructions` of one window and `layers` of them, `hop` (`seconds` of
-        audio, and instructions of `features` and `network`), `per_second` of audio, `flash_bytes`
-        and `sections` of the ELF, `ram_bytes` and of it `stack_bytes`, of the firmware; and
-        `network`, the same of the network alone, with `code_bytes`. A model without contract has
-        no front end, and so no `hop`.
+        audio, and instructions of `features` and `network`, of the `longest_call` and
+        `after_last_sample`), `per_second` of audio, `flash_bytes` and `sections` of the ELF,
+        `ram_bytes` and of it `stack_bytes`, of the firmware that is exported; `ways`, `hop`,
+        `per_second` and `ram_bytes` with each window computed "whole" and, where windows share
+        rows, each row computed once ("shared"); and `network`, the memory of the network alone,
+        with `code_bytes`. A model without contract has no front end, and so no `hop`.
 
     Args:
         model: One that the native engine runs.
@@ -56,7 +58,8 @@ def section(model: Prepared, names: Sequence[str], progress: Callable[[str], Non
 
 
 def _figures(measured: firmware.Measurement) -> Section:
-    whole, hop = measured.in_all or measured.network, measured.hop
+    firm = measured.exported
+    whole, hop = (firm.memory, firm.hop) if firm else (measured.network, None)
     return {
         "instructions": measured.instructions,
         "layers": list(measured.layers),
@@ -67,4 +70,13 @@ def _figures(measured: firmware.Measurement) -> Section:
         "stack_bytes": whole.stack_bytes,
         "sections": measured.sections,
         "network": asdict(measured.network),
+        "ways": {
+            name: {
+                "hop": asdict(way.hop),
+                "per_second": way.hop.per_second,
+                "ram_bytes": way.memory.ram_bytes,
+            }
+            for name, way in (("whole", measured.whole), ("shared", measured.shared))
+            if way is not None
+        },
     }

@@ -223,13 +223,13 @@ def _compiled(
 
 
 def _build_engine(model: Prepared) -> Path:
-    sources = [*model.sources.network, cross.measuring_file("host_latency.c")]
+    sources = [*model.sources.programs["network"], cross.measuring_file("host_latency.c")]
     return _compile(sources, model.folder / "engine")
 
 
 def _build_front_end(model: Prepared) -> Path:
     # The front end alone; what else the firmware has is not called.
-    sources = [*model.sources.whole, cross.measuring_file("host_features.c")]
+    sources = [*model.sources.programs.get("whole", ()), cross.measuring_file("host_features.c")]
     return _compile(sources, model.folder / "features")
 
 

@@ -11,24 +11,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.bench.document import Section, not_measured
-from sernet_edge.firmware_export import emit, golden, tflm
+from sernet_edge.firmware_export import golden, tflm
 from sernet_edge.firmware_export.graph import Graph
-from sernet_edge.firmware_export.plan import Plan
+from sernet_edge.firmware_export.plan import state_bytes
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 
 
-def engine(plan: Plan) -> Section:
+def engine(planned: PlannedModel) -> Section:
     """Return the section "engine": the memory of the network in the native engine.
 
     Returns:
+        `shares_rows`: whether each row is computed once, and `reason`; of a whole window
         `state_bytes`, of it `arena_bytes`, and `layers`, in each `op`, `shape` (height, width,
         channels), `map_bytes` (the whole tensor, as an interpreter keeps it), `ring_rows` and
         `ring_bytes` (what is kept of it here) and `scratch_bytes`. Layers share the arena over
         time, so their sum is more than it.
     """
+    plan = planned.plan
     return {
-        "state_bytes": emit.state_bytes(plan),
+        "shares_rows": planned.stream is not None,
+        "reason": planned.reason,
+        "state_bytes": state_bytes(plan),
         "arena_bytes": plan.arena_bytes,
         "layers": [
             {

@@ -39,6 +39,7 @@ class BenchSettings:
         runs: Folder of cross-validations; None: there is none.
         library: The user's TensorFlow Lite Micro.
         board: Where the models are meant to run; None: anywhere.
+        supply: Current and voltage of the boards, where the user gave them.
     """
 
     cores: tuple[str, ...] = cores.DEFAULT
@@ -48,6 +49,7 @@ class BenchSettings:
     runs: Path | None = None
     library: tflm_cores.Library | None = None
     board: boards.Board | None = None
+    supply: boards.Supply = boards.Supply()
 
 
 def run(
@@ -120,7 +122,7 @@ def _sections(
     file, contract, counted = model.file, model.file.contract, macs.section(model.graph)
     engine = not_measured(f"the native engine: {model.refusal}")
     if model.planned is not None:
-        engine = memory.engine(model.planned.plan)
+        engine = memory.engine(model.planned)
     interpreter = memory.interpreter(file, model.graph)
     on_cores = dict.fromkeys(settings.cores, engine)
     # What the engine refuses, it refuses on every core, whichever are counted on.
@@ -154,7 +156,7 @@ def _sections(
             model, counted["precision"], settings.cores, settings.library, progress
         ),
         "board_runs": [asdict(b) for b in mine],
-        "boards": boards.section(on_boards, interpreter, mine),
+        "boards": boards.section(on_boards, interpreter, mine, settings.supply),
     }
 
 
@@ -173,7 +175,9 @@ def _relatives(
     assert settings.board is not None
     found: list[Section] = []
     there = {model.architecture for model in given}
-    only = BenchSettings(cores=(settings.board.core,), processes=0, runs=settings.runs)
+    only = BenchSettings(
+        cores=(settings.board.core,), processes=0, runs=settings.runs, supply=settings.supply
+    )
     for model, its in zip(given, sections, strict=True):
         if boards.smallest_change(settings.board, its, sections).found or model.contract is None:
             continue

@@ -91,6 +91,16 @@ def _of_model(model: Section) -> Iterator[Figure]:
             yield Figure(
                 name, f"{row['name']}: clock needed", row["clock_mhz_needed"], "MHz", how, ""
             )
+        if row.get("keeps_up"):
+            yield from _group(
+                name,
+                row,
+                "estimated",
+                (f"{row['name']}: latency", "latency_s", "s"),
+                (f"{row['name']}: charge a day", "charge_mah", "mAh"),
+                (f"{row['name']}: energy a day", "energy_j", "J"),
+                better="",
+            )
 
 
 def _of_cores(model: Section) -> Iterator[Figure]:
@@ -104,6 +114,16 @@ def _of_cores(model: Section) -> Iterator[Figure]:
             (f"{core}: instructions per inference", "instructions", ""),
             (f"{core}: instructions per second of audio", "per_second", ""),
         )
+        for way, its in found.get("ways", {}).items():
+            words = {"whole": "whole windows", "shared": "each row once"}[way]
+            second = f"{core}, {words}: instructions per second of audio"
+            yield from _group(name, its, "counted", (second, "per_second", ""))
+            yield from _group(
+                name,
+                its["hop"],
+                "counted",
+                (f"{core}, {words}: most instructions in one call", "longest_call", ""),
+            )
         yield from _group(
             name,
             found,

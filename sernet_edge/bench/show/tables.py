@@ -45,10 +45,10 @@ def tables(document: Section, elf: bool = False, every_layer: bool = True) -> li
         every_layer: Whether to list the layers of every model, or of the first alone.
     """
     models = document["models"]
-    found = [_models(models), _memory(models), _cores(models)]
+    found = [_models(models), _memory(models), _cores(models), _ways(models)]
     if any(is_measured(model["latency"]) for model in models):
         found += [_latency(models, "runs"), _latency(models, "features")]
-    found.append(_boards(document))
+    found += [_boards(document), _in_use(models)]
     listed = models if every_layer else models[:1]
     found += [_layers(m) if is_measured(m["engine"]) else _operators(m) for m in listed]
     if elf:
@@ -211,6 +211,41 @@ def _cores(models: Sequence[Section]) -> Table:
     return table
 
 
+def _ways(models: Sequence[Section]) -> Table:
+    """Return whole windows beside rows that are computed once."""
+    header = ["model", "core", "network computes", "M a second of audio", "most in one call, M",
+              "after the last sample, M", "RAM, B"]  # fmt: skip
+    table = Table(
+        "Whole windows and shared rows: the firmware's instructions", header, left=3, by_model=True
+    )
+    words = {"whole": "each window whole", "shared": "each row once"}
+    for model in models:
+        for core, found in model["cores"].items():
+            for way, its in found.get("ways", {}).items():
+                hop = its["hop"]
+                table.rows.append(
+                    [
+                        model["name"],
+                        core,
+                        words[way],
+                        _short(its["per_second"] / 1e6),
+                        _short(hop["longest_call"] / 1e6),
+                        _short(hop["after_last_sample"] / 1e6),
+                        f"{its['ram_bytes']:,}",
+                    ]
+                )
+        engine = model["engine"]
+        if "reason" in engine and not engine["shares_rows"]:
+            table.notes.append(
+                f"{model['name']}: each row once is not possible: {engine['reason']}."
+            )
+    table.notes.append(
+        f"{_COUNTED} At each model's own hop. A call is one of sernet_work, or of sernet_poll when "
+        "no work is left. After the last sample: from a window's end to its result."
+    )
+    return table
+
+
 def _latency(models: Sequence[Section], kind: str) -> Table:
     title = "Latency on this computer" if kind == "runs" else "Features of a hop on this computer"
     header = ["model", "runtime", "threads", "median, ms", "p95, ms", "spread",
@@ -288,6 +323,47 @@ def _boards(document: Section) -> Table:
         "with the most favourable one alone. The rest of a program comes on top.",
         *document["changes"],
     ]
+    return table
+
+
+def _in_use(models: Sequence[Section]) -> Table:
+    """Return what boards do in use: whether they keep up, how late, and on which energy."""
+    header = ["model", "board", "keeps up", "clock, MHz", "with whole windows, MHz",
+              "latency, s", "at most, s", "mAh a day", "J a day"]  # fmt: skip
+    table = Table("Boards in use: estimates", header, left=3, by_model=True, parts=(2, 4, 2))
+    currents = {}
+    for model in models:
+        for row in model["boards"]:
+            if "keeps_up" not in row:
+                continue
+            cells = ["-"] * 4
+            if row["keeps_up"]:
+                cells = [f"{row['latency_s']:.2f}", f"{row['latency_most_s']:.2f}",
+                         f"{row['charge_mah']:.3g}", f"{row['energy_j']:.3g}"]  # fmt: skip
+            table.rows.append(
+                [
+                    model["name"],
+                    row["name"],
+                    "yes" if row["keeps_up"] else "no",
+                    f"{row['clock_mhz_needed']:.0f} of {row['clock_mhz']:.0f}",
+                    f"{row['clock_mhz_whole']:.0f}",
+                    *cells,
+                ]
+            )
+            currents[row["name"]] = (
+                f"{row['name']} {row['current_ua_mhz']:g} at {row['supply_v']:g} V "
+                f"({row['current_source']})"
+            )
+    if currents:
+        table.notes += [
+            "With the middle assumption on cycles. Latency is from the end of a sound to the "
+            "result of the first window that holds all of it, on average: half a hop until that "
+            "window ends, and the work that is left then at full clock.",
+            "The day's charge and energy are those of the cycles that are needed. A sleeping core, "
+            "the microphone and the rest of the board come on top.",
+            f"Current of the running chip in microamperes a MHz: {'; '.join(currents.values())}. "
+            "--current and --supply give others.",
+        ]
     return table
 
 

@@ -1,7 +1,9 @@
-/* Prints the results of streams: api_results CHUNK WAY < STREAMS
+/* Prints the results of streams: api_results CHUNK WAY [FRAMES] < STREAMS
  *
  * WAY is when the network runs: "poll" after every push, "late" when a push is refused, or
- * "work" a row after every push. A line: frames, label, saturated, int8 scores, scores, arousal; after
+ * "work" a part after every push. CHUNK 0 is chunks of any length, by chance. FRAMES is how many
+ * frames a stream has had when it begins. A line: frames, label, saturated, int8 scores, scores,
+ * arousal; after
  * each stream a line "end". */
 #include <stdlib.h>
 #include <string.h>
@@ -16,11 +18,21 @@ static void fail(const char *where, long status) {
     exit(1);
 }
 
+/* 1..2000, by chance. */
+static size_t any_length(void) {
+    static uint32_t random = 1;
+    random = random * 1664525u + 1013904223u;
+    return (random >> 8) % 2000 + 1;
+}
+
 static void poll(void) {
     sernet_result result;
     int status;
     while ((status = sernet_poll(state, &result)) == 1) {
-        printf("%lu %d %d", (unsigned long)result.frames, result.label, result.saturated);
+        printf("%llu %d %d", (unsigned long long)result.frames, result.label, result.saturated);
+        if (SERNET_RESULT_SAMPLES(result) !=
+            (result.frames - 1) * SERNET_FRAME_STEP_SAMPLES + SERNET_FRAME_LENGTH_SAMPLES)
+            fail("samples", 0);
         for (int i = 0; i < SERNET_LABEL_COUNT; i++) printf(" %d", result.scores_int8[i]);
         for (int i = 0; i < SERNET_LABEL_COUNT; i++) printf(" %.9g", (double)result.scores[i]);
         printf(" %.9g\n", (double)sernet_arousal(&result));
@@ -29,7 +41,7 @@ static void poll(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 3) return 2;
+    if (argc < 3) return 2;
     const size_t chunk = (size_t)atoi(argv[1]);
     const int late = strcmp(argv[2], "late") == 0, work = strcmp(argv[2], "work") == 0;
     /* What a state must not rely on: memory that happens to be zero. */
@@ -37,8 +49,10 @@ int main(int argc, char **argv) {
     int status = sernet_init(state, sizeof state);
     for (size_t count; status == 0 && (count = next_stream()) > 0; status = sernet_reset(state)) {
         const int16_t *pcm = samples;
+        if (argc > 3) ((sernet_state *)(void *)state)->frames = strtoull(argv[3], NULL, 10);
         while (count > 0) {
-            const int32_t taken = sernet_push(state, pcm, count < chunk ? count : chunk);
+            const size_t part = chunk > 0 ? chunk : any_length();
+            const int32_t taken = sernet_push(state, pcm, count < part ? count : part);
             if (taken < 0) fail("push", taken);
             pcm += taken;
             count -= (size_t)taken;

@@ -11,7 +11,8 @@ static uint64_t memory[(MOST_STATE_BYTES + 7) / 8];
 int main(void) {
     int32_t failures = 0, windows = 0;
     for (uint32_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const uint32_t bytes = cases[i]->net->state_bytes;
+        const sernet_net *net = cases[i]->net != NULL ? cases[i]->net : cases[i]->stream->body;
+        const uint32_t bytes = net->state_bytes;
         void *state = (int8_t *)memory + sizeof memory - bytes;
         /* What an engine must not rely on: memory that happens to be zero. */
         memset(memory, 0xA5, sizeof memory);

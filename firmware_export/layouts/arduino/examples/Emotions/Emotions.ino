@@ -51,7 +51,7 @@ void loop() {
   }
   if (lost) stop("the processor is too slow for a result as often: define a larger "
                  "SERNET_EVERY_FRAMES than ", SERNET_EVERY_FRAMES);
-  // A row of features at a time, so that audio is taken in between.
+  // A part of the network's work at a time, so that audio is taken in between.
   if (sernet_work(state) == 1) return;
   sernet_result result;
   if (sernet_poll(state, &result) == 1) {

@@ -63,9 +63,9 @@ void app_main(void) {
         /* 24 bits or fewer, in the upper part of a word. */
         for (size_t i = 0; i < count; i++) pcm[i] = (int16_t)(words[i] >> 16);
         take(pcm, count);
-        /* A part is as long as a frame; more rows are there only at the start of a window. */
+        /* A bounded part of the network's work, so that audio is taken soon again. */
         int more = 1;
-        for (int rows = 0; more && rows < 4; rows++) more = sernet_work(state) == 1;
+        for (int parts = 0; more && parts < 24; parts++) more = sernet_work(state) == 1;
         if (!more) report();
     }
 }

@@ -1,0 +1,37 @@
+/* Private to the interface: how rows of features come to the network. sernet_windows.c computes
+ * each window whole, sernet_shared_rows.c each row once; a program has the one that its model
+ * was exported with. */
+#ifndef SERNET_ROWS_H
+#define SERNET_ROWS_H
+
+#include "sernet.h"
+
+/* Starts a stream. */
+void sernet_rows_reset(sernet_state *s);
+
+/* Whether there is room for the features of the next frame. */
+int sernet_rows_have_room(const sernet_state *s);
+
+/* Computes and keeps the features of the frame that is complete. */
+void sernet_rows_add(sernet_state *s);
+
+/* See `sernet_work`. */
+int sernet_rows_work(sernet_state *s);
+
+/* If a result is due, writes its `frames` and `saturated`, goes on to the next window and returns
+ * the network's output, valid until the next work; else returns null. */
+const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result);
+
+/* Features of a row at a limit of their range. */
+static inline uint32_t sernet_saturated(const int8_t *row) {
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++)
+        count += row[k] == SERNET_FEATURE_LOW || row[k] == SERNET_FEATURE_HIGH;
+    return count;
+}
+
+static inline uint16_t sernet_at_most_16_bits(uint32_t x) {
+    return x < UINT16_MAX ? (uint16_t)x : UINT16_MAX;
+}
+
+#endif

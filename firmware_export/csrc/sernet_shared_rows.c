@@ -1,0 +1,61 @@
+/* Each row once, for all the windows that hold it: a queue holds the features that the network has
+ * yet to take. A result is due when the first window is complete, and every hop from there on. */
+#include <string.h>
+
+#include "sernet_rows.h"
+
+#if !SERNET_SHARES_ROWS
+#error "the model computes whole windows: compile sernet_windows.c in place of sernet_shared_rows.c"
+#endif
+
+void sernet_rows_reset(sernet_state *s) {
+    s->wanted = SERNET_WINDOW_FRAMES;
+    s->waiting = s->first = s->newest = 0;
+    memset(s->counts, 0, sizeof s->counts);
+    sernet_stream_reset(&sernet_model, s->net, sizeof s->net);
+}
+
+int sernet_rows_have_room(const sernet_state *s) { return s->waiting < SERNET_QUEUE_ROWS; }
+
+void sernet_rows_add(sernet_state *s) {
+    sernet_frontend_row(&s->frontend, s->rows[(s->first + s->waiting) % SERNET_QUEUE_ROWS]);
+    s->waiting++;
+    s->frames++;
+}
+
+/* No row of a later window is taken before a result that is due was polled for. */
+static int has_row(const sernet_state *s) { return s->waiting > 0 && s->wanted > 0; }
+
+static int take_row(sernet_state *s) {
+    const int8_t *row = s->rows[s->first];
+    const int status = sernet_stream_take(&sernet_model, s->net, row);
+    if (status < 0) return status;
+    const uint32_t count = sernet_saturated(row);
+    s->saturated += count - s->counts[s->newest];
+    s->counts[s->newest] = (sernet_count)count;
+    s->newest = (s->newest + 1) % SERNET_WINDOW_FRAMES;
+    s->first = (s->first + 1) % SERNET_QUEUE_ROWS;
+    s->waiting--;
+    s->wanted--;
+    return SERNET_OK;
+}
+
+int sernet_rows_work(sernet_state *s) {
+    if (!s->busy) {
+        if (!has_row(s)) return 0;
+        const int status = take_row(s);
+        if (status < 0) return status;
+    }
+    const int status = sernet_stream_step(&sernet_model, s->net);
+    s->busy = status > 0;
+    if (status < 0) return status;
+    return s->busy || has_row(s);
+}
+
+const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result) {
+    if (s->wanted > 0 || s->busy) return NULL;
+    result->frames = s->frames - s->waiting;
+    result->saturated = sernet_at_most_16_bits(s->saturated);
+    s->wanted = SERNET_EVERY_FRAMES;
+    return sernet_stream_output(&sernet_model, s->net);
+}

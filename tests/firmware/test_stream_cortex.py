@@ -1,0 +1,127 @@
+"""LIGHT-SERNET without padding in time on microcontroller cores: its bits, and what they cost."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bundle_cases import C_FOLDER, build, run, write_bundle
+from cores import on_core
+from engine_cases import tflm_outputs
+from numpy.typing import NDArray
+
+from sernet_edge.bench.measure.models import relatives
+from sernet_edge.firmware_export.cores import CORES
+from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.firmware_export.planned import PlannedModel
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.models import ARCHITECTURES
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),  # The converter's own, which the command line discards.
+]
+
+
+def contract() -> Contract:
+    its = ARCHITECTURES["light-sernet-stream"]
+    labels = ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")
+    # About what the features of speech are.
+    return Contract(
+        labels, (5.0,), (10.0,), level="none", window_frames=its.window_frames, **its.rows
+    )
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, ModelFile]:
+    """The streaming architectures with random weights, which cost what trained ones do."""
+    wanted = {f"light-sernet-stream{size}" for size in ("", "-half", "-quarter")}
+    found = relatives(
+        contract(), "light-sernet-stream", set(ARCHITECTURES) - wanted, lambda text: None
+    )
+    return {model.architecture: model.file for model in found}
+
+
+@pytest.fixture(scope="module")
+def quarter(models: dict[str, ModelFile], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(
+        tmp_path_factory.mktemp("quarter"), models["light-sernet-stream-quarter"].data
+    )
+
+
+def check(said: str, model: bytes) -> None:
+    """Compare the results of stream_board.c with TensorFlow Lite Micro's on the printed rows."""
+    settings = ModelFile("model", model).require_contract()
+
+    def int8(text: str) -> NDArray[np.int8]:
+        return np.frombuffer(bytes.fromhex(text), np.int8)
+
+    rows = np.stack([int8(text) for text in re.findall(r"^row (\w+)", said, re.M)])
+    results = re.findall(r"^frames (\d+)\nsaturated (\d+)\nscores (\w+)", said, re.M)
+    ends = [int(frames) for frames, _, _ in results]
+    first, hop = settings.window_frames, settings.hop_frames
+    assert ends == [first + n * hop for n in range(len(ends))] and len(ends) == 12
+    windows = np.stack([rows[end - first : end].ravel() for end in ends])
+    found = np.stack([int8(scores) for _, _, scores in results])
+    np.testing.assert_array_equal(found, tflm_outputs(model, windows))
+    assert len(np.unique(found, axis=0)) > 1
+
+
+@pytest.mark.parametrize("core", [on_core("m4"), on_core("m55")])
+def test_every_window_on_a_core_has_the_scores_of_tflm(
+    core: str, quarter: Path, models: dict[str, ModelFile]
+) -> None:
+    if CORES[core].missing:
+        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
+    sources = sorted([*(quarter / "src").glob("*.c"), *(quarter / "src").glob("*.S")])
+    sources += [quarter / "examples/sernet_golden_pcm.c", C_FOLDER / "stream_board.c"]
+    program = quarter / f"stream-{core}.elf"
+    cross.build(CORES[core], sources, program)
+    done = cross.run(CORES[core], program)
+    assert done.returncode == 0, done.stdout[-1000:]
+    check(done.stdout, models["light-sernet-stream-quarter"].data)
+
+
+def test_every_window_on_a_pc_has_the_scores_of_tflm(
+    quarter: Path, models: dict[str, ModelFile], tmp_path: Path
+) -> None:
+    golden = [quarter / "examples/sernet_golden_pcm.c"]
+    program = build(quarter, tmp_path / "stream", C_FOLDER / "stream_board.c", extra=golden)
+    check(run(program, []).decode(), models["light-sernet-stream-quarter"].data)
+
+
+# Millions: of the network's instructions for a second of audio, of the longest call's; and RAM in
+# all, bytes.
+@pytest.mark.parametrize(
+    ("core", "size", "network", "call", "ram"),
+    [
+        on_core("m4", "", 65.3, 2.5, 35_000),
+        on_core("m55", "", 13.3, 0.5, 35_000),
+        on_core("m4", "-half", 22.3, 0.7, 22_000),
+        on_core("m4", "-quarter", 9.3, 0.2, 16_000),
+    ],
+)
+def test_sharing_rows_keeps_to_its_budget(
+    core: str,
+    size: str,
+    network: float,
+    call: float,
+    ram: int,
+    models: dict[str, ModelFile],
+    tmp_path: Path,
+) -> None:
+    if CORES[core].missing:
+        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
+    planned = PlannedModel.read(models[f"light-sernet-stream{size}"])
+    sources = firmware.write_sources(planned, tmp_path)
+    found = firmware.measure(sources, CORES[core], cross.build_counter(tmp_path))
+    assert found.shared is not None and found.whole is not None
+    hop = found.shared.hop
+    assert hop.seconds == pytest.approx(0.512)
+    assert hop.network / hop.seconds <= network * 1e6
+    assert hop.longest_call <= call * 1e6
+    assert found.shared.memory.ram_bytes <= ram
+    assert found.whole.hop.network > 5 * hop.network
