@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from cores import M4, needs_m4
 from graphs import RandomGraph
+from stream_graphs import stream_contract, stream_model
 
 from sernet_edge.bench.measure import cores
 from sernet_edge.firmware_export import golden
@@ -245,7 +246,28 @@ def test_the_table_says_where_saved_figures_come_from(
     (shown,) = (line for line in lines if "TFLM saved" in line)
     assert shown.split()[:1] == ["m4"]
     assert all(f"{n:,}" in shown for n in (425_000, 900, 90_000, 300_000_000))
-    assert lines[-1] == "saved run: commit 0123abcd"
+    assert "saved run: commit 0123abcd" in lines
+
+
+def test_shared_rows_stand_beside_whole_windows(
+    shipped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = firmware.Firmware(
+        firmware.Memory(30_000, 500, 6), firmware.Hop(0.5, 100, 250_000, 80, 85), {".text": 7}
+    )
+    found = dataclasses.replace(FIGURES, shared=once)
+    monkeypatch.setattr(firmware, "measure", lambda sources, core, counter: found)
+    monkeypatch.setattr(size, "CORES", {"m4": M4})
+    path = tmp_path / "stream.tflite"
+    path.write_bytes(stream_model(stream_contract(hop_frames=8)))
+    lines = CliRunner().invoke(size.main, [str(path)]).output.splitlines()
+    # What is exported shares rows.
+    assert lines[1].split()[5] == "30,000"
+    assert "the firmware at a hop of 0.128 s, in millions of instructions" in lines
+    assert lines[-2].split() == ["m4", *"each window whole 2.0 0.00 40,000".split()]
+    assert lines[-1].split() == "each row once 0.5 0.00 30,000".split()
+    whole = CliRunner().invoke(size.main, [str(shipped_model)]).output.splitlines()
+    assert whole[-1].startswith("each row once: not possible, windows cannot share rows")
 
 
 @pytest.mark.usefixtures("saved")
@@ -262,7 +284,8 @@ def test_json_has_the_figures_of_the_table(
     (figures,) = shown[0]["cores"]
     assert figures["core"] == "m4" and figures["instructions"] == 1_000_000
     assert figures["network"] == {"ram_bytes": 1, "stack_bytes": 2, "code_bytes": 3}
-    assert figures["in_all"] == {"ram_bytes": 40_000, "stack_bytes": 500, "code_bytes": 6}
+    assert figures["whole"]["memory"] == {"ram_bytes": 40_000, "stack_bytes": 500, "code_bytes": 6}
+    assert figures["shared"] is None
     assert shown[0]["saved"]["cores"] == [dataclasses.asdict(TFLM_FIGURES)]
     assert shown[1]["saved"] is None
 
