@@ -264,8 +264,8 @@ def test_shared_rows_stand_beside_whole_windows(
     # What is exported shares rows.
     assert lines[1].split()[5] == "30,000"
     assert "the firmware at a hop of 0.128 s, in millions of instructions" in lines
-    assert lines[-2].split() == ["m4", *"each window whole 2.0 0.00 40,000".split()]
-    assert lines[-1].split() == "each row once 0.5 0.00 30,000".split()
+    assert lines[-2].split() == ["m4", *["each", "window", "whole", "2.0", "0.00", "40,000"]]
+    assert lines[-1].split() == ["each", "row", "once", "0.5", "0.00", "30,000"]
     whole = CliRunner().invoke(size.main, [str(shipped_model)]).output.splitlines()
     assert whole[-1].startswith("each row once: not possible, windows cannot share rows")
 
