@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime import FrontEnd
 from sernet_edge.runtime.audio.recordings import read_recording
+from sernet_edge.runtime.frontend import cut_windows, padded_rows
 from sernet_edge.runtime.interpreter import INTERPRETERS, Model, load
 from sernet_edge.runtime.models import DEFAULT_MODEL
-from sernet_edge.train.windows import cut_windows, padded_rows
 
 Scores = NDArray[np.int16]
 """Of windows by labels, in steps of the output's scale, 1/256."""

@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 from sernet_edge import __version__
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
-from sernet_edge.runtime.frontend import Float32, FrontEnd, feature_rows
+from sernet_edge.runtime.frontend import Float32, FrontEnd, cut_windows, feature_rows
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.recipe import RECIPES
 from sernet_edge.train.recordings import amplified
 from sernet_edge.train.tensorflow_setup import quietly
-from sernet_edge.train.windows import cut_windows
 
 LEVELS = ("none", "running", "window")
 

@@ -8,9 +8,8 @@ import numpy as np
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.drift import drift
-from sernet_edge.runtime.frontend import FrontEnd
+from sernet_edge.runtime.frontend import FrontEnd, padded_rows, rows_each_hop
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.windows import padded_rows, rows_each_hop
 
 PERCENTILE = 99
 """Of the training windows lie within the limit. On EMO-DB no window of a speaker that was left

@@ -21,6 +21,8 @@ on how many frames are in the batch, and streamed features must equal batch ones
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -279,3 +281,50 @@ def scale_to_clip(samples: NDArray[np.int16]) -> NDArray[np.int16]:
     magnitude = max(float(np.percentile(np.abs(samples.astype(np.float64)), 99.9)), 1.0)
     scaled = np.rint(samples * (32767.0 / magnitude))
     return np.clip(scaled, -32768, 32767).astype(np.int16)
+
+
+def padded_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
+    """Return a recording's rows, of at least one window: digital silence follows a shorter one.
+
+    Args:
+        front_end: Of the model's contract.
+        samples: int16 (samples,) at the contract's rate.
+
+    Returns:
+        float64 (frames, features).
+    """
+    missing = max(0, front_end.contract.window_samples - len(samples))
+    return feature_rows(front_end, np.pad(samples, (0, missing)))
+
+
+def rows_each_hop(contract: Contract, rows: Float64) -> Iterator[Float64]:
+    """Yield the rows of a stream's windows, one each hop: float64 (window_frames, features).
+
+    Args:
+        contract: Says how long a window and a hop are.
+        rows: The rows of the stream.
+    """
+    for start in range(0, len(rows) - contract.window_frames + 1, contract.hop_frames):
+        yield rows[start : start + contract.window_frames]
+
+
+def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
+    """Return a stream's windows, one each hop: float32 (windows, window_frames, features).
+
+    Args:
+        front_end: Of the model's contract.
+        rows: The rows of the stream, a window of them at least.
+    """
+    windows = rows_each_hop(front_end.contract, rows)
+    return np.stack([front_end.window_features(window) for window in windows])
+
+
+def recording_windows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float32:
+    """Return a recording's windows, one each hop: float32 (windows, window_frames, features).
+
+    Args:
+        front_end: Of the model's contract.
+        samples: int16 (samples,) at the contract's rate; digital silence follows fewer than a
+            window's.
+    """
+    return cut_windows(front_end, padded_rows(front_end, samples))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.frontend import Float32, Float64, FrontEnd, feature_rows, scale_to_clip
+from sernet_edge.runtime.frontend import (
+    Float32,
+    FrontEnd,
+    feature_rows,
+    recording_windows,
+    scale_to_clip,
+)
 from sernet_edge.train.recipe import TestSegments
 from sernet_edge.train.recordings import Recording
 
@@ -44,8 +50,7 @@ class Windows:
         if self._test_segments == "middle":
             middle = self._cut_segment(recording, self.contract.window_samples)
             return self._features(middle)[None]
-        rows = padded_rows(self._front_end, self._samples(recording))
-        return cut_windows(self._front_end, rows)
+        return recording_windows(self._front_end, self._samples(recording))
 
     def _features(self, samples: NDArray[np.int16]) -> Float32:
         """Return the window, float32 (window_frames, features), of a window's samples."""
@@ -76,42 +81,6 @@ class Windows:
         if self.contract.level == "running":
             before = 0  # It starts with the speech, as it does in a file.
         return np.pad(samples, (before, count - len(samples) - before))
-
-
-def padded_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
-    """Return a recording's rows, of at least one window: digital silence follows a shorter one.
-
-    Args:
-        front_end: Of the model's contract.
-        samples: int16 (samples,) at the contract's rate.
-
-    Returns:
-        float64 (frames, features).
-    """
-    missing = max(0, front_end.contract.window_samples - len(samples))
-    return feature_rows(front_end, np.pad(samples, (0, missing)))
-
-
-def rows_each_hop(contract: Contract, rows: Float64) -> Iterator[Float64]:
-    """Yield the rows of a stream's windows, one each hop: float64 (window_frames, features).
-
-    Args:
-        contract: Says how long a window and a hop are.
-        rows: The rows of the stream.
-    """
-    for start in range(0, len(rows) - contract.window_frames + 1, contract.hop_frames):
-        yield rows[start : start + contract.window_frames]
-
-
-def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
-    """Return a stream's windows, one each hop: float32 (windows, window_frames, features).
-
-    Args:
-        front_end: Of the model's contract.
-        rows: The rows of the stream, a window of them at least.
-    """
-    windows = rows_each_hop(front_end.contract, rows)
-    return np.stack([front_end.window_features(window) for window in windows])
 
 
 def mean_by_recording(scores: NDArray[Any], cut: Sequence[Float32]) -> NDArray[Any]:

@@ -128,7 +128,13 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
     settings.out.mkdir(parents=True, exist_ok=True)
     _check_same_run(settings.out / "run.json", description)
     run, corpus = settings.out.resolve(), tuple(utterances)
-    jobs = [FoldJob(model, run, corpus, labels, fold, settings.log_csv) for fold in chosen]
+    jobs = []
+    for fold in chosen:
+        trained = {corpus[i].label for i in fold.train}
+        own = model.new_contract(tuple(label for label in labels if label in trained))
+        jobs.append(
+            FoldJob(model, own, initial_weights, run, corpus, labels, fold, settings.log_csv)
+        )
     todo = [job for job in jobs if not job.path.exists()]
     progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} folds are finished")
     if todo and settings.baseline:

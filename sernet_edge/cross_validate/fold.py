@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.convert.precision import Precision
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.frontend import Float32
@@ -41,14 +42,19 @@ class FoldJob:
 
     Attributes:
         settings: What decides the weights.
+        contract: Of the fold's model to be. Its labels are those that the training recordings have,
+            and "none" where the recipe teaches it.
+        initial_weights: What the training starts from; None: random weights.
         run: The run's folder.
         utterances: Of the whole corpus, without those that were skipped.
-        labels: In the order of the scores. A label that no training recording has always scores 0.
+        labels: Of the run, in the order of the scores. Those that the model lacks always score 0.
         fold: Which utterances to train on and which to test on.
         log_csv: Whether to write a table of the epochs.
     """
 
     settings: ModelSettings
+    contract: Contract
+    initial_weights: InitialWeights | None
     run: Path
     utterances: tuple[Utterance, ...]
     labels: tuple[str, ...]
@@ -60,12 +66,6 @@ class FoldJob:
         """The file of the fold's predictions; a fold whose file exists is finished."""
         # A speaker may be called A/B, or by a folder whose name is not UTF-8.
         return self.run / f"fold-{quote(os.fsencode(self.fold.name), safe=' ')}.json"
-
-    @property
-    def trained_labels(self) -> tuple[str, ...]:
-        """Those `labels` that the fold's training recordings have."""
-        trained = {self.utterances[i].label for i in self.fold.train}
-        return tuple(label for label in self.labels if label in trained)
 
     @property
     def epochs_path(self) -> Path:
@@ -88,38 +88,37 @@ def run_fold(job: FoldJob) -> None:
     # A cluster's worker may have trained another fold before.
     keras.backend.clear_session()
     settings = job.settings
-    initial_weights = InitialWeights.read(settings.init) if settings.init else None
-    draft = settings.new_contract(job.trained_labels)
-    recordings = read_recordings(job.utterances, draft)
+    rate_hz = job.contract.sample_rate_hz
+    recordings = read_recordings(job.utterances, job.contract)
     # Files that cannot be read are named before the first fold.
-    noise = Noise.read(settings.noise, draft.sample_rate_hz, True) if settings.noise else None
+    noise = Noise.read(settings.noise, rate_hz, True) if settings.noise else None
     training = [recordings[i] for i in job.fold.train]
     testing = [recordings[i] for i in job.fold.test]
     fit = start(
-        draft,
+        job.contract,
         settings.recipe,
         training,
         settings.seed,
         job.path.with_suffix(".checkpoint.npz"),
         settings.architecture,
-        initial_weights,
+        job.initial_weights,
         noise,
     )
     cut = [fit.windows.test_windows(recording) for recording in testing]
     guess_by_epoch = _train(job, fit, cut)
-    converted, own = _converted(job, fit, training), fit.windows.contract.labels
+    converted = _converted(job, fit, training)
     scores = {precision: _window_scores(file, cut) for precision, file in converted.items()}
     _write(
         job,
         backend_and_processor(),
         {
-            precision: _in_all_labels(mean_by_recording(values, cut), own, job.labels)
+            precision: _in_all_labels(mean_by_recording(values, cut), job)
             for precision, values in scores.items()
         },
         {
             # Of each window, for the temperature: their logs are logits but for a constant.
             "windows": [len(some) for some in cut],
-            "float_window_scores": _rounded(_in_all_labels(scores["float"], own, job.labels)),
+            "float_window_scores": _rounded(_in_all_labels(scores["float"], job)),
             "size": _size(converted["int8"]),
             "guess_by_epoch": guess_by_epoch,
             "history": fit.history,
@@ -170,7 +169,7 @@ def _guess(job: FoldJob, fit: Fit, cut: Sequence[Float32]) -> list[int]:
     """Return the index of the label that the model gives each test recording."""
     from sernet_edge.train.fit import predict
 
-    scores = _in_all_labels(predict(fit.model, cut), fit.windows.contract.labels, job.labels)
+    scores = _in_all_labels(predict(fit.model, cut), job)
     guess: list[int] = scores.argmax(axis=1).tolist()
     return guess
 
@@ -200,12 +199,13 @@ def _window_scores(file: ModelFile, cut: Sequence[Float32]) -> NDArray[Any]:
     return np.stack([model.run(window) for window in np.concatenate(cut)])
 
 
-def _in_all_labels(scores: NDArray[Any], own: Sequence[str], labels: Sequence[str]) -> NDArray[Any]:
-    """Return scores in the `labels` of the run, of a model with its `own`: 0 for those it lacks."""
-    if tuple(own) == tuple(labels):
+def _in_all_labels(scores: NDArray[Any], job: FoldJob) -> NDArray[Any]:
+    """Return the scores of the fold's model in the labels of the run: 0 for those it lacks."""
+    own = job.contract.labels
+    if own == job.labels:
         return scores
-    everything = np.zeros((len(scores), len(labels)), scores.dtype)
-    everything[:, [labels.index(label) for label in own]] = scores
+    everything = np.zeros((len(scores), len(job.labels)), scores.dtype)
+    everything[:, [job.labels.index(label) for label in own]] = scores
     return everything
 
 

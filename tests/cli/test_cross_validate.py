@@ -43,7 +43,8 @@ def test_a_fold_has_a_file_whatever_its_speaker_is_called(
     speaker: str, name: str, tmp_path: Path
 ) -> None:
     settings = ModelSettings(CorpusChoice((CorpusFolder("csv", Path("x")),)))
-    job = FoldJob(settings, tmp_path, (), (), Fold(speaker, (), ()), False)
+    contract = settings.new_contract(("a", "b"))
+    job = FoldJob(settings, contract, None, tmp_path, (), (), Fold(speaker, (), ()), False)
     assert job.path == tmp_path / name
 
 
