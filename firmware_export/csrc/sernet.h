@@ -94,6 +94,10 @@
 #define SERNET_STATE_SECTION
 #endif
 
+#ifdef SERNET_MEASURE_DRIFT
+#include "sernet_drift.h"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -106,6 +110,9 @@ typedef struct {
                            the audio is not like what the model was trained on */
     int8_t scores_int8[SERNET_LABEL_COUNT]; /* the network's, for this window alone */
     float scores[SERNET_LABEL_COUNT];       /* smoothed, 0..1, summing to about 1 */
+#ifdef SERNET_MEASURE_DRIFT
+    int32_t drift; /* how unlike the training's speech the window is: SERNET_DRIFTS(drift) */
+#endif
 } sernet_result;
 
 /* Samples of the stream up to the window's end. */
@@ -144,6 +151,9 @@ typedef struct {
     int32_t levels[SERNET_WINDOW_FRAMES]; /* Q18, of `rows` */
 #endif
     sernet_kept rows[SERNET_WINDOW_FRAMES][SERNET_FEATURE_COUNT]; /* a ring of features */
+#endif
+#ifdef SERNET_MEASURE_DRIFT
+    sernet_drift_meter drift;
 #endif
     sernet_frontend frontend;
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];

@@ -1,4 +1,6 @@
 /* Follows sernet-edge's runtime/drift.py in integers. */
+#include "sernet.h"
+
 #include "sernet_drift.h"
 
 #include <string.h>

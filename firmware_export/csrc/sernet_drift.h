@@ -4,20 +4,25 @@
  * It takes the rows that the network takes, int8. listen measures them before they are limited to
  * SERNET_CLIP and rounded; docs/design/frontend.md says how much that changes.
  *
- * Where a row is the same in all windows that hold it, each is added once, when it comes: sums are
- * kept for pieces of which every window is a whole number. With the level "window" rows differ
- * from window to window: each window begins with a reset. A program that does not call it does
- * not hold it. */
+ * With SERNET_MEASURE_DRIFT, defined for the whole program, each result says it. Where windows share
+ * rows, each is added once, when it comes: sums are kept for pieces of which every window is a whole
+ * number. Elsewhere each window begins with a reset. */
 #ifndef SERNET_DRIFT_H
 #define SERNET_DRIFT_H
 
-#include "sernet.h"
+#include "sernet_frontend.h"
 
-/* Frames from one window's begin to the next. */
-#if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-#define SERNET_DRIFT_HOP SERNET_WINDOW_FRAMES
-#else
+#ifndef SERNET_EVERY_FRAMES
+#error "include sernet.h before sernet_drift.h"
+#endif
+
+/* Frames from one window's begin to the next, of rows that come once. */
+#ifndef SERNET_DRIFT_HOP
+#if SERNET_SHARES_ROWS
 #define SERNET_DRIFT_HOP SERNET_EVERY_FRAMES
+#else
+#define SERNET_DRIFT_HOP SERNET_WINDOW_FRAMES
+#endif
 #endif
 
 /* A hop begins with a piece that ends as windows do, unless all end as they begin. */

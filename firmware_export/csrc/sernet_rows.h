@@ -30,6 +30,31 @@ static inline uint32_t sernet_saturated(const int8_t *row) {
     return count;
 }
 
+/* The drift of windows, where the program measures it: of the rows that the network takes. */
+static inline void sernet_start_drift(sernet_state *s) {
+#ifdef SERNET_MEASURE_DRIFT
+    sernet_drift_reset(&s->drift);
+#else
+    (void)s;
+#endif
+}
+
+static inline void sernet_add_drift(sernet_state *s, const int8_t *row) {
+#ifdef SERNET_MEASURE_DRIFT
+    sernet_drift_add(&s->drift, row);
+#else
+    (void)s, (void)row;
+#endif
+}
+
+static inline void sernet_tell_drift(const sernet_state *s, sernet_result *result) {
+#ifdef SERNET_MEASURE_DRIFT
+    result->drift = sernet_drift(&s->drift);
+#else
+    (void)s, (void)result;
+#endif
+}
+
 static inline uint16_t sernet_at_most_16_bits(uint32_t x) {
     return x < UINT16_MAX ? (uint16_t)x : UINT16_MAX;
 }

@@ -12,6 +12,7 @@ void sernet_rows_reset(sernet_state *s) {
     s->wanted = SERNET_WINDOW_FRAMES;
     s->waiting = s->first = s->newest = 0;
     memset(s->counts, 0, sizeof s->counts);
+    sernet_start_drift(s);
     sernet_stream_reset(&sernet_model, s->net, sizeof s->net);
 }
 
@@ -30,6 +31,7 @@ static int take_row(sernet_state *s) {
     const int8_t *row = s->rows[s->first];
     const int status = sernet_stream_take(&sernet_model, s->net, row);
     if (status < 0) return status;
+    sernet_add_drift(s, row);
     const uint32_t count = sernet_saturated(row);
     s->saturated += count - s->counts[s->newest];
     s->counts[s->newest] = (sernet_count)count;
@@ -56,6 +58,7 @@ const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result) {
     if (s->wanted > 0 || s->busy) return NULL;
     result->frames = s->frames - s->waiting;
     result->saturated = sernet_at_most_16_bits(s->saturated);
+    sernet_tell_drift(s, result);
     s->wanted = SERNET_EVERY_FRAMES;
     return sernet_stream_output(&sernet_model, s->net);
 }

@@ -43,6 +43,7 @@ static int has_row(const sernet_state *s) {
 
 static int start_window(sernet_state *s) {
     s->saturated = 0;
+    sernet_start_drift(s);
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     /* No later frame has come yet, so the ring holds the window. */
     s->mean_level = sernet_frontend_mean(s->levels, SERNET_WINDOW_FRAMES);
@@ -58,6 +59,7 @@ static int take_row(sernet_state *s) {
     const int8_t *row = s->rows[s->read_row];
 #endif
     s->saturated += sernet_saturated(row);
+    sernet_add_drift(s, row);
     const int status = sernet_net_take(&sernet_model, s->net, row);
     if (status < 0) return status;
     s->read_row = (s->read_row + 1) % SERNET_WINDOW_FRAMES;
@@ -83,6 +85,7 @@ const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result) {
     if (s->fed < SERNET_WINDOW_FRAMES || s->busy) return NULL;
     result->frames = s->frames - (uint32_t)s->ahead;
     result->saturated = sernet_at_most_16_bits(s->saturated);
+    sernet_tell_drift(s, result);
     s->ahead -= SERNET_EVERY_FRAMES;
     s->fed = 0;
     /* Back at the window's first row; from there a hop on. */

@@ -12,12 +12,14 @@ from bundle_cases import (
     FAST,
     SANITIZE,
     build,
+    run,
     small_model,
     utterances,
     with_statistics,
     write_bundle,
 )
 from numpy.typing import NDArray
+from stream_graphs import stream_contract, stream_model
 from support import quickly
 
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
@@ -88,14 +90,44 @@ def test_every_window_drifts_as_the_runtime_says(name: str, tmp_path: Path) -> N
     windows = [int8(model, window) for window in windows_of(model, rows)]
     alone = contract.level == "window"
     given = windows if alone else [int8(model, FrontEnd(contract).standardise(rows))]
-    program = build(write_bundle(tmp_path, small_model(contract)), tmp_path / "drift", MAIN,
-                    (*SANITIZE, "-Wconversion"))  # fmt: skip
+    options = [*SANITIZE, "-Wconversion"]
+    options += [] if alone else ["-DSERNET_DRIFT_HOP=SERNET_EVERY_FRAMES"]
+    program = build(
+        write_bundle(tmp_path, small_model(contract)), tmp_path / "drift", MAIN, options
+    )
     found = measured(program, given)
     expected = [drift(dequantised(model, window)) for window in windows]
     assert len(found) == len(expected) > 3
     np.testing.assert_allclose([one for one, _ in found], expected, rtol=0, atol=1e-4)
     assert min(expected) < 1 < max(expected)
     assert [unlike for _, unlike in found] == [one > 1 for one in expected]
+
+
+@pytest.mark.parametrize("kind", ["windows share rows", "each window whole"])
+def test_a_result_tells_its_windows_drift(kind: str, tmp_path: Path) -> None:
+    if kind == "windows share rows":
+        plain, model_of = stream_contract(), stream_model
+    else:
+        plain, model_of = new_contract(("a", "b"), "window", 40).replace(hop_frames=7), small_model
+    audio = sounds(plain)
+    contract = with_statistics(plain, [golden_pcm(plain)]).replace(drift_limit=1.0)
+    data = model_of(contract)
+    model = Model(ModelFile("model", data))
+    bundle = write_bundle(tmp_path, data)
+    rows = build(bundle, tmp_path / "rows", C_FOLDER / "frontend_features.c")
+    shape = (-1, contract.window_frames, contract.feature_count)
+    windows = np.frombuffer(run(rows, [audio], 512), np.int8).reshape(shape)
+    expected = [drift(dequantised(model, window)) for window in windows]
+    options = (*SANITIZE, "-DSERNET_MEASURE_DRIFT")
+    program = build(bundle, tmp_path / "results", C_FOLDER / "drift_results.c", options)
+    lines = [line.split() for line in run(program, [audio, audio]).decode().splitlines()]
+    assert len(lines) == 2 * len(expected) > 10
+    found = [int(number) / 65536 for number, _ in lines]
+    np.testing.assert_allclose(found, expected + expected, rtol=0, atol=1e-4)
+    assert min(expected) < 1 < max(expected)
+    # Nothing else is unsure in these contracts.
+    assert contract.unsure_below == 0
+    assert [unsure == "1" for _, unsure in lines] == [one > 1 for one in expected + expected]
 
 
 @pytest.mark.slow
