@@ -139,6 +139,9 @@ typedef struct {
     uint32_t waiting; /* rows that it has yet to take: how many, and where in `rows` the first is */
     uint32_t first;
     uint32_t newest; /* where in `counts` the next row's goes */
+    uint32_t same;   /* rows in a row that are as the last one */
+    uint32_t behind; /* of those, that the network has yet to take to be where a stride is */
+    int8_t last[SERNET_FEATURE_COUNT];
     sernet_count counts[SERNET_WINDOW_FRAMES]; /* a ring: features at a limit in each row */
     sernet_kept rows[SERNET_QUEUE_ROWS][SERNET_FEATURE_COUNT]; /* a queue of features */
 #else

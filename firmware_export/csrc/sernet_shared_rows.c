@@ -11,6 +11,8 @@
 void sernet_rows_reset(sernet_state *s) {
     s->wanted = SERNET_WINDOW_FRAMES;
     s->waiting = s->first = s->newest = 0;
+    s->same = s->behind = 0;
+    memset(s->last, 0, sizeof s->last);
     memset(s->counts, 0, sizeof s->counts);
     sernet_start_drift(s);
     sernet_stream_reset(&sernet_model, s->net, sizeof s->net);
@@ -27,9 +29,33 @@ void sernet_rows_add(sernet_state *s) {
 /* No row of a later window is taken before a result that is due was polled for. */
 static int has_row(const sernet_state *s) { return s->waiting > 0 && s->wanted > 0; }
 
+/* Once a window and a stride of rows are all the same, as in digital silence, so are the rows of
+ * each feature map: another stride of them would change nothing, and is left out. */
+static int is_left_out(sernet_state *s, const int8_t *row) {
+    if (memcmp(row, s->last, sizeof s->last) == 0) {
+        if (s->same < SERNET_WINDOW_FRAMES + SERNET_STRIDE_FRAMES) {
+            s->same++;
+            return 0;
+        }
+        s->behind = (s->behind + 1) % SERNET_STRIDE_FRAMES;
+        return 1;
+    }
+    memcpy(s->last, row, sizeof s->last);
+    s->same = 1;
+    return 0;
+}
+
+/* Takes the next row, or one of those that were left out of a stride which goes on with another.
+ * Returns 1 if the network has work to do for it, 0 if not, or an error. */
 static int take_row(sernet_state *s) {
     const int8_t *row = s->rows[s->first];
-    const int status = sernet_stream_take(&sernet_model, s->net, row);
+    if (s->behind > 0 && memcmp(row, s->last, sizeof s->last) != 0) {
+        s->behind--;
+        const int status = sernet_stream_take(&sernet_model, s->net, s->last);
+        return status < 0 ? status : 1;
+    }
+    const int is_new = !is_left_out(s, row);
+    const int status = is_new ? sernet_stream_take(&sernet_model, s->net, row) : SERNET_OK;
     if (status < 0) return status;
     sernet_add_drift(s, row);
     const uint32_t count = sernet_saturated(row);
@@ -39,7 +65,7 @@ static int take_row(sernet_state *s) {
     s->first = (s->first + 1) % SERNET_QUEUE_ROWS;
     s->waiting--;
     s->wanted--;
-    return SERNET_OK;
+    return is_new;
 }
 
 int sernet_rows_work(sernet_state *s) {
@@ -47,6 +73,7 @@ int sernet_rows_work(sernet_state *s) {
         if (!has_row(s)) return 0;
         const int status = take_row(s);
         if (status < 0) return status;
+        if (status == 0) return has_row(s);
     }
     const int status = sernet_stream_step(&sernet_model, s->net);
     s->busy = status > 0;
