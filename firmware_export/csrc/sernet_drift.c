@@ -1,6 +1,4 @@
 /* Follows sernet-edge's runtime/drift.py in integers. */
-#include "sernet.h"
-
 #include "sernet_drift.h"
 
 #include <string.h>

@@ -7,14 +7,13 @@
  * With SERNET_MEASURE_DRIFT, defined for the whole program, each result says it. Where windows share
  * rows, each is added once, when it comes: sums are kept for pieces of which every window is a whole
  * number. Elsewhere each window begins with a reset. */
+/* Before the guard: with SERNET_MEASURE_DRIFT, sernet.h includes this file in its middle. */
+#ifndef SERNET_H
+#include "sernet.h"
+#endif
+
 #ifndef SERNET_DRIFT_H
 #define SERNET_DRIFT_H
-
-#include "sernet_frontend.h"
-
-#ifndef SERNET_EVERY_FRAMES
-#error "include sernet.h before sernet_drift.h"
-#endif
 
 /* Frames from one window's begin to the next, of rows that come once. */
 #ifndef SERNET_DRIFT_HOP

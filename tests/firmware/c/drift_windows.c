@@ -3,8 +3,6 @@
  * else window after window. */
 #include <stdio.h>
 
-#include "sernet.h"
-
 #include "sernet_drift.h"
 
 int main(void) {
