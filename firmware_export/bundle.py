@@ -16,6 +16,7 @@ from sernet_edge.firmware_export import (
     frontend_tables,
     golden,
     golden_pcm,
+    head_model,
     identity,
     layout,
     tflm,
@@ -36,7 +37,7 @@ API_SOURCES = (
 API_HEADERS = (
     *("sernet.h", "sernet_rows.h", "sernet_decide.h", "sernet_drift.h"),
     "sernet_selftest_features.h",
-    *("sernet_serial.h", "sernet_dwt.h"),
+    *("sernet_serial.h", "sernet_dwt.h", "sernet_crc32.h"),
 )
 WHOLE_WINDOWS, SHARED_ROWS = "sernet_windows.c", "sernet_shared_rows.c"
 """How rows come to the network; a bundle holds one of the two."""
@@ -55,6 +56,7 @@ NATIVE_SOURCES = (
 )
 """The engine, the same for every model."""
 
+HEAD_FILES = ("sernet_head.c", "sernet_head.h")
 TFLM_SOURCES = (
     *("sernet_engine.h", "sernet_tflm.cc", "sernet_selftest.c", "sernet_selftest.h"),
     WHOLE_WINDOWS,
@@ -112,8 +114,9 @@ def bundle_files(planned: PlannedModel) -> dict[str, str]:
     texts, windows = _common_files(model)
     return (
         texts
-        | {f"src/{path}": engine_file(path) for path in NATIVE_SOURCES}
+        | {f"src/{path}": engine_file(path) for path in (*NATIVE_SOURCES, *HEAD_FILES)}
         | (_shared_rows(planned, windows) if planned.stream else _whole_windows(planned, windows))
+        | {"src/sernet_head_model.h": head_model.head_model_header(planned)}
         | {"Makefile": _makefile(), "README.md": _readme(model, planned)}
         | {f"qemu/{path}": _packaged(f"qemu/{path}") for path in QEMU_FILES}
     )

@@ -17,29 +17,10 @@ from sernet_edge.firmware_export import fixed_point
 from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.network import Int8Array, Layer, Tensor
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.multiplier import quantize_multiplier, softmax_integers
 
 CHUNK = c_constant("sernet_conv.c", "CHUNK")
 """Weights of a channel that lie side by side; kernels are padded to a multiple with zeros."""
-
-
-def quantize_multiplier(real: float) -> tuple[int, int]:
-    """Return (multiplier, shift) with real = multiplier / 2**31 * 2**shift (QuantizeMultiplier).
-
-    Args:
-        real: At least 0.
-
-    Returns:
-        A multiplier of 2**30 to 2**31 - 1, or 0, and a shift of -31 to 31.
-    """
-    if real == 0.0:
-        return 0, 0
-    fraction, shift = math.frexp(real)
-    # Halves are rounded up; fraction * 2**31 is exact, and so is adding a half below 2**52.
-    multiplier = math.floor(fraction * (1 << 31) + 0.5)
-    if multiplier == 1 << 31:
-        multiplier //= 2
-        shift += 1
-    return (0, 0) if shift < -31 else (multiplier, shift)
 
 
 def _refusal(layer: Layer, message: str) -> ModelError:
@@ -281,6 +262,4 @@ def softmax_parameters(layer: Layer, source: Tensor) -> list[int]:
         Multiplier and left shift that turn a difference of two inputs into Q5.26, and the
         smallest difference whose exponential counts.
     """
-    real = min(layer.beta * float(source.scale) * (1 << 26), (1 << 31) - 1.0)
-    multiplier, shift = quantize_multiplier(real)
-    return [multiplier, shift, -math.floor(31 * (1 << 26) / (1 << shift))]
+    return list(softmax_integers(float(source.scale), layer.beta))

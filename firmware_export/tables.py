@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from sernet_edge.firmware_export import fixed_point
 from sernet_edge.firmware_export.network import Int8Array, Tensor
-from sernet_edge.firmware_export.quantisation import quantize_multiplier, rescale
+from sernet_edge.firmware_export.quantisation import rescale
+from sernet_edge.runtime.multiplier import quantize_multiplier
 
 Int64Array = NDArray[np.int64]
 

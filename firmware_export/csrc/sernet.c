@@ -23,8 +23,20 @@ int sernet_init_contract(void *state, size_t bytes, uint64_t contract_id) {
     if (contract_id != SERNET_CONTRACT_ID_U64) return SERNET_ERROR_CONTRACT;
     sernet_state *s = state;
     s->mark = MARK;
+#ifdef SERNET_HEAD
+    s->head.is_set = 0;
+#endif
     return sernet_reset(s);
 }
+
+#ifdef SERNET_HEAD
+int sernet_set_head(void *state, const uint8_t *block, size_t bytes) {
+    const int status = check(state);
+    if (status < 0) return status;
+    sernet_state *s = state;
+    return sernet_head_load(&s->head, &sernet_model, block, bytes);
+}
+#endif
 
 int sernet_reset(void *state) {
     const int status = check(state);

@@ -33,6 +33,10 @@
 #include "sernet_frontend.h"
 #include "sernet_model.h"
 
+#ifdef SERNET_HEAD
+#include "sernet_head.h"
+#endif
+
 #define SERNET_API_VERSION 1
 
 /* Frames from one result to the next and the weight of earlier scores: the contract's, as
@@ -160,6 +164,9 @@ typedef struct {
 #endif
     sernet_frontend frontend;
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
+#ifdef SERNET_HEAD
+    sernet_head head;
+#endif
 } sernet_state;
 
 #define SERNET_STATE_BYTES sizeof(sernet_state)
@@ -207,6 +214,13 @@ static inline float sernet_arousal(const sernet_result *result) {
     return -1;
 #endif
 }
+
+#ifdef SERNET_HEAD
+/* Takes a head that `sernet-edge teach --head FILE` wrote for this model, from the next window on.
+ * It stays until `sernet_init`; the block may be let go. Errors: those of `sernet_head_load`, with
+ * which the head stays as it was, and SERNET_ERROR_ALIGN, _STATE. */
+int sernet_set_head(void *state, const uint8_t *block, size_t bytes);
+#endif
 
 /* Starts another stream, as after `sernet_init`. Errors: SERNET_ERROR_NULL, _ALIGN, _STATE. */
 int sernet_reset(void *state);

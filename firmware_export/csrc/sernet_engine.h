@@ -47,7 +47,9 @@ enum {
     SERNET_ERROR_STATE = -4,    /* the state was not initialised, or was overwritten */
     SERNET_ERROR_CONTRACT = -5, /* compiled from the files of two different models */
     SERNET_ERROR_EMPTY = -6,    /* a push of no samples */
-    SERNET_ERROR_FEATURES = -7  /* the self-test's features differ by more than 1 */
+    SERNET_ERROR_FEATURES = -7, /* the self-test's features differ by more than 1 */
+    SERNET_ERROR_DAMAGED = -8,  /* a head's block is damaged, or of another version */
+    SERNET_ERROR_MODEL = -9     /* a head for another model, or for none that can take one */
 };
 
 #define SERNET_STATE_ALIGN 8

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sernet_crc32.h"
 #include "sernet_identity.h"
 
 #define MARK_0 'S'
@@ -20,28 +21,21 @@
 #endif
 
 /* Types of requests; an answer has the same letter, small, or an e for an error. */
-enum { HELLO = 'H', RESET = 'R', AUDIO = 'A', POLL = 'P', FEATURES = 'F', ERROR = 'e' };
+enum {
+    HELLO = 'H',
+    RESET = 'R',
+    AUDIO = 'A',
+    POLL = 'P',
+    FEATURES = 'F',
+    TEACH = 'T',
+    ERROR = 'e'
+};
 
 /* What a board can do, as its answer to HELLO says it. */
 enum { COUNTS_CYCLES = 1, SHARES_ROWS = 2 };
 
 /* An answer to POLL starts with one of these. */
 enum { NEEDS_AUDIO = 0, RESULT = 1, BUSY = 2 };
-
-/* CRC-32 as in zlib and Ethernet, four bits at a time. */
-static uint32_t checksum(const uint8_t *bytes, size_t count) {
-    static const uint32_t table[16] = {
-        0x00000000u, 0x1db71064u, 0x3b6e20c8u, 0x26d930acu, 0x76dc4190u, 0x6b6b51f4u,
-        0x4db26158u, 0x5005713cu, 0xedb88320u, 0xf00f9344u, 0xd6d6a3e8u, 0xcb61b38cu,
-        0x9b64c2b0u, 0x86d3d2d4u, 0xa00ae278u, 0xbdbdf21cu};
-    uint32_t crc = 0xffffffffu;
-    while (count-- > 0) {
-        crc ^= *bytes++;
-        crc = crc >> 4 ^ table[crc & 15];
-        crc = crc >> 4 ^ table[crc & 15];
-    }
-    return ~crc;
-}
 
 /* Numbers on the line are little-endian, whatever the core is. */
 static uint8_t *put(uint8_t *at, uint64_t value, uint32_t bytes) {
@@ -88,7 +82,34 @@ static uint8_t *hello(const sernet_serial *serial, uint8_t *at) {
 
 static int reset(sernet_serial *serial) {
     serial->frontend_cycles = serial->network_cycles = 0;
-    return sernet_init(serial->state, serial->state_bytes);
+    const int status = sernet_init(serial->state, serial->state_bytes);
+#ifdef SERNET_HEAD
+    if (status == SERNET_OK && serial->is_taught)
+        return sernet_set_head(serial->state, serial->head, sizeof serial->head);
+#endif
+    return status;
+}
+
+/* Takes a part of a head's block, which lies at an offset into it; without bytes it is whole. */
+static int teach(sernet_serial *serial, const uint8_t *request, uint32_t length) {
+#ifdef SERNET_HEAD
+    if (length < 4) return SERNET_ERROR_SIZE;
+    const uint32_t at = get(request, 4), count = length - 4;
+    if (at > sizeof serial->head || count > sizeof serial->head - at) return SERNET_ERROR_SIZE;
+    memcpy(serial->head + at, request + 4, count);
+    if (count > 0) {
+        serial->is_taught = 0;
+        return SERNET_OK;
+    }
+    const int status = sernet_set_head(serial->state, serial->head, at);
+    serial->is_taught = status == SERNET_OK;
+    return status;
+#else
+    (void)serial;
+    (void)request;
+    (void)length;
+    return SERNET_ERROR_MODEL;
+#endif
 }
 
 /* Hears samples and writes how many were taken; where windows share rows, also the row of
@@ -191,6 +212,7 @@ static void answer(sernet_serial *serial) {
 #if !SERNET_SHARES_ROWS
     case FEATURES: status = features(serial, payload, length, &end); break;
 #endif
+    case TEACH: status = teach(serial, payload, length); break;
     default: status = SERNET_ERROR_STATE;
     }
     reply[0] = MARK_0;
@@ -199,7 +221,7 @@ static void answer(sernet_serial *serial) {
     reply[3] = request[3];
     if (status < 0) end = put(start, (uint32_t)status, 4);
     put(reply + 4, (uint64_t)(end - start), 2);
-    end = put(end, checksum(reply + 2, (size_t)(end - reply - 2)), 4);
+    end = put(end, sernet_crc32(reply + 2, (size_t)(end - reply - 2)), 4);
     serial->answered = (uint32_t)(end - reply);
 }
 
@@ -233,7 +255,7 @@ static int take_frame(sernet_serial *serial) {
     if (length <= SERNET_SERIAL_PAYLOAD) {
         const uint32_t whole = SERNET_SERIAL_HEADER + length;
         if (received < whole + SERNET_SERIAL_CHECKSUM) return 0;
-        if (checksum(request + 2, whole - 2) == get(request + whole, 4)) {
+        if (sernet_crc32(request + 2, whole - 2) == get(request + whole, 4)) {
             if (!is_repeated(serial)) answer(serial);
             serial->port->write(serial->reply, serial->answered);
             serial->received = 0; /* nothing is sent before the answer */

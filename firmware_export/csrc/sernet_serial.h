@@ -54,6 +54,10 @@ typedef struct {
     uint32_t received;        /* bytes of `request` */
     uint32_t answered;        /* bytes of `reply`; 0: no request has come yet */
     int16_t pcm[SERNET_SERIAL_SAMPLES];
+#ifdef SERNET_HEAD
+    uint8_t head[SERNET_HEAD_BYTES]; /* as far as it was sent */
+    uint32_t is_taught;              /* whether the whole of it was taken */
+#endif
     uint8_t request[SERNET_SERIAL_FRAME];
     uint8_t reply[SERNET_SERIAL_FRAME]; /* kept: it is sent again if it got lost */
 } sernet_serial;

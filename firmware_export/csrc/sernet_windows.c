@@ -8,6 +8,12 @@
 #error "the model shares rows: compile sernet_shared_rows.c in place of sernet_windows.c"
 #endif
 
+#ifdef SERNET_HEAD
+#define NETWORK(s) ((s)->head.is_set ? &(s)->head.net : &sernet_model)
+#else
+#define NETWORK(s) (&sernet_model)
+#endif
+
 void sernet_rows_reset(sernet_state *s) {
     s->ahead = -SERNET_WINDOW_FRAMES;
     s->fed = 0;
@@ -48,7 +54,7 @@ static int start_window(sernet_state *s) {
     /* No later frame has come yet, so the ring holds the window. */
     s->mean_level = sernet_frontend_mean(s->levels, SERNET_WINDOW_FRAMES);
 #endif
-    return sernet_net_reset(&sernet_model, s->net, sizeof s->net);
+    return sernet_net_reset(NETWORK(s), s->net, sizeof s->net);
 }
 
 static int take_row(sernet_state *s) {
@@ -60,7 +66,7 @@ static int take_row(sernet_state *s) {
 #endif
     s->saturated += sernet_saturated(row);
     sernet_add_drift(s, row);
-    const int status = sernet_net_take(&sernet_model, s->net, row);
+    const int status = sernet_net_take(NETWORK(s), s->net, row);
     if (status < 0) return status;
     s->read_row = (s->read_row + 1) % SERNET_WINDOW_FRAMES;
     s->fed++;
@@ -75,7 +81,7 @@ int sernet_rows_work(sernet_state *s) {
         status = take_row(s);
         if (status < 0) return status;
     }
-    const int status = sernet_net_step(&sernet_model, s->net);
+    const int status = sernet_net_step(NETWORK(s), s->net);
     s->busy = status > 0;
     if (status < 0) return status;
     return s->busy || has_row(s);
@@ -90,5 +96,5 @@ const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result) {
     s->fed = 0;
     /* Back at the window's first row; from there a hop on. */
     s->read_row = (s->read_row + SERNET_EVERY_FRAMES) % SERNET_WINDOW_FRAMES;
-    return sernet_net_output(&sernet_model, s->net);
+    return sernet_net_output(NETWORK(s), s->net);
 }

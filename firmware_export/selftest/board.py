@@ -172,6 +172,24 @@ class BoardLink:
         """Start a stream at its first sample."""
         self._ask(b"R")
 
+    def teach(self, block: bytes) -> None:
+        """Send a head that `sernet-edge teach --head` wrote; the board takes it and keeps it.
+
+        Raises:
+            SernetError: It is another model's, or the firmware was compiled without SERNET_HEAD.
+        """
+        most = MAX_PAYLOAD_BYTES - 4
+        try:
+            for start in range(0, len(block), most):
+                self._ask(b"T", struct.pack("<I", start) + block[start : start + most])
+            self._ask(b"T", struct.pack("<I", len(block)))
+        except SernetError as error:
+            raise SernetError(
+                f"{error.message}: it did not take the head",
+                "compile it with SERNET_HEAD defined, and send a head that was taught from its "
+                "model",
+            ) from error
+
     def push(self, samples: NDArray[np.int16]) -> NDArray[np.int8] | None:
         """Send int16 samples (n,), no more than `Hello.chunk_samples`.
 

@@ -26,6 +26,7 @@ from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.options import finite
+from sernet_edge.runtime.teach.head_block import head_block
 
 # A feature that is rounded the other way moves scores by up to 0.007 (docs/design/frontend.md), so
 # two labels as close as this may change places.
@@ -66,6 +67,11 @@ _TIE = 0.01
     metavar="FILE.json",
     help="Write the results, for `sernet-edge bench --board-run`.",
 )
+@click.option(
+    "--teach",
+    is_flag=True,
+    help="Send the head of MODEL, which was taught from the board's model, to the board first.",
+)
 @click.option("--force", is_flag=True, help="Overwrite what exists.")
 def selftest(
     model_path: Path,
@@ -74,6 +80,7 @@ def selftest(
     baud: int,
     patience_s: float,
     out: Path | None,
+    teach: bool,
     force: bool,
 ) -> None:
     """Compare a board that runs MODEL, a .tflite, with this computer.
@@ -93,7 +100,11 @@ def selftest(
     samples, audio = _audio(input_path, model.contract)
     with open_port(port, baud, patience_s) as board:
         hello = board.hello()
-        _check_same_model(hello, model, port)
+        if teach:
+            _check_base(hello, model, port)
+            board.teach(head_block(model.file))
+        else:
+            _check_same_model(hello, model, port)
         comparison = Comparison(model, hello)
         board.reset()
         with click.progressbar(
@@ -260,6 +271,24 @@ def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], st
     return np.concatenate([samples, np.zeros(missing, np.int16)]), path.name
 
 
+def _check_base(hello: Hello, model: Model, port: str) -> None:
+    """Refuse a board whose model is not the one that a taught model comes from."""
+    taught = model.contract.provenance.get("taught", {})
+    if "base_contract" not in taught:
+        raise SernetError(
+            f"{model.name} was not taught, so there is nothing to send",
+            "name a file of `sernet-edge teach`, or leave out --teach",
+        )
+    base = (taught["base_contract"], int(taught["base_sha256"][:16], 16))
+    if (hello.contract_id, hello.model_checksum) != base:
+        raise SernetError(
+            f"the board at {port} ({hello.board}) does not run the model that {model.name} was "
+            f"taught from: its contract is {hello.contract_id}, the old model's {base[0]}",
+            "teach the model that the board runs",
+        )
+    _check_sizes(hello, model, port)
+
+
 def _check_same_model(hello: Hello, model: Model, port: str) -> None:
     contract, checksum = model.contract, model_checksum(model.file)
     if (hello.contract_id, hello.model_checksum) != (contract.id, checksum):
@@ -276,6 +305,11 @@ def _check_same_model(hello: Hello, model: Model, port: str) -> None:
             f"flash what `sernet-edge export {model.name} --out DIR` writes, or give the model "
             "that the board was made from",
         )
+    _check_sizes(hello, model, port)
+
+
+def _check_sizes(hello: Hello, model: Model, port: str) -> None:
+    contract = model.contract
     expected = (contract.window_frames, len(contract.labels))
     if (hello.window_frames, hello.label_count) != expected or not hello.chunk_samples:
         raise SernetError(

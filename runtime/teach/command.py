@@ -14,6 +14,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.models import DEFAULT_MODEL
 from sernet_edge.runtime.teach import teaching
 from sernet_edge.runtime.teach.clips import check_labels, find_clips, read_clips
+from sernet_edge.runtime.teach.head_block import head_block
 from sernet_edge.runtime.teach.teaching import Taught
 
 
@@ -31,7 +32,14 @@ from sernet_edge.runtime.teach.teaching import Taught
     required=True,
     help="The taught model to write, *.tflite.",
 )
-@click.option("--force", is_flag=True, help="Replace --out if it exists.")
+@click.option(
+    "--head",
+    "head_path",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write the last layer alone, for firmware that loads it at run time.",
+)
+@click.option("--force", is_flag=True, help="Replace files that exist.")
 @click.option(
     "--even-if-worse",
     is_flag=True,
@@ -39,7 +47,13 @@ from sernet_edge.runtime.teach.teaching import Taught
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def teach(
-    clips: Path, model: Path, out: Path, force: bool, even_if_worse: bool, as_json: bool
+    clips: Path,
+    model: Path,
+    out: Path,
+    head_path: Path | None,
+    force: bool,
+    even_if_worse: bool,
+    as_json: bool,
 ) -> None:
     """Adapt a model to a voice with a few labelled CLIPS.
 
@@ -49,8 +63,10 @@ def teach(
     """
     if out.suffix != ".tflite":
         raise SettingError("out", f"{out} must end in .tflite")
-    check_outputs([out], force)
+    check_outputs([out, *filter(None, [head_path])], force)
     file = ModelFile.read(model)
+    if head_path is not None:
+        head_block(file)  # better to know now that it cannot be had
     contract = file.require_contract()
     files = find_clips(clips)
     check_labels(files, contract)
@@ -63,6 +79,8 @@ def teach(
             f"old one has {figures['uar_before']:.0%}; nothing was written",
             "check the clips that are warned of, record more, or add --even-if-worse",
         )
+    if head_path is not None:
+        write_bytes(head_path, head_block(taught.file))
     write_bytes(out, taught.file.data)
     if as_json:
         record = {"model": str(out), "contract": taught.file.require_contract().id}

@@ -157,6 +157,16 @@ class HeadPlace:
             zero_point, logit_scale = 0, np.float32(max(-low, high) / 127)
         return QuantisedHead(weights, bias, scale, logit_scale, zero_point)
 
+    @property
+    def wiped(self) -> bytes:
+        """The flatbuffer with zeros for all that a head changes."""
+        data = bytearray(self._data)
+        for tensor in (self._place.weights, self._place.bias, self._place.logits):
+            for span in (tensor.data, tensor.scales, tensor.zero_points):
+                if span is not None:
+                    data[span.start : span.end] = bytes(span.end - span.start)
+        return bytes(data)
+
     def replaced(self, head: Head | QuantisedHead) -> ModelFile:
         """Return the model with another head, without a contract.
 

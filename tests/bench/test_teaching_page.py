@@ -1,0 +1,100 @@
+"""The page about teaching, and how its figures are measured."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import teaching
+import teaching_page
+from teaching_methods import METHODS, class_means
+
+from sernet_edge.runtime.teach.fit import TaughtClips
+from sernet_edge.runtime.teach.head import Head
+
+ROOT = Path(__file__).parents[2]
+
+
+def speech(rng: np.random.Generator) -> teaching.Speech:
+    """Two speakers who say six sentences in two emotions."""
+    rows = [(s, t, c) for s in "ab" for t in "123456" for c in (0, 1)]
+    windows = [rng.normal(c, 0.1, (2, 4)) for _, _, c in rows]
+    return teaching.Speech(
+        ("anger", "fear", "neutral"),
+        windows,
+        windows,
+        np.array([c for _, _, c in rows]),
+        np.array([s for s, _, _ in rows]),
+        np.array([t for _, t, _ in rows]),
+    )
+
+
+def test_no_sentence_is_taught_and_tested() -> None:
+    found = speech(np.random.default_rng(1))
+    seen = set()
+    for draw in range(20):
+        rng = np.random.default_rng(draw)
+        chosen, tested = teaching._draw(found, "a", 2, rng)
+        assert not set(found.sentences[chosen]) & set(found.sentences[tested])
+        assert set(found.speakers[chosen]) == set(found.speakers[tested]) == {"a"}
+        assert sorted(found.truth[chosen]) == [0, 0, 1, 1]
+        seen.add(tuple(chosen))
+    assert len(seen) > 10, "draws differ"
+
+
+def test_uar_is_the_mean_recall_of_the_labels_that_occur() -> None:
+    found = speech(np.random.default_rng(2))
+    always_anger = Head(np.zeros((3, 4)), np.array([1.0, 0.0, 0.0]))
+    assert found.uar(always_anger, np.arange(24)) == 0.5
+    assert found.uar(always_anger, np.flatnonzero(found.truth == 0)) == 1.0
+
+
+def test_class_means_judge_by_distance() -> None:
+    rng = np.random.default_rng(3)
+    windows = tuple(rng.normal(0, 1, (1, 5)) for _ in range(3))
+    clips = TaughtClips(windows, np.array([0, 2, 2]))
+    head = class_means(Head(np.zeros((3, 5)), np.zeros(3)), clips)
+    means = {0: windows[0][0], 2: (windows[1][0] + windows[2][0]) / 2}
+    for point in rng.normal(0, 1, (20, 5)):
+        nearest = min(means, key=lambda c: float(np.sum((point - means[c]) ** 2)))
+        assert head.logits(point[None])[0].argmax() == nearest
+
+
+def test_a_cheap_microphone_takes_away_what_lies_below_and_above() -> None:
+    time = np.arange(16_000) / 16_000
+
+    def loss_db(hz: float) -> float:
+        tone = np.rint(10_000 * np.sin(2 * np.pi * hz * time)).astype(np.int16)
+        heard = teaching._through_microphone(tone, 16_000)
+        return float(20 * np.log10(np.std(heard) / np.std(tone)))
+
+    assert loss_db(950) == pytest.approx(-6, abs=1)  # the gain
+    # First-order slopes: 3 dB at the edges, 10 dB at a third and at three times.
+    assert loss_db(300) == pytest.approx(-6 - 3, abs=0.2)
+    assert loss_db(100) == pytest.approx(-6 - 10, abs=0.2)
+
+
+def test_the_page_has_the_means_and_the_ranges() -> None:
+    figures = {name: [0.1, 0.2, 0.3] for name in METHODS}
+    others = ("int8", "wrong labels", "microphone", "microphone untaught", "others")
+    figures |= {name: [0.5, 0.5] for name in (*others, "others untaught", "anger only")}
+    result = {
+        "corpus": "ravdess",
+        "labels": ["anger", "fear"],
+        "speakers": 2,
+        "recordings": 1234,
+        "clips": {"1": figures, "2": {**figures, "untaught": [0.7]}},
+    }
+    head = {"model": "m.tflite", "contract": "c0", "corpus": "emodb", "draws": 3}
+    text = teaching_page.page({**head, "wrong_share": 0.1, "results": [result]}, "saved.json")
+    assert "| untaught | 20.0 (10.0 to 30.0) | 70.0 (70.0 to 70.0) |" in text
+    assert "| anger only | 50.0 (20.0) | 50.0 (70.0) |" in text
+    assert "neutral only" not in text and "1,234 recordings of 2 speakers" in text
+
+
+def test_the_kept_page_is_that_of_the_kept_figures() -> None:
+    saved = ROOT / "benchmarks/teaching.json"
+    text = teaching_page.page(json.loads(saved.read_text()), "benchmarks/teaching.json")
+    assert text == (ROOT / "docs/evidence/teaching.md").read_text()
