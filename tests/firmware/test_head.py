@@ -135,7 +135,7 @@ def test_a_loaded_head_computes_the_taught_models_bits(
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", on_cores(["m4", "m55", "m0"]))
+@pytest.mark.parametrize("name", on_cores(["m4", "m55"]))
 def test_a_loaded_head_computes_the_taught_models_bits_on_cores(name: str, tmp_path: Path) -> None:
     core = CORES[name]
     if core.missing:
