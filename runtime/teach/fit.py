@@ -69,11 +69,12 @@ def teach_head(head: Head, clips: TaughtClips) -> Head:
     First the biases move: a person's logits are off by much the same whatever they feel, which
     clips of one emotion are enough to see. Then the layer is fitted again to tell emotions apart.
     A label without clips would lose to those that have some, so of that change only a part
-    counts: none with clips of one label, all of it with clips of each; in between the least that
-    judges as many clips right as the whole does.
+    counts: none with clips of one label, all of it with clips of each; in between a part that
+    grows as the square root of their number, or the least beyond that which judges as many clips
+    right as the whole does.
     """
     start = Head(head.weights, head.bias - OFFSET_SHARE * logit_offset(head, clips))
-    covered = (len(np.unique(clips.labels)) - 1) / (len(head.bias) - 1)
+    covered = np.sqrt((len(np.unique(clips.labels)) - 1) / (len(head.bias) - 1))
     if not covered:
         return start
     fitted = refit(start, clips)
