@@ -162,6 +162,8 @@ docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
 		--out $(EVIDENCE)/ablations.md
 	$(BIN)/python benchmarks/benchmark_page.py benchmarks/bench.json $(EVIDENCE)
 	$(BIN)/python benchmarks/architectures.py --out $(EVIDENCE)/architectures.md
+	$(BIN)/python benchmarks/teaching_page.py benchmarks/teaching.json \
+		--out $(EVIDENCE)/teaching.md
 	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
 	@echo "Not remade: levels.md trains six models (benchmarks/levels.py), and"
 	@echo "listen-benchmarks.md times a computer at rest (make listen-bench)."

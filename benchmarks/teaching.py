@@ -18,6 +18,7 @@ from typing import Any
 
 import click
 import numpy as np
+import unlabelled
 from numpy.typing import NDArray
 from page_command import run_page_command
 from teaching_methods import METHODS
@@ -187,7 +188,37 @@ def _measure(embedder: Embedder, name: str, speech: Speech, draws: int) -> dict[
         "speakers": len(np.unique(speech.speakers)),
         "recordings": len(speech.truth),
         "clips": by_clips,
+        "unlabelled": _unlabelled(head, speech, draws),
     }
+
+
+def _unlabelled(head: Head, speech: Speech, draws: int) -> dict[str, list[float]]:
+    """Return the UAR of streams with and without adaptation to stated shares, a list over draws."""
+    equal = np.zeros(len(head.bias))
+    equal[np.unique(speech.truth)] = 1 / len(np.unique(speech.truth))
+    neutral = np.where(np.arange(len(equal)) == speech.labels.index("neutral"), 0.8, 0.0)
+    others = (equal > 0) & (neutral == 0)
+    neutral[others] = 0.2 / others.sum()
+    found: dict[str, list[float]] = {}
+    for draw in range(draws):
+        values: dict[str, list[float]] = {}
+        for number, speaker in enumerate(np.unique(speech.speakers)):
+            rng = np.random.default_rng([_SEED, draw, number])
+            own = np.flatnonzero(speech.speakers == speaker)
+            for name, shares in (("balanced", equal), ("80 % neutral", neutral)):
+                stream = own[unlabelled.stream_of(speech.truth[own], shares, rng)]
+                windows = [speech.windows[i] for i in stream]
+                truth = speech.truth[stream]
+                plain = [int(softmax(head.logits(w)).mean(axis=0).argmax()) for w in windows]
+                ways = {"as it is": np.array(plain)}
+                ways["equal shares"] = unlabelled.guesses(head, windows, equal)
+                ways["its own shares"] = unlabelled.guesses(head, windows, shares)
+                for way, guess in ways.items():
+                    uar = unlabelled.uar_of_the_end(guess, truth)
+                    values.setdefault(f"{name}, {way}", []).append(uar)
+        for key, value in values.items():
+            found.setdefault(key, []).append(float(np.mean(value)))
+    return found
 
 
 def _one_speaker(

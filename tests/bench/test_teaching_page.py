@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import teaching
 import teaching_page
+import unlabelled
 from teaching_methods import METHODS, class_means
 
 from sernet_edge.runtime.teach.fit import TaughtClips
@@ -62,6 +63,25 @@ def test_class_means_judge_by_distance() -> None:
         assert head.logits(point[None])[0].argmax() == nearest
 
 
+def test_a_head_that_adapts_to_true_shares_gets_over_an_offset() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.integers(0, 2, 300)
+    # Two labels that logits tell apart, and an offset that hides it.
+    stream = [np.array([[1.0 if c else -1.0, 1.0]]) for c in truth]
+    head = Head(np.array([[-3.0, 0.0], [3.0, 0.0]]), np.array([8.0, 0.0]))
+    before = np.array([head.logits(windows)[0].argmax() for windows in stream])
+    assert unlabelled.uar_of_the_end(before, truth) == 0.5
+    guess = unlabelled.guesses(head, stream, np.array([0.5, 0.5]))
+    assert unlabelled.uar_of_the_end(guess, truth) == 1.0
+
+
+def test_a_stream_has_the_shares_that_it_is_made_with() -> None:
+    truth = np.array([0, 0, 1, 2])
+    shares = np.array([0.8, 0.2, 0.0])
+    drawn = truth[unlabelled.stream_of(truth, shares, np.random.default_rng(5))]
+    assert (drawn == 0).mean() == pytest.approx(0.8, abs=0.1) and not (drawn == 2).any()
+
+
 def test_a_cheap_microphone_takes_away_what_lies_below_and_above() -> None:
     time = np.arange(16_000) / 16_000
 
@@ -86,11 +106,13 @@ def test_the_page_has_the_means_and_the_ranges() -> None:
         "speakers": 2,
         "recordings": 1234,
         "clips": {"1": figures, "2": {**figures, "untaught": [0.7]}},
+        "unlabelled": {f"balanced, {way}": [0.25] for way in teaching_page._WAYS},
     }
     head = {"model": "m.tflite", "contract": "c0", "corpus": "emodb", "draws": 3}
     text = teaching_page.page({**head, "wrong_share": 0.1, "results": [result]}, "saved.json")
     assert "| untaught | 20.0 (10.0 to 30.0) | 70.0 (70.0 to 70.0) |" in text
     assert "| anger only | 50.0 (20.0) | 50.0 (70.0) |" in text
+    assert "| balanced | 25.0 (25.0 to 25.0) |" in text
     assert "neutral only" not in text and "1,234 recordings of 2 speakers" in text
 
 
