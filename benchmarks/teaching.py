@@ -57,7 +57,7 @@ class Speech:
     Attributes:
         labels: The model's.
         windows: For each recording float64 (windows, features).
-        other: The same through another microphone.
+        other: The same through another microphone; none where it is not tested.
         truth: int64 (recordings,), index of the label.
         speakers: Text (recordings,).
         sentences: Text (recordings,).
@@ -88,7 +88,7 @@ class Speech:
         return Speech(
             self.labels,
             [self.windows[i] for i in numbers],
-            [self.other[i] for i in numbers],
+            [self.other[i] for i in numbers] if self.other else [],
             self.truth[numbers],
             self.speakers[numbers],
             self.sentences[numbers],
@@ -101,14 +101,21 @@ class Speech:
     "--corpus", "corpora", type=(str, click.Path(path_type=Path)), multiple=True, required=True
 )
 @click.option("--draws", type=click.IntRange(1), default=5, show_default=True)
+@click.option(
+    "--microphone/--no-microphone",
+    default=True,
+    help="Also test through another microphone, which takes twice the time.",
+)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="*.json")
-def main(model: Path, corpora: tuple[tuple[str, Path], ...], draws: int, out: Path) -> None:
+def main(
+    model: Path, corpora: tuple[tuple[str, Path], ...], draws: int, microphone: bool, out: Path
+) -> None:
     """Teach MODEL to each speaker of the corpora, and write the figures."""
     embedder = Embedder(ModelFile.read(model))
     contract = embedder.model.contract
     results = []
     for name, folder in corpora:
-        speech = _read(embedder, name, folder)
+        speech = _read(embedder, name, folder, microphone)
         labels = [label for label in contract.labels if label in CORPORA[name].labels]
         for chosen in (FOUR, labels):
             shown = speech.of(chosen)
@@ -125,7 +132,7 @@ def main(model: Path, corpora: tuple[tuple[str, Path], ...], draws: int, out: Pa
     write_text(out, json.dumps(document, indent=1) + "\n")
 
 
-def _read(embedder: Embedder, name: str, folder: Path) -> Speech:
+def _read(embedder: Embedder, name: str, folder: Path, microphone: bool) -> Speech:
     contract = embedder.model.contract
     if name not in _SENTENCE:
         raise SernetError(f"no file name of {name} says which sentence is spoken")
@@ -135,7 +142,8 @@ def _read(embedder: Embedder, name: str, folder: Path) -> Speech:
         _show(f"{name}: {number}/{len(utterances)} recordings")
         samples = read_recording(utterance.path, contract.sample_rate_hz)
         windows.append(embedder.of_clip(samples))
-        other.append(embedder.of_clip(_through_microphone(samples, contract.sample_rate_hz)))
+        if microphone:
+            other.append(embedder.of_clip(_through_microphone(samples, contract.sample_rate_hz)))
     _show("")
     return Speech(
         contract.labels,
@@ -233,8 +241,9 @@ def _one_speaker(
     if place.is_int8:
         fitted = place.quantise(taught, clips.stacked)
         found["int8"] = speech.uar(dequantise(fitted, place.embedding_scale), tested)
-    found["microphone untaught"] = speech.uar(head, tested, other=True)
-    found["microphone"] = speech.uar(taught, tested, other=True)
+    if speech.other:
+        found["microphone untaught"] = speech.uar(head, tested, other=True)
+        found["microphone"] = speech.uar(taught, tested, other=True)
     strangers = rng.permutation(np.flatnonzero(speech.speakers != speaker))[:200]
     found["others untaught"] = speech.uar(head, strangers)
     found["others"] = speech.uar(taught, strangers)

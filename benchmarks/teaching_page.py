@@ -41,18 +41,21 @@ they do. The rows "only" show how far that goes.
 _MISUSE = """
 ### When teaching goes wrong
 
-`teach` as above, in other conditions. "Other microphone": the tested recordings have lost what lies
-below 300 Hz and above 3 kHz, and half their loudness; the clips have not. "Wrong labels": each clip
-has a label drawn at random with a probability of {wrong:.0%}. "Other people": the other speakers of
-the corpus. "Only": no clips but those of one emotion.
+`teach` as above, in other conditions. "Wrong labels": each clip has a label drawn at random with a
+probability of {wrong:.0%}. "Other people": the other speakers of the corpus. "Only": no clips but
+those of one emotion.{microphone}
 """
+
+_MICROPHONE = """ "Other microphone": the tested recordings have lost what lies below 300 Hz and
+above 3 kHz, and half their loudness; the clips have not."""
 
 _UNLABELLED = """
 ### Without labels
 
 Streams of a speaker's recordings, in which an untaught head adapts by matching its mean scores to
-stated shares of the emotions: equal ones, or those that the stream was made with. UAR of a
-stream's second half.
+stated shares of the emotions: equal ones, or those that the stream was made with. The shares name
+only emotions that occur, which a device could not know. UAR of a stream's second half. It is an
+experiment; no command does it.
 """
 
 _WAYS = ("as it is", "equal shares", "its own shares")
@@ -96,6 +99,7 @@ def _section(result: dict[str, Any], wrong: float) -> str:
                 for k in counts
             ]
             misuse.append([name, *cells])
+    has_microphone = "microphone" in result["clips"][counts[0]]
     title = f"\n## {result['corpus']}, {len(result['labels'])} emotions\n\n"
     what = (
         f"{result['recordings']:,} recordings of {result['speakers']} speakers: "
@@ -105,7 +109,7 @@ def _section(result: dict[str, Any], wrong: float) -> str:
         title
         + what
         + _table(["method", *columns], methods)
-        + _MISUSE.format(wrong=wrong)
+        + _MISUSE.format(wrong=wrong, microphone=_MICROPHONE if has_microphone else "")
         + "\n"
         + _table(["condition: taught (untaught)", *columns], misuse)
         + _UNLABELLED
