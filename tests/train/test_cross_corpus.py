@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sernet_edge.runtime.arousal import arousal as runtime_arousal
+from sernet_edge.runtime import arousal
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.train.evaluation.cross_corpus import arousal, by_corpus
+from sernet_edge.train.evaluation import cross_corpus
+from sernet_edge.train.evaluation.cross_corpus import by_corpus
 
 LABELS = ("anger", "fear", "happiness", "neutral", "sadness", "none")
 
@@ -54,6 +55,8 @@ def test_a_corpus_without_these_emotions_has_no_figures() -> None:
 def test_arousal_is_what_listening_says() -> None:
     contract = Contract(LABELS, (0.0,) * 40, (1.0,) * 40)
     scores = np.random.default_rng(1).dirichlet(np.ones(6), 20)
-    expected = [runtime_arousal(contract, row.tolist()) for row in scores]
-    assert arousal(scores, LABELS) == pytest.approx(expected)
-    assert arousal(np.eye(6)[[5]], LABELS) == runtime_arousal(contract, np.eye(6)[5].tolist())
+    expected = [arousal.arousal(contract, row.tolist()) for row in scores]
+    assert cross_corpus.arousal(scores, LABELS) == pytest.approx(expected)
+    assert cross_corpus.arousal(np.eye(6)[[5]], LABELS) == arousal.arousal(
+        contract, np.eye(6)[5].tolist()
+    )
