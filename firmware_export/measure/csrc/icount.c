@@ -52,7 +52,9 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
         qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64,
                                                    &executed, 1);
         uint16_t word;
-        if (qemu_plugin_insn_size(instruction) != sizeof word) continue;
+        /* At a page's end QEMU counts the instruction behind as a part of this one. No instruction
+         * of 32 bits begins with either word. */
+        if (qemu_plugin_insn_size(instruction) < sizeof word) continue;
         memcpy(&word, qemu_plugin_insn_data(instruction), sizeof word);
         if (word == START || word == STOP)
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, word == START ? start : stop,
