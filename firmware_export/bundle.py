@@ -62,17 +62,18 @@ TFLM_SOURCES = (
     WHOLE_WINDOWS,
 )
 
-_BOARDS = (CORES["m4"], CORES["m7"], CORES["m55"])
+BOARDS = (CORES["m4"], CORES["m7"], CORES["m55"])
 
 QEMU_FILES = (
     *("board.c", "board.h", "demo.c", "serial.c"),
-    *(*(f"{core.name}.ld" for core in _BOARDS), "sections.ld"),
+    *(*(f"{core.name}.ld" for core in BOARDS), "sections.ld"),
 )
 """Files of qemu/ that a plain bundle holds: the bare-metal programs."""
 
 EXAMPLES = ("demo_host.c", "selftest.c")
 
-_MODEL = "sernet_model"
+MODEL = "sernet_model"
+"""The C name of the network in a bundle."""
 
 _AS_IT_COMES = (
     "Features are final as soon as their frame is: the network keeps up with the audio, and at a\n"
@@ -117,8 +118,8 @@ def bundle_files(planned: PlannedModel) -> dict[str, str]:
         | {f"src/{path}": engine_file(path) for path in (*NATIVE_SOURCES, *HEAD_FILES)}
         | (_shared_rows(planned, windows) if planned.stream else _whole_windows(planned, windows))
         | {"src/sernet_head_model.h": head_model.head_model_header(planned)}
-        | {"Makefile": _makefile(), "README.md": _readme(model, planned)}
-        | {f"qemu/{path}": _packaged(f"qemu/{path}") for path in QEMU_FILES}
+        | {"Makefile": makefile("AUDIO"), "README.md": _readme(model, planned)}
+        | {f"qemu/{path}": packaged(f"qemu/{path}") for path in QEMU_FILES}
     )
 
 
@@ -128,9 +129,9 @@ def _whole_windows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str
     outputs = golden.golden_outputs(planned.file, windows)
     return {
         f"src/{WHOLE_WINDOWS}": engine_file(WHOLE_WINDOWS),
-        f"src/{_MODEL}.h": emit.model_header(network, plan, _MODEL),
-        f"src/{_MODEL}.c": emit.model_source(plan, _MODEL),
-        "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, _MODEL),
+        f"src/{MODEL}.h": emit.model_header(network, plan, MODEL),
+        f"src/{MODEL}.c": emit.model_source(plan, MODEL),
+        "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, MODEL),
     }
 
 
@@ -145,10 +146,10 @@ def _shared_rows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str, 
     outputs = golden.golden_outputs(planned.file, golden.stream_windows(rows, height, stride))
     return {
         f"src/{SHARED_ROWS}": engine_file(SHARED_ROWS),
-        f"src/{_MODEL}.h": emit_stream.stream_header(network, stream, _MODEL),
-        f"src/{_MODEL}.c": emit_stream.stream_source(stream, _MODEL),
+        f"src/{MODEL}.h": emit_stream.stream_header(network, stream, MODEL),
+        f"src/{MODEL}.c": emit_stream.stream_source(stream, MODEL),
         "examples/sernet_golden.c": golden.golden_stream_source(
-            network, stride, rows, outputs, _MODEL
+            network, stride, rows, outputs, MODEL
         ),
     }
 
@@ -161,37 +162,56 @@ def tflm_bundle_files(model: Model) -> dict[str, str]:
             contract is beyond the C front end.
     """
     texts, windows = _common_files(model)
-    measured = tflm.measure(model, windows)
+    measured = tflm.measure(model.file, *tflm.audio_ends(model), windows)
+    contract = model.contract
+    facts = {
+        "CONTRACT_ID": contract.id,
+        "SAMPLE_RATE_HZ": str(contract.sample_rate_hz),
+        "HOP_S": f"{contract.hop_frames * contract.frame_step_s:.3f}",
+        "WINDOW_S": f"{contract.window_s:.3f}",
+    }
+    return with_tflm(texts, measured, windows, facts)
+
+
+def with_tflm(
+    texts: dict[str, str],
+    measured: tflm.MeasuredModel,
+    windows: NDArray[np.int8],
+    facts: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the files of a bundle with those for TensorFlow Lite Micro.
+
+    Args:
+        texts: The others.
+        measured: The model.
+        windows: Of the golden vectors, int8 (windows, values).
+        facts: Of the README's placeholders.
+    """
     texts |= {f"src/{path}": engine_file(path) for path in TFLM_SOURCES}
     texts |= {
         "src/sernet_tflm_ops.h": tflm.ops_header(measured.operators),
-        f"src/{_MODEL}.h": tflm.model_header(measured),
-        f"src/{_MODEL}.c": tflm.model_source(model.file),
+        f"src/{MODEL}.h": tflm.model_header(measured),
+        f"src/{MODEL}.c": tflm.model_source(measured.file),
         "examples/sernet_golden.c": golden.golden_source(
-            tflm.as_network(model), windows, measured.outputs, _MODEL
+            tflm.as_network(measured.source), windows, measured.outputs, MODEL
         ),
     }
     texts |= layout.filled("tflm", texts)
-    for key, value in _tflm_facts(measured).items():
-        texts["README.md"] = texts["README.md"].replace(f"@{key}@", str(value))
+    for key, value in {**facts, **_tflm_facts(measured)}.items():
+        texts["README.md"] = texts["README.md"].replace(f"@{key}@", value)
     return texts
 
 
-def _tflm_facts(measured: tflm.MeasuredModel) -> dict[str, str | int]:
+def _tflm_facts(measured: tflm.MeasuredModel) -> dict[str, str]:
     """Return the values of the README's placeholders."""
-    model, contract = measured.model, measured.model.contract
     state_bytes = measured.arena_bytes + measured.margin_bytes + measured.object_bytes
     return {
-        "MODEL": Path(model.name).name,
-        "CONTRACT_ID": contract.id,
-        "SAMPLE_RATE_HZ": contract.sample_rate_hz,
-        "HOP_S": f"{contract.hop_frames * contract.frame_step_s:.3f}",
-        "WINDOW_S": f"{contract.window_s:.3f}",
+        "MODEL": Path(measured.file.name).name,
         "ARENA": f"{measured.arena_bytes:,}",
         "MARGIN": f"{measured.margin_bytes:,}",
         "OBJECTS": f"{measured.object_bytes:,}",
         "STATE": f"{state_bytes:,}",
-        "FLATBUFFER": f"{len(model.file.flatbuffer):,}",
+        "FLATBUFFER": f"{len(measured.file.flatbuffer):,}",
         "OPS": ", ".join(measured.operators),
     }
 
@@ -211,10 +231,10 @@ def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
         "src/sernet_contract.c": source,
         "src/sernet_identity.h": identity.identity_header(model.file),
         "examples/sernet_golden_pcm.c": golden_pcm.golden_pcm_source(
-            model.contract, pcm, features, _MODEL
+            model.contract, pcm, features, MODEL
         ),
     }
-    texts |= {f"examples/{file}": _packaged(f"examples/{file}") for file in EXAMPLES}
+    texts |= {f"examples/{file}": packaged(f"examples/{file}") for file in EXAMPLES}
     return texts, np.stack([features.ravel(), noise])
 
 
@@ -245,13 +265,19 @@ def write_files(texts: Mapping[str, str], out: Path, force: bool) -> None:
         ) from error
 
 
-def _makefile() -> str:
-    """Return the plain bundle's Makefile with the boards that it builds for."""
-    boards = [f"{core.name} = {core.machine} {' '.join(core.flags)}" for core in _BOARDS]
-    return _packaged("layouts/plain/Makefile").replace("@BOARDS@", "\n".join(boards))
+def makefile(kind: str) -> str:
+    """Return the plain bundle's Makefile with the boards that it builds for.
+
+    Args:
+        kind: "AUDIO" or "ROWS"; see `layout`.
+    """
+    boards = [f"{core.name} = {core.machine} {' '.join(core.flags)}" for core in BOARDS]
+    template = layout.of_kind(packaged("layouts/plain/Makefile"), kind)
+    return template.replace("@BOARDS@", "\n".join(boards))
 
 
-def _packaged(path: str) -> str:
+def packaged(path: str) -> str:
+    """Return the text of a file of this package."""
     return (resources.files(__package__) / path).read_text(encoding="utf-8")
 
 
@@ -268,7 +294,7 @@ def _readme(model: Model, planned: PlannedModel) -> str:
         ring_bytes = frames * (contract.feature_count + kept_bytes)
         level_text = _LEVELS[contract.level].format(level_bytes=frames * kept_bytes)
     frontend_bytes = 2 * contract.frame_length_samples + 4 * contract.fft_size
-    return _packaged("layouts/plain/README.md").format(
+    return packaged("layouts/plain/README.md").format(
         version=__version__,
         model=Path(model.name).name,
         contract_id=contract.id,

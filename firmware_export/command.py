@@ -65,7 +65,11 @@ def export(
     name: str | None,
     force: bool,
 ) -> None:
-    """Turn MODEL, a .tflite made by `sernet-edge convert`, into C for firmware."""
+    """Turn MODEL, a .tflite, into C for firmware.
+
+    A model made by `sernet-edge convert` brings its front end: audio in, labels out. Of any other
+    int8 model comes the network alone: rows of its input in, its output at the end.
+    """
     if (out is None) == (header is None):
         raise click.UsageError("Give either --out DIR or --header FILE.h.")
     if out is None and (engine, layout) != ("native", None):
@@ -77,26 +81,29 @@ def export(
     file = ModelFile.read(model)
     if out is not None:
         # Here, since --header does without the parser's package.
-        from sernet_edge.firmware_export import bundle
+        from sernet_edge.firmware_export import bundle, network_bundle
         from sernet_edge.firmware_export.planned import PlannedModel
         from sernet_edge.runtime.interpreter import Model
 
         file.require_flatbuffer()
-        contract = file.require_contract()
-        if engine == "tflm":
-            texts, shared = bundle.tflm_bundle_files(Model(file)), frozenset[str]()
-            way = "each window whole: TensorFlow Lite Micro keeps no rows"
+        contract, shared = file.contract, frozenset[str]()
+        way = "each window whole: TensorFlow Lite Micro keeps no rows"
+        if engine == "tflm" and contract is not None:
+            texts = bundle.tflm_bundle_files(Model(file))
+        elif engine == "tflm":
+            texts = network_bundle.tflm_network_bundle_files(file)
         else:
-            planned = PlannedModel.read(file)
-            texts = arrange(layout or "plain", bundle.bundle_files(planned))
-            shared = frozenset(bundle.NATIVE_SOURCES)
+            planned, shared = PlannedModel.read(file), frozenset(bundle.NATIVE_SOURCES)
+            write = network_bundle.network_bundle_files if contract is None else bundle.bundle_files
+            texts = arrange(layout or "plain", write(planned))
             way = ("each row once" if planned.stream else "each window whole") + (
                 f": {planned.reason}"
             )
         if name is not None:
             texts = naming.named(texts, name, shared)
         bundle.write_files(licence.licensed(texts, contract), out, force)
-        click.echo(f"wrote {out}; {out}/README.md says how to build it")
+        what = "" if contract is not None else " of the network alone, since it has no contract"
+        click.echo(f"wrote {out}{what}; {out}/README.md says how to build it")
         click.echo(f"the network computes {way}")
     if header is not None:
         if header.exists() and not force:

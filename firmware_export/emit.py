@@ -76,17 +76,6 @@ def network_header(
         constants: More lines of C.
     """
     upper = name.upper()
-    source, result = network.input, network.output
-
-    def quantisation(what: str, tensor: Tensor) -> str:
-        return (
-            f"#define {upper}_{what}_SCALE {float(tensor.scale)!r}f\n"
-            f"#define {upper}_{what}_ZERO_POINT ({tensor.zero_point})\n"
-        )
-
-    def kind_of(tensor: Tensor) -> str:
-        return "uint8" if tensor.is_unsigned else "int8"
-
     return (
         banner()
         + f"#ifndef {upper}_H\n#define {upper}_H\n\n"
@@ -96,19 +85,43 @@ def network_header(
         + "#endif\n\n"
         + "/* A state that holds a window in progress, aligned to SERNET_STATE_ALIGN. */\n"
         + f"#define {upper}_STATE_BYTES {state}\n"
-        + f"/* Input: rows of {kind_of(source)} ({source.width}, {source.channels}). */\n"
-        + f"#define {upper}_INPUT_ROWS {source.height}\n"
-        + f"#define {upper}_INPUT_ROW_BYTES {source.row_bytes}\n"
-        + quantisation("INPUT", source)
-        + f"/* Output: {kind_of(result)} ({result.height}, {result.width}, {result.channels}). */\n"
-        + f"#define {upper}_OUTPUT_BYTES {result.height * result.row_bytes}\n"
-        + quantisation("OUTPUT", result)
+        + ends_macros(upper, network.input, network.output)
         + constants
         + "\n#ifdef __cplusplus\n"
         + f'extern "C" const {kind} {name};\n'
         + "#else\n"
         + f"extern const {kind} {name};\n"
         + "#endif\n\n#endif\n"
+    )
+
+
+def ends_macros(upper: str, source: Tensor, result: Tensor) -> str:
+    """Return C macros `UPPER_...` that say what a network takes and makes.
+
+    Args:
+        upper: What they begin with.
+        source: The input.
+        result: The output.
+    """
+
+    def kind_of(tensor: Tensor) -> str:
+        return "uint8" if tensor.is_unsigned else "int8"
+
+    def numbers(what: str, tensor: Tensor) -> str:
+        return (
+            f"#define {upper}_{what}_SCALE {float(tensor.scale)!r}f\n"
+            f"#define {upper}_{what}_ZERO_POINT ({tensor.zero_point})\n"
+            + (f"#define {upper}_{what}_IS_UINT8 1\n" if tensor.is_unsigned else "")
+        )
+
+    return (
+        f"/* Input: rows of {kind_of(source)} ({source.width}, {source.channels}). */\n"
+        f"#define {upper}_INPUT_ROWS {source.height}\n"
+        f"#define {upper}_INPUT_ROW_BYTES {source.row_bytes}\n"
+        + numbers("INPUT", source)
+        + f"/* Output: {kind_of(result)} {result.shape}. */\n"
+        + f"#define {upper}_OUTPUT_BYTES {result.height * result.row_bytes}\n"
+        + numbers("OUTPUT", result)
     )
 
 
@@ -167,11 +180,13 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         arrays.append(section + c_array(kind, f"{prefix}_{field}", values))
         fields[field] = f"{prefix}_{field}"
 
-    if layer.inputs:
-        array("inputs", "uint8_t", layer.inputs)
+    if neighbours := (*layer.inputs, *stage.wakes):
+        array("inputs", "uint8_t", neighbours)
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
         conv = quantisation.conv_tables(layer, sources[0])
         fields["quick"] = int(conv.quick and unlimited)
+        if layer.kernel.dilation != (1, 1):
+            fields["run"] = "sernet_conv_dilated"
         arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))
         fields["weights"] = f"{prefix}_weights"
         # The kernels take channels in pairs.
@@ -249,6 +264,7 @@ def _numbers(stage: Stage) -> dict[str, object]:
     return {
         "run": "sernet_lookup" if layer.table.size else _KERNELS[layer.op],
         "input_count": len(layer.inputs),
+        "wake_count": len(stage.wakes),
         "waits": int(stage.waits),
         "kernel_height": reads.size[0],
         "kernel_width": kernel.size[1],

@@ -1,8 +1,10 @@
 """Rearranges a bundle into what an ecosystem expects: its folders and its build files.
 
 A layout is a folder of templates in layouts/, laid out as in the bundle. In them `@VERSION@` is
-the bundle's version, and a line with `@SOURCE@` is repeated for each file to compile. The
-sources stay in src/ everywhere: that is where all of these ecosystems look.
+the bundle's version, and a line with `@SOURCE@` is repeated for each file to compile, one with
+`@GOLDEN@` for each file of golden vectors. Lines that begin with `@AUDIO ` are for bundles that
+take audio, those with `@ROWS ` for bundles of a network alone. The sources stay in src/
+everywhere: that is where all of these ecosystems look.
 """
 
 from __future__ import annotations
@@ -49,6 +51,10 @@ _PLACES: dict[str, Callable[[str], str]] = {
 
 LAYOUTS = tuple(_PLACES)
 
+# Programs that take audio.
+_AUDIO_EXAMPLES = re.compile(r"(examples|samples)/(Emotions|BoardTest|listen)/")
+_KIND = re.compile(r"@(AUDIO|ROWS) ?(.*)", re.DOTALL)
+
 
 def arrange(layout: str, bundle: Mapping[str, str], version: str = __version__) -> dict[str, str]:
     """Return a bundle in another layout.
@@ -83,14 +89,36 @@ def filled(layout: str, paths: Iterable[str], version: str = __version__) -> dic
         paths: Of the bundle's files.
         version: Of the bundle.
     """
+    paths = list(paths)
     sources = sorted(p for p in paths if p.startswith("src/") and p.endswith(COMPILED))
-    return {
-        path: "".join(
-            _repeated(line, sources)
-            for line in template.replace("@VERSION@", version).splitlines(keepends=True)
-        )
-        for path, template in _templates(layout).items()
-    }
+    golden = sorted(PurePosixPath(path).name for path in paths if "sernet_golden" in path)
+    kind = "AUDIO" if "src/sernet_frontend.c" in paths else "ROWS"
+    filled_in = {}
+    for path, template in _templates(layout).items():
+        if kind == "ROWS" and _AUDIO_EXAMPLES.match(path):
+            continue
+        text = of_kind(template.replace("@VERSION@", version), kind)
+        for placeholder, files in (("@SOURCE@", sources), ("@GOLDEN@", golden)):
+            text = _repeated(text, placeholder, files)
+        filled_in[path] = text
+    return filled_in
+
+
+def of_kind(template: str, kind: str) -> str:
+    """Return a template with the lines for one kind of bundle.
+
+    Args:
+        template: See above.
+        kind: "AUDIO" or "ROWS".
+    """
+    lines = []
+    for line in template.splitlines(keepends=True):
+        marked = _KIND.fullmatch(line)
+        if marked is None:
+            lines.append(line)
+        elif marked[1] == kind:
+            lines.append(marked[2])
+    return "".join(lines)
 
 
 def _readme(plain: str, how: str) -> str:
@@ -101,10 +129,13 @@ def _readme(plain: str, how: str) -> str:
     return text
 
 
-def _repeated(line: str, sources: list[str]) -> str:
-    if "@SOURCE@" not in line:
-        return line
-    return "".join(line.replace("@SOURCE@", source) for source in sources)
+def _repeated(text: str, placeholder: str, files: list[str]) -> str:
+    """Return a text whose lines with a placeholder are there for each of some files."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        found = files if placeholder in line else [""]
+        lines += [line.replace(placeholder, file) for file in found]
+    return "".join(lines)
 
 
 def _templates(layout: str) -> dict[str, str]:

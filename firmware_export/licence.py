@@ -38,7 +38,7 @@ _README_UNKNOWN = """
 ## Licence
 
 {CODE} ([LICENSE](LICENSE)). Files whose first lines say "{GENERATED}" hold the
-model's data. Its contract names no licence, so ask who made the model; {model} stands for it.
+model's data. The model names no licence, so ask who made it; {model} stands for it.
 """
 
 
@@ -47,13 +47,16 @@ def is_licence(text: str) -> bool:
     return re.fullmatch(r"[A-Za-z0-9(][A-Za-z0-9.+:() -]*", text) is not None
 
 
-def model_licence(contract: Contract) -> str:
+def model_licence(contract: Contract | None) -> str:
     """Return the SPDX expression of a model's licence, as `sernet-edge convert` was told it.
+
+    Args:
+        contract: The model's, if it has one.
 
     Raises:
         ContractError: It cannot be one.
     """
-    licence = contract.provenance.get("licence", UNKNOWN)
+    licence = contract.provenance.get("licence", UNKNOWN) if contract else UNKNOWN
     if not isinstance(licence, str) or not is_licence(licence):
         raise ContractError(
             f"contract: the licence {licence!r} is not an SPDX expression",
@@ -62,14 +65,14 @@ def model_licence(contract: Contract) -> str:
     return licence
 
 
-def licensed(texts: Mapping[str, str], contract: Contract) -> dict[str, str]:
+def licensed(texts: Mapping[str, str], contract: Contract | None) -> dict[str, str]:
     """Return the files of a bundle, each with its licence, and the text of the code's.
 
     JSON has no comments: a manifest in JSON names the licence in a field of its own.
 
     Args:
         texts: By path in the bundle.
-        contract: The model's.
+        contract: The model's, if it has one.
     """
     model = model_licence(contract)
     readme = (_README_UNKNOWN if model == UNKNOWN else _README).format(

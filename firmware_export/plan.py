@@ -52,6 +52,7 @@ class Stage:
         join: Input rows, and steps, for each row of the tensor.
         waits: Whether it advances only when its reader wants a row.
         group_start: The lowest index of the layers that run on this one's demand.
+        wakes: Layers that may advance when this one has made a row, in order; none if it waits.
         ring_rows: Rows of its tensor that are kept.
         ring_offset: Where in the arena, bytes.
         pixels: Positions that a convolution gathers at a time.
@@ -64,6 +65,7 @@ class Stage:
     join: int
     waits: bool
     group_start: int
+    wakes: tuple[int, ...] = ()
     ring_rows: int = 0
     ring_offset: int = 0
     pixels: int = 0
@@ -98,8 +100,8 @@ def aligned(size: int) -> int:
 
 def arena_offset(plan: Plan) -> int:
     """Return where in the caller's state the arena lies, bytes."""
-    # Two counters of 16 bits for each layer come first.
-    return aligned(4 * len(plan.stages))
+    # Two counters of 16 bits and an index of 8 for each layer come first, and how many of these.
+    return aligned(5 * len(plan.stages) + 1)
 
 
 def state_bytes(plan: Plan) -> int:
@@ -201,14 +203,30 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
                 for reader in readers[index]
             )
             stages[index] = replace(stages[index], steps=rows * stages[index].join)
-    return stages
+    return _with_wakes(stages, readers)
+
+
+def _with_wakes(stages: list[Stage], readers: list[set[int]]) -> list[Stage]:
+    """Return stages that know whose turn may come with each of their rows."""
+    # The layer on whose demand each one runs; its own index for one that does not wait.
+    roots = list(range(len(stages)))
+    for index in range(len(stages) - 1, -1, -1):
+        if stages[index].waits:
+            (reader,) = readers[index]
+            roots[index] = roots[reader]
+    return [
+        stage
+        if stage.waits
+        else replace(stage, wakes=tuple(sorted({roots[i] for i in readers[index]})))
+        for index, stage in enumerate(stages)
+    ]
 
 
 def rows_needed(stage: Stage, step: int, source: Layer) -> int:
-    """Return how many rows of an input a step needs to exist."""
+    """Return how many rows of an input a step needs to exist, at least one."""
     kernel = stage.reads
     last = step * kernel.stride[0] - kernel.padding[0] + kernel.span[0]
-    return max(0, min(source.output.height, last))
+    return max(1, min(source.output.height, last))
 
 
 def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> int:

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sernet_edge.firmware_export.emit import banner
+from sernet_edge.firmware_export.emit import banner, ends_macros
 from sernet_edge.firmware_export.graph import read_graph, read_graphs
-from sernet_edge.firmware_export.header import ALIGN_16, byte_rows, c_float
+from sernet_edge.firmware_export.header import ALIGN_16, byte_rows
 from sernet_edge.firmware_export.network import Layer, Network, Tensor
+from sernet_edge.firmware_export.tensors import TensorReader
 from sernet_edge.runtime.errors import ModelError, SernetError
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
@@ -123,7 +124,9 @@ class MeasuredModel:
     """A model with the needs of its interpreter.
 
     Attributes:
-        model: The model.
+        file: The `.tflite`.
+        source: Its input, as it is pushed.
+        result: Its output.
         operators: Names of its operators, sorted, each once.
         arena_bytes: The smallest arena on this computer.
         margin_bytes: To add to it on a device; see `margin_bytes`.
@@ -132,7 +135,9 @@ class MeasuredModel:
         outputs: The interpreter's, int8 (windows, values).
     """
 
-    model: Model
+    file: ModelFile
+    source: Tensor
+    result: Tensor
     operators: list[str]
     arena_bytes: int
     margin_bytes: int
@@ -140,21 +145,57 @@ class MeasuredModel:
     outputs: NDArray[Any]
 
 
-def measure(model: Model, windows: NDArray[np.int8]) -> MeasuredModel:
+def measure(
+    file: ModelFile, source: Tensor, result: Tensor, windows: NDArray[np.int8]
+) -> MeasuredModel:
     """Run a model and return it with the needs of its interpreter.
 
     Args:
-        model: The model.
-        windows: int8 (windows, values).
+        file: The `.tflite`.
+        source: Its input, as it is pushed.
+        result: Its output.
+        windows: int8 (windows, values); bytes, where the input is uint8.
 
     Raises:
         SernetError: See `run` and `operators`.
     """
-    ran, names = run(model.file, windows), operators(model.file)
+    given = windows.view(np.uint8) if source.is_unsigned else windows
+    ran, names = run(file, given), operators(file)
     objects = 512 + 96 * len(names)
+    outputs = ran.outputs.view(np.int8)
     return MeasuredModel(
-        model, names, ran.arena_bytes, margin_bytes(model.file), objects, ran.outputs
+        file, source, result, names, ran.arena_bytes, margin_bytes(file), objects, outputs
     )
+
+
+def audio_ends(model: Model) -> tuple[Tensor, Tensor]:
+    """Return the input and the output of a model that hears: a window of features, and scores."""
+    contract = model.contract
+    source = Tensor(
+        "input",
+        contract.window_frames,
+        contract.feature_count,
+        1,
+        np.float32(model.input_scale),
+        model.input_zero_point,
+    )
+    scale, zero_point = np.float32(model.output_scale), model.output_zero_point
+    return source, Tensor("output", 1, 1, len(contract.labels), scale, zero_point)
+
+
+def file_ends(file: ModelFile) -> tuple[Tensor, Tensor]:
+    """Return the input and the output of any model with one of each, of int8 or uint8.
+
+    Raises:
+        ModelError: It has others; names the tensor.
+    """
+    graph, tensors = read_graph(file), TensorReader(file.name)
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise ModelError(
+            f"{file.name}: the model has {len(graph.inputs)} inputs and {len(graph.outputs)} "
+            "outputs, not one of each"
+        )
+    return tensors.rows(graph.inputs[0], is_end=True), tensors.rows(graph.outputs[0], is_end=True)
 
 
 def _reason(stderr: bytes) -> str:
@@ -232,8 +273,7 @@ inline TfLiteStatus sernet_register_ops(sernet_tflm_ops &resolver) {{
 
 def model_header(measured: MeasuredModel) -> str:
     """Return sernet_model.h for TensorFlow Lite Micro, with the definitions that sernet.h needs."""
-    model, contract = measured.model, measured.model.contract
-    flatbuffer_bytes = len(model.file.flatbuffer)
+    ends = ends_macros("SERNET_MODEL", measured.source, measured.result)
     return f"""\
 {banner()}\
 #ifndef SERNET_MODEL_H
@@ -256,21 +296,12 @@ def model_header(measured: MeasuredModel) -> str:
 #endif
 
 #define SERNET_MODEL_STATE_BYTES (SERNET_TFLM_OBJECT_BYTES + SERNET_TFLM_ARENA_BYTES)
-/* Input: rows of int8 ({contract.feature_count}). */
-#define SERNET_MODEL_INPUT_ROWS {contract.window_frames}
-#define SERNET_MODEL_INPUT_ROW_BYTES {contract.feature_count}
-#define SERNET_MODEL_INPUT_SCALE {c_float(model.input_scale)}
-#define SERNET_MODEL_INPUT_ZERO_POINT ({model.input_zero_point})
-/* Output: int8 ({len(contract.labels)}). */
-#define SERNET_MODEL_OUTPUT_BYTES {len(contract.labels)}
-#define SERNET_MODEL_OUTPUT_SCALE {c_float(model.output_scale)}
-#define SERNET_MODEL_OUTPUT_ZERO_POINT ({model.output_zero_point})
-
+{ends}
 #ifdef __cplusplus
 extern "C" {{
 #endif
 /* The TensorFlow Lite flatbuffer, aligned to 16 bytes as its tensors are inside it. */
-extern const unsigned char sernet_flatbuffer[{flatbuffer_bytes}];
+extern const unsigned char sernet_flatbuffer[{len(measured.file.flatbuffer)}];
 extern const sernet_net sernet_model;
 #ifdef __cplusplus
 }}
@@ -280,17 +311,8 @@ extern const sernet_net sernet_model;
 """
 
 
-def as_network(model: Model) -> Network:
-    """Return a network of the model's input alone, for `golden.golden_source`."""
-    contract = model.contract
-    source = Tensor(
-        "input",
-        contract.window_frames,
-        contract.feature_count,
-        1,
-        np.float32(model.input_scale),
-        model.input_zero_point,
-    )
+def as_network(source: Tensor) -> Network:
+    """Return a network of an input alone, for `golden.golden_source`."""
     return Network((Layer("INPUT", (), source),), 0)
 
 

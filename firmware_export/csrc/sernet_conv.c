@@ -170,30 +170,17 @@ static void gather_single(const sernet_step *s, uint32_t x, uint32_t pixels, uin
     /* Positions before the input are huge as unsigned numbers. */
     const uint32_t left = x * stride - layer->pad_left;
     uint32_t y = s->step * layer->stride_height - layer->pad_top, k = 0;
-    const uint32_t right = layer->dilation_width;
-    for (; k < size; y += layer->dilation_height) {
+    for (; k < size; y++) {
         const int8_t *row = y < height ? sernet_row(source, s->arena, y) : NULL;
         for (uint32_t i = 0; i < kernel_width; i++, k++) {
             element *to = columns + place(k, pixels);
-            uint32_t at = left + i * right;
+            uint32_t at = left + i;
             for (uint32_t p = 0; p < pixels; p++, at += stride, to += step)
                 *to = row != NULL && at < width ? row[at] : zero;
         }
     }
     for (; k % GROUP != 0 && GROUP < CHUNK; k++)
         for (uint32_t p = 0; p < pixels; p++) columns[place(k, pixels) + p * step] = 0;
-}
-
-/* Appends the inputs that a kernel with gaps between its taps sees in a row. */
-static void gather_dilated(const sernet_layer *layer, const sernet_layer *source,
-                           const int8_t *row, int32_t left, cursor *to) {
-    const int32_t channels = source->channels;
-    for (int32_t i = 0; i < layer->kernel_width; i++, left += layer->dilation_width) {
-        if (left < 0 || left >= source->width)
-            fill(to, source->zero_point, channels);
-        else
-            copy(to, row + left * channels, channels);
-    }
 }
 
 /* Gathers the inputs of output positions x..x+pixels-1. */
@@ -209,20 +196,36 @@ static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t s
         const int32_t right = left + layer->kernel_width;
         const int32_t before = left < 0 ? -left : 0, after = right > width ? right - width : 0;
         const int32_t inside = layer->kernel_width - before - after;
-        for (int32_t i = 0, y = top; i < layer->kernel_height; i++, y += layer->dilation_height) {
+        for (int32_t y = top; y < top + layer->kernel_height; y++) {
             if (y < 0 || y >= source->height) {
                 fill(&to, zero, layer->kernel_width * channels);
                 continue;
             }
             const int8_t *row = sernet_row(source, s->arena, (uint32_t)y);
-            if (layer->dilation_width > 1) {
-                gather_dilated(layer, source, row, left, &to);
-                continue;
-            }
             fill(&to, zero, before * channels);
             copy(&to, row + (left + before) * channels, inside * channels);
             fill(&to, zero, after * channels);
         }
+        end_column(&to);
+    }
+}
+
+/* `gather` of a kernel with gaps between its taps. */
+static void gather_dilated(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
+                           element *columns) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const int32_t channels = source->channels;
+    for (uint32_t p = 0; p < pixels; p++) {
+        cursor to = start_column(columns, p, pixels, size);
+        const uint32_t left = (x + p) * layer->stride_width - layer->pad_left;
+        /* Places before the input are huge as unsigned numbers. */
+        uint32_t y = s->step * layer->stride_height - layer->pad_top;
+        for (uint32_t i = 0; i < layer->kernel_height; i++, y += layer->dilation_height)
+            for (uint32_t k = 0, at = left; k < layer->kernel_width; k++, at += layer->dilation_width)
+                if (y < source->height && at < source->width)
+                    copy(&to, sernet_row(source, s->arena, y) + at * (uint32_t)channels, channels);
+                else
+                    fill(&to, source->zero_point, channels);
         end_column(&to);
     }
 }
@@ -393,7 +396,10 @@ static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint3
 
 #endif
 
-void sernet_conv(const sernet_step *s) {
+typedef void gather_function(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
+                             element *columns);
+
+static void convolve(const sernet_step *s, gather_function *gather_columns) {
     const sernet_layer *layer = s->layer;
     const uint32_t channels = layer->channels;
     const uint32_t size =
@@ -408,10 +414,7 @@ void sernet_conv(const sernet_step *s) {
 #endif
     for (uint32_t x = 0; x < layer->width;) {
         const uint32_t pixels = layer->width - x < most ? layer->width - x : most;
-        if (is_single(layer, sernet_input(s, 0)))
-            gather_single(s, x, pixels, size, columns);
-        else
-            gather(s, x, pixels, size, columns);
+        gather_columns(s, x, pixels, size, columns);
         for (uint32_t c = 0; c < channels; c += CHANNELS) {
             const uint32_t count = channels - c < CHANNELS ? channels - c : CHANNELS;
             int32_t sums[PIXELS * CHANNELS];
@@ -423,3 +426,9 @@ void sernet_conv(const sernet_step *s) {
         out += pixels * channels;
     }
 }
+
+void sernet_conv(const sernet_step *s) {
+    convolve(s, is_single(s->layer, sernet_input(s, 0)) ? gather_single : gather);
+}
+
+void sernet_conv_dilated(const sernet_step *s) { convolve(s, gather_dilated); }

@@ -6,17 +6,18 @@
 
 #include "sernet_kernels.h"
 
-/* State: steps done by each layer, uint16 (layers); steps wanted, uint16 (layers); arena. */
+/* State: steps done by each layer, uint16 (layers); steps wanted, uint16 (layers); layers that may
+ * have something to do, their number and then they, uint8 (1 + layers); arena. */
 static uint16_t *steps_done(void *state) { return (uint16_t *)state; }
 
 static int8_t *arena_of(const sernet_net *net, void *state) {
     return (int8_t *)state + net->arena_offset;
 }
 
-/* Rows up to the last one that a step reads; an input with fewer is needed whole. */
+/* Rows up to the last one that a step reads, at least one; an input with fewer is needed whole. */
 static uint32_t rows_needed(const sernet_layer *layer, uint32_t step) {
     const uint32_t end = step * layer->stride_height + layer->span_height;
-    return end > layer->pad_top ? end - layer->pad_top : 0;
+    return end > layer->pad_top ? end - layer->pad_top : 1;
 }
 
 static uint32_t rows_of(const sernet_net *net, uint32_t source, uint32_t rows) {
@@ -72,15 +73,25 @@ static void run(const sernet_net *net, uint16_t *done, const uint16_t *wanted, u
     }
 }
 
-/* Advances the last layer that can; returns 0 when another row of the input is needed. */
+/* Adds the layers that a new row of a layer may let advance. They come after it, in order. */
+static uint32_t wake(const sernet_layer *layer, uint8_t *pending, uint32_t count) {
+    const uint8_t *wakes = layer->inputs + layer->input_count;
+    for (uint32_t i = 0; i < layer->wake_count; i++) pending[count++] = wakes[i];
+    return count;
+}
+
+/* Advances the last layer that can; returns 0 when another row of the input is needed. Only the
+ * layers that wait in ascending order for their turn can: what has been found to lack a row waits
+ * again as soon as there is one. */
 static int advance(const sernet_net *net, uint16_t *done, int8_t *arena) {
     uint16_t *wanted = done + net->layer_count;
-    for (uint32_t i = net->layer_count; i-- > 1;) {
-        if (net->layers[i].waits || done[i] == net->layers[i].steps) continue;
-        if (want(net, done, wanted, i)) {
-            run(net, done, wanted, i, arena);
-            return 1;
-        }
+    uint8_t *count = (uint8_t *)(wanted + net->layer_count), *pending = count + 1;
+    for (; *count > 0; --*count) {
+        const uint32_t root = pending[*count - 1u];
+        if (done[root] == net->layers[root].steps || !want(net, done, wanted, root)) continue;
+        run(net, done, wanted, root, arena);
+        *count = (uint8_t)wake(&net->layers[root], pending, *count);
+        return 1;
     }
     return 0;
 }
@@ -101,6 +112,8 @@ int sernet_net_take(const sernet_net *net, void *state, const int8_t *row) {
     memcpy(sernet_row(input, arena_of(net, state), done[0]), row,
            (size_t)input->width * input->channels);
     done[0]++;
+    uint8_t *count = (uint8_t *)(done + 2u * net->layer_count);
+    *count = (uint8_t)wake(input, count + 1, *count);
     return SERNET_OK;
 }
 

@@ -80,6 +80,7 @@ typedef struct {
 /* The kernels. Layers point to theirs, so a linker leaves out what a network does not use. */
 typedef void sernet_kernel(const sernet_step *step);
 sernet_kernel sernet_conv; /* CONV_2D and FULLY_CONNECTED */
+sernet_kernel sernet_conv_dilated;
 sernet_kernel sernet_depthwise;
 sernet_kernel sernet_average_pool;
 sernet_kernel sernet_average_pool_2x2; /* kernels up to 2 x 2, limits -128 and 127 */
@@ -105,6 +106,7 @@ sernet_kernel sernet_row_sums; /* of the last feature map, for sernet_stream.c *
 struct sernet_layer {
     sernet_kernel *run; /* null for the input */
     uint8_t input_count;
+    uint8_t wake_count; /* layers that may advance when this one has made a row */
     uint8_t waits; /* advances only when its reader wants a row */
     uint8_t kernel_height, kernel_width; /* taps */
     uint8_t span_height;                 /* rows from the first tap to the last */
@@ -123,7 +125,7 @@ struct sernet_layer {
     uint16_t ring_rows;
     uint32_t ring_offset;    /* bytes into the arena */
     uint32_t scratch_offset; /* bytes into the arena */
-    const uint8_t *inputs;   /* (input_count), indices of layers */
+    const uint8_t *inputs;   /* (input_count + wake_count), indices of layers */
     const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
                                 kernel width, channels); LOOKUP: (256), from -128; COMBINE and
                                 MULTIPLY: a constant, if they have one */

@@ -20,6 +20,7 @@ from sernet_edge.firmware_export.measure.firmware import (
     printed_number,
 )
 from sernet_edge.firmware_export.network import Network
+from sernet_edge.firmware_export.network_bundle import tflm_network_bundle_files
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
@@ -106,7 +107,7 @@ def measure_tflm(
     """Measure the same network in a TensorFlow Lite Micro that was compiled for a core.
 
     Args:
-        file: A full-int8 `.tflite` with its contract.
+        file: A full-int8 `.tflite`.
         core: What the library was compiled for.
         includes: Folders with TensorFlow Lite Micro's headers and those of what it is made with.
         library: libtensorflow-microlite.a, with the kernels of your choice.
@@ -116,9 +117,13 @@ def measure_tflm(
     Raises:
         SernetError: Something is missing or does not fit, or the scores are wrong.
     """
-    model = Model(file)
-    write_files(tflm_bundle_files(model), folder, force=False)
-    network = tflm.as_network(model)
+    if file.contract is None:
+        texts, ends = tflm_network_bundle_files(file), tflm.file_ends(file)
+    else:
+        model = Model(file)
+        texts, ends = tflm_bundle_files(model), tflm.audio_ends(model)
+    write_files(texts, folder, force=False)
+    network = tflm.as_network(ends[0])
     window = golden.adversarial_windows(network)[-1:]
     outputs = golden.golden_outputs(file, window)
     source = golden.golden_source(network, window, outputs, MODEL_NAME)

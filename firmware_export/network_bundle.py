@@ -1,0 +1,101 @@
+"""The bundle of a network alone: rows in, its output at the end of each window.
+
+For models without a contract, of which nothing is known but the network.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sernet_edge import __version__
+from sernet_edge.firmware_export import bundle, emit, golden, tflm
+from sernet_edge.firmware_export.csource import engine_file
+from sernet_edge.firmware_export.network import Tensor
+from sernet_edge.firmware_export.planned import PlannedModel
+from sernet_edge.runtime.modelfile import ModelFile
+
+_QEMU = ("board.c", "board.h", *(f"{core.name}.ld" for core in bundle.BOARDS), "sections.ld")
+
+
+def network_bundle_files(planned: PlannedModel) -> dict[str, str]:
+    """Return the text of every file of a bundle for the native engine by its path in it.
+
+    Args:
+        planned: Of a `.tflite`; its contract, if it has one, is not looked at.
+
+    Raises:
+        ModelError: Nothing that computes the reference's bits can run the model.
+    """
+    network, plan, name = planned.network, planned.plan, bundle.MODEL
+    windows = _windows(network.input)
+    outputs = golden.golden_outputs(planned.file, windows)
+    return (
+        _common_files()
+        | {f"src/{path}": engine_file(path) for path in bundle.NATIVE_SOURCES}
+        | {
+            f"src/{name}.h": emit.model_header(network, plan, name),
+            f"src/{name}.c": emit.model_source(plan, name),
+            "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, name),
+            "Makefile": bundle.makefile("ROWS"),
+            "README.md": _readme(planned),
+            "qemu/demo.c": bundle.packaged("qemu/network_demo.c"),
+        }
+        | {f"qemu/{path}": bundle.packaged(f"qemu/{path}") for path in _QEMU}
+    )
+
+
+def tflm_network_bundle_files(file: ModelFile) -> dict[str, str]:
+    """Return the text of every file of a bundle for TensorFlow Lite Micro by its path in it.
+
+    Raises:
+        SernetError: The package tflite-micro is missing or cannot run the model, or the model's
+            ends are not one tensor of int8 or uint8 each.
+    """
+    source, result = tflm.file_ends(file)
+    windows = _windows(source)
+    measured = tflm.measure(file, source, result, windows)
+    return bundle.with_tflm(_common_files(), measured, windows, {})
+
+
+def _common_files() -> dict[str, str]:
+    return {
+        "src/sernet.h": engine_file("sernet_network.h"),
+        "src/sernet.c": engine_file("sernet_network.c"),
+        "examples/demo_host.c": bundle.packaged("examples/network_demo.c"),
+        "examples/selftest.c": bundle.packaged("examples/network_selftest.c"),
+    }
+
+
+def _windows(source: Tensor) -> NDArray[np.int8]:
+    """Return two windows for the golden vectors, of noise and of smooth rows, int8 (2, values)."""
+    rng, size = np.random.default_rng(0), source.height * source.row_bytes
+    noise = rng.integers(-128, 128, size)
+    slow = np.cumsum(rng.integers(-9, 10, size)) % 510
+    return np.stack([noise, np.where(slow < 255, slow, 510 - slow) - 128]).astype(np.int8)
+
+
+def _readme(planned: PlannedModel) -> str:
+    network = planned.network
+    source, result = network.input, network.output
+    low = 0 if source.is_unsigned else -128
+    return bundle.packaged("layouts/network/README.md").format(
+        version=__version__,
+        model=Path(planned.file.name).name,
+        rows=source.height,
+        row_bytes=source.row_bytes,
+        output_bytes=result.height * result.row_bytes,
+        shape=", ".join(map(str, source.shape)),
+        width=source.width,
+        channels=source.channels,
+        input_scale=float(source.scale),
+        input_zero_point=source.zero_point,
+        low=low,
+        high=low + 255,
+        dtype="uint8" if source.is_unsigned else "int8",
+        # What the interface adds: two counters.
+        state_bytes=8 + -(-emit.state_bytes(planned.plan) // 8) * 8,
+        weight_bytes=network.weight_bytes,
+    )
