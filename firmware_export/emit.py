@@ -12,7 +12,13 @@ from sernet_edge import __version__
 from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.network import Layer, Network, Tensor
-from sernet_edge.firmware_export.plan import Plan, Stage, arena_offset, state_bytes
+from sernet_edge.firmware_export.plan import (
+    Plan,
+    Stage,
+    arena_offset,
+    is_one_to_one,
+    state_bytes,
+)
 
 ENGINE_VERSION = c_constant("sernet_engine.h", "SERNET_ENGINE_VERSION")
 
@@ -22,8 +28,11 @@ ENGINE_SOURCES = (
     "sernet_elementwise.c",
     "sernet_moves.c",
     "sernet_conv.c",
+    "sernet_depthwise.c",
     "sernet_dot_dsp.S",
     "sernet_dot_helium.S",
+    "sernet_depthwise_dsp.S",
+    "sernet_depthwise_helium.S",
     "sernet_selftest.c",
 )
 ENGINE_HEADERS = ("sernet_engine.h", "sernet_kernels.h", "sernet_selftest.h")
@@ -195,12 +204,16 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         array("multiplier", "int32_t", conv.multipliers.tolist() + odd)
         array("shift", "int8_t", conv.shifts.tolist() + odd)
     elif layer.op == "DEPTHWISE_CONV_2D":
-        quantisation.check_depthwise_sums(layer)
-        scales = quantisation.conv_scales(layer, sources[0])
-        array("weights", "int8_t", layer.weights.ravel().tolist())
-        array("bias", "int32_t", layer.bias.tolist())
-        array("multiplier", "int32_t", [m for m, _ in scales])
-        array("shift", "int8_t", [s for _, s in scales])
+        depthwise = quantisation.depthwise_tables(layer, sources[0])
+        fields["quick"] = int(depthwise.quick and unlimited)
+        array("weights", "int8_t", depthwise.weights.ravel().tolist())
+        if not is_one_to_one(layer, sources[0]):
+            fields["run"] = "sernet_depthwise_any"
+        # Helium reads whole blocks.
+        padding = [0] * (-channels % 16)
+        array("bias", "int32_t", depthwise.bias.tolist() + padding)
+        array("multiplier", "int32_t", depthwise.multipliers.tolist() + padding)
+        array("shift", "int8_t", depthwise.shifts.tolist() + padding)
     elif layer.op == "AVERAGE_POOL_2D" and max(layer.kernel.size) <= 2 and unlimited:
         fields["run"] = "sernet_average_pool_2x2"
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:

@@ -207,8 +207,12 @@ def depthwise_conv_2d(layers: Layers, operator: Operator) -> None:
     _check_kernel_size(layers, values.shape[1] * values.shape[2])
     kernel = ends.kernel(layers, options, (values.shape[1], values.shape[2]))
     values = values[0].transpose(1, 0, 2) if ends.turned else values[0]
+    name = "DEPTHWISE_CONV_2D"
+    if ends.source.channels == 1:
+        # One channel in: the same sums as those of a convolution.
+        name, values = "CONV_2D", values.transpose(2, 0, 1)[..., None]
     layer = Layer(
-        "DEPTHWISE_CONV_2D",
+        name,
         (ends.padded.index,),
         ends.made,
         kernel,

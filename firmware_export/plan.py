@@ -20,6 +20,7 @@ The C engine follows the same rule and so needs no checks.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from sernet_edge.firmware_export.csource import c_constant
@@ -37,6 +38,8 @@ MAX_WORK = 4_000_000
 FEWEST_PIXELS, MOST_PIXELS = 2, 3
 """Positions whose inputs a convolution gathers at a time, as int16. Three take the fewest
 instructions, two the least memory; Helium's three columns of int8 fit in either."""
+
+_MOST_TAPS = 256
 
 TALL_POOL = 8
 """Rows from which on a pool that shares none with the next gathers them one by one."""
@@ -163,7 +166,8 @@ def _join(layers: list[Layer], layer: Layer) -> int:
     if layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         height, stride = layer.kernel.size[0], layer.kernel.stride[0]
         whole = layer.output.height * height <= layers[layer.inputs[0]].output.height
-        if TALL_POOL <= height == stride and whole:
+        # A pool over all rows there are shares none with another, whatever its stride.
+        if height >= TALL_POOL and whole and (height == stride or layer.output.height == 1):
             return height
     return 1
 
@@ -237,11 +241,27 @@ def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> 
         return 2 * min(pixels, layer.output.width) * elements
     if layer.op == "AVERAGE_POOL_2D" and join > 1:
         return 4 * layer.output.row_bytes
+    if layer.op == "DEPTHWISE_CONV_2D" and is_one_to_one(layer, source):
+        # Where the inputs and the weights of the taps lie; a position of padding.
+        return 8 * math.prod(layer.kernel.size) + layer.output.channels
     if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D"):
         return 4 * layer.output.channels
     if layer.op in ("MEAN", "SUM"):
         return 4 * (layer.output.channels if layer.axes[1] else source.row_bytes)
     return 0
+
+
+def is_one_to_one(layer: Layer, source: Tensor) -> bool:
+    """Return whether a DEPTHWISE_CONV_2D is one for the fast kernel.
+
+    It takes a channel for each channel, blocks of four, as many taps as fit its working memory, and
+    products of which two fit in 16 bits.
+    """
+    return (
+        4 <= layer.output.channels == source.channels
+        and math.prod(layer.kernel.size) <= _MOST_TAPS
+        and int(layer.weights.min()) > -128
+    )
 
 
 class Schedule:

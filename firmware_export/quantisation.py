@@ -78,7 +78,8 @@ class ConvTables:
     """A convolution in integers.
 
     Attributes:
-        weights: int8 (pairs, chunks, 2, 16): two channels' weights in turns of 16.
+        weights: int8 (pairs, chunks, 2, 16): two channels' weights in turns of 16. Of a depthwise
+            convolution (height, width, channels).
         bias: int32 (out,), less zero point times the sum of weights, so that raw inputs can
             be multiplied.
         multipliers: int32 (out,).
@@ -125,26 +126,39 @@ def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
     padded = np.zeros((channels + channels % 2, chunks * CHUNK), np.int8)
     padded[:channels, : flat.shape[1]] = flat
     weights = padded.reshape(-1, 2, chunks, CHUNK).transpose(0, 2, 1, 3)
-    quick = bool((largest < 1 << 30).all()) and all(-22 <= s < 0 for _, s in scales)
     return ConvTables(
         np.ascontiguousarray(weights),
         bias.astype(np.int32),
         np.array([m for m, _ in scales], np.int32),
         np.array([s for _, s in scales], np.int8),
-        quick,
+        is_quick(largest, scales),
     )
 
 
-def check_depthwise_sums(layer: Layer) -> None:
-    """Check that no sum of a DEPTHWISE_CONV_2D can leave 32 bits.
+def depthwise_tables(layer: Layer, source: Tensor) -> ConvTables:
+    """Return the tables of a DEPTHWISE_CONV_2D; its weights stay as they are.
 
     Raises:
-        ModelError: One could.
+        ModelError: A sum could leave 32 bits.
     """
-    largest = np.abs(layer.bias.astype(np.int64))
-    largest += 255 * np.abs(layer.weights.astype(np.int64)).sum(axis=(0, 1))
+    flat = layer.weights.reshape(-1, layer.output.channels).astype(np.int64)
+    bias = layer.bias.astype(np.int64) - source.zero_point * flat.sum(axis=0)
+    largest = np.abs(bias) + 128 * np.abs(flat).sum(axis=0)
+    scales = conv_scales(layer, source)
     if (largest >= 1 << 31).any():
         raise _refusal(layer, f"the sum of channel {int(largest.argmax())} can leave 32 bits")
+    return ConvTables(
+        layer.weights,
+        bias.astype(np.int32),
+        np.array([m for m, _ in scales], np.int32),
+        np.array([s for _, s in scales], np.int8),
+        is_quick(largest, scales),
+    )
+
+
+def is_quick(largest: NDArray[np.int64], scales: Sequence[tuple[int, int]]) -> bool:
+    """Return whether sums up to `largest` can be rescaled in the shorter way."""
+    return bool((largest < 1 << 30).all()) and all(-22 <= shift < 0 for _, shift in scales)
 
 
 def parameters(layer: Layer, sources: Sequence[Tensor]) -> list[int]:

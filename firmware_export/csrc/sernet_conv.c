@@ -8,12 +8,6 @@
 
 #include <string.h>
 
-#ifdef SERNET_HELIUM
-#include <arm_mve.h>
-#endif
-#ifdef SERNET_DSP
-#include <arm_acle.h>
-#endif
 
 #define CHUNK 16u    /* a channel's weights are padded to a multiple of it */
 #define CHANNELS 16u /* summed before they are rescaled */
@@ -300,20 +294,6 @@ static void dot(uint32_t pixels, const element *columns, const int8_t *weights, 
 
 #ifdef SERNET_HELIUM
 
-/* `sernet_rescale` of four sums, to which the zero point is added, within the limits. */
-typedef struct {
-    int32x4_t multiplier, to_left, to_right, low, high;
-    int32_t zero_point;
-} rescaling;
-
-static inline int32x4_t rescaled(const rescaling *r, int32x4_t v) {
-    v = vqrdmulhq_s32(vshlq_s32(v, r->to_left), r->multiplier);
-    /* VRSHL rounds halves up; less one if negative makes that away from zero. */
-    v = vqaddq_s32(v, vshrq_n_s32(vandq_s32(v, r->to_right), 31));
-    v = vaddq_n_s32(vrshlq_s32(v, r->to_right), r->zero_point);
-    return vminq_s32(vmaxq_s32(v, r->low), r->high);
-}
-
 /* Rescales sums into `count` channels, from `c` on, of each position. */
 static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
                    const int32_t *sums, int8_t *out) {
@@ -321,7 +301,7 @@ static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint3
     const int32_t *multiplier = layer->multiplier + c;
     const int8_t *shift = layer->shift + c;
     const int32x4_t none = vdupq_n_s32(0);
-    rescaling r = {none, none, none, vdupq_n_s32(layer->low), vdupq_n_s32(layer->high),
+    sernet_rescaling r = {none, none, none, vdupq_n_s32(layer->low), vdupq_n_s32(layer->high),
                    layer->zero_point};
     for (uint32_t i = 0; i < count; i += 4) {
         const mve_pred16_t lanes = vctp32q(count - i);
@@ -330,33 +310,13 @@ static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint3
         r.to_left = vmaxq_s32(both, none);
         r.to_right = vminq_s32(both, none);
         for (uint32_t p = 0; p < pixels; p++) {
-            const int32x4_t v = rescaled(&r, vld1q_s32(sums + p * CHANNELS + i));
+            const int32x4_t v = sernet_rescaled(&r, vld1q_s32(sums + p * CHANNELS + i));
             vstrbq_p_s32(out + p * channels + i, v, lanes);
         }
     }
 }
 
 #else
-
-/* `sernet_rescale` of a sum below 2^30 with a shift below 0: the same bits, fewer steps. */
-static inline int32_t quick_rescale(int32_t sum, int32_t multiplier, int right, int32_t offset) {
-#ifdef SERNET_DSP
-    int32_t v;
-    __asm("smmulr %0, %1, %2" : "=r"(v) : "r"(sum * 2), "r"(multiplier));
-#else
-    const int32_t v = sernet_high(sum, multiplier);
-#endif
-    return (v + offset + (v >> 31)) >> right;
-}
-
-static inline int8_t saturated(int32_t v) {
-#ifdef SERNET_DSP
-    /* __ssat is this too, but converts its sign implicitly. */
-    return (int8_t)__builtin_arm_ssat(v, 8);
-#else
-    return (int8_t)sernet_clamp(v, -128, 127);
-#endif
-}
 
 /* `finish` of a layer that is quick. */
 static void quick_finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
@@ -370,11 +330,11 @@ static void quick_finish(const sernet_layer *layer, uint32_t pixels, uint32_t c,
         const int right = -*shift++;
         /* The zero point, and half of what is shifted out. */
         const int32_t offset = bias * (1 << (right - 1));
-        out[0] = saturated(quick_rescale(sums[0], m, right, offset));
+        out[0] = sernet_saturated(sernet_quick_rescale(sums[0], m, right, offset));
         if (pixels == 1) continue;
-        out[channels] = saturated(quick_rescale(sums[CHANNELS], m, right, offset));
+        out[channels] = sernet_saturated(sernet_quick_rescale(sums[CHANNELS], m, right, offset));
         if (PIXELS == 2 || pixels == 2) continue;
-        out[2 * channels] = saturated(quick_rescale(sums[2 * CHANNELS], m, right, offset));
+        out[2 * channels] = sernet_saturated(sernet_quick_rescale(sums[2 * CHANNELS], m, right, offset));
     }
 }
 

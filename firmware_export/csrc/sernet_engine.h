@@ -81,7 +81,8 @@ typedef struct {
 typedef void sernet_kernel(const sernet_step *step);
 sernet_kernel sernet_conv; /* CONV_2D and FULLY_CONNECTED */
 sernet_kernel sernet_conv_dilated;
-sernet_kernel sernet_depthwise;
+sernet_kernel sernet_depthwise; /* a channel for each of 4 or more, weights above -128 */
+sernet_kernel sernet_depthwise_any;
 sernet_kernel sernet_average_pool;
 sernet_kernel sernet_average_pool_2x2; /* kernels up to 2 x 2, limits -128 and 127 */
 sernet_kernel sernet_average_pool_rows; /* one of `join` rows at a time */
@@ -114,7 +115,7 @@ struct sernet_layer {
     uint8_t pad_top, pad_left;
     uint8_t dilation_height, dilation_width;
     uint8_t group_start; /* lowest index of the layers that run on this one's demand */
-    uint8_t quick;       /* CONV: sums are below 2^30, shifts -22..-1, limits -128 and 127 */
+    uint8_t quick;       /* CONV, DEPTHWISE: sums are below 2^30, shifts -22..-1, limits -128 and 127 */
     uint8_t pixels;      /* CONV: positions whose columns of int16 fit the working memory */
     uint8_t over_width;  /* MEAN: reduces width, too */
     int8_t zero_point;   /* of the output */
@@ -129,10 +130,10 @@ struct sernet_layer {
     const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
                                 kernel width, channels); LOOKUP: (256), from -128; COMBINE and
                                 MULTIPLY: a constant, if they have one */
-    const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels); others: see
-                                their kernels */
-    const int32_t *multiplier; /* CONV, DEPTHWISE: (channels) */
-    const int8_t *shift;       /* CONV, DEPTHWISE: (channels), -31..31, negative to the right */
+    const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels, made a multiple
+                                of 16); others: see their kernels */
+    const int32_t *multiplier; /* CONV, DEPTHWISE: likewise */
+    const int8_t *shift;       /* CONV, DEPTHWISE: likewise; -31..31, negative to the right */
 };
 
 typedef struct {

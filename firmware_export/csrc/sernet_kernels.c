@@ -1,88 +1,7 @@
-/* One step of depthwise convolutions, pools, reductions and SOFTMAX. */
+/* One step of pools, reductions and SOFTMAX. */
 #include "sernet_kernels.h"
 
 #include <string.h>
-
-#ifdef SERNET_HELIUM
-#include <arm_mve.h>
-#endif
-
-/* The part of a kernel along one axis that lies on the input: taps from..to-1. */
-typedef struct {
-    int32_t origin; /* of the kernel, in input positions */
-    int32_t from, to;
-} taps;
-
-/* Without dilation. */
-static taps taps_at(uint32_t position, uint32_t stride, uint32_t pad, uint32_t kernel,
-                    uint32_t size) {
-    taps t;
-    t.origin = (int32_t)(position * stride) - (int32_t)pad;
-    t.from = t.origin < 0 ? -t.origin : 0;
-    t.to = (int32_t)size - t.origin;
-    if (t.to > (int32_t)kernel) t.to = (int32_t)kernel;
-    return t;
-}
-
-static taps dilated_taps_at(uint32_t position, uint32_t stride, uint32_t pad, uint32_t kernel,
-                            uint32_t size, int32_t dilation) {
-    if (dilation == 1) return taps_at(position, stride, pad, kernel, size);
-    taps t;
-    t.origin = (int32_t)(position * stride) - (int32_t)pad;
-    t.from = t.origin < 0 ? (-t.origin + dilation - 1) / dilation : 0;
-    t.to = ((int32_t)size - t.origin + dilation - 1) / dilation;
-    if (t.to > (int32_t)kernel) t.to = (int32_t)kernel;
-    return t;
-}
-
-/* Adds one tap's products, a value for each channel. */
-static void add_products(int32_t *sums, const int8_t *in, const int8_t *w, int32_t zero_point,
-                         uint32_t channels) {
-    uint32_t c = 0;
-#ifdef SERNET_HELIUM
-    for (; c + 4 <= channels; c += 4) {
-        const int32x4_t value = vsubq_n_s32(vldrbq_s32(in + c), zero_point);
-        const int32x4_t product = vmulq_s32(value, vldrbq_s32(w + c));
-        vst1q_s32(sums + c, vaddq_s32(vld1q_s32(sums + c), product));
-    }
-#endif
-    for (; c < channels; c++) sums[c] += (in[c] - zero_point) * w[c];
-}
-
-void sernet_depthwise(const sernet_step *s) {
-    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
-    const uint32_t channels = layer->channels, multiple = channels / source->channels;
-    int8_t *out = sernet_row(layer, s->arena, s->step);
-    int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
-    const int32_t down = layer->dilation_height, right = layer->dilation_width;
-    const taps ty = dilated_taps_at(s->step, layer->stride_height, layer->pad_top,
-                                    layer->kernel_height, source->height, down);
-    for (uint32_t x = 0; x < layer->width; x++) {
-        const taps tx = dilated_taps_at(x, layer->stride_width, layer->pad_left,
-                                        layer->kernel_width, source->width, right);
-        memcpy(sums, layer->bias, channels * sizeof *sums);
-        for (int32_t y = ty.from; y < ty.to; y++) {
-            const int8_t *row = sernet_row(source, s->arena, (uint32_t)(ty.origin + y * down));
-            for (int32_t k = tx.from; k < tx.to; k++) {
-                const int8_t *in = row + (uint32_t)(tx.origin + k * right) * source->channels;
-                const int8_t *w =
-                    layer->weights + ((uint32_t)y * layer->kernel_width + (uint32_t)k) * channels;
-                if (multiple == 1) {
-                    add_products(sums, in, w, source->zero_point, channels);
-                    continue;
-                }
-                for (uint32_t c = 0, i = 0; i < source->channels; i++) {
-                    const int32_t value = in[i] - source->zero_point;
-                    for (uint32_t m = 0; m < multiple; m++, c++) sums[c] += value * w[c];
-                }
-            }
-        }
-        for (uint32_t c = 0; c < channels; c++) {
-            const int32_t v = sernet_rescale(sums[c], layer->multiplier[c], layer->shift[c]);
-            *out++ = (int8_t)sernet_clamp(v + layer->zero_point, layer->low, layer->high);
-        }
-    }
-}
 
 /* Rounded mean of four rows of values. */
 static void mean_of_4(const int8_t *const in[4], int8_t *out, uint32_t count) {
@@ -106,13 +25,13 @@ void sernet_average_pool_2x2(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels;
     int8_t *out = sernet_row(layer, s->arena, s->step);
-    const taps ty = taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
+    const sernet_taps ty = sernet_taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
                             source->height);
     const int8_t *upper = sernet_row(source, s->arena, (uint32_t)(ty.origin + ty.from));
     const int8_t *lower = sernet_row(source, s->arena, (uint32_t)(ty.origin + ty.to - 1));
     for (uint32_t x = 0; x < layer->width; x++, out += channels) {
-        const taps tx =
-            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const sernet_taps tx =
+            sernet_taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
         const uint32_t left = (uint32_t)(tx.origin + tx.from) * channels;
         const uint32_t right = (uint32_t)(tx.origin + tx.to - 1) * channels;
         const int8_t *const in[4] = {upper + left, upper + right, lower + left, lower + right};
@@ -131,11 +50,11 @@ void sernet_average_pool(const sernet_step *s) {
     const uint32_t channels = layer->channels;
     int8_t *out = sernet_row(layer, s->arena, s->step);
     int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
-    const taps ty = taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
+    const sernet_taps ty = sernet_taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
                             source->height);
     for (uint32_t x = 0; x < layer->width; x++) {
-        const taps tx =
-            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const sernet_taps tx =
+            sernet_taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
         const int32_t count = (ty.to - ty.from) * (tx.to - tx.from);
         memset(sums, 0, channels * sizeof *sums);
         for (int32_t y = ty.from; y < ty.to; y++) {
@@ -156,8 +75,8 @@ void sernet_average_pool_rows(const sernet_step *s) {
     const int8_t *row = sernet_row(source, s->arena, s->step);
     if (part == 0) memset(sums, 0, layer->width * channels * sizeof *sums);
     for (uint32_t x = 0; x < layer->width; x++, sums += channels, out += channels) {
-        const taps tx =
-            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const sernet_taps tx =
+            sernet_taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
         const int8_t *in = row + (uint32_t)(tx.origin + tx.from) * channels;
         for (int32_t k = tx.from; k < tx.to; k++)
             for (uint32_t c = 0; c < channels; c++) sums[c] += *in++;
@@ -171,11 +90,11 @@ void sernet_max_pool(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels;
     int8_t *out = sernet_row(layer, s->arena, s->step);
-    const taps ty = taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
+    const sernet_taps ty = sernet_taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
                             source->height);
     for (uint32_t x = 0; x < layer->width; x++, out += channels) {
-        const taps tx =
-            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const sernet_taps tx =
+            sernet_taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
         memset(out, layer->low, channels);
         for (int32_t y = ty.from; y < ty.to; y++) {
             const int8_t *in = sernet_row(source, s->arena, (uint32_t)(ty.origin + y)) +
@@ -196,8 +115,8 @@ void sernet_max_pool_rows(const sernet_step *s) {
     const int8_t *row = sernet_row(source, s->arena, s->step);
     if (part == 0) memset(out, layer->low, layer->width * channels);
     for (uint32_t x = 0; x < layer->width; x++, out += channels) {
-        const taps tx =
-            taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
+        const sernet_taps tx =
+            sernet_taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
         const int8_t *in = row + (uint32_t)(tx.origin + tx.from) * channels;
         for (int32_t k = tx.from; k < tx.to; k++)
             for (uint32_t c = 0; c < channels; c++, in++)

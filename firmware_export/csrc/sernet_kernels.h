@@ -4,6 +4,13 @@
 
 #include "sernet_engine.h"
 
+#ifdef SERNET_HELIUM
+#include <arm_mve.h>
+#endif
+#ifdef SERNET_DSP
+#include <arm_acle.h>
+#endif
+
 static inline int8_t *sernet_row(const sernet_layer *layer, int8_t *arena, uint32_t row) {
     const uint32_t row_bytes = (uint32_t)layer->width * layer->channels;
     return arena + layer->ring_offset + row % layer->ring_rows * row_bytes;
@@ -35,6 +42,63 @@ static inline int32_t sernet_rescale(int32_t x, int32_t multiplier, int shift) {
     /* Unsigned, because the interpreter's product wraps. */
     const int32_t shifted = (int32_t)((uint32_t)x << left);
     return sernet_round_shift(sernet_high(shifted, multiplier), right);
+}
+
+#ifdef SERNET_HELIUM
+
+/* `sernet_rescale` of four sums, to which the zero point is added, within the limits. */
+typedef struct {
+    int32x4_t multiplier, to_left, to_right, low, high;
+    int32_t zero_point;
+} sernet_rescaling;
+
+static inline int32x4_t sernet_rescaled(const sernet_rescaling *r, int32x4_t v) {
+    v = vqrdmulhq_s32(vshlq_s32(v, r->to_left), r->multiplier);
+    /* VRSHL rounds halves up; less one if negative makes that away from zero. */
+    v = vqaddq_s32(v, vshrq_n_s32(vandq_s32(v, r->to_right), 31));
+    v = vaddq_n_s32(vrshlq_s32(v, r->to_right), r->zero_point);
+    return vminq_s32(vmaxq_s32(v, r->low), r->high);
+}
+
+#else
+
+/* `sernet_rescale` of a sum below 2^30 with a shift below 0: the same bits, fewer steps. */
+static inline int32_t sernet_quick_rescale(int32_t sum, int32_t multiplier, int right, int32_t offset) {
+#ifdef SERNET_DSP
+    int32_t v;
+    __asm("smmulr %0, %1, %2" : "=r"(v) : "r"(sum * 2), "r"(multiplier));
+#else
+    const int32_t v = sernet_high(sum, multiplier);
+#endif
+    return (v + offset + (v >> 31)) >> right;
+}
+
+static inline int8_t sernet_saturated(int32_t v) {
+#ifdef SERNET_DSP
+    /* __ssat is this too, but converts its sign implicitly. */
+    return (int8_t)__builtin_arm_ssat(v, 8);
+#else
+    return (int8_t)sernet_clamp(v, -128, 127);
+#endif
+}
+
+#endif
+
+/* The part of a kernel along one axis that lies on the input: taps from..to-1. */
+typedef struct {
+    int32_t origin; /* of the kernel, in input positions */
+    int32_t from, to;
+} sernet_taps;
+
+/* Without dilation. */
+static inline sernet_taps sernet_taps_at(uint32_t position, uint32_t stride, uint32_t pad,
+                                         uint32_t kernel, uint32_t size) {
+    sernet_taps t;
+    t.origin = (int32_t)(position * stride) - (int32_t)pad;
+    t.from = t.origin < 0 ? -t.origin : 0;
+    t.to = (int32_t)size - t.origin;
+    if (t.to > (int32_t)kernel) t.to = (int32_t)kernel;
+    return t;
 }
 
 #endif

@@ -18,7 +18,7 @@ from engine_cases import (
     write_cases,
 )
 from graphs import RandomGraph
-from operator_graphs import RandomOperators
+from operator_graphs import RandomDepthwise, RandomOperators
 
 
 def _parts(seeds: range, quick: int) -> list[Any]:
@@ -52,6 +52,7 @@ def operator_graphs(
     """The same with the operators of other people's networks."""
     folder = tmp_path_factory.mktemp("operator_graphs")
     cases = random_cases(RandomOperators, request.param)
+    cases += random_cases(RandomDepthwise, request.param[::2])
     return folder, write_cases(folder, cases), cases
 
 

@@ -74,7 +74,7 @@ def random_cases(family: type[RandomGraph], seeds: Iterable[int]) -> list[Case]:
     for seed in seeds:
         data = family(seed).build()
         inputs = golden.adversarial_windows(read_network(ModelFile("graph", data)), seed)
-        cases.append(Case(f"graph_{seed:03}", data, inputs))
+        cases.append(Case(f"{family.__name__.lower()}_{seed:03}", data, inputs))
     return cases
 
 

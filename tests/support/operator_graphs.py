@@ -308,3 +308,20 @@ class RandomOperators(RandomGraph):
             last = self.quantize(last, entry.scales[0], entry.zero_point + 128)
             self.graph.entries[last].kind = tflite.TensorType.UINT8
         return last
+
+
+class RandomDepthwise(RandomOperators):
+    """Depthwise convolutions of more channels, with all that their kernels tell apart."""
+
+    def build(self) -> bytes:
+        """Return the file."""
+        height, width = int(self.rng.integers(1, 12)), int(self.rng.integers(1, 9))
+        channels = int(self.pick(1, 3, 4, 5, 7, 8, 15, 16, 17, 20, 31, 32, 33, 50))
+        last = self.graph.input((1, height, width, channels), self.scale(), self.zero_point())
+        for _ in range(int(self.pick(1, 2))):
+            last = self.pick(self.depthwise, self.depthwise, self.dilated)(last)
+            if self.pick(True, False, False):
+                weights = self.graph.entries[self.graph.operators[-1][1][1]]
+                # Beyond what converters write: two products of it leave 16 bits.
+                weights.data = b"\x80" * 3 + weights.data[3:]
+        return self.graph.finish(last)

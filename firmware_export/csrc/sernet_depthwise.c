@@ -1,0 +1,293 @@
+/* DEPTHWISE_CONV_2D: one row of output.
+ *
+ * A few channels at a time keep their sums in registers, from the first tap to the last. Inputs
+ * are used as they are; the bias makes up for their zero point, so a tap beside the input counts
+ * as one of the zero point. */
+#include "sernet_kernels.h"
+
+#include <string.h>
+
+static sernet_taps taps_at(uint32_t position, uint32_t stride, uint32_t pad, uint32_t kernel,
+                           uint32_t size, int32_t dilation) {
+    sernet_taps t = sernet_taps_at(position, stride, pad, kernel, size);
+    if (dilation == 1) return t;
+    t.from = (t.from + dilation - 1) / dilation;
+    t.to = ((int32_t)size - t.origin + dilation - 1) / dilation;
+    if (t.to > (int32_t)kernel) t.to = (int32_t)kernel;
+    return t;
+}
+
+static sernet_taps rows_at(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    return taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
+                   sernet_input(s, 0)->height, layer->dilation_height);
+}
+
+static sernet_taps columns_at(const sernet_step *s, uint32_t x) {
+    const sernet_layer *layer = s->layer;
+    return taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width,
+                   sernet_input(s, 0)->width, layer->dilation_width);
+}
+
+/* Any number of output channels for each input channel, any weights. Sums are in memory. */
+void sernet_depthwise_any(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels, multiple = channels / source->channels;
+    const int32_t down = layer->dilation_height, right = layer->dilation_width;
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
+    const sernet_taps ty = rows_at(s);
+    for (uint32_t x = 0; x < layer->width; x++) {
+        const sernet_taps tx = columns_at(s, x);
+        memcpy(sums, layer->bias, channels * sizeof *sums);
+        for (int32_t y = 0; y < layer->kernel_height; y++) {
+            const int inside = y >= ty.from && y < ty.to;
+            const int8_t *row =
+                inside ? sernet_row(source, s->arena, (uint32_t)(ty.origin + y * down)) : NULL;
+            for (int32_t k = 0; k < layer->kernel_width; k++) {
+                const int8_t *w = layer->weights + (y * layer->kernel_width + k) * (int32_t)channels;
+                const int8_t *in = inside && k >= tx.from && k < tx.to
+                                       ? row + (tx.origin + k * right) * source->channels
+                                       : NULL;
+                for (uint32_t c = 0, i = 0; i < source->channels; i++) {
+                    const int32_t value = in != NULL ? in[i] : source->zero_point;
+                    for (uint32_t m = 0; m < multiple; m++, c++) sums[c] += value * w[c];
+                }
+            }
+        }
+        for (uint32_t c = 0; c < channels; c++) {
+            const int32_t v = sernet_rescale(sums[c], layer->multiplier[c], layer->shift[c]);
+            *out++ = (int8_t)sernet_clamp(v + layer->zero_point, layer->low, layer->high);
+        }
+    }
+}
+
+/* One tap: where its input and its weight of the first channel are, from the arena and from the
+ * weights on. */
+typedef struct {
+    uint32_t in, weight;
+} tap;
+
+/* What all positions of a row share. The working memory holds the taps and, for those beside the
+ * input, a position of its zero point. */
+typedef struct {
+    tap *taps;
+    uint32_t count;
+    sernet_taps rows;
+    uint32_t beside; /* where that position is, from the arena on */
+    int32_t span;    /* positions from a row's first tap to its last */
+} row_taps;
+
+static row_taps start_row(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    row_taps r = {(tap *)(void *)(s->arena + layer->scratch_offset),
+                  (uint32_t)layer->kernel_height * layer->kernel_width, rows_at(s), 0,
+                  (layer->kernel_width - 1) * layer->dilation_width + 1};
+    r.beside = layer->scratch_offset + r.count * (uint32_t)sizeof(tap);
+    memset(s->arena + r.beside, sernet_input(s, 0)->zero_point, layer->channels);
+    for (uint32_t i = 0; i < r.count; i++) r.taps[i].weight = i * layer->channels;
+    return r;
+}
+
+/* Finds what the kernel at a position sees; those before it must have been found. */
+static void find_taps(const sernet_step *s, const row_taps *r, uint32_t x) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const int32_t left = (int32_t)(x * layer->stride_width) - layer->pad_left;
+    /* The last position's kernel lay on the input, and so does this one's. */
+    if (x > 0 && left >= layer->stride_width && left + r->span <= source->width) {
+        const uint32_t further = (uint32_t)layer->stride_width * layer->channels;
+        for (uint32_t i = 0; i < r->count; i++)
+            if (r->taps[i].in != r->beside) r->taps[i].in += further;
+        return;
+    }
+    const sernet_taps columns = columns_at(s, x);
+    const int32_t channels = layer->channels, apart = channels * layer->dilation_width;
+    tap *to = r->taps;
+    for (int32_t y = 0; y < layer->kernel_height; y++) {
+        int32_t k = 0;
+        if (y >= r->rows.from && y < r->rows.to) {
+            const uint32_t row = (uint32_t)(r->rows.origin + y * layer->dilation_height);
+            int32_t at = (int32_t)(sernet_row(source, s->arena, row) - s->arena) +
+                         columns.origin * channels + columns.from * apart;
+            for (; k < columns.from; k++) to++->in = r->beside;
+            for (; k < columns.to; k++, at += apart) to++->in = (uint32_t)at;
+        }
+        for (; k < layer->kernel_width; k++) to++->in = r->beside;
+    }
+}
+
+#ifdef SERNET_HELIUM
+
+#define BLOCK 16u /* channels at a time */
+
+/* In sernet_depthwise_helium.S. */
+void sernet_depthwise_sums(const tap *taps, uint32_t count, const int8_t *in, const int8_t *weights,
+                           const int32_t *bias, int32_t *sums);
+
+/* The same for fewer channels than a block has. */
+static void few_sums(const tap *taps, uint32_t count, const int8_t *in, const int8_t *weights,
+                     const int32_t *bias, int32_t *sums, mve_pred16_t lanes) {
+    const int32x4x4_t start = vld4q_s32(bias);
+    int32x4_t a = start.val[0], b = start.val[1], c = start.val[2], d = start.val[3];
+    for (; count > 0; count--, taps++) {
+        const int8x16_t x = vldrbq_z_s8(in + taps->in, lanes);
+        const int8x16_t w = vldrbq_z_s8(weights + taps->weight, lanes);
+        const int16x8_t even = vmullbq_int_s8(x, w), odd = vmulltq_int_s8(x, w);
+        a = vaddq_s32(a, vmovlbq_s16(even));
+        c = vaddq_s32(c, vmovltq_s16(even));
+        b = vaddq_s32(b, vmovlbq_s16(odd));
+        d = vaddq_s32(d, vmovltq_s16(odd));
+    }
+    vst1q_s32(sums, a);
+    vst1q_s32(sums + 4, b);
+    vst1q_s32(sums + 8, c);
+    vst1q_s32(sums + 12, d);
+}
+
+/* Four sums of a layer that is quick; what leaves int8 is limited where halves become bytes. */
+static inline int32x4_t quick_rescaled(int32x4_t v, int32x4_t multiplier, int32x4_t to_right,
+                                       int32_t zero_point) {
+    v = vqrdmulhq_s32(v, multiplier);
+    v = vqaddq_s32(v, vshrq_n_s32(vandq_s32(v, to_right), 31));
+    return vaddq_n_s32(vrshlq_s32(v, to_right), zero_point);
+}
+
+static inline int32x4_t any_rescaled(const sernet_layer *layer, int32x4_t v, int32x4_t multiplier,
+                                     int32x4_t shift) {
+    const int32x4_t none = vdupq_n_s32(0);
+    const sernet_rescaling r = {multiplier, vmaxq_s32(shift, none), vminq_s32(shift, none),
+                                vdupq_n_s32(layer->low), vdupq_n_s32(layer->high),
+                                layer->zero_point};
+    return sernet_rescaled(&r, v);
+}
+
+/* Rescales the sums of channels from c on. The tables are padded to whole blocks. */
+static inline void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, int8_t *out,
+                          mve_pred16_t lanes) {
+    const int32x4x4_t m = vld4q_s32(layer->multiplier + c);
+    const int8x16_t shifts = vldrbq_s8(layer->shift + c);
+    const int16x8_t even = vmovlbq_s8(shifts), odd = vmovltq_s8(shifts);
+    int16x8_t evens, odds;
+    if (layer->quick) {
+        const int32_t z = layer->zero_point;
+        evens = vqmovnbq_s32(vdupq_n_s16(0),
+                             quick_rescaled(vld1q_s32(sums), m.val[0], vmovlbq_s16(even), z));
+        odds = vqmovnbq_s32(vdupq_n_s16(0),
+                            quick_rescaled(vld1q_s32(sums + 4), m.val[1], vmovlbq_s16(odd), z));
+        evens = vqmovntq_s32(evens,
+                             quick_rescaled(vld1q_s32(sums + 8), m.val[2], vmovltq_s16(even), z));
+        odds = vqmovntq_s32(odds,
+                            quick_rescaled(vld1q_s32(sums + 12), m.val[3], vmovltq_s16(odd), z));
+    } else {
+        const int32x4_t v0 = any_rescaled(layer, vld1q_s32(sums), m.val[0], vmovlbq_s16(even));
+        const int32x4_t v1 = any_rescaled(layer, vld1q_s32(sums + 4), m.val[1], vmovlbq_s16(odd));
+        const int32x4_t v2 = any_rescaled(layer, vld1q_s32(sums + 8), m.val[2], vmovltq_s16(even));
+        const int32x4_t v3 = any_rescaled(layer, vld1q_s32(sums + 12), m.val[3], vmovltq_s16(odd));
+        evens = vmovntq_s32(vreinterpretq_s16_s32(v0), v2);
+        odds = vmovntq_s32(vreinterpretq_s16_s32(v1), v3);
+    }
+    const int8x16_t bytes = vqmovntq_s16(vqmovnbq_s16(vdupq_n_s8(0), evens), odds);
+    vstrbq_p_s8(out, bytes, lanes);
+}
+
+void sernet_depthwise(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    const uint32_t channels = layer->channels;
+    const row_taps r = start_row(s);
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    const mve_pred16_t lanes = vctp8q(channels);
+    for (uint32_t x = 0; x < layer->width; x++, out += channels) {
+        find_taps(s, &r, x);
+        for (uint32_t next = 0; next < channels; next += BLOCK) {
+            /* Sums of every fourth channel lie side by side. */
+            int32_t sums[BLOCK];
+            /* The last block may overlap the one before it. */
+            const uint32_t c = channels - next >= BLOCK || channels < BLOCK ? next : channels - BLOCK;
+            const int8_t *in = s->arena + c, *weights = layer->weights + c;
+            if (channels < BLOCK)
+                few_sums(r.taps, r.count, in, weights, layer->bias, sums, lanes);
+            else
+                sernet_depthwise_sums(r.taps, r.count, in, weights, layer->bias + c, sums);
+            finish(layer, sums, c, out + c, lanes);
+        }
+    }
+}
+
+#else
+
+#define BLOCK 16u /* channels summed before they are rescaled */
+#define QUARTER 4u
+
+#ifdef SERNET_DSP
+
+/* In sernet_depthwise_dsp.S. */
+void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in, const int8_t *weights,
+                           const int32_t *bias, int32_t *sums, uint32_t quarters);
+
+#else
+
+/* Sums of fours of channels, from the bias on. */
+static void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in,
+                                  const int8_t *weights, const int32_t *bias, int32_t *sums,
+                                  uint32_t quarters) {
+    for (; quarters > 0; quarters--, in += QUARTER, weights += QUARTER, bias += QUARTER) {
+        int32_t a = bias[0], b = bias[1], c = bias[2], d = bias[3];
+        for (const tap *t = taps; t < end; t++) {
+            const int8_t *x = in + t->in, *w = weights + t->weight;
+            a += x[0] * w[0];
+            b += x[1] * w[1];
+            c += x[2] * w[2];
+            d += x[3] * w[3];
+        }
+        *sums++ = a;
+        *sums++ = b;
+        *sums++ = c;
+        *sums++ = d;
+    }
+}
+
+#endif
+
+static void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, uint32_t count,
+                   int8_t *out) {
+    const int32_t *multiplier = layer->multiplier + c;
+    const int8_t *shift = layer->shift + c;
+    if (layer->quick) {
+        const int32_t bias = layer->zero_point * 2 + 1;
+        for (uint32_t i = 0; i < count; i++) {
+            const int right = -shift[i];
+            /* The zero point, and half of what is shifted out. */
+            const int32_t offset = bias * (1 << (right - 1));
+            out[i] =
+                sernet_saturated(sernet_quick_rescale(sums[i], multiplier[i], right, offset));
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const int32_t v = sernet_rescale(sums[i], multiplier[i], shift[i]);
+        out[i] = (int8_t)sernet_clamp(v + layer->zero_point, layer->low, layer->high);
+    }
+}
+
+void sernet_depthwise(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    const uint32_t channels = layer->channels;
+    const row_taps r = start_row(s);
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    for (uint32_t x = 0; x < layer->width; x++, out += channels) {
+        find_taps(s, &r, x);
+        for (uint32_t next = 0; next < channels;) {
+            const uint32_t left = channels - next, count = left < BLOCK ? left & ~3u : BLOCK;
+            /* The last four may overlap those before them. */
+            const uint32_t c = count > 0 ? next : channels - QUARTER;
+            const uint32_t quarters = count > 0 ? count / QUARTER : 1;
+            int32_t sums[BLOCK];
+            sernet_depthwise_sums(r.taps, r.taps + r.count, s->arena + c, layer->weights + c,
+                                  layer->bias + c, sums, quarters);
+            finish(layer, sums, c, quarters * QUARTER, out + c);
+            next = c + quarters * QUARTER;
+        }
+    }
+}
+
+#endif
