@@ -16,6 +16,7 @@ from sernet_edge.firmware_export.plan import (
     Plan,
     Stage,
     arena_offset,
+    is_dense,
     is_one_to_one,
     state_bytes,
 )
@@ -196,6 +197,8 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         fields["quick"] = int(conv.quick and unlimited)
         if layer.kernel.dilation != (1, 1):
             fields["run"] = "sernet_conv_dilated"
+        elif is_dense(layer, sources[0]):
+            fields["run"] = "sernet_dense"
         arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))
         fields["weights"] = f"{prefix}_weights"
         # The kernels take channels in pairs.

@@ -99,8 +99,8 @@ class Layer:
         inputs: Indices of the layers whose tensors it reads.
         output: The tensor it makes.
         kernel: For convolutions and pools.
-        weights: CONV_2D and FULLY_CONNECTED: int8 (out, kh, kw, in); DEPTHWISE_CONV_2D: int8
-            (kh, kw, out).
+        weights: CONV_2D and FULLY_CONNECTED: int8 (out, kh, kw, in), where a FULLY_CONNECTED's `in`
+            may be all rows of its input together; DEPTHWISE_CONV_2D: int8 (kh, kw, out).
         bias: int32 (out,).
         weight_scales: float32 (out,) per channel, or (1,) per tensor.
         activation: Real limits of a fused activation; None is no limit.

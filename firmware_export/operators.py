@@ -239,11 +239,15 @@ def fully_connected(layers: Layers, operator: Operator) -> None:
     positions = made.height * made.width
     if depth * positions != source.height * source.row_bytes:
         raise layers.tensors.damaged(f"weights {values.shape} do not fit input and output")
-    if layers[index].output.channels != depth:
+    rows = layers[index].output
+    # The sums of one position, of 4 bytes each, can take in a row at a time.
+    sums = positions == 1 and (rows.height == 1 or 4 * made.channels <= depth)
+    if rows.channels != depth and not sums:
         # The operator flattens its input by itself.
         index = layers.shaped(index, (made.height, made.width, depth))
-    rows = layers[index].output
-    made = replace(made, height=rows.height, width=rows.width)
+        rows = layers[index].output
+    if rows.channels == depth:
+        made = replace(made, height=rows.height, width=rows.width)
     layer = Layer(
         "FULLY_CONNECTED",
         (index,),

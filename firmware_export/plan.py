@@ -40,6 +40,7 @@ FEWEST_PIXELS, MOST_PIXELS = 2, 3
 instructions, two the least memory; Helium's three columns of int8 fit in either."""
 
 _MOST_TAPS = 256
+_PIECE = c_constant("sernet_conv.c", "PIECE")
 
 TALL_POOL = 8
 """Rows from which on a pool that shares none with the next gathers them one by one."""
@@ -163,6 +164,8 @@ GATHERING = ("MEAN", "SUM", "REDUCE_MAX")
 def _join(layers: list[Layer], layer: Layer) -> int:
     if layer.op == "COLLECT" or (layer.op in GATHERING and layer.axes[0]):
         return layers[layer.inputs[0]].output.height // layer.output.height
+    if layer.op == "FULLY_CONNECTED" and is_dense(layer, layers[layer.inputs[0]].output):
+        return layers[layer.inputs[0]].output.height
     if layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         height, stride = layer.kernel.size[0], layer.kernel.stride[0]
         whole = layer.output.height * height <= layers[layer.inputs[0]].output.height
@@ -192,7 +195,10 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
         group_start = min(
             [index] + [stages[i].group_start for i in layer.inputs if stages[i].waits]
         )
-        pixels = FEWEST_PIXELS if layer.op in ("CONV_2D", "FULLY_CONNECTED") else 0
+        pixels = 0
+        if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
+            dense = is_dense(layer, layers[layer.inputs[0]].output)
+            pixels = 0 if dense else FEWEST_PIXELS
         stages.append(
             Stage(
                 layer, layer.output.height * join, join, waits, group_start,
@@ -236,6 +242,9 @@ def rows_needed(stage: Stage, step: int, source: Layer) -> int:
 def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> int:
     """Return the working memory of one step of a layer, bytes."""
     source = layers[layer.inputs[0]].output if layer.inputs else layer.output
+    if is_dense(layer, source):
+        pairs, elements = -(-layer.output.channels // 2), min(_PIECE, source.row_bytes)
+        return 8 * pairs + 2 * (-(-elements // 16) * 16)
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
         elements = -(-layer.weights[0].size // 16) * 16
         return 2 * min(pixels, layer.output.width) * elements
@@ -249,6 +258,15 @@ def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> 
     if layer.op in ("MEAN", "SUM"):
         return 4 * (layer.output.channels if layer.axes[1] else source.row_bytes)
     return 0
+
+
+def is_dense(layer: Layer, source: Tensor) -> bool:
+    """Return whether a FULLY_CONNECTED with one position takes in its input piece by piece."""
+    return (
+        layer.op == "FULLY_CONNECTED"
+        and layer.output.height * layer.output.width == 1
+        and (source.height * source.width > 1 or source.row_bytes > _PIECE)
+    )
 
 
 def is_one_to_one(layer: Layer, source: Tensor) -> bool:

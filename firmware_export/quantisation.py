@@ -122,10 +122,11 @@ def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
     largest = np.abs(bias) + 128 * np.abs(flat).sum(axis=1)
     if (largest >= 1 << 31).any():
         raise _refusal(layer, f"the sum of channel {int(largest.argmax())} can leave 32 bits")
-    chunks = -(-flat.shape[1] // CHUNK)
-    padded = np.zeros((channels + channels % 2, chunks * CHUNK), np.int8)
-    padded[:channels, : flat.shape[1]] = flat
-    weights = padded.reshape(-1, 2, chunks, CHUNK).transpose(0, 2, 1, 3)
+    weights = packed(flat)
+    if layer.op == "FULLY_CONNECTED" and flat.shape[1] != source.channels:
+        # Row by row of the input.
+        rows = flat.reshape(channels, source.height, -1)
+        weights = np.stack([packed(rows[:, row]) for row in range(source.height)])
     return ConvTables(
         np.ascontiguousarray(weights),
         bias.astype(np.int32),
@@ -133,6 +134,15 @@ def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
         np.array([s for _, s in scales], np.int8),
         is_quick(largest, scales),
     )
+
+
+def packed(weights: NDArray[np.int64]) -> Int8Array:
+    """Return weights (out, in) as the kernels read them: int8 (pairs, chunks, 2, 16)."""
+    channels, size = weights.shape
+    chunks = -(-size // CHUNK)
+    padded = np.zeros((channels + channels % 2, chunks * CHUNK), np.int8)
+    padded[:channels, :size] = weights
+    return padded.reshape(-1, 2, chunks, CHUNK).transpose(0, 2, 1, 3)
 
 
 def depthwise_tables(layer: Layer, source: Tensor) -> ConvTables:

@@ -46,6 +46,8 @@ def _compute(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> I
     axes = tuple(axis for axis in (0, 1) if layer.axes[axis])
     if layer.op in ("CONV_2D", "FULLY_CONNECTED", "DEPTHWISE_CONV_2D"):
         scales = np.array(quantisation.conv_scales(layer, source)).T
+        if layer.op == "FULLY_CONNECTED" and layer.weights.shape[3] != source.channels:
+            x = x.reshape(1, 1, -1)
         sums = _sums(layer, source, x)
         values = fixed_point.rescale(sums, scales[0], scales[1]) + layer.output.zero_point
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):

@@ -159,6 +159,10 @@ def _spans(network: Network, mean: int) -> list[_Span]:
         start, end = min(s.start for s in sources), max(s.end for s in sources)
         if layer.op == "COLLECT":
             raise _refusal(network, index, "it joins rows")
+        if layer.op == "FULLY_CONNECTED" and layer.weights.shape[3] != (
+            network.layers[layer.inputs[0]].output.channels
+        ):
+            raise _refusal(network, index, "it joins rows")
         if not layer.kernel.stride[0]:
             raise _refusal(network, index, "it splits rows")
         if layer.op in GATHERING and layer.axes[0]:

@@ -11,6 +11,7 @@
 
 #define CHUNK 16u    /* a channel's weights are padded to a multiple of it */
 #define CHANNELS 16u /* summed before they are rescaled */
+#define PIECE 512u   /* of a dense layer's input, multiplied at a time */
 
 #ifdef SERNET_HELIUM
 
@@ -392,3 +393,36 @@ void sernet_conv(const sernet_step *s) {
 }
 
 void sernet_conv_dilated(const sernet_step *s) { convolve(s, gather_dilated); }
+
+/* Adds the products of a piece of a row with its weights for all channels. */
+static void add_piece(const int8_t *in, uint32_t size, const int8_t *weights, uint32_t pair_bytes,
+                      uint32_t pairs, int32_t *sums, element *columns) {
+    cursor to = start_column(columns, 0, 1, size);
+    copy(&to, in, (int32_t)size);
+    end_column(&to);
+    for (; pairs > 0; pairs--, weights += pair_bytes, sums += 2)
+        dot(1, columns, weights, size, 1, sums, sums);
+}
+
+/* One row of an input whose every value every output sees. The sums wait in the working memory. */
+void sernet_dense(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels, pairs = (channels + 1u) / 2u;
+    const uint32_t size = (uint32_t)source->width * source->channels;
+    const uint32_t pair_bytes = (size + CHUNK - 1) / CHUNK * CHUNK * 2;
+    int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
+    element *columns = (element *)(void *)(sums + 2 * pairs);
+    const int8_t *in = sernet_row(source, s->arena, s->step);
+    const int8_t *weights = layer->weights + s->step * pairs * pair_bytes;
+    if (s->step == 0) memcpy(sums, layer->bias, 2 * pairs * sizeof *sums);
+    for (uint32_t start = 0; start < size; start += PIECE) {
+        const uint32_t part = size - start < PIECE ? size - start : PIECE;
+        add_piece(in + start, part, weights + 2 * start, pair_bytes, pairs, sums, columns);
+    }
+    if (s->step + 1u < layer->join) return;
+    int8_t *out = sernet_row(layer, s->arena, 0);
+    for (uint32_t c = 0; c < channels; c += CHANNELS) {
+        const uint32_t count = channels - c < CHANNELS ? channels - c : CHANNELS;
+        finish(layer, 1, c, count, sums + c, out + c);
+    }
+}

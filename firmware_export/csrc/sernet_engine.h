@@ -81,6 +81,7 @@ typedef struct {
 typedef void sernet_kernel(const sernet_step *step);
 sernet_kernel sernet_conv; /* CONV_2D and FULLY_CONNECTED */
 sernet_kernel sernet_conv_dilated;
+sernet_kernel sernet_dense; /* FULLY_CONNECTED with one position, of long rows or of several */
 sernet_kernel sernet_depthwise; /* a channel for each of 4 or more, weights above -128 */
 sernet_kernel sernet_depthwise_any;
 sernet_kernel sernet_average_pool;
