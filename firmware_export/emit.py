@@ -251,7 +251,10 @@ def is_cropped(layer: Layer, source: Tensor) -> bool:
 def _binary_kernel(layer: Layer, sources: Sequence[Tensor]) -> str:
     """Return the kernel of an ADD, SUB or MUL."""
     same = layer.constant is None and all(s.shape == layer.output.shape for s in sources)
-    return "sernet_add" if layer.op == "ADD" and same else _KERNELS[layer.op]
+    if layer.op != "ADD" or not same:
+        return _KERNELS[layer.op]
+    shifts = [quantisation.parameters(layer, sources)[place] for place in (2, 5, 7)]
+    return "sernet_add" if all(-22 <= shift <= 0 for shift in shifts) else _KERNELS["ADD"]
 
 
 def _operand_strides(layer: Layer, sources: Sequence[Tensor]) -> list[int]:

@@ -3,6 +3,15 @@
 
 #include <string.h>
 
+/* Adds a value to each of as many sums. */
+static void add_values(int32_t *sums, const int8_t *in, uint32_t count) {
+#ifdef SERNET_HELIUM
+    for (; count >= 4; count -= 4, in += 4, sums += 4)
+        vst1q_s32(sums, vaddq_s32(vld1q_s32(sums), vldrbq_s32(in)));
+#endif
+    for (; count > 0; count--) *sums++ += *in++;
+}
+
 /* Rounded mean of four rows of values. */
 static void mean_of_4(const int8_t *const in[4], int8_t *out, uint32_t count) {
     uint32_t i = 0;
@@ -60,8 +69,8 @@ void sernet_average_pool(const sernet_step *s) {
         for (int32_t y = ty.from; y < ty.to; y++) {
             const int8_t *in = sernet_row(source, s->arena, (uint32_t)(ty.origin + y)) +
                                (uint32_t)(tx.origin + tx.from) * channels;
-            for (int32_t k = tx.from; k < tx.to; k++)
-                for (uint32_t c = 0; c < channels; c++) sums[c] += *in++;
+            for (int32_t k = tx.from; k < tx.to; k++, in += channels)
+                add_values(sums, in, channels);
         }
         for (uint32_t c = 0; c < channels; c++) *out++ = rounded_mean(layer, sums[c], count);
     }
@@ -78,8 +87,7 @@ void sernet_average_pool_rows(const sernet_step *s) {
         const sernet_taps tx =
             sernet_taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
         const int8_t *in = row + (uint32_t)(tx.origin + tx.from) * channels;
-        for (int32_t k = tx.from; k < tx.to; k++)
-            for (uint32_t c = 0; c < channels; c++) sums[c] += *in++;
+        for (int32_t k = tx.from; k < tx.to; k++, in += channels) add_values(sums, in, channels);
         if (part + 1u == layer->join)
             for (uint32_t c = 0; c < channels; c++)
                 out[c] = rounded_mean(layer, sums[c], layer->join * (tx.to - tx.from));
@@ -133,8 +141,7 @@ void sernet_mean(const sernet_step *s) {
     int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
     const int8_t *in = sernet_row(source, s->arena, s->step);
     if (part == 0) memset(sums, 0, count * sizeof *sums);
-    for (uint32_t x = 0; x < repeats; x++)
-        for (uint32_t c = 0; c < count; c++) sums[c] += *in++;
+    for (uint32_t x = 0; x < repeats; x++, in += count) add_values(sums, in, count);
     if (part + 1u < layer->join) return;
     int8_t *out = sernet_row(layer, s->arena, s->step / layer->join);
     for (uint32_t c = 0; c < count; c++) {
