@@ -357,10 +357,7 @@ static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint3
 
 #endif
 
-typedef void gather_function(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
-                             element *columns);
-
-static void convolve(const sernet_step *s, gather_function *gather_columns) {
+SERNET_INLINE void convolve(const sernet_step *s, int dilated) {
     const sernet_layer *layer = s->layer;
     const uint32_t channels = layer->channels;
     const uint32_t size =
@@ -375,7 +372,12 @@ static void convolve(const sernet_step *s, gather_function *gather_columns) {
 #endif
     for (uint32_t x = 0; x < layer->width;) {
         const uint32_t pixels = layer->width - x < most ? layer->width - x : most;
-        gather_columns(s, x, pixels, size, columns);
+        if (dilated)
+            gather_dilated(s, x, pixels, size, columns);
+        else if (is_single(layer, sernet_input(s, 0)))
+            gather_single(s, x, pixels, size, columns);
+        else
+            gather(s, x, pixels, size, columns);
         for (uint32_t c = 0; c < channels; c += CHANNELS) {
             const uint32_t count = channels - c < CHANNELS ? channels - c : CHANNELS;
             int32_t sums[PIXELS * CHANNELS];
@@ -388,11 +390,9 @@ static void convolve(const sernet_step *s, gather_function *gather_columns) {
     }
 }
 
-void sernet_conv(const sernet_step *s) {
-    convolve(s, is_single(s->layer, sernet_input(s, 0)) ? gather_single : gather);
-}
+void sernet_conv(const sernet_step *s) { convolve(s, 0); }
 
-void sernet_conv_dilated(const sernet_step *s) { convolve(s, gather_dilated); }
+void sernet_conv_dilated(const sernet_step *s) { convolve(s, 1); }
 
 /* Adds the products of a piece of a row with its weights for all channels. */
 static void add_piece(const int8_t *in, uint32_t size, const int8_t *weights, uint32_t pair_bytes,

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Adds a value to each of as many sums. */
-static void add_values(int32_t *sums, const int8_t *in, uint32_t count) {
+SERNET_INLINE void add_values(int32_t *sums, const int8_t *in, uint32_t count) {
 #ifdef SERNET_HELIUM
     for (; count >= 4; count -= 4, in += 4, sums += 4)
         vst1q_s32(sums, vaddq_s32(vld1q_s32(sums), vldrbq_s32(in)));

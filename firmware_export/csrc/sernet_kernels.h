@@ -11,6 +11,13 @@
 #include <arm_acle.h>
 #endif
 
+/* For what is cheaper in line even where it is large or used twice. */
+#ifdef __GNUC__
+#define SERNET_INLINE static inline __attribute__((always_inline))
+#else
+#define SERNET_INLINE static inline
+#endif
+
 static inline int8_t *sernet_row(const sernet_layer *layer, int8_t *arena, uint32_t row) {
     const uint32_t row_bytes = (uint32_t)layer->width * layer->channels;
     return arena + layer->ring_offset + row % layer->ring_rows * row_bytes;
