@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge import __version__
-from sernet_edge.firmware_export import bundle, emit, golden, tflm
+from sernet_edge.firmware_export import bundle, emit, golden, plan, tflm
 from sernet_edge.firmware_export.csource import engine_file
 from sernet_edge.firmware_export.network import Tensor
 from sernet_edge.firmware_export.planned import PlannedModel
@@ -96,6 +96,6 @@ def _readme(planned: PlannedModel) -> str:
         high=low + 255,
         dtype="uint8" if source.is_unsigned else "int8",
         # What the interface adds: two counters.
-        state_bytes=8 + -(-emit.state_bytes(planned.plan) // 8) * 8,
+        state_bytes=8 + -(-plan.state_bytes(planned.plan) // 8) * 8,
         weight_bytes=network.weight_bytes,
     )
