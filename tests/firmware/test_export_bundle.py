@@ -161,7 +161,6 @@ def test_a_model_that_firmware_cannot_run_leaves_no_folder(
     contract = ModelFile("model", whole).require_contract()
     for name, data, words in (
         ("text", b"not a model at all", "not a TensorFlow Lite model"),
-        ("bare", bare, "no contract"),
         ("cut", whole[: len(whole) // 2], "truncated"),
         (
             "clip",
