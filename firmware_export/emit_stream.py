@@ -34,7 +34,7 @@ def stream_header(network: Network, stream: Stream, name: str) -> str:
 
 
 def _hop_check(stream: Stream) -> str:
-    """Return C that refuses a SERNET_EVERY_FRAMES which is no multiple of the stride.
+    """Return C that refuses a SERNET_EVERY_FRAMES unless it is a multiple of the stride.
 
     The compiler's error names the nearest two hops that work.
     """

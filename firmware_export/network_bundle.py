@@ -1,6 +1,6 @@
 """The bundle of a network alone: rows in, its output at the end of each window.
 
-For models without a contract, of which nothing is known but the network.
+For models without a contract: the network is known, its front end and labels are not.
 """
 
 from __future__ import annotations

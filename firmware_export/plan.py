@@ -272,8 +272,8 @@ def is_dense(layer: Layer, source: Tensor) -> bool:
 def is_one_to_one(layer: Layer, source: Tensor) -> bool:
     """Return whether a DEPTHWISE_CONV_2D is one for the fast kernel.
 
-    It takes a channel for each channel, blocks of four, as many taps as fit its working memory, and
-    products of which two fit in 16 bits.
+    That kernel makes one output channel from each input channel, four at a time. Its working memory
+    limits the taps, and the sum of two of its products must fit in 16 bits.
     """
     return (
         4 <= layer.output.channels == source.channels

@@ -14,7 +14,7 @@ def arousal(contract: Contract, scores: Sequence[float]) -> float | None:
     emotions of low arousal. Emotions of neither kind, such as disgust, don't count.
 
     Args:
-        contract: Says which emotions are of which kind; see `Contract.aroused_labels`.
+        contract: Names the emotions of each kind; see `Contract.aroused_labels`.
         scores: One for each label, 0..1.
 
     Returns:

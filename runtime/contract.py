@@ -228,7 +228,7 @@ class Contract:
         named = [*aroused, *calm]
         if strange := sorted(set(named) - set(self.labels) | {NONE} & set(named)):
             raise ContractError(
-                f"contract: {strange[0]!r} has an arousal, but is no emotion of the model"
+                f"contract: {strange[0]!r} has an arousal, but the model has no such emotion"
             )
         if len(set(named)) < len(named):
             raise ContractError("contract: an emotion cannot be of high and of low arousal")

@@ -136,7 +136,7 @@ typedef struct {
     uint64_t frames;    /* of the stream so far */
     uint32_t saturated; /* features at a limit in the window */
     uint32_t busy;      /* the network has work left of the row that it took last */
-    uint32_t results;   /* 0: there are no earlier scores */
+    uint32_t results;   /* 1 once there was a result; 0: no earlier scores to smooth with */
     float scores[SERNET_LABEL_COUNT]; /* smoothed */
 #if SERNET_SHARES_ROWS
     uint32_t wanted;  /* rows that the network takes until a result is due */

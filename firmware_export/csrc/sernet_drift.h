@@ -4,9 +4,10 @@
  * It takes the rows that the network takes, int8. listen measures them before they are limited to
  * SERNET_CLIP and rounded; docs/design/frontend.md says how much that changes.
  *
- * With SERNET_MEASURE_DRIFT, defined for the whole program, each result says it. Where windows share
- * rows, each is added once, when it comes: sums are kept for pieces of which every window is a whole
- * number. Elsewhere each window begins with a reset. */
+ * With SERNET_MEASURE_DRIFT, defined for the whole program, each result holds the drift. Where
+ * windows share rows, each row is added once. The stream is divided into pieces so that every window
+ * is a whole number of them, and the sums of each piece are kept. Elsewhere each window begins with a
+ * reset. */
 /* Before the guard: with SERNET_MEASURE_DRIFT, sernet.h includes this file in its middle. */
 #ifndef SERNET_H
 #include "sernet.h"

@@ -138,8 +138,8 @@ static inline void add_later_to_first(const source *from, int32_t n, value *sum,
     }
 }
 
-/* A transform of four points of which the sums and differences of the even and the odd ones are
- * known. */
+/* Completes a transform of four points: a and b are the sum and the difference of the even points, c
+ * and d those of the odd points. */
 static inline void put_four(sernet_bin *out, uint32_t step, value a, value b, value c, value d) {
     put(out, a.re + c.re, a.im + c.im);
     put(out + step, b.re + d.im, b.im - d.re);

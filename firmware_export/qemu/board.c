@@ -37,6 +37,20 @@ static void leave(uint32_t code) {
 
 void board_print(const char *text) { semihosting(SYS_WRITE0, text); }
 
+void board_print_number(const char *text, int32_t number) {
+    char digits[16], *at = digits + sizeof digits;
+    uint32_t rest = number < 0 ? 0u - (uint32_t)number : (uint32_t)number;
+    *--at = '\0';
+    *--at = '\n';
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest != 0);
+    if (number < 0) *--at = '-';
+    board_print(text);
+    board_print(at);
+}
+
 uint32_t board_stack_used(void) {
     const uint32_t *at = board_stack_bottom;
     while (at < board_stack_top && *at == UNUSED_STACK) at++;

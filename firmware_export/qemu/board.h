@@ -6,6 +6,9 @@
 
 void board_print(const char *text);
 
+/* Prints a text, a number and the end of the line. */
+void board_print_number(const char *text, int32_t number);
+
 /* The most stack that has been in use since the start, bytes. */
 uint32_t board_stack_used(void);
 

@@ -9,26 +9,12 @@ extern const sernet_golden_pcm sernet_model_golden_pcm;
 
 SERNET_STATE(state);
 
-static void print_number(const char *text, int32_t number) {
-    char digits[16], *at = digits + sizeof digits;
-    uint32_t rest = number < 0 ? 0u - (uint32_t)number : (uint32_t)number;
-    *--at = '\0';
-    *--at = '\n';
-    do {
-        *--at = (char)('0' + rest % 10);
-        rest /= 10;
-    } while (rest != 0);
-    if (number < 0) *--at = '-';
-    board_print(text);
-    board_print(at);
-}
-
 int main(void) {
     const int32_t features =
         sernet_selftest_features(&sernet_model_golden_pcm, state, sizeof state);
-    print_number("features that differ by 1: ", features);
+    board_print_number("features that differ by 1: ", features);
     const int32_t scores = sernet_selftest(&sernet_model_golden, state, sizeof state);
-    print_number("scores that differ: ", scores);
+    board_print_number("scores that differ: ", scores);
     sernet_init(state, sizeof state);
     const int16_t *pcm = sernet_model_golden_pcm.pcm;
     for (uint32_t left = SERNET_WINDOW_SAMPLES; left > 0;) {
@@ -43,10 +29,10 @@ int main(void) {
         while (sernet_poll(state, &result) == 1) {
             board_print("heard: ");
             board_print(sernet_labels[result.label]);
-            print_number(", score in %: ", (int32_t)(100.0f * result.scores[result.label]));
+            board_print_number(", score in %: ", (int32_t)(100.0f * result.scores[result.label]));
         }
     }
-    print_number("state, bytes: ", (int32_t)sizeof state);
-    print_number("stack, bytes: ", (int32_t)board_stack_used());
+    board_print_number("state, bytes: ", (int32_t)sizeof state);
+    board_print_number("stack, bytes: ", (int32_t)board_stack_used());
     return features < 0 || scores != 0;
 }

@@ -117,7 +117,7 @@ def refit(head: Head, clips: TaughtClips, pull: float = PULL) -> Head:
     The change lies in the span of the clips' windows, so that as many numbers are sought for each
     label as there are windows. Each step goes to the least of a quadratic that lies above the
     loss everywhere (Böhning, "Multinomial logistic regression algorithm", 1992): the loss never
-    rises, and there is no step size.
+    rises, and no step size has to be chosen.
     """
     # The bias is the weight of a feature that is always 1.
     features = np.hstack([clips.stacked, np.ones((len(clips.weights), 1))])

@@ -58,8 +58,8 @@ def test_a_contract_may_name_others_and_says_so_in_its_json() -> None:
     ("aroused", "calm", "message"),
     [
         (("anger",), (), "must both name emotions, or neither"),
-        (("rage",), ("neutral",), "'rage' has an arousal, but is no emotion of the model"),
-        (("anger",), ("none",), "'none' has an arousal, but is no emotion of the model"),
+        (("rage",), ("neutral",), "'rage' has an arousal, but the model has no such emotion"),
+        (("anger",), ("none",), "'none' has an arousal, but the model has no such emotion"),
         (("anger",), ("neutral", "anger"), "of high and of low arousal"),
     ],
 )
