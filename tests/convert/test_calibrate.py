@@ -9,11 +9,10 @@ import numpy as np
 
 from sernet_edge.convert.calibrate import calibration_windows, recipe_of
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.frontend import FrontEnd
+from sernet_edge.runtime.frontend import FrontEnd, padded_rows
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.recipe import RECIPES, Recipe
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.windows import padded_rows
 
 CONTRACT = Contract(
     labels=("a", "b", "none"), mean=(0.0,), std=(30.0,), clip=50.0, level="none", window_frames=60

@@ -158,7 +158,7 @@ CONTRACTS = [
 TIMES = [(1.0, 3.0), (0.8, 0.0), (0.144, 0.5)]
 
 
-def decide_case(number: int, windows: int = 1500) -> tuple[Case, tuple[float, float, float]]:
+def decide_case(number: int, windows: int = 2000) -> tuple[Case, tuple[float, float, float]]:
     plain = new_contract(("anger", NONE, "fear"), "window", 40)
     contract = plain.replace(**{"hop_frames": 12, **CONTRACTS[number]})
     return random_case(number, contract, windows), (*TIMES[number], contract.smoothing)
