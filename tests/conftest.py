@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import Run, made_once, write_wav
+from numpy.typing import NDArray
+from support import SAMPLE, Run, made_once, write_wav
 
+from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.interpreter import interpreter_module
 from sernet_edge.runtime.models import DEFAULT_MODEL
 
@@ -154,3 +156,33 @@ def small_keras(
         assert result.returncode == 0, result.stderr
 
     return made_once(tmp_path_factory, "trained", train) / "small.keras"
+
+
+@pytest.fixture(scope="session")
+def speech() -> NDArray[np.int16]:
+    """The demo's sample, 16 kHz: two voices of a synthesiser, one after the other."""
+    return read_recording(SAMPLE, 16_000)
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory: pytest.TempPathFactory, speech: NDArray[np.int16]) -> Path:
+    """A folder of clips: three from the demo's first half called anger, three of its second fear.
+
+    The folder's name says nothing, and the model that ships hears neither in most of them.
+    """
+    folder = tmp_path_factory.mktemp("clips")
+    half = len(speech) // 2
+    for label, part in (("anger", speech[:half]), ("fear", speech[half:])):
+        (folder / label).mkdir()
+        for number in range(3):
+            write_wav(folder / label / f"{number}.wav", part[number * 32_000 :][:40_000])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def taught(clips: Path, tmp_path_factory: pytest.TempPathFactory, sernet_edge: Run) -> Path:
+    """The shipped model, taught with the clips."""
+    out = tmp_path_factory.mktemp("taught") / "mine.tflite"
+    done = sernet_edge("teach", clips, "--out", out, "--even-if-worse")
+    assert done.returncode == 0, done.stderr
+    return out

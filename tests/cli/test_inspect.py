@@ -281,3 +281,7 @@ def test_no_damage_to_a_flatbuffer_is_more_than_an_error() -> None:
     for length in range(8, len(whole), 41):
         with pytest.raises(ModelError, match="damaged"):
             read_graph(ModelFile("model", whole[:length]))
+
+
+def test_a_taught_model_is_shown(taught: Path, in_process: Run) -> None:
+    assert in_process("inspect", taught).returncode == 0

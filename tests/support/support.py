@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+SAMPLE = Path(__file__).parents[2] / "docs/demo/two_moods.wav"
+"""Two voices of a synthesiser, one after the other."""
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 """The `sernet_edge` fixture: arguments of the command line in, the finished process out."""
 
