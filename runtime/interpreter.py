@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.errors import ContractError, ModelError
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.shared_rows import SharedRows
 
 INTERPRETERS = ("tflite_runtime", "ai_edge_litert")
 """Packages that can run a `.tflite`, in the order they are tried."""
@@ -63,13 +65,21 @@ class Model:
         output_zero_point: Likewise.
     """
 
-    def __init__(self, file: ModelFile, threads: int = 1, keep_tensors: bool = False) -> None:
+    def __init__(
+        self,
+        file: ModelFile,
+        threads: int = 1,
+        keep_tensors: bool = False,
+        share_rows: bool = False,
+    ) -> None:
         """Load a model from its file.
 
         Args:
             file: A `.tflite` with its contract.
             threads: Threads that the interpreter may use.
             keep_tensors: Whether what is computed inside stays for `tensor`; takes more memory.
+            share_rows: Whether `run` keeps what the next window of a stream needs again, where
+                the contract says that windows share rows. The scores are the same.
 
         Raises:
             ModelError: Not a TFLite model, or a damaged one.
@@ -80,16 +90,20 @@ class Model:
         file.require_flatbuffer()
         # First, since it also checks that the bytes are whole: interpreters crash where not.
         self.contract = file.require_contract()
-        try:
+
+        def interpreter(data: bytes) -> Any:
             # Without the default delegate the optimised kernels run, which on processors with
             # AVX or Arm's NEON give the bits of the reference kernels and of TensorFlow Lite
             # Micro; elsewhere they are up to 2 off. XNNPACK, the delegate, rounds differently.
-            self._interpreter = module.Interpreter(
-                model_content=file.data,
+            return module.Interpreter(
+                model_content=data,
                 num_threads=threads,
                 experimental_preserve_all_tensors=keep_tensors,
                 experimental_op_resolver_type=module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
+
+        try:
+            self._interpreter = interpreter(file.data)
             self._interpreter.allocate_tensors()
             inputs = self._interpreter.get_input_details()
             outputs = self._interpreter.get_output_details()
@@ -103,6 +117,16 @@ class Model:
         self._input, self._output = inputs[0], outputs[0]
         self.input_scale, self.input_zero_point = self._input["quantization"]
         self.output_scale, self.output_zero_point = self._output["quantization"]
+        self._shared: SharedRows | None = None
+        if share_rows and self.contract.stride_frames and self.is_int8:
+            # Where the model cannot be cut, windows are computed whole.
+            with suppress(ValueError, RuntimeError):
+                self._shared = SharedRows(file.flatbuffer, interpreter, self.contract.stride_frames)
+
+    @property
+    def shares_rows(self) -> bool:
+        """Whether `run` computes each row once for all the windows of a stream that hold it."""
+        return self._shared is not None
 
     def _check_tensors(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
         contract = self.contract
@@ -150,8 +174,15 @@ class Model:
         Returns:
             float32 (labels,), 0..1, summing to about 1.
         """
-        tensor = self.quantise(features) if self._input["dtype"] is np.int8 else features
-        scores = self._invoke(tensor)
+        if self._input["dtype"] is not np.int8:
+            return self._real(self._invoke(features))
+        tensor = self.quantise(features)
+        return self._real(
+            self._shared.run(tensor[:, :, None]) if self._shared else self._invoke(tensor)
+        )
+
+    def _real(self, scores: NDArray[Any]) -> Float32:
+        """Return scores as they are meant, float32."""
         if scores.dtype == np.int8:
             shifted = scores.astype(np.float32) - self.output_zero_point
             scores = shifted * np.float32(self.output_scale)
@@ -170,5 +201,5 @@ class Model:
 
 
 def load(path: str | os.PathLike[str], threads: int = 1) -> Model:
-    """Load a `.tflite` file; see `Model` for what it raises."""
-    return Model(ModelFile.read(path), threads)
+    """Load a `.tflite` file, to be run on a stream's windows; see `Model` for what it raises."""
+    return Model(ModelFile.read(path), threads, share_rows=True)

@@ -1,8 +1,4 @@
-"""Finds where a `.tflite` keeps its last dense layer, to replace it in place.
-
-A base install has no package that knows the file's schema. Six tables of it are enough; the
-numbers of their fields are those of TensorFlow's schema.fbs.
-"""
+"""Finds where a `.tflite` keeps its last dense layer, to replace it in place."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.flatbuffer import ModelTables, Span
 
 _FULLY_CONNECTED, _SOFTMAX = 9, 25
 _NAMES = {
@@ -27,20 +24,6 @@ _NAMES = {
 }
 _FLOAT32, _INT32, _INT8 = 0, 2, 9
 _TYPE_NAMES = {_FLOAT32: "float32", 1: "float16", _INT32: "int32", 3: "uint8", _INT8: "int8"}
-
-
-@dataclass(frozen=True)
-class Span:
-    """A part of the file: `count` values of `size` bytes from byte `start` on."""
-
-    start: int
-    count: int
-    size: int
-
-    @property
-    def end(self) -> int:
-        """The first byte behind it."""
-        return self.start + self.count * self.size
 
 
 @dataclass(frozen=True)
@@ -108,34 +91,22 @@ class _NoHeadError(Exception):
     """Why the last layer cannot be fitted again."""
 
 
-class _Reader:
-    """One pass over one file; offsets are bytes from its start."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._model = self._number("<I", 0)
-        graphs = self._offsets(self._model, 2)
-        if not graphs:
-            raise ValueError("it has no graph")
-        self._tensors = self._offsets(graphs[0], 0)
-        self._outputs = self._indices(graphs[0], 2)
-        self._operators = self._offsets(graphs[0], 3)
-        self._codes = self._offsets(self._model, 1)
-        self._buffers = self._offsets(self._model, 4)
+class _Reader(ModelTables):
+    """One pass over one file."""
 
     def dense(self) -> DensePlace:
-        softmax = self._maker(self._outputs[0], _SOFTMAX, "its scores come from")
+        softmax = self._maker(self.outputs[0], _SOFTMAX, "its scores come from")
         if self._float_option(softmax) != 1.0:
             raise _NoHeadError("its softmax multiplies what it reads")
-        logits = self._indices(softmax, 1)[0]
+        logits = self.read_by(softmax)[0]
         dense = self._maker(logits, _FULLY_CONNECTED, "its softmax reads")
-        inputs = self._indices(dense, 1)
+        inputs = self.read_by(dense)
         if len(inputs) < 3 or inputs[2] < 0:
             raise _NoHeadError("its last dense layer has no bias")
         if self._has_activation(dense):
             raise _NoHeadError("its last dense layer has an activation before the softmax")
         place = DensePlace(
-            *(self._tensor(index) for index in (*inputs[:3], logits, self._outputs[0]))
+            *(self._tensor(index) for index in (*inputs[:3], logits, self.outputs[0]))
         )
         self._check(place)
         self._check_unshared(place)
@@ -143,29 +114,24 @@ class _Reader:
 
     def _maker(self, tensor: int, code: int, what: str) -> int:
         """Return the operator that makes a tensor, which has to be of a kind."""
-        for operator in self._operators:
-            if tensor in self._indices(operator, 2):
-                found = self._code(operator)
+        for operator in self.operators:
+            if tensor in self.made_by(operator):
+                found = self.code(operator)
                 if found != code:
                     found_name = _NAMES.get(found, f"operator {found}")
                     raise _NoHeadError(f"{what} {found_name}, not {_NAMES[code]}")
                 return operator
         raise _NoHeadError(f"{what} no operator")
 
-    def _code(self, operator: int) -> int:
-        code = self._codes[self._scalar(operator, 0, "<I", 0)]
-        # Codes up to 127 stand in the old field, too; files of old converters have that alone.
-        return max(self._scalar(code, 0, "<b", 0), self._scalar(code, 3, "<i", 0))
-
     def _float_option(self, operator: int) -> float:
         """Return the first option of an operator, a number; 0: it is not given."""
-        options = self._field(operator, 4)
-        at = None if options is None else self._field(self._follow(options), 0)
-        return 0.0 if at is None else float(struct.unpack_from("<f", self._data, at)[0])
+        options = self.options(operator)
+        at = None if options is None else self.field(options, 0)
+        return 0.0 if at is None else float(struct.unpack_from("<f", self.data, at)[0])
 
     def _has_activation(self, dense: int) -> bool:
-        options = self._field(dense, 4)
-        return options is not None and self._scalar(self._follow(options), 0, "<b", 0) != 0
+        options = self.options(dense)
+        return options is not None and self.scalar(options, 0, "<b", 0) != 0
 
     def _check(self, place: DensePlace) -> None:
         kinds = (place.embedding.type, place.weights.type, place.bias.type, place.logits.type)
@@ -197,79 +163,29 @@ class _Reader:
         starts = {span.start for span in changed}
         if len(starts) < len(changed):
             raise _NoHeadError("its last dense layer keeps two of its parts in one place")
-        for index in range(len(self._tensors)):
+        for index in range(len(self.tensors)):
             if index not in own:
                 other = self._tensor(index)
                 for span in (other.data, other.scales, other.zero_points):
                     if span is not None and span.start in starts:
                         raise _NoHeadError("another layer shares the last dense layer's data")
-        readers = [op for op in self._operators if place.logits.index in self._indices(op, 1)]
+        readers = [op for op in self.operators if place.logits.index in self.read_by(op)]
         if len(readers) > 1:
             raise _NoHeadError("more than the softmax reads its last dense layer")
 
     def _tensor(self, index: int) -> TensorPlace:
-        table = self._tensors[index]
-        kind = self._scalar(table, 1, "<b", 0)
-        shape = tuple(self._indices(table, 0))
-        buffer = self._buffers[self._scalar(table, 2, "<I", 0)]
-        quantisation = self._field(table, 4)
+        table = self.tensors[index]
+        kind = self.scalar(table, 1, "<b", 0)
+        quantisation = self.field(table, 4)
         scales = zero_points = None
         if quantisation is not None:
-            scales = self._span(self._follow(quantisation), 2, 4)
-            zero_points = self._span(self._follow(quantisation), 3, 8)
+            scales = self.span(self.follow(quantisation), 2, 4)
+            zero_points = self.span(self.follow(quantisation), 3, 8)
         return TensorPlace(
             index,
             _TYPE_NAMES.get(kind, f"type {kind}"),
-            shape,
-            self._span(buffer, 0, 1),
+            self.shape(index),
+            self.constant(index),
             scales,
             zero_points,
         )
-
-    # The format itself: a table starts with the distance to its vtable, which lists where its
-    # fields are; a field that is a vector or a table holds the distance to that.
-
-    def _number(self, form: str, at: int) -> int:
-        if at < 0:
-            raise ValueError("an offset points before the file")
-        (value,) = struct.unpack_from(form, self._data, at)
-        return int(value)
-
-    def _follow(self, at: int) -> int:
-        return at + self._number("<I", at)
-
-    def _field(self, table: int, number: int) -> int | None:
-        """Return where a table's field is; None: it has its default."""
-        vtable = table - self._number("<i", table)
-        entry = 4 + 2 * number
-        if entry + 2 > self._number("<H", vtable):
-            return None
-        offset = self._number("<H", vtable + entry)
-        return table + offset if offset else None
-
-    def _scalar(self, table: int, number: int, form: str, default: int) -> int:
-        at = self._field(table, number)
-        return default if at is None else self._number(form, at)
-
-    def _span(self, table: int, number: int, size: int) -> Span | None:
-        """Return where a vector's values are; None: it is missing or empty."""
-        at = self._field(table, number)
-        if at is None:
-            return None
-        vector = self._follow(at)
-        span = Span(vector + 4, self._number("<I", vector), size)
-        if span.end > len(self._data):
-            raise ValueError("a list reaches beyond the file's end")
-        return span if span.count else None
-
-    def _indices(self, table: int, number: int) -> list[int]:
-        span = self._span(table, number, 4)
-        if span is None:
-            return []
-        return [self._number("<i", span.start + 4 * i) for i in range(span.count)]
-
-    def _offsets(self, table: int, number: int) -> list[int]:
-        span = self._span(table, number, 4)
-        if span is None:
-            return []
-        return [self._follow(span.start + 4 * i) for i in range(span.count)]

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.errors import ModelError
+from sernet_edge.runtime.flatbuffer import Span
 from sernet_edge.runtime.frontend import Float64
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.teach.flatbuffer import DensePlace, Span, TensorPlace, find_dense
+from sernet_edge.runtime.teach.flatbuffer import DensePlace, TensorPlace, find_dense
 
 # The logits of an int8 model: what lies further below the highest than this has a score of 0 in
 # its steps of 1/256, and need not be told apart.

@@ -1,0 +1,196 @@
+"""Cuts a `.tflite` into stages, between which rows of feature maps can be kept.
+
+A row of a map depends on a few rows of the map before it. Where nothing is padded in time, it is
+the same in every window that holds it. So the network is cut where one map alone goes on: each
+stage is a network of its own that makes new rows of the new rows that it is given and the last
+ones before these. The rest, from the mean over time on, sees the rows of a whole window.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sernet_edge.runtime.flatbuffer import ModelTables
+
+# The schema's numbers of operators whose rows depend on a few rows.
+_ADD, _AVERAGE_POOL, _CONCATENATION, _CONV, _DEPTHWISE_CONV, _MAX_POOL = 0, 1, 2, 3, 4, 17
+_PAD, _STRIDED_SLICE = 34, 45
+_CONVOLUTIONS = {_CONV: 5, _DEPTHWISE_CONV: 6}
+"""By number, the field of the options that is the dilation in time."""
+_POOLS = (_AVERAGE_POOL, _MAX_POOL)
+# MUL, RELU, RELU6, LEAKY_RELU, LOGISTIC, QUANTIZE.
+_ELEMENTWISE = (_ADD, _CONCATENATION, _PAD, 18, 19, 21, 98, 14, 114)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Consecutive operators between two tensors.
+
+    Attributes:
+        first: The first of the operators.
+        end: The one behind the last.
+        source: The number of the tensor that they read.
+        result: The number of the tensor that they make.
+        rows: Rows of the source that one row of the result is made of.
+        step: Rows of the source from one row of the result to the next.
+    """
+
+    first: int
+    end: int
+    source: int
+    result: int
+    rows: int
+    step: int
+
+
+def find_stages(flatbuffer: bytes) -> tuple[list[Stage], Stage] | None:
+    """Return the stages, and the rest of the network, of which `rows` and `step` mean nothing.
+
+    Args:
+        flatbuffer: A model, without the archive behind it.
+
+    Returns:
+        None where no row can be shared: the first operators pad in time, or are unknown here.
+    """
+    try:
+        return _Cutter(flatbuffer).stages()
+    except (struct.error, IndexError, ValueError, _Unknown):
+        return None
+
+
+def cut(flatbuffer: bytes, stage: Stage) -> bytes:
+    """Return a model that holds a stage's operators alone, for any number of rows.
+
+    Everything stays where it was: the lists of inputs and outputs name other tensors, and the
+    list of operators begins later, at a place where its new length overwrites an entry.
+    """
+    tables, data = ModelTables(flatbuffer), bytearray(flatbuffer)
+    for field, tensor in ((1, stage.source), (2, stage.result)):
+        listed = tables.span(tables.graph, field, 4)
+        assert listed is not None
+        struct.pack_into("<i", data, listed.start, tensor)
+    at, listed = tables.field(tables.graph, 3), tables.span(tables.graph, 3, 4)
+    assert at is not None
+    assert listed is not None
+    length_at = listed.start - 4 + 4 * stage.first
+    struct.pack_into("<I", data, length_at, stage.end - stage.first)
+    struct.pack_into("<I", data, at, length_at - at)
+    return bytes(data)
+
+
+class _Unknown(Exception):
+    """An operator, or a use of one, whose rows cannot be told apart."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """How a tensor's rows follow from the network's input: see `Stage`."""
+
+    rows: int
+    step: int
+
+
+class _Cutter(ModelTables):
+    def stages(self) -> tuple[list[Stage], Stage] | None:
+        (source,), (result,) = self.inputs, self.outputs
+        stages: list[Stage] = []
+        for stage in self._pieces(source):
+            if stages and (stage.rows == stage.step or stages[-1].rows == 1):
+                # It needs no row twice, or comes after padding of the width: one interpreter less.
+                last = stages[-1]
+                stages[-1] = replace(
+                    last,
+                    end=stage.end,
+                    result=stage.result,
+                    rows=last.rows + (stage.rows - 1) * last.step,
+                    step=last.step * stage.step,
+                )
+            else:
+                stages.append(stage)
+        if not stages:
+            return None
+        last = stages[-1]
+        return stages, Stage(last.end, len(self.operators), last.result, result, 0, 0)
+
+    def _pieces(self, source: int) -> Iterator[Stage]:
+        """Yield the shortest stages, up to the first operator that sees more than a few rows."""
+        first, found = 0, {source: _Rows(1, 1)}
+        for index in range(len(self.operators) - 1):
+            try:
+                for made in self.made_by(self.operators[index]):
+                    found[made] = self._rows(self.operators[index], source, made, found)
+            except _Unknown:
+                return
+            end = index + 1
+            needed = {t for operator in self.operators[end:] for t in self.read_by(operator)}
+            going_on = needed & found.keys()
+            if len(going_on) == 1:
+                (result,) = going_on
+                if found[result].rows < found[result].step:
+                    return  # it leaves rows out
+                yield Stage(first, end, source, result, found[result].rows, found[result].step)
+                first, source, found = end, result, {result: _Rows(1, 1)}
+
+    def _rows(self, operator: int, source: int, made: int, found: dict[int, _Rows]) -> _Rows:
+        """Return how the rows of a tensor follow from those of the stage's source."""
+        kernel, step = self._kernel(operator)
+        computed = [found[t] for t in self.read_by(operator) if t in found]
+        known = {t for t in self.read_by(operator) if t >= 0 and self.constant(t) is not None}
+        if len({rows.step for rows in computed}) != 1 or not (
+            set(self.read_by(operator)) - {-1} <= known | found.keys()
+        ):
+            raise _Unknown
+        if self.code(operator) in _ELEMENTWISE and any(
+            len(self.shape(t)) == 4 and self.shape(t)[1] > 1 for t in known
+        ):
+            raise _Unknown
+        before = computed[0].step
+        rows = _Rows(max(r.rows for r in computed) + (kernel - 1) * before, before * step)
+        # Nothing is padded or left out in time: as many rows as fit, and none over.
+        (given, height) = (self._height(t) for t in (source, made))
+        if given - rows.rows != (height - 1) * rows.step:
+            raise _Unknown
+        return rows
+
+    def _height(self, tensor: int) -> int:
+        shape = self.shape(tensor)
+        if len(shape) != 4 or shape[0] != 1:
+            raise _Unknown
+        return shape[1]
+
+    def _kernel(self, operator: int) -> tuple[int, int]:
+        """Return how many rows one row of an operator's output sees, and their step."""
+        code, options = self.code(operator), self.options(operator)
+        if code in _ELEMENTWISE:
+            return 1, 1
+        if options is None:
+            raise _Unknown
+        if code in _CONVOLUTIONS:
+            height = self.shape(self.read_by(operator)[1])[1]
+            dilation = self.scalar(options, _CONVOLUTIONS[code], "<i", 1)
+            return (height - 1) * dilation + 1, self.scalar(options, 2, "<i", 0)
+        if code in _POOLS:
+            return self.scalar(options, 4, "<i", 0), self.scalar(options, 2, "<i", 0)
+        if code == _STRIDED_SLICE:
+            return self._cut_before(operator, options) + 1, 1
+        raise _Unknown
+
+    def _cut_before(self, operator: int, options: int) -> int:
+        """Return how many rows a slice leaves out, which must go on to the last one."""
+        begin_mask, end_mask, *others = (self.scalar(options, n, "<i", 0) for n in range(5))
+        _, begin, _, strides = self.read_by(operator)
+        if not end_mask & 2 or any(others) or self._second(strides) != 1:
+            raise _Unknown
+        before = 0 if begin_mask & 2 else self._second(begin)
+        if before < 0:
+            raise _Unknown
+        return before
+
+    def _second(self, tensor: int) -> int:
+        """Return the second of a constant's int32 values: what it says of time."""
+        values = self.constant(tensor)
+        if values is None or values.count < 8:
+            raise _Unknown
+        return self.number("<i", values.start + 4)
