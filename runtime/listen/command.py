@@ -81,6 +81,7 @@ def listen(
             listener.unsure_below,
             live=source.live,
             card=card,
+            recordings=None if recorder is None else recorder.folder,
         )
         with closing(output_settings.open(session)) as output:
             notes = loop.run(source, listener, output, target_hz, recorder, source_settings.channel)

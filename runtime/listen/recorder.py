@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.episode import Lasting
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.event_folder import EventFolder
 from sernet_edge.runtime.files import replacing, write_text
 from sernet_edge.runtime.records import Event, Notice, Record, Result
 from sernet_edge.runtime.ring import Ring
@@ -37,10 +38,6 @@ _MOST_S = 60.0
 
 # Audio arrives in chunks, and results lag behind it.
 _SLACK_S = 5.0
-
-# Names of recordings, which may be removed to make room; other files are left alone. The number
-# rises with each recording in the folder, whatever the clock says, so names sort by time.
-_OWN_NAME = re.compile(r"(\d{8,})-\d{8}T\d{6}Z-\w+-\d+\.(wav|json)")
 
 # File names have at most 255 bytes, and a letter up to 4.
 _LABEL_LETTERS = 40
@@ -56,7 +53,11 @@ class _Clip:
 
 
 class EventRecorder:
-    """Follows a stream and its records, and writes the audio of each event to a folder."""
+    """Follows a stream and its records, and writes the audio of each event to a folder.
+
+    Attributes:
+        folder: The folder.
+    """
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class EventRecorder:
         Raises:
             SernetError: The folder cannot be made or written to.
         """
-        self._folder = folder
+        self.folder = EventFolder(folder)
         self._limit_bytes = limit_bytes
         self._contract = contract
         self._clock = clock
@@ -131,7 +132,7 @@ class EventRecorder:
     def __str__(self) -> str:
         """Return what it does, for the user."""
         limit_mb = self._limit_bytes / 1_000_000
-        return f"the audio around events to {self._folder}, at most {limit_mb:g} MB"
+        return f"the audio around events to {self.folder.path}, at most {limit_mb:g} MB"
 
     @property
     def _start_s(self) -> float:
@@ -191,9 +192,9 @@ class EventRecorder:
             SernetError: The folder cannot be read or written to.
         """
         try:
-            number = 1 + max((number for number, _ in self._recordings()), default=0)
+            number = 1 + max((number for number, _ in self.folder.files()), default=0)
             while True:
-                audio = self._folder / f"{number:08}-{rest}.wav"
+                audio = self.folder.path / f"{number:08}-{rest}.wav"
                 try:
                     audio.open("xb").close()
                 except FileExistsError:  # another process was faster
@@ -201,20 +202,18 @@ class EventRecorder:
                 else:
                     return audio
         except OSError as error:
-            raise SernetError(f"cannot record to {self._folder}: {error.strerror}") from error
-
-    def _recordings(self) -> list[tuple[int, Path]]:
-        """Return the files of recordings in the folder with their numbers, the oldest first."""
-        found = []
-        for path in self._folder.iterdir():
-            if name := _OWN_NAME.fullmatch(path.name):
-                found.append((int(name[1]), path))
-        return sorted(found)
+            raise SernetError(f"cannot record to {self.folder.path}: {error.strerror}") from error
 
     def _make_room(self, size_bytes: int) -> None:
-        """Remove the oldest recordings until another of `size_bytes` fits under the limit."""
+        """Remove recordings until another of `size_bytes` fits under the limit.
+
+        The oldest go first, and those that a person marked go last.
+        """
         try:
-            sizes = {path: _size_bytes(path) for _, path in self._recordings()}
+            files = [path for _, path in self.folder.files()]
+            marked = {path.name.partition(".")[0] for path in files if ".mark." in path.name}
+            files.sort(key=lambda path: path.name.partition(".")[0] in marked)
+            sizes = {path: _size_bytes(path) for path in files}
             total = sum(sizes.values())
             for path, size in sizes.items():
                 if total + size_bytes <= self._limit_bytes:
@@ -222,7 +221,7 @@ class EventRecorder:
                 path.unlink(missing_ok=True)
                 total -= size
         except OSError as error:
-            raise SernetError(f"cannot tidy {self._folder}: {error.strerror}") from error
+            raise SernetError(f"cannot tidy {self.folder.path}: {error.strerror}") from error
 
 
 def _size_bytes(path: Path) -> int:

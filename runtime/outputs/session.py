@@ -8,6 +8,7 @@ from typing import Any
 
 from sernet_edge import __version__
 from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.event_folder import EventFolder
 from sernet_edge.runtime.trust import trust
 
 
@@ -25,6 +26,7 @@ class Session:
         unsure_below: Top smoothed score under which a result is unsure; 0 is off.
         live: Whether the audio is heard as it happens, so that a time in it is a time of day.
         card: The model's card, a text in Markdown; None where there is none.
+        recordings: Where the audio around events is kept; None where it is not.
     """
 
     model: str
@@ -36,6 +38,7 @@ class Session:
     unsure_below: float
     live: bool
     card: Path | None = None
+    recordings: EventFolder | None = None
 
     @property
     def trust(self) -> str:
@@ -61,4 +64,5 @@ class Session:
             "live": self.live,
             "trust": self.trust,
             "has_card": self.card is not None,
+            "records": self.recordings is not None,
         }

@@ -63,6 +63,7 @@ class Web:
 
             from sernet_edge.runtime.outputs.web_app import application
             from sernet_edge.runtime.outputs.web_connections import Connections
+            from sernet_edge.runtime.outputs.web_recordings import RecordingPages
         except ModuleNotFoundError as error:
             raise SernetError(
                 f"--web needs the Python package {error.name!r}",
@@ -87,8 +88,11 @@ class Web:
             self.shown = [page + query for page in pages]
         _end_dead_connections(listening)
         self._connections = Connections()
+        recordings = None
+        if session.recordings is not None:
+            recordings = RecordingPages(session.recordings, session.contract.labels)
         config = uvicorn.Config(
-            application(self._feed, guard, self._connections, session.card),
+            application(self._feed, guard, self._connections, session.card, recordings),
             http=self._connections.protocol(),
             ws="none",
             loop="asyncio",

@@ -17,6 +17,8 @@ from starlette.routing import Route
 from sernet_edge.runtime.outputs.web_access import Guard
 from sernet_edge.runtime.outputs.web_connections import Connections
 from sernet_edge.runtime.outputs.web_feed import Feed
+from sernet_edge.runtime.outputs.web_recordings import RecordingPages
+from sernet_edge.runtime.outputs.web_requests import is_from_another_page, read_body
 
 _FOLDER = files("sernet_edge.runtime.outputs") / "page"
 
@@ -26,6 +28,8 @@ _MEDIA_TYPES = {
     "page.js": "text/javascript",
     "timeline.js": "text/javascript",
     "words.js": "text/javascript",
+    "elements.js": "text/javascript",
+    "recordings.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
@@ -34,7 +38,7 @@ _SCRIPTS = [name for name in _MEDIA_TYPES if name.endswith(".js")]
 _HEADERS = {
     # Nothing from elsewhere, nothing in the page itself, and no frame around it.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; "
+    "connect-src 'self'; img-src 'self'; media-src blob:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -54,7 +58,11 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def application(
-    feed: Feed, guard: Guard, connections: Connections, card: Path | None = None
+    feed: Feed,
+    guard: Guard,
+    connections: Connections,
+    card: Path | None = None,
+    recordings: RecordingPages | None = None,
 ) -> Starlette:
     """Return the application that shows `feed` to readers that `guard` knows.
 
@@ -63,6 +71,7 @@ def application(
         guard: Knows the readers.
         connections: Are told of a connection that may stay open.
         card: The model's card, which is sent as it is.
+        recordings: Answers about recordings; None where nothing is recorded.
     """
     ask_for_token = (_FOLDER / "login.html").read_text("utf-8")
 
@@ -103,7 +112,8 @@ def application(
         return response
 
     async def events(request: Request) -> Response:
-        if _is_from_another_page(request):
+        # It could not read the answer, but it would take the place of a reader.
+        if is_from_another_page(request):
             return PlainTextResponse("Only this server's own page may follow the events.\n", 403)
         if feed.is_full:
             return PlainTextResponse("Too many readers.\n", 503)
@@ -127,12 +137,20 @@ def application(
 
         return send
 
+    recorded = []
+    if recordings is not None:
+        recorded = [
+            Route("/recordings", guarded(recordings.listed)),
+            Route("/recordings/{name}.wav", guarded(recordings.audio)),
+            Route("/recordings/{name}/mark", guarded(recordings.mark), methods=["PUT"]),
+        ]
     return Starlette(
         routes=[
             Route("/", guarded(file("page.html"))),
             *(Route(f"/{name}", guarded(file(name))) for name in _SCRIPTS),
             Route("/events", guarded(events)),
             Route("/card", guarded(send_card)),
+            *recorded,
             # What the form that asks for the token needs, too.
             Route("/page.css", guarded(file("page.css"), for_all=True)),
             Route("/icon.svg", guarded(file("icon.svg"), for_all=True)),
@@ -149,22 +167,6 @@ def _is_known(request: Request, guard: Guard) -> bool:
     return guard.knows_cookie(request.cookies.get(guard.COOKIE, ""))
 
 
-def _is_from_another_page(request: Request) -> bool:
-    """Return whether a browser asks in the name of a page that this server did not send.
-
-    Such a page cannot read the answer, but it would take the place of a reader. Browsers send
-    `Sec-Fetch-Site` to this machine itself and over TLS, `Origin` everywhere; programs neither.
-    """
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        return True
-    origin = request.headers.get("origin")
-    return origin is not None and origin.partition("://")[2] != request.headers.get("host")
-
-
 async def _token_of_form(request: Request) -> str:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MAX_FORM_BYTES:
-            return ""
+    body = await read_body(request, _MAX_FORM_BYTES) or b""
     return parse_qs(body.decode("latin-1")).get("token", [""])[0]

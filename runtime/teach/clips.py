@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.audio.containers import AUDIO_SUFFIXES
 from sernet_edge.runtime.audio.recordings import open_recording
 from sernet_edge.runtime.audio.sources import mono
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.gate import SILENT_DBFS, SpeechGate, is_available
 
@@ -31,10 +31,19 @@ _LEAST_SPEECH = 0.1
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """An audio file and the emotion that is heard in it."""
+    """An audio file and the emotion that is heard in it.
+
+    Attributes:
+        path: The file.
+        label: The emotion, or `NONE`.
+        from_s: Where the clip begins in the file, in seconds.
+        until_s: Likewise where it ends; None: with the file.
+    """
 
     path: Path
     label: str
+    from_s: float = 0.0
+    until_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,7 @@ def read_clips(
     clips: list[Clip] = []
     for file in files:
         try:
-            samples, warnings = _read(file.path, contract)
+            samples, warnings = _read(file, contract)
         except AudioError as error:
             tell(f"left out: {error.message}")
             continue
@@ -149,13 +158,13 @@ def _of_row(table: Path, line: int, row: dict[str, str | None]) -> LabelledFile:
     return LabelledFile(path, label)
 
 
-def _read(path: Path, contract: Contract) -> tuple[NDArray[np.int16], list[str]]:
+def _read(file: LabelledFile, contract: Contract) -> tuple[NDArray[np.int16], list[str]]:
     """Return the audio of a clip, and what is wrong with it.
 
     Raises:
         AudioError: It cannot be read or used; the message stands for itself.
     """
-    rate_hz, warnings = contract.sample_rate_hz, []
+    path, rate_hz, warnings = file.path, contract.sample_rate_hz, []
     with closing(open_recording(path)) as source:
         if source.rate_hz < rate_hz:
             warnings.append(
@@ -168,14 +177,15 @@ def _read(path: Path, contract: Contract) -> tuple[NDArray[np.int16], list[str]]
                 count += len(block)
             if count > LONGEST_S * rate_hz:
                 raise AudioError(f"{path} is longer than {LONGEST_S:g} s: cut it to one utterance")
-    samples = np.concatenate(blocks)
+    until = None if file.until_s is None else round(file.until_s * rate_hz)
+    samples = np.concatenate(blocks)[round(file.from_s * rate_hz) : until]
     seconds = len(samples) / rate_hz
     if seconds < SHORTEST_S:
         raise AudioError(f"{path} is {seconds:.2f} s long: a clip takes {SHORTEST_S:g} s or more")
     power = float(np.mean(np.square(samples, dtype=np.float64)))
     if power < 10 ** (SILENT_DBFS / 10) * 32768**2 / 2:
         raise AudioError(f"{path} is silent")
-    if is_available(contract):
+    if file.label != NONE and is_available(contract):
         gate = SpeechGate(contract)
         gate.push(samples)
         if gate.speech < _LEAST_SPEECH:

@@ -12,14 +12,21 @@ from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import check_outputs, write_bytes
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.models import DEFAULT_MODEL
-from sernet_edge.runtime.teach import teaching
+from sernet_edge.runtime.teach import forgetting, teaching
 from sernet_edge.runtime.teach.clips import check_labels, find_clips, read_clips
 from sernet_edge.runtime.teach.head_block import head_block
+from sernet_edge.runtime.teach.marks import marked_clips
 from sernet_edge.runtime.teach.teaching import Taught
 
 
 @click.command()
-@click.argument("clips", type=click.Path(path_type=Path))
+@click.argument("clips", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--from-marks",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Learn from the marked recordings in DIR, the folder of `listen --record`.",
+)
 @click.option(
     "--model",
     type=click.Path(path_type=Path),
@@ -29,7 +36,6 @@ from sernet_edge.runtime.teach.teaching import Taught
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    required=True,
     help="The taught model to write, *.tflite.",
 )
 @click.option(
@@ -39,7 +45,13 @@ from sernet_edge.runtime.teach.teaching import Taught
     metavar="FILE",
     help="Also write the last layer alone, for firmware that loads it at run time.",
 )
-@click.option("--force", is_flag=True, help="Replace files that exist.")
+@click.option(
+    "--forget",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Delete the recordings and marks in DIR, and do nothing else.",
+)
+@click.option("--force", is_flag=True, help="Replace files that exist; with --forget, do not ask.")
 @click.option(
     "--even-if-worse",
     is_flag=True,
@@ -47,10 +59,12 @@ from sernet_edge.runtime.teach.teaching import Taught
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def teach(
-    clips: Path,
+    clips: Path | None,
+    from_marks: Path | None,
     model: Path,
-    out: Path,
+    out: Path | None,
     head_path: Path | None,
+    forget: Path | None,
     force: bool,
     even_if_worse: bool,
     as_json: bool,
@@ -61,6 +75,13 @@ def teach(
     One clip of each emotion helps, two to four help more. An emotion without clips keeps its
     weights. The clips stay where they are, and nothing of them but their number enters the model.
     """
+    if forget is not None:
+        forgetting.forget(forget, force)
+        return
+    if clips is None and from_marks is None:
+        raise click.UsageError("Name the clips, or --from-marks DIR.")
+    if out is None:
+        raise click.UsageError("--out names the model to write.")
     if out.suffix != ".tflite":
         raise SettingError("out", f"{out} must end in .tflite")
     check_outputs([out, *filter(None, [head_path])], force)
@@ -68,8 +89,10 @@ def teach(
     if head_path is not None:
         head_block(file)  # better to know now that it cannot be had
     contract = file.require_contract()
-    files = find_clips(clips)
+    files = [] if clips is None else find_clips(clips)
     check_labels(files, contract)
+    if from_marks is not None:
+        files += marked_clips(from_marks, contract, _warn)
     read = read_clips(files, contract, _warn)
     taught = teaching.teach(file, read, _warn, lambda done: _show(done, len(read)))
     if taught.is_worse and not even_if_worse:

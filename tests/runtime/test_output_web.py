@@ -8,12 +8,10 @@ import itertools
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,55 +32,18 @@ from output_cases import (
     result,
 )
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.expected_conditions import text_to_be_present_in_element
 from selenium.webdriver.support.ui import WebDriverWait
+from web_cases import Serve, complaints, port, request, text
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.outputs.web import Web
 from sernet_edge.runtime.outputs.web_access import Address, Guard
 from sernet_edge.runtime.records import Event, Notice
 
 TOKEN = "correct-horse-battery"
-
-Serve = Callable[..., Web]
-
-
-@pytest.fixture
-def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Serve the page; it is closed in the end."""
-    # So that each record of a test is sent.
-    monkeypatch.setattr("sernet_edge.runtime.outputs.web._MIN_INTERVAL_S", 0.0)
-    monkeypatch.setattr("sernet_edge.runtime.outputs.web_app._WRONG_TOKEN_S", 0.0)
-    opened: list[Web] = []
-
-    def on(
-        address: str = "127.0.0.1:0", token: str | None = None, session: Session = SESSION
-    ) -> Web:
-        opened.append(Web(Address.from_text(address), token, session, Told(), timing=True))
-        return opened[-1]
-
-    yield on
-    for web in opened:
-        web.close()
-
-
-def request(web: Web, path: str = "/", method: str = "GET", body: str = "", **headers: str) -> Any:
-    """Ask over a new connection; the answer has `text`."""
-    connection = http.client.HTTPConnection("127.0.0.1", port(web), timeout=60)
-    headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    with closing(connection):
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        response.text = response.read().decode()  # type: ignore[attr-defined]
-    return response
-
-
-def port(web: Web) -> int:
-    return urlsplit(web.url).port or 0
 
 
 class Reader:
@@ -415,44 +376,16 @@ def test_listen_prints_the_address_and_serves_what_it_hears(tmp_path: Path) -> N
     process.stderr.close()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    """A headless Chromium that talks to this machine alone."""
-    options = webdriver.ChromeOptions()
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    assert program and driver, "the Debian packages chromium and chromium-driver are needed"
-    options.binary_location = program
-    for argument in (
-        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        "--no-first-run", "--disable-quic", "--window-size=1080,900",
-    ):  # fmt: skip
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options, Service(driver))
-    yield chrome
-    chrome.quit()
-
-
-def text(browser: webdriver.Chrome, name: str) -> str:
-    return browser.find_element(By.ID, name).text
-
-
-def complaints(browser: webdriver.Chrome) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]
-    return found
-
-
 def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -> None:
     web = serve()
     web.write(result(3.0))
     browser.get(web.url)
     eventually(lambda: text(browser, "emotion") == "anger", "the history")
-    assert text(browser, "status") == "live"
     assert text(browser, "source") == "USB Audio Device · 48000 Hz, mono"
 
     web.write(result(3.5, "sadness", clipped=12, overflows=2, skipped=5))
-    eventually(lambda: text(browser, "emotion") == "sadness", "a new result")
+    eventually(lambda: text(browser, "status") == "live", "a new result")
+    assert text(browser, "emotion") == "sadness"
     assert text(browser, "share") == "64 %"
     meters = browser.find_elements(By.CSS_SELECTOR, "#bars [role=meter]")
     values = {m.get_attribute("aria-label"): m.get_attribute("aria-valuenow") for m in meters}

@@ -1,5 +1,7 @@
 // The page: takes what the listener says, and shows it.
 
+import { byId, element, say, swatch } from "./elements.js";
+import { beginRecordings, refreshRecordings } from "./recordings.js";
 import { SPAN_S, drawTimeline } from "./timeline.js";
 import { colourNames, duration, percent, percentages, position, timeOfDay } from "./words.js";
 
@@ -10,8 +12,6 @@ const LEAST_PERCENT = 3; // less of a bar is a sliver, which says nothing that t
 
 const NONE = "none"; // the label of what is no speech
 
-const byId = (id) => document.getElementById(id);
-
 let stream = null;
 let session = null;
 let colours = {};
@@ -20,19 +20,6 @@ let results = [];
 let events = new Map(); // by id: an event's start and its end are one
 let lastAt = null; // when the last result came, on this browser's clock
 let drawing = false;
-
-// A new element with a class and content; markup in the content stays text.
-function element(name, className = "", ...content) {
-  const made = document.createElement(name);
-  made.className = className;
-  made.append(...content);
-  return made;
-}
-
-// Write only what changed: a screen reader reads what is written.
-function say(target, text) {
-  if (target.textContent !== text) target.textContent = text;
-}
 
 // A label and its share; a label's direction of writing does not turn the number around.
 const labelled = (label, share) => [element("bdi", "", label), ` ${percent(share)}`];
@@ -43,12 +30,6 @@ function sayShare(target, label, share) {
 }
 
 const colourOf = (label) => `var(${colours[label]})`;
-
-function swatch(className, colour) {
-  const made = element("i", `swatch ${className}`);
-  if (colour) made.style.backgroundColor = colour;
-  return made;
-}
 
 // When a record was heard: the time of day, or the position in a recording.
 function when(record, seconds) {
@@ -78,6 +59,7 @@ function begin(introduction) {
   byId("events").tBodies[0].replaceChildren();
   byId("notices").replaceChildren();
   for (const record of session.log) put(record);
+  beginRecordings(session, colourOf);
   showSoon();
   showState();
 }
@@ -118,6 +100,7 @@ function take(record) {
     if (record.type === "event") {
       const what = record.kind === "start" ? "began" : "ended";
       say(byId("announcement"), `${record.label} ${what}`);
+      if (record.kind === "end") refreshRecordings();
     }
   }
   showSoon();
