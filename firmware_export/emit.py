@@ -57,6 +57,9 @@ _KERNELS = {
     "SOFTMAX": "sernet_softmax",
     "COLLECT": "sernet_collect",
     "SLICE": "sernet_slice",
+    "STACK": "sernet_stack",
+    "STATE": "0",
+    "ASSIGN": "sernet_slice",
     "ROW_SUMS": "sernet_row_sums",
 }
 
@@ -236,6 +239,9 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         position, position_step, channel, channel_step = layer.crop
         depth = sources[0].channels
         array("bias", "int32_t", (position * depth + channel, position_step * depth, channel_step))
+    elif layer.op == "STATE":
+        if (layer.initial != layer.output.zero_point).any():
+            array("weights", "int8_t", layer.initial.ravel().tolist())
     elif layer.op == "ARRANGE":
         array("bias", "int32_t", layer.strides)
     elif numbers := quantisation.parameters(layer, sources):
@@ -285,7 +291,7 @@ def _numbers(stage: Stage) -> dict[str, object]:
         "input_count": len(layer.inputs),
         "wake_count": len(stage.wakes),
         "waits": int(stage.waits),
-        "kernel_height": reads.size[0],
+        "kernel_height": kernel.size[0] if layer.op == "ASSIGN" else reads.size[0],
         "kernel_width": kernel.size[1],
         "span_height": reads.span[0],
         "stride_height": reads.stride[0],

@@ -22,7 +22,7 @@ def golden_outputs(file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8
     Args:
         file: A full-int8 `.tflite`.
         inputs: int8 (windows, ...) of the model's input shape without the batch; bytes, where its
-            input is uint8.
+            input is uint8. One follows the other, for models that keep a state.
 
     Returns:
         int8 (windows, values); bytes, where the model's output is uint8.
@@ -44,7 +44,8 @@ def golden_outputs(file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8
                 raise ModelError(
                     f"{file.name}: TensorFlow Lite refuses the model: {reason}"
                 ) from error
-    return np.stack([reference.run(network, window.ravel()) for window in inputs])
+    states: reference.States = {}
+    return np.stack([reference.run(network, window.ravel(), states) for window in inputs])
 
 
 def _interpreted(module: Any, file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8]:

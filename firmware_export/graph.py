@@ -48,6 +48,8 @@ _OPTIONS: dict[str, dict[str, dict[int, str]]] = {
     "MulOptions": _ACTIVATION,
     "LeakyReluOptions": {"Alpha": {}},
     "SoftmaxOptions": {"Beta": {}},
+    "VarHandleOptions": {"Container": {}, "SharedName": {}},
+    "CallOnceOptions": {"InitSubgraphIndex": {}},
     "StridedSliceOptions": {
         "BeginMask": {},
         "EndMask": {},
@@ -388,8 +390,13 @@ def _options(raw: Any) -> tuple[str, dict[str, Any]]:
         return kind if table is not None else "", {}
     options = getattr(tflite, kind)()
     options.Init(table.Bytes, table.Pos)
-    values = {name: getattr(options, name)() for name in _OPTIONS[kind]}
+    values = {name: _plain(getattr(options, name)()) for name in _OPTIONS[kind]}
     return kind, {name: _OPTIONS[kind][name].get(value, value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    """Return an option's value, text decoded."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def quantised(tensor: Tensor) -> dict[str, Any] | None:

@@ -71,6 +71,10 @@ class Layers:
             raise self.tensors.damaged(f"tensor {short_name(tensor)!r} is made twice")
         self._made[tensor.index] = made
 
+    def alias(self, tensor: graph.Tensor, index: int) -> None:
+        """Note that a layer that was made before has a tensor's values."""
+        self.assign(tensor, Padded(index))
+
     def is_made(self, tensor: graph.Tensor | None) -> bool:
         """Return whether a layer makes a tensor."""
         return tensor is not None and tensor.index in self._made
@@ -165,19 +169,38 @@ class Layers:
 
     def needed_for(self, output: int) -> tuple[Layer, ...]:
         """Return the layers that the output depends on, renumbered, the output's last."""
-        needed = {output}
-        for index in range(output, -1, -1):
-            if index in needed:
-                needed.update(self._layers[index].inputs)
+        needed = self._closure(output)
         if 0 not in needed:
             raise self.tensors.refusal("the output does not depend on the input")
         if output == 0:
             raise self.tensors.refusal("the output is the input: there is nothing to compute")
-        order = {old: new for new, old in enumerate(sorted(needed))}
+        states = {self._layers[i].inputs[1] for i in needed if self._layers[i].op == "ASSIGN"}
+        is_read = any(output in self._layers[i].inputs for i in needed)
+        if is_read or states.intersection(self._layers[output].inputs):
+            # A state is written after it; a copy comes last.
+            made = self._layers[output].output
+            output = self.append(Layer("COLLECT", (output,), made))
+            needed.add(output)
+        order = {old: new for new, old in enumerate([*sorted(needed - {output}), output])}
         return tuple(
             replace(self._layers[old], inputs=tuple(order[i] for i in self._layers[old].inputs))
             for old in order
         )
+
+    def _closure(self, output: int) -> set[int]:
+        """Return what a layer depends on, through states from earlier windows, too."""
+        needed, assigned = {output}, {output}
+        while assigned:
+            for index in range(max(needed), -1, -1):
+                if index in needed:
+                    needed.update(self._layers[index].inputs)
+            assigned = {
+                index
+                for index, layer in enumerate(self._layers)
+                if layer.op == "ASSIGN" and layer.inputs[1] in needed
+            } - needed
+            needed |= assigned
+        return needed
 
 
 def pad_layer(padded: Padded, source: Tensor, name: str) -> Layer:

@@ -13,6 +13,8 @@ MAX_TENSORS = 4_096
 MAX_LAYERS = 250
 # So that no sum of int8 products leaves 32 bits: 2**16 * 255 * 128 < 2**31.
 MAX_KERNEL_ELEMENTS = 65_536
+WHOLE_ROWS = 255
+"""Rows that a layer waits for which needs its inputs whole: all that there are, up to this."""
 
 Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]
@@ -95,8 +97,10 @@ class Layer:
     Attributes:
         op: "INPUT", or the TFLite operator that defines the arithmetic, or one that only moves
             data: "COLLECT" joins `height in / height out` rows into one, "ARRANGE" makes rows of
-            values of one row in any order, "SLICE" leaves out values.
-        inputs: Indices of the layers whose tensors it reads.
+            values of one row in any order, "SLICE" leaves out values, "STACK" puts tensors one
+            below the other. "STATE" has the rows that the window before left, which "ASSIGN" writes.
+        inputs: Indices of the layers whose tensors it reads. ASSIGN: the new values, the STATE, and
+            layers that must be done before, since they read the old values.
         output: The tensor it makes.
         kernel: For convolutions and pools.
         weights: CONV_2D and FULLY_CONNECTED: int8 (out, kh, kw, in), where a FULLY_CONNECTED's `in`
@@ -112,6 +116,7 @@ class Layer:
             and the step.
         strides: ARRANGE: values from one position of the source's row to the next, and from one
             channel to the next; then from the first value of one output row to the next's.
+        initial: STATE: int8 (height, width, channels), what the first window finds.
     """
 
     op: str
@@ -128,6 +133,12 @@ class Layer:
     constant: Constant | None = None
     crop: tuple[int, int, int, int] = (0, 1, 0, 1)
     strides: tuple[int, int, int] = (0, 0, 0)
+    initial: Int8Array = field(default_factory=lambda: np.zeros(0, np.int8))
+
+    def is_of_rows(self, source: Tensor) -> bool:
+        """Return whether a SLICE takes whole rows, one after the other."""
+        same = (self.output.width, self.output.channels) == (source.width, source.channels)
+        return same and self.kernel.stride[0] == 1
 
     @property
     def macs(self) -> int:
@@ -146,6 +157,11 @@ class Network:
 
     layers: tuple[Layer, ...]
     weight_bytes: int
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that it keeps from one window to the next."""
+        return sum(layer.initial.size for layer in self.layers)
 
     @property
     def input(self) -> Tensor:

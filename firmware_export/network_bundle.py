@@ -30,7 +30,7 @@ def network_bundle_files(planned: PlannedModel) -> dict[str, str]:
         ModelError: Nothing that computes the reference's bits can run the model.
     """
     network, plan, name = planned.network, planned.plan, bundle.MODEL
-    windows = _windows(network.input)
+    windows = _windows(network.input, network.state_bytes > 0)
     outputs = golden.golden_outputs(planned.file, windows)
     return (
         _common_files()
@@ -55,7 +55,7 @@ def tflm_network_bundle_files(file: ModelFile) -> dict[str, str]:
             ends are not one tensor of int8 or uint8 each.
     """
     source, result = tflm.file_ends(file)
-    windows = _windows(source)
+    windows = _windows(source, tflm.variables(file) > 0)
     measured = tflm.measure(file, source, result, windows)
     return bundle.with_tflm(_common_files(), measured, windows, {})
 
@@ -69,12 +69,26 @@ def _common_files() -> dict[str, str]:
     }
 
 
-def _windows(source: Tensor) -> NDArray[np.int8]:
-    """Return two windows for the golden vectors, of noise and of smooth rows, int8 (2, values)."""
+# Of windows in the golden vectors, where a network keeps a state that many windows fill.
+_GOLDEN_BYTES, _MOST_WINDOWS = 8192, 32
+
+
+def _windows(source: Tensor, keeps_state: bool) -> NDArray[np.int8]:
+    """Return windows for the golden vectors, of noise and of smooth rows, int8 (windows, values)."""
     rng, size = np.random.default_rng(0), source.height * source.row_bytes
-    noise = rng.integers(-128, 128, size)
-    slow = np.cumsum(rng.integers(-9, 10, size)) % 510
-    return np.stack([noise, np.where(slow < 255, slow, 510 - slow) - 128]).astype(np.int8)
+    pairs = min(_MOST_WINDOWS, _GOLDEN_BYTES // size) // 2 if keeps_state else 1
+    windows = []
+    for _ in range(max(1, pairs)):
+        noise = rng.integers(-128, 128, size)
+        slow = np.cumsum(rng.integers(-9, 10, size)) % 510
+        windows += [noise, np.where(slow < 255, slow, 510 - slow) - 128]
+    return np.stack(windows).astype(np.int8)
+
+
+_KEPT = """
+The network keeps {bytes:,} bytes from one window to the next, so push every row in order;
+`sernet_init` makes it forget them.
+"""
 
 
 def _readme(planned: PlannedModel) -> str:
@@ -97,5 +111,6 @@ def _readme(planned: PlannedModel) -> str:
         dtype="uint8" if source.is_unsigned else "int8",
         # What the interface adds: two counters.
         state_bytes=8 + -(-plan.state_bytes(planned.plan) // 8) * 8,
+        kept=_KEPT.format(bytes=network.state_bytes) if network.state_bytes else "",
         weight_bytes=network.weight_bytes,
     )

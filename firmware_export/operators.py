@@ -295,8 +295,9 @@ def concatenation(layers: Layers, operator: Operator) -> None:
     axis = given % rank if -rank <= given < rank else -1
     # Joined along channels; along width, one position's channels follow another's.
     along_channels, along_width = axis == rank - 1, axis == rank - 2 and rank > 3
-    if not (along_channels or along_width):
-        raise layers.tensors.refusal(f"it joins along axis {given}; only the last two are known")
+    along_time = axis == (rank - 3 if rank > 3 else 1) and rank > 2
+    if not (along_channels or along_width or along_time):
+        raise layers.tensors.refusal(f"it joins along axis {given}; only the last three are known")
     indices = [layers.index_of(operand) for operand in operator.operands]
     views = [layers[i].output for i in indices]
     turned = made.height == 1 < made.width and all(
@@ -314,12 +315,14 @@ def concatenation(layers: Layers, operator: Operator) -> None:
                 "TensorFlow Lite Micro refuses it too: convert the model again so that "
                 "the joined tensors share one quantisation",
             )
-        same = (tensor.height, tensor.width if along_channels else tensor.channels)
-        if same != (made.height, made.width if along_channels else made.channels):
+    joined = 2 if along_channels else 1 if along_width else 0
+    for tensor in tensors:
+        if any(tensor.shape[n] != made.shape[n] for n in range(3) if n != joined):
             raise layers.tensors.damaged(f"tensor {tensor.name!r} does not fit {made.name!r}")
-    if sum(t.row_bytes for t in tensors) != made.row_bytes:
+    if sum(tensor.shape[joined] for tensor in tensors) != made.shape[joined]:
         raise layers.tensors.damaged(f"tensor {made.name!r} has not the size of its parts")
-    layer = Layer("CONCATENATION", tuple(indices), made, axes=(False, along_width))
+    name = "STACK" if along_time else "CONCATENATION"
+    layer = Layer(name, tuple(indices), made, axes=(False, along_width))
     layers.add(operator.outputs[0], layer)
 
 

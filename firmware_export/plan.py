@@ -24,7 +24,14 @@ import math
 from dataclasses import dataclass, replace
 
 from sernet_edge.firmware_export.csource import c_constant
-from sernet_edge.firmware_export.network import MAX_DIMENSION, Kernel, Layer, Network, Tensor
+from sernet_edge.firmware_export.network import (
+    MAX_DIMENSION,
+    WHOLE_ROWS,
+    Kernel,
+    Layer,
+    Network,
+    Tensor,
+)
 from sernet_edge.runtime.errors import ModelError
 
 ALIGNMENT = c_constant("sernet_engine.h", "SERNET_STATE_ALIGN")
@@ -79,7 +86,7 @@ class Stage:
     @property
     def reads(self) -> Kernel:
         """How its steps move over the rows of its inputs."""
-        return Kernel() if self.join > 1 else self.layer.kernel
+        return reads_of(self.layer, self.join)
 
 
 @dataclass(frozen=True)
@@ -95,6 +102,13 @@ class Plan:
     stages: tuple[Stage, ...]
     arena_bytes: int
     rest_offset: int = 0
+
+
+def reads_of(layer: Layer, join: int) -> Kernel:
+    """Return how a layer's steps move over the rows of its inputs; `join` as in `Stage`."""
+    if layer.op == "ASSIGN":
+        return Kernel((WHOLE_ROWS, 1))
+    return Kernel() if join > 1 else layer.kernel
 
 
 def aligned(size: int) -> int:
@@ -186,9 +200,10 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
     joins = [_join(layers, layer) for layer in layers]
     for index, (layer, join) in enumerate(zip(layers, joins, strict=True)):
         waits = False
-        if 0 < index < last and join == 1 and len(readers[index]) == 1:
+        moves = layer.op not in ("STATE", "ASSIGN")
+        if 0 < index < last and moves and join == 1 and len(readers[index]) == 1:
             reader = next(iter(readers[index]))
-            kernel = Kernel() if joins[reader] > 1 else layers[reader].kernel
+            kernel = reads_of(layers[reader], joins[reader])
             # A row that all rows of another input are combined with is read by many steps.
             once = layer.output.height > 1 or layers[reader].output.height == 1
             waits = kernel.span[0] <= min(kernel.stride[0], tallest) and once
@@ -207,7 +222,7 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
         )  # fmt: skip
     # Rows that no step reads, as at the end of a strided kernel, are not made.
     for index in range(last, -1, -1):
-        if index != last:
+        if readers[index]:
             rows = max(
                 rows_needed(stages[reader], stages[reader].steps - 1, layers[index])
                 for reader in readers[index]
@@ -224,10 +239,12 @@ def _with_wakes(stages: list[Stage], readers: list[set[int]]) -> list[Stage]:
         if stages[index].waits:
             (reader,) = readers[index]
             roots[index] = roots[reader]
+    # Rows of states are there when a window starts; whoever reads them looks with the input's.
+    states = {i for i, stage in enumerate(stages) if stage.layer.op == "STATE"}
+    woken = [set() if i in states else {roots[n] for n in readers[i]} for i in range(len(stages))]
+    woken[0].update(roots[n] for i in states for n in readers[i])
     return [
-        stage
-        if stage.waits
-        else replace(stage, wakes=tuple(sorted({roots[i] for i in readers[index]})))
+        stage if stage.waits else replace(stage, wakes=tuple(sorted(woken[index])))
         for index, stage in enumerate(stages)
     ]
 
@@ -289,7 +306,7 @@ class Schedule:
         """Start before the first row."""
         self.stages = stages
         self._layers = [stage.layer for stage in stages]
-        self.done = [0] * len(stages)
+        self.done = [stage.steps if stage.layer.op == "STATE" else 0 for stage in stages]
 
     def advance(self) -> list[int]:
         """Do the next steps that the rows pushed so far allow; return whose, in order.
@@ -350,7 +367,10 @@ def place_rings(schedule: Schedule, kept_outputs: int = 0, rest_bytes: int = 0) 
     ring_rows, together = _play(schedule, kept_outputs)
     stages, layers = schedule.stages, [stage.layer for stage in schedule.stages]
     count = len(stages)
-    sizes = [r * layer.output.row_bytes for r, layer in zip(ring_rows, layers, strict=True)]
+    sizes = [
+        0 if layer.op == "ASSIGN" else r * layer.output.row_bytes
+        for r, layer in zip(ring_rows, layers, strict=True)
+    ]
     sizes += [stage.scratch_bytes for stage in stages] + [rest_bytes]
     conflicts = _conflicts(len(sizes), together)
     arena, offsets = _place(sizes, conflicts)
@@ -363,6 +383,9 @@ def place_rings(schedule: Schedule, kept_outputs: int = 0, rest_bytes: int = 0) 
             tried_arena, tried_offsets = _place(tried, conflicts)
             if tried_arena <= arena:
                 sizes, offsets, pixels[i] = tried, tried_offsets, MOST_PIXELS
+    for i, layer in enumerate(layers):
+        if layer.op == "ASSIGN":
+            offsets[i], ring_rows[i] = offsets[layer.inputs[1]], ring_rows[layer.inputs[1]]
     planned = tuple(
         replace(
             stage,
@@ -387,28 +410,31 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
     """
     stages, layers, done = schedule.stages, [s.layer for s in schedule.stages], schedule.done
     count = len(stages)
-    readers: list[list[int]] = [[] for _ in stages]
-    for index, layer in enumerate(layers):
-        for source in set(layer.inputs):
-            readers[source].append(index)
+    readers = _places(layers)
     ring_rows, together = [1] * count, set[int]()
+    states = 0
+    for index, layer in enumerate(layers):
+        if layer.op == "STATE":
+            ring_rows[index] = layer.output.height
+            states |= 1 << index
 
     def oldest_read(index: int) -> int:
         """The first row of a tensor that a coming step reads."""
         if index == count - 1:
             return max(0, done[index] + 1 - kept_outputs) if kept_outputs else 0
-        last = layers[index].output.height - 1
         rows = [
-            min(last, max(0, done[r] * stages[r].reads.stride[0] - stages[r].reads.padding[0]))
-            for r in readers[index]
+            _first_row(layers, stages[r], place, done[r])
+            for r, place in readers[index]
             if done[r] < stages[r].steps
         ]
         return min(rows, default=layers[index].output.height)
 
     def kept_by(index: int | None) -> int:
         """Return the buffers in use during a step, or between steps; note the rings' heights."""
-        in_use = 0
+        in_use = states
         for i in range(count):
+            if layers[i].op in ("STATE", "ASSIGN"):
+                continue
             partial = done[i] % stages[i].join > 0
             rows = -(-done[i] // stages[i].join) + (i == index and not partial)
             kept = rows - oldest_read(i)
@@ -433,6 +459,28 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         # What is kept of the output is read now.
         together.add(kept_by(None) | 1 << (count - 1) | 1 << (2 * count))
     return ring_rows, together
+
+
+def _places(layers: list[Layer]) -> list[list[tuple[int, int]]]:
+    """Return, for each layer, who reads its rows, and in which place among its inputs."""
+    readers: list[list[tuple[int, int]]] = [[] for _ in layers]
+    for index, layer in enumerate(layers):
+        # An ASSIGN reads the first of its inputs alone; it waits for the others.
+        for place, source in enumerate(layer.inputs[:1] if layer.op == "ASSIGN" else layer.inputs):
+            readers[source].append((index, place))
+    return readers
+
+
+def _first_row(layers: list[Layer], stage: Stage, place: int, step: int) -> int:
+    """Return the first row of an input that a step or a later one reads."""
+    layer, height = stage.layer, layers[stage.layer.inputs[place]].output.height
+    if layer.op == "STACK":
+        above = sum(layers[i].output.height for i in layer.inputs[:place])
+        return min(height, max(0, step - above))
+    if layer.op in ("SLICE", "ASSIGN"):
+        return min(height - 1, step * layer.kernel.stride[0] + layer.kernel.size[0] - 1)
+    reads = stage.reads
+    return min(height - 1, max(0, step * reads.stride[0] - reads.padding[0]))
 
 
 def _conflicts(count: int, together: set[int]) -> list[int]:

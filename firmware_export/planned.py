@@ -42,6 +42,12 @@ class PlannedModel:
                 windows do not share rows as its contract says.
         """
         network = read_network(file)
+        if file.contract is not None and network.state_bytes:
+            raise ModelError(
+                f"{file.name}: the network keeps a state from one window to the next, and a "
+                "contract's windows overlap",
+                "take the contract off, and export the network alone",
+            )
         stream, reason = _stream(file, network)
         return PlannedModel(file, network, plan_network(network), stream, reason)
 

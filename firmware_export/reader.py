@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sernet_edge.firmware_export import graph
+from sernet_edge.firmware_export import graph, variables
 from sernet_edge.firmware_export.layers import Layers
 from sernet_edge.firmware_export.movement import is_shape_arithmetic
 from sernet_edge.firmware_export.network import (
@@ -36,9 +36,10 @@ def read_network(file: ModelFile) -> Network:
             does not know; names operator and tensor.
     """
     file.require_flatbuffer()
-    source, tensors = graph.read_graph(file), TensorReader(file.name)
-    _check_size(source, tensors)
-    layers = Layers(tensors)
+    graphs, tensors = graph.read_graphs(file), TensorReader(file.name)
+    source = graphs[0]
+    _check_size(source, tensors, variables.initialisers(graphs))
+    layers, states = Layers(tensors), variables.Variables(tensors, graphs)
     tensors.place = "the model's input"
     layers.add(source.inputs[0], Layer("INPUT", (), _input_rows(tensors, source.inputs[0])))
     _check_known(source, tensors)
@@ -46,14 +47,19 @@ def read_network(file: ModelFile) -> Network:
         if is_shape_arithmetic(operator):
             continue
         tensors.place = _place(operator, number)
+        if operator.name in variables.OPERATORS:
+            states.read(layers, operator)
+            continue
         several = operator.name in SPLITS and len(operator.outputs) > 0
         if len(operator.operands) > MAX_TENSORS or (len(operator.outputs) != 1 and not several):
             raise tensors.refusal(
                 f"it has {len(operator.operands)} inputs and {len(operator.outputs)} outputs"
             )
         READERS[operator.name](layers, operator)
+    states.finish(layers)
     tensors.place = "the model's output"
-    needed = _checked(layers, source.outputs[0])
+    needed = variables.with_readers(_checked(layers, source.outputs[0]))
+    variables.check_heights(tensors, needed)
     if len(needed) > MAX_LAYERS:
         raise tensors.refusal(f"it takes {len(needed)} layers, more than {MAX_LAYERS}")
     return Network(needed, tensors.weight_bytes)
@@ -89,9 +95,12 @@ def _checked(layers: Layers, output: graph.Tensor) -> tuple[Layer, ...]:
     return needed
 
 
-def _check_size(source: graph.Graph, tensors: TensorReader) -> None:
-    if source.subgraphs != 1:
-        raise tensors.refusal(f"the model has {source.subgraphs} subgraphs, not 1")
+def _check_size(source: graph.Graph, tensors: TensorReader, initialisers: set[int]) -> None:
+    if source.subgraphs != 1 + len(initialisers - {0}):
+        raise tensors.refusal(
+            f"the model has {source.subgraphs} subgraphs; the engine takes one, and those that "
+            "initialise variables"
+        )
     limits = (("tensors", source.tensors, MAX_TENSORS), ("operators", source.operators, MAX_LAYERS))
     for what, found, most in limits:
         if len(found) > most:
@@ -108,7 +117,8 @@ def _check_known(source: graph.Graph, tensors: TensorReader) -> None:
     # A shape is known without computing it.
     operators = [op for op in source.operators if not is_shape_arithmetic(op)]
     names = [operator.label for operator in operators]
-    unknown = [name for name in dict.fromkeys(names) if name not in READERS]
+    known = {*READERS, *variables.OPERATORS}
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown:
         first = names.index(unknown[0])
         tensors.place = _place(operators[first], source.operators.index(operators[first]))

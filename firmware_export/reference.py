@@ -14,22 +14,34 @@ from sernet_edge.firmware_export.network import Int8Array, Layer, Network, Tenso
 Int64Array = NDArray[np.int64]
 
 
-def run(network: Network, window: Int8Array) -> Int8Array:
+States = dict[int, Int64Array]
+"""What a network keeps from one window to the next, by the index of the layer."""
+
+
+def run(network: Network, window: Int8Array, states: States | None = None) -> Int8Array:
     """Return the output of a network, int8 (values,).
 
     Args:
         network: What to compute.
         window: int8 (values,), the input's rows one after the other.
+        states: What the window before left, and then what this one leaves; empty before the first.
     """
-    source = network.input
+    source, states = network.input, {} if states is None else states
+    following = dict(states)
     made: list[Int64Array] = [
         window.astype(np.int64).reshape(source.height, source.width, source.channels)
     ]
-    for layer in network.layers[1:]:
+    for index, layer in enumerate(network.layers[1:], 1):
+        if layer.op == "STATE":
+            made.append(states.get(index, layer.initial.astype(np.int64)))
+            continue
         sources = [network.layers[i].output for i in layer.inputs]
         values = _compute(layer, sources, [made[i] for i in layer.inputs])
         output = layer.output
         made.append(values.reshape(output.height, output.width, output.channels))
+        if layer.op == "ASSIGN":
+            following[layer.inputs[1]] = made[-1]
+    states.update(following)
     return made[-1].ravel().astype(np.int8)
 
 
@@ -72,7 +84,7 @@ def _binary(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> In
     return quantisation.binary(layer, sources, both[0], both[1])
 
 
-_MOVES = ("COLLECT", "ARRANGE", "SLICE", "PAD", "CONCATENATION")
+_MOVES = ("COLLECT", "ARRANGE", "SLICE", "PAD", "CONCATENATION", "STACK", "ASSIGN")
 
 
 def _moved(layer: Layer, source: Tensor, inputs: list[Int64Array]) -> Int64Array:
@@ -81,6 +93,11 @@ def _moved(layer: Layer, source: Tensor, inputs: list[Int64Array]) -> Int64Array
     rows, positions, channels = (np.arange(n) for n in output.shape)
     if layer.op == "CONCATENATION":
         return np.concatenate(inputs, axis=1 if layer.axes[1] else 2)
+    if layer.op == "STACK":
+        return np.concatenate(inputs, axis=0)
+    if layer.op == "ASSIGN":
+        first = layer.kernel.size[0] - 1
+        return x[first : first + output.height]
     if layer.op == "ARRANGE":
         position, channel, row = layer.strides
         places = position * positions[:, None] + channel * channels

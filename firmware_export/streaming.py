@@ -118,6 +118,10 @@ def _refusal(network: Network, index: int, reason: str) -> NotStreamable:
 def _find_mean(network: Network) -> int:
     """Return the index of the one mean over time, with everything before and after it apart."""
     layers = network.layers
+    for index, layer in enumerate(layers):
+        if layer.op in ("STATE", "STACK"):
+            keeps = "it keeps a state by itself" if layer.op == "STATE" else "it joins rows"
+            raise _refusal(network, index, keeps)
     means = [i for i, layer in enumerate(layers) if layer.op == "MEAN" and layer.axes[0]]
     if not means:
         raise NotStreamable("windows cannot share rows: the network has no MEAN over time")

@@ -243,6 +243,17 @@ def operators(file: ModelFile) -> list[str]:
     return sorted({operator.name for operator in found})
 
 
+def variables(file: ModelFile) -> int:
+    """Return how many variables a model has."""
+    handles = [
+        (operator.options.get("Container", ""), operator.options.get("SharedName", ""))
+        for graph in read_graphs(file)
+        for operator in graph.operators
+        if operator.name == "VAR_HANDLE"
+    ]
+    return len(set(handles))
+
+
 def method(operator: str) -> str:
     """Return the name of an operator in MicroMutableOpResolver: CONV_2D is Conv2D."""
     joined = "".join(word.capitalize() for word in operator.split("_"))
@@ -274,6 +285,11 @@ inline TfLiteStatus sernet_register_ops(sernet_tflm_ops &resolver) {{
 def model_header(measured: MeasuredModel) -> str:
     """Return sernet_model.h for TensorFlow Lite Micro, with the definitions that sernet.h needs."""
     ends = ends_macros("SERNET_MODEL", measured.source, measured.result)
+    if count := variables(measured.file):
+        ends += (
+            "/* Variables, which keep their values from one window to the next. */\n"
+            f"#define SERNET_TFLM_VARIABLES {count}\n"
+        )
     return f"""\
 {banner()}\
 #ifndef SERNET_MODEL_H

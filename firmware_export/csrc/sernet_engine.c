@@ -100,7 +100,24 @@ int sernet_net_reset(const sernet_net *net, void *state, size_t bytes) {
     if (net == NULL || state == NULL) return SERNET_ERROR_NULL;
     if ((uintptr_t)state % SERNET_STATE_ALIGN != 0) return SERNET_ERROR_ALIGN;
     if (bytes < net->state_bytes) return SERNET_ERROR_SIZE;
+    for (uint32_t i = 1; i < net->layer_count; i++) {
+        const sernet_layer *layer = &net->layers[i];
+        if (layer->run != NULL) continue;
+        const size_t held = (size_t)layer->height * layer->width * layer->channels;
+        int8_t *values = arena_of(net, state) + layer->ring_offset;
+        if (layer->weights != NULL)
+            memcpy(values, layer->weights, held);
+        else
+            memset(values, layer->zero_point, held);
+    }
+    return sernet_net_next(net, state);
+}
+
+int sernet_net_next(const sernet_net *net, void *state) {
+    if (net == NULL || state == NULL) return SERNET_ERROR_NULL;
     memset(state, 0, net->arena_offset);
+    for (uint32_t i = 1; i < net->layer_count; i++)
+        if (net->layers[i].run == NULL) steps_done(state)[i] = net->layers[i].steps;
     return SERNET_OK;
 }
 

@@ -98,15 +98,16 @@ sernet_kernel sernet_reduce_max;
 sernet_kernel sernet_lookup; /* any function of one int8, such as RELU or LOGISTIC */
 sernet_kernel sernet_softmax;
 sernet_kernel sernet_pad;
+sernet_kernel sernet_stack;    /* CONCATENATION along time */
 sernet_kernel sernet_collect;  /* joins rows: RESHAPE */
 sernet_kernel sernet_arrange;  /* takes values of one row in another order: TRANSPOSE */
-sernet_kernel sernet_slice;    /* leaves out rows */
+sernet_kernel sernet_slice;    /* leaves out rows; writes a state */
 sernet_kernel sernet_crop;     /* leaves out rows, positions and channels */
 sernet_kernel sernet_row_sums; /* of the last feature map, for sernet_stream.c */
 
 /* One layer and the tensor it makes. */
 struct sernet_layer {
-    sernet_kernel *run; /* null for the input */
+    sernet_kernel *run; /* null for the input and for states, kept from window to window */
     uint8_t input_count;
     uint8_t wake_count; /* layers that may advance when this one has made a row */
     uint8_t waits; /* advances only when its reader wants a row */
@@ -130,7 +131,8 @@ struct sernet_layer {
     const uint8_t *inputs;   /* (input_count + wake_count), indices of layers */
     const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
                                 kernel width, channels); LOOKUP: (256), from -128; COMBINE and
-                                MULTIPLY: a constant, if they have one */
+                                MULTIPLY: a constant, if they have one; states: what they hold
+                                first (height, width, channels), null: zero_point */
     const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels, made a multiple
                                 of 16); others: see their kernels */
     const int32_t *multiplier; /* CONV, DEPTHWISE: likewise */
@@ -144,9 +146,13 @@ typedef struct {
     uint32_t state_bytes;
 } sernet_net;
 
-/* Starts a window. `state` is the caller's, aligned to SERNET_STATE_ALIGN, `bytes` long.
+/* Starts the first window. `state` is the caller's, aligned to SERNET_STATE_ALIGN, `bytes` long.
  * Returns SERNET_OK or an error. */
 int sernet_net_reset(const sernet_net *net, void *state, size_t bytes);
+
+/* Starts the next window: as sernet_net_reset, but what the network keeps from one window to the
+ * next stays. Returns SERNET_OK or an error. */
+int sernet_net_next(const sernet_net *net, void *state);
 
 /* Takes the next row, int8 (width, channels), of a state that was reset, before any of the work
  * that it allows; what the rows before it allowed must be done. Rows beyond a window are ignored.

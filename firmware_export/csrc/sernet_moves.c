@@ -19,6 +19,17 @@ void sernet_concatenate(const sernet_step *s) {
     }
 }
 
+void sernet_stack(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    uint32_t row = s->step;
+    for (uint32_t i = 1; row >= source->height; i++) {
+        row -= source->height;
+        source = sernet_input(s, i);
+    }
+    memcpy(sernet_row(layer, s->arena, s->step), sernet_row(source, s->arena, row),
+           (size_t)layer->width * layer->channels);
+}
+
 void sernet_collect(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t bytes = (uint32_t)source->width * source->channels;

@@ -15,8 +15,9 @@ int sernet_push_row(sernet_state *state, const sernet_input_value *row) {
     if (state == NULL || row == NULL) return SERNET_ERROR_NULL;
     if (state->mark != MARK) return SERNET_ERROR_STATE;
     if (state->rows == SERNET_MODEL_INPUT_ROWS) {
-        const int status = sernet_init(state);
+        const int status = sernet_net_next(&sernet_model, state->net);
         if (status < 0) return status;
+        state->rows = 0;
     }
     const int status = sernet_net_push(&sernet_model, state->net, (const int8_t *)row);
     if (status >= 0) state->rows++;

@@ -39,13 +39,13 @@ typedef struct {
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 } sernet_state;
 
-/* Starts a window. Returns 0, or an error: SERNET_ERROR_NULL, _ALIGN, and with TensorFlow Lite
+/* Starts the first window; a network that keeps a state forgets it. Returns 0, or an error: SERNET_ERROR_NULL, _ALIGN, and with TensorFlow Lite
  * Micro _SIZE when the arena is too small. */
 int sernet_init(sernet_state *state);
 
 /* Takes the next row of a window and does the work that it allows. Returns 1 when the window's
  * output is there, 0 when it takes more rows, or an error: SERNET_ERROR_NULL, _STATE. The row
- * after a window's last one starts the next window. */
+ * after a window's last one starts the next window, which finds the state of the one before. */
 int sernet_push_row(sernet_state *state, const sernet_input_value *row);
 
 /* Returns the output of the window whose last row was pushed last, null at any other time. */

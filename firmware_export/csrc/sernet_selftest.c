@@ -9,7 +9,8 @@ int32_t sernet_replay_windows(const sernet_golden *golden, void *state, size_t b
     const int8_t *row = golden->inputs, *expected = golden->outputs;
     int32_t differing = 0;
     for (uint32_t window = 0; window < golden->windows; window++) {
-        int status = sernet_net_reset(golden->net, state, bytes);
+        int status = window == 0 ? sernet_net_reset(golden->net, state, bytes)
+                                 : sernet_net_next(golden->net, state);
         for (uint32_t i = 0; i < golden->rows && status >= 0; i++, row += golden->row_bytes)
             status = sernet_net_push(golden->net, state, row);
         if (status < 0) return status;

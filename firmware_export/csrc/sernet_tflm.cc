@@ -9,6 +9,10 @@
 #include "sernet_model.h"
 #include "sernet_tflm_ops.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
+#ifdef SERNET_TFLM_VARIABLES
+#include "tensorflow/lite/micro/micro_allocator.h"
+#include "tensorflow/lite/micro/micro_resource_variable.h"
+#endif
 #include "tensorflow/lite/schema/schema_generated.h"
 
 namespace {
@@ -17,12 +21,23 @@ constexpr size_t kArenaAlignment = 16; /* what tensors want */
 
 /* At the start of the caller's state; the arena follows. The interpreter refers to the ops. */
 struct Runner {
+#ifdef SERNET_TFLM_VARIABLES
+    explicit Runner(uint8_t *arena)
+        : registered(sernet_register_ops(ops) == kTfLiteOk),
+          allocator(tflite::MicroAllocator::Create(arena, SERNET_TFLM_ARENA_BYTES)),
+          interpreter(tflite::GetModel(sernet_flatbuffer), ops, allocator,
+                      tflite::MicroResourceVariables::Create(allocator, SERNET_TFLM_VARIABLES)) {}
+#else
     explicit Runner(uint8_t *arena)
         : registered(sernet_register_ops(ops) == kTfLiteOk),
           interpreter(tflite::GetModel(sernet_flatbuffer), ops, arena, SERNET_TFLM_ARENA_BYTES) {}
+#endif
 
     sernet_tflm_ops ops;
     bool registered;
+#ifdef SERNET_TFLM_VARIABLES
+    tflite::MicroAllocator *allocator;
+#endif
     tflite::MicroInterpreter interpreter;
     uint32_t rows = 0; /* of the window so far */
     bool has_run = false;
@@ -36,7 +51,7 @@ Runner *runner_in(void *state) { return std::launder(static_cast<Runner *>(state
 
 }  // namespace
 
-/* A window starts with a new interpreter: all that it has is in the state, so there is nothing
+/* The first window starts with a new interpreter: all that it has is in the state, so there is nothing
  * to give back, and nothing left of a window that failed. */
 extern "C" int sernet_net_reset(const sernet_net *net, void *state, size_t bytes) {
     if (net == nullptr || state == nullptr) return SERNET_ERROR_NULL;
@@ -52,6 +67,19 @@ extern "C" int sernet_net_reset(const sernet_net *net, void *state, size_t bytes
         runner->interpreter.output(0)->bytes != SERNET_MODEL_OUTPUT_BYTES)
         return SERNET_ERROR_CONTRACT;
     return SERNET_OK;
+}
+
+/* So does the next window, unless the model has variables to keep. */
+extern "C" int sernet_net_next(const sernet_net *net, void *state) {
+    if (net == nullptr || state == nullptr) return SERNET_ERROR_NULL;
+#ifdef SERNET_TFLM_VARIABLES
+    Runner *runner = runner_in(state);
+    runner->rows = 0;
+    runner->has_run = false;
+    return SERNET_OK;
+#else
+    return sernet_net_reset(net, state, net->state_bytes);
+#endif
 }
 
 extern "C" int sernet_net_take(const sernet_net *net, void *state, const int8_t *row) {

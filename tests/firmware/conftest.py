@@ -10,10 +10,12 @@ from bundle_cases import write_bundle
 from engine_cases import (
     GRAPHS,
     OPERATOR_GRAPHS,
+    STATE_GRAPHS,
     STREAM_GRAPHS,
     Case,
     StreamCase,
     random_cases,
+    state_cases,
     stream_cases,
     write_cases,
 )
@@ -53,6 +55,16 @@ def operator_graphs(
     folder = tmp_path_factory.mktemp("operator_graphs")
     cases = random_cases(RandomOperators, request.param)
     cases += random_cases(RandomDepthwise, request.param[::2])
+    return folder, write_cases(folder, cases), cases
+
+
+@pytest.fixture(scope="session", params=_parts(STATE_GRAPHS, 30))
+def state_graphs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Path], list[Case]]:
+    """The same of graphs that keep a state, with twelve windows one after the other."""
+    folder = tmp_path_factory.mktemp("state_graphs")
+    cases = state_cases(request.param)
     return folder, write_cases(folder, cases), cases
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from graphs import SAME, RandomGraph
 from operator_graphs import RandomOperators
+from state_graphs import RandomStates
 
 from sernet_edge.firmware_export import elementwise
 from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
@@ -34,6 +35,12 @@ class Memory:
                         self.unread[source, row].add((reader, step))
         # Nobody reads the output's row within the plan; the caller does, after it.
         self.unread[len(plan.stages) - 1, 0].add((FREE, FREE))
+        # A state is there from the start, and never goes.
+        for index, layer in enumerate(self.layers):
+            if layer.op == "STATE":
+                for row in range(layer.output.height):
+                    self.unread[index, row].add((FREE, FREE))
+                    self.take(self.row(index, row), row * len(plan.stages) + index)
 
     def rows_read(self, reader: int, step: int, source: int) -> list[int]:
         """The rows of an input that a step reads, from the operator's definition."""
@@ -42,6 +49,15 @@ class Memory:
             return [step]
         if layer.op in elementwise.BINARY and height == 1:
             return [0]
+        if layer.op == "STACK":
+            place = layer.inputs.index(source)
+            row = step - sum(self.layers[i].output.height for i in layer.inputs[:place])
+            return [row] if 0 <= row < height else []
+        if layer.op == "ASSIGN" and source != layer.inputs[0]:
+            return []
+        if layer.op in ("SLICE", "ASSIGN"):
+            # The newest row of its kernel.
+            return [step * layer.kernel.stride[0] + layer.kernel.size[0] - 1]
         top = step * layer.kernel.stride[0] - layer.kernel.padding[0]
         taps = [top + tap * layer.kernel.dilation[0] for tap in range(layer.kernel.size[0])]
         return [row for row in taps if 0 <= row < height]
@@ -65,8 +81,11 @@ class Memory:
         scratch = slice(stage.scratch_offset, stage.scratch_offset + stage.scratch_bytes)
         self.take(scratch, -2 - index)
         made = step // stage.join
-        self.take(self.row(index, made), made * count + index)
-        if last_part:
+        if stage.layer.op == "ASSIGN":
+            self.write(stage.layer.inputs[1], made)
+        else:
+            self.take(self.row(index, made), made * count + index)
+        if last_part and stage.layer.op != "ASSIGN":
             self.owner[scratch] = FREE
             if not self.unread[index, made]:
                 self.owner[self.row(index, made)] = FREE
@@ -76,6 +95,11 @@ class Memory:
                 readers.discard((index, step))
                 if not readers:
                     self.owner[self.row(source, row)] = FREE
+
+    def write(self, state: int, row: int) -> None:
+        """Note that a row of a state is replaced: nobody reads the old one any more."""
+        assert self.unread[state, row] == {(FREE, FREE)}, "an old row of a state is read later"
+        assert (self.owner[self.row(state, row)] == row * len(self.layers) + state).all()
 
 
 def play(plan: Plan) -> Memory:
@@ -91,7 +115,7 @@ def play(plan: Plan) -> Memory:
     return memory
 
 
-@pytest.mark.parametrize("family", [RandomGraph, RandomOperators])
+@pytest.mark.parametrize("family", [RandomGraph, RandomOperators, RandomStates])
 @pytest.mark.parametrize("seed", range(60))
 def test_no_byte_is_overwritten_while_it_is_needed(seed: int, family: type[RandomGraph]) -> None:
     play(plan_network(read_network(ModelFile("graph", family(seed).build()))))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from graphs import RandomGraph
 from numpy.typing import NDArray
+from state_graphs import RandomStates
 from stream_graphs import RandomStream
 from tflite_micro.python.tflite_micro.runtime import Interpreter
 
@@ -26,7 +27,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 C_FOLDER = Path(__file__).parents[1] / "firmware" / "c"
 ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
-GRAPHS, OPERATOR_GRAPHS, STREAM_GRAPHS = range(240), range(120), range(40)
+GRAPHS, OPERATOR_GRAPHS, STREAM_GRAPHS, STATE_GRAPHS = (range(n) for n in (240, 120, 40, 100))
 """Seeds of the random families of networks that the engine is tested with."""
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
@@ -66,6 +67,18 @@ def tflm_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
         interpreter.invoke()
         outputs.append(interpreter.get_output(0).ravel().view(np.int8).copy())
     return np.stack(outputs)
+
+
+def state_cases(seeds: Iterable[int]) -> list[Case]:
+    """Return members of the random family that keeps a state, with windows that follow."""
+    cases = []
+    for seed in seeds:
+        data = RandomStates(seed).build()
+        source = read_network(ModelFile("graph", data)).input
+        size = (12, source.height * source.row_bytes)
+        inputs = np.random.default_rng(seed).integers(-128, 128, size).astype(np.int8)
+        cases.append(Case(f"states_{seed:03}", data, inputs))
+    return cases
 
 
 def random_cases(family: type[RandomGraph], seeds: Iterable[int]) -> list[Case]:

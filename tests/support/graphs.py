@@ -24,6 +24,10 @@ _VERSIONS = {
     tflite.BuiltinOperator.QUANTIZE: 2,
     tflite.BuiltinOperator.RESHAPE: 1,
     tflite.BuiltinOperator.SPACE_TO_DEPTH: 2,
+    tflite.BuiltinOperator.CALL_ONCE: 1,
+    tflite.BuiltinOperator.VAR_HANDLE: 1,
+    tflite.BuiltinOperator.READ_VARIABLE: 1,
+    tflite.BuiltinOperator.ASSIGN_VARIABLE: 1,
 }
 
 
@@ -51,6 +55,8 @@ class Graph:
     )
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
+    started: dict[str, int] = field(default_factory=dict)
+    """Constants that a CALL_ONCE assigns to variables, by the variable's name."""
 
     def tensor(self, shape: Shape, scale: float, zero_point: int, name: str = "") -> int:
         self.entries.append(Entry(shape, scales=(scale,), zero_point=zero_point, name=name))
@@ -80,6 +86,23 @@ class Graph:
         self.inputs.append(self.tensor(shape, scale, zero_point, "input"))
         return self.inputs[-1]
 
+    def variable(self, name: str, started: int | None = None) -> int:
+        """Add a VAR_HANDLE; `started` is the constant that a CALL_ONCE assigns first."""
+        if started is not None:
+            self.started[name] = started
+        self.entries.append(Entry((), tflite.TensorType.RESOURCE))
+        handle = len(self.entries) - 1
+        self.operators.append((VAR_HANDLE, [], [handle], "VarHandleOptions", _handle(name)))
+        return handle
+
+    def read(self, handle: int, output: int) -> int:
+        """Add a READ_VARIABLE."""
+        return self.operator("READ_VARIABLE", [handle], output)
+
+    def write(self, handle: int, value: int) -> None:
+        """Add an ASSIGN_VARIABLE."""
+        self.operators.append((ASSIGN_VARIABLE, [handle, value], [], "", None))
+
     def operator(
         self,
         name: str,
@@ -103,6 +126,7 @@ class Graph:
     def finish(self, *outputs_made: int) -> bytes:
         """Return the file with these tensors as outputs, one as a rule."""
         b = flatbuffers.Builder(1024)
+        starting = self._starting()
         buffers: list[bytes] = [b""]
         for entry in self.entries:
             if entry.data:
@@ -111,7 +135,7 @@ class Graph:
         for number, entry in enumerate(self.entries):
             used += bool(entry.data)
             tensors.append(self._tensor(b, entry, number, used if entry.data else 0))
-        codes = sorted({operator[0] for operator in self.operators})
+        codes = sorted({operator[0] for operator in [*self.operators, *starting]})
         operators = [self._operator(b, operator, codes) for operator in self.operators]
         tensor_vector = _offsets(b, tflite.SubGraphStartTensorsVector, tensors)
         operator_vector = _offsets(b, tflite.SubGraphStartOperatorsVector, operators)
@@ -122,7 +146,17 @@ class Graph:
         tflite.SubGraphAddInputs(b, inputs)
         tflite.SubGraphAddOutputs(b, outputs)
         tflite.SubGraphAddOperators(b, operator_vector)
-        graph = tflite.SubGraphEnd(b)
+        subgraphs = [tflite.SubGraphEnd(b)]
+        if starting:
+            made = [self._operator(b, operator, codes) for operator in starting]
+            operator_vector = _offsets(b, tflite.SubGraphStartOperatorsVector, made)
+            nothing = b.CreateNumpyVector(np.zeros(0, np.int32))
+            tflite.SubGraphStart(b)
+            tflite.SubGraphAddTensors(b, tensor_vector)
+            tflite.SubGraphAddInputs(b, nothing)
+            tflite.SubGraphAddOutputs(b, nothing)
+            tflite.SubGraphAddOperators(b, operator_vector)
+            subgraphs.append(tflite.SubGraphEnd(b))
         code_offsets = []
         for code in codes:
             tflite.OperatorCodeStart(b)
@@ -138,7 +172,7 @@ class Graph:
             if vector is not None:
                 tflite.BufferAddData(b, vector)
             buffer_offsets.append(tflite.BufferEnd(b))
-        graphs = _offsets(b, tflite.ModelStartSubgraphsVector, [graph])
+        graphs = _offsets(b, tflite.ModelStartSubgraphsVector, subgraphs)
         code_vector = _offsets(b, tflite.ModelStartOperatorCodesVector, code_offsets)
         buffer_vector = _offsets(b, tflite.ModelStartBuffersVector, buffer_offsets)
         tflite.ModelStart(b)
@@ -148,6 +182,26 @@ class Graph:
         tflite.ModelAddBuffers(b, buffer_vector)
         b.Finish(tflite.ModelEnd(b), b"TFL3")
         return bytes(b.Output())
+
+    def _starting(self) -> list[Any]:
+        """Put a CALL_ONCE first, if variables need one; return its graph's operators."""
+        if not self.started:
+            return []
+        operators: list[Any] = []
+        for name, constant in self.started.items():
+            self.entries.append(Entry((), tflite.TensorType.RESOURCE))
+            handle = len(self.entries) - 1
+            operators.append((VAR_HANDLE, [], [handle], "VarHandleOptions", _handle(name)))
+            operators.append((ASSIGN_VARIABLE, [handle, constant], [], "", None))
+
+        def build(builder: Any) -> int:
+            tflite.CallOnceOptionsStart(builder)
+            tflite.CallOnceOptionsAddInitSubgraphIndex(builder, 1)
+            return int(tflite.CallOnceOptionsEnd(builder))
+
+        once = tflite.BuiltinOperator.CALL_ONCE
+        self.operators.insert(0, (once, [], [], "CallOnceOptions", build))
+        return operators
 
     @staticmethod
     def _aligned(b: Any, data: bytes) -> int:
@@ -195,6 +249,22 @@ class Graph:
             tflite.OperatorAddBuiltinOptionsType(b, getattr(tflite.BuiltinOptions, options))
             tflite.OperatorAddBuiltinOptions(b, table)
         return int(tflite.OperatorEnd(b))
+
+
+VAR_HANDLE = tflite.BuiltinOperator.VAR_HANDLE
+ASSIGN_VARIABLE = tflite.BuiltinOperator.ASSIGN_VARIABLE
+
+
+def _handle(name: str) -> Callable[[Any], int]:
+    """Return what writes the options of a VAR_HANDLE."""
+
+    def build(builder: Any) -> int:
+        text = builder.CreateString(name)
+        tflite.VarHandleOptionsStart(builder)
+        tflite.VarHandleOptionsAddSharedName(builder, text)
+        return int(tflite.VarHandleOptionsEnd(builder))
+
+    return build
 
 
 def _offsets(b: Any, start: Callable[[Any, int], Any], offsets: list[int]) -> int:
