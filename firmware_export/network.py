@@ -98,7 +98,7 @@ class Layer:
         op: "INPUT", or the TFLite operator that defines the arithmetic, or one that only moves
             data: "COLLECT" joins `height in / height out` rows into one, "ARRANGE" makes rows of
             values of one row in any order, "SLICE" leaves out values, "STACK" puts tensors one
-            below the other. "STATE" has the rows that the window before left, which "ASSIGN" writes.
+            below the other. "STATE" has the rows that the window before left, "ASSIGN" writes them.
         inputs: Indices of the layers whose tensors it reads. ASSIGN: the new values, the STATE, and
             layers that must be done before, since they read the old values.
         output: The tensor it makes.

@@ -74,7 +74,7 @@ _GOLDEN_BYTES, _MOST_WINDOWS = 8192, 32
 
 
 def _windows(source: Tensor, keeps_state: bool) -> NDArray[np.int8]:
-    """Return windows for the golden vectors, of noise and of smooth rows, int8 (windows, values)."""
+    """Return windows of noise and of smooth rows for the golden vectors, int8 (windows, values)."""
     rng, size = np.random.default_rng(0), source.height * source.row_bytes
     pairs = min(_MOST_WINDOWS, _GOLDEN_BYTES // size) // 2 if keeps_state else 1
     windows = []

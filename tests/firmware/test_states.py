@@ -1,4 +1,4 @@
-"""Networks that keep variables from one window to the next have the bits of TensorFlow Lite Micro."""
+"""Networks that keep variables from window to window have the bits of TensorFlow Lite Micro."""
 
 from __future__ import annotations
 
