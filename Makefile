@@ -134,8 +134,8 @@ lint: .venv/dev ## Check style, format and types
 	@cd .venv/tree/sernet_edge && ln -s ../../../sernet_edge/* ../../../runtime ../../../train \
 		../../../convert ../../../firmware_export .
 	cd .venv/tree && ../bin/mypy --cache-dir ../mypy-cache --config-file ../../pyproject.toml -p sernet_edge
-	cd .venv/tree && MYPYPATH=../../benchmarks ../bin/mypy --config-file ../../pyproject.toml \
-		../../benchmarks/*.py
+	cd .venv/tree && MYPYPATH=../../benchmarks:../../tools ../bin/mypy --config-file ../../pyproject.toml \
+		../../benchmarks/*.py ../../tools/*.py
 
 .PHONY: model
 model: runs/emodb_light_sernet.keras ## Rebuild the shipped model from EMO-DB (SERNET_EMODB)
@@ -153,6 +153,7 @@ runs/emodb_light_sernet.keras: | .venv/dev
 
 # Where `make docs` writes the generated pages, and finds the model whose card it writes.
 EVIDENCE = docs/evidence
+DESIGN = docs/design
 MODELS = runtime/models
 
 .PHONY: docs
@@ -165,6 +166,7 @@ docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
 	$(BIN)/python benchmarks/teaching_page.py benchmarks/teaching.json \
 		--out $(EVIDENCE)/teaching.md
 	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
+	$(BIN)/python tools/dependencies.py --out $(DESIGN)/dependencies.md
 	@echo "Not remade: levels.md trains six models (benchmarks/levels.py), and"
 	@echo "listen-benchmarks.md times a computer at rest (make listen-bench)."
 
@@ -172,9 +174,10 @@ docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
 .PHONY: docs-check
 docs-check: .venv/dev ## Remake the generated pages elsewhere, and fail if one differs
 	@rm -rf build/docs && mkdir -p build/docs && cp runtime/models/*.tflite build/docs
-	@$(MAKE) --no-print-directory docs EVIDENCE=build/docs MODELS=build/docs
+	@$(MAKE) --no-print-directory docs EVIDENCE=build/docs DESIGN=build/docs MODELS=build/docs
 	@for page in build/docs/*.md; do \
-		kept=$$(ls docs/evidence/$${page##*/} runtime/models/$${page##*/} 2>/dev/null); \
+		kept=$$(ls docs/evidence/$${page##*/} docs/design/$${page##*/} \
+		runtime/models/$${page##*/} 2>/dev/null); \
 		diff -u $$kept $$page || \
 		{ echo "$$kept differs from what its command writes: run make docs"; exit 1; }; done
 
@@ -188,9 +191,29 @@ pictures: .venv/dev ## Take the pictures of the terminal and the page (needs SER
 	@$(call packages,chromium chromium-driver)
 	$(BIN)/python benchmarks/pictures.py
 
+# Every Python that the package supports, on the path or from pyenv.
+PYTHONS ?= $(shell for version in 3.11 3.12 3.13; do \
+	for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
+	$$python -c 'import ensurepip' 2>/dev/null && echo $$python && break; done; done)
+
+.PHONY: release
+release: .venv-release/done ## Make wheel, sdist, C bundles, SBOM and checksums in dist (DRAFT=1 needs no date)
+	@$(call packages,gcc)
+	.venv-release/bin/python tools/release.py --out dist $(if $(DRAFT),--draft)
+
+.PHONY: wheel-test
+wheel-test: .venv-release/done ## Install dist's wheel in empty environments and use it (EXTRAS=all)
+	@$(call packages,gcc)
+	.venv-release/bin/python tools/try_wheel.py dist/*.whl $(PYTHONS:%=--python %) --extras "$(EXTRAS)"
+
+.PHONY: audit
+audit: .venv-release/done .venv/dev ## Look for known weaknesses of the dependencies in .venv
+	.venv-release/bin/pip-audit --path $$($(BIN)/python -c 'import sysconfig; \
+		print(sysconfig.get_path("purelib"))') --skip-editable
+
 .PHONY: clean
 clean: ## Remove the environment and the tools' caches
-	rm -rf .venv .venv-other build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .venv-other .venv-release build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/pip:
@@ -214,4 +237,10 @@ clean: ## Remove the environment and the tools' caches
 	rm -rf .venv-other
 	$(OTHER_PYTHON) -m venv .venv-other
 	.venv-other/bin/pip install --quiet --editable '.[test-runtime]'
+	@touch $@
+
+.venv-release/done: pyproject.toml
+	rm -rf .venv-release
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/pip install --quiet --editable '.[release]'
 	@touch $@

@@ -7,6 +7,7 @@ import signal
 from typing import Any, cast
 
 import click
+from click.shell_completion import CompletionItem
 
 from sernet_edge import __version__
 from sernet_edge.runtime.errors import SernetError
@@ -114,6 +115,15 @@ class _LazyGroup(click.Group):
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return command
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # click's own would import every command to ask whether it is hidden.
+        commands = [
+            CompletionItem(name, help=entry[2])
+            for name, entry in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
@@ -138,7 +148,33 @@ def _missing_package(command: str, error: ModuleNotFoundError) -> Exception:
     )
 
 
+def _print_versions(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    """Print the program's version, and those of the formats and interfaces that it knows."""
+    if not wanted or ctx.resilient_parsing:
+        return
+    from sernet_edge.firmware_export.csource import c_constant
+    from sernet_edge.runtime.contract import CONTRACT_VERSION
+    from sernet_edge.runtime.records import RECORD_VERSION
+
+    engine = c_constant("sernet_engine.h", "SERNET_ENGINE_VERSION")
+    api = c_constant("sernet.h", "SERNET_API_VERSION")
+    serial = c_constant("sernet_serial.h", "SERNET_SERIAL_VERSION")
+    click.echo(f"sernet-edge, version {__version__}")
+    click.echo(
+        f"contract {CONTRACT_VERSION}, records {RECORD_VERSION}, "
+        f"C engine {engine}, C API {api}, serial protocol {serial}"
+    )
+    ctx.exit()
+
+
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="sernet-edge")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_versions,
+    help="Show the versions of the program, its formats and its interfaces, and exit.",
+)
 def cli() -> None:
     """Emotion from speech, on the device, with no cloud."""

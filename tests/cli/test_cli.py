@@ -20,10 +20,6 @@ def test_help_lists_every_command(sernet_edge: Run) -> None:
         assert f"  {command} " in result.stdout
 
 
-def test_the_version_is_the_packages(sernet_edge: Run) -> None:
-    assert sernet_edge("--version").stdout.strip().endswith(__version__)
-
-
 @pytest.mark.parametrize("arguments", [["dance"], ["listen", "--nonsense"], ["train"]])
 def test_wrong_usage_exits_with_2(arguments: list[str], in_process: Run) -> None:
     result = in_process(*arguments)

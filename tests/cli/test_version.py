@@ -8,6 +8,8 @@ from pathlib import Path
 from support import Run
 
 from sernet_edge import __version__
+from sernet_edge.runtime.contract import CONTRACT_VERSION
+from sernet_edge.runtime.records import RECORD_VERSION
 
 _CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
 
@@ -17,5 +19,18 @@ def test_the_newest_version_of_the_changelog_is_the_programs() -> None:
     assert headings[0] == __version__
 
 
-def test_the_command_line_names_its_version(sernet_edge: Run) -> None:
-    assert sernet_edge("--version").stdout == f"sernet-edge, version {__version__}\n"
+def test_the_command_line_names_its_versions_and_those_of_its_formats(in_process: Run) -> None:
+    csrc = Path(__file__).parents[2] / "firmware_export" / "csrc"
+
+    def defined(name: str, file: str) -> str:
+        found = re.search(rf"#define {name} (\d+)", (csrc / file).read_text())
+        assert found, name
+        return found[1]
+
+    assert in_process("--version").stdout.splitlines() == [
+        f"sernet-edge, version {__version__}",
+        f"contract {CONTRACT_VERSION}, records {RECORD_VERSION}, "
+        f"C engine {defined('SERNET_ENGINE_VERSION', 'sernet_engine.h')}, "
+        f"C API {defined('SERNET_API_VERSION', 'sernet.h')}, "
+        f"serial protocol {defined('SERNET_SERIAL_VERSION', 'sernet_serial.h')}",
+    ]
