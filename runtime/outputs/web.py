@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.fan_out import Tell
+from sernet_edge.runtime.outputs.health import Health
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.outputs.web_access import Address, Guard
 from sernet_edge.runtime.outputs.web_feed import Feed
@@ -72,6 +73,7 @@ class Web:
         self._timing = timing
         self._tell = tell
         self._feed = Feed(session.record())
+        self._health = Health(session, timing)
         self._skipped: Result | None = None
         self._next_s = 0.0
         self._heard = (0.0, time.time())  # a time of the audio, and of day
@@ -92,7 +94,9 @@ class Web:
         if session.recordings is not None:
             recordings = RecordingPages(session.recordings, session.contract.labels)
         config = uvicorn.Config(
-            application(self._feed, guard, self._connections, session.card, recordings),
+            application(
+                self._feed, self._health, guard, self._connections, session.card, recordings
+            ),
             http=self._connections.protocol(),
             ws="none",
             loop="asyncio",
@@ -113,6 +117,7 @@ class Web:
 
     def write(self, record: Record) -> None:
         """Hand a record to the thread that serves."""
+        self._health.put(record)
         if isinstance(record, Result):
             self._heard = (record.time_s, time.time())
             now_s = time.monotonic()

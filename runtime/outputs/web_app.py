@@ -11,9 +11,17 @@ from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
+from sernet_edge.runtime.outputs.health import Health
+from sernet_edge.runtime.outputs.prometheus import CONTENT_TYPE, prometheus
 from sernet_edge.runtime.outputs.web_access import Guard
 from sernet_edge.runtime.outputs.web_connections import Connections
 from sernet_edge.runtime.outputs.web_feed import Feed
@@ -59,6 +67,7 @@ _Endpoint = Callable[[Request], Awaitable[Response]]
 
 def application(
     feed: Feed,
+    health: Health,
     guard: Guard,
     connections: Connections,
     card: Path | None = None,
@@ -68,6 +77,7 @@ def application(
 
     Args:
         feed: What is shown.
+        health: What programs are told that watch the listener.
         guard: Knows the readers.
         connections: Are told of a connection that may stay open.
         card: The model's card, which is sent as it is.
@@ -150,6 +160,7 @@ def application(
             *(Route(f"/{name}", guarded(file(name))) for name in _SCRIPTS),
             Route("/events", guarded(events)),
             Route("/card", guarded(send_card)),
+            *_health_routes(health, guarded),
             *recorded,
             # What the form that asks for the token needs, too.
             Route("/page.css", guarded(file("page.css"), for_all=True)),
@@ -157,6 +168,26 @@ def application(
             Route("/login", guarded(enter, for_all=True), methods=["POST"]),
         ]
     )
+
+
+def _health_routes(health: Health, guarded: Callable[[_Endpoint], _Endpoint]) -> list[Route]:
+    """Return the routes for programs that watch the listener."""
+
+    async def summary(request: Request) -> Response:
+        told = health.summary()
+        return JSONResponse(told, 200 if told["status"] == "ok" else 503)
+
+    async def state(request: Request) -> Response:
+        return JSONResponse(health.record())
+
+    async def metrics(request: Request) -> Response:
+        return Response(prometheus(health.record()), media_type=CONTENT_TYPE)
+
+    return [
+        Route("/health", guarded(summary)),
+        Route("/state", guarded(state)),
+        Route("/metrics", guarded(metrics)),
+    ]
 
 
 def _is_known(request: Request, guard: Guard) -> bool:
