@@ -15,14 +15,13 @@ def head_model_header(planned: PlannedModel) -> str:
     """Return sernet_head_model.h.
 
     Args:
-        planned: The model. One whose windows share rows has its head in another schedule, which
-            cannot be replaced.
+        planned: The model. Where its windows share rows, the head is what follows the mean.
     """
     features = identity = 0
-    if not planned.stream:
-        # A model that cannot be taught can be exported all the same.
-        with suppress(ModelError):
-            features, identity = HeadPlace(planned.file).features, model_id(planned.file)
+    # A model that cannot be taught can be exported all the same.
+    with suppress(ModelError):
+        features, identity = HeadPlace(planned.file).features, model_id(planned.file)
+    plan = planned.stream.head if planned.stream else planned.plan
     return f"""\
 {banner()}\
 #ifndef SERNET_HEAD_MODEL_H
@@ -31,8 +30,8 @@ def head_model_header(planned: PlannedModel) -> str:
 /* What the last dense layer reads; 0: the model has none that could be replaced. */
 #define SERNET_HEAD_FEATURES {features}
 
-/* Layers of the network, the input's included. */
-#define SERNET_HEAD_LAYERS {len(planned.plan.stages)}
+/* Layers of SERNET_HEAD_NET, the input's included. */
+#define SERNET_HEAD_LAYERS {len(plan.stages)}
 
 /* The same in models that differ in nothing but the last dense layer. */
 #define SERNET_HEAD_MODEL_U64 0x{identity:016x}ULL

@@ -35,14 +35,20 @@ class EventTracker:
 
     An emotion that leads surely for `evidence_s` begins an event; "none" begins none. The event
     goes on through pauses and other labels' moments, and ends when its label has not led for
-    1.5 s: one angry sentence is one event. For `refractory_s` after its end none of its label
+    `release_s`: one angry sentence is one event. For `refractory_s` after its end none of its label
     begins.
     """
 
-    def __init__(self, evidence_s: float = EVIDENCE_S, refractory_s: float = REFRACTORY_S) -> None:
+    def __init__(
+        self,
+        evidence_s: float = EVIDENCE_S,
+        refractory_s: float = REFRACTORY_S,
+        release_s: float = RELEASE_S,
+    ) -> None:
         """Start with no event."""
         self._evidence_s = evidence_s
         self._refractory_s = refractory_s
+        self._release_s = release_s
         self._count = 0
         self._leader: _Run | None = None  # the label that leads now, and since when
         self._event: _Run | None = None
@@ -66,7 +72,7 @@ class EventTracker:
         if self._event is not None:
             if self._event.label == label:
                 self._event.extend(result)
-            elif result.time_s - self._event.last_s >= RELEASE_S:
+            elif result.time_s - self._event.last_s >= self._release_s:
                 events += self._end_event()
         if self._event is None and self._leader is not None:
             leader = self._leader

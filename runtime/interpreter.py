@@ -181,12 +181,13 @@ class Model:
             self._shared.run(tensor[:, :, None]) if self._shared else self._invoke(tensor)
         )
 
+    def real_scores(self, scores: NDArray[np.int8]) -> Float32:
+        """Return the scores, float32, that an int8 model's stand for."""
+        shifted = scores.astype(np.float32) - self.output_zero_point
+        return shifted * np.float32(self.output_scale)
+
     def _real(self, scores: NDArray[Any]) -> Float32:
-        """Return scores as they are meant, float32."""
-        if scores.dtype == np.int8:
-            shifted = scores.astype(np.float32) - self.output_zero_point
-            scores = shifted * np.float32(self.output_scale)
-        return scores
+        return self.real_scores(scores) if scores.dtype == np.int8 else scores
 
     def tensor(self, index: int) -> NDArray[Any]:
         """Return a tensor of the last run by its number; only where the model keeps them."""

@@ -34,7 +34,7 @@ int sernet_set_head(void *state, const uint8_t *block, size_t bytes) {
     const int status = check(state);
     if (status < 0) return status;
     sernet_state *s = state;
-    return sernet_head_load(&s->head, &sernet_model, block, bytes);
+    return sernet_head_load(&s->head, SERNET_HEAD_NET, block, bytes);
 }
 #endif
 

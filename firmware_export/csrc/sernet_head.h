@@ -11,7 +11,7 @@
 #include "sernet_model.h"
 
 #if SERNET_HEAD_FEATURES == 0
-#error "SERNET_HEAD: the model does not end in a dense layer with softmax, or its windows share rows"
+#error "SERNET_HEAD: the model does not end in a dense layer with softmax"
 #endif
 
 #ifdef __cplusplus
@@ -19,6 +19,13 @@ extern "C" {
 #endif
 
 #define SERNET_HEAD_VERSION 1
+
+/* The network whose last layer it replaces: where windows share rows, what follows the mean. */
+#ifdef SERNET_MODEL_STRIDE_ROWS
+#define SERNET_HEAD_NET (sernet_model.head)
+#else
+#define SERNET_HEAD_NET (&sernet_model)
+#endif
 
 /* Bytes of a block for this model. */
 #define SERNET_HEAD_START 52
@@ -43,7 +50,7 @@ typedef struct {
     uint32_t is_set;
 } sernet_head;
 
-/* Takes a block for the network `net`, or leaves `head` as it was. Errors: SERNET_ERROR_NULL,
+/* Takes a block for the network `net`, SERNET_HEAD_NET, or leaves `head` as it was. Errors: SERNET_ERROR_NULL,
  * _SIZE, _DAMAGED when the block is damaged or of another version, _MODEL when it is another
  * model's. */
 int sernet_head_load(sernet_head *head, const sernet_net *net, const uint8_t *block, size_t bytes);

@@ -28,11 +28,18 @@ enum {
     POLL = 'P',
     FEATURES = 'F',
     TEACH = 'T',
+    DECISION = 'D',
     ERROR = 'e'
 };
 
 /* What a board can do, as its answer to HELLO says it. */
-enum { COUNTS_CYCLES = 1, SHARES_ROWS = 2 };
+enum { COUNTS_CYCLES = 1, SHARES_ROWS = 2, DECIDES = 4 };
+
+#ifdef SERNET_DECIDE
+#define MAY_DECIDE DECIDES
+#else
+#define MAY_DECIDE 0
+#endif
 
 /* An answer to POLL starts with one of these. */
 enum { NEEDS_AUDIO = 0, RESULT = 1, BUSY = 2 };
@@ -58,6 +65,47 @@ static uint8_t *put_float(uint8_t *at, float value) {
     return put(at, bits, 4);
 }
 
+#ifdef SERNET_DECIDE
+
+static uint8_t *put_double(uint8_t *at, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return put(at, bits, 8);
+}
+
+static void decide(sernet_serial *serial, const sernet_result *result) {
+#ifdef SERNET_MEASURE_DRIFT
+    serial->drifts = SERNET_DRIFTS(result->drift);
+#endif
+    sernet_decide(&serial->decider, result, serial->drifts != 0, &serial->decision);
+}
+
+/* What the board decides with, and the decision of the last result. */
+static uint8_t *decision(const sernet_serial *serial, uint8_t *at) {
+    const sernet_decision *found = &serial->decision;
+    at = put_double(at, SERNET_DECIDE_SMOOTHING);
+    at = put_double(at, SERNET_DECIDE_UNSURE_BELOW);
+    at = put_double(at, SERNET_EVIDENCE_S);
+    at = put_double(at, SERNET_RELEASE_S);
+    at = put_double(at, SERNET_REFRACTORY_S);
+    at = put(at, found->label, 2);
+    at = put(at, found->is_sure, 1);
+    at = put(at, serial->drifts, 1);
+    at = put(at, found->event_count, 1);
+    for (uint32_t i = 0; i < found->event_count; i++) {
+        const sernet_event *event = &found->events[i];
+        at = put(at, (uint64_t)event->kind, 1);
+        at = put(at, event->label, 2);
+        at = put(at, event->number, 4);
+        at = put_double(at, event->start_s);
+        at = put_double(at, event->end_s);
+        at = put_double(at, event->peak);
+    }
+    return at;
+}
+
+#endif
+
 static uint32_t now(const sernet_serial *serial) {
     return serial->port->cycles != NULL ? serial->port->cycles() : 0;
 }
@@ -65,8 +113,8 @@ static uint32_t now(const sernet_serial *serial) {
 static uint8_t *hello(const sernet_serial *serial, uint8_t *at) {
     const sernet_port *port = serial->port;
     at = put(at, SERNET_SERIAL_VERSION, 1);
-    at = put(at, (port->cycles != NULL ? COUNTS_CYCLES : 0) | (SERNET_SHARES_ROWS ? SHARES_ROWS : 0),
-             1);
+    at = put(at, (port->cycles != NULL ? COUNTS_CYCLES : 0) |
+                     (SERNET_SHARES_ROWS ? SHARES_ROWS : 0) | MAY_DECIDE, 1);
     at = put(at, SERNET_SERIAL_SAMPLES, 2);
     at = put(at, SERNET_CONTRACT_ID_U64, 8);
     at = put(at, SERNET_MODEL_CHECKSUM_U64, 8);
@@ -82,6 +130,11 @@ static uint8_t *hello(const sernet_serial *serial, uint8_t *at) {
 
 static int reset(sernet_serial *serial) {
     serial->frontend_cycles = serial->network_cycles = 0;
+#ifdef SERNET_DECIDE
+    sernet_decider_reset(&serial->decider);
+    memset(&serial->decision, 0, sizeof serial->decision);
+    serial->drifts = 0;
+#endif
     const int status = sernet_init(serial->state, serial->state_bytes);
 #ifdef SERNET_HEAD
     if (status == SERNET_OK && serial->is_taught)
@@ -164,6 +217,9 @@ static int poll(sernet_serial *serial, uint8_t **at) {
     *at += SERNET_LABEL_COUNT;
     for (uint32_t i = 0; i < SERNET_LABEL_COUNT; i++) *at = put_float(*at, result.scores[i]);
     serial->network_cycles = 0;
+#ifdef SERNET_DECIDE
+    decide(serial, &result);
+#endif
     return SERNET_OK;
 }
 
@@ -211,6 +267,9 @@ static void answer(sernet_serial *serial) {
     case POLL: status = poll(serial, &end); break;
 #if !SERNET_SHARES_ROWS
     case FEATURES: status = features(serial, payload, length, &end); break;
+#endif
+#ifdef SERNET_DECIDE
+    case DECISION: end = decision(serial, start); break;
 #endif
     case TEACH: status = teach(serial, payload, length); break;
     default: status = SERNET_ERROR_STATE;

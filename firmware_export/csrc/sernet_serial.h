@@ -14,6 +14,11 @@
 
 #include "sernet.h"
 
+/* With SERNET_DECIDE the board decides, too, and tells the decision of its last result. */
+#ifdef SERNET_DECIDE
+#include "sernet_decide.h"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -54,6 +59,11 @@ typedef struct {
     uint32_t received;        /* bytes of `request` */
     uint32_t answered;        /* bytes of `reply`; 0: no request has come yet */
     int16_t pcm[SERNET_SERIAL_SAMPLES];
+#ifdef SERNET_DECIDE
+    sernet_decider decider;
+    sernet_decision decision; /* of the last result */
+    uint32_t drifts;          /* what the decision was told of that window */
+#endif
 #ifdef SERNET_HEAD
     uint8_t head[SERNET_HEAD_BYTES]; /* as far as it was sent */
     uint32_t is_taught;              /* whether the whole of it was taken */

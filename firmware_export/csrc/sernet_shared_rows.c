@@ -87,5 +87,11 @@ const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result) {
     result->saturated = sernet_at_most_16_bits(s->saturated);
     sernet_tell_drift(s, result);
     s->wanted = SERNET_EVERY_FRAMES;
+#ifdef SERNET_HEAD
+    sernet_stream taught = sernet_model;
+    if (s->head.is_set) taught.head = &s->head.net;
+    return sernet_stream_output(&taught, s->net);
+#else
     return sernet_stream_output(&sernet_model, s->net);
+#endif
 }

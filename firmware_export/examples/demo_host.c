@@ -1,8 +1,16 @@
-/* Prints the emotions in a WAV file: demo_host FILE.wav */
+/* Prints the emotions in a WAV file: demo_host FILE.wav
+ *
+ * With SERNET_DECIDE it decides as `sernet-edge listen` does: what is sure, and events. */
 #include <stdio.h>
 #include <string.h>
 
 #include "sernet.h"
+
+#ifdef SERNET_DECIDE
+#include "sernet_decide.h"
+
+static sernet_decider decider;
+#endif
 
 #define CHUNK_SAMPLES 512
 
@@ -56,6 +64,45 @@ static uint32_t find_samples(FILE *file, const char *name) {
     return 0;
 }
 
+#ifdef SERNET_DECIDE
+
+static void print_events(const sernet_decision *decision) {
+    for (int i = 0; i < decision->event_count; i++) {
+        const sernet_event *event = &decision->events[i];
+        printf("event %lu, %s: ", (unsigned long)event->number, sernet_labels[event->label]);
+        if (event->kind == SERNET_EVENT_START)
+            printf("begins at %.3f s\n", event->start_s);
+        else
+            printf("%.3f to %.3f s, peak %.4f\n", event->start_s, event->end_s, event->peak);
+    }
+}
+
+static void print(const sernet_result *result) {
+    sernet_decision decision;
+#ifdef SERNET_MEASURE_DRIFT
+    const int drifts = SERNET_DRIFTS(result->drift);
+#else
+    const int drifts = 0;
+#endif
+    sernet_decide(&decider, result, drifts, &decision);
+    printf("%8.3f s  %-10s %-6s", decision.time_s, sernet_labels[decision.label],
+           decision.is_sure ? "sure" : "unsure");
+    for (int i = 0; i < SERNET_LABEL_COUNT; i++)
+        printf("  %s %.4f", sernet_labels[i], decision.scores[i]);
+    printf("\n");
+    print_events(&decision);
+}
+
+static void start(void) { sernet_decider_reset(&decider); }
+
+static void finish(void) {
+    sernet_decision decision;
+    sernet_decide_end(&decider, &decision);
+    print_events(&decision);
+}
+
+#else
+
 static void print(const sernet_result *result) {
     printf("%8.3f s  %-10s", (double)SERNET_RESULT_SAMPLES(*result) / SERNET_SAMPLE_RATE_HZ,
            sernet_labels[result->label]);
@@ -63,6 +110,12 @@ static void print(const sernet_result *result) {
         printf("  %s %.4f", sernet_labels[i], (double)result->scores[i]);
     printf("\n");
 }
+
+static void start(void) {}
+
+static void finish(void) {}
+
+#endif
 
 /* Pushes samples and prints what they complete; returns the results' number or an error. */
 static int listen(const int16_t *pcm, size_t count) {
@@ -94,6 +147,7 @@ int main(int argc, char **argv) {
     }
     uint32_t bytes = find_samples(file, argv[1]);
     unsigned long samples = 0;
+    start();
     int results = 0, status = bytes == 0 ? -1 : sernet_init(state, sizeof state);
     while (status >= 0 && bytes > 1) {
         unsigned char raw[2 * CHUNK_SAMPLES];
@@ -119,5 +173,6 @@ int main(int argc, char **argv) {
         results += status > 0 ? status : 0;
         samples++;
     }
+    finish();
     return status < 0;
 }

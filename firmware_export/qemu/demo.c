@@ -4,6 +4,23 @@
 #include "sernet_selftest.h"
 #include "sernet_selftest_features.h"
 
+#ifdef SERNET_DECIDE
+#include "sernet_decide.h"
+
+static sernet_decider decider;
+
+static void decide(const sernet_result *result) {
+    sernet_decision decision;
+    sernet_decide(&decider, result, 0, &decision);
+    board_print_number("sure: ", decision.is_sure);
+    for (uint32_t i = 0; i < decision.event_count; i++) {
+        board_print(decision.events[i].kind == SERNET_EVENT_START ? "begins: " : "ends: ");
+        board_print(sernet_labels[decision.events[i].label]);
+        board_print("\n");
+    }
+}
+#endif
+
 extern const sernet_golden sernet_model_golden;
 extern const sernet_golden_pcm sernet_model_golden_pcm;
 
@@ -16,6 +33,9 @@ int main(void) {
     const int32_t scores = sernet_selftest(&sernet_model_golden, state, sizeof state);
     board_print_number("scores that differ: ", scores);
     sernet_init(state, sizeof state);
+#ifdef SERNET_DECIDE
+    sernet_decider_reset(&decider);
+#endif
     const int16_t *pcm = sernet_model_golden_pcm.pcm;
     for (uint32_t left = SERNET_WINDOW_SAMPLES; left > 0;) {
         /* What has come in 10 ms, or the rest. */
@@ -30,6 +50,9 @@ int main(void) {
             board_print("heard: ");
             board_print(sernet_labels[result.label]);
             board_print_number(", score in %: ", (int32_t)(100.0f * result.scores[result.label]));
+#ifdef SERNET_DECIDE
+            decide(&result);
+#endif
         }
     }
     board_print_number("state, bytes: ", (int32_t)sizeof state);

@@ -32,10 +32,12 @@ _FRAME_BYTES = (
 )
 _MARK = b"SE"
 _NEEDS_AUDIO, _RESULT, _BUSY = 0, 1, 2
-_COUNTS_CYCLES, _SHARES_ROWS = 1, 2
+_COUNTS_CYCLES, _SHARES_ROWS, _DECIDES = 1, 2, 4
 
 _HELLO = struct.Struct("<BBHQQIIIIIf")
 _RESULT_HEAD = struct.Struct("<QHQQ")
+_DECISION_HEAD = struct.Struct("<dddddHBBB")
+_EVENT = struct.Struct("<BHIddd")
 
 # An answer takes the time on the line and of eight parts of the network's work; after this much
 # silence the request is sent again.
@@ -51,6 +53,7 @@ class Hello:
         clock_hz: Of the core; None: not told.
         counts_cycles: Whether it has a cycle counter.
         shares_rows: Whether it computes each row once for all the windows that hold it.
+        decides: Whether it tells the decisions of `sernet_decide`.
         contract_id: 16 hex digits.
         model_checksum: See `firmware_export.identity`.
         chunk_samples: The most samples it takes at once.
@@ -65,6 +68,7 @@ class Hello:
     clock_hz: int | None
     counts_cycles: bool
     shares_rows: bool
+    decides: bool
     contract_id: str
     model_checksum: int
     chunk_samples: int
@@ -94,6 +98,61 @@ class BoardResult:
     frontend_cycles: int
     scores_int8: NDArray[np.int8]
     scores: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class DecisionSettings:
+    """What a board decides with; see sernet_decide.h.
+
+    Attributes:
+        smoothing: Weight of the earlier scores.
+        unsure_below: Top smoothed score below which nothing is sure.
+        evidence_s: For how long an emotion has to lead before it is an event.
+        release_s: The pause that ends an event.
+        refractory_s: For how long after it none of its label begins.
+    """
+
+    smoothing: float
+    unsure_below: float
+    evidence_s: float
+    release_s: float
+    refractory_s: float
+
+
+@dataclass(frozen=True)
+class BoardEvent:
+    """The beginning or the end of an emotion that lasted.
+
+    Attributes:
+        kind: "start" or "end".
+        label: Index of its label.
+        number: Of the event, from 1.
+        start_s: Its onset in the stream.
+        end_s: Where its last result ended; 0 at the beginning.
+        peak: The highest smoothed score of its label so far.
+    """
+
+    kind: str
+    label: int
+    number: int
+    start_s: float
+    end_s: float
+    peak: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is decided of one result.
+
+    Attributes:
+        label: Index of the highest smoothed score.
+        sure: Whether that is sure.
+        events: What begins or ends.
+    """
+
+    label: int
+    sure: bool
+    events: tuple[BoardEvent, ...]
 
 
 class BoardLink:
@@ -158,6 +217,7 @@ class BoardLink:
             clock_hz=clock or None,
             counts_cycles=bool(abilities & _COUNTS_CYCLES),
             shares_rows=bool(abilities & _SHARES_ROWS),
+            decides=bool(abilities & _DECIDES),
             contract_id=f"{contract_id:016x}",
             model_checksum=checksum,
             chunk_samples=chunk,
@@ -224,6 +284,24 @@ class BoardLink:
             np.frombuffer(answer, np.int8, label_count, scores_at),
             np.frombuffer(answer, "<f4", label_count, scores_at + label_count),
         )
+
+    def decision(self) -> tuple[DecisionSettings, bool, Decision]:
+        """Return the decision of the last result.
+
+        Returns:
+            What the board decides with, whether it found the window to drift, and the decision.
+        """
+        answer = self._ask(b"D")
+        if len(answer) < _DECISION_HEAD.size:
+            raise self._nonsense(f"its decision has {len(answer)} bytes")
+        *settings, label, sure, drifts, count = _DECISION_HEAD.unpack_from(answer)
+        if len(answer) != _DECISION_HEAD.size + count * _EVENT.size:
+            raise self._nonsense(f"its decision has {len(answer)} bytes")
+        events = tuple(
+            BoardEvent({1: "start", 2: "end"}.get(kind, f"kind {kind}"), *others)
+            for kind, *others in _EVENT.iter_unpack(answer[_DECISION_HEAD.size :])
+        )
+        return DecisionSettings(*settings), bool(drifts), Decision(label, bool(sure), events)
 
     def features(self, window_frames: int, feature_count: int) -> NDArray[np.int8]:
         """Return the last result's features, int8 (window_frames, feature_count)."""

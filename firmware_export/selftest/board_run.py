@@ -43,6 +43,8 @@ class BoardRun:
         scores: How many were compared.
         scores_differing: Of them, how many differ from what Python makes of the board's features.
         labels_differing: Windows whose smoothed label is not Python's, ties left out.
+        decisions_differing: Results of which the board decides otherwise than `listen` does of the
+            board's scores; None: the firmware does not decide.
         frames_repeated: How often something got lost on the line and was sent again.
         sernet_edge: This program's version.
     """
@@ -64,6 +66,7 @@ class BoardRun:
     scores: int
     scores_differing: int
     labels_differing: int
+    decisions_differing: int | None
     frames_repeated: int
     sernet_edge: str
 
@@ -74,6 +77,7 @@ class BoardRun:
             self.features_largest_difference <= 1
             and self.scores_differing == 0
             and self.labels_differing == 0
+            and not self.decisions_differing
         )
 
     def write(self, path: Path) -> None:

@@ -19,6 +19,7 @@ from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.identity import model_checksum
 from sernet_edge.firmware_export.selftest.board import BoardLink, BoardResult, Hello, open_port
 from sernet_edge.firmware_export.selftest.board_run import BoardRun
+from sernet_edge.firmware_export.selftest.decisions import ExpectedDecisions
 from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
@@ -143,6 +144,7 @@ class Comparison:
     _largest_difference: int = 0
     _scores_differing: int = 0
     _labels_differing: int = 0
+    _decisions_differing: int = 0
     _frames: int = 0
     _smoothed: NDArray[np.float64] | None = None
 
@@ -152,6 +154,7 @@ class Comparison:
         self._stream = FeatureStream(self._front_end)
         self._ring: deque[Any] = deque(maxlen=self.hello.window_frames)
         self._board_ring: deque[NDArray[np.int8]] = deque(maxlen=self.hello.window_frames)
+        self._decisions: ExpectedDecisions | None = None
 
     def push(self, chunk: NDArray[np.int16], board: BoardLink) -> None:
         """Let both hear the next samples, int16 (n,), and compare the result if one is due."""
@@ -178,6 +181,8 @@ class Comparison:
             )
         if result is not None:
             self._compare(result, self._board_features(board))
+            if self.hello.decides:
+                self._compare_decision(result, board)
 
     def _board_features(self, board: BoardLink) -> NDArray[np.int8]:
         """Return the board's features of the window, int8 (window_frames, feature_count)."""
@@ -210,6 +215,13 @@ class Comparison:
         self._smoothed = new
         valid = result.label < len(new)
         self._labels_differing += not valid or bool(new[result.label] < new.max() - _TIE)
+
+    def _compare_decision(self, result: BoardResult, board: BoardLink) -> None:
+        settings, drifts, decision = board.decision()
+        if self._decisions is None:
+            self._decisions = ExpectedDecisions(self.model, self.hello.hop_frames, settings)
+        expected = self._decisions.see(result.frames, result.scores_int8, drifts)
+        self._decisions_differing += decision != expected
 
     def board_run(self, model: str, audio: str, samples: int, repeated: int) -> BoardRun:
         """Return the result of the self-test.
@@ -247,6 +259,7 @@ class Comparison:
             scores=len(results) * self.hello.label_count,
             scores_differing=self._scores_differing,
             labels_differing=self._labels_differing,
+            decisions_differing=self._decisions_differing if self.hello.decides else None,
             frames_repeated=repeated,
             sernet_edge=__version__,
         )
@@ -341,6 +354,9 @@ def _text(run: BoardRun) -> str:
         ("labels", f"{run.windows - run.labels_differing} of {run.windows} as on this computer"),
         ("cycles", _cycles(run)),
     ]
+    if run.decisions_differing is not None:
+        same = run.windows - run.decisions_differing
+        lines.insert(-1, ("decisions", f"{same} of {run.windows} as `listen` decides"))
     if run.frames_repeated:
         lines.append(("line", f"{run.frames_repeated} requests had to be sent again"))
     lines.append(("result", "passed" if run.passed else "FAILED"))

@@ -116,6 +116,7 @@ def test_cycles_that_a_board_measured_take_the_estimates_place(
         features_largest_difference=0,
         scores=1,
         scores_differing=0,
+        decisions_differing=None,
         labels_differing=0,
         frames_repeated=0,
         sernet_edge="0",

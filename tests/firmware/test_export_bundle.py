@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bundle_cases import FAST, build
 from support import Run, quickly, write_wav
 
 from sernet_edge.runtime.modelfile import ModelFile
@@ -76,6 +78,41 @@ def test_the_demo_says_what_listen_says(compiler: str, sernet_edge: Run, bundle:
         for label, score in record["scores"].items():
             # Features may differ by a step of int8, and a score then by a few of 1/256.
             assert scores[label] == pytest.approx(score, abs=0.01)
+
+
+def test_the_demo_decides_what_listen_decides(
+    in_process: Run, bundle: Path, tmp_path: Path
+) -> None:
+    main, options = bundle / "examples/demo_host.c", (*FAST, "-DSERNET_DECIDE")
+    demo = build(bundle, tmp_path / "demo", main, options)
+    said = subprocess.run([demo, SAMPLE], capture_output=True, text=True, check=True).stdout
+    records = [json.loads(line) for line in listened(in_process).splitlines()]
+    results = re.findall(r"^ *([\d.]+) s  (\w+) +(sure|unsure) ", said, re.M)
+    assert results == [
+        (f"{record['time_s']:.3f}", record["label"], "sure" if record["sure"] else "unsure")
+        for record in records
+        if record["type"] == "result"
+    ]
+    events = [record for record in records if record["type"] == "event"]
+    begun = re.findall(r"^event (\d+), (\w+): begins at ([\d.]+) s$", said, re.M)
+    ended = re.findall(r"^event (\d+), (\w+): ([\d.]+) to ([\d.]+) s, peak", said, re.M)
+    assert begun == [
+        (str(event["id"]), event["label"], f"{event['start_s']:.3f}")
+        for event in events
+        if event["kind"] == "start"
+    ]
+    assert ended == [
+        (str(event["id"]), event["label"], f"{event['start_s']:.3f}", f"{event['end_s']:.3f}")
+        for event in events
+        if event["kind"] == "end"
+    ]
+    assert begun and len(begun) == len(ended) and len(set(results)) > 10
+
+
+def listened(in_process: Run) -> str:
+    said = in_process("listen", "--input", SAMPLE, "--json", "--no-timing")
+    assert said.returncode == 0, said.stderr
+    return str(said.stdout)
 
 
 @pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from api_results import MAIN, results
 from bundle_cases import C_FOLDER, FAST, SANITIZE, build, write_bundle
 from cores import on_cores
 from graphs import SAME, RandomGraph
 from serial_line import line
+from stream_graphs import RandomStream, stream_body, stream_contract
 
 from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.cores import CORES
 from sernet_edge.firmware_export.emit import c_array
-from sernet_edge.firmware_export.golden import golden_outputs
+from sernet_edge.firmware_export.golden import golden_outputs, stream_windows
 from sernet_edge.firmware_export.golden_pcm import golden_features, golden_pcm
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.firmware_export.reader import read_network
@@ -38,7 +40,22 @@ def small_model(labels: int, features: int) -> ModelFile:
     random = RandomGraph(3)
     last = random.graph.input((1, 40, contract.feature_count, 1), 1 / 32, 0)
     last = random.conv(last, features, window=(SAME, (3, 5), (4, 4)))
+    return scored(random, last, labels).with_contract(contract)
+
+
+def small_stream() -> ModelFile:
+    """One whose windows share rows."""
+    contract = stream_contract()
+    random = RandomStream(3)
+    shape = (1, contract.window_frames, contract.feature_count, 1)
+    last = stream_body(random, random.graph.input(shape, 1 / 32, 0))
+    return scored(random, last, len(contract.labels)).with_contract(contract)
+
+
+def scored(random: RandomGraph, last: int, labels: int) -> ModelFile:
+    """Finish a network with a mean, a dense layer and a softmax, as trained ones are."""
     last = random.mean(last, (1, 2), keep_dims=False)
+    features = random.shape(last)[1]
     weights = random.rng.integers(-127, 128, (labels, features)).astype(np.int8)
     embedding = random.graph.entries[last].scales[0]
     constants = [
@@ -49,7 +66,7 @@ def small_model(labels: int, features: int) -> ModelFile:
     random.graph.operator("FULLY_CONNECTED", [last, *constants], logits, "FullyConnectedOptions")
     scores = random.graph.tensor((1, labels), 1 / 256, -128)
     random.graph.operator("SOFTMAX", [logits], scores, "SoftmaxOptions", {"Beta": 1.0})
-    return ModelFile("small", random.graph.finish(scores)).with_contract(contract)
+    return ModelFile("small", random.graph.finish(scores))
 
 
 def with_other_head(file: ModelFile, seed: int = 1) -> ModelFile:
@@ -76,6 +93,10 @@ def write_taught(folder: Path, base: ModelFile) -> tuple[Path, Path]:
     # The inputs of sernet_golden.c, as bundle.py makes them.
     noise = np.random.default_rng(0).integers(-128, 128, features.size, np.int8)
     windows = np.stack([features.ravel(), noise]).reshape(2, *features.shape)
+    if stride := model.contract.stride_frames:
+        height = model.contract.window_frames
+        rows = np.concatenate(windows)[: height + height // stride * stride]
+        windows = stream_windows(rows, height, stride)
     outputs = golden_outputs(taught, windows)
     assert not np.array_equal(outputs, golden_outputs(base, windows)), "the heads are alike"
     text = "#include <stdint.h>\n"
@@ -86,6 +107,15 @@ def write_taught(folder: Path, base: ModelFile) -> tuple[Path, Path]:
     text += shared_array("int8_t", "taught_outputs", outputs.ravel().tolist())
     (folder / "taught.c").write_text(text)
     return bundle, folder / "taught.c"
+
+
+BASES = {
+    **{
+        f"{labels}-{size}": small_model(labels, size)
+        for labels, size in ((7, 21), (2, 16), (3, 50))
+    },
+    "shared rows": small_stream(),
+}
 
 
 def shared_array(kind: str, name: str, values: Iterable[int]) -> str:
@@ -123,24 +153,46 @@ def test_models_that_differ_in_their_heads_alone_have_one_id(shipped_model: Path
     assert model_id(louder) != model_id(base), "features of another kind"
 
 
-@pytest.mark.parametrize(("labels", "features"), [(7, 21), (2, 16), (3, 50)])
+@pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_a_loaded_head_computes_the_taught_models_bits(
-    labels: int, features: int, compiler: str, tmp_path: Path
+    base: str, compiler: str, tmp_path: Path
 ) -> None:
-    bundle, taught = write_taught(tmp_path, small_model(labels, features))
+    bundle, taught = write_taught(tmp_path, BASES[base])
     options = (*SANITIZE, "-DSERNET_HEAD")
     program = build(bundle, tmp_path / "replay", REPLAY, options, compiler, extras(bundle, taught))
     done = subprocess.run([program], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("base", ["7-21", "shared rows"])
+def test_a_stream_with_a_loaded_head_has_the_results_of_the_taught_models_export(
+    base: str, tmp_path: Path
+) -> None:
+    bundle, block = write_taught(tmp_path / "base", BASES[base])
+    full = write_bundle(tmp_path / "full", with_other_head(BASES[base]).data)
+    options = (*SANITIZE, "-DSERNET_HEAD", "-DTAUGHT")
+    loaded = build(bundle, tmp_path / "loaded", MAIN, options, extra=[block])
+    flashed, untaught = (
+        build(folder, tmp_path / f"{folder.name}-plain", MAIN) for folder in (full, bundle)
+    )
+    contract = BASES[base].require_contract()
+    noise = np.random.default_rng(4).normal(0, 3000, 9 * contract.window_samples)
+    audio = (noise * np.linspace(0.02, 3, len(noise))).astype(np.int16)
+    found = results(loaded, [audio, audio[::-1]], 0, "work")
+    assert found == results(flashed, [audio, audio[::-1]], 512, "poll")
+    assert found != results(untaught, [audio, audio[::-1]], 512, "poll")
+
+
 @pytest.mark.parametrize("name", on_cores(["m4", "m55"]))
-def test_a_loaded_head_computes_the_taught_models_bits_on_cores(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("base", [small_model(7, 320), small_stream()], ids=["whole", "shared"])
+def test_a_loaded_head_computes_the_taught_models_bits_on_cores(
+    name: str, base: ModelFile, tmp_path: Path
+) -> None:
     core = CORES[name]
     if core.missing:
         pytest.skip(f"{' and '.join(core.missing)} are not installed")
-    bundle, taught = write_taught(tmp_path, small_model(7, 320))
+    bundle, taught = write_taught(tmp_path, base)
     sources = [*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S"), REPLAY]
     program = tmp_path / "replay.elf"
     cross.build(core, [*sources, *extras(bundle, taught)], program, ["-DSERNET_HEAD"])

@@ -195,6 +195,31 @@ def test_a_board_whose_windows_share_rows_passes(tmp_path: Path) -> None:
             selftest.main([*arguments, port], "", None, False)
 
 
+def test_a_board_that_decides_does_so_as_listen_does(tmp_path: Path) -> None:
+    contract = stream_contract()
+    voice = np.tile(golden_pcm(contract), 3)
+    contract = with_statistics(contract, [voice])
+    model = tmp_path / "model.tflite"
+    model.write_bytes(stream_model(contract))
+    bundle = write_bundle(tmp_path / "bundle", model.read_bytes())
+    # So short that events come and go in a few windows; sure or not as the scores are.
+    settings = ("EVIDENCE_S=0.1", "RELEASE_S=0.15", "REFRACTORY_S=0.1", "DECIDE_SMOOTHING=0.2")
+    options = (*_OPTIONS, "-Wl,--wrap=sernet_decide", "-DSERNET_DECIDE", "-DSERNET_MEASURE_DRIFT")
+    options += tuple(f"-DSERNET_{setting}" for setting in settings)
+    program = build(bundle, tmp_path / "serial", C_FOLDER / "serial_host.c", options)
+    write_wav(tmp_path / "voice.wav", np.concatenate([voice, voice[::-1]]))
+    arguments = [str(model), "--input", str(tmp_path / "voice.wav"), "--port"]
+    out = tmp_path / "run.json"
+    with line([program]) as port:
+        selftest.main([*arguments, port, "--out", str(out)], "", None, False)
+    run = read_board_run(out)
+    assert run.passed and run.windows > 20 and run.decisions_differing == 0
+    with line([program, "events"]) as port, pytest.raises(SernetError, match="does not compute"):
+        selftest.main([*arguments, port, "--out", str(out), "--force"], "", None, False)
+    run = read_board_run(out)
+    assert run.decisions_differing and run.labels_differing == 0
+
+
 def test_two_programs_one_after_the_other_find_the_same_board(board: Path, talk: Talk) -> None:
     with line([board]) as port:
         assert "passed" in talk(port)

@@ -26,13 +26,19 @@ def stream_model(contract: Contract) -> bytes:
     """Return a small network whose windows share rows, with weights by chance, and the contract."""
     random = RandomStream(3)
     shape = (1, contract.window_frames, contract.feature_count, 1)
-    last = random.graph.input(shape, float(np.float32(contract.clip / 127.5)), 0)
-    last = random.conv(random.pad(last, (0, 0), (1, 1)), 6, window=(VALID, (5, 3), (2, 2)))
-    last = random.pool(last, window=(VALID, (2, 2), (2, 2)))
-    last = random.conv(random.pad(last, (0, 0), (1, 1)), 8, window=(VALID, (3, 3), (1, 1)))
+    last = stream_body(
+        random, random.graph.input(shape, float(np.float32(contract.clip / 127.5)), 0)
+    )
     last = random.mean(last, (1, 2), keep_dims=False)
     last = random.softmax(random.dense(last, len(contract.labels)))
     return ModelFile("model", random.graph.finish(last)).with_contract(contract).data
+
+
+def stream_body(random: RandomStream, last: int) -> int:
+    """Put layers of STRIDE and RECEPTIVE behind a tensor; return the last feature map."""
+    last = random.conv(random.pad(last, (0, 0), (1, 1)), 6, window=(VALID, (5, 3), (2, 2)))
+    last = random.pool(last, window=(VALID, (2, 2), (2, 2)))
+    return random.conv(random.pad(last, (0, 0), (1, 1)), 8, window=(VALID, (3, 3), (1, 1)))
 
 
 class RandomStream(RandomGraph):

@@ -3,8 +3,7 @@
  * WAY is when the network runs: "poll" after every push, "late" when a push is refused, or
  * "work" a part after every push. CHUNK 0 is chunks of any length, by chance. FRAMES is how many
  * frames a stream has had when it begins. A line: frames, label, saturated, int8 scores, scores,
- * arousal; after
- * each stream a line "end". */
+ * arousal; after each stream a line "end". With TAUGHT a head is loaded first. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,11 @@
 #include "streams.h"
 
 SERNET_STATE(state);
+
+#ifdef TAUGHT
+extern const uint8_t taught_block[];
+extern const uint32_t taught_block_bytes;
+#endif
 
 static void fail(const char *where, long status) {
     printf("%s: %ld\n", where, status);
@@ -47,6 +51,9 @@ int main(int argc, char **argv) {
     /* What a state must not rely on: memory that happens to be zero. */
     memset(state, 0xA5, sizeof state);
     int status = sernet_init(state, sizeof state);
+#ifdef TAUGHT
+    status = sernet_set_head(state, taught_block, taught_block_bytes);
+#endif
     for (size_t count; status == 0 && (count = next_stream()) > 0; status = sernet_reset(state)) {
         const int16_t *pcm = samples;
         if (argc > 3) ((sernet_state *)(void *)state)->frames = strtoull(argv[3], NULL, 10);
