@@ -86,6 +86,12 @@ _conversion_options = option_group(
             help="Licence of the model, such as CC-BY-NC-SA-4.0; its exports name it.  "
             "[default: none named]",
         ),
+        click.option(
+            "--noise",
+            type=click.Path(path_type=Path),
+            metavar="DIR",
+            help="Folder of noise that the model was trained with.",
+        ),
         skip_bad_option,
         click.option("--force", is_flag=True, help="Replace existing files."),
     ),

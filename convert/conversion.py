@@ -20,6 +20,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.corpora.choice import CorpusChoice, names_in
 from sernet_edge.train.models.saved import load_saved
+from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import read_corpus
 from sernet_edge.train.recordings import Recording
@@ -42,6 +43,7 @@ class ConversionSettings:
             scores; None leaves them as they are.
         sure_precision: Share of right results wanted among those that count as sure, 0..1.
         licence: SPDX expression of the model's licence, which its exports name; None names none.
+        noise: Folder of the noise that the model was trained with; None: with none.
         skip_bad: Whether to leave out recordings that cannot be read.
         force: Whether to replace files that exist.
     """
@@ -55,6 +57,7 @@ class ConversionSettings:
     calibrate_from: Path | None = None
     sure_precision: float = 0.9
     licence: str | None = None
+    noise: Path | None = None
     skip_bad: bool = False
     force: bool = False
 
@@ -99,7 +102,8 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
         progress: Receives remarks.
 
     Raises:
-        SettingError: `settings.out` is not *.tflite, or the model was trained on other corpora.
+        SettingError: `settings.out` is not *.tflite, or the model was trained on other corpora or
+            with other noise.
         SernetError: An output exists, the model or the corpus cannot be read, no recording is left
             to calibrate or verify on, or TensorFlow cannot convert the model.
     """
@@ -111,6 +115,7 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     utterances = [u for u in corpora.utterances(progress) if u.label in contract.labels]
     run = settings.calibrate_from
     fitted = temperature_from(run, contract, settings.sure_precision) if run else None
+    noise = _training_noise(settings, contract, progress)
     # TensorFlow takes seconds to load: everything cheap is checked by now.
     with quietly():
         from sernet_edge.convert import calibrate, quantize, verify
@@ -120,8 +125,9 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
         fold_temperature(parent, fitted["temperature"])
     read = read_corpus(utterances, contract, settings.skip_bad, progress)
     training = _training_recordings(read.recordings, contract, corpora)
+    recipe = calibrate.recipe_of(contract)
     samples, chosen = calibrate.calibration_windows(
-        contract, training, settings.windows, settings.seed, calibrate.recipe_of(contract)
+        contract, training, settings.windows, settings.seed, recipe
     )
     verifying, verified_on = _verifying_recordings(
         read.recordings, training, chosen, contract, corpora
@@ -146,7 +152,7 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
         report["calibration"] = fitted
     contract = contract.replace(
         unsure_below=fitted["unsure_below"] if fitted else contract.unsure_below,
-        drift_limit=drift_limit(contract, training),
+        drift_limit=drift_limit(contract, training, recipe, noise),
         provenance=_provenance(contract, report, settings.licence),
     )
     file = bare.with_contract(contract)
@@ -176,6 +182,37 @@ def _training_corpora(settings: ConversionSettings, contract: Contract) -> Corpu
         )
     mapping: Any = contract.provenance.get("map", {})
     return CorpusChoice(settings.corpora, mapping=mapping)
+
+
+def _training_noise(
+    settings: ConversionSettings, contract: Contract, progress: Progress
+) -> Noise | None:
+    """Return the noise that the model was trained with; None where that was none.
+
+    Raises:
+        SettingError: No folder is given, or one of other noise.
+        SernetError: See `Noise.read`.
+    """
+    trained: Any = contract.provenance.get("noise")
+    if not trained:
+        if settings.noise:
+            raise SettingError("noise", f"{settings.model} was trained without noise: leave it out")
+        return None
+    if not settings.noise:
+        raise SettingError(
+            "noise",
+            f"{settings.model} was trained with noise: name that folder, so that noisy speech does "
+            "not count as unlike the training",
+        )
+    noise = Noise.read(settings.noise, contract.sample_rate_hz, settings.skip_bad, progress)
+    if noise.digest != trained["digest"]:
+        raise SettingError(
+            "noise",
+            f"{settings.noise} holds other sounds ({len(noise.training)} to train with) than "
+            f"{settings.model} was trained with ({trained['clips']})",
+            "name the folder that the training was given",
+        )
+    return noise
 
 
 def _training_recordings(

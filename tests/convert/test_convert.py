@@ -21,6 +21,7 @@ from sernet_edge.runtime.interpreter import load
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.evaluation.calibration import softmax
+from sernet_edge.train.noise import Noise
 
 
 @pytest.fixture(scope="session")
@@ -313,6 +314,32 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
         assert len(result.stderr.strip().splitlines()) <= (4 if code == 2 else 3), result.stderr
     assert existing.read_bytes() == b"precious"
     assert not list(tmp_path.glob("m.*"))
+
+
+def test_a_model_is_converted_with_the_noise_that_it_was_trained_with(
+    small_keras: Path, small_corpus: Path, tmp_path: Path
+) -> None:
+    for name in ("trained", "other"):
+        (tmp_path / name).mkdir()
+        hiss = np.random.default_rng(len(name)).normal(0, 500, 16_000).astype(np.int16)
+        write_wav(tmp_path / name / "hiss.wav", hiss)
+    contract = ModelFile.read(small_keras).require_contract()
+    trained = Noise.read(tmp_path / "trained", contract.sample_rate_hz)
+    noisy = keras_file(tmp_path / "noisy.keras", 184, small_keras, contract=False)
+    provenance = {**contract.provenance, "noise": trained.provenance}
+    with_noise = ModelFile.read(noisy).with_contract(contract.replace(provenance=provenance))
+    noisy.write_bytes(with_noise.data)
+    settings = ConversionSettings(
+        noisy, (CorpusFolder("emodb", small_corpus),), tmp_path / "m.tflite"
+    )
+
+    for model, noise, message in (
+        (noisy, None, "was trained with noise: name that folder"),
+        (noisy, tmp_path / "other", "holds other sounds"),
+        (small_keras, tmp_path / "trained", "was trained without noise"),
+    ):
+        with pytest.raises(SettingError, match=message):
+            convert(dataclasses.replace(settings, model=model, noise=noise))
 
 
 def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
