@@ -52,11 +52,3 @@ def calibration_windows(
         for i in chosen
     ]
     return np.stack(cut), chosen
-
-
-def recipe_of(contract: Contract) -> Recipe | None:
-    """Return the recipe that a model was trained by; None where its contract does not say."""
-    try:
-        return Recipe(**contract.provenance["recipe"])
-    except (KeyError, TypeError, ValueError):
-        return None

@@ -23,6 +23,7 @@ from sernet_edge.train.models.saved import load_saved
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import read_corpus
+from sernet_edge.train.recipe import recipe_from
 from sernet_edge.train.recordings import Recording
 from sernet_edge.train.tensorflow_setup import quietly
 
@@ -125,7 +126,7 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
         fold_temperature(parent, fitted["temperature"])
     read = read_corpus(utterances, contract, settings.skip_bad, progress)
     training = _training_recordings(read.recordings, contract, corpora)
-    recipe = calibrate.recipe_of(contract)
+    recipe = recipe_from(contract.provenance.get("recipe"))
     samples, chosen = calibrate.calibration_windows(
         contract, training, settings.windows, settings.seed, recipe
     )

@@ -22,6 +22,7 @@ from sernet_edge.train.evaluation.calibration import (
     sure_threshold,
 )
 from sernet_edge.train.evaluation.saved_runs import finished_folds, pooled_figures, read_json
+from sernet_edge.train.recipe import recipe_from
 
 # The figures of a corpus that a model's provenance keeps.
 _CROSS_CORPUS = (
@@ -117,10 +118,8 @@ def _check_same_system(run: Path, contract: Contract) -> None:
         "features": (ran.get("features"), contract.features),
         "level": (ran.get("level"), contract.level),
         "window_frames": (ran.get("window_frames"), contract.window_frames),
-        **{
-            name: (ran.get(name), made.get(name))
-            for name in ("corpus", "architecture", "recipe", "initial")
-        },
+        "recipe": (recipe_from(ran.get("recipe")), recipe_from(made.get("recipe"))),
+        **{name: (ran.get(name), made.get(name)) for name in ("corpus", "architecture", "initial")},
     }
     if differing := [name for name, (theirs, ours) in pairs.items() if theirs != ours]:
         raise SernetError(

@@ -7,7 +7,7 @@ their own corpus alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,16 @@ from sernet_edge.train.corpora.choice import labels_by_corpus
 from sernet_edge.train.corpora.utterance import Utterance
 
 
-def balanced_shares(windows: Sequence[Utterance]) -> Float64:
+def balanced_shares(windows: Sequence[Utterance], by_label: Mapping[str, float]) -> Float64:
     """Return how likely each window is drawn, so that corpora and labels are balanced.
 
     A corpus is drawn by the square root of its number of windows: a large one more often than a
     small one, but not in proportion, or the small one's language and rooms would hardly be heard.
-    Within it all labels are drawn equally often.
+    Within it all labels are drawn equally often, but for those that `by_label` names.
 
     Args:
         windows: The utterance that each window is cut out of.
+        by_label: See `Recipe.label_shares`.
 
     Returns:
         float64 (windows,), 1 in sum.
@@ -36,7 +37,10 @@ def balanced_shares(windows: Sequence[Utterance]) -> Float64:
     labels = Counter(corpus for corpus, _ in of_label)
     shares = np.array(
         [
-            np.sqrt(of_corpus[u.corpus]) / labels[u.corpus] / of_label[u.corpus, u.label]
+            by_label.get(u.label, 1.0)
+            * np.sqrt(of_corpus[u.corpus])
+            / labels[u.corpus]
+            / of_label[u.corpus, u.label]
             for u in windows
         ]
     )

@@ -93,8 +93,10 @@ class Fit:
             [labels.index(utterance.label) for utterance in utterances]
         ]
         self._known = known_labels(utterances, labels)
-        is_drawn = recipe.steps > 0 or len({utterance.corpus for utterance in utterances}) > 1
-        self._shares = balanced_shares(utterances) if is_drawn else None
+        by_label = recipe.share_by_label()
+        is_several = len({utterance.corpus for utterance in utterances}) > 1
+        is_drawn = recipe.steps > 0 or is_several or by_label
+        self._shares = balanced_shares(utterances, by_label) if is_drawn else None
         # What the steps change; `model` follows it epoch by epoch.
         frames = windows.training_contract.window_frames
         self._learner = training_twin(model, frames, recipe.precision)

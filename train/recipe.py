@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import math
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sernet_edge.runtime.errors import SettingError
 
@@ -58,6 +59,8 @@ class Recipe:
         equaliser_db: It goes through a random frequency response of up to so much either way.
         noise_snr_db: Noise is added, at worst so far below the speech; 0 is off.
         gain_db: Its level is changed by up to so much either way.
+        label_shares: How often labels are drawn, against 1 for all others: "fear=0.3" or
+            "fear=0.3,sadness=0.5". A model then says them as much less often.
         short_share: So large a share of the windows holds 0.4 to 1.5 s of the recording, as one
             word does: once, in digital silence, or again and again. This and the four shares
             below are 0 to 1; 0 is off.
@@ -105,6 +108,7 @@ class Recipe:
     equaliser_db: float = 0.0
     noise_snr_db: float = 0.0
     gain_db: float = 6.0
+    label_shares: str = ""
     short_share: float = 0.0
     room_share: float = 0.0
     noise_share: float = 0.0
@@ -150,6 +154,27 @@ class Recipe:
             if getattr(self, name) not in (known := typing.get_args(names)):
                 raise ValueError(f"{name} must be {' or '.join(known)}, not {getattr(self, name)}")
 
+        self.share_by_label()
+
+    def share_by_label(self) -> dict[str, float]:
+        """Return `label_shares` as numbers by label.
+
+        Raises:
+            ValueError: It says no number above 0 for a label.
+        """
+        shares: dict[str, float] = {}
+        for text in filter(None, self.label_shares.split(",")):
+            label, _, share = text.partition("=")
+            try:
+                shares[label.strip()] = float(share)
+            except ValueError:
+                shares[label.strip()] = 0.0
+            if not 0 < shares[label.strip()] < math.inf:
+                raise ValueError(
+                    f"label_shares must be LABEL=SHARE, each share above 0, not {text!r}"
+                )
+        return shares
+
     @property
     def has_fixed_features(self) -> bool:
         """Whether a window's features are the same in every epoch, but for masks."""
@@ -167,6 +192,22 @@ class Recipe:
             return self.learning_rate * math.exp(-0.15 * max(0, (epoch - 50) // 20 + 1))
         progress = (epoch + step / steps) / self.epochs
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def recipe_from(saved: Mapping[str, Any] | None) -> Recipe | None:
+    """Return the recipe that a run or a model was saved with.
+
+    Args:
+        saved: Its settings by name. One that came later is missing, and has its default, which
+            changes nothing.
+
+    Returns:
+        The recipe; None where `saved` is None or is of no recipe that this version knows.
+    """
+    try:
+        return None if saved is None else Recipe(**saved)
+    except (TypeError, ValueError):
+        return None
 
 
 def check_noise(recipe: Recipe, is_given: bool) -> None:

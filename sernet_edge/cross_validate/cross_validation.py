@@ -31,6 +31,7 @@ from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.read_corpus import tell_doubts, tell_skipped
+from sernet_edge.train.recipe import recipe_from
 from sernet_edge.train.recordings import read_recordings
 from sernet_edge.train.same_audio import SameAudio
 from sernet_edge.train.settings import ModelSettings
@@ -248,13 +249,20 @@ def _check_same_run(path: Path, description: dict[str, Any]) -> None:
     """
     if path.exists() and any(path.parent.glob("fold-*")):
         earlier = read_json(path)
-        if differing := sorted(k for k in description if earlier.get(k) != description[k]):
+        if differing := sorted(k for k in description if _differs(k, earlier, description)):
             raise SernetError(
                 f"{path.parent} holds a run that differs in its {', '.join(differing)}",
                 hint="repeat its settings to continue it, or name another folder",
             )
     else:
         write_text(path, json.dumps(description, indent=1) + "\n")
+
+
+def _differs(name: str, earlier: dict[str, Any], description: dict[str, Any]) -> bool:
+    ours, theirs = description[name], earlier.get(name)
+    if name == "recipe":
+        return recipe_from(ours) != recipe_from(theirs)
+    return bool(ours != theirs)
 
 
 def _run_networks(

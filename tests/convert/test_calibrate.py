@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sernet_edge.convert.calibrate import calibration_windows, recipe_of
+from sernet_edge.convert.calibrate import calibration_windows
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import FrontEnd, padded_rows
 from sernet_edge.train.corpora.utterance import Utterance
@@ -56,10 +56,3 @@ def test_a_robust_recipe_s_gains_and_noise_are_within_the_ranges() -> None:
     with_none, _ = calibration_windows(CONTRACT, some, 200, 3, RECIPES["robust"])
     still = np.ptp(with_none, axis=1).max(axis=1) == 0
     assert 1 <= still.sum() <= 15  # an eighth is no speech; a part of that is digital silence
-
-
-def test_the_recipe_comes_from_the_contract_whatever_that_says() -> None:
-    said = dataclasses.asdict(RECIPES["robust"])
-    assert recipe_of(CONTRACT.replace(provenance={"recipe": said})) == RECIPES["robust"]
-    for other in ({}, {"recipe": None}, {"recipe": {"speed": "high"}}, {"recipe": {"new": 1}}):
-        assert recipe_of(CONTRACT.replace(provenance=other)) is None

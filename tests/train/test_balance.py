@@ -21,7 +21,7 @@ WINDOWS = utterances("small", "aab") + utterances("large", "a" * 20 + "b" * 4 + 
 
 
 def test_labels_are_drawn_evenly_and_corpora_by_the_root_of_their_size() -> None:
-    shares = balanced_shares(WINDOWS)
+    shares = balanced_shares(WINDOWS, {})
     assert shares.sum() == pytest.approx(1)
     by_label: Counter[tuple[str, str]] = Counter()
     for window, share in zip(WINDOWS, shares, strict=True):
@@ -33,6 +33,15 @@ def test_labels_are_drawn_evenly_and_corpora_by_the_root_of_their_size() -> None
     assert (1 - small) / small == pytest.approx(3)
     drawn = draws(shares, 20_000, np.random.default_rng(1))
     assert np.mean(drawn < 3) == pytest.approx(small, abs=0.02)
+
+
+def test_a_label_of_less_share_is_drawn_that_much_less_often() -> None:
+    even, less = balanced_shares(WINDOWS, {}), balanced_shares(WINDOWS, {"b": 0.3})
+    rare = np.array([window.label == "b" for window in WINDOWS])
+    assert 0 < rare.sum() < len(rare)
+    assert less.sum() == pytest.approx(1)
+    odds = less[rare].sum() / less[~rare].sum()
+    assert odds == pytest.approx(0.3 * even[rare].sum() / even[~rare].sum())
 
 
 def test_a_corpus_knows_its_own_labels_and_that_it_is_speech() -> None:

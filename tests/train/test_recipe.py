@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from click.testing import CliRunner
 
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.train.options import TrainingOptions, training_options
-from sernet_edge.train.recipe import RECIPES, Recipe
+from sernet_edge.train.recipe import RECIPES, Recipe, recipe_from
 from sernet_edge.train.settings import ModelSettings
 
 
@@ -104,7 +105,28 @@ def test_the_papers_recipe_sees_the_middle_of_each_utterance_unless_told_otherwi
     assert (Recipe().segments, Recipe().test_segments) == ("random", "listen")
 
 
-@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"loss": "hinge"}, {"label_smoothing": 1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"label_shares": "fear=0"},
+        {"label_shares": "fear"},
+        {"epochs": 0},
+        {"loss": "hinge"},
+        {"label_smoothing": 1.0},
+    ],
+)
 def test_a_recipe_that_nothing_could_be_trained_with_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Recipe(**wrong)
+
+
+def test_a_saved_recipe_has_the_defaults_of_settings_that_came_later() -> None:
+    said = dataclasses.asdict(RECIPES["robust"])
+    assert recipe_from(said) == RECIPES["robust"]
+    del said["label_shares"]
+    assert recipe_from(said) == RECIPES["robust"]
+
+
+@pytest.mark.parametrize("saved", [None, "fast", {"speed": "high"}, {"new": 1}])
+def test_a_recipe_that_this_version_does_not_know_is_none(saved: Any) -> None:
+    assert recipe_from(saved) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.evaluation.cross_corpus import by_corpus
 from sernet_edge.train.evaluation.protocols import PROTOCOLS
+from sernet_edge.train.recipe import Recipe
 
 _RESAMPLES = 2000
 
@@ -70,7 +72,7 @@ def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Pa
     for run in runs:
         settings = read_json(run / "run.json")
         own = {k: v for k, v in settings.items() if k not in _NO_SETTING and v is not None}
-        own |= settings["recipe"]
+        own |= dataclasses.asdict(Recipe(**settings["recipe"]))
         groups.setdefault(json.dumps(own, sort_keys=True), (own, []))[1].append(run)
     return list(groups.values())
 
