@@ -24,7 +24,7 @@ from sernet_edge.runtime import FrontEnd
 from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.frontend import cut_windows, padded_rows
 from sernet_edge.runtime.interpreter import INTERPRETERS, Model, load
-from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.models import BOX
 
 Scores = NDArray[np.int16]
 """Of windows by labels, in steps of the output's scale, 1/256."""
@@ -34,7 +34,7 @@ def main() -> None:
     """Compare and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path, help="a folder of WAV files")
-    parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="[the one that ships]")
+    parser.add_argument("--model", type=Path, default=BOX["emodb"], help="[the one that ships]")
     parser.add_argument("--every", type=int, default=1, help="take each N-th file only [1]")
     arguments = parser.parse_args()
     files = sorted(arguments.corpus.rglob("*.wav"))[:: arguments.every]

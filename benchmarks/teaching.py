@@ -27,7 +27,7 @@ from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.models import BOX
 from sernet_edge.runtime.teach.embeddings import Embedder
 from sernet_edge.runtime.teach.fit import TaughtClips, softmax, teach_head
 from sernet_edge.runtime.teach.head import Head, dequantise
@@ -96,7 +96,7 @@ class Speech:
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), default=DEFAULT_MODEL)
+@click.option("--model", type=click.Path(path_type=Path), default=BOX["emodb"])
 @click.option(
     "--corpus", "corpora", type=(str, click.Path(path_type=Path)), multiple=True, required=True
 )

@@ -12,6 +12,7 @@ from sernet_edge.firmware_export.layout import LAYOUTS, arrange
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.options import MODEL_PATH
 
 
 def _checked_name(
@@ -23,7 +24,7 @@ def _checked_name(
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=MODEL_PATH)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -6,13 +6,33 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from sernet_edge.runtime.models import BOX
+
 T = TypeVar("T")
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class _ModelPath(click.Path):
+    """The path of a model, or the name of one in the box; a file of that name goes first."""
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        path = Path(super().convert(value, parameter, context))
+        return path if path.exists() else BOX.get(str(path), path)
+
+
+MODEL_PATH = _ModelPath(path_type=Path)
+"""The type of options and arguments that name a `.tflite`."""
+
+IN_THE_BOX = f"one in the box: {', '.join(BOX)}"
+"""For help texts."""
 
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:

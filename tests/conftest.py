@@ -18,7 +18,7 @@ from support import SAMPLE, Run, made_once, write_wav
 
 from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.interpreter import interpreter_module
-from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.models import BOX
 
 # Who starts the tests in the background may have had SIGINT ignored, and programs inherit that;
 # those tested here are to know Ctrl-C.
@@ -70,7 +70,7 @@ def emodb() -> Path:
 @pytest.fixture(scope="session")
 def shipped_model() -> Path:
     """The int8 model in the package."""
-    return DEFAULT_MODEL
+    return BOX["emodb"]
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from sernet_edge.firmware_export.measure import cross, firmware, tflm
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.options import MODEL_PATH
 
 
 def _line(core: str, *cells: str) -> str:
@@ -44,7 +45,7 @@ def _hop_lines(core: str, measured: firmware.Measurement) -> list[str]:
 
 
 @click.command()
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=MODEL_PATH)
 @click.option(
     "--core",
     "names",

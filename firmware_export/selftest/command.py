@@ -26,7 +26,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.options import finite
+from sernet_edge.runtime.options import MODEL_PATH, finite
 from sernet_edge.runtime.teach.head_block import head_block
 
 # A feature that is rounded the other way moves scores by up to 0.007 (docs/design/frontend.md), so
@@ -35,7 +35,7 @@ _TIE = 0.01
 
 
 @click.command()
-@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("model_path", metavar="MODEL", type=MODEL_PATH)
 @click.option("--port", required=True, help="The board's serial port, such as /dev/ttyACM0.")
 @click.option(
     "--input",

@@ -12,6 +12,7 @@ from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import check_outputs, write_bytes
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.options import IN_THE_BOX, MODEL_PATH
 from sernet_edge.runtime.teach import forgetting, teaching
 from sernet_edge.runtime.teach.clips import check_labels, find_clips, read_clips
 from sernet_edge.runtime.teach.head_block import head_block
@@ -29,9 +30,10 @@ from sernet_edge.runtime.teach.teaching import Taught
 )
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=MODEL_PATH,
     default=DEFAULT_MODEL,
-    help="The model to teach, *.tflite.  [default: the one that ships]",
+    metavar="MODEL",
+    help=f"The model to teach, *.tflite, or {IN_THE_BOX}.  [default: voices]",
 )
 @click.option(
     "--out",

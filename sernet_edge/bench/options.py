@@ -9,7 +9,7 @@ import click
 
 from sernet_edge.bench.measure import boards, cores
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.options import option_group
+from sernet_edge.runtime.options import MODEL_PATH, option_group
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.options import corpus_option, labels_option, map_option, skip_bad_option
 
@@ -24,7 +24,7 @@ def _board(
 
 
 _OPTIONS = (
-    click.argument("models", nargs=-1, metavar="MODEL...", type=click.Path(path_type=Path)),
+    click.argument("models", nargs=-1, metavar="MODEL...", type=MODEL_PATH),
     click.option(
         "--zoo",
         is_flag=True,

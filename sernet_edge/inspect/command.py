@@ -18,6 +18,7 @@ import numpy as np
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.options import MODEL_PATH
 
 _WIDTH = 80
 
@@ -27,7 +28,7 @@ _INDENT = " " * 11
 
 
 @click.command()
-@click.argument("model_path", metavar="MODEL", type=click.Path(path_type=Path))
+@click.argument("model_path", metavar="MODEL", type=MODEL_PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON, with every number.")
 def inspect(model_path: Path, as_json: bool) -> None:
     """Show what is in MODEL, a .tflite or .keras file, and what can run it.

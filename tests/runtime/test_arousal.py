@@ -8,7 +8,7 @@ import pytest
 from sernet_edge.runtime.arousal import arousal
 from sernet_edge.runtime.contract import Contract, ContractError
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.models import BOX
 
 
 def contract(*labels: str, **settings: object) -> Contract:
@@ -31,7 +31,7 @@ def test_arousal_is_the_share_of_the_agitated_among_the_emotions_of_either_kind(
 
 
 def test_disgust_counts_on_neither_side() -> None:
-    shipped = ModelFile.read(DEFAULT_MODEL).require_contract()
+    shipped = ModelFile.read(BOX["emodb"]).require_contract()
     sides = dict(zip(shipped.labels, shipped.arousal_sides or (), strict=True))
     assert sides == {
         "anger": 1, "boredom": -1, "disgust": 0, "fear": 1, "happiness": 1, "neutral": -1,

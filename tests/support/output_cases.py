@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.models import BOX
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.records import Event, Notice, Result
 
-CONTRACT = ModelFile.read(DEFAULT_MODEL).require_contract()
+CONTRACT = ModelFile.read(BOX["emodb"]).require_contract()
 LABELS = CONTRACT.labels
 SESSION = Session("shipped.tflite", CONTRACT, "USB Audio Device", 48_000, 1, 0.5, 0.6, live=True)
 

@@ -63,11 +63,11 @@ def test_a_corpus_model_and_page_may_have_names_that_are_no_utf_8(
 ) -> None:
     import shutil
 
-    from sernet_edge.runtime.models import DEFAULT_MODEL
+    from sernet_edge.runtime.models import BOX
 
     strange = Path(os.fsdecode(bytes(tmp_path) + b"/m\xff\xe4"))
     model, page = strange.with_suffix(".tflite"), strange.with_suffix(".html")
-    shutil.copyfile(DEFAULT_MODEL, model)
+    shutil.copyfile(BOX["emodb"], model)
     sample = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
     for label in ("anger", "sadness"):
         (strange / label).mkdir(parents=True)

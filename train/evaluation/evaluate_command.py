@@ -10,6 +10,7 @@ import click
 
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.files import check_outputs, write_text
+from sernet_edge.runtime.options import MODEL_PATH
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.corpora.choice import CorpusChoice, in_words
 from sernet_edge.train.evaluation import evaluate
@@ -26,7 +27,7 @@ from sernet_edge.train.progress import TerminalProgress
 
 
 @click.command("evaluate")
-@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("model", type=MODEL_PATH)
 @corpus_option("Corpus ({names}) and its folder or csv file; may be repeated.", required=False)
 @map_option
 @labels_option

@@ -1,0 +1,43 @@
+"""The models in the box: each has a card, and commands take its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.models import BOX
+from sernet_edge.runtime.options import MODEL_PATH
+from sernet_edge.runtime.trust import card_of, licence, trust
+
+
+@click.command()
+@click.argument("model", type=MODEL_PATH)
+def where(model: Path) -> None:
+    click.echo(model)
+
+
+def path_of(name: str) -> Path:
+    return Path(CliRunner().invoke(where, [name]).output.strip())
+
+
+@pytest.mark.parametrize("name", BOX)
+def test_each_has_a_contract_a_card_a_licence_and_says_how_far_to_trust_it(name: str) -> None:
+    contract = ModelFile.read(BOX[name]).require_contract()
+    assert card_of(BOX[name])
+    assert licence(contract)
+    assert "right" in trust(contract)
+
+
+@pytest.mark.parametrize("name", BOX)
+def test_a_name_is_its_file_unless_there_is_a_file_of_that_name(name: str) -> None:
+    assert path_of(name) == BOX[name]
+    Path(name).write_bytes(b"mine")
+    assert path_of(name) == Path(name)
+
+
+def test_any_other_path_is_itself() -> None:
+    assert path_of("other.tflite") == Path("other.tflite")
