@@ -43,7 +43,7 @@ def calibration_windows(
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(recordings), min(count, len(recordings)), replace=False).tolist()
     robust = recipe if recipe is not None and recipe.is_robust else _PLAIN
-    gains = dataclasses.replace(_PLAIN, gain_db=robust.gain_db)
+    gains = dataclasses.replace(_PLAIN, gain_db=robust.gain_db, quiet_db=robust.quiet_db)
     windows = TrainingWindows(contract, gains)
     cut = [
         windows.none_window(rng)

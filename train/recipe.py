@@ -59,6 +59,7 @@ class Recipe:
         equaliser_db: It goes through a random frequency response of up to so much either way.
         noise_snr_db: Noise is added, at worst so far below the speech; 0 is off.
         gain_db: Its level is changed by up to so much either way.
+        quiet_db: And may be so much lower still, as far from a microphone.
         label_shares: How often labels are drawn, against 1 for all others: "fear=0.3" or
             "fear=0.3,sadness=0.5". A model then says them as much less often.
         short_share: So large a share of the windows holds 0.4 to 1.5 s of the recording, as one
@@ -108,6 +109,7 @@ class Recipe:
     equaliser_db: float = 0.0
     noise_snr_db: float = 0.0
     gain_db: float = 6.0
+    quiet_db: float = 0.0
     label_shares: str = ""
     short_share: float = 0.0
     room_share: float = 0.0
@@ -178,8 +180,9 @@ class Recipe:
     @property
     def has_fixed_features(self) -> bool:
         """Whether a window's features are the same in every epoch, but for masks."""
-        sound = (self.speed, self.reverb_s, self.equaliser_db, self.noise_snr_db, self.gain_db)
-        return self.segments != "random" and not any(sound) and not self.is_robust
+        sound = (self.speed, self.reverb_s, self.equaliser_db, self.noise_snr_db)
+        gains = (self.gain_db, self.quiet_db)
+        return self.segments != "random" and not any(sound + gains) and not self.is_robust
 
     @property
     def is_robust(self) -> bool:

@@ -153,8 +153,9 @@ class TrainingWindows(Windows):
             changed = augment.telephone(changed, rate_hz)
         if is_speech and self._drawn(recipe.clip_share, rng):
             changed = augment.overloaded(changed, rng.uniform(*_OVERLOAD_DB))
-        if recipe.gain_db:
-            changed = changed * 10 ** (rng.uniform(-recipe.gain_db, recipe.gain_db) / 20)
+        if recipe.gain_db or recipe.quiet_db:
+            lowest_db = -recipe.gain_db - recipe.quiet_db
+            changed = changed * 10 ** (rng.uniform(lowest_db, recipe.gain_db) / 20)
         front_end = self._training_front_end
         return front_end.window_features(feature_rows(front_end, to_int16(changed)))
 

@@ -167,6 +167,7 @@ def test_features_that_stay_the_same_are_computed_once_and_masked_anew(
         {"equaliser_db": 6.0},
         {"noise_snr_db": 10.0},
         {"gain_db": 6.0},
+        {"quiet_db": 6.0},
     ],
 )
 def test_features_that_change_are_computed_for_every_epoch(
@@ -175,3 +176,23 @@ def test_features_that_change_are_computed_for_every_epoch(
     windows, calls = counted(replace(PLAIN, **{"segments": "middle", **change}), monkeypatch)
     assert calls == 3
     assert len({window.tobytes() for window in windows}) == 3
+
+
+def test_levels_lie_between_the_gain_and_the_quietest() -> None:
+    recipe = replace(PLAIN, gain_db=5.0, quiet_db=20.0)
+    contract = Contract(
+        labels=("a", "b"), mean=(0.0,), std=(100.0,), clip=50.0, level="none", window_frames=60
+    )
+    rng = np.random.default_rng(3)
+    samples = rng.normal(0, 3000, contract.window_samples).astype(np.int16)
+    recording = Recording(Utterance(Path("x.wav"), "a", "1"), samples)
+    plain, changed = (
+        [
+            # c0 of 64 bands is 8 times the mean ln(power).
+            float(window[:, 0].mean()) * 100 / 8 * 10 / np.log(10)
+            for window in (windows.training_window(recording, rng) for _ in range(100))
+        ]
+        for windows in (TrainingWindows(contract, PLAIN), TrainingWindows(contract, recipe))
+    )
+    gains_db = np.array(changed) - plain[0]
+    assert -25.2 < gains_db.min() < -22 and 3 < gains_db.max() < 5.2
