@@ -65,6 +65,9 @@ from sernet_edge.train.progress import TerminalProgress
     help="Train the folds on the Dask cluster of this scheduler, tcp://HOST:PORT, whose workers "
     "see the corpus and OUT under the same paths.",
 )
+@click.option(
+    "--keep-models", is_flag=True, help="Write each fold's model to OUT/fold-NAME.tflite."
+)
 @click.option("--log-csv", is_flag=True, help="Write each epoch's figures to OUT/fold-NAME.csv.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def cross_validate(options: TrainingOptions, as_json: bool, **others: Any) -> None:

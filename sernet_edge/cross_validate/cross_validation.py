@@ -55,6 +55,7 @@ class CrossValidationSettings:
         scheduler: Address of the Dask scheduler whose cluster trains the folds; None: this
             computer.
         log_csv: Whether to write a table of each fold's epochs.
+        keep_models: Whether to write each fold's int8 model, OUT/fold-NAME.tflite.
     """
 
     model: ModelSettings
@@ -67,6 +68,7 @@ class CrossValidationSettings:
     jobs: int = 1
     scheduler: str | None = None
     log_csv: bool = False
+    keep_models: bool = False
 
 
 def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET) -> dict[str, Any]:
@@ -134,7 +136,17 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         trained = {corpus[i].label for i in fold.train}
         own = model.new_contract(tuple(label for label in labels if label in trained))
         jobs.append(
-            FoldJob(model, own, initial_weights, run, corpus, labels, fold, settings.log_csv)
+            FoldJob(
+                model,
+                own,
+                initial_weights,
+                run,
+                corpus,
+                labels,
+                fold,
+                settings.log_csv,
+                settings.keep_models,
+            )
         )
     todo = [job for job in jobs if not job.path.exists()]
     progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} folds are finished")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -16,10 +17,11 @@ from numpy.typing import NDArray
 from sernet_edge.convert.precision import Precision
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ModelError
-from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.files import write_bytes, write_text
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.corpora.choice import JOINT
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.epochs import epochs_table
 from sernet_edge.train.evaluation import baseline
@@ -50,6 +52,7 @@ class FoldJob:
         labels: Of the run, in the order of the scores. Those that the model lacks always score 0.
         fold: Which utterances to train on and which to test on.
         log_csv: Whether to write a table of the epochs.
+        keep_model: Whether to write the int8 model.
     """
 
     settings: ModelSettings
@@ -60,12 +63,18 @@ class FoldJob:
     labels: tuple[str, ...]
     fold: Fold
     log_csv: bool
+    keep_model: bool = False
 
     @property
     def path(self) -> Path:
         """The file of the fold's predictions; a fold whose file exists is finished."""
         # A speaker may be called A/B, or by a folder whose name is not UTF-8.
         return self.run / f"fold-{quote(os.fsencode(self.fold.name), safe=' ')}.json"
+
+    @property
+    def model_path(self) -> Path:
+        """The file of the fold's int8 model."""
+        return self.path.with_suffix(".tflite")
 
     @property
     def epochs_path(self) -> Path:
@@ -107,6 +116,8 @@ def run_fold(job: FoldJob) -> None:
     cut = [fit.windows.test_windows(recording) for recording in testing]
     guess_by_epoch = _train(job, fit, cut)
     converted = _converted(job, fit, training)
+    if job.keep_model:
+        write_bytes(job.model_path, _with_provenance(converted["int8"], job, noise).data)
     scores = {precision: _window_scores(file, cut) for precision, file in converted.items()}
     _write(
         job,
@@ -191,6 +202,25 @@ def _converted(job: FoldJob, fit: Fit, training: Sequence[Recording]) -> dict[st
         for name, precision in precisions.items()
     }
     return {name: file.with_contract(contract) for name, file in converted.items()}
+
+
+def _with_provenance(file: ModelFile, job: FoldJob, noise: Noise | None) -> ModelFile:
+    """Return a fold's model with a contract that says what it has heard, and what not."""
+    heard, tested = ([job.utterances[i] for i in part] for part in (job.fold.train, job.fold.test))
+    speakers = {utterance.speaker for utterance in heard}
+    corpora = {u.corpus for u in heard if u.corpus} or {job.settings.corpora.name}
+    contract = file.require_contract()
+    provenance = {
+        "architecture": job.settings.architecture,
+        "corpus": JOINT.join(sorted(corpora)),
+        "protocol": f"fold {job.fold.name} of a cross-validation",
+        "holdout_speakers": sorted({u.speaker for u in tested} - speakers),
+        "initial": job.initial_weights.provenance if job.initial_weights else None,
+        "seed": job.settings.seed,
+        "recipe": dataclasses.asdict(job.settings.recipe),
+        **({"noise": noise.provenance} if noise else {}),
+    }
+    return file.with_contract(contract.replace(provenance=provenance))
 
 
 def _window_scores(file: ModelFile, cut: Sequence[Float32]) -> NDArray[Any]:

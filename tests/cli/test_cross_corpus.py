@@ -12,6 +12,7 @@ import soxr
 from support import Run, write_wav
 
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.evaluation.cross_corpus import FOUR
 from sernet_edge.train.evaluation.metrics import confusion_matrix
 
 pytestmark = pytest.mark.training
@@ -53,7 +54,9 @@ def run(
 ) -> Path:
     """A cross-corpus run of both folds."""
     out = tmp_path_factory.mktemp("cross") / "run"
-    result = sernet_edge("cross-validate", *corpora, *SHORT, "--split", "corpora", "--out", out)
+    result = sernet_edge(
+        "cross-validate", *corpora, *SHORT, "--split", "corpora", "--keep-models", "--out", out
+    )
     assert result.returncode == 0, result.stderr
     assert "only folder:one has boredom: its fold cannot learn that" in result.stderr
     assert "cross-corpus float" in result.stdout and "folder:two" in result.stdout
@@ -202,3 +205,18 @@ def test_a_corpus_without_speakers_has_no_strict_protocol(
     result = sernet_edge("cross-validate", *corpora, *unnamed, *SHORT, "--out", tmp_path / "run")
     assert result.returncode == 1
     assert "the corpus folder:unnamed does not name the speaker" in result.stderr
+
+
+def test_a_fold_s_model_gives_the_fold_s_scores_and_says_what_it_has_not_heard(
+    run: Path, corpora: tuple[Any, ...], sernet_edge: Run
+) -> None:
+    path, fold = run / "fold-folder%3Atwo.tflite", run / "fold-folder%3Atwo.json"
+    assert ModelFile.read(path).require_contract().provenance["corpus"] == "folder:one"
+    result = sernet_edge("evaluate", path, *corpora[3:], "--labels", ",".join(FOUR), "--json")
+    assert result.returncode == 0, result.stderr
+    report, saved = json.loads(result.stdout), json.loads(fold.read_text())
+    assert report["trained_on_these_speakers"] == []
+    guess, truth = np.argmax(saved["int8_scores"], axis=1), np.array(saved["truth"])
+    labels = saved["labels"]
+    among = np.isin(truth, [labels.index(label) for label in FOUR])
+    assert report["wa"] == pytest.approx(float((guess == truth)[among].mean()))
