@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ class _ModelPath(click.Path):
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> Any:
-        path = Path(super().convert(value, parameter, context))
+        path = Path(os.fsdecode(super().convert(value, parameter, context)))
         return path if path.exists() else BOX.get(str(path), path)
 
 
