@@ -48,8 +48,9 @@ _MAX_LOG = 2.0 ** (31 - _LOG_BITS) / c_constant("sernet_frontend.c", "MOST_BANDS
 _MOST_ENERGY = 2**60 * 0.751
 """What a frame's powers sum to at most.
 
-Samples are below 2^30 and the Hann window's mean square is 3/8, so the sum over half of the
-bins, divided by (fft_size/2)^2, is at most 2 * 3/8 * 2^60; the rest is for rounding.
+Samples are below 2^30 and the mean square of the Hann window, and of every other one in the table,
+is at most 3/8, so the sum over half of the bins, divided by (fft_size/2)^2, is at most
+2 * 3/8 * 2^60; the rest is for rounding.
 """
 
 
@@ -84,6 +85,8 @@ def contract_header(model: Model) -> str:
     fft_log2 = contract.fft_size.bit_length() - 1
     # What samples are multiplied by and powers are divided by are powers of two.
     sample_exponent = 0 if contract.sample_scale == "int16" else -15
+    # Pre-emphasised samples may be twice as large, so they are halved; and see `_window`.
+    halvings = (contract.preemphasis > 0) + _is_halved(contract)
     low, high = model.quantise(np.array([-contract.clip, contract.clip], np.float32))
     try:
         macros = "\n".join(contract_macros(contract))
@@ -109,7 +112,8 @@ def contract_header(model: Model) -> str:
 /* For the front end's code: what follows from the contract and the model's quantisation. */
 #define SERNET_TABLES_VERSION {FRONTEND_VERSION}
 #define SERNET_FFT_LOG2 {fft_log2}
-#define SERNET_POWER_EXPONENT ({2 * sample_exponent + fft_log2 - 32})
+#define SERNET_POWER_EXPONENT ({2 * (sample_exponent + halvings) + fft_log2 - 32})
+#define SERNET_WINDOW_MIRROR {_mirror(contract)}{_preemphasis(contract)}
 #define SERNET_LOG_FLOOR ({round(math.log(contract.energy_floor) * 2**_LOG_BITS)})
 #define SERNET_GAIN_BITS {gain_bits}
 #define SERNET_FEATURE_ZERO_POINT ({model.input_zero_point})
@@ -135,7 +139,8 @@ typedef struct {{
 }} sernet_log_entry;
 
 extern const char *const sernet_labels[SERNET_LABEL_COUNT]; /* UTF-8 */
-extern const int32_t sernet_window[SERNET_FRAME_LENGTH_SAMPLES / 2 + 1]; /* Q31 */
+/* Q31; sample n of the later half has the weight of sample SERNET_WINDOW_MIRROR - n. */
+extern const int32_t sernet_window[SERNET_FRAME_LENGTH_SAMPLES / 2 + 1];
 extern const int32_t sernet_sine[SERNET_FFT_SIZE / 4 + 1]; /* sin(2 pi n / FFT size), Q31 */
 extern const sernet_log_entry sernet_log_table[{_LOG_STEPS}];
 {tables}\
@@ -150,6 +155,30 @@ extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SER
 
 #endif
 """
+
+
+def _mirror(contract: Contract) -> int:
+    """Return which sample the first one's weight belongs to, too."""
+    is_periodic = contract.window_function == "hann_periodic"
+    return contract.frame_length_samples - (not is_periodic)
+
+
+def _is_halved(contract: Contract) -> bool:
+    """Return whether the table holds half of the window, whose mean must not be above a half."""
+    return contract.window_function in ("hamming", "rectangle")
+
+
+def _window(contract: Contract) -> NDArray[np.float64]:
+    """Return the earlier half of the window and one value more, as the table holds it."""
+    half = contract.frame_length_samples // 2
+    return window_function(contract)[: half + 1] / (1 + _is_halved(contract))
+
+
+def _preemphasis(contract: Contract) -> str:
+    if not contract.preemphasis:
+        return ""
+    (fraction,) = _fractions(np.array([contract.preemphasis]))
+    return f"\n#define SERNET_PREEMPHASIS_Q31 {fraction}"
 
 
 def _decision_macros(contract: Contract) -> str:
@@ -196,8 +225,7 @@ def contract_source(model: Model) -> str:
     """Return sernet_contract.c: the tables; see `contract_header`."""
     contract = model.contract
     _check(model)
-    length, size, bands = contract.frame_length_samples, contract.fft_size, contract.mel_bands
-    window = window_function(contract)[: length // 2 + 1]
+    size, bands = contract.fft_size, contract.mel_bands
     sine = np.sin(2 * np.pi * np.arange(size // 4 + 1) / size)
     gain, offset = _standardisation(model)
     gain_bits = _gain_bits(model)
@@ -218,7 +246,7 @@ def contract_source(model: Model) -> str:
         banner()
         + '#include "sernet_contract.h"\n\n'
         + _array("char *const", "labels[SERNET_LABEL_COUNT]", map(c_string, contract.labels), 1)
-        + _array("int32_t", "window[]", _fractions(window))
+        + _array("int32_t", "window[]", _fractions(_window(contract)))
         + _array("int32_t", "sine[]", _fractions(sine))
         + _array("sernet_log_entry", f"log_table[{_LOG_STEPS}]", _log_table(), 4)
         + tables
@@ -261,6 +289,10 @@ def _check(model: Model) -> None:
             f"{name}: the C front end needs an FFT of 32 points or more and an even frame length, "
             f"not {contract.fft_size} and {contract.frame_length_samples}"
         )
+    if contract.preemphasis and contract.frame_step_samples > contract.frame_length_samples:
+        raise ContractError(
+            f"{name}: the C front end's pre-emphasis needs frames that follow without a gap"
+        )
     # Sums over bands are 32-bit integers, features that are logarithms 16-bit ones.
     is_mfcc = contract.features == "mfcc"
     beyond = abs(math.log(contract.energy_floor)) >= (_MAX_LOG if is_mfcc else 2**15 / LOG_STEPS)
@@ -284,12 +316,15 @@ def _standardisation(model: Model) -> tuple[NDArray[np.float64], NDArray[np.floa
     # The DCT's factor, with the cosine's own 1 at band 0 of the first coefficient divided out.
     matrix = dct_matrix(contract)
     cosines = np.cos(np.pi * np.arange(contract.mfcc_count) / (2 * contract.mel_bands))
-    return matrix[:, 0] / cosines / steps, offset
+    gain = matrix[:, 0] / cosines / steps
+    if contract.first_feature == "energy":
+        gain[0] = 1 / steps[0]
+    return gain, offset
 
 
 def _gain_bits(model: Model) -> int:
     """Return the most binary places at which every gain fits 31 bits."""
-    return min(28, 30 - math.ceil(math.log2(_standardisation(model)[0].max())))
+    return min(28, 30 - math.ceil(math.log2(np.abs(_standardisation(model)[0]).max())))
 
 
 def _log_table() -> Iterable[str]:

@@ -202,6 +202,7 @@ def contract_macros(contract: Contract) -> list[str]:
         *_choice("features", contract),
         *_FEATURES[contract.features],
         *_feature_settings(contract),
+        *_cepstral_settings(contract),
         f"#define SERNET_MEL_LOW_HZ {c_float(contract.mel_low_hz)}",
         f"#define SERNET_MEL_HIGH_HZ {c_float(contract.mel_high_hz)}",
         f"#define SERNET_ENERGY_FLOOR {c_float(contract.energy_floor)}",
@@ -267,6 +268,27 @@ def _feature_settings(contract: Contract) -> list[str]:
     if contract.features == "mel":
         return bands
     return [*bands, f"#define SERNET_MFCC_COUNT {contract.mfcc_count}"]
+
+
+def _cepstral_settings(contract: Contract) -> list[str]:
+    """Return the lines of settings that few contracts have."""
+    lines = []
+    if contract.preemphasis:
+        lines += [
+            "/* Of each sample this much of the one before is subtracted first. */",
+            f"#define SERNET_PREEMPHASIS {c_float(contract.preemphasis)}",
+        ]
+    if contract.lifter:
+        lines += [
+            "/* Coefficient k is multiplied by 1 + lifter / 2 sin(pi k / lifter). */",
+            f"#define SERNET_LIFTER {contract.lifter}",
+        ]
+    if contract.first_feature == "energy":
+        lines += [
+            "/* Feature 0 is the logarithm of the sum of the power of all FFT bins. */",
+            "#define SERNET_FIRST_FEATURE_IS_ENERGY 1",
+        ]
+    return lines
 
 
 def _choice(field: str, contract: Contract) -> list[str]:

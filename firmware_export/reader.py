@@ -7,6 +7,7 @@ compute to the bit is refused here by name; nothing is skipped or approximated.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from sernet_edge.firmware_export import graph, variables
@@ -41,7 +42,7 @@ def read_network(file: ModelFile) -> Network:
     _check_size(source, tensors, variables.initialisers(graphs))
     layers, states = Layers(tensors), variables.Variables(tensors, graphs)
     tensors.place = "the model's input"
-    layers.add(source.inputs[0], Layer("INPUT", (), _input_rows(tensors, source.inputs[0])))
+    layers.add(source.inputs[0], Layer("INPUT", (), _input_rows(file, tensors, source.inputs[0])))
     _check_known(source, tensors)
     for number, operator in enumerate(source.operators):
         if is_shape_arithmetic(operator):
@@ -65,9 +66,16 @@ def read_network(file: ModelFile) -> Network:
     return Network(needed, tensors.weight_bytes)
 
 
-def _input_rows(tensors: TensorReader, tensor: graph.Tensor) -> Tensor:
-    """Return the input; where its height is 1, time is its width."""
+def _input_rows(file: ModelFile, tensors: TensorReader, tensor: graph.Tensor) -> Tensor:
+    """Return the input in the contract's frames; without one, where its height is 1, time is its
+    width.
+    """
     rows = tensors.rows(tensor, is_end=True)
+    contract = file.contract
+    if contract is not None:
+        frames = (contract.window_frames, contract.feature_count, 1)
+        if math.prod(frames) == math.prod(rows.shape):
+            return rows.shaped(frames)
     if rows.height == 1:
         return replace(rows, height=rows.width, width=1)
     return rows

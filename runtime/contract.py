@@ -40,6 +40,9 @@ _MOST = {
 Features = Literal["mfcc", "mel", "spectrogram"]
 """What the model sees of a frame; see `Contract.features`."""
 
+WindowFunction = Literal["hann_periodic", "hann", "hamming", "rectangle"]
+"""What a frame's samples are multiplied with; see `Contract.window_function`."""
+
 Level = Literal["none", "running", "window", "clip"]
 """How loudness is taken out of the features; see `Contract.level`."""
 
@@ -73,7 +76,14 @@ class Contract:
         frame_length_samples: Samples in a frame; the window function spans all of them.
         frame_step_samples: Samples from one frame's start to the next one's.
         fft_size: Points of the FFT, at least the frame length.
-        window_function: "hann_periodic" is 0.5 - 0.5 cos(2 pi n / frame length).
+        window_function: "hann_periodic" is 0.5 - 0.5 cos(2 pi n / frame length); "hann" and
+            "hamming" are NumPy's `hanning` and `hamming`; "rectangle" is 1.
+        preemphasis: What of the sample before is subtracted from each sample, 0 (none) to 1; the
+            stream's first sample stays as it is. JSON without it, as without the next two, means
+            the default.
+        lifter: Cepstral coefficient k is multiplied by 1 + lifter / 2 sin(pi k / lifter); 0: by 1.
+        first_feature: The first of the MFCCs: "c0", or "energy", the logarithm of the sum of the
+            power of all FFT bins, at least the floor.
         mel_bands: Triangular filters, placed as `python_speech_features.get_filterbanks` does.
         mel_low_hz: Lower edge of the lowest filter.
         mel_high_hz: Upper edge of the highest filter.
@@ -127,7 +137,10 @@ class Contract:
     frame_length_samples: int = 1024
     frame_step_samples: int = 256
     fft_size: int = 1024
-    window_function: Literal["hann_periodic"] = "hann_periodic"
+    window_function: WindowFunction = "hann_periodic"
+    preemphasis: float = 0.0
+    lifter: int = 0
+    first_feature: Literal["c0", "energy"] = "c0"
     mel_bands: int = 64
     mel_low_hz: float = 80.0
     mel_high_hz: float = 7600.0
@@ -193,6 +206,17 @@ class Contract:
         if self.features == "mfcc" and self.mfcc_count > self.mel_bands:
             raise ContractError(
                 f"contract: {self.mfcc_count} MFCCs cannot come from {self.mel_bands} mel bands"
+            )
+        if not 0 <= self.preemphasis <= 1:
+            raise ContractError(f"contract: preemphasis must be in 0..1, not {self.preemphasis}")
+        if not 0 <= self.lifter <= _MOST["mfcc_count"]:
+            raise ContractError(
+                f"contract: lifter must be in 0..{_MOST['mfcc_count']}, not {self.lifter}"
+            )
+        if self.features != "mfcc" and (self.lifter or self.first_feature != "c0"):
+            raise ContractError(
+                "contract: lifter and first_feature are settings of MFCCs, not of "
+                f"{self.features!r}"
             )
         if not self.feature_count:
             raise ContractError(
@@ -350,7 +374,7 @@ class Contract:
     def _document(self) -> dict[str, Any]:
         """Return the fields for JSON, without those that say nothing."""
         document = dataclasses.asdict(self)
-        return {k: v for k, v in document.items() if v or k not in _LEFT_OUT}
+        return {k: v for k, v in document.items() if k not in _LEFT_OUT or v != _LEFT_OUT[k]}
 
     @staticmethod
     def from_json(text: str | bytes, where: str = "contract") -> Contract:
@@ -382,7 +406,7 @@ class Contract:
         claimed_id = document.pop("id", None)
         if unknown := sorted(set(document) - _FIELDS):
             raise ContractError(f"{where}: the contract has unknown fields {unknown}", damaged)
-        if missing := sorted(_FIELDS - _LEFT_OUT - set(document)):
+        if missing := sorted(_FIELDS - set(_LEFT_OUT) - set(document)):
             raise ContractError(f"{where}: the contract lacks the fields {missing}", damaged)
         try:
             contract = Contract(**{k: _from_json_value(v) for k, v in document.items()})
@@ -415,8 +439,13 @@ def _nearest(value: int, step: int, least: int) -> tuple[int, int]:
 
 _FIELDS = {field.name for field in dataclasses.fields(Contract)}
 
-_LEFT_OUT = {"taught", "aroused_labels", "calm_labels"}
-"""Fields that JSON leaves out where they are empty."""
+_LEFT_OUT = {
+    field.name: field.default
+    for field in dataclasses.fields(Contract)
+    if field.name
+    in ("taught", "aroused_labels", "calm_labels", "preemphasis", "lifter", "first_feature")
+}
+"""Fields that JSON leaves out where they have these values, their defaults."""
 
 
 def _from_json_value(value: Any) -> Any:

@@ -7,7 +7,8 @@ Frame n is samples [step*n, step*n + length), whole frames only. Its features ar
     mfcc    = first coefficients of the orthonormal DCT-II of log(energy)
 
 which is `python_speech_features.mfcc(..., preemph=0, ceplifter=0, appendEnergy=False)` with
-a floor; or, as the contract says, one of
+a floor. The contract can ask for that library's pre-emphasis, lifter and energy, too. Or, as the
+contract says, the features are one of
 
     mel          = log(energy)
     spectrogram  = log(power of the bins between the mel edges, at least the floor)
@@ -41,9 +42,16 @@ A microcontroller keeps a window's features until it knows the window's level. O
 
 
 def window_function(contract: Contract) -> Float64:
-    """Return the periodic Hann window, float64 (frame_length,), 0..1."""
-    n = np.arange(contract.frame_length_samples)
-    return 0.5 - 0.5 * np.cos(2 * np.pi * n / contract.frame_length_samples)
+    """Return what a frame's samples are multiplied with, float64 (frame_length,), 0..1."""
+    length = contract.frame_length_samples
+    if contract.window_function == "hann":
+        return np.hanning(length)
+    if contract.window_function == "hamming":
+        return np.hamming(length)
+    if contract.window_function == "rectangle":
+        return np.ones(length)
+    n = np.arange(length)
+    return 0.5 - 0.5 * np.cos(2 * np.pi * n / length)
 
 
 def mel_corners(contract: Contract) -> Float64:
@@ -87,12 +95,17 @@ def mel_filter_bank(contract: Contract) -> Float64:
 
 
 def dct_matrix(contract: Contract) -> Float64:
-    """Return the first rows of the orthonormal DCT-II, float64 (mfcc_count, mel_bands)."""
+    """Return the first rows of the orthonormal DCT-II, float64 (mfcc_count, mel_bands).
+
+    The lifter is in them: row k is multiplied as `Contract.lifter` says.
+    """
     bands = contract.mel_bands
     k = np.arange(contract.mfcc_count)[:, None]
     m = np.arange(bands)[None, :]
     matrix = np.sqrt(2 / bands) * np.cos(np.pi * k * (2 * m + 1) / (2 * bands))
     matrix[0] /= np.sqrt(2)
+    if contract.lifter:
+        matrix *= 1 + contract.lifter / 2 * np.sin(np.pi * k / contract.lifter)
     return matrix
 
 
@@ -124,9 +137,11 @@ class FrontEnd:
             runs = [np.flatnonzero(row) for row in bank]
             weights = [row[run] for row, run in zip(bank, runs, strict=True)]
         bins = np.concatenate(runs)
-        # Bins that no filter spans are not squared.
-        self._bins = slice(bins.min(), bins.max() + 1)
-        self._run_bins = bins - bins.min()
+        # Bins that no filter spans are not squared, unless the energy wants them all.
+        self._has_energy = contract.first_feature == "energy"
+        first, end = (0, contract.fft_size // 2) if self._has_energy else (bins.min(), bins.max())
+        self._bins = slice(first, end + 1)
+        self._run_bins = bins - first
         self._run_weights = np.concatenate(weights)
         self._run_starts = np.cumsum([0] + [len(run) for run in runs[:-1]])
         self._mean = np.asarray(contract.mean, np.float64)
@@ -142,21 +157,32 @@ class FrontEnd:
             float64 (frames, bands), at least `energy_floor`: of the mel bands, or of the FFT
             bins of a spectrogram.
         """
+        return self._energies(self._powers(frames))
+
+    def _powers(self, frames: Float64) -> Float64:
+        """Return the power of the FFT bins `_bins`, float64 (frames, bins)."""
         contract = self.contract
         spectrum = np.fft.rfft(frames * self._window, contract.fft_size)[:, self._bins]
-        power = (spectrum.real**2 + spectrum.imag**2) / contract.fft_size
+        power: Float64 = (spectrum.real**2 + spectrum.imag**2) / contract.fft_size
+        return power
+
+    def _energies(self, power: Float64) -> Float64:
         energy = np.add.reduceat(
             power[:, self._run_bins] * self._run_weights, self._run_starts, axis=1
         )
-        return np.maximum(energy, contract.energy_floor)
+        return np.maximum(energy, self.contract.energy_floor)
 
     def features(self, frames: Float64) -> Float64:
         """Return features before any level, float64 (frames, feature_count); see `energies`."""
-        logs = np.log(self.energies(frames))
+        power = self._powers(frames)
+        logs = np.log(self._energies(power))
         if self.contract.features != "mfcc":
             return np.rint(logs * LOG_STEPS) / LOG_STEPS
         # einsum without `optimize` is a plain loop; see the top of this file about BLAS.
-        return np.einsum("fm,km->fk", logs, self._dct)
+        rows = np.einsum("fm,km->fk", logs, self._dct)
+        if self._has_energy:
+            rows[:, 0] = np.log(np.maximum(power.sum(axis=1), self.contract.energy_floor))
+        return rows
 
     def levels(self, rows: Float64) -> Float64:
         """Return how loud each frame is: what a gain shifts by the same in all of them.
@@ -217,7 +243,9 @@ class FeatureStream:
                 hint="train with another --level, or evaluate it on files",
             )
         self._front_end = front_end
-        self._pending: NDArray[np.int16] = np.zeros(0, np.int16)
+        # Of each frame the sample before it is needed, too, where there is a pre-emphasis.
+        self._before = int(front_end.contract.preemphasis > 0)
+        self._pending: NDArray[np.int16] = np.zeros(self._before, np.int16)
         self._level = 0.0
         self._frames = 0
 
@@ -228,7 +256,8 @@ class FeatureStream:
             float64 (frames, feature_count), possibly with no row.
         """
         contract = self._front_end.contract
-        length, step = contract.frame_length_samples, contract.frame_step_samples
+        length = contract.frame_length_samples + self._before
+        step = contract.frame_step_samples
         pending = np.concatenate([self._pending, samples])
         count = max(0, (len(pending) - length) // step + 1)
         # A copy: a view would keep the whole chunk, of whatever size, and fragment the heap.
@@ -244,6 +273,8 @@ class FeatureStream:
             size = self._front_end.block_frames
             for start in range(0, count, size):
                 block = np.multiply(frames[start : start + size], scale, dtype=np.float64)
+                if self._before:
+                    block = block[:, 1:] - contract.preemphasis * block[:, :-1]
                 rows[start : start + len(block)] = self._front_end.features(block)
             if contract.level == "running":
                 self._subtract_running_level(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from contextlib import suppress
@@ -136,7 +137,7 @@ class Model:
         }
         for what, (tensors, shape) in expected.items():
             found = [tuple(int(n) for n in tensor["shape"]) for tensor in tensors]
-            if found != [shape]:
+            if len(found) != 1 or not _holds(found[0], shape):
                 raise ContractError(
                     f"{self.name}: the contract asks for one {what} of shape {shape}, "
                     f"the model has {', '.join(map(str, found))}",
@@ -195,10 +196,16 @@ class Model:
         return values
 
     def _invoke(self, tensor: NDArray[Any]) -> NDArray[Any]:
-        self._interpreter.set_tensor(self._input["index"], tensor[None, :, :, None])
+        self._interpreter.set_tensor(self._input["index"], tensor.reshape(self._input["shape"]))
         self._interpreter.invoke()
-        scores: NDArray[Any] = self._interpreter.get_tensor(self._output["index"])[0]
+        scores: NDArray[Any] = self._interpreter.get_tensor(self._output["index"]).ravel()
         return scores
+
+
+def _holds(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Return whether a tensor has the wanted values in the same order: flat, or with other ones."""
+    sizes, others = (tuple(n for n in each if n != 1) for each in (shape, wanted))
+    return shape[:1] == (1,) and sizes in (others, (math.prod(others),))
 
 
 def load(path: str | os.PathLike[str], threads: int = 1) -> Model:

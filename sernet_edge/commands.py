@@ -45,6 +45,12 @@ _COMMANDS = {
         "Quantise a Keras model to an int8 .tflite and a C header.",
         "convert",
     ),
+    "adopt": (
+        "sernet_edge.firmware_export.adopt.command",
+        "adopt",
+        "Give a model of another project a contract.",
+        "firmware",
+    ),
     "export": (
         "sernet_edge.firmware_export.command",
         "export",

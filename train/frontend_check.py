@@ -29,6 +29,7 @@ def reference_features(samples: NDArray[np.int16], contract: Contract) -> tuple[
     # The library pads a last, partial frame; the front end has whole frames only.
     whole = samples[: (frames - 1) * step + length] * (contract.full_scale / 32768.0)
     if contract.features == "spectrogram":
+        whole = sigproc.preemphasis(whole, contract.preemphasis)
         cut = sigproc.framesig(whole, length, step, lambda _: window_function(contract))
         power = sigproc.powspec(cut, contract.fft_size)[:, contract.spectrum_bins]
         return np.log(np.maximum(power, np.finfo(float).eps)), power
@@ -41,13 +42,19 @@ def reference_features(samples: NDArray[np.int16], contract: Contract) -> tuple[
         "nfft": contract.fft_size,
         "lowfreq": contract.mel_low_hz,
         "highfreq": contract.mel_high_hz,
-        "preemph": 0,
+        "preemph": contract.preemphasis,
         "winfunc": lambda _: window_function(contract),
     }
     energies, _ = base.fbank(whole, **shared)
     if contract.features == "mel":
         return np.log(energies), energies
-    mfcc = base.mfcc(whole, numcep=contract.mfcc_count, ceplifter=0, appendEnergy=False, **shared)
+    mfcc = base.mfcc(
+        whole,
+        numcep=contract.mfcc_count,
+        ceplifter=contract.lifter,
+        appendEnergy=contract.first_feature == "energy",
+        **shared,
+    )
     return mfcc, energies
 
 

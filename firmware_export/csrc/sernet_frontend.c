@@ -153,9 +153,15 @@ static void transform(int32_t *logs, sernet_kept *row) {
 SERNET_APART int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
     int32_t logs[SERNET_MEL_BANDS];
     logarithms(frontend->bins, exponent, logs);
+#ifdef SERNET_FIRST_FEATURE_IS_ENERGY
+    uint64_t power = 0;
+    for (uint32_t k = 0; k < SERNET_POWERS; k++) power += frontend->bins[k].power;
+    const int32_t c0 = logarithm(power, exponent) >> (SERNET_LOG_BITS - SUM_BITS);
+#else
     int64_t total = 0;
     for (uint32_t m = 0; m < SERNET_MEL_BANDS; m++) total += logs[m];
     const int32_t c0 = (int32_t)(total >> (SERNET_LOG_BITS - SUM_BITS));
+#endif
 #if SERNET_LEVEL != SERNET_LEVEL_WINDOW
     row[0] = quantised(c0 - level_so_far(frontend, c0), 0);
 #endif
@@ -251,15 +257,34 @@ static int is_gated(sernet_frontend *frontend) {
 
 #endif
 
-int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_kept *row) {
+/* The frame's power spectrum, in `bins`. */
+static int32_t spectrum_of(sernet_frontend *frontend) {
+#ifdef SERNET_PREEMPHASIS
+    return sernet_spectrum(&frontend->frame, frontend->next, frontend->before, frontend->bins);
+#else
+    return sernet_spectrum(&frontend->frame, frontend->next, 0, frontend->bins);
+#endif
+}
+
+/* Keeps of the frame what the next one needs. */
+static void go_on(sernet_frontend *frontend) {
     frontend->missing = SERNET_FRAME_STEP_SAMPLES;
+#ifdef SERNET_PREEMPHASIS
+    const uint32_t at = frontend->next + SERNET_FRAME_STEP_SAMPLES - 1;
+    frontend->before = frontend->frame.samples[at % SERNET_FRAME_LENGTH_SAMPLES];
+#endif
+}
+
+int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_kept *row) {
 #ifdef SERNET_GATE
     if (is_gated(frontend)) {
         /* The spectrum of digital silence. */
+        go_on(frontend);
         memset(frontend->bins, 0, sizeof frontend->bins);
         return features_of(frontend, 0, row);
     }
 #endif
-    const int32_t exponent = sernet_spectrum(&frontend->frame, frontend->next, frontend->bins);
+    const int32_t exponent = spectrum_of(frontend);
+    go_on(frontend);
     return features_of(frontend, exponent, row);
 }

@@ -9,7 +9,7 @@
 
 #include "sernet_spectrum.h"
 
-#define SERNET_FRONTEND_VERSION 3
+#define SERNET_FRONTEND_VERSION 4
 
 #if SERNET_TABLES_VERSION != SERNET_FRONTEND_VERSION
 #error "sernet_contract.h was exported for another version of the front end: export it again"
@@ -48,6 +48,9 @@ typedef struct {
 #endif
     uint32_t missing; /* samples until the next frame is whole */
     uint32_t next;    /* where in the frame the next sample goes, and the oldest one is */
+#ifdef SERNET_PREEMPHASIS
+    int16_t before; /* the sample before the frame's oldest one */
+#endif
     sernet_frame frame;
     sernet_bin bins[SERNET_POWERS];
 } sernet_frontend;

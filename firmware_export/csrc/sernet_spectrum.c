@@ -69,10 +69,11 @@ static inline value turned_back(value x, twiddle w) {
     return product;
 }
 
-/* What a frame is multiplied by so that its loudest sample uses all of 15 bits, log2. */
-static uint32_t doublings_of(const sernet_frame *frame) {
+/* What a frame is multiplied by so that its loudest sample, or the one before it, uses all of 15
+ * bits, log2. */
+static uint32_t doublings_of(const sernet_frame *frame, int32_t before) {
     /* The highest bit in which neighbours differ is the sign's lowest copy but one. */
-    uint32_t changes = 0;
+    uint32_t changes = (uint32_t)before ^ ((uint32_t)before << 1);
     for (uint32_t n = 0; n < SERNET_FRAME_LENGTH_SAMPLES / 2; n++)
         changes |= frame->pairs[n] ^ (frame->pairs[n] << 1);
     changes = (changes | changes >> 16) & 0xffff;
@@ -90,7 +91,20 @@ typedef struct {
     const int16_t *samples;
     uint32_t oldest;
     int32_t gain;
+    int32_t before; /* the sample before the oldest one */
 } source;
+
+/* A sample times the gain, pre-emphasised and halved if the contract asks for it. `before` is the
+ * sample before it. */
+static inline int32_t amplified(const source *from, int32_t sample, int32_t before) {
+#ifdef SERNET_PREEMPHASIS_Q31
+    return sernet_high_minus(sample * (from->gain / 2), before * from->gain,
+                             SERNET_PREEMPHASIS_Q31);
+#else
+    (void)before;
+    return sample * from->gain;
+#endif
+}
 
 /* Samples n and n + 1, n even, under the window; 0 behind the frame's end.
  *
@@ -100,12 +114,15 @@ static inline value windowed(const source *from, uint32_t n, int is_late) {
     value x = {0, 0};
     if (length < SERNET_FFT_SIZE && n >= length) return x;
     const int is_falling = length == SERNET_FFT_SIZE ? is_late : n >= length / 2;
-    const int32_t *weight = &sernet_window[is_falling ? length - n : n];
+    const int32_t *weight = &sernet_window[is_falling ? SERNET_WINDOW_MIRROR - n : n];
     const uint32_t at = wrapped(from->oldest + n);
     /* With even steps the frame's oldest sample has an even place. */
     const uint32_t next = SERNET_FRAME_STEP_SAMPLES % 2 == 0 ? at + 1 : wrapped(at + 1);
-    x.re = sernet_high(from->samples[at] * from->gain, weight[0]);
-    x.im = sernet_high(from->samples[next] * from->gain, is_falling ? weight[-1] : weight[1]);
+    const int32_t now = from->samples[at];
+    const int32_t before = n == 0 ? from->before : from->samples[at == 0 ? length - 1 : at - 1];
+    x.re = sernet_high(amplified(from, now, before), weight[0]);
+    x.im = sernet_high(amplified(from, from->samples[next], now),
+                       is_falling ? weight[-1] : weight[1]);
     return x;
 }
 
@@ -215,10 +232,11 @@ static inline void part(sernet_bin *near, sernet_bin *far, twiddle w) {
     far->power = power_of(e.re - o.re, e.im - o.im);
 }
 
-int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, sernet_bin *bins) {
-    const uint32_t doublings = doublings_of(frame);
+int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t before,
+                        sernet_bin *bins) {
+    const uint32_t doublings = doublings_of(frame, before);
     const int32_t gain = (int32_t)1 << (doublings + 16 - BASE_LOG2);
-    const source from = {frame->samples, oldest, gain};
+    const source from = {frame->samples, oldest, gain, before};
     for (uint32_t block = 0; block < BLOCKS; block++)
         base(&from, first_of(block), &bins[block * BASE]);
     /* With numbers that the compiler knows it needs one pointer for all four of a butterfly. */

@@ -6,8 +6,9 @@
 
 #define SERNET_BINS (SERNET_FFT_SIZE / 2)
 
-/* A spectrogram may reach up to the bin at half the sample rate; mel filters end before it. */
-#if SERNET_FEATURES == SERNET_FEATURES_SPECTROGRAM
+/* A spectrogram may reach up to the bin at half the sample rate, and a frame's energy does; mel
+ * filters end before it. */
+#if SERNET_FEATURES == SERNET_FEATURES_SPECTROGRAM || defined(SERNET_FIRST_FEATURE_IS_ENERGY)
 #define SERNET_POWERS (SERNET_BINS + 1)
 #else
 #define SERNET_POWERS SERNET_BINS
@@ -30,12 +31,13 @@ typedef union {
 } sernet_bin;
 
 /* Computes the power of bins 0 to SERNET_POWERS - 1 of a frame whose oldest sample is at
- * `oldest`.
+ * `oldest`; `before` is the sample before that one, which only a pre-emphasis looks at.
  *
  *     bins (SERNET_POWERS)
  *
  * Returns the exponent of the powers' unit, 2^(what is returned) squared sample units. */
-int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, sernet_bin *bins);
+int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t before,
+                        sernet_bin *bins);
 
 #ifdef __cplusplus
 }

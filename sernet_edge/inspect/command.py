@@ -293,6 +293,12 @@ def _contract_lines(settings: dict[str, Any] | None) -> list[str]:
         "mel": f"{c.mel_bands} logarithmic mel energies",
         "spectrogram": f"{c.feature_count} bins of a logarithmic spectrum",
     }
+    extras = [
+        *([f"pre-emphasis {c.preemphasis:g}"] if c.preemphasis else []),
+        *([f"lifter {c.lifter}"] if c.lifter else []),
+        *(["energy for c0"] if c.first_feature == "energy" else []),
+    ]
+    kinds = {name: ", ".join([kind, *extras]) for name, kind in kinds.items()}
     unsure = f"below {c.unsure_below:g}" if c.unsure_below else "never"
     drift = f"above {c.drift_limit:g}" if c.drift_limit else "not judged"
     return [

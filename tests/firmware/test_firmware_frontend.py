@@ -7,18 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bundle_cases import (
-    C_FOLDER,
     FAST,
     SANITIZE,
     Samples,
     build,
-    run,
     small_model,
     utterances,
     with_contract,
     with_statistics,
     write_front_end,
 )
+from frontend_cases import MAIN, c_features, compare, python_features
 from numpy.typing import NDArray
 from support import quickly
 
@@ -32,10 +31,6 @@ from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.new_contract import new_contract
 
-MAIN = C_FOLDER / "frontend_features.c"
-
-Windows = NDArray[np.int8]  # (windows, frames, features)
-
 
 @pytest.fixture(scope="module")
 def model(shipped_model: Path) -> Model:
@@ -45,28 +40,6 @@ def model(shipped_model: Path) -> Model:
 @pytest.fixture(scope="module")
 def bundle(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_front_end(tmp_path_factory.mktemp("front-end"), model)
-
-
-def python_features(model: Model, streams: list[Samples]) -> Windows:
-    contract, front_end = model.contract, FrontEnd(model.contract)
-    windows = []
-    for stream in streams:
-        rows = feature_rows(front_end, stream)
-        for start in range(0, len(rows) - contract.window_frames + 1, contract.hop_frames):
-            window = rows[start : start + contract.window_frames]
-            windows.append(model.quantise(front_end.window_features(window)))
-    return np.stack(windows)
-
-
-def c_features(program: Path, contract: Contract, streams: list[Samples], chunk: int) -> Windows:
-    shape = (-1, contract.window_frames, contract.feature_count)
-    return np.frombuffer(run(program, streams, chunk), np.int8).reshape(shape)
-
-
-def compare(found: Windows, expected: Windows) -> tuple[float, int]:
-    """Return the share of equal values and the largest difference."""
-    difference = np.abs(found.astype(int) - expected)
-    return float(np.mean(difference == 0)), int(difference.max())
 
 
 def hard_cases(contract: Contract) -> list[Samples]:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tflite_micro
 from bundle_cases import small_model
+from psf_contracts import psf_contract
 from support import quickly
 
 from sernet_edge import __version__
@@ -228,7 +229,17 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
     assert facts["LABEL_NONE"] == len(contract.labels)  # the shipped model has no such label
     assert facts["HAS_AROUSAL"] == 1
     assert facts["arousal_sides"] == list(contract.arousal_sides or ())
-    elsewhere = {"labels", "mean", "std", "provenance", "taught", "aroused_labels", "calm_labels"}
+    # What no macro stands for, since the model has no such setting; the next test has them.
+    absent = {"preemphasis", "lifter", "first_feature"}
+    elsewhere = absent | {
+        "labels",
+        "mean",
+        "std",
+        "provenance",
+        "taught",
+        "aroused_labels",
+        "calm_labels",
+    }
     for field in set(Contract.__dataclass_fields__) - elsewhere:
         value = getattr(contract, field)
         if field == "version":
@@ -238,6 +249,15 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
         else:
             expected = _bits(value) if field.upper() in _FLOATS else value
             assert facts[field.upper()] == expected
+
+
+def test_the_header_says_the_settings_that_few_contracts_have(shipped_header: str) -> None:
+    names = ("SERNET_PREEMPHASIS", "SERNET_LIFTER", "SERNET_FIRST_FEATURE_IS_ENERGY")
+    assert not any(name in shipped_header for name in names)
+    header = model_header(ModelFile("model.tflite", small_model(psf_contract("defaults"))))
+    for name, value in zip(names, ("0.97f", "22", "1"), strict=True):
+        assert f"#define {name} {value}\n" in header
+    assert "#define SERNET_WINDOW_FUNCTION SERNET_WINDOW_FUNCTION_RECTANGLE\n" in header
 
 
 @pytest.mark.parametrize("features", ["mel", "spectrogram"])

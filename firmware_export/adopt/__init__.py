@@ -1,0 +1,1 @@
+"""Attaches a contract to a model that another project made."""

@@ -1,0 +1,49 @@
+"""`sernet-edge adopt`: a contract for a model that another project made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sernet_edge.runtime.files import check_outputs, replacing
+from sernet_edge.runtime.modelfile import ModelFile
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--contract",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.json",
+    help="What the model's features and labels are; see docs/guides/adopting.md.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.tflite",
+    help="Where to write the model with its contract.",
+)
+@click.option("--force", is_flag=True, help="Overwrite what exists.")
+def adopt(model: Path, contract: Path, out: Path, force: bool) -> None:
+    """Give MODEL, an int8 .tflite of another project, a contract: then it can listen.
+
+    The contract's front end must be that which the model was trained with.
+    """
+    # Here, since they load an interpreter.
+    from sernet_edge.firmware_export.adopt import adoption
+
+    if out.suffix != ".tflite":
+        raise click.BadParameter(f"{out} must end in .tflite", param_hint="--out")
+    check_outputs([out], force)
+    adopted = adoption.adopt(ModelFile.read(model), contract)
+    with replacing(out) as path:
+        path.write_bytes(adopted.data)
+    made = adopted.require_contract()
+    click.echo(f"wrote {out} with the contract {made.id}")
+    click.echo(
+        f"it hears {made.window_frames} frames of {made.feature_count} features "
+        f"({made.window_s:.2f} s) and tells {', '.join(made.labels)}"
+    )
