@@ -14,7 +14,9 @@ from sernet_edge.runtime.listen.config import ConfiguredCommand
 from sernet_edge.runtime.listen.decision_options import DecisionSettings, decision_options
 from sernet_edge.runtime.listen.output_options import OutputSettings, output_options
 from sernet_edge.runtime.listen.source_options import SourceSettings, source_options
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.outputs.session import Session
+from sernet_edge.runtime.teach.lesson import outdated
 from sernet_edge.runtime.trust import card_of, licence, trust
 
 
@@ -57,6 +59,9 @@ def listen(
         _tell(f"trust   {trust(contract)}{f'; see {card}' if card else ''}")
         if terms := licence(contract):
             _tell(f"licence {terms}")
+        if changed := outdated(ModelFile.read(decision_settings.model), decision_settings.model):
+            again = f"sernet-edge teach --repeat {decision_settings.model}"
+            _tell(f"taught  {changed}: teaching has to be repeated: {again}")
         channels = _channels(source.channels, source_settings.channel)
         _tell(f"audio   {source.name}, {source.rate_hz} Hz, {channels}{resampled}")
         _tell(

@@ -98,6 +98,7 @@ def findings(listen_options: list[str]) -> Iterator[Finding]:
     from sernet_edge.runtime.trust import trust
 
     yield Finding("trust", "ok", trust(contract))
+    yield from _taught(decisions.model)
     yield _headroom(decisions, model, source.is_live)
     if source.input is None:
         yield from _sound(source, contract.sample_rate_hz)
@@ -166,6 +167,15 @@ def _settings(options: list[str]) -> tuple[SourceSettings, DecisionSettings, Out
             from_context(DecisionSettings, context),
             from_context(OutputSettings, context),
         )
+
+
+def _taught(model: Path) -> Iterator[Finding]:
+    """Say whether what a taught model came from has changed since."""
+    from sernet_edge.runtime.modelfile import ModelFile
+    from sernet_edge.runtime.teach.lesson import outdated
+
+    if changed := outdated(ModelFile.read(model), model):
+        yield Finding("taught", "note", changed, f"sernet-edge teach --repeat {model}")
 
 
 def _headroom(decisions: DecisionSettings, model: Model, live: bool) -> Finding:

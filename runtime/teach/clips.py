@@ -54,12 +54,13 @@ class Clip:
     samples: NDArray[np.int16]
 
 
-def find_clips(place: Path) -> list[LabelledFile]:
+def find_clips(place: Path, may_be_empty: bool = False) -> list[LabelledFile]:
     """List the clips of a folder that holds LABEL/x.wav, or of a table with path and label.
 
     Args:
         place: The folder; or a CSV file whose header names the columns path and label, with paths
             that start from its own folder.
+        may_be_empty: Whether it is no error if there are none.
 
     Raises:
         SernetError: It does not exist, holds no clip, or a table's row is wrong.
@@ -67,7 +68,7 @@ def find_clips(place: Path) -> list[LabelledFile]:
     if not place.exists():
         raise SernetError(f"{place} does not exist", "name the folder or the table of the clips")
     clips = list(_of_folder(place) if place.is_dir() else _of_table(place))
-    if not clips:
+    if not clips and not may_be_empty:
         raise SernetError(
             f"{place} holds no clip", "put audio files in folders named after their emotions"
         )
@@ -179,23 +180,47 @@ def _read(file: LabelledFile, contract: Contract) -> tuple[NDArray[np.int16], li
                 raise AudioError(f"{path} is longer than {LONGEST_S:g} s: cut it to one utterance")
     until = None if file.until_s is None else round(file.until_s * rate_hz)
     samples = np.concatenate(blocks)[round(file.from_s * rate_hz) : until]
-    seconds = len(samples) / rate_hz
+    return samples, warnings + check_clip(samples, contract, file.label, str(path))
+
+
+def check_clip(samples: NDArray[np.int16], contract: Contract, label: str, name: str) -> list[str]:
+    """Return what to be warned of in a clip; each goes on behind its name.
+
+    Args:
+        samples: int16 (samples,) at the contract's rate.
+        contract: Gives the rate.
+        label: What is heard in it; no speech is looked for where that is `NONE`.
+        name: What to call it.
+
+    Raises:
+        AudioError: It cannot teach; the message stands for itself.
+    """
+    seconds = len(samples) / contract.sample_rate_hz
     if seconds < SHORTEST_S:
-        raise AudioError(f"{path} is {seconds:.2f} s long: a clip takes {SHORTEST_S:g} s or more")
+        raise AudioError(f"{name} is {seconds:.2f} s long: a clip takes {SHORTEST_S:g} s or more")
     power = float(np.mean(np.square(samples, dtype=np.float64)))
     if power < 10 ** (SILENT_DBFS / 10) * 32768**2 / 2:
-        raise AudioError(f"{path} is silent")
-    if file.label != NONE and is_available(contract):
-        gate = SpeechGate(contract)
-        gate.push(samples)
-        if gate.speech < _LEAST_SPEECH:
-            raise AudioError(f"{path} holds no speech")
+        raise AudioError(f"{name} is silent")
+    if label != NONE and is_available(contract) and not _holds_speech(samples, contract):
+        raise AudioError(f"{name} holds no speech")
+    warnings = []
     clipped = float((np.abs(samples.astype(np.int32)) >= _FULL_SCALE).mean())
     if clipped > _CLIPPED_SHARE:
         warnings.append("clips: the microphone's gain was too high")
     if seconds > _LONG_S:
         warnings.append(f"is {seconds:.0f} s long: an emotion seldom lasts so long")
-    return samples, warnings
+    return warnings
+
+
+def _holds_speech(samples: NDArray[np.int16], contract: Contract) -> bool:
+    """Whether enough of any window of the clip is voice, or of the clip if that is shorter."""
+    gate = SpeechGate(contract)
+    step, least = contract.sample_rate_hz, min(contract.window_samples, len(samples))
+    for start in range(0, len(samples), step):
+        gate.push(samples[start : start + step])
+        if start + step >= least and gate.speech >= _LEAST_SPEECH:
+            return True
+    return False
 
 
 def _without_contradictions(clips: Sequence[Clip], tell: Callable[[str], None]) -> list[Clip]:

@@ -8,51 +8,20 @@ from pathlib import Path
 
 import click
 
-from sernet_edge.runtime.errors import SernetError, SettingError
+from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import check_outputs, write_bytes
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.models import DEFAULT_MODEL
-from sernet_edge.runtime.options import IN_THE_BOX, MODEL_PATH
 from sernet_edge.runtime.teach import forgetting, teaching
-from sernet_edge.runtime.teach.clips import check_labels, find_clips, read_clips
+from sernet_edge.runtime.teach.clips import read_clips
 from sernet_edge.runtime.teach.head_block import head_block
-from sernet_edge.runtime.teach.marks import marked_clips
+from sernet_edge.runtime.teach.lesson import Lesson, outdated
+from sernet_edge.runtime.teach.options import LessonSettings, lesson_options
 from sernet_edge.runtime.teach.teaching import Taught
 
 
 @click.command()
-@click.argument("clips", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--from-marks",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Learn from the marked recordings in DIR, the folder of `listen --record`.",
-)
-@click.option(
-    "--model",
-    type=MODEL_PATH,
-    default=DEFAULT_MODEL,
-    metavar="MODEL",
-    help=f"The model to teach, *.tflite, or {IN_THE_BOX}.  [default: voices]",
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="The taught model to write, *.tflite.",
-)
-@click.option(
-    "--head",
-    "head_path",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Also write the last layer alone, for firmware that loads it at run time.",
-)
-@click.option(
-    "--forget",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Delete the recordings and marks in DIR, and do nothing else.",
-)
+@lesson_options
 @click.option("--force", is_flag=True, help="Replace files that exist; with --forget, do not ask.")
 @click.option(
     "--even-if-worse",
@@ -60,43 +29,61 @@ from sernet_edge.runtime.teach.teaching import Taught
     help="Write a model that judges the clips worse than the old one does.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def teach(
-    clips: Path | None,
-    from_marks: Path | None,
-    model: Path,
-    out: Path | None,
-    head_path: Path | None,
-    forget: Path | None,
-    force: bool,
-    even_if_worse: bool,
-    as_json: bool,
-) -> None:
+def teach(settings: LessonSettings, force: bool, even_if_worse: bool, as_json: bool) -> None:
     """Adapt a model to a voice with a few labelled CLIPS.
 
     CLIPS is a folder that holds EMOTION/x.wav, or a CSV table with the columns path and label.
     One clip of each emotion helps, two to four help more. An emotion without clips keeps its
     weights. The clips stay where they are, and nothing of them but their number enters the model.
     """
-    if forget is not None:
-        forgetting.forget(forget, force)
+    if settings.forget is not None:
+        forgetting.forget(settings.forget, force)
         return
-    if clips is None and from_marks is None:
-        raise click.UsageError("Name the clips, or --from-marks DIR.")
-    if out is None:
-        raise click.UsageError("--out names the model to write.")
-    if out.suffix != ".tflite":
-        raise SettingError("out", f"{out} must end in .tflite")
-    check_outputs([out, *filter(None, [head_path])], force)
-    file = ModelFile.read(model)
-    if head_path is not None:
-        head_block(file)  # better to know now that it cannot be had
-    contract = file.require_contract()
-    files = [] if clips is None else find_clips(clips)
-    check_labels(files, contract)
-    if from_marks is not None:
-        files += marked_clips(from_marks, contract, _warn)
-    read = read_clips(files, contract, _warn)
-    taught = teaching.teach(file, read, _warn, lambda done: _show(done, len(read)))
+    lesson = settings.lesson()
+    if lesson is not None and settings.repeat is None:
+        check_outputs([lesson.out, *filter(None, [lesson.head])], force)
+    base = ModelFile.read(settings.model or DEFAULT_MODEL if lesson is None else lesson.base_path)
+    if settings.repeat is not None:
+        _say_what_changed(settings.repeat)
+    if settings.guided is not None and not _record(settings, base):
+        return
+    if lesson is not None:
+        _teach(lesson, base, even_if_worse, as_json)
+
+
+def _record(settings: LessonSettings, base: ModelFile) -> bool:
+    """Record clips; return whether to go on and teach with them."""
+    from sernet_edge.runtime.teach.guided import record_guided
+
+    folder = settings.guided
+    assert folder is not None
+    contract = base.require_contract()
+    try:
+        enough = record_guided(folder, contract, settings.device, settings.channel)
+    except KeyboardInterrupt:
+        click.echo(f"\nthe clips stay in {folder}; the same command goes on", err=True)
+        raise
+    if enough and settings.out is not None:
+        return True
+    out = settings.out or "mine.tflite"
+    if not enough:
+        click.echo("not enough yet: the same command goes on where you were", err=True)
+    click.echo(f"to teach with them: sernet-edge teach {folder} --out {out}", err=True)
+    return False
+
+
+def _say_what_changed(taught: Path) -> None:
+    changed = outdated(ModelFile.read(taught), taught)
+    _tell(changed or f"the model that {taught.name} was taught from is the same as before")
+
+
+def _teach(lesson: Lesson, base: ModelFile, even_if_worse: bool, as_json: bool) -> None:
+    """Teach, and write what comes of it."""
+    if lesson.head is not None:
+        head_block(base)  # better to know now that it cannot be had
+    contract = base.require_contract()
+    read = read_clips(lesson.files(contract, _warn), contract, _warn)
+    taught = teaching.teach(base, read, _warn, lambda done: _show(done, len(read)))
     if taught.is_worse and not even_if_worse:
         figures = taught.record()
         raise SernetError(
@@ -104,14 +91,15 @@ def teach(
             f"old one has {figures['uar_before']:.0%}; nothing was written",
             "check the clips that are warned of, record more, or add --even-if-worse",
         )
-    if head_path is not None:
-        write_bytes(head_path, head_block(taught.file))
-    write_bytes(out, taught.file.data)
+    if lesson.head is not None:
+        write_bytes(lesson.head, head_block(taught.file))
+    lesson.write()
+    write_bytes(lesson.out, taught.file.data)
     if as_json:
-        record = {"model": str(out), "contract": taught.file.require_contract().id}
+        record = {"model": str(lesson.out), "contract": taught.file.require_contract().id}
         click.echo(json.dumps({**record, **taught.record()}, indent=1))
     else:
-        _print(taught, out)
+        _print(taught, lesson.out)
 
 
 def _print(taught: Taught, out: Path) -> None:
@@ -132,7 +120,11 @@ def _print(taught: Taught, out: Path) -> None:
 
 
 def _warn(text: str) -> None:
-    click.echo(f"{_clear()}warning: {text}", err=True)
+    _tell(f"warning: {text}")
+
+
+def _tell(text: str) -> None:
+    click.echo(f"{_clear()}{text}", err=True)
 
 
 def _show(done: int, total: int) -> None:

@@ -128,8 +128,8 @@ def test_forgetting_deletes_recordings_and_marks_and_nothing_else(
 
     done = in_process("teach", "--forget", kept, "--force")
     assert done.returncode == 0, done.stderr
-    assert f"deleted 3 recordings and 1 mark in {kept}" in done.stdout
-    assert "2 other files" in done.stdout
+    assert f"deleted 3 recordings, 1 mark, 0 guided clips in {kept}" in done.stdout
+    assert "2 other entries" in done.stdout
     assert sorted(path.name for path in kept.iterdir()) == [f"copy of {name}", "holiday.wav"]
 
 

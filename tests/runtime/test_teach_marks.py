@@ -113,9 +113,9 @@ def test_a_folder_without_marks_says_where_to_set_them(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("--out", "x.tflite"), 2, "Name the clips, or --from-marks"),
+        (("--out", "x.tflite"), 2, "Name the clips, or give --from-marks"),
         (("clips",), 2, "--out names the model"),
-        (("--from-marks", "nowhere", "--out", "x.tflite"), 1, "cannot read nowhere"),
+        (("--from-marks", "nowhere", "--out", "x.tflite"), 1, "cannot read nowhere: No such file"),
     ],
 )
 def test_what_is_missing_is_named(
