@@ -30,7 +30,8 @@ PUBLISHED = 7442
 SPEAKERS = tuple(str(actor) for actor in range(1001, 1092))
 
 _NAME = re.compile(
-    r"(?P<speaker>1\d{3})_[A-Z]{3}_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)_(?:LO|MD|HI|XX?)\.\w+",
+    r"(?P<speaker>1\d{3})_(?P<sentence>[A-Z]{3})_(?P<emotion>ANG|DIS|FEA|HAP|NEU|SAD)"
+    r"_(?:LO|MD|HI|XX?)\.\w+",
     re.IGNORECASE,
 )
 
@@ -42,6 +43,11 @@ def read(folder: Path) -> list[Utterance]:
         SernetError: No such folder, no audio in it, or names that are not CREMA-D's.
     """
     return [
-        Utterance(path, _CODES[match["emotion"].upper()], match["speaker"])
+        Utterance(
+            path,
+            _CODES[match["emotion"].upper()],
+            match["speaker"],
+            sentence=match["sentence"].upper(),
+        )
         for path, match in named_recordings(folder, _NAME, "CREMA-D", "1001_DFA_ANG_XX.wav")
     ]

@@ -30,7 +30,9 @@ LABELS = tuple(_LETTERS.values())
 PUBLISHED = 535
 SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
 
-_NAME = re.compile(r"(?P<speaker>\d\d)[ab]\d\d(?P<emotion>[WLEAFTN])[a-z]\.\w+", re.IGNORECASE)
+_NAME = re.compile(
+    r"(?P<speaker>\d\d)(?P<sentence>[ab]\d\d)(?P<emotion>[WLEAFTN])[a-z]\.\w+", re.IGNORECASE
+)
 
 
 def read(folder: Path) -> list[Utterance]:
@@ -40,6 +42,11 @@ def read(folder: Path) -> list[Utterance]:
         SernetError: No such folder, no audio in it, or names that are not EMO-DB's.
     """
     return [
-        Utterance(path, _LETTERS[match["emotion"].upper()], match["speaker"])
+        Utterance(
+            path,
+            _LETTERS[match["emotion"].upper()],
+            match["speaker"],
+            sentence=match["sentence"].lower(),
+        )
         for path, match in named_recordings(folder, _NAME, "EMO-DB", "03a01Fa.wav")
     ]

@@ -56,7 +56,8 @@ def read(folder: Path) -> list[Utterance]:
             if path is not None:
                 # The published table pads speakers with blanks.
                 speaker = (row["speaker_id"] or "").strip()
-                utterances.append(Utterance(path, _NAMES[emotion], speaker))
+                number = path.stem.rpartition("_")[2]
+                utterances.append(Utterance(path, _NAMES[emotion], speaker, sentence=number))
     if not utterances:
         raise SernetError(f"{folder}/samples holds none of the recordings that {table} lists")
     return utterances

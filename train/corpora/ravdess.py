@@ -23,7 +23,8 @@ PUBLISHED = 1440
 SPEAKERS = tuple(f"{actor:02}" for actor in range(1, 25))
 
 _NAME = re.compile(
-    r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<emotion>0[1-8])(-\d\d){3}-(?P<actor>\d\d)\.\w+",
+    r"(?P<modality>\d\d)-(?P<channel>\d\d)-(?P<emotion>0[1-8])-\d\d-(?P<statement>\d\d)"
+    r"-\d\d-(?P<actor>\d\d)\.\w+",
     re.IGNORECASE,
 )
 _AUDIO_ONLY, _SPEECH = "03", "01"
@@ -36,7 +37,12 @@ def read(folder: Path) -> list[Utterance]:
         SernetError: No such folder, no audio in it, or names that are not RAVDESS's.
     """
     utterances = [
-        Utterance(path, LABELS[int(match["emotion"]) - 1], match["actor"])
+        Utterance(
+            path,
+            LABELS[int(match["emotion"]) - 1],
+            match["actor"],
+            sentence=match["statement"],
+        )
         for path, match in named_recordings(folder, _NAME, "RAVDESS", "03-01-05-01-02-01-12.wav")
         if (match["modality"], match["channel"]) == (_AUDIO_ONLY, _SPEECH)
     ]

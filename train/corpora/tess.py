@@ -32,7 +32,7 @@ PUBLISHED = 2800
 SPEAKERS = ("OAF", "YAF")
 
 _NAME = re.compile(
-    rf"(?P<speaker>OAF?|YAF)_[a-z]+_(?P<emotion>{'|'.join(_NAMES)})\.\w+", re.IGNORECASE
+    rf"(?P<speaker>OAF?|YAF)_(?P<word>[a-z]+)_(?P<emotion>{'|'.join(_NAMES)})\.\w+", re.IGNORECASE
 )
 
 
@@ -44,7 +44,10 @@ def read(folder: Path) -> list[Utterance]:
     """
     return [
         Utterance(
-            path, _NAMES[match["emotion"].lower()], f"{match['speaker'].upper().rstrip('F')}F"
+            path,
+            _NAMES[match["emotion"].lower()],
+            f"{match['speaker'].upper().rstrip('F')}F",
+            sentence=match["word"].lower(),
         )
         for path, match in named_recordings(folder, _NAME, "TESS", "OAF_back_angry.wav")
     ]

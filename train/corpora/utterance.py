@@ -22,12 +22,15 @@ class Utterance:
         speaker: Who speaks; the same text for the same person throughout the corpus, and for
             nobody else in other corpora that are read with it. Empty if it is not known.
         corpus: The name of its corpus where several are read; empty where it is the only one.
+        sentence: What is said: the same text for the same words throughout the corpus. Empty if
+            it is not known.
     """
 
     path: Path
     label: str
     speaker: str
     corpus: str = ""
+    sentence: str = ""
 
 
 def label_named(name: str, where: str) -> str:
