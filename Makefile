@@ -226,6 +226,10 @@ wheel-test: .venv-release/done ## Install dist's wheel in empty environments and
 	@$(call packages,gcc)
 	.venv-release/bin/python tools/try_wheel.py dist/*.whl $(PYTHONS:%=--python %) --extras "$(EXTRAS)"
 
+.PHONY: site
+site: .venv-site/done ## Make the documentation site in build/site; it works offline
+	.venv-site/bin/mkdocs build --strict
+
 .PHONY: audit
 audit: .venv-release/done .venv/dev ## Look for known weaknesses of the dependencies in .venv
 	.venv-release/bin/pip-audit --path $$($(BIN)/python -c 'import sysconfig; \
@@ -233,7 +237,7 @@ audit: .venv-release/done .venv/dev ## Look for known weaknesses of the dependen
 
 .PHONY: clean
 clean: ## Remove the environment and the tools' caches
-	rm -rf .venv .venv-other .venv-release build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .venv-other .venv-release .venv-site build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/pip:
@@ -263,4 +267,11 @@ clean: ## Remove the environment and the tools' caches
 	rm -rf .venv-release
 	$(PYTHON) -m venv .venv-release
 	.venv-release/bin/pip install --quiet --editable '.[release]'
+	@touch $@
+
+# What the commands import, besides what makes the site.
+.venv-site/done: pyproject.toml
+	rm -rf .venv-site
+	$(PYTHON) -m venv .venv-site
+	.venv-site/bin/pip install --quiet --editable '.[site,firmware,board,oracle]'
 	@touch $@

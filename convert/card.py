@@ -14,7 +14,7 @@ from typing import Any
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.trust import trust
+from sernet_edge.runtime.trust import INTENDED_USE, trust
 from sernet_edge.train.corpora import corpus_named
 from sernet_edge.train.corpora.choice import names_in
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
@@ -27,6 +27,7 @@ _CARD = """\
 An {precision} model that recognises {labels} in {window_s:.1f} s of speech.
 
 How far to trust it: {trust}.
+Its use: {intended_use}.
 
 | | |
 |---|---|
@@ -59,7 +60,8 @@ same label in {label_agreement:.1%}; scores differ by {mean_score_difference:.4f
 Use it to try out speech emotion recognition on a small device, and as a start for your own model.
 {nature}The figures above do not hold for spontaneous speech, other languages, children, noise or
 distance. {silence}
-Do not use it to judge people, or where a wrong result does harm.
+Do not use it to judge people, or where a wrong result does harm. The European Union prohibits
+emotion recognition at work and in education (Regulation 2024/1689, Article 5).
 """
 
 _HAS_NONE = 'Its label "none" is for silence and noise.'
@@ -137,6 +139,7 @@ def model_card(file: ModelFile) -> str:
         **{k: v for k, v in conversion.items() if k not in ("float", "converted", "bytes")},
         name=Path(file.name).stem,
         trust=trust(contract),
+        intended_use=INTENDED_USE,
         labels=f"{', '.join(contract.labels[:-1])} or {contract.labels[-1]}",
         window_s=contract.window_s,
         frames=contract.window_frames,

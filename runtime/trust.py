@@ -1,4 +1,4 @@
-"""How far a model can be trusted, in one line, out of what its contract says of its origin."""
+"""How far a model can be trusted, out of what its contract says, and its use; a line each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from sernet_edge.runtime.contract import Contract
 
 # What stands between the names of several corpora.
 _JOINT = "+"
+
+INTENDED_USE = (
+    "not to judge people, nor at work or in education; only with the consent of those who are heard"
+)
+"""In one line what docs/guides/intended-use.md says."""
 
 _SAME_CORPUS = "other speakers of the same corpus, and measured on no other"
 

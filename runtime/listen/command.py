@@ -17,7 +17,7 @@ from sernet_edge.runtime.listen.source_options import SourceSettings, source_opt
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.teach.lesson import outdated
-from sernet_edge.runtime.trust import card_of, licence, trust
+from sernet_edge.runtime.trust import INTENDED_USE, card_of, licence, trust
 
 
 @click.command(cls=ConfiguredCommand)
@@ -57,6 +57,7 @@ def listen(
         _tell(f"model   {decision_settings.model.name}, contract {contract.id}")
         card = card_of(decision_settings.model)
         _tell(f"trust   {trust(contract)}{f'; see {card}' if card else ''}")
+        _tell(f"use     {INTENDED_USE}")
         if terms := licence(contract):
             _tell(f"licence {terms}")
         if changed := outdated(ModelFile.read(decision_settings.model), decision_settings.model):

@@ -9,7 +9,7 @@ from typing import Any
 from sernet_edge import __version__
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.event_folder import EventFolder
-from sernet_edge.runtime.trust import trust
+from sernet_edge.runtime.trust import INTENDED_USE, trust
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Session:
             "arousal": self.contract.arousal_sides is not None,
             "live": self.live,
             "trust": self.trust,
+            "intended_use": INTENDED_USE,
             "has_card": self.card is not None,
             "records": self.recordings is not None,
         }

@@ -38,9 +38,9 @@ def examine(prelude: str, *options: object, **variables: str) -> tuple[int, dict
 def test_a_machine_that_can_listen_is_healthy() -> None:
     code, states, told = examine("", "--input", DEMO)
     assert code == 0
-    checks = ["python", "processor", "numpy", "interpreter", "settings", "model", "trust"]
+    checks = ["python", "processor", "numpy", "interpreter", "settings", "model", "trust", "use"]
     checks.append("headroom")
-    assert list(states)[:8] == checks
+    assert list(states)[:9] == checks
     assert {states[check] for check in checks[:6]} == {"ok"}
     assert "results measured" in told
 

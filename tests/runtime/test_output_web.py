@@ -42,6 +42,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.web import Web
 from sernet_edge.runtime.outputs.web_access import Address, Guard
 from sernet_edge.runtime.records import Event, Notice
+from sernet_edge.runtime.trust import INTENDED_USE
 
 TOKEN = "correct-horse-battery"
 
@@ -415,6 +416,7 @@ def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -
     eventually(lambda: text(browser, "emotion") == "no speech", "silence")
     assert text(browser, "arousal-text") == "–"
     assert text(browser, "trust").lower() == f"{SESSION.trust}.".lower()
+    assert text(browser, "intended-use") == f"Use: {INTENDED_USE}."
     web.write(result(4.5, sure=False, arousal=0.834))
     eventually(lambda: text(browser, "emotion") == "unsure", "doubt")
     assert text(browser, "share") == "anger 64 %"

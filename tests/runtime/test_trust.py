@@ -11,7 +11,7 @@ from support import Run
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.trust import card_of, licence, trust
+from sernet_edge.runtime.trust import INTENDED_USE, card_of, licence, trust
 
 
 def contract(**provenance: Any) -> Contract:
@@ -75,10 +75,12 @@ def test_the_shipped_model_s_line_stands_in_its_card_and_in_listen(
     result = sernet_edge("listen", "--input", sample, "--quiet")
     assert result.returncode == 0, result.stderr
     assert f"trust   {line}; see {card}" in result.stderr
+    assert f"use     {INTENDED_USE}" in result.stderr
+    assert f"Its use: {INTENDED_USE}." in card.read_text()
     assert f"licence {licence(shipped)}" in result.stderr
     findings = sernet_edge("doctor", "--json", "--input", sample)
     said = [json.loads(text) for text in findings.stdout.splitlines()]
-    assert [f["text"] for f in said if f["check"] == "trust"] == [line]
+    assert [f["text"] for f in said if f["check"] in ("trust", "use")] == [line, INTENDED_USE]
 
 
 def test_a_model_without_a_card_has_none(tmp_path: Path) -> None:

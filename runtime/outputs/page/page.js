@@ -53,6 +53,7 @@ function begin(introduction) {
   const about = `${session.trust[0].toUpperCase()}${session.trust.slice(1)}.`;
   const card = element("a", "", "What this model is for");
   card.href = "card";
+  say(byId("intended-use"), `Use: ${session.intended_use}.`);
   byId("trust").replaceChildren(about, ...(session.has_card ? [" ", card, "."] : []));
   lastAt = session.age_s === null ? null : Date.now() - 1000 * session.age_s;
   events = new Map();
