@@ -6,7 +6,7 @@ python benchmarks/teaching_page.py benchmarks/teaching.json --out docs/evidence/
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,7 @@ UAR in percent over the emotions named, though the model may answer with any of 
 over speakers and {draws} draws, and the range of the draws' means.
 
 The model is {model}, contract {contract}, trained on
-{corpus} alone; it has heard nothing of the corpora below. Its untaught figures are low for that
-reason. The program is `benchmarks/teaching.py`, which takes any model and corpus.
+{heard}. The program is `benchmarks/teaching.py`, which takes any model and corpus.
 
 With clips of some of a model's emotions, `teach` holds back, for the sake of the others: fitting
 the last layer without regard to these is better where they never occur, as here, and worse where
@@ -82,9 +81,30 @@ def page(document: dict[str, Any], saved: str) -> str:
         draws=document["draws"],
         model=document["model"],
         contract=document["contract"],
-        corpus=document["corpus"],
+        heard=_heard(document["corpus"], {result["corpus"] for result in document["results"]}),
     )
     return head + "".join(_section(r, document["wrong_share"]) for r in document["results"])
+
+
+def _heard(corpora: str, tested: Collection[str]) -> str:
+    """Return what the model was trained on, and what it has heard of the tested corpora.
+
+    Args:
+        corpora: As the contract names them, with + between several.
+        tested: The corpora whose speakers are taught.
+    """
+    trained = corpora.split("+")
+    if known := sorted(set(trained) & set(tested)):
+        return (
+            f"{', '.join(trained)}. It may have heard the speakers of {', '.join(known)}: those "
+            "figures are not of strangers"
+        )
+    if len(trained) == 1:
+        return (
+            f"{corpora} alone; it has heard nothing of the corpora below. Its untaught figures are "
+            "low for that\nreason"
+        )
+    return f"{', '.join(trained)}; it has heard nothing of the corpora below"
 
 
 def _section(result: dict[str, Any], wrong: float) -> str:

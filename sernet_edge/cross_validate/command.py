@@ -68,6 +68,13 @@ from sernet_edge.train.progress import TerminalProgress
 @click.option(
     "--keep-models", is_flag=True, help="Write each fold's model to OUT/fold-NAME.tflite."
 )
+@click.option(
+    "--teach",
+    type=click.IntRange(1),
+    metavar="K",
+    help="Also teach each fold's model with K clips of each emotion by the test speaker, and test "
+    "it on other sentences, in five draws. The models are kept.",
+)
 @click.option("--log-csv", is_flag=True, help="Write each epoch's figures to OUT/fold-NAME.csv.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def cross_validate(options: TrainingOptions, as_json: bool, **others: Any) -> None:

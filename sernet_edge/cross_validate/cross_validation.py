@@ -18,6 +18,7 @@ import numpy as np
 from sernet_edge import __version__
 from sernet_edge.cross_validate.fold import FoldJob, run_baseline, run_fold
 from sernet_edge.cross_validate.pool import Cluster, Pool, Processes, why
+from sernet_edge.cross_validate.teaching import taught_figures
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import replacing, write_text
@@ -56,6 +57,8 @@ class CrossValidationSettings:
             computer.
         log_csv: Whether to write a table of each fold's epochs.
         keep_models: Whether to write each fold's int8 model, OUT/fold-NAME.tflite.
+        teach: How many clips of each emotion every test speaker teaches its fold's model with; the
+            models are kept then. None: nothing is taught.
     """
 
     model: ModelSettings
@@ -69,6 +72,7 @@ class CrossValidationSettings:
     scheduler: str | None = None
     log_csv: bool = False
     keep_models: bool = False
+    teach: int | None = None
 
 
 def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET) -> dict[str, Any]:
@@ -92,6 +96,7 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         raise SettingError("out", f"{settings.out} is not a folder")
     model = _with_whole_paths(settings.model)
     _check_test_corpus(settings)
+    _check_teach(settings)
     utterances = model.corpora.utterances(progress)
     model.corpora.check_teaches(utterances)
     labels = model.corpora.labels(utterances)
@@ -145,7 +150,7 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
                 labels,
                 fold,
                 settings.log_csv,
-                settings.keep_models,
+                settings.keep_models or settings.teach is not None,
             )
         )
     todo = [job for job in jobs if not job.path.exists()]
@@ -157,6 +162,8 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
     figures = pooled_figures(settings.out)
     if settings.split == "corpora" and len(figures["folds"]) > 1:
         figures["calibration"] = across_corpora(settings.out)
+    if settings.teach is not None:
+        figures["teach"] = taught_figures(jobs, settings.teach, progress)
     write_text(settings.out / "report.json", json.dumps(figures, indent=1) + "\n")
     return figures
 
@@ -182,6 +189,22 @@ def _check_test_corpus(settings: CrossValidationSettings) -> None:
         raise SettingError(
             "test-corpus",
             f"{settings.test_corpus} is not one of several corpora; given are {', '.join(names)}",
+        )
+
+
+def _check_teach(settings: CrossValidationSettings) -> None:
+    """Refuse to teach what cannot be taught, or speakers that the model has heard."""
+    if settings.teach is None:
+        return
+    if settings.baseline:
+        raise SettingError("teach", "the baseline has no last layer to teach")
+    if settings.split == "random":
+        raise SettingError("teach", "the split random trains on the speakers that it tests")
+    if settings.model.level == "clip":
+        raise SettingError(
+            "teach",
+            "a model that normalises by a whole recording cannot be taught",
+            "choose another --level",
         )
 
 

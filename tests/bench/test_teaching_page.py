@@ -18,40 +18,6 @@ from sernet_edge.runtime.teach.head import Head
 ROOT = Path(__file__).parents[2]
 
 
-def speech(rng: np.random.Generator) -> teaching.Speech:
-    """Two speakers who say six sentences in two emotions."""
-    rows = [(s, t, c) for s in "ab" for t in "123456" for c in (0, 1)]
-    windows = [rng.normal(c, 0.1, (2, 4)) for _, _, c in rows]
-    return teaching.Speech(
-        ("anger", "fear", "neutral"),
-        windows,
-        windows,
-        np.array([c for _, _, c in rows]),
-        np.array([s for s, _, _ in rows]),
-        np.array([t for _, t, _ in rows]),
-    )
-
-
-def test_no_sentence_is_taught_and_tested() -> None:
-    found = speech(np.random.default_rng(1))
-    seen = set()
-    for draw in range(20):
-        rng = np.random.default_rng(draw)
-        chosen, tested = teaching._draw(found, "a", 2, rng)
-        assert not set(found.sentences[chosen]) & set(found.sentences[tested])
-        assert set(found.speakers[chosen]) == set(found.speakers[tested]) == {"a"}
-        assert sorted(found.truth[chosen]) == [0, 0, 1, 1]
-        seen.add(tuple(chosen))
-    assert len(seen) > 10, "draws differ"
-
-
-def test_uar_is_the_mean_recall_of_the_labels_that_occur() -> None:
-    found = speech(np.random.default_rng(2))
-    always_anger = Head(np.zeros((3, 4)), np.array([1.0, 0.0, 0.0]))
-    assert found.uar(always_anger, np.arange(24)) == 0.5
-    assert found.uar(always_anger, np.flatnonzero(found.truth == 0)) == 1.0
-
-
 def test_class_means_judge_by_distance() -> None:
     rng = np.random.default_rng(3)
     windows = tuple(rng.normal(0, 1, (1, 5)) for _ in range(3))
@@ -114,6 +80,21 @@ def test_the_page_has_the_means_and_the_ranges() -> None:
     assert "| anger only | 50.0 (20.0) | 50.0 (70.0) |" in text
     assert "| balanced | 25.0 (25.0 to 25.0) |" in text
     assert "neutral only" not in text and "1,234 recordings of 2 speakers" in text
+
+
+@pytest.mark.parametrize(
+    ("trained", "words"),
+    [
+        ("emodb", "trained on\nemodb alone; it has heard nothing"),
+        ("emodb+nemo", "trained on\nemodb, nemo; it has heard nothing"),
+        ("emodb+ravdess", "It may have heard the speakers of ravdess"),
+    ],
+)
+def test_the_page_says_whether_the_model_knew_the_speakers(trained: str, words: str) -> None:
+    saved = json.loads((ROOT / "benchmarks/teaching.json").read_text())
+    one = {**saved, "corpus": trained, "results": saved["results"][:1]}
+    assert one["results"][0]["corpus"] == "ravdess"
+    assert words in teaching_page.page(one, "saved.json")
 
 
 def test_the_kept_page_is_that_of_the_kept_figures() -> None:

@@ -233,3 +233,48 @@ def test_a_notebook_trains_the_baseline_on_a_fold(small_corpus: Path, tmp_path: 
     figures = cross_validate(settings, progress)
     assert progress.steps == {"openSMILE, recording": 21}
     assert figures["protocols"]["strict"]["float"]["utterances"] == 7
+
+
+def test_each_test_speaker_teaches_the_model_of_the_fold(tmp_path: Path, in_process: Run) -> None:
+    corpus, rng = tmp_path / "corpus", np.random.default_rng(7)
+    corpus.mkdir()
+    for speaker in ("03", "08", "09"):
+        for sentence in ("a01", "a02", "b01", "b02"):
+            for index, letter in enumerate("WLEAFTN"):
+                tone = np.sin(2 * np.pi * 200 * (index + 1) * np.arange(20_000) / 16_000)
+                sound = 4000 * tone + rng.normal(0, 300, len(tone))
+                write_wav(corpus / f"{speaker}{sentence}{letter}a.wav", sound.astype(np.int16))
+    out = tmp_path / "run"
+    arguments = ["cross-validate", "--corpus", "emodb", corpus, "--out", out, "--epochs", 1,
+                 "--architecture", "light-sernet-quarter", "--folds", "08"]  # fmt: skip
+    done = in_process(*arguments, "--teach", 1, "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)["teach"]
+    assert (figures["clips"], figures["draws"], figures["speakers"]) == (1, 5, 1)
+    uar = figures["uar"]
+    assert uar.keys() == {"untaught", "taught", "wrong labels", "neutral only", "anger only"}
+    assert all(len(values) == 5 for values in uar.values())
+    # An epoch tells few of the tones apart; a clip of each tells more.
+    assert np.mean(uar["taught"]) > np.mean(uar["untaught"])
+    assert json.loads((out / "report.json").read_text())["teach"] == figures
+    again = in_process(*arguments, "--teach", 2)
+    assert "taught with 2 clips of each emotion" in again.stdout
+    (out / "fold-08.tflite").unlink()
+    lost = in_process(*arguments, "--teach", 1)
+    assert lost.returncode == 1 and "fold 08 was trained without --keep-models" in lost.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--baseline",), "the baseline has no last layer"),
+        (("--split", "random"), "trains on the speakers that it tests"),
+        (("--level", "clip"), "normalises by a whole recording"),
+    ],
+)
+def test_what_cannot_be_taught_is_refused(
+    options: tuple[str, ...], reason: str, small_corpus: Path, in_process: Run
+) -> None:
+    arguments = ("cross-validate", "--corpus", "emodb", small_corpus, "--out", "x", "--teach", 1)
+    done = in_process(*arguments, *options)
+    assert (done.returncode, reason in done.stderr) == (2, True), done.stderr

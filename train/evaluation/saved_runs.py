@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.evaluation import metrics
+from sernet_edge.train.evaluation import few_shot, metrics
 from sernet_edge.train.evaluation.cross_corpus import by_corpus
 from sernet_edge.train.evaluation.protocols import PROTOCOLS
 from sernet_edge.train.recipe import Recipe
@@ -213,6 +213,8 @@ def as_text(report: dict[str, Any]) -> str:
                 lines += four_lines(four)
     if across := report.get("calibration"):
         lines += _sure_lines(across)
+    if taught := report.get("teach"):
+        lines += few_shot.lines(taught)
     return "\n".join(lines)
 
 
