@@ -56,6 +56,20 @@ def _checked_name(
     help="Begin the model's files, symbols and macros with NAME instead of sernet, so that several "
     "exports fit into one firmware.",
 )
+@click.option(
+    "--weights",
+    type=click.Choice(["internal", "external"]),
+    default="internal",
+    show_default=True,
+    help="Where the weights will lie. Those in a slow memory outside the chip are read as rarely "
+    "as RAM allows.",
+)
+@click.option(
+    "--ram",
+    type=click.IntRange(1),
+    metavar="BYTES",
+    help="With --weights external: what the network's state may take.  [default: any]",
+)
 @click.option("--force", is_flag=True, help="Overwrite what exists.")
 def export(
     model: Path,
@@ -64,6 +78,8 @@ def export(
     engine: str,
     layout: str | None,
     name: str | None,
+    weights: str,
+    ram: int | None,
     force: bool,
 ) -> None:
     """Turn MODEL, a .tflite, into C for firmware.
@@ -77,24 +93,32 @@ def export(
         raise click.UsageError("--engine and --layout belong to --out; --header is one file.")
     if engine == "tflm" and layout not in (None, "cmake"):
         raise click.UsageError("With --engine tflm the layout is cmake.")
+    if weights == "external" and (out is None or engine == "tflm"):
+        raise click.UsageError("--weights external belongs to --out and the native engine.")
+    if ram is not None and weights != "external":
+        raise click.UsageError("--ram belongs to --weights external.")
     if header is not None and header.suffix not in (".h", ".hpp", ".hh"):
         raise click.BadParameter(f"{header} must end in .h", param_hint="--header")
     file = ModelFile.read(model)
     if out is not None:
         # Here, since --header does without the parser's package.
-        from sernet_edge.firmware_export import bundle, network_bundle
+        from sernet_edge.firmware_export import bundle, network_bundle, traffic
+        from sernet_edge.firmware_export.cores import CORES
+        from sernet_edge.firmware_export.plan import External
         from sernet_edge.firmware_export.planned import PlannedModel
         from sernet_edge.runtime.interpreter import Model
 
         file.require_flatbuffer()
-        contract, shared = file.contract, frozenset[str]()
+        contract, shared, read = file.contract, frozenset[str](), ""
         way = "each window whole: TensorFlow Lite Micro keeps no rows"
         if engine == "tflm" and contract is not None:
             texts = bundle.tflm_bundle_files(Model(file))
         elif engine == "tflm":
             texts = network_bundle.tflm_network_bundle_files(file)
         else:
-            planned, shared = PlannedModel.read(file), frozenset(bundle.NATIVE_SOURCES)
+            external = External(ram) if weights == "external" else None
+            planned, shared = PlannedModel.read(file, external), frozenset(bundle.NATIVE_SOURCES)
+            read = traffic.sentence(planned, CORES["m4"])
             write = network_bundle.network_bundle_files if contract is None else bundle.bundle_files
             texts = arrange(layout or "plain", write(planned))
             way = ("each row once" if planned.stream else "each window whole") + (
@@ -106,6 +130,8 @@ def export(
         what = "" if contract is not None else " of the network alone, since it has no contract"
         click.echo(f"wrote {out}{what}; {out}/README.md says how to build it")
         click.echo(f"the network computes {way}")
+        if read:
+            click.echo(read)
     if header is not None:
         if header.exists() and not force:
             raise SernetError(f"{header} exists already", hint="choose another name or add --force")

@@ -200,6 +200,8 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         fields["quick"] = int(conv.quick and unlimited)
         if layer.kernel.dilation != (1, 1):
             fields["run"] = "sernet_conv_dilated"
+        elif stage.copies_weights:
+            fields["run"] = "sernet_conv_copied"
         elif is_dense(layer, sources[0]):
             fields["run"] = "sernet_dense"
         arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))

@@ -47,6 +47,8 @@ FEWEST_PIXELS, MOST_PIXELS = 2, 3
 instructions, two the least memory; Helium's three columns of int8 fit in either."""
 
 _MOST_TAPS = 256
+_COPIED = c_constant("sernet_conv.c", "COPIED")
+_MOST_POSITIONS = 255
 _PIECE = c_constant("sernet_conv.c", "PIECE")
 
 TALL_POOL = 8
@@ -69,6 +71,8 @@ class Stage:
         pixels: Positions that a convolution gathers at a time.
         scratch_bytes: Working memory of a step; for MEAN, of its sums.
         scratch_offset: Where in the arena, bytes.
+        copies_weights: Whether a convolution copies weights into its working memory, a few channels
+            at a time, before it multiplies them with all of its `pixels`.
     """
 
     layer: Layer
@@ -82,6 +86,7 @@ class Stage:
     pixels: int = 0
     scratch_bytes: int = 0
     scratch_offset: int = 0
+    copies_weights: bool = False
 
     @property
     def reads(self) -> Kernel:
@@ -102,6 +107,20 @@ class Plan:
     stages: tuple[Stage, ...]
     arena_bytes: int
     rest_offset: int = 0
+
+
+@dataclass(frozen=True)
+class External:
+    """What to plan with, where weights lie in a memory outside the chip.
+
+    Such a memory is slow. So convolutions copy weights into RAM, a few channels at a time, and
+    compute as many positions with them as RAM has room for.
+
+    Attributes:
+        state_bytes: Of the network's state at most, unless it takes more anyway; None: no limit.
+    """
+
+    state_bytes: int | None = None
 
 
 def reads_of(layer: Layer, join: int) -> Kernel:
@@ -127,8 +146,12 @@ def state_bytes(plan: Plan) -> int:
     return arena_offset(plan) + plan.arena_bytes
 
 
-def plan_network(network: Network) -> Plan:
+def plan_network(network: Network, external: External | None = None) -> Plan:
     """Return the schedule of a network and the memory it needs.
+
+    Args:
+        network: What to compute.
+        external: If its weights lie in a memory outside the chip.
 
     Raises:
         ModelError: It needs more memory or steps than any microcontroller has.
@@ -164,6 +187,9 @@ def plan_network(network: Network) -> Plan:
             )
         plans.append(place_rings(Schedule(stages)))
     best = min(plans, key=lambda plan: plan.arena_bytes)
+    if external is not None:
+        tallest = heights[plans.index(best)]
+        best = place_rings(Schedule(stages_of(layers, tallest)), external=external)
     if best.arena_bytes > MAX_ARENA_BYTES:
         raise ModelError(
             f"the model needs {best.arena_bytes} bytes of working memory, even row by row"
@@ -356,13 +382,19 @@ class Schedule:
         )
 
 
-def place_rings(schedule: Schedule, kept_outputs: int = 0, rest_bytes: int = 0) -> Plan:
+def place_rings(
+    schedule: Schedule,
+    kept_outputs: int = 0,
+    rest_bytes: int = 0,
+    external: External | None = None,
+) -> Plan:
     """Play a window; set ring heights and offsets.
 
     Args:
         schedule: Before the first row.
         kept_outputs: Newest rows of the output that are kept; 0: all of them.
         rest_bytes: Of what else the arena holds between two rows of the input, and then only.
+        external: If weights lie in a memory outside the chip.
     """
     ring_rows, together = _play(schedule, kept_outputs)
     stages, layers = schedule.stages, [stage.layer for stage in schedule.stages]
@@ -383,6 +415,12 @@ def place_rings(schedule: Schedule, kept_outputs: int = 0, rest_bytes: int = 0) 
             tried_arena, tried_offsets = _place(tried, conflicts)
             if tried_arena <= arena:
                 sizes, offsets, pixels[i] = tried, tried_offsets, MOST_PIXELS
+    copies = [False] * count
+    if external is not None:
+        most = external.state_bytes
+        room = MAX_ARENA_BYTES if most is None else most - aligned(5 * count + 1)
+        copies = _widen(layers, (sizes, conflicts, pixels), [s.steps for s in stages], room)
+        arena, offsets = _place(sizes, conflicts)
     for i, layer in enumerate(layers):
         if layer.op == "ASSIGN":
             offsets[i], ring_rows[i] = offsets[layer.inputs[1]], ring_rows[layer.inputs[1]]
@@ -394,10 +432,64 @@ def place_rings(schedule: Schedule, kept_outputs: int = 0, rest_bytes: int = 0) 
             pixels=pixels[i],
             scratch_bytes=sizes[count + i],
             scratch_offset=offsets[count + i],
+            copies_weights=copies[i],
         )
         for i, stage in enumerate(stages)
     )
     return Plan(planned, arena, offsets[2 * count])
+
+
+def _widen(
+    layers: list[Layer],
+    placing: tuple[list[int], list[int], list[int]],
+    steps: list[int],
+    room: int,
+) -> list[bool]:
+    """Let convolutions compute more positions with weights that are read once.
+
+    Args:
+        layers: Of the schedule.
+        placing: Sizes of the buffers and their conflicts, see `_place`, and positions of each
+            layer; sizes and positions are changed.
+        steps: Of each layer.
+        room: What the arena may take, bytes.
+
+    Returns:
+        Whether each layer copies its weights.
+    """
+    sizes, conflicts, pixels = placing
+    count, copies = len(layers), [False] * len(layers)
+    left = {i for i in range(count) if pixels[i] and layers[i].kernel.dilation == (1, 1)}
+
+    def fewer_passes(i: int) -> int:
+        """Positions with which half the passes do."""
+        width = layers[i].output.width
+        passes = -(-width // pixels[i])
+        return min(_MOST_POSITIONS, -(-width // max(1, passes // 2)))
+
+    def saved(i: int) -> int:
+        """Bytes that are read less with them."""
+        width = layers[i].output.width
+        passes = -(-width // pixels[i]) - -(-width // fewer_passes(i))
+        return passes * steps[i] * int(layers[i].weights.size)
+
+    while left:
+        best = max(left, key=lambda i: (saved(i), -i))
+        wider = fewer_passes(best)
+        tried = list(sizes)
+        tried[count + best] = _copying_bytes(layers[best], wider)
+        if saved(best) == 0 or _place(tried, conflicts)[0] > room:
+            left.remove(best)
+            continue
+        sizes[:] = tried
+        pixels[best], copies[best] = wider, True
+    return copies
+
+
+def _copying_bytes(layer: Layer, positions: int) -> int:
+    """Return the working memory of a convolution that copies its weights."""
+    elements = -(-layer.weights[0].size // 16) * 16
+    return (_COPIED + 2 * positions) * elements
 
 
 def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:

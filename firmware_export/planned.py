@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sernet_edge.firmware_export import plan
 from sernet_edge.firmware_export.network import Network
-from sernet_edge.firmware_export.plan import Plan, plan_network
+from sernet_edge.firmware_export.plan import External, Plan, plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.streaming import NotStreamable, Stream, plan_stream
 from sernet_edge.runtime.contract import Contract
@@ -34,8 +34,12 @@ class PlannedModel:
     reason: str
 
     @staticmethod
-    def read(file: ModelFile) -> PlannedModel:
+    def read(file: ModelFile, external: External | None = None) -> PlannedModel:
         """Read and plan a model.
+
+        Args:
+            file: The `.tflite`.
+            external: If its weights will lie in a memory outside the chip.
 
         Raises:
             ModelError: The file is damaged, beyond the native engine, or of a network whose
@@ -48,8 +52,8 @@ class PlannedModel:
                 "contract's windows overlap",
                 "take the contract off, and export the network alone",
             )
-        stream, reason = _stream(file, network)
-        return PlannedModel(file, network, plan_network(network), stream, reason)
+        stream, reason = _stream(file, network, external)
+        return PlannedModel(file, network, plan_network(network, external), stream, reason)
 
     @property
     def state_bytes(self) -> int:
@@ -57,12 +61,14 @@ class PlannedModel:
         return plan.state_bytes(self.stream.body if self.stream else self.plan)
 
 
-def _stream(file: ModelFile, network: Network) -> tuple[Stream | None, str]:
+def _stream(
+    file: ModelFile, network: Network, external: External | None
+) -> tuple[Stream | None, str]:
     """Return how a network runs on a stream, or None, and why."""
     contract = file.contract
     promised = contract is not None and contract.stride_frames > 0
     try:
-        stream = plan_stream(network)
+        stream = plan_stream(network, external)
     except NotStreamable as error:
         if promised:
             assert contract is not None

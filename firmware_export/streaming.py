@@ -21,6 +21,7 @@ from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.network import Kernel, Layer, Network, Tensor
 from sernet_edge.firmware_export.plan import (
     GATHERING,
+    External,
     Plan,
     Schedule,
     Stage,
@@ -74,8 +75,12 @@ class Stream:
     window_frames: int
 
 
-def plan_stream(network: Network) -> Stream:
+def plan_stream(network: Network, external: External | None = None) -> Stream:
     """Plan how a network runs on a stream.
+
+    Args:
+        network: What to compute.
+        external: If its weights lie in a memory outside the chip.
 
     Raises:
         NotStreamable: Windows cannot share rows; names the first layer that prevents it.
@@ -93,7 +98,8 @@ def plan_stream(network: Network) -> Stream:
         raise _refusal(network, last, f"it leaves the last {unused} frames of a window unused")
     head = plan_network(_head(network, mean_index))
     rest_bytes = aligned(mean.output.height * mean.output.row_bytes) + state_bytes(head)
-    body, period_steps = _plan_body(network, last, mean, spans, rows, rest_bytes)
+    ends = (rows, rest_bytes)
+    body, period_steps = _plan_body(network, last, mean, spans, ends, external)
     return Stream(
         body=body,
         period_steps=period_steps,
@@ -210,9 +216,24 @@ def _head(network: Network, mean: int) -> Network:
 
 
 def _plan_body(
-    network: Network, last: int, mean: Layer, spans: list[_Span], rows: int, rest_bytes: int
+    network: Network,
+    last: int,
+    mean: Layer,
+    spans: list[_Span],
+    ends: tuple[int, int],
+    external: External | None,
 ) -> tuple[Plan, tuple[int, ...]]:
-    """Plan the body for a stream without end; return the plan and the steps in a period."""
+    """Plan the body for a stream without end; return the plan and the steps in a period.
+
+    Args:
+        network: With the body in it.
+        last: Index of the body's last layer.
+        mean: What follows it.
+        spans: Of the layers.
+        ends: Rows of sums that are kept, and bytes of what the arena holds when all is done.
+        external: See `plan_stream`.
+    """
+    rows, rest_bytes = ends
     needed = {last}
     for index in range(last, -1, -1):
         if index in needed:
@@ -247,6 +268,9 @@ def _plan_body(
         _check_periodic(stages, per_stride, warm_up)
         plans.append(place_rings(Schedule(stages), rows, rest_bytes))
     plan = min(plans, key=lambda plan: plan.arena_bytes)
+    if external is not None:
+        # Of the same schedule.
+        plan = place_rings(Schedule(list(plan.stages)), rows, rest_bytes, external)
     strides = math.lcm(
         *(
             stage.ring_rows // math.gcd(stage.ring_rows, count)

@@ -11,6 +11,7 @@
 
 #define CHUNK 16u    /* a channel's weights are padded to a multiple of it */
 #define CHANNELS 16u /* summed before they are rescaled */
+#define COPIED 4u    /* channels whose weights are copied into RAM at a time */
 #define PIECE 512u   /* of a dense layer's input, multiplied at a time */
 
 #ifdef SERNET_HELIUM
@@ -391,6 +392,41 @@ SERNET_INLINE void convolve(const sernet_step *s, int dilated) {
 }
 
 void sernet_conv(const sernet_step *s) { convolve(s, 0); }
+
+/* For weights in a slow memory: each is read once for up to `pixels` positions. */
+void sernet_conv_copied(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const uint32_t channels = layer->channels;
+    const uint32_t size =
+        (uint32_t)layer->kernel_height * layer->kernel_width * source->channels;
+    const uint32_t channel_bytes = (size + CHUNK - 1) / CHUNK * CHUNK;
+    int8_t *weights = s->arena + layer->scratch_offset;
+    element *columns = (element *)(void *)(weights + COPIED * channel_bytes);
+    int8_t *row = sernet_row(layer, s->arena, s->step);
+    for (uint32_t first = 0; first < layer->width; first += layer->pixels) {
+        const uint32_t left = layer->width - first;
+        const uint32_t count = left < layer->pixels ? left : layer->pixels;
+        for (uint32_t p = 0; p < count; p += PIXELS) {
+            const uint32_t pixels = count - p < PIXELS ? count - p : PIXELS;
+            if (is_single(layer, source))
+                gather_single(s, first + p, pixels, size, columns + p * channel_bytes);
+            else
+                gather(s, first + p, pixels, size, columns + p * channel_bytes);
+        }
+        for (uint32_t c = 0; c < channels; c += COPIED) {
+            const uint32_t some = channels - c < COPIED ? channels - c : COPIED;
+            const uint32_t pairs = (some + 1) / 2;
+            memcpy(weights, layer->weights + c * channel_bytes, 2 * pairs * channel_bytes);
+            for (uint32_t p = 0; p < count; p += PIXELS) {
+                const uint32_t pixels = count - p < PIXELS ? count - p : PIXELS;
+                int32_t sums[PIXELS * CHANNELS];
+                dot(pixels, columns + p * channel_bytes, weights, size, pairs, layer->bias + c,
+                    sums);
+                finish(layer, pixels, c, some, sums, row + (first + p) * channels + c);
+            }
+        }
+    }
+}
 
 void sernet_conv_dilated(const sernet_step *s) { convolve(s, 1); }
 

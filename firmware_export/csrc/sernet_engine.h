@@ -81,6 +81,7 @@ typedef struct {
 typedef void sernet_kernel(const sernet_step *step);
 sernet_kernel sernet_conv; /* CONV_2D and FULLY_CONNECTED */
 sernet_kernel sernet_conv_dilated;
+sernet_kernel sernet_conv_copied; /* of weights in a slow memory */
 sernet_kernel sernet_dense; /* FULLY_CONNECTED with one position, of long rows or of several */
 sernet_kernel sernet_depthwise; /* a channel for each of 4 or more, weights above -128 */
 sernet_kernel sernet_depthwise_any;
@@ -118,7 +119,8 @@ struct sernet_layer {
     uint8_t dilation_height, dilation_width;
     uint8_t group_start; /* lowest index of the layers that run on this one's demand */
     uint8_t quick;       /* CONV, DEPTHWISE: sums are below 2^30, shifts -22..-1, limits -128 and 127 */
-    uint8_t pixels;      /* CONV: positions whose columns of int16 fit the working memory */
+    uint8_t pixels;      /* CONV: positions whose columns of int16 fit the working memory, with
+                            `sernet_conv_copied` beside the weights of a few channels */
     uint8_t over_width;  /* MEAN: reduces width, too */
     int8_t zero_point;   /* of the output */
     int8_t low, high;    /* limits of the output */

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from sernet_edge.firmware_export import traffic
 from sernet_edge.firmware_export.cores import ARM, CORES
 from sernet_edge.firmware_export.measure import cross, firmware, tflm
 from sernet_edge.firmware_export.planned import PlannedModel
@@ -77,6 +78,9 @@ def main(model: Path, names: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         report = {
             "macs": planned.network.macs,
+            "weights_read": {
+                m.core: traffic.window_bytes(planned.plan, CORES[m.core]) for m in measured
+            },
             "cores": [asdict(m) for m in measured],
             "saved": asdict(saved) if saved else None,
         }
@@ -88,7 +92,14 @@ def main(model: Path, names: tuple[str, ...], as_json: bool) -> None:
             own = [f"{n:,}" for n in (*memory, figures.instructions)]
             click.echo(_line(f"{figures.core} TFLM saved", *own, "-", "-", "-"))
         click.echo(f"saved run: {saved.origin}")
+    _print_traffic(planned, [m.core for m in measured])
     _compare_ways(planned, measured)
+
+
+def _print_traffic(planned: PlannedModel, cores: Sequence[str]) -> None:
+    """Print how many bytes of weights a window reads."""
+    read = [f"{name} {traffic.window_bytes(planned.plan, CORES[name]):,}" for name in cores]
+    click.echo(f"bytes of weights that a window reads: {', '.join(read)}")
 
 
 def _compare_ways(planned: PlannedModel, measured: Sequence[firmware.Measurement]) -> None:

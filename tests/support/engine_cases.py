@@ -18,7 +18,7 @@ from tflite_micro.python.tflite_micro.runtime import Interpreter
 from sernet_edge.firmware_export import emit, emit_stream, golden
 from sernet_edge.firmware_export.bundle import NATIVE_SOURCES
 from sernet_edge.firmware_export.csource import engine_file
-from sernet_edge.firmware_export.plan import plan_network, state_bytes
+from sernet_edge.firmware_export.plan import External, plan_network, state_bytes
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.streaming import plan_stream
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
@@ -130,7 +130,9 @@ def varied_rows(seed: int, count: int, width: int, window: int) -> NDArray[np.in
     return np.clip(100 * swings + rng.normal(0, 40, (count, width)), -128, 127).astype(np.int8)
 
 
-def write_cases(folder: Path, cases: Sequence[Case | StreamCase]) -> list[Path]:
+def write_cases(
+    folder: Path, cases: Sequence[Case | StreamCase], external: External | None = None
+) -> list[Path]:
     """Write the engine and the cases' tables to a folder; return the C files to compile.
 
     What the engine must compute comes from TensorFlow Lite Micro.
@@ -141,7 +143,7 @@ def write_cases(folder: Path, cases: Sequence[Case | StreamCase]) -> list[Path]:
     for case in cases:
         network = read_network(ModelFile(case.name, case.data))
         if isinstance(case, Case):
-            plan = plan_network(network)
+            plan = plan_network(network, external)
             outputs = tflm_outputs(case.data, case.inputs)
             header, source = (
                 emit.model_header(network, plan, case.name),
@@ -149,7 +151,7 @@ def write_cases(folder: Path, cases: Sequence[Case | StreamCase]) -> list[Path]:
             )
             replayed = golden.golden_source(network, case.inputs, outputs, case.name)
         else:
-            stream = plan_stream(network)
+            stream = plan_stream(network, external)
             plan = stream.body
             windows = golden.stream_windows(case.rows, network.input.height, case.hop)
             outputs = tflm_outputs(case.data, windows)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.bench.measure.prepared import Prepared
+from sernet_edge.firmware_export import traffic
 from sernet_edge.firmware_export.cores import ARM, CORES, Core
 from sernet_edge.firmware_export.measure import firmware
 from sernet_edge.runtime.errors import SernetError
@@ -36,7 +37,9 @@ def section(model: Prepared, names: Sequence[str], progress: Callable[[str], Non
         `ram_bytes` and of it `stack_bytes`, of the firmware that is exported; `ways`, `hop`,
         `per_second` and `ram_bytes` with each window computed "whole" and, where windows share
         rows, each row computed once ("shared"); and `network`, the memory of the network alone,
-        with `code_bytes`. A model without contract has no front end, and so no `hop`.
+        with `code_bytes`; `weights_read`, bytes of weights that a window reads, and
+        `weights_read_second`, that a second of audio does. A model without contract has no front
+        end, and so no `hop`.
 
     Args:
         model: One that the native engine runs.
@@ -51,10 +54,21 @@ def section(model: Prepared, names: Sequence[str], progress: Callable[[str], Non
         progress(f"{model.name}: counting on {core.name}")
         try:
             measured = firmware.measure(model.sources, core, model.workshop.counter)
-            found[core.name] = _figures(measured)
+            found[core.name] = _figures(measured) | _traffic(model, core)
         except SernetError as error:
             found[core.name] = not_measured(str(error).removeprefix(f"{model.name}: "))
     return found
+
+
+def _traffic(model: Prepared, core: Core) -> Section:
+    """Return the bytes of weights that are read, of a window and for a second of audio."""
+    planned = model.planned
+    if planned is None:
+        return {}
+    return {
+        "weights_read": traffic.window_bytes(planned.plan, core),
+        "weights_read_second": traffic.second_bytes(planned, core),
+    }
 
 
 def _figures(measured: firmware.Measurement) -> Section:

@@ -114,6 +114,15 @@ def _of_cores(model: Section) -> Iterator[Figure]:
             (f"{core}: instructions per inference", "instructions", ""),
             (f"{core}: instructions per second of audio", "per_second", ""),
         )
+        # Runs that were saved before it was computed lack it.
+        if "weights_read" in found:
+            yield from _group(
+                name,
+                found,
+                "computed",
+                (f"{core}: weights read per window", "weights_read", "B"),
+                (f"{core}: weights read per second of audio", "weights_read_second", "B"),
+            )
         for way, its in found.get("ways", {}).items():
             words = {"whole": "whole windows", "shared": "each row once"}[way]
             second = f"{core}, {words}: instructions per second of audio"

@@ -158,6 +158,23 @@ def _memory(models: Sequence[Section]) -> Table:
     return table
 
 
+def _traffic(models: Sequence[Section]) -> list[str]:
+    """Return notes on the bytes of weights that are read; none of runs that lack them."""
+    notes = []
+    for model in models:
+        read = {
+            core: found["weights_read_second"] or found["weights_read"]
+            for core, found in model["cores"].items()
+            if "weights_read" in found
+        }
+        if read:
+            each = ", ".join(f"{core} {_short(count / 1e6)}" for core, count in read.items())
+            timed = any(found.get("weights_read_second") for found in model["cores"].values())
+            span = "a second of audio" if timed else "a window"
+            notes.append(f"{model['name']}: MB of weights read for {span}: {each}.")
+    return notes
+
+
 def _cores(models: Sequence[Section]) -> Table:
     header = [
         "model", "core", "instructions, M", "M a second of audio", "flash, B", "RAM, B",
@@ -202,6 +219,7 @@ def _cores(models: Sequence[Section]) -> Table:
                 origins.append(origin)
             table.rows.append(row)
     table.notes += [
+        *_traffic(models),
         _COUNTED,
         "The engine's flash and RAM are the whole firmware's: front end, window of features, "
         "network and stack (without contract, the network's). TFLM's are the network's alone, "
