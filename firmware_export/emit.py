@@ -36,7 +36,7 @@ ENGINE_SOURCES = (
     "sernet_depthwise_helium.S",
     "sernet_selftest.c",
 )
-ENGINE_HEADERS = ("sernet_engine.h", "sernet_kernels.h", "sernet_selftest.h")
+ENGINE_HEADERS = ("sernet_engine.h", "sernet_kernels.h", "sernet_selftest.h", "sernet_ring.h")
 
 _KERNELS = {
     "INPUT": "0",
@@ -157,7 +157,8 @@ def network_tables(plan: Plan, name: str, storage: str = "") -> str:
         text.append(f"\n/* Layer {index}: {_comment(stage)} */\n")
         text += arrays
         rows.append(f"    /* {index} */ {{" + ", ".join(f"{k} = {v}" for k, v in fields) + "},\n")
-    text.append(f"\nstatic const sernet_layer {name}_layers[] = {{\n{''.join(rows)}}};\n")
+    layers = f"SERNET_TABLES_SECTION static const sernet_layer {name}_layers[]"
+    text.append(f"\n{layers} = {{\n{''.join(rows)}}};\n")
     text.append(
         f"\n{storage}const sernet_net {name} = {{{name}_layers, {len(plan.stages)}, "
         f"{arena_offset(plan)}, {state_bytes(plan)}}};\n"
@@ -189,7 +190,7 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
     arrays: list[str] = []
 
     def array(field: str, kind: str, values: Iterable[int]) -> None:
-        section = "SERNET_WEIGHTS_SECTION " if field == "weights" else ""
+        section = f"SERNET_{'WEIGHTS' if field == 'weights' else 'TABLES'}_SECTION "
         arrays.append(section + c_array(kind, f"{prefix}_{field}", values))
         fields[field] = f"{prefix}_{field}"
 

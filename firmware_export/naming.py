@@ -15,6 +15,8 @@ from pathlib import PurePosixPath
 _OPTIONS = {
     "SERNET_PORTABLE",
     "SERNET_WEIGHTS_SECTION",
+    "SERNET_TABLES_SECTION",
+    "SERNET_HOT_SECTION",
     "SERNET_ALIGN_16",
     "SERNET_BARE_METAL",
 }

@@ -27,7 +27,7 @@ typedef struct {
     int8_t *at;
 } cursor;
 
-static cursor start_column(element *columns, uint32_t pixel, uint32_t pixels, uint32_t size) {
+SERNET_HOT static cursor start_column(element *columns, uint32_t pixel, uint32_t pixels, uint32_t size) {
     (void)pixels;
     const cursor to = {columns + pixel * ((size + CHUNK - 1) / CHUNK * CHUNK)};
     return to;
@@ -51,7 +51,7 @@ static inline void fill(cursor *to, int8_t value, int32_t count) {
 }
 
 /* The weights are zero where a column's last chunk is stale. */
-static void end_column(cursor *to) { (void)to; }
+SERNET_HOT static void end_column(cursor *to) { (void)to; }
 
 /* Where element k of the first column lies, and how far from there the next column's does. */
 static inline uint32_t place(uint32_t k, uint32_t pixels) {
@@ -85,7 +85,7 @@ typedef struct {
     uint32_t step; /* from one group of a column to the next, in elements */
 } cursor;
 
-static cursor start_column(element *columns, uint32_t pixel, uint32_t pixels, uint32_t size) {
+SERNET_HOT static cursor start_column(element *columns, uint32_t pixel, uint32_t pixels, uint32_t size) {
     (void)size;
     const cursor to = {columns + pixel * GROUP, 0, pixels * GROUP};
     return to;
@@ -135,7 +135,7 @@ static inline void fill(cursor *to, int8_t value, int32_t count) {
     for (; count > 0; count--) append(to, value);
 }
 
-static void end_column(cursor *to) {
+SERNET_HOT static void end_column(cursor *to) {
     while (to->lane != 0) append(to, 0);
 }
 
@@ -156,7 +156,7 @@ static inline int is_single(const sernet_layer *layer, const sernet_layer *sourc
 #endif
 
 /* `gather` for one input channel, where runs are too short to be worth copying as such. */
-static void gather_single(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
+SERNET_HOT static void gather_single(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
                           element *columns) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t step = column_step(size), stride = layer->stride_width;
@@ -180,7 +180,7 @@ static void gather_single(const sernet_step *s, uint32_t x, uint32_t pixels, uin
 }
 
 /* Gathers the inputs of output positions x..x+pixels-1. */
-static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
+SERNET_HOT static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
                    element *columns) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t width = source->width, channels = source->channels;
@@ -207,7 +207,7 @@ static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t s
 }
 
 /* `gather` of a kernel with gaps between its taps. */
-static void gather_dilated(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
+SERNET_HOT static void gather_dilated(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
                            element *columns) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t channels = source->channels;
@@ -234,7 +234,7 @@ typedef void dot_function(const element *columns, const int8_t *weights, uint32_
 dot_function sernet_dot_1, sernet_dot_2, sernet_dot_3;
 
 /* Sums of pairs of channels at up to three positions, from the bias on. */
-static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
+SERNET_HOT static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
                 uint32_t pairs, const int32_t *bias, int32_t *sums) {
     static dot_function *const functions[PIXELS] = {sernet_dot_1, sernet_dot_2, sernet_dot_3};
     functions[pixels - 1](columns, weights, (size + GROUP - 1) / GROUP, sums, bias, pairs);
@@ -243,7 +243,7 @@ static void dot(uint32_t pixels, const element *columns, const int8_t *weights, 
 #else
 
 /* Sums of a pair of channels at one position. */
-static void dot_1(const element *x, uint32_t step, const int8_t *w, uint32_t groups,
+SERNET_HOT static void dot_1(const element *x, uint32_t step, const int8_t *w, uint32_t groups,
                   const int32_t *bias, int32_t *sums) {
     int32_t a = bias[0], b = bias[1];
     for (; groups > 0; groups--, w += 2 * GROUP, x += step) {
@@ -265,7 +265,7 @@ static void dot_1(const element *x, uint32_t step, const int8_t *w, uint32_t gro
     } while (0)
 
 /* At two: as many sums as a plain core has registers for. */
-static void dot_2(const element *x, uint32_t step, const int8_t *w, uint32_t groups,
+SERNET_HOT static void dot_2(const element *x, uint32_t step, const int8_t *w, uint32_t groups,
                   const int32_t *bias, int32_t *sums) {
     int32_t a = bias[0], b = bias[1], c = a, d = b;
     for (; groups > 0; groups--, w += 2 * GROUP, x += step) {
@@ -280,7 +280,7 @@ static void dot_2(const element *x, uint32_t step, const int8_t *w, uint32_t gro
     sums[CHANNELS + 1] = d;
 }
 
-static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
+SERNET_HOT static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
                 uint32_t pairs, const int32_t *bias, int32_t *sums) {
     const uint32_t groups = (size + GROUP - 1) / GROUP, step = pixels * GROUP;
     const uint32_t pair_bytes = (size + CHUNK - 1) / CHUNK * CHUNK * 2;
@@ -297,7 +297,7 @@ static void dot(uint32_t pixels, const element *columns, const int8_t *weights, 
 #ifdef SERNET_HELIUM
 
 /* Rescales sums into `count` channels, from `c` on, of each position. */
-static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
+SERNET_HOT static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
                    const int32_t *sums, int8_t *out) {
     const uint32_t channels = layer->channels;
     const int32_t *multiplier = layer->multiplier + c;
@@ -321,7 +321,7 @@ static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint3
 #else
 
 /* `finish` of a layer that is quick. */
-static void quick_finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
+SERNET_HOT static void quick_finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
                          const int32_t *sums, int8_t *out) {
     const uint32_t channels = layer->channels;
     const int32_t *multiplier = layer->multiplier + c;
@@ -341,7 +341,7 @@ static void quick_finish(const sernet_layer *layer, uint32_t pixels, uint32_t c,
 }
 
 /* Rescales sums into `count` channels, from `c` on, of each position. */
-static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
+SERNET_HOT static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
                    const int32_t *sums, int8_t *out) {
     if (layer->quick) {
         quick_finish(layer, pixels, c, count, sums, out);
@@ -391,10 +391,10 @@ SERNET_INLINE void convolve(const sernet_step *s, int dilated) {
     }
 }
 
-void sernet_conv(const sernet_step *s) { convolve(s, 0); }
+SERNET_HOT void sernet_conv(const sernet_step *s) { convolve(s, 0); }
 
 /* For weights in a slow memory: each is read once for up to `pixels` positions. */
-void sernet_conv_copied(const sernet_step *s) {
+SERNET_HOT void sernet_conv_copied(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels;
     const uint32_t size =
@@ -428,10 +428,10 @@ void sernet_conv_copied(const sernet_step *s) {
     }
 }
 
-void sernet_conv_dilated(const sernet_step *s) { convolve(s, 1); }
+SERNET_HOT void sernet_conv_dilated(const sernet_step *s) { convolve(s, 1); }
 
 /* Adds the products of a piece of a row with its weights for all channels. */
-static void add_piece(const int8_t *in, uint32_t size, const int8_t *weights, uint32_t pair_bytes,
+SERNET_HOT static void add_piece(const int8_t *in, uint32_t size, const int8_t *weights, uint32_t pair_bytes,
                       uint32_t pairs, int32_t *sums, element *columns) {
     cursor to = start_column(columns, 0, 1, size);
     copy(&to, in, (int32_t)size);
@@ -441,7 +441,7 @@ static void add_piece(const int8_t *in, uint32_t size, const int8_t *weights, ui
 }
 
 /* One row of an input whose every value every output sees. The sums wait in the working memory. */
-void sernet_dense(const sernet_step *s) {
+SERNET_HOT void sernet_dense(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels, pairs = (channels + 1u) / 2u;
     const uint32_t size = (uint32_t)source->width * source->channels;

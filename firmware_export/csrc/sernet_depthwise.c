@@ -17,20 +17,20 @@ static sernet_taps taps_at(uint32_t position, uint32_t stride, uint32_t pad, uin
     return t;
 }
 
-static sernet_taps rows_at(const sernet_step *s) {
+SERNET_HOT static sernet_taps rows_at(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     return taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
                    sernet_input(s, 0)->height, layer->dilation_height);
 }
 
-static sernet_taps columns_at(const sernet_step *s, uint32_t x) {
+SERNET_HOT static sernet_taps columns_at(const sernet_step *s, uint32_t x) {
     const sernet_layer *layer = s->layer;
     return taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width,
                    sernet_input(s, 0)->width, layer->dilation_width);
 }
 
 /* Any number of output channels for each input channel, any weights. Sums are in memory. */
-void sernet_depthwise_any(const sernet_step *s) {
+SERNET_HOT void sernet_depthwise_any(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels, multiple = channels / source->channels;
     const int32_t down = layer->dilation_height, right = layer->dilation_width;
@@ -78,7 +78,7 @@ typedef struct {
     int32_t span;    /* positions from a row's first tap to its last */
 } row_taps;
 
-static row_taps start_row(const sernet_step *s) {
+SERNET_HOT static row_taps start_row(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     row_taps r = {(tap *)(void *)(s->arena + layer->scratch_offset),
                   (uint32_t)layer->kernel_height * layer->kernel_width, rows_at(s), 0,
@@ -90,7 +90,7 @@ static row_taps start_row(const sernet_step *s) {
 }
 
 /* Finds what the kernel at a position sees; those before it must have been found. */
-static void find_taps(const sernet_step *s, const row_taps *r, uint32_t x) {
+SERNET_HOT static void find_taps(const sernet_step *s, const row_taps *r, uint32_t x) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t left = (int32_t)(x * layer->stride_width) - layer->pad_left;
     /* The last position's kernel lay on the input, and so does this one's. */
@@ -125,7 +125,7 @@ void sernet_depthwise_sums(const tap *taps, uint32_t count, const int8_t *in, co
                            const int32_t *bias, int32_t *sums);
 
 /* The same for fewer channels than a block has. */
-static void few_sums(const tap *taps, uint32_t count, const int8_t *in, const int8_t *weights,
+SERNET_HOT static void few_sums(const tap *taps, uint32_t count, const int8_t *in, const int8_t *weights,
                      const int32_t *bias, int32_t *sums, mve_pred16_t lanes) {
     const int32x4x4_t start = vld4q_s32(bias);
     int32x4_t a = start.val[0], b = start.val[1], c = start.val[2], d = start.val[3];
@@ -190,7 +190,7 @@ static inline void finish(const sernet_layer *layer, const int32_t *sums, uint32
     vstrbq_p_s8(out, bytes, lanes);
 }
 
-void sernet_depthwise(const sernet_step *s) {
+SERNET_HOT void sernet_depthwise(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const uint32_t channels = layer->channels;
     const row_taps r = start_row(s);
@@ -227,7 +227,7 @@ void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in, co
 #else
 
 /* Sums of fours of channels, from the bias on. */
-static void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in,
+SERNET_HOT static void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in,
                                   const int8_t *weights, const int32_t *bias, int32_t *sums,
                                   uint32_t quarters) {
     for (; quarters > 0; quarters--, in += QUARTER, weights += QUARTER, bias += QUARTER) {
@@ -248,7 +248,7 @@ static void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t 
 
 #endif
 
-static void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, uint32_t count,
+SERNET_HOT static void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, uint32_t count,
                    int8_t *out) {
     const int32_t *multiplier = layer->multiplier + c;
     const int8_t *shift = layer->shift + c;
@@ -269,7 +269,7 @@ static void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, u
     }
 }
 
-void sernet_depthwise(const sernet_step *s) {
+SERNET_HOT void sernet_depthwise(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const uint32_t channels = layer->channels;
     const row_taps r = start_row(s);

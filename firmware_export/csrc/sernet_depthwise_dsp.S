@@ -13,7 +13,11 @@
 
         .syntax unified
         .thumb
+#ifdef SERNET_HOT_SECTION
+        .section SERNET_HOT_SECTION, "ax", %progbits
+#else
         .text
+#endif
 
         .global sernet_depthwise_sums
         .type   sernet_depthwise_sums, %function

@@ -12,7 +12,11 @@
 
         .syntax unified
         .thumb
+#ifdef SERNET_HOT_SECTION
+        .section SERNET_HOT_SECTION, "ax", %progbits
+#else
         .text
+#endif
 
         /* Where a tap's input and weights are. */
         .macro find

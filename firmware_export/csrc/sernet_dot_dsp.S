@@ -13,7 +13,11 @@
 
         .syntax unified
         .thumb
+#ifdef SERNET_HOT_SECTION
+        .section SERNET_HOT_SECTION, "ax", %progbits
+#else
         .text
+#endif
 
         /* Two words of a column times the unpacked weights: r8 r9 of one channel, r10 r11. */
         .macro position a, b

@@ -67,6 +67,18 @@ enum {
 #define SERNET_WEIGHTS_SECTION
 #endif
 
+/* Likewise before the tables that are no weights: biases, multipliers and the layers themselves. */
+#ifndef SERNET_TABLES_SECTION
+#define SERNET_TABLES_SECTION
+#endif
+
+/* A section, in quotes, for the kernels that take nearly all of the instructions, such as ".itcm". */
+#ifdef SERNET_HOT_SECTION
+#define SERNET_HOT __attribute__((section(SERNET_HOT_SECTION)))
+#else
+#define SERNET_HOT
+#endif
+
 typedef struct sernet_layer sernet_layer;
 
 /* What a step of a layer works on. */
