@@ -171,6 +171,35 @@ runs/emodb_light_sernet.keras: | .venv/dev
 	@mkdir -p runs
 	$(BIN)/sernet-edge train --corpus emodb "$$SERNET_EMODB" --holdout none --out $@
 
+# The folders that the models `voices` are trained on.
+CORPORA = SERNET_EMODB SERNET_NEMO SERNET_RAVDESS
+given = @for folder in $(1); do eval "[ -n \"\$$$$folder\" ]" || \
+	{ echo "$$folder must name a folder"; exit 1; }; done
+
+# Two hours on one core.
+.PHONY: models
+models: .venv/dev ## Rebuild the model voices (SERNET_EMODB, SERNET_NEMO, SERNET_RAVDESS, SERNET_NOISE)
+	$(call given,$(CORPORA) SERNET_NOISE)
+	SEEDS="1 2 3" LICENCE=CC-BY-NC-SA-4.0 benchmarks/train_voices.sh voices "$$SERNET_NOISE" \
+		--corpus emodb "$$SERNET_EMODB" --corpus nemo "$$SERNET_NEMO" \
+		--corpus ravdess "$$SERNET_RAVDESS" --map calm=neutral
+	cp runs/voices.tflite runs/voices.md runtime/models/
+
+# EMO-DB is CC0, CREMA-D is under the Open Database License; TABLES are csv files of other corpora.
+.PHONY: model-open
+model-open: .venv/dev ## Train voices on corpora of open licences (SERNET_EMODB, CREMA_D, SERNET_NOISE; TABLES)
+	$(call given,SERNET_EMODB CREMA_D SERNET_NOISE)
+	benchmarks/train_voices.sh voices-open "$$SERNET_NOISE" --corpus emodb "$$SERNET_EMODB" \
+		--corpus crema-d "$$CREMA_D" \
+		$(foreach table,$(TABLES),--corpus csv:$(basename $(notdir $(table))) $(table))
+
+# Of the folds that `make models` left in runs/.
+.PHONY: strangers
+strangers: .venv/dev ## Measure what make models trained in noise, rooms and over a telephone
+	$(call given,$(CORPORA) SERNET_NOISE)
+	benchmarks/measure_voices.sh benchmarks/strangers "$$SERNET_NOISE" \
+		emodb "$$SERNET_EMODB" nemo "$$SERNET_NEMO" ravdess "$$SERNET_RAVDESS"
+
 # Where `make docs` writes the generated pages, and finds the model whose card it writes.
 EVIDENCE = docs/evidence
 DESIGN = docs/design
@@ -187,6 +216,8 @@ docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
 		--out $(EVIDENCE)/teaching.md
 	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
 	$(BIN)/python tools/dependencies.py --out $(DESIGN)/dependencies.md
+	$(BIN)/python benchmarks/strangers.py benchmarks/strangers --out $(EVIDENCE)/strangers.md
+	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/voices.tflite
 	@echo "Not remade: levels.md trains six models (benchmarks/levels.py), and"
 	@echo "listen-benchmarks.md times a computer at rest (make listen-bench)."
 
