@@ -57,9 +57,9 @@ class Listener:
         >>> from sernet_edge.runtime import Listener, load
         >>> from sernet_edge.runtime.models import DEFAULT_MODEL
         >>> listener = Listener(load(DEFAULT_MODEL))
-        >>> records = listener.push(np.zeros(48_000, np.int16))  # 3 s at 16 kHz
+        >>> records = listener.push(np.zeros(56_000, np.int16))  # 3.5 s at 16 kHz
         >>> records[0].time_s
-        2.992
+        3.216
 
     Attributes:
         hop_frames: Frames from one result to the next.

@@ -44,6 +44,8 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in os.environ:
             if name.startswith(("XDG_", "SERNET_EDGE_")):
                 patch.delenv(name)
+        # What the tests expect is that model's.
+        patch.setenv("SERNET_EDGE_LISTEN_MODEL", str(BOX["emodb"]))
         patch.setenv("HOME", str(home))
         patch.setenv("TMPDIR", str(home / "tmp"))
         patch.setattr(tempfile, "tempdir", None)
@@ -180,9 +182,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory, speech: NDArray[np.int16]) -
 
 
 @pytest.fixture(scope="session")
-def taught(clips: Path, tmp_path_factory: pytest.TempPathFactory, sernet_edge: Run) -> Path:
+def taught(
+    clips: Path, shipped_model: Path, tmp_path_factory: pytest.TempPathFactory, sernet_edge: Run
+) -> Path:
     """The shipped model, taught with the clips."""
     out = tmp_path_factory.mktemp("taught") / "mine.tflite"
-    done = sernet_edge("teach", clips, "--out", out, "--even-if-worse")
+    done = sernet_edge(*("teach", clips, "--model", shipped_model, "--out", out, "--even-if-worse"))
     assert done.returncode == 0, done.stderr
     return out

@@ -59,14 +59,14 @@ def test_what_show_config_prints_is_a_file_that_gives_the_same(
 
 
 def test_the_settings_of_a_file_are_used(in_process: Run, tmp_path: Path) -> None:
-    path = write(tmp_path / "a.toml", "[listen]\nhop = 1.5\ndevice = 'not for a recording'\n")
+    path = write(tmp_path / "a.toml", "[listen]\nhop = 1.536\ndevice = 'not for a recording'\n")
     result = in_process(
         *("listen", "--config", path, "--input", "docs/demo/two_moods.wav"),
         env=environment(),
         cwd=Path(__file__).parents[2],
     )
     assert result.returncode == 0
-    assert "every 1.504 s" in result.stderr
+    assert "every 1.536 s" in result.stderr
 
 
 def test_a_user_s_own_file_is_found_by_itself(sernet_edge: Run, tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from support import Run, write_wav
 
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.models import BOX
@@ -41,3 +44,17 @@ def test_a_name_is_its_file_unless_there_is_a_file_of_that_name(name: str) -> No
 
 def test_any_other_path_is_itself() -> None:
     assert path_of("other.tflite") == Path("other.tflite")
+
+
+def test_listen_takes_voices_and_says_how_far_to_trust_it(
+    in_process: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SERNET_EDGE_LISTEN_MODEL")
+    write_wav(Path("silence.wav"), np.zeros(80_000, np.int16))
+    result = in_process("listen", "--input", "silence.wav", "--json")
+    assert result.returncode == 0, result.stderr
+    contract = ModelFile.read(BOX["voices"]).require_contract()
+    assert f"voices.tflite, contract {contract.id}" in result.stderr
+    assert trust(contract) in result.stderr and "licence CC-BY-NC-SA-4.0" in result.stderr
+    labels = [json.loads(line)["label"] for line in result.stdout.splitlines()]
+    assert set(labels[:-1]) == {"none"}

@@ -58,7 +58,11 @@ def mark(folder: EventFolder, *verdicts: tuple[str, str | None] | None) -> None:
 
 
 def test_marks_teach_what_the_same_audio_in_labelled_folders_does(
-    tmp_path: Path, contract: Contract, speech: NDArray[np.int16], sernet_edge: Run
+    tmp_path: Path,
+    contract: Contract,
+    shipped_model: Path,
+    speech: NDArray[np.int16],
+    sernet_edge: Run,
 ) -> None:
     ends_s = [5.0, 7.0, 9.0, 11.0]
     folder = record(tmp_path / "kept", contract, speech, ends_s)
@@ -71,7 +75,10 @@ def test_marks_teach_what_the_same_audio_in_labelled_folders_does(
             (tmp_path / "clips" / label).mkdir(parents=True, exist_ok=True)
             write_wav(tmp_path / "clips" / label / f"{end_s}.wav", part)
     for out, arguments in (("a.tflite", ("clips",)), ("b.tflite", ("--from-marks", "kept"))):
-        done = sernet_edge("teach", *arguments, "--out", out, "--even-if-worse", "--json")
+        done = sernet_edge(
+            *("teach", *arguments, "--model", shipped_model),
+            *("--out", out, "--even-if-worse", "--json"),
+        )
         assert done.returncode == 0, done.stderr
         clips = json.loads(done.stdout)["clips"]
         assert {label: count for label, count in clips.items() if count} == {"anger": 1, "fear": 2}
