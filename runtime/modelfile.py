@@ -24,6 +24,9 @@ CONTRACT_MEMBER = "sernet.json"
 LABELS_MEMBER = "labels.txt"
 CHECKSUM_MEMBER = "flatbuffer.sha256"
 
+_MOST_MEMBER_BYTES = 1 << 20
+"""A contract takes some kilobytes; a few bytes of a zip can hold gigabytes."""
+
 _FLATBUFFER_IDENTIFIER = b"TFL3"  # at offset 4, from the file_identifier of schema.fbs
 # The format's earliest date: the archive must not depend on when it was written.
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -95,9 +98,9 @@ class ModelFile:
         checksum = b""
         try:
             with zipfile.ZipFile(BytesIO(self.data)) as archive:
-                text = archive.read(CONTRACT_MEMBER)
+                text = _member(archive, CONTRACT_MEMBER)
                 if self.is_flatbuffer:
-                    checksum = archive.read(CHECKSUM_MEMBER)
+                    checksum = _member(archive, CHECKSUM_MEMBER)
         except KeyError as error:
             raise self._without_contract() from error
         except Exception as error:  # as in `flatbuffer`
@@ -159,3 +162,20 @@ class ModelFile:
 
 def _checksum(file: ModelFile) -> bytes:
     return f"{file.sha256}\n".encode()
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return a member's content.
+
+    Raises:
+        KeyError: There is no such member.
+        ValueError: There are several, or it is too large.
+    """
+    if archive.namelist().count(name) > 1:
+        raise ValueError(f"{name} is there twice")
+    with archive.open(name) as member:
+        # What the archive says of the size may be wrong.
+        content = member.read(_MOST_MEMBER_BYTES + 1)
+    if len(content) > _MOST_MEMBER_BYTES:
+        raise ValueError(f"{name} is larger than {_MOST_MEMBER_BYTES:,} bytes")
+    return content
