@@ -9,6 +9,7 @@ import pytest
 
 from sernet_edge.bench.document import read_document
 from sernet_edge.runtime.interpreter import load
+from sernet_edge.runtime.models import BOX
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,3 +61,14 @@ def test_the_first_screen_rounds_the_figures_of_a_cortex_m4(
         f"TensorFlow Lite Micro needs {tflm['ram_bytes'] / 1e3:.0f} KB, and "
         f"{tflm['instructions'] / native['instructions']:.1f} times fewer instructions"
     ) in readme
+
+
+def test_what_the_models_hear_is_what_their_cross_validations_reached(readme: str) -> None:
+    voices, emodb = (
+        load(BOX[name]).contract.provenance["conversion"]["calibration"]
+        for name in ("voices", "emodb")
+    )
+    unheard = voices["cross-corpus"]["int8"]["four"]["mean"]
+    assert f"{unheard['wa']:.0%} of four emotions, in another language and room" in readme
+    assert f"its arousal, calm to agitated, is right in {unheard['arousal']:.0%}." in readme
+    assert f"{emodb['strict']['int8']['wa']:.0%} of other actors of the same studio" in readme

@@ -24,7 +24,7 @@ BINS = 10
 
 _LARGEST_TEMPERATURE = 20.0
 
-_PRECISIONS = (0.7, 0.8, 0.9)
+_PRECISIONS = (0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
