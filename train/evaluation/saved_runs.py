@@ -15,7 +15,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.evaluation import few_shot, metrics
 from sernet_edge.train.evaluation.cross_corpus import by_corpus
 from sernet_edge.train.evaluation.protocols import PROTOCOLS
-from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.recipe import recipe_from
 
 _RESAMPLES = 2000
 
@@ -72,7 +72,8 @@ def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Pa
     for run in runs:
         settings = read_json(run / "run.json")
         own = {k: v for k, v in settings.items() if k not in _NO_SETTING and v is not None}
-        own |= dataclasses.asdict(Recipe(**settings["recipe"]))
+        recipe = recipe_from(settings["recipe"])
+        own |= dataclasses.asdict(recipe) if recipe else settings["recipe"]
         groups.setdefault(json.dumps(own, sort_keys=True), (own, []))[1].append(run)
     return list(groups.values())
 
