@@ -70,11 +70,15 @@ OTHER_PYTHON ?= $(shell versions=$$($(BIN)/python -c \
 	for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
 	$$python -c 'import ensurepip' 2>/dev/null && echo $$python && break 2; done; done)
 
+# These tests wait more than they compute: two for each core.
+RUNTIME_WORKERS = $$((2 * $$(getconf _NPROCESSORS_ONLN)))
+
 .PHONY: test-other-python
 test-other-python: test-packages .venv/dev ## Test the runtime with the other interpreter, too
 	@if [ -n '$(OTHER_PYTHON)' ]; then $(MAKE) --no-print-directory .venv-other/test && \
 	export SERNET_OTHER_PYTHON=$(CURDIR)/$(BIN)/python && \
-	.venv-other/bin/python -m pytest tests/runtime -n auto --dist loadfile -m "not ($(ALONE))" && \
+	.venv-other/bin/python -m pytest tests/runtime -n $(RUNTIME_WORKERS) --dist loadfile \
+		-m "not ($(ALONE))" && \
 	.venv-other/bin/python -m pytest tests/runtime -m "$(ALONE)"; \
 	else echo "NOT TESTED: the runtime with two interpreters. That takes Python 3.11 and one of"; \
 	echo "3.12 and 3.13, and only $$($(BIN)/python --version) was found."; fi

@@ -115,10 +115,15 @@ def plan_stream(network: Network, external: External | None = None) -> Stream:
 
 def _refusal(network: Network, index: int, reason: str) -> NotStreamable:
     layer = network.layers[index]
+    # Where a converter fused operators, the name is theirs one after the other.
+    name = layer.output.name.partition(";")[0]
     return NotStreamable(
-        f"windows cannot share rows: layer {index}, {layer.op} that makes "
-        f"{layer.output.name!r}: {reason}"
+        f"windows cannot share rows: layer {index}, {layer.op} that makes {name!r}: {reason}"
     )
+
+
+def _padding(rows: int, side: str) -> str:
+    return f"it puts {rows} {'row' if rows == 1 else 'rows'} of padding {side} a window"
 
 
 def _find_mean(network: Network) -> int:
@@ -183,14 +188,10 @@ def _spans(network: Network, mean: int) -> list[_Span]:
             raise _refusal(network, index, "its constant differs from row to row")
         kernel = layer.kernel
         if kernel.padding[0]:
-            raise _refusal(
-                network, index, f"it puts {kernel.padding[0]} rows of padding before a window"
-            )
+            raise _refusal(network, index, _padding(kernel.padding[0], "before"))
         needed = (layer.output.height - 1) * kernel.stride[0] + kernel.span[0]
         if needed > height:
-            raise _refusal(
-                network, index, f"it puts {needed - height} rows of padding after a window"
-            )
+            raise _refusal(network, index, _padding(needed - height, "after"))
         # A SLICE copies the newest row that its kernel spans.
         skipped = kernel.size[0] - 1 if layer.op == "SLICE" else 0
         step = int(source.stride)

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support import SAMPLE, Run, made_once, write_wav
+from object_files import keep_in
+from support import SAMPLE, Run, made_once, shared_folder, write_wav
 
 from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.interpreter import interpreter_module
@@ -51,6 +52,12 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(tempfile, "tempdir", None)
         patch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", str(home / "hypothesis"))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _object_files(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep compiled C for all of the tests' processes."""
+    keep_in(shared_folder(tmp_path_factory) / "objects")
 
 
 @pytest.fixture(autouse=True)

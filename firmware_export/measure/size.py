@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -63,13 +65,12 @@ def main(model: Path, names: tuple[str, ...], as_json: bool) -> None:
         title = ("of it stack", "code + tables")
         click.echo(_line("core", "RAM bytes", *title, "instructions", "RAM in all", *title))
     measured = []
-    with tempfile.TemporaryDirectory() as folder:
+    arm = [core for core in CORES.values() if core.compiler == ARM]
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         sources = firmware.write_sources(planned, Path(folder))
         counter = cross.build_counter(Path(folder))
-        for core in CORES.values():
-            if core.compiler != ARM or (names and core.name not in names):
-                continue
-            m = firmware.measure(sources, core, counter)
+        wanted = [core for core in arm if not names or core.name in names]
+        for m in pool.map(lambda core: firmware.measure(sources, core, counter), wanted):
             measured.append(m)
             if not as_json:
                 in_all = m.exported.memory if m.exported else None

@@ -105,7 +105,7 @@ def test_what_is_not_installed_is_named_with_how_to_get_it(
 
 
 def test_an_operator_that_the_engine_does_not_know_leaves_tflms_columns(
-    sernet_edge: Run, tmp_path: Path
+    in_process: Run, tmp_path: Path
 ) -> None:
     random = RandomGraph(3)
     last = random.graph.input((1, 8, 4, 2), 0.05, 0)
@@ -114,7 +114,7 @@ def test_an_operator_that_the_engine_does_not_know_leaves_tflms_columns(
         "SPACE_TO_DEPTH", [last], output, "SpaceToDepthOptions", {"BlockSize": 2}
     )
     (tmp_path / "folded.tflite").write_bytes(random.graph.finish(last))
-    done = sernet_edge(
+    done = in_process(
         "bench", tmp_path / "folded.tflite", "--core", "m4", "--processes", 0, "--json"
     )
     assert done.returncode == 0, done.stderr

@@ -30,10 +30,12 @@ def measured(
     return {model["name"]: model for model in json.loads(result.stdout)["models"]}
 
 
+@pytest.mark.slow
 def test_bench_takes_every_model(measured: dict[str, dict[str, Any]]) -> None:
     assert measured.keys() == ODD.keys()
 
 
+@pytest.mark.slow
 def test_a_model_that_tensorflow_lite_alone_refuses_is_measured(
     measured: dict[str, dict[str, Any]],
 ) -> None:
@@ -59,11 +61,11 @@ def test_a_model_that_tensorflow_lite_alone_refuses_is_measured(
     ],
 )
 def test_inspect_runs_what_tensorflow_lite_micro_runs(
-    name: str, answer: str, sernet_edge: Run, tmp_path: Path
+    name: str, answer: str, in_process: Run, tmp_path: Path
 ) -> None:
     model = tmp_path / "model.tflite"
     model.write_bytes(ODD[name]())
-    result = sernet_edge("inspect", model, "--json")
+    result = in_process("inspect", model, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["runs_in"]["TensorFlow Lite Micro"].startswith(answer)
 

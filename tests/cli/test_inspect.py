@@ -93,14 +93,14 @@ def _width(line: str) -> int:
 
 
 def test_the_text_fits_a_terminal_of_80_columns(
-    sernet_edge: Run, shipped_model: Path, small_keras: Path
+    in_process: Run, shipped_model: Path, small_keras: Path
 ) -> None:
     for path in (shipped_model, small_keras):
-        text = sernet_edge("inspect", path, cwd=path.parent).stdout
+        text = in_process("inspect", path, cwd=path.parent).stdout
         assert max(map(_width, text.splitlines())) <= 80
         for word in ("contract", "labels", "made from", "runs in", "parameters", "MACs"):
             assert word in text
-    text = sernet_edge("inspect", shipped_model).stdout
+    text = in_process("inspect", shipped_model).stdout
     interpreter = load(shipped_model)._interpreter
     weights = [t for t in interpreter.get_tensor_details() if t["dtype"] is np.int8]
     scales = [t["quantization_parameters"]["scales"] for t in weights]
@@ -142,10 +142,10 @@ def test_float_models_are_shown_and_firmware_says_why_it_refuses_them(
         assert found["parameters"] == 460_743, precision
 
 
-def test_a_keras_model_is_read_as_keras_does(sernet_edge: Run, small_keras: Path) -> None:
+def test_a_keras_model_is_read_as_keras_does(in_process: Run, small_keras: Path) -> None:
     import keras
 
-    found = json.loads(sernet_edge("inspect", small_keras, "--json").stdout)
+    found = json.loads(in_process("inspect", small_keras, "--json").stdout)
     model = keras.saving.load_model(small_keras, compile=False)
     assert found["parameters"] == model.count_params()
     assert found["macs"] == 159_326_400
@@ -243,7 +243,7 @@ def test_graphs_of_many_kinds_have_the_parameters_that_the_engine_takes(seed: in
 
 
 def test_a_damaged_file_is_an_error_of_one_line(
-    sernet_edge: Run, shipped_model: Path, small_keras: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, small_keras: Path, tmp_path: Path
 ) -> None:
     whole, keras_file = shipped_model.read_bytes(), small_keras.read_bytes()
     flipped = bytearray(whole)
@@ -256,12 +256,12 @@ def test_a_damaged_file_is_an_error_of_one_line(
         ("cut.keras", keras_file[: len(keras_file) // 2], "damaged"),
     ):
         (tmp_path / name).write_bytes(data)
-        result = sernet_edge("inspect", tmp_path / name)
+        result = in_process("inspect", tmp_path / name)
         assert result.returncode == 1, name
         assert result.stdout == ""
         assert name in result.stderr and words in result.stderr, result.stderr
         assert len(result.stderr.splitlines()) == 1
-    assert sernet_edge("inspect", tmp_path / "missing.tflite").returncode == 1
+    assert in_process("inspect", tmp_path / "missing.tflite").returncode == 1
 
 
 def test_no_damage_to_a_flatbuffer_is_more_than_an_error() -> None:

@@ -183,7 +183,7 @@ def test_speakers_that_a_model_holds_out_have_no_part_in_its_temperature(
 
 
 def test_a_cross_validation_of_another_system_is_refused(
-    small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+    small_keras: Path, small_corpus: Path, tmp_path: Path, in_process: Run
 ) -> None:
     run = cross_validation(tmp_path / "run", small_keras)
     settings = json.loads((run / "run.json").read_text())
@@ -199,10 +199,10 @@ def test_a_cross_validation_of_another_system_is_refused(
         "--out",
         tmp_path / "m.tflite",
     )
-    result = sernet_edge(*arguments, "--calibrate-from", run)
+    result = in_process(*arguments, "--calibrate-from", run)
     assert result.returncode == 1
     assert "cross-validation of another system: its features, recipe differ from" in result.stderr
-    result = sernet_edge(*arguments, "--calibrate-from", tmp_path / "none")
+    result = in_process(*arguments, "--calibrate-from", tmp_path / "none")
     assert result.returncode == 1
     assert "run.json" in result.stderr
 
@@ -272,7 +272,7 @@ def keras_file(path: Path, frames: int, source: Path, contract: bool = True) -> 
 
 @pytest.mark.slow
 def test_bad_usage_and_bad_files_are_told_in_one_line(
-    small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+    small_keras: Path, small_corpus: Path, tmp_path: Path, in_process: Run
 ) -> None:
     out = tmp_path / "m.tflite"
     folder = ("--corpus", "emodb", small_corpus)
@@ -308,7 +308,7 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
         (1, "only of the held-out 09", [small_keras, "--corpus", "emodb", held_out, "--out", out]),
     ]
     for code, message, arguments in cases:
-        result = sernet_edge("convert", *arguments)
+        result = in_process("convert", *arguments)
         assert (result.returncode, message in result.stderr) == (code, True), result.stderr
         # That the corpus is not whole, and a line of progress, may come before it.
         assert len(result.stderr.strip().splitlines()) <= (4 if code == 2 else 3), result.stderr

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_cases import C_FOLDER, FAST, SANITIZE, build, run, small_model, utterances, write_bundle
+from bundle_cases import C_FOLDER, build, run, small_model, utterances, write_bundle
 from cores import M4, needs_m4
 from numpy.typing import NDArray
+from object_files import FAST, SANITIZE
 from support import quickly
 
 from sernet_edge.firmware_export.measure import cross
@@ -165,7 +166,7 @@ def decide_case(number: int, windows: int = 2000) -> tuple[Case, tuple[float, fl
 
 
 @pytest.mark.parametrize("number", quickly([1, 0, 2], 1))
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_decisions_are_the_listeners_to_the_bit(compiler: str, number: int, tmp_path: Path) -> None:
     case, settings = decide_case(number)
     records = case.listened(*settings)
@@ -174,7 +175,7 @@ def test_decisions_are_the_listeners_to_the_bit(compiler: str, number: int, tmp_
     assert NONE not in {event.label for event in events}
     bundle = write_bundle(tmp_path, case.model.file.data)
     (bundle / "src" / "sequence.h").write_text(case.header(records))
-    options = (*SANITIZE, "-Wconversion", *options_of(*settings))
+    options = (*SANITIZE, *options_of(*settings))
     program = build(bundle, tmp_path / "decide", MAIN, options, compiler)
     assert run(program, []).decode() == lines_of(records, case.model.contract)
 

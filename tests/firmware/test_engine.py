@@ -26,7 +26,7 @@ from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.modelfile import ModelFile
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_random_graphs_have_the_bits_of_tflm(
     compiler: str, graphs: tuple[Path, list[Path], list[Case]]
 ) -> None:
@@ -35,7 +35,7 @@ def test_random_graphs_have_the_bits_of_tflm(
     assert f"cases {len(cases)}\nwindows {3 * len(cases)}\nfailures 0" in output
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_streams_have_the_bits_of_tflm_in_every_window(
     compiler: str, streams: tuple[Path, list[Path], list[StreamCase]]
 ) -> None:

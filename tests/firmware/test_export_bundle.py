@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_cases import FAST, build
+from bundle_cases import build
+from object_files import FAST
 from support import Run, quickly, write_wav
 
 from sernet_edge.runtime.modelfile import ModelFile

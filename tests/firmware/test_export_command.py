@@ -23,8 +23,8 @@ def _assert_refused(
         assert len(result.stderr.splitlines()) == 1, result.stderr
 
 
-def test_export_writes_the_header(sernet_edge: Run, shipped_model: Path, tmp_path: Path) -> None:
-    result = sernet_edge("export", shipped_model, "--header", tmp_path / "model.h")
+def test_export_writes_the_header(in_process: Run, shipped_model: Path, tmp_path: Path) -> None:
+    result = in_process("export", shipped_model, "--header", tmp_path / "model.h")
     assert (result.returncode, result.stderr) == (0, "")
     assert str(tmp_path / "model.h") in result.stdout
     licence, _, text = (tmp_path / "model.h").read_text().partition("\n")

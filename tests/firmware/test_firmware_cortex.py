@@ -6,16 +6,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bundle_cases import (
-    C_FOLDER,
-    SANITIZE,
-    build,
-    run,
-    small_model,
-    with_statistics,
-    write_bundle,
-)
+from bundle_cases import C_FOLDER, build, run, small_model, with_statistics, write_bundle
 from cores import on_cores
+from object_files import SANITIZE
+from support import quickly
 
 from sernet_edge.firmware_export.cores import CORES, Core
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
@@ -48,7 +42,9 @@ def test_the_self_test_passes_on_every_core(name: str, bundle: Path) -> None:
 
 
 @pytest.mark.parametrize("name", on_cores(["m3", "m4", "m55"]))
-@pytest.mark.parametrize(("features", "level"), [("mel", "window"), ("spectrogram", "running")])
+@pytest.mark.parametrize(
+    ("features", "level"), quickly([("mel", "window"), ("spectrogram", "running")], 1)
+)
 def test_the_self_test_passes_with_other_features(
     features: Features, level: Level, name: str, tmp_path: Path
 ) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from api_results import MAIN, results
-from bundle_cases import C_FOLDER, FAST, SANITIZE, build, write_bundle
+from bundle_cases import C_FOLDER, build, write_bundle
 from cores import on_cores
 from graphs import SAME, RandomGraph
+from object_files import FAST, SANITIZE
 from serial_line import line
 from stream_graphs import RandomStream, stream_body, stream_contract
+from support import quickly
 
 from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.cores import CORES
@@ -154,7 +156,7 @@ def test_models_that_differ_in_their_heads_alone_have_one_id(shipped_model: Path
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_a_loaded_head_computes_the_taught_models_bits(
     base: str, compiler: str, tmp_path: Path
 ) -> None:

@@ -13,11 +13,11 @@ import pytest
 from cores import on_core
 from engine_cases import tflm_outputs
 from graphs import SAME, RandomGraph
+from merged_exports import build_and_run
 from operator_graphs import RandomOperators
 from support import Run
 
-from sernet_edge.firmware_export.cores import CORES
-from sernet_edge.firmware_export.layout import COMPILED, LAYOUTS
+from sernet_edge.firmware_export.layout import LAYOUTS
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.firmware_export.network_bundle import tflm_network_bundle_files
 from sernet_edge.firmware_export.reader import read_network
@@ -201,50 +201,25 @@ static void {name}_run(void) {{
     report("{name} rows", differing);
 }}
 """
-HOST = """
-#include <stdio.h>
-#include "board.h"
-void board_print(const char *text) { fputs(text, stdout); }
-"""
 
 
-def linked(exports: Sequence[Path], names: Sequence[str], core: str, folder: Path) -> str:
-    """Compile exports, copied into one folder, into one program; return what it prints."""
-    merged = folder / "merged"
-    merged.mkdir()
-    for export in exports:
-        for source in (*(export / "src").iterdir(), *(export / "examples").glob("*golden.c")):
-            copy = merged / source.name
-            # A file of the same name is the same file.
-            assert not copy.exists() or copy.read_bytes() == source.read_bytes(), copy.name
-            shutil.copy(source, copy)
-    calls = " ".join(f"{name}_run();" for name in names)
+def program(names: Sequence[str]) -> str:
+    """Return C that says whether each of the networks computes its golden outputs."""
     parts = [START, *(PART.format(name=name, NAME=name.upper()) for name in names)]
-    (merged / "main.c").write_text("".join(parts) + f"int main(void) {{ {calls} return 0; }}\n")
-    sources = [path for path in sorted(merged.iterdir()) if path.suffix in COMPILED]
-    if core != "host":
-        cross.build(CORES[core], sources, folder / "program")
-        done = cross.run(CORES[core], folder / "program")
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-    (merged / "host.c").write_text(HOST)
-    (merged / "board.h").write_text("void board_print(const char *text);\n")
-    run("gcc", *cross.STRICT, "-O2", *sources, merged / "host.c", "-o", "program", cwd=folder)
-    return run("./program", cwd=folder)
+    calls = " ".join(f"{name}_run();" for name in names)
+    return "".join(parts) + f"int main(void) {{ {calls} return 0; }}\n"
 
 
 @pytest.mark.parametrize("core", ["host", on_core("m4"), on_core("m55")])
 def test_two_networks_in_one_firmware_compute_what_each_computes_alone(
     core: str, exported: Exported, tmp_path: Path
 ) -> None:
-    if core != "host" and CORES[core].missing:
-        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
     names = ("wake", "spotter")
     exports = [
         exported(which, "--name", name)
         for which, name in zip(("keywords", "other"), names, strict=True)
     ]
-    assert linked(exports, names, core, tmp_path).split("\n")[:-1] == [
+    assert build_and_run(exports, program(names), core, tmp_path).split("\n")[:-1] == [
         f"{name} {what} agrees" for name in names for what in ("self-test", "rows")
     ]
 
@@ -273,12 +248,12 @@ def test_tflm_takes_what_the_engine_does_not_know() -> None:
     assert not re.search(r"@[A-Z]+@?", texts["README.md"] + texts["CMakeLists.txt"])
 
 
-def test_a_float_model_is_refused_by_both_engines(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_float_model_is_refused_by_both_engines(in_process: Run, tmp_path: Path) -> None:
     from odd_graphs import of_type
 
     (tmp_path / "float.tflite").write_bytes(of_type("FLOAT32"))
     for options in ([], ["--engine", "tflm"]):
-        result = sernet_edge(
+        result = in_process(
             "export", tmp_path / "float.tflite", "--out", tmp_path / "out", *options
         )
         assert result.returncode == 1 and "FLOAT32" in result.stderr

@@ -12,6 +12,7 @@ from engine_cases import C_FOLDER, OPERATOR_GRAPHS, Case, tflm_outputs
 from graphs import SAME, VALID, Graph, RandomGraph
 from host_engine import compiled, replay
 from operator_graphs import RandomOperators
+from support import quickly
 
 from sernet_edge.firmware_export import elementwise, golden, reference
 from sernet_edge.firmware_export.cores import CORES
@@ -28,7 +29,7 @@ def read(data: bytes) -> Network:
     return read_network(ModelFile("model", data))
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_random_graphs_have_the_bits_of_tflm(compiler: str, operator_graphs: Graphs) -> None:
     folder, sources, cases = operator_graphs
     output = replay(compiled(compiler, folder, sources, compiler))

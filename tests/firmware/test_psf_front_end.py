@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bundle_cases import SANITIZE, build, small_model, utterances, with_statistics, write_front_end
+from bundle_cases import build, small_model, utterances, with_statistics, write_front_end
 from frontend_cases import MAIN, c_features, compare, python_features
+from object_files import SANITIZE
 from psf_contracts import SETTINGS, psf_contract
 
 from sernet_edge.runtime.interpreter import Model

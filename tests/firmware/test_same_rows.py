@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from api_results import MAIN, results
-from bundle_cases import C_FOLDER, SANITIZE, Samples, build, run, with_statistics, write_bundle
+from bundle_cases import C_FOLDER, Samples, build, run, with_statistics, write_bundle
 from engine_cases import tflm_outputs
+from object_files import SANITIZE
 from stream_graphs import STRIDE, stream_contract, stream_model
 
 from sernet_edge.firmware_export.golden_pcm import golden_pcm

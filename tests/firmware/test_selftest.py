@@ -16,15 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import serial
-from bundle_cases import (
-    C_FOLDER,
-    SANITIZE,
-    build,
-    read_wav,
-    small_model,
-    with_statistics,
-    write_bundle,
-)
+from bundle_cases import C_FOLDER, build, read_wav, small_model, with_statistics, write_bundle
+from object_files import SANITIZE
 from serial_line import answering, line, unchanged
 from stream_graphs import stream_contract, stream_model
 from support import Run, quickly, write_wav

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_cases import C_FOLDER, STRICT, tflm_outputs, varied_rows
+from engine_cases import C_FOLDER, tflm_outputs, varied_rows
 from graphs import SAME, VALID, RandomGraph
 from numpy.typing import NDArray
+from object_files import SANITIZE, STRICT, compiler_output, object_file
 from stream_graphs import RandomStream
 
 from sernet_edge.firmware_export import emit_stream, golden, reference
@@ -20,18 +21,15 @@ from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.streaming import NotStreamable, plan_stream
 from sernet_edge.runtime.modelfile import ModelFile
 
-SANITIZED = [*STRICT, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SEEDS = range(40)
 
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the engine, compiled once for all networks."""
+    """The folder of the engine's source."""
     folder = tmp_path_factory.mktemp("engine")
     for name in NATIVE_SOURCES:
         (folder / name).write_text(engine_file(name))
-    sources = [name for name in NATIVE_SOURCES if name.endswith((".c", ".S"))]
-    subprocess.run(["gcc", *SANITIZED, "-c", *sources], cwd=folder, check=True)
     return folder
 
 
@@ -41,12 +39,12 @@ def stream_program(data: bytes, engine: Path, folder: Path) -> tuple[Path, int, 
     stream = plan_stream(network)
     (folder / "model.h").write_text(emit_stream.stream_header(network, stream, "model"))
     (folder / "model.c").write_text(emit_stream.stream_source(stream, "model"))
+    sources = [*engine.glob("*.c"), *engine.glob("*.S")]
+    sources += [folder / "model.c", C_FOLDER / "stream_outputs.c"]
+    command = ["gcc", *STRICT, *SANITIZE, f"-I{folder}", f"-I{engine}"]
     program = folder / "stream_outputs"
-    subprocess.run(
-        ["gcc", *SANITIZED, f"-I{folder}", f"-I{engine}", *map(str, engine.glob("*.o")),
-         str(folder / "model.c"), str(C_FOLDER / "stream_outputs.c"), "-o", str(program)],
-        check=True,
-    )  # fmt: skip
+    objects = [str(object_file(command, source)) for source in sources]
+    compiler_output([*command, *objects, "-o", str(program)])
     return program, stream.window_frames, stream.stride_frames
 
 
@@ -123,9 +121,9 @@ def with_newest_frames_unused(graph: RandomStream, last: int) -> bytes:
 @pytest.mark.parametrize(
     ("build", "reason"),
     [
-        (padded_before, r"CONV_2D that makes '\w+': it puts 1 rows of padding before a window"),
+        (padded_before, r"CONV_2D that makes '\w+': it puts 1 row of padding before a window"),
         (padded_by_an_operator, "CONV_2D .* it puts 2 rows of padding before a window"),
-        (padded_after, "AVERAGE_POOL_2D|MAX_POOL_2D .* it puts 1 rows of padding after a window"),
+        (padded_after, "AVERAGE_POOL_2D|MAX_POOL_2D .* it puts 1 row of padding after a window"),
         (without_a_mean, "the network has no MEAN over time"),
         (ending_in_its_mean, "no layer follows this MEAN"),
         (with_newest_frames_unused, "it leaves the last 3 frames of a window unused"),

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tflite
-from engine_cases import STRICT
 from graphs import Graph
+from object_files import STRICT
 from support import Run
 
 from sernet_edge.firmware_export import tflm
@@ -193,10 +193,10 @@ def test_the_arena_is_a_constant_for_static_assert(bundle: Path, tmp_path: Path)
 
 
 def test_another_layout_with_tflm_is_wrong_usage(
-    sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     options = ("--out", tmp_path / "out", "--engine", "tflm", "--layout", "arduino")
-    result = sernet_edge("export", shipped_model, *options)
+    result = in_process("export", shipped_model, *options)
     assert result.returncode == 2 and "cmake" in result.stderr
 
 

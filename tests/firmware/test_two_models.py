@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from bundle_cases import small_model
+from merged_exports import HOST, build_and_run
 from support import Run, quickly
 
-from sernet_edge.firmware_export.cores import CORES
-from sernet_edge.firmware_export.layout import COMPILED
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.train.new_contract import new_contract
 
@@ -62,11 +61,6 @@ static void print(const char *text, int32_t number) {
     board_print(at);
 }
 """
-HOST = """
-#include <stdio.h>
-#include "board.h"
-void board_print(const char *text) { fputs(text, stdout); }
-"""
 
 
 def program(names: Sequence[str]) -> str:
@@ -103,32 +97,6 @@ def exported(
     return export
 
 
-def build_and_run(exports: Sequence[Path], names: Sequence[str], core: str, folder: Path) -> str:
-    """Compile the sources of exports, copied into one folder, into one program; run it."""
-    merged = folder / "merged"
-    for export in exports:
-        for source in (*(export / "src").iterdir(), *(export / "examples").glob("*golden*.c")):
-            copy = merged / source.name
-            merged.mkdir(parents=True, exist_ok=True)
-            # A file of the same name is the same file.
-            assert not copy.exists() or copy.read_bytes() == source.read_bytes(), copy.name
-            shutil.copy(source, copy)
-    (merged / "program.c").write_text(program(names))
-    sources = [path for path in sorted(merged.iterdir()) if path.suffix in COMPILED]
-    if core != "host":
-        cross.build(CORES[core], sources, folder / "program")
-        done = cross.run(CORES[core], folder / "program")
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-    (merged / "host.c").write_text(HOST)
-    (merged / "board.h").write_text("void board_print(const char *text);\n")
-    command = ["gcc", *cross.STRICT, "-O2", f"-I{merged}", "-o", str(folder / "program")]
-    subprocess.run([*command, *map(str, sources), str(merged / "host.c")], check=True)
-    return subprocess.run(
-        [str(folder / "program")], capture_output=True, text=True, check=True
-    ).stdout
-
-
 @pytest.mark.parametrize(
     ("names", "core"),
     quickly(
@@ -144,18 +112,16 @@ def build_and_run(exports: Sequence[Path], names: Sequence[str], core: str, fold
 def test_two_models_in_one_program_compute_what_each_computes_alone(
     names: tuple[str, str], core: str, exported: Exported, tmp_path: Path
 ) -> None:
-    if core != "host" and CORES[core].missing:
-        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
     which = ("shipped", "other")
     alone = [
-        build_and_run([exported(model, "sernet")], ["sernet"], core, tmp_path / model).replace(
-            "SERNET", name.upper()
-        )
+        build_and_run(
+            [exported(model, "sernet")], program(["sernet"]), core, tmp_path / model
+        ).replace("SERNET", name.upper())
         for model, name in zip(which, names, strict=True)
     ]
     together = build_and_run(
         [exported(model, name) for model, name in zip(which, names, strict=True)],
-        names,
+        program(names),
         core,
         tmp_path / "both",
     )
@@ -200,11 +166,11 @@ def test_the_makefile_of_a_named_export_builds_all_it_can_and_passes_the_self_te
     )
 
 
-def test_a_headers_name_is_its_own(sernet_edge: Run, shipped_model: Path, tmp_path: Path) -> None:
+def test_a_headers_name_is_its_own(in_process: Run, shipped_model: Path, tmp_path: Path) -> None:
     for name in ("mood", "sernet_mood", "tension"):
         arguments = () if name == "sernet_mood" else ("--name", name)
         out = tmp_path / f"{name}.h"
-        result = sernet_edge("export", shipped_model, "--header", out, *arguments)
+        result = in_process("export", shipped_model, "--header", out, *arguments)
         assert result.returncode == 0, result.stderr
     main = tmp_path / "main.c"
     headers = "".join(f'#include "{name}.h"\n' for name in ("mood", "sernet_mood", "tension"))
@@ -225,9 +191,9 @@ def test_a_headers_name_is_its_own(sernet_edge: Run, shipped_model: Path, tmp_pa
     ["", "Mood", "1mood", "mood-2", "mood__2", "_mood", "sernet", "sernet_x", "string", "m" * 25],
 )
 def test_a_name_that_cannot_be_one_is_refused(
-    name: str, sernet_edge: Run, shipped_model: Path, tmp_path: Path
+    name: str, in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
-    result = sernet_edge("export", shipped_model, "--out", tmp_path / "out", "--name", name)
+    result = in_process("export", shipped_model, "--out", tmp_path / "out", "--name", name)
     assert result.returncode == 2
     assert "--name" in result.stderr
     assert not (tmp_path / "out").exists()
@@ -235,7 +201,7 @@ def test_a_name_that_cannot_be_one_is_refused(
 
 @pytest.fixture
 def beside(
-    sernet_edge: Run, exported: Exported, shipped_model: Path, tmp_path: Path
+    in_process: Run, exported: Exported, shipped_model: Path, tmp_path: Path
 ) -> Callable[[str], list[Path]]:
     """Export both models in a layout, into two folders."""
 
@@ -244,7 +210,7 @@ def beside(
         other = exported("other", "sernet").parent / "other.tflite"
         for name, model in (("mood", shipped_model), ("tension", other)):
             arguments = ("--out", tmp_path / name, "--layout", layout, "--name", name)
-            result = sernet_edge("export", model, *arguments)
+            result = in_process("export", model, *arguments)
             assert result.returncode == 0, result.stderr
             folders.append(tmp_path / name)
         return folders

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import tempfile
 import wave
 from collections.abc import Iterable, Sequence
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engine_cases import C_FOLDER, STRICT
+from engine_cases import C_FOLDER
 from graphs import SAME, RandomGraph
 from numpy.typing import NDArray
+from object_files import FAST, STRICT, compiler_output, object_file
 
 from sernet_edge.firmware_export import frontend_tables
 from sernet_edge.firmware_export.bundle import bundle_files
@@ -24,9 +23,6 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
-
-SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-FAST = ("-O2",)
 
 Samples = NDArray[np.int16]
 
@@ -92,32 +88,12 @@ def build(
     """Compile a bundle's sources and a main file as strictly as the project does."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
-    objects = _objects(bundle, tuple(options), compiler)
-    _compile(bundle, options, compiler, "-o", program, main, *extra, *objects)
+    src = bundle / "src"
+    command = [compiler, *STRICT, *options, f"-I{src}", f"-I{C_FOLDER}"]
+    sources = [main, *extra, *sorted([*src.glob("*.c"), *src.glob("*.S")])]
+    objects = [str(object_file(command, source)) for source in sources]
+    compiler_output([*command, *objects, "-o", str(program)])
     return program
-
-
-@cache
-def _objects(bundle: Path, options: tuple[str, ...], compiler: str) -> list[Path]:
-    """Compile a bundle's sources, once for all programs that are made of them."""
-    sources = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
-    folder = Path(tempfile.mkdtemp(prefix="objects-", dir=bundle))
-    _compile(bundle, options, compiler, "-c", *sources, folder=folder)
-    return sorted(folder.glob("*.o"))
-
-
-def _compile(
-    bundle: Path,
-    options: Sequence[str],
-    compiler: str,
-    *arguments: object,
-    folder: Path | None = None,
-) -> None:
-    command = [compiler, *STRICT, *options, f"-I{bundle / 'src'}", f"-I{C_FOLDER}"]
-    done = subprocess.run(
-        [*command, *map(str, arguments)], capture_output=True, text=True, cwd=folder
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def run(program: Path, streams: Iterable[Samples], *arguments: object) -> bytes:

@@ -30,8 +30,6 @@ ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
 GRAPHS, OPERATOR_GRAPHS, STREAM_GRAPHS, STATE_GRAPHS = (range(n) for n in (240, 120, 40, 100))
 """Seeds of the random families of networks that the engine is tested with."""
 
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
-
 
 def real_window_count(default: int) -> int:
     """Windows of real speech to test with: the environment variable SERNET_FIRMWARE_WINDOWS."""

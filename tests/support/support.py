@@ -31,6 +31,12 @@ def write_wav(path: Path, samples: NDArray[np.int16], rate: int = 16_000) -> Non
         file.writeframes(samples.astype("<i2").tobytes())
 
 
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return the temporary folder that all of the tests' processes have in common."""
+    base = factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Return a folder that is filled once, whichever of the tests' processes asks first.
 
@@ -39,9 +45,7 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
         name: The folder's name, the same in all processes.
         make: What fills the folder, which is there and empty.
     """
-    base = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
+    base = shared_folder(factory)
     folder, unfinished = base / name, base / f"{name}-unfinished"
     with (base / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -115,7 +115,7 @@ def test_events_in_noise_are_counted_by_the_hour() -> None:
 
 
 def test_evaluate_says_what_conditions_cost_and_what_noise_does(
-    small_corpus: Path, shipped_model: Path, tmp_path: Path, sernet_edge: Run
+    small_corpus: Path, shipped_model: Path, tmp_path: Path, in_process: Run
 ) -> None:
     folder = tmp_path / "noise"
     folder.mkdir()
@@ -124,7 +124,7 @@ def test_evaluate_says_what_conditions_cost_and_what_noise_does(
         write_wav(folder / f"{number}.wav", rng.normal(0, 500, 64_000).astype(np.int16))
     speakers = ("--corpus", "emodb", small_corpus, "--speakers", "03")
     page = tmp_path / "page.html"
-    result = sernet_edge(
+    result = in_process(
         "evaluate", shipped_model, *speakers, "--condition", "quiet", "--condition", "telephone",
         "--noise", folder, "--json", "--out", page,
     )  # fmt: skip
@@ -137,10 +137,10 @@ def test_evaluate_says_what_conditions_cost_and_what_noise_does(
     assert report["noise"]["hours"] == pytest.approx(12 / 3600)
     assert "over a telephone" in page.read_text() and "min of noise" in page.read_text()
 
-    result = sernet_edge("evaluate", shipped_model, "--noise", folder)
+    result = in_process("evaluate", shipped_model, "--noise", folder)
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("noise: 0.2 min in 3 clips, no gate: ")
-    result = sernet_edge("evaluate", shipped_model, *speakers, "--condition", "all")
+    result = in_process("evaluate", shipped_model, *speakers, "--condition", "all")
     for name, what in CONDITIONS.items():
         assert any(
             line.startswith(name) and line.endswith(what) for line in result.stdout.splitlines()
@@ -157,8 +157,8 @@ def test_evaluate_says_what_conditions_cost_and_what_noise_does(
     ],
 )
 def test_a_test_of_nothing_is_refused(
-    arguments: list[str], message: str, shipped_model: Path, sernet_edge: Run
+    arguments: list[str], message: str, shipped_model: Path, in_process: Run
 ) -> None:
-    result = sernet_edge("evaluate", shipped_model, *arguments)
+    result = in_process("evaluate", shipped_model, *arguments)
     assert (result.returncode, result.stdout) == (2, "")
     assert message in result.stderr

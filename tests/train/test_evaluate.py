@@ -35,9 +35,9 @@ def test_the_shipped_models_figures_are_those_of_its_saved_cross_validation(
 
 
 def test_a_speaker_of_emodb_is_counted_as_many_times_as_it_has_recordings(
-    emodb: Path, shipped_model: Path, sernet_edge: Run
+    emodb: Path, shipped_model: Path, in_process: Run
 ) -> None:
-    result = sernet_edge(
+    result = in_process(
         "evaluate", shipped_model, "--corpus", "emodb", emodb, "--speakers", "03", "--json"
     )
     assert result.returncode == 0, result.stderr
@@ -49,24 +49,24 @@ def test_a_speaker_of_emodb_is_counted_as_many_times_as_it_has_recordings(
 
 
 def test_speakers_that_the_model_was_trained_on_are_named(
-    small_corpus: Path, shipped_model: Path, sernet_edge: Run
+    small_corpus: Path, shipped_model: Path, in_process: Run
 ) -> None:
-    result = sernet_edge("evaluate", shipped_model, "--corpus", "emodb", small_corpus)
+    result = in_process("evaluate", shipped_model, "--corpus", "emodb", small_corpus)
     assert result.returncode == 0, result.stderr
     assert "optimistic: the model was trained on the speakers 03, 08, 09" in result.stdout
 
 
 def test_labels_of_another_corpus_are_mapped_or_left_out(
-    small_corpus: Path, shipped_model: Path, sernet_edge: Run, tmp_path: Path
+    small_corpus: Path, shipped_model: Path, in_process: Run, tmp_path: Path
 ) -> None:
     table = tmp_path / "corpus.csv"
     rows = [(path, "rage" if "W" in path.name else "awe") for path in small_corpus.iterdir()]
     table.write_text("path,label\n" + "".join(f"{path},{label}\n" for path, label in rows))
     arguments = ("evaluate", shipped_model, "--corpus", "csv", table)
-    result = sernet_edge(*arguments, "--map", "rage=anger")
+    result = in_process(*arguments, "--map", "rage=anger")
     assert result.returncode == 1
     assert "the model has no label awe; its labels are anger" in result.stderr
-    result = sernet_edge(*arguments, "--map", "rage=anger", "--map", "awe=", "--json")
+    result = in_process(*arguments, "--map", "rage=anger", "--map", "awe=", "--json")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["utterances"] == report["classes"]["anger"]["support"] == 3
@@ -75,12 +75,12 @@ def test_labels_of_another_corpus_are_mapped_or_left_out(
 
 
 def test_a_keras_model_is_evaluated_and_has_a_page(
-    small_keras: Path, damaged_corpus: Callable[[str], Path], tmp_path: Path, sernet_edge: Run
+    small_keras: Path, damaged_corpus: Callable[[str], Path], tmp_path: Path, in_process: Run
 ) -> None:
     broken = damaged_corpus("09a01Wa.wav")
     arguments = ("evaluate", small_keras, "--corpus", "emodb", broken, "--speakers", "09")
     page = tmp_path / "page.html"
-    result = sernet_edge(*arguments, "--skip-bad", "--out", page, "--json")
+    result = in_process(*arguments, "--skip-bad", "--out", page, "--json")
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
     assert report["utterances"] == 6
@@ -95,7 +95,7 @@ def test_a_keras_model_is_evaluated_and_has_a_page(
     text = page.read_text()
     assert skipped in text.replace("&#x27;", "'")
     assert not re.search(r"(src|href)=\"(?!data:image/png;base64,)", text)
-    result = sernet_edge(*arguments, "--out", page)
+    result = in_process(*arguments, "--out", page)
     assert result.returncode == 1
     assert "page.html exists already" in result.stderr
 
@@ -104,14 +104,14 @@ def test_a_keras_model_is_evaluated_and_has_a_page(
     "arguments", [["--map", "x"], ["--map", "a=b"], ["--speakers", "99"], ["--out", "x.pdf"]]
 )
 def test_wrong_usage_exits_with_2(
-    arguments: list[str], small_corpus: Path, shipped_model: Path, sernet_edge: Run
+    arguments: list[str], small_corpus: Path, shipped_model: Path, in_process: Run
 ) -> None:
-    result = sernet_edge("evaluate", shipped_model, "--corpus", "emodb", small_corpus, *arguments)
+    result = in_process("evaluate", shipped_model, "--corpus", "emodb", small_corpus, *arguments)
     assert result.returncode == 2
 
 
 def test_a_notebook_evaluates_as_the_command_does(
-    small_corpus: Path, shipped_model: Path, sernet_edge: Run
+    small_corpus: Path, shipped_model: Path, in_process: Run
 ) -> None:
     corpora = CorpusChoice((CorpusFolder("emodb", small_corpus),), mapping={"fear": ""})
     settings = EvaluationSettings(shipped_model, corpora, speakers=("03", "08"))
@@ -119,7 +119,7 @@ def test_a_notebook_evaluates_as_the_command_does(
     report = evaluate(settings, progress)
     assert progress.steps == {"recording": 12}
     assert report["left_out"] == {"fear": 2}
-    result = sernet_edge(
+    result = in_process(
         "evaluate", shipped_model, "--corpus", "emodb", small_corpus, "--map", "fear=",
         "--speakers", "03,08", "--json",
     )  # fmt: skip

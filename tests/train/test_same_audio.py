@@ -114,12 +114,12 @@ def test_labels_are_those_of_recordings_that_were_read(
 
 
 def test_evaluation_names_audio_with_two_labels(
-    small_corpus: Path, shipped_model: Path, tmp_path: Path, sernet_edge: Run
+    small_corpus: Path, shipped_model: Path, tmp_path: Path, in_process: Run
 ) -> None:
     (tmp_path / "copy.wav").write_bytes((small_corpus / "03a01Wa.wav").read_bytes())
     table = tmp_path / "corpus.csv"
     table.write_text(f"path,label\n{small_corpus / '03a01Wa.wav'},anger\ncopy.wav,fear\n")
-    result = sernet_edge("evaluate", shipped_model, "--corpus", "csv", table)
+    result = in_process("evaluate", shipped_model, "--corpus", "csv", table)
     assert result.returncode == 0, result.stderr
     assert "warning: the same audio has two labels: " in result.stderr
     assert "03a01Wa.wav is anger, " in result.stderr and "copy.wav is fear" in result.stderr

@@ -288,7 +288,7 @@ def test_a_folder_that_is_not_emodb_is_refused(
 
 
 def test_bad_usage_and_bad_files_are_told_in_one_line(
-    small_corpus: Path, damaged_corpus: Callable[[str], Path], tmp_path: Path, sernet_edge: Run
+    small_corpus: Path, damaged_corpus: Callable[[str], Path], tmp_path: Path, in_process: Run
 ) -> None:
     corpus = ("--corpus", "emodb", small_corpus)
     existing = tmp_path / "there.keras"
@@ -324,7 +324,7 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
         (1, "03a01Wa.wav", ["--corpus", "emodb", broken, "--out", out]),
     ]
     for code, message, arguments in cases:
-        result = sernet_edge("train", *arguments, env={**os.environ, "COLUMNS": "200"})
+        result = in_process("train", *arguments, env={**os.environ, "COLUMNS": "200"})
         assert (result.returncode, message in result.stderr) == (code, True), result.stderr
     assert existing.read_bytes() == b"precious"
     assert sorted(p.name for p in tmp_path.iterdir() if p.is_file()) == [
