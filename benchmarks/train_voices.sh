@@ -10,7 +10,8 @@
 #     RUNS     where to write [runs]
 #     SEEDS    of the cross-validations; the first one's temperature is taken [1]
 #     LICENCE  SPDX expression of the model's licence [none named]
-#     SURE     share of right results wanted among those that count as sure [0.7]
+#     SURE     share of right results wanted among those that count as sure [0.6]
+#     WINDOWS  of speech that calibrate the quantisation [200]
 #     OPTIONS  further options of the training, such as "--epochs 5"
 set -eu
 
@@ -43,6 +44,6 @@ done
 [ -e "$runs/$name.keras" ] ||
     training train "$@" --seed "$first" --holdout none --out "$runs/$name.keras"
 corpora "$@" | xargs -0 "$bin/sernet-edge" convert "$runs/$name.keras" --noise "$noise" --force \
-    --calibrate-from "$runs/$name-seed$first" --sure-precision "${SURE:-0.7}" \
+    --calibrate-from "$runs/$name-seed$first" --sure-precision "${SURE:-0.6}" --windows "${WINDOWS:-200}" \
     ${LICENCE:+--licence "$LICENCE"} --out "$runs/$name.tflite"
 "$bin/python" -m sernet_edge.convert.card "$runs/$name.tflite"
