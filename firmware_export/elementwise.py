@@ -18,6 +18,9 @@ from sernet_edge.firmware_export.tensors import short_name
 def one_value(layers: Layers, operator: Operator) -> None:
     """Read a function of one value, which becomes a table."""
     operands.check_count(layers, operator, 2 if operator.name == "PRELU" else 1)
+    if operator.name == "PRELU" and _has_slopes(layers, operator):
+        _prelu_of_slopes(layers, operator)
+        return
     index, source, made = _ends(layers, operator)
     table = _TABLES[operator.name](layers, operator, source, made)
     _add_table(layers, operator, index, made, table)
@@ -90,15 +93,32 @@ def _leaky_relu(layers: Layers, operator: Operator, source: Tensor, made: Tensor
     return tables.leaky_relu(source, made, alpha)
 
 
-def _prelu(layers: Layers, operator: Operator, source: Tensor, made: Tensor) -> Int8Array:
+def _has_slopes(layers: Layers, operator: Operator) -> bool:
+    """Return whether a PRELU has several slopes."""
     slopes = operator.operands[1]
     if slopes is None:
         raise layers.tensors.damaged("there is no tensor -1")
+    return len(np.unique(layers.tensors.scaled_constant(slopes)[0])) > 1
+
+
+def _prelu_of_slopes(layers: Layers, operator: Operator) -> None:
+    """Read a PRELU whose slopes differ, by channel as a rule: an operator of two values."""
+    source, slopes = operator.operands
+    if source is None or slopes is None:
+        raise layers.tensors.damaged("there is no tensor -1")
+    made = layers.tensors.rows(operator.outputs[0])
+    layers.tensors.rows(source)
+    if layers.tensors.row_shape(source) != made.shape:
+        raise layers.tensors.damaged(f"{layers.tensors.row_shape(source)} becomes {made.shape}")
+    layer = _with_constant(layers, operator.name, (source, slopes), 1, made)
+    layers.add(operator.outputs[0], layer)
+
+
+def _prelu(layers: Layers, operator: Operator, source: Tensor, made: Tensor) -> Int8Array:
+    slopes = operator.operands[1]
+    assert slopes is not None
     values, scale, zero_point = layers.tensors.scaled_constant(slopes)
-    found = np.unique(values)
-    if len(found) != 1:
-        raise layers.tensors.refusal(f"it has {len(found)} different slopes; the engine takes one")
-    return tables.prelu(source, made, int(found[0]) - zero_point, scale)
+    return tables.prelu(source, made, int(values.ravel()[0]) - zero_point, scale)
 
 
 _TABLES: dict[str, Callable[..., Int8Array]] = {

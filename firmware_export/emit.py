@@ -49,6 +49,7 @@ _KERNELS = {
     "ADD": "sernet_combine",
     "SUB": "sernet_combine",
     "MUL": "sernet_multiply",
+    "PRELU": "sernet_prelu",
     "MEAN": "sernet_mean",
     "SUM": "sernet_mean",
     "REDUCE_MAX": "sernet_reduce_max",
@@ -229,7 +230,7 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         fields["run"] = f"{_KERNELS[layer.op]}_rows"
     elif layer.table.size:
         array("weights", "int8_t", layer.table.tolist())
-    elif layer.op in ("ADD", "SUB", "MUL"):
+    elif layer.op in ("ADD", "SUB", "MUL", "PRELU"):
         fields["run"] = _binary_kernel(layer, sources)
         numbers = quantisation.parameters(layer, sources)
         if fields["run"] != "sernet_add":
@@ -258,7 +259,7 @@ def is_cropped(layer: Layer, source: Tensor) -> bool:
 
 
 def _binary_kernel(layer: Layer, sources: Sequence[Tensor]) -> str:
-    """Return the kernel of an ADD, SUB or MUL."""
+    """Return the kernel of an ADD, SUB, MUL or PRELU."""
     same = layer.constant is None and all(s.shape == layer.output.shape for s in sources)
     if layer.op != "ADD" or not same:
         return _KERNELS[layer.op]
@@ -281,7 +282,8 @@ def _operand_strides(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
             int(tensor.channels > 1),
             row if is_constant else -1,
         ]
-    return strides + ([] if layer.op == "MUL" else [-1 if layer.op == "SUB" else 1])
+    signs = {"ADD": [1], "SUB": [-1]}
+    return strides + signs.get(layer.op, [])
 
 
 def _numbers(stage: Stage) -> dict[str, object]:

@@ -77,7 +77,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Constant:
-    """A constant operand of an ADD, SUB or MUL.
+    """A constant operand of an ADD, SUB, MUL or PRELU.
 
     Attributes:
         values: int8 (height, width, channels), each the output's or 1.
@@ -111,7 +111,7 @@ class Layer:
         axes: MEAN, SUM, REDUCE_MAX: whether it reduces (height, width).
         beta: SOFTMAX.
         table: Functions of one value: int8 (256,), what -128 to 127 become.
-        constant: ADD, SUB, MUL: the operand that is no layer.
+        constant: ADD, SUB, MUL: the operand that is no layer; PRELU: slopes that differ.
         crop: SLICE: the first position and the step from one to the next, then the first channel
             and the step.
         strides: ARRANGE: values from one position of the source's row to the next, and from one

@@ -185,13 +185,15 @@ def parameters(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
         return add_parameters(layer, *pair(layer, sources))
     if layer.op == "MUL":
         return multiply_parameters(layer, *pair(layer, sources))
+    if layer.op == "PRELU":
+        return prelu_parameters(layer, *pair(layer, sources))
     if layer.op in ("MEAN", "SUM"):
         return mean_parameters(layer, sources[0])
     return softmax_parameters(layer, sources[0]) if layer.op == "SOFTMAX" else []
 
 
 def pair(layer: Layer, sources: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return both operands of an ADD, SUB or MUL; one may be a constant."""
+    """Return both operands of an ADD, SUB, MUL or PRELU; one may be a constant."""
     operands = list(sources)
     if layer.constant is not None:
         operands.insert(layer.constant.place, layer.constant.tensor)
@@ -236,6 +238,26 @@ def multiply_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int
     return [first.zero_point, second.zero_point, *_multiplier(layer, real)]
 
 
+def prelu_parameters(layer: Layer, source: Tensor, slopes: Tensor) -> list[int]:
+    """Return the integers of a PRELU (CalculatePreluParams).
+
+    Returns:
+        Zero point of the input and of the slopes, multiplier and shift of what is not negative,
+        then of the product with a slope.
+
+    Raises:
+        ModelError: The scales differ too much.
+    """
+    identity = float(source.scale) / float(layer.output.scale)
+    product = float(source.scale) * float(slopes.scale) / float(layer.output.scale)
+    return [
+        source.zero_point,
+        slopes.zero_point,
+        *_multiplier(layer, identity),
+        *_multiplier(layer, product),
+    ]
+
+
 def constant_table(layer: Layer, source: Tensor) -> Int8Array:
     """Return the 256 outputs of an ADD, SUB or MUL with one constant value."""
     assert layer.constant is not None
@@ -249,9 +271,13 @@ def constant_table(layer: Layer, source: Tensor) -> Int8Array:
 def binary(
     layer: Layer, sources: Sequence[Tensor], first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """Return an ADD, SUB or MUL of arrays (AddElementwise, MulElementwise)."""
+    """Return an ADD, SUB, MUL or PRELU of arrays (AddElementwise, MulElementwise, Prelu)."""
     p = parameters(layer, sources)
-    if layer.op == "MUL":
+    if layer.op == "PRELU":
+        x = first - p[0]
+        plain = fixed_point.rescale(x, p[2], p[3])
+        values = np.where(x >= 0, plain, fixed_point.rescale(x * (second - p[1]), p[4], p[5]))
+    elif layer.op == "MUL":
         values = fixed_point.rescale((first - p[0]) * (second - p[1]), p[2], p[3])
     else:
         a = fixed_point.rescale((first - p[0]) << 20, p[1], p[2])

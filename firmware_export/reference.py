@@ -51,7 +51,7 @@ def _compute(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> I
         return layer.table.astype(np.int64)[x + 128]
     if layer.op in _MOVES:
         return _moved(layer, source, inputs)
-    if layer.op in ("ADD", "SUB", "MUL"):
+    if layer.op in ("ADD", "SUB", "MUL", "PRELU"):
         return _binary(layer, sources, inputs)
     low, high = quantisation.activation_range(layer)
     p = quantisation.parameters(layer, sources)

@@ -120,3 +120,20 @@ void sernet_multiply(const sernet_step *s) {
             *out++ = (int8_t)sernet_clamp(product, layer->low, layer->high);
         }
 }
+
+/* bias: zero points; multiplier and shift of what is not negative, then of the product with a slope;
+ * strides of the input and the slopes. */
+void sernet_prelu(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    const int32_t *p = layer->bias;
+    uint32_t input = 0;
+    operand a = operand_at(s, p + 6, &input), b = operand_at(s, p + 9, &input);
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    for (uint32_t x = 0; x < layer->width; x++, a.values += a.position, b.values += b.position)
+        for (uint32_t c = 0; c < layer->channels; c++) {
+            const int32_t u = a.values[c * a.channel] - p[0];
+            const int32_t v = u >= 0 ? sernet_rescale(u, p[2], p[3])
+                                     : sernet_rescale(u * (b.values[c * b.channel] - p[1]), p[4], p[5]);
+            *out++ = (int8_t)sernet_clamp(v + layer->zero_point, -128, 127);
+        }
+}

@@ -106,6 +106,7 @@ sernet_kernel sernet_concatenate;
 sernet_kernel sernet_add;      /* of two tensors of one shape */
 sernet_kernel sernet_combine;  /* ADD and SUB with broadcasting or a constant */
 sernet_kernel sernet_multiply; /* MUL, likewise */
+sernet_kernel sernet_prelu;    /* PRELU with slopes that differ */
 sernet_kernel sernet_mean;     /* MEAN and SUM */
 sernet_kernel sernet_reduce_max;
 sernet_kernel sernet_lookup; /* any function of one int8, such as RELU or LOGISTIC */
@@ -144,8 +145,8 @@ struct sernet_layer {
     uint32_t scratch_offset; /* bytes into the arena */
     const uint8_t *inputs;   /* (input_count + wake_count), indices of layers */
     const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
-                                kernel width, channels); LOOKUP: (256), from -128; COMBINE and
-                                MULTIPLY: a constant, if they have one; states: what they hold
+                                kernel width, channels); LOOKUP: (256), from -128; COMBINE,
+                                MULTIPLY and PRELU: a constant, if they have one; states: what they hold
                                 first (height, width, channels), null: zero_point */
     const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels, made a multiple
                                 of 16); others: see their kernels */

@@ -49,8 +49,11 @@ class RandomOperators(RandomGraph):
             options = "LeakyReluOptions"
             values = {"Alpha": float(self.pick(0.1, 0.3, -0.5, 1.7, 0.0))}
         if name == "PRELU":
-            slope = self.rng.integers(-127, 128, (1, 1, 1)).astype(np.int8)
+            # One slope, one a channel, one a position, or as Keras has it, one for each value.
+            of = self.pick((1, 1, 1), (1, 1, shape[3]), (1, shape[2], 1), shape[1:])
+            slope = self.rng.integers(-127, 128, of).astype(np.int8)
             inputs.append(self.graph.constant(slope, [self.scale()]))
+            self.graph.entries[inputs[1]].zero_point = self.zero_point()
         return self.graph.operator(name, inputs, output, options, values)
 
     # Sums and products
