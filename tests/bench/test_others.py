@@ -1,0 +1,53 @@
+"""The table of other people's models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from graphs import SAME, RandomGraph
+from odd_graphs import of_type
+
+from sernet_edge.bench import others
+from sernet_edge.firmware_export.cores import CORES
+from sernet_edge.runtime.errors import SernetError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    random = RandomGraph(1)
+    last = random.conv(random.graph.input((1, 20, 8, 1), 0.1, 3), 4, window=(SAME, (3, 3), (1, 1)))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "runs.tflite").write_bytes(random.graph.finish(random.dense(last, 3)))
+    (tmp_path / "float.tflite").write_bytes(of_type("FLOAT32"))
+    (tmp_path / "damaged.tflite").write_bytes(b"TFL3 no more than that")
+    (tmp_path / "readme.txt").write_text("no model")
+    return tmp_path
+
+
+def test_each_model_runs_or_the_table_says_why_not(folder: Path) -> None:
+    done = CliRunner().invoke(others.main, [str(folder)])
+    assert done.exit_code == 0, done.output
+    rows = [line for line in done.output.splitlines() if line.startswith("|")]
+    assert [row.split("|")[1].strip() for row in rows[2:]] == [
+        "damaged.tflite", "float.tflite", "theirs/runs.tflite",
+    ]  # fmt: skip
+    assert "no [1]" in rows[2] and "no [2]" in rows[3] and "| yes |" in rows[4]
+    assert "not a TensorFlow Lite model" in done.output and "FLOAT32, not INT8" in done.output
+
+
+@pytest.mark.skipif(bool(CORES["m4"].missing), reason="needs the cross compiler and QEMU")
+def test_instructions_and_ram_are_counted_on_a_core(folder: Path) -> None:
+    done = CliRunner().invoke(others.main, [str(folder / "theirs"), "--core", "m4", "--json"])
+    assert done.exit_code == 0, done.output
+    (row,) = json.loads(done.stdout)
+    assert row["refused"] == "" and row["arena_bytes"] > row["state_bytes"] > 0
+    figures = row["cores"]["m4"]
+    assert figures["instructions"] > row["macs"] and figures["ram_bytes"] > row["state_bytes"]
+
+
+def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SernetError, match=r"no \.tflite file"):
+        list(others.measured(tmp_path, (), print))
