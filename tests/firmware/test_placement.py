@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from cores import on_core
-from engine_cases import C_FOLDER, ENGINE_FOLDER, STRICT, random_cases, write_cases
+from engine_cases import C_FOLDER, ENGINE_FOLDER, random_cases, write_cases
 from graphs import RandomGraph
+from object_files import STRICT
 
 from sernet_edge.firmware_export.cores import CORES
 from sernet_edge.firmware_export.measure import cross

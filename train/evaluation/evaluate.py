@@ -137,20 +137,63 @@ def _on_speech(
 ) -> dict[str, Any]:
     """Return the part of the report that is about speech; see `evaluate`."""
     corpora = settings.corpora
-    if unknown := sorted(set(corpora.mapping.values()) - {"", *contract.labels}):
-        raise SettingError(
-            "map",
-            f"the model has no label {', '.join(unknown)}; its labels are "
-            f"{', '.join(contract.labels)}",
-        )
+    _check_mapping(corpora, contract.labels)
     utterances, others = corpora.wanted_and_others(progress)
     if settings.speakers is not None:
         utterances, others = _spoken_by(settings.speakers, utterances, others)
     _check_labels(utterances, contract.labels)
+    conditions = Conditions(contract.sample_rate_hz, settings.seed, clips)
+    tested, scores_under, bad = _scored(
+        settings, utterances, contract, scorer, conditions, progress
+    )
+    truth = np.array([contract.labels.index(utterance.label) for utterance in tested])
+    clean = scores_under.pop("")
+    seen = seen_speakers(contract.provenance, corpora.name, [u.speaker for u in tested])
+    report = {
+        "corpus": corpora.name,
+        "left_out": dict(sorted(Counter(u.label for u in others).items())),
+        "skipped": bad,
+        "trained_on_these_speakers": seen,
+        **_figures(clean, truth, contract),
+        "four": _by_corpus(tested, truth, clean, contract, corpora.name, seen),
+    }
+    if scores_under:
+        report["conditions"] = {
+            name: _under(
+                report,
+                _figures(scores, truth, contract),
+                _by_corpus(tested, truth, scores, contract, corpora.name, seen),
+            )
+            for name, scores in scores_under.items()
+        }
+    return report
 
+
+def _check_mapping(corpora: CorpusChoice, labels: Sequence[str]) -> None:
+    """Check that the labels of the corpora become labels that the model has."""
+    if unknown := sorted(set(corpora.mapping.values()) - {"", *labels}):
+        raise SettingError(
+            "map",
+            f"the model has no label {', '.join(unknown)}; its labels are {', '.join(labels)}",
+        )
+
+
+def _scored(
+    settings: EvaluationSettings,
+    utterances: Sequence[Utterance],
+    contract: Contract,
+    scorer: Scorer,
+    conditions: Conditions,
+    progress: Progress,
+) -> tuple[list[Utterance], dict[str, NDArray[np.float64]], list[str]]:
+    """Read recordings and score them, one at a time.
+
+    Returns:
+        The utterances that could be read; their scores (utterances, labels) by condition, "" for
+        the recordings as they are; and a line on each of the others.
+    """
     bad: list[str] = []
     windows = Windows(contract)
-    conditions = Conditions(contract.sample_rate_hz, settings.seed, clips)
     tested: list[Utterance] = []
     means: dict[str, list[NDArray[Any]]] = {name: [] for name in ("", *settings.conditions)}
     same_audio = SameAudio()
@@ -170,28 +213,8 @@ def _on_speech(
     tell_doubts(same_audio, progress)
     if not tested:
         raise SernetError("no utterance is left to evaluate on")
-    truth = np.array([contract.labels.index(utterance.label) for utterance in tested])
     stacked = {name: np.stack(some).astype(np.float64) for name, some in means.items()}
-    clean = stacked.pop("")
-    seen = seen_speakers(contract.provenance, corpora.name, [u.speaker for u in tested])
-    report = {
-        "corpus": corpora.name,
-        "left_out": dict(sorted(Counter(u.label for u in others).items())),
-        "skipped": bad,
-        "trained_on_these_speakers": seen,
-        **_figures(clean, truth, contract),
-        "four": _by_corpus(tested, truth, clean, contract, corpora.name, seen),
-    }
-    if stacked:
-        report["conditions"] = {
-            name: _under(
-                report,
-                _figures(scores, truth, contract),
-                _by_corpus(tested, truth, scores, contract, corpora.name, seen),
-            )
-            for name, scores in stacked.items()
-        }
-    return report
+    return tested, stacked, bad
 
 
 def _under(
