@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sernet_edge.runtime.errors import SernetError
@@ -22,6 +23,9 @@ from sernet_edge.runtime.outputs.web_access import Address, Guard
 from sernet_edge.runtime.outputs.web_feed import Feed
 from sernet_edge.runtime.outputs.web_hosts import hosts
 from sernet_edge.runtime.records import Event, Record, Result
+
+if TYPE_CHECKING:
+    from sernet_edge.runtime.outputs.web_guided import GuidedPages
 
 _MIN_INTERVAL_S = 0.05
 """Results that come faster, as those of a recording do, are thinned out."""
@@ -45,7 +49,13 @@ class Web:
     """
 
     def __init__(
-        self, address: Address, token: str | None, session: Session, tell: Tell, timing: bool
+        self,
+        address: Address,
+        token: str | None,
+        session: Session,
+        tell: Tell,
+        timing: bool,
+        guided: GuidedPages | None = None,
     ) -> None:
         """Begin to serve.
 
@@ -55,6 +65,7 @@ class Web:
             session: What is heard, and with which model.
             tell: Is told should the server end.
             timing: Whether the records hold computing times.
+            guided: Answers in a guided session, which is shown in the place of records.
 
         Raises:
             SernetError: A package is not installed, or the address cannot be listened on.
@@ -95,7 +106,13 @@ class Web:
             recordings = RecordingPages(session.recordings, session.contract.labels)
         config = uvicorn.Config(
             application(
-                self._feed, self._health, guard, self._connections, session.card, recordings
+                self._feed,
+                self._health,
+                guard,
+                self._connections,
+                session.card,
+                recordings,
+                guided,
             ),
             http=self._connections.protocol(),
             ws="none",
@@ -143,6 +160,10 @@ class Web:
         content = record.record(self._timing)
         if self._timing:
             content["utc"] = self._utc(record)
+        self.put(content)
+
+    def put(self, content: dict[str, Any]) -> None:
+        """Hand what is to be shown to the thread that serves; it has a `type`."""
         with suppress(RuntimeError):  # the loop is closed, which was told
             self._loop.call_soon_threadsafe(self._feed.put, content)
 

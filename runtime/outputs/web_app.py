@@ -25,6 +25,7 @@ from sernet_edge.runtime.outputs.prometheus import CONTENT_TYPE, prometheus
 from sernet_edge.runtime.outputs.web_access import Guard
 from sernet_edge.runtime.outputs.web_connections import Connections
 from sernet_edge.runtime.outputs.web_feed import Feed
+from sernet_edge.runtime.outputs.web_guided import GuidedPages
 from sernet_edge.runtime.outputs.web_recordings import RecordingPages
 from sernet_edge.runtime.outputs.web_requests import is_from_another_page, read_body
 
@@ -38,6 +39,8 @@ _MEDIA_TYPES = {
     "words.js": "text/javascript",
     "elements.js": "text/javascript",
     "recordings.js": "text/javascript",
+    "guided.html": "text/html",
+    "guided.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
@@ -72,6 +75,7 @@ def application(
     connections: Connections,
     card: Path | None = None,
     recordings: RecordingPages | None = None,
+    guided: GuidedPages | None = None,
 ) -> Starlette:
     """Return the application that shows `feed` to readers that `guard` knows.
 
@@ -82,6 +86,7 @@ def application(
         connections: Are told of a connection that may stay open.
         card: The model's card, which is sent as it is.
         recordings: Answers about recordings; None where nothing is recorded.
+        guided: Answers in a guided session, whose page is then the first one; None for none.
     """
     ask_for_token = (_FOLDER / "login.html").read_text("utf-8")
 
@@ -154,9 +159,16 @@ def application(
             Route("/recordings/{name}.wav", guarded(recordings.audio)),
             Route("/recordings/{name}/mark", guarded(recordings.mark), methods=["PUT"]),
         ]
+    first = "page.html"
+    if guided is not None:
+        first = "guided.html"
+        recorded += [
+            Route("/answer", guarded(guided.answer), methods=["POST"]),
+            Route("/clip.wav", guarded(guided.clip)),
+        ]
     return Starlette(
         routes=[
-            Route("/", guarded(file("page.html"))),
+            Route("/", guarded(file(first))),
             *(Route(f"/{name}", guarded(file(name))) for name in _SCRIPTS),
             Route("/events", guarded(events)),
             Route("/card", guarded(send_card)),

@@ -12,6 +12,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import check_outputs, write_bytes
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.models import DEFAULT_MODEL
+from sernet_edge.runtime.outputs.web_access import Address
 from sernet_edge.runtime.teach import forgetting, teaching
 from sernet_edge.runtime.teach.clips import read_clips
 from sernet_edge.runtime.teach.head_block import head_block
@@ -57,9 +58,9 @@ def _record(settings: LessonSettings, base: ModelFile) -> bool:
 
     folder = settings.guided
     assert folder is not None
-    contract = base.require_contract()
+    web = None if settings.web is None else Address.from_text(settings.web)
     try:
-        enough = record_guided(folder, contract, settings.device, settings.channel)
+        enough = record_guided(folder, base, settings.device, settings.channel, web)
     except KeyboardInterrupt:
         click.echo(f"\nthe clips stay in {folder}; the same command goes on", err=True)
         raise

@@ -9,6 +9,7 @@ import click
 
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.options import IN_THE_BOX, MODEL_PATH, option_group
+from sernet_edge.runtime.outputs.web_access import DEFAULT_ADDRESS, Address
 from sernet_edge.runtime.teach.lesson import Lesson
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -25,6 +26,7 @@ class LessonSettings:
         guided: Folder of clips to record first.
         device: Index or part of the name of the microphone.
         channel: Its channel, counted from 0; None: the mean of all.
+        web: The address of a page for the session; None: it is in the terminal.
         model: The model to teach; None: the default one.
         out: The taught model.
         head: The file of its head.
@@ -37,6 +39,7 @@ class LessonSettings:
     guided: Path | None
     device: str | None
     channel: int | None
+    web: str | None
     model: Path | None
     out: Path | None
     head: Path | None
@@ -52,8 +55,13 @@ class LessonSettings:
                 any(others) or (self.repeat is not None and self.forget is not None)
             ):
                 raise click.UsageError(f"--{name} takes no clips and no other file.")
-        if self.guided is None and (self.device is not None or self.channel is not None):
-            raise click.UsageError("--device and --channel go with --guided only.")
+        if self.guided is None and (self.device, self.channel, self.web) != (None, None, None):
+            raise click.UsageError("--device, --channel and --web go with --guided only.")
+        if self.web is not None:
+            try:
+                Address.from_text(self.web)
+            except ValueError as error:
+                raise SettingError("web", f"{self.web!r}: {error}") from error
         if self.repeat is not None or self.forget is not None:
             return
         if not any(sources):
@@ -97,6 +105,14 @@ lesson_options = option_group(
             type=click.IntRange(0, 1023),
             metavar="N",
             help="With --guided: the one channel to record, from 0.  [default: the mean of all]",
+        ),
+        click.option(
+            "--web",
+            is_flag=False,
+            flag_value=DEFAULT_ADDRESS,
+            metavar="[HOST:PORT]",
+            help="With --guided: lead through it on a web page, not in the terminal.  [default, if "
+            f"given alone: {DEFAULT_ADDRESS}]",
         ),
         click.option(
             "--model",

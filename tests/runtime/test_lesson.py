@@ -125,7 +125,7 @@ def test_clips_that_are_gone_leave_the_model(mine: Path, base: Path, in_process:
         (("--repeat", "x.tflite", "--out", "y.tflite"), "--repeat takes no clips"),
         (("--forget", "x", "--out", "y.tflite"), "--forget takes no clips"),
         (("--forget", "x", "--repeat", "x.tflite"), "--repeat takes no clips"),
-        (("clips", "--out", "y.tflite", "--device", "1"), "go with --guided only"),
+        (("clips", "--out", "y.tflite", "--device", "1"), "and --web go with --guided only"),
         (("--guided", "x", "--head", "y.head"), "--out names the model"),
     ],
 )
