@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 
 import click
@@ -46,7 +47,7 @@ def _command(command: click.Command, parent: click.Context, name: str) -> list[s
 
 def _text(text: str | None) -> str:
     """Return a command's help without click's marks for its own wrapping."""
-    return (text or "").replace("\b\n", "").replace("\f", "").strip()
+    return inspect.cleandoc((text or "").replace("\b\n", "").replace("\f", ""))
 
 
 def _options(command: click.Command, context: click.Context) -> list[str]:
@@ -64,9 +65,9 @@ def _options(command: click.Command, context: click.Context) -> list[str]:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return " ".join(text.split())
 
 
 def _escaped(text: str) -> str:
     """Return text that is none of Markdown's."""
-    return re.sub(r"([\[\]*_`])", r"\\\1", text).replace("<", "&lt;")
+    return re.sub(r"([\[\]*_`|])", r"\\\1", text).replace("<", "&lt;")

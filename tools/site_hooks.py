@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -64,6 +65,14 @@ _NAMES = (
 
 _no_caches = shutil.ignore_patterns("__pycache__", "csrc", "layouts", "*.tflite")
 
+# The search runs in a worker, which browsers refuse to pages that are opened from a folder.
+_WORKER = Path(__file__).with_name("iframe_worker.js")
+_WORKER_ELSEWHERE = re.compile(r'src="https://[^"]*/iframe-worker/shim"')
+
+_ELSEWHERE = re.compile(
+    r'<(?:script|img|iframe)[^>]*src="https?:[^"]*"|<link[^>]*stylesheet[^>]*https?:'
+)
+
 _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
 
 
@@ -85,6 +94,24 @@ def on_files(files: Files, config: Any) -> Files:
     for page, text in generated.items():
         files.append(File.generated(config, page, content=text))
     return files
+
+
+def on_post_build(config: Any) -> None:
+    """Take the search's helper from here, and refuse a page that would load something else.
+
+    Raises:
+        PluginError: A page loads a script, a style or a picture from elsewhere.
+    """
+    site = Path(config.site_dir)
+    shutil.copy(_WORKER, site / "assets" / "javascripts" / "iframe-worker.js")
+    for path in site.rglob("*.html"):
+        up = "../" * (len(path.relative_to(site).parts) - 1)
+        text = _WORKER_ELSEWHERE.sub(
+            f'src="{up}assets/javascripts/iframe-worker.js"', path.read_text("utf-8")
+        )
+        if found := _ELSEWHERE.search(text):
+            raise PluginError(f"{path.name} would load {found[0]}: the site has to work offline")
+        path.write_text(text, "utf-8")
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
