@@ -89,6 +89,37 @@ static operand operand_at(const sernet_step *s, const int32_t *strides, uint32_t
     return o;
 }
 
+#ifdef SERNET_HELIUM
+
+/* Four channels of an operand from c on, less its zero point. */
+static inline int32x4_t lanes_of(const operand *o, uint32_t c, int32_t zero, mve_pred16_t lanes) {
+    if (o->channel == 0) return vdupq_n_s32(o->values[0] - zero);
+    return vsubq_n_s32(vldrbq_z_s32(o->values + c, lanes), zero);
+}
+
+/* How four numbers are rescaled. */
+static inline sernet_rescaling rescaling_of(const int32_t *p, const sernet_layer *layer) {
+    const int32x4_t none = vdupq_n_s32(0), shift = vdupq_n_s32(p[1]);
+    const sernet_rescaling r = {vdupq_n_s32(p[0]), vmaxq_s32(shift, none), vminq_s32(shift, none),
+                                vdupq_n_s32(layer->low), vdupq_n_s32(layer->high),
+                                layer->zero_point};
+    return r;
+}
+
+/* The same of what is no output yet: neither moved nor limited. */
+static inline sernet_rescaling inner_rescaling_of(const int32_t *p, const sernet_layer *layer) {
+    sernet_rescaling r = rescaling_of(p, layer);
+    r.low = vdupq_n_s32(INT32_MIN);
+    r.high = vdupq_n_s32(INT32_MAX);
+    r.zero_point = 0;
+    return r;
+}
+
+#endif
+
+/* Whether numbers below 2^30 may be `reduced` with a shift. */
+static inline int is_reducing(int32_t shift) { return shift <= 0 && shift >= -22; }
+
 /* bias: as `sernet_add`; strides of both operands; 1 to add, -1 to subtract. */
 void sernet_combine(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
@@ -96,14 +127,40 @@ void sernet_combine(const sernet_step *s) {
     uint32_t input = 0;
     operand a = operand_at(s, p + 8, &input), b = operand_at(s, p + 11, &input);
     int8_t *out = sernet_row(layer, s->arena, s->step);
+#ifdef SERNET_HELIUM
+    const sernet_rescaling of_a = inner_rescaling_of(p + 1, layer);
+    const sernet_rescaling of_b = inner_rescaling_of(p + 4, layer);
+    const sernet_rescaling of_sum = rescaling_of(p + 6, layer);
+    for (uint32_t x = 0; x < layer->width; x++, a.values += a.position, b.values += b.position)
+        for (uint32_t c = 0; c < layer->channels; c += 4) {
+            const uint32_t left = layer->channels - c;
+            const mve_pred16_t lanes = vctp32q(left);
+            const int32x4_t u = vshlq_n_s32(lanes_of(&a, c, p[0], lanes), 20);
+            const int32x4_t v = vshlq_n_s32(lanes_of(&b, c, p[3], lanes), 20);
+            const int32x4_t second = vmulq_n_s32(sernet_rescaled(&of_b, v), p[14]);
+            const int32x4_t sum = vaddq_s32(sernet_rescaled(&of_a, u), second);
+            vstrbq_p_s32(out, sernet_rescaled(&of_sum, sum), lanes);
+            out += left < 4 ? left : 4;
+        }
+#else
+    const int quick = is_reducing(p[2]) && is_reducing(p[5]) && is_reducing(p[7]);
+    const reduction of_a = reduction_of(p + 1), of_b = reduction_of(p + 4);
+    const reduction of_sum = reduction_of(p + 6);
     for (uint32_t x = 0; x < layer->width; x++, a.values += a.position, b.values += b.position)
         for (uint32_t c = 0; c < layer->channels; c++) {
-            const int32_t u = a.values[c * a.channel] - p[0], v = b.values[c * b.channel] - p[3];
-            const int32_t first = sernet_rescale(u * (1 << 20), p[1], p[2]);
-            const int32_t second = sernet_rescale(v * (1 << 20), p[4], p[5]);
-            const int32_t sum = sernet_rescale(first + p[14] * second, p[6], p[7]);
+            const int32_t u = (a.values[c * a.channel] - p[0]) * (1 << 20);
+            const int32_t v = (b.values[c * b.channel] - p[3]) * (1 << 20);
+            int32_t sum;
+            if (quick) {
+                sum = reduced(reduced(u, &of_a) + p[14] * reduced(v, &of_b), &of_sum);
+            } else {
+                const int32_t first = sernet_rescale(u, p[1], p[2]);
+                const int32_t second = sernet_rescale(v, p[4], p[5]);
+                sum = sernet_rescale(first + p[14] * second, p[6], p[7]);
+            }
             *out++ = (int8_t)sernet_clamp(sum + layer->zero_point, layer->low, layer->high);
         }
+#endif
 }
 
 /* bias: zero points; multiplier and shift of the product; strides of both operands. */
@@ -113,12 +170,28 @@ void sernet_multiply(const sernet_step *s) {
     uint32_t input = 0;
     operand a = operand_at(s, p + 4, &input), b = operand_at(s, p + 7, &input);
     int8_t *out = sernet_row(layer, s->arena, s->step);
+#ifdef SERNET_HELIUM
+    const sernet_rescaling of_product = rescaling_of(p + 2, layer);
+    for (uint32_t x = 0; x < layer->width; x++, a.values += a.position, b.values += b.position)
+        for (uint32_t c = 0; c < layer->channels; c += 4) {
+            const uint32_t left = layer->channels - c;
+            const mve_pred16_t lanes = vctp32q(left);
+            const int32x4_t u = lanes_of(&a, c, p[0], lanes), v = lanes_of(&b, c, p[1], lanes);
+            vstrbq_p_s32(out, sernet_rescaled(&of_product, vmulq_s32(u, v)), lanes);
+            out += left < 4 ? left : 4;
+        }
+#else
+    const int quick = is_reducing(p[3]);
+    const reduction of_product = reduction_of(p + 2);
     for (uint32_t x = 0; x < layer->width; x++, a.values += a.position, b.values += b.position)
         for (uint32_t c = 0; c < layer->channels; c++) {
             const int32_t u = a.values[c * a.channel] - p[0], v = b.values[c * b.channel] - p[1];
-            const int32_t product = sernet_rescale(u * v, p[2], p[3]) + layer->zero_point;
+            const int32_t product =
+                (quick ? reduced(u * v, &of_product) : sernet_rescale(u * v, p[2], p[3])) +
+                layer->zero_point;
             *out++ = (int8_t)sernet_clamp(product, layer->low, layer->high);
         }
+#endif
 }
 
 /* bias: zero points; multiplier and shift of what is not negative, then of the product with a slope;
