@@ -46,7 +46,7 @@ demo: .venv/base ## Listen to a speech sample (INPUT=other.wav for another)
 .PHONY: firmware
 firmware: .venv/firmware ## Export the shipped model as C99 to build/firmware and run its self-test
 	@$(call packages,gcc)
-	$(BIN)/sernet-edge export runtime/models/emodb_light_sernet_int8.tflite --out build/firmware --force
+	$(BIN)/sernet-edge export voices --out build/firmware --force
 	$(MAKE) --no-print-directory -C build/firmware check
 
 # Tests of sound devices and of a browser want the computer for themselves; the others share its
