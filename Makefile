@@ -102,11 +102,13 @@ firmware-test: test-packages .venv/dev ## Run the tests of the firmware, all cor
 firmware-test-full: test-packages .venv/dev ## The engine's with 500 windows of speech on each core
 	SERNET_FIRMWARE_WINDOWS=500 $(BIN)/python -m pytest tests/firmware/test_engine*.py
 
-STREAMING = light-sernet-stream light-sernet-stream-half light-sernet-stream-quarter
+STREAMING = light-sernet-stream light-sernet-stream-quarter
 
 .PHONY: size
 size: test-packages .venv/dev ## Measure RAM, code and instructions on each core, shared rows beside whole windows
-	$(BIN)/python -m sernet_edge.firmware_export.measure.size runtime/models/emodb_light_sernet_int8.tflite
+	$(BIN)/python -m sernet_edge.firmware_export.measure.size emodb
+	@echo
+	$(BIN)/python -m sernet_edge.firmware_export.measure.size voices --core m4 --core m55
 	$(BIN)/python benchmarks/untrained_models.py $(STREAMING) --out build/untrained
 	@for name in $(STREAMING); do echo; echo "$$name, random weights"; \
 		$(BIN)/python -m sernet_edge.firmware_export.measure.size \
@@ -126,7 +128,7 @@ size-change: test-packages .venv/dev ## Write the last commit's change of the si
 
 .PHONY: bench
 bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards
-	$(BIN)/sernet-edge bench runtime/models/emodb_light_sernet_int8.tflite --runs benchmarks/runs
+	$(BIN)/sernet-edge bench voices emodb --runs benchmarks/runs
 
 .PHONY: listen-bench
 listen-bench: .venv/dev ## Measure what listening costs: time, memory, start

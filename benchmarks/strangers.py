@@ -107,8 +107,8 @@ def _means_of_seeds(reports: dict[Path, dict[str, Any]], corpora: Sequence[str])
     """Return rows of the mean over the runs of a name that differ in their seed alone."""
     by_name: dict[str, list[dict[str, Any]]] = {}
     for run, report in reports.items():
-        name, _, seed = run.name.rpartition("-seed")
-        if seed and set(corpora) <= set(report["folds"]):
+        name = run.name.rpartition("-seed")[0]
+        if name and set(corpora) <= set(report["folds"]):
             by_name.setdefault(name, []).append(report["protocols"]["cross-corpus"]["int8"]["four"])
     rows = []
     for name, some in by_name.items():
