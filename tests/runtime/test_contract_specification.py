@@ -54,6 +54,9 @@ def test_it_reads_a_contract_with_every_field(shipped_model: Path, tmp_path: Pat
         taught="0123456789abcdef",
         aroused_labels=("anger",),
         calm_labels=("d",),
+        preemphasis=0.97,
+        lifter=22,
+        first_feature="energy",
         mel_low_hz=80,
         clip=1e-5,
     )
