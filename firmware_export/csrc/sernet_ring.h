@@ -50,7 +50,9 @@ static inline int sernet_ring_init(sernet_ring *ring, int16_t *samples, uint32_t
     if (capacity == 0 || (capacity & (capacity - 1)) != 0) return -1;
     ring->samples = samples;
     ring->capacity = capacity;
-    ring->written = ring->lost = ring->read = 0;
+    ring->written = 0;
+    ring->lost = 0;
+    ring->read = 0;
     return 0;
 }
 
