@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.files import check_outputs, write_text
-from sernet_edge.runtime.options import MODEL_PATH
+from sernet_edge.runtime.options import MODEL_PATH, option_group
 from sernet_edge.train.corpora import CorpusFolder
 from sernet_edge.train.corpora.choice import CorpusChoice, in_words
 from sernet_edge.train.evaluation import evaluate
@@ -26,40 +27,72 @@ from sernet_edge.train.options import (
 from sernet_edge.train.progress import TerminalProgress
 
 
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What a model is tested on, by the names of the options."""
+
+    corpora: tuple[CorpusFolder, ...]
+    mapping: dict[str, str]
+    labels: tuple[str, ...] | None
+    speakers: tuple[str, ...] | None
+    conditions: tuple[str, ...]
+    noise: Path | None
+    seed: int
+    skip_bad: bool
+
+    def settings(self, model: Path) -> evaluate.EvaluationSettings:
+        """Return the settings of the evaluation of a model."""
+        named = tuple(CONDITIONS) if "all" in self.conditions else self.conditions
+        return evaluate.EvaluationSettings(
+            model,
+            CorpusChoice(self.corpora, self.labels or (), self.mapping),
+            self.speakers,
+            self.skip_bad,
+            tuple(dict.fromkeys(named)),
+            self.noise,
+            self.seed,
+        )
+
+
+_TESTED_OPTIONS = [
+    corpus_option("Corpus ({names}) and its folder or csv file; may be repeated.", required=False),
+    map_option,
+    labels_option,
+    click.option(
+        "--speakers",
+        metavar="NAMES",
+        callback=names,
+        help="Only these, separated by commas.  [default: all]",
+    ),
+    click.option(
+        "--condition",
+        "conditions",
+        type=click.Choice([*CONDITIONS, "all"]),
+        multiple=True,
+        help="Judge the same recordings under this condition, too, and say what it costs; may be "
+        "repeated.",
+    ),
+    click.option(
+        "--noise",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="Folder of sounds without speech: a listener without a gate hears them, and its "
+        "events are counted. The condition noise takes them.",
+    ),
+    click.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        default=evaluate.EvaluationSettings.seed,
+        show_default=True,
+        help="Seed of the noise that a condition adds.",
+    ),
+    skip_bad_option,
+]
+
+
 @click.command("evaluate")
 @click.argument("model", type=MODEL_PATH)
-@corpus_option("Corpus ({names}) and its folder or csv file; may be repeated.", required=False)
-@map_option
-@labels_option
-@click.option(
-    "--speakers",
-    metavar="NAMES",
-    callback=names,
-    help="Only these, separated by commas.  [default: all]",
-)
-@click.option(
-    "--condition",
-    "conditions",
-    type=click.Choice([*CONDITIONS, "all"]),
-    multiple=True,
-    help="Judge the same recordings under this condition, too, and say what it costs; may be "
-    "repeated.",
-)
-@click.option(
-    "--noise",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Folder of sounds without speech: a listener without a gate hears them, and its events "
-    "are counted. The condition noise takes them.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=evaluate.EvaluationSettings.seed,
-    show_default=True,
-    help="Seed of the noise that a condition adds.",
-)
-@skip_bad_option
+@option_group("tested", EvaluationOptions, _TESTED_OPTIONS)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -68,18 +101,7 @@ from sernet_edge.train.progress import TerminalProgress
 @click.option("--force", is_flag=True, help="Replace an existing page.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def evaluate_command(
-    model: Path,
-    corpora: tuple[CorpusFolder, ...],
-    mapping: dict[str, str],
-    labels: tuple[str, ...] | None,
-    speakers: tuple[str, ...] | None,
-    conditions: tuple[str, ...],
-    noise: Path | None,
-    seed: int,
-    skip_bad: bool,
-    out: Path | None,
-    force: bool,
-    as_json: bool,
+    model: Path, tested: EvaluationOptions, out: Path | None, force: bool, as_json: bool
 ) -> None:
     """Test MODEL, a .tflite or .keras with its contract, on whole utterances of a corpus, on
     noise, or on both.
@@ -91,19 +113,9 @@ def evaluate_command(
         if out.suffix != ".html":
             raise SettingError("out", f"{out} must end in .html")
         check_outputs([out], force)
-        if not corpora:
+        if not tested.corpora:
             raise SettingError("out", "the page is about speech: name a corpus")
-    wanted = tuple(CONDITIONS) if "all" in conditions else tuple(dict.fromkeys(conditions))
-    settings = evaluate.EvaluationSettings(
-        model,
-        CorpusChoice(corpora, labels or (), mapping),
-        speakers,
-        skip_bad,
-        wanted,
-        noise,
-        seed,
-    )
-    report = evaluate.evaluate(settings, TerminalProgress())
+    report = evaluate.evaluate(tested.settings(model), TerminalProgress())
     if out is not None:
         from sernet_edge.train.evaluation.html_pages import evaluation_page
 
