@@ -293,7 +293,7 @@ def _readme(model: Model, planned: PlannedModel) -> str:
     else:
         ring_bytes = frames * (contract.feature_count + kept_bytes)
         level_text = _LEVELS[contract.level].format(level_bytes=frames * kept_bytes)
-    frontend_bytes = 2 * contract.frame_length_samples + 4 * contract.fft_size
+    frontend_bytes = 2 * contract.frame_length_samples
     return packaged("layouts/plain/README.md").format(
         version=__version__,
         model=Path(model.name).name,

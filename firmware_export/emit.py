@@ -73,20 +73,20 @@ def model_header(network: Network, plan: Plan, name: str) -> str:
         plan: Its schedule.
         name: The C name of the network, lower case.
     """
-    return network_header(network, name, "sernet_engine.h", "sernet_net", state_bytes(plan))
+    return network_header(network, plan, name, "sernet_engine.h", "sernet_net")
 
 
 def network_header(
-    network: Network, name: str, include: str, kind: str, state: int, constants: str = ""
+    network: Network, plan: Plan, name: str, include: str, kind: str, constants: str = ""
 ) -> str:
     """Return the header of a generated network.
 
     Args:
         network: As it was read.
+        plan: The schedule that has a state.
         name: The C name of the network, lower case.
         include: The engine's header.
         kind: The C type of the network.
-        state: Bytes of its state.
         constants: More lines of C.
     """
     upper = name.upper()
@@ -98,7 +98,8 @@ def network_header(
         + f'#error "this model was exported for engine version {ENGINE_VERSION}: export it again"\n'
         + "#endif\n\n"
         + "/* A state that holds a window in progress, aligned to SERNET_STATE_ALIGN. */\n"
-        + f"#define {upper}_STATE_BYTES {state}\n"
+        + f"#define {upper}_STATE_BYTES {state_bytes(plan)}\n"
+        + _caller_macros(upper, plan)
         + ends_macros(upper, network.input, network.output)
         + constants
         + "\n#ifdef __cplusplus\n"
@@ -106,6 +107,18 @@ def network_header(
         + "#else\n"
         + f"extern const {kind} {name};\n"
         + "#endif\n\n#endif\n"
+    )
+
+
+def _caller_macros(upper: str, plan: Plan) -> str:
+    """Return C macros that say what of the state the caller may use."""
+    if not plan.caller_bytes:
+        return ""
+    return (
+        "\n/* Between two parts of the work so much of the state is the caller's, from there on;\n"
+        " * what it leaves there is lost. */\n"
+        f"#define {upper}_CALLER_BYTES {plan.caller_bytes}\n"
+        f"#define {upper}_CALLER_OFFSET {arena_offset(plan) + plan.caller_offset}\n"
     )
 
 
@@ -200,6 +213,7 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
         conv = quantisation.conv_tables(layer, sources[0])
         fields["quick"] = int(conv.quick and unlimited)
+        fields["part_groups"] = conv.part_groups
         if layer.kernel.dilation != (1, 1):
             fields["run"] = "sernet_conv_dilated"
         elif stage.copies_weights:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sernet_edge.firmware_export.emit import banner, c_array, network_header, network_tables
 from sernet_edge.firmware_export.network import Network
-from sernet_edge.firmware_export.plan import Plan, aligned, arena_offset, state_bytes
+from sernet_edge.firmware_export.plan import Plan, aligned, arena_offset
 from sernet_edge.firmware_export.streaming import ENDLESS, Stream
 
 STREAM_SOURCES = ("sernet_stream.c", "sernet_selftest_stream.c")
@@ -29,8 +29,7 @@ def stream_header(network: Network, stream: Stream, name: str) -> str:
         "/* Windows share rows: they begin a multiple of so many rows of the input apart. */\n"
         f"#define {upper}_STRIDE_ROWS {stream.stride_frames}\n" + _hop_check(stream)
     )
-    state = state_bytes(stream.body)
-    return network_header(network, name, "sernet_stream.h", "sernet_stream", state, constants)
+    return network_header(network, stream.body, name, "sernet_stream.h", "sernet_stream", constants)
 
 
 def _hop_check(stream: Stream) -> str:

@@ -265,6 +265,12 @@ def table_bytes(contract: Contract) -> int:
     return 4 * reals + 8 * _LOG_STEPS + filters + cosine + (4 + 8) * contract.feature_count
 
 
+def bins_bytes(contract: Contract) -> int:
+    """Return the RAM that a frame's spectrum takes while its features are computed, bytes."""
+    has_last = contract.features == "spectrogram" or contract.first_feature == "energy"
+    return 8 * (contract.fft_size // 2 + has_last)
+
+
 def kept_bytes(contract: Contract) -> int:
     """Return the bytes of RAM that a frame keeps beside its features until its level is known."""
     if contract.level != "window":

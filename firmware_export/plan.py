@@ -46,6 +46,9 @@ FEWEST_PIXELS, MOST_PIXELS = 2, 3
 """Positions whose inputs a convolution gathers at a time, as int16. Three take the fewest
 instructions, two the least memory; Helium's three columns of int8 fit in either."""
 
+# The fewest instructions are worth so little more memory: one part in so many of the arena.
+_SPEED_SHARE = 10
+
 _MOST_TAPS = 256
 _COPIED = c_constant("sernet_conv.c", "COPIED")
 _MOST_POSITIONS = 255
@@ -102,11 +105,15 @@ class Plan:
         stages: One a layer, in the network's order; the last one's ring holds the output.
         arena_bytes: Memory for rings and working memory.
         rest_offset: Where in the arena, bytes, what is there while no step is under way may lie.
+        caller_bytes: Memory that the caller has between two parts of the work.
+        caller_offset: Where in the arena, bytes.
     """
 
     stages: tuple[Stage, ...]
     arena_bytes: int
     rest_offset: int = 0
+    caller_bytes: int = 0
+    caller_offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,11 +153,12 @@ def state_bytes(plan: Plan) -> int:
     return arena_offset(plan) + plan.arena_bytes
 
 
-def plan_network(network: Network, external: External | None = None) -> Plan:
+def plan_network(network: Network, caller_bytes: int = 0, external: External | None = None) -> Plan:
     """Return the schedule of a network and the memory it needs.
 
     Args:
         network: What to compute.
+        caller_bytes: Memory of the arena that the caller uses between two parts of the work.
         external: If its weights lie in a memory outside the chip.
 
     Raises:
@@ -185,11 +193,13 @@ def plan_network(network: Network, external: External | None = None) -> Plan:
             raise ModelError(
                 f"a window of {steps} row operations in {len(layers)} layers is too long"
             )
-        plans.append(place_rings(Schedule(stages)))
+        plans.append(place_rings(Schedule(stages), caller_bytes=caller_bytes))
     best = min(plans, key=lambda plan: plan.arena_bytes)
     if external is not None:
         tallest = heights[plans.index(best)]
-        best = place_rings(Schedule(stages_of(layers, tallest)), external=external)
+        best = place_rings(
+            Schedule(stages_of(layers, tallest)), caller_bytes=caller_bytes, external=external
+        )
     if best.arena_bytes > MAX_ARENA_BYTES:
         raise ModelError(
             f"the model needs {best.arena_bytes} bytes of working memory, even row by row"
@@ -386,6 +396,7 @@ def place_rings(
     schedule: Schedule,
     kept_outputs: int = 0,
     rest_bytes: int = 0,
+    caller_bytes: int = 0,
     external: External | None = None,
 ) -> Plan:
     """Play a window; set ring heights and offsets.
@@ -394,6 +405,7 @@ def place_rings(
         schedule: Before the first row.
         kept_outputs: Newest rows of the output that are kept; 0: all of them.
         rest_bytes: Of what else the arena holds between two rows of the input, and then only.
+        caller_bytes: Of what it holds between two parts of the work, and then only.
         external: If weights lie in a memory outside the chip.
     """
     ring_rows, together = _play(schedule, kept_outputs)
@@ -403,18 +415,18 @@ def place_rings(
         0 if layer.op == "ASSIGN" else r * layer.output.row_bytes
         for r, layer in zip(ring_rows, layers, strict=True)
     ]
-    sizes += [stage.scratch_bytes for stage in stages] + [rest_bytes]
+    sizes += [stage.scratch_bytes for stage in stages] + [rest_bytes, caller_bytes]
     conflicts = _conflicts(len(sizes), together)
     arena, offsets = _place(sizes, conflicts)
+    most_bytes = arena + arena // _SPEED_SHARE
     pixels = [stage.pixels for stage in stages]
     for i in range(count):
-        # More where it costs no memory.
         if pixels[i]:
             tried = list(sizes)
             tried[count + i] = scratch_bytes(layers, layers[i], MOST_PIXELS, 1)
             tried_arena, tried_offsets = _place(tried, conflicts)
-            if tried_arena <= arena:
-                sizes, offsets, pixels[i] = tried, tried_offsets, MOST_PIXELS
+            if tried_arena <= most_bytes:
+                sizes, arena, offsets, pixels[i] = tried, tried_arena, tried_offsets, MOST_PIXELS
     copies = [False] * count
     if external is not None:
         most = external.state_bytes
@@ -436,7 +448,7 @@ def place_rings(
         )
         for i, stage in enumerate(stages)
     )
-    return Plan(planned, arena, offsets[2 * count])
+    return Plan(planned, arena, offsets[2 * count], caller_bytes, offsets[2 * count + 1])
 
 
 def _widen(
@@ -498,7 +510,7 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
     Returns:
         The rows that each layer's ring must hold, and bit masks of the buffers that were in use
         at one time: tensor i's ring is buffer i, its working memory buffer count + i; buffer
-        2 * count is in use between two rows of the input.
+        2 * count is in use between two rows of the input, the next one between any two parts.
     """
     stages, layers, done = schedule.stages, [s.layer for s in schedule.stages], schedule.done
     count = len(stages)
@@ -543,11 +555,16 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         together.add(kept_by(index) | 1 << index | scratch)
         done[index] += 1
 
+    def pause() -> None:
+        together.add(kept_by(None) | 1 << (2 * count + 1))
+
     for _ in range(stages[0].steps):
         step(0)
+        pause()
         while order := schedule.advance():
             for index in order:
                 step(index)
+            pause()
         # What is kept of the output is read now.
         together.add(kept_by(None) | 1 << (count - 1) | 1 << (2 * count))
     return ring_rows, together

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sernet_edge.firmware_export import plan
+from sernet_edge.firmware_export import plan as plan_module
+from sernet_edge.firmware_export.frontend_tables import bins_bytes
 from sernet_edge.firmware_export.network import Network
 from sernet_edge.firmware_export.plan import External, Plan, plan_network
 from sernet_edge.firmware_export.reader import read_network
@@ -52,23 +53,26 @@ class PlannedModel:
                 "contract's windows overlap",
                 "take the contract off, and export the network alone",
             )
-        stream, reason = _stream(file, network, external)
-        return PlannedModel(file, network, plan_network(network, external), stream, reason)
+        # The front end's spectrum lies where the network has its working memory.
+        spectrum_bytes = 0 if file.contract is None else bins_bytes(file.contract)
+        stream, reason = _stream(file, network, spectrum_bytes, external)
+        plan = plan_network(network, spectrum_bytes, external)
+        return PlannedModel(file, network, plan, stream, reason)
 
     @property
     def state_bytes(self) -> int:
         """Size of the network's state, bytes."""
-        return plan.state_bytes(self.stream.body if self.stream else self.plan)
+        return plan_module.state_bytes(self.stream.body if self.stream else self.plan)
 
 
 def _stream(
-    file: ModelFile, network: Network, external: External | None
+    file: ModelFile, network: Network, spectrum_bytes: int, external: External | None
 ) -> tuple[Stream | None, str]:
     """Return how a network runs on a stream, or None, and why."""
     contract = file.contract
     promised = contract is not None and contract.stride_frames > 0
     try:
-        stream = plan_stream(network, external)
+        stream = plan_stream(network, spectrum_bytes, external)
     except NotStreamable as error:
         if promised:
             assert contract is not None

@@ -86,6 +86,7 @@ class ConvTables:
         shifts: int8 (out,), from -31 to 31, negative to the right.
         quick: Whether every sum keeps below 2**30 and every shift is -22 to -1, which
             allows a shorter way to rescale.
+        part_groups: See `_part_groups`; 0 for a depthwise convolution.
     """
 
     weights: Int8Array
@@ -93,6 +94,7 @@ class ConvTables:
     multipliers: NDArray[np.int32]
     shifts: NDArray[np.int8]
     quick: bool
+    part_groups: int = 0
 
 
 def conv_scales(layer: Layer, source: Tensor) -> list[tuple[int, int]]:
@@ -133,7 +135,22 @@ def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
         np.array([m for m, _ in scales], np.int32),
         np.array([s for _, s in scales], np.int8),
         is_quick(largest, scales),
+        _part_groups(flat),
     )
+
+
+def _part_groups(weights: NDArray[np.int64]) -> int:
+    """Return how many groups of 4 taps the DSP kernel may multiply at once; see sernet_engine.h.
+
+    Args:
+        weights: (out, taps).
+    """
+    even = weights[::2]
+    if (even == -128).any():
+        return 0
+    # 512 taps whose weights are 127 at most stay below.
+    whole = 128 * np.abs(even).sum(axis=1).max() < 1 << 23
+    return -(-weights.shape[1] // 4) if whole else 128
 
 
 def packed(weights: NDArray[np.int64]) -> Int8Array:

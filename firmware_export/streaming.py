@@ -75,11 +75,14 @@ class Stream:
     window_frames: int
 
 
-def plan_stream(network: Network, external: External | None = None) -> Stream:
+def plan_stream(
+    network: Network, caller_bytes: int = 0, external: External | None = None
+) -> Stream:
     """Plan how a network runs on a stream.
 
     Args:
         network: What to compute.
+        caller_bytes: Memory of the arena that the caller uses between two parts of the work.
         external: If its weights lie in a memory outside the chip.
 
     Raises:
@@ -98,7 +101,7 @@ def plan_stream(network: Network, external: External | None = None) -> Stream:
         raise _refusal(network, last, f"it leaves the last {unused} frames of a window unused")
     head = plan_network(_head(network, mean_index))
     rest_bytes = aligned(mean.output.height * mean.output.row_bytes) + state_bytes(head)
-    ends = (rows, rest_bytes)
+    ends = (rows, rest_bytes, caller_bytes)
     body, period_steps = _plan_body(network, last, mean, spans, ends, external)
     return Stream(
         body=body,
@@ -221,7 +224,7 @@ def _plan_body(
     last: int,
     mean: Layer,
     spans: list[_Span],
-    ends: tuple[int, int],
+    ends: tuple[int, int, int],
     external: External | None,
 ) -> tuple[Plan, tuple[int, ...]]:
     """Plan the body for a stream without end; return the plan and the steps in a period.
@@ -231,10 +234,11 @@ def _plan_body(
         last: Index of the body's last layer.
         mean: What follows it.
         spans: Of the layers.
-        ends: Rows of sums that are kept, and bytes of what the arena holds when all is done.
+        ends: Rows of sums that are kept, bytes of what the arena holds when all is done, and
+            of what the caller has between two parts of the work.
         external: See `plan_stream`.
     """
-    rows, rest_bytes = ends
+    rows = ends[0]
     needed = {last}
     for index in range(last, -1, -1):
         if index in needed:
@@ -267,11 +271,11 @@ def _plan_body(
     for tallest in sorted({layer.kernel.span[0] for layer in layers} | {1}):
         stages = stages_of(layers, tallest)
         _check_periodic(stages, per_stride, warm_up)
-        plans.append(place_rings(Schedule(stages), rows, rest_bytes))
+        plans.append(place_rings(Schedule(stages), *ends))
     plan = min(plans, key=lambda plan: plan.arena_bytes)
     if external is not None:
         # Of the same schedule.
-        plan = place_rings(Schedule(list(plan.stages)), rows, rest_bytes, external)
+        plan = place_rings(Schedule(list(plan.stages)), *ends, external)
     strides = math.lcm(
         *(
             stage.ring_rows // math.gcd(stage.ring_rows, count)

@@ -163,11 +163,18 @@ typedef struct {
     sernet_drift_meter drift;
 #endif
     sernet_frontend frontend;
+#ifndef SERNET_MODEL_CALLER_BYTES
+    sernet_bin bins[SERNET_POWERS]; /* elsewhere the network's memory has room for them */
+#endif
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 #ifdef SERNET_HEAD
     sernet_head head;
 #endif
 } sernet_state;
+
+#if defined(SERNET_MODEL_CALLER_BYTES) && SERNET_MODEL_CALLER_BYTES < 8 * SERNET_POWERS
+#error "sernet_model.h and sernet_contract.h are of different models: export again"
+#endif
 
 #define SERNET_STATE_BYTES sizeof(sernet_state)
 

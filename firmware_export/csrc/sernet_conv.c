@@ -226,16 +226,67 @@ SERNET_HOT static void gather_dilated(const sernet_step *s, uint32_t x, uint32_t
     }
 }
 
-#if defined(SERNET_HELIUM) || defined(SERNET_DSP)
+#ifdef SERNET_DSP
 
-/* In sernet_dot_helium.S and sernet_dot_dsp.S. */
+/* In sernet_dot_dsp.S. */
+typedef void dot_function(const int16_t *columns, const int8_t *weights, uint32_t groups,
+                          int32_t *sums, const int32_t *bias, uint32_t pairs, uint32_t skip);
+dot_function sernet_dot_1, sernet_dot_2, sernet_dot_3;
+
+/* Sums of pairs of channels whose weights reach -128. */
+SERNET_HOT static void any_dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
+                    uint32_t pairs, const int32_t *bias, int32_t *sums) {
+    const uint32_t pair_bytes = (size + CHUNK - 1) / CHUNK * CHUNK * 2;
+    for (; pairs > 0; pairs--, weights += pair_bytes, bias += 2, sums += 2) {
+        const int32_t first = bias[0], second = bias[1];
+        for (uint32_t p = 0; p < pixels; p++) {
+            int32_t a = first, b = second;
+            for (uint32_t k = 0; k < size; k++) {
+                const int8_t *both = weights + k / GROUP * 8 + 2 * lane_order(k % GROUP);
+                const int32_t x = columns[place(k, pixels) + p * GROUP];
+                a += x * (((both[1] + (both[0] < 0) + 128) & 255) - 128);
+                b += x * both[0];
+            }
+            sums[p * CHANNELS] = a;
+            sums[p * CHANNELS + 1] = b;
+        }
+    }
+}
+
+/* Sums of pairs of channels at up to three positions, from the bias on; see `part_groups`. */
+SERNET_HOT static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
+                uint32_t pairs, const int32_t *bias, int32_t *sums, uint32_t most) {
+    static dot_function *const functions[PIXELS] = {sernet_dot_1, sernet_dot_2, sernet_dot_3};
+    static const int32_t none[CHANNELS] = {0};
+    if (most == 0) {
+        any_dot(pixels, columns, weights, size, pairs, bias, sums);
+        return;
+    }
+    const uint32_t groups = (size + GROUP - 1) / GROUP, all = (size + CHUNK - 1) / CHUNK * 4;
+    uint32_t part = groups < most ? groups : most;
+    functions[pixels - 1](columns, weights, part, sums, bias, pairs, 8 * (all - part));
+    for (uint32_t done = part; done < groups; done += part) {
+        int32_t more[PIXELS * CHANNELS];
+        part = groups - done < most ? groups - done : most;
+        functions[pixels - 1](columns + done * pixels * GROUP, weights + 8 * done, part, more, none,
+                              pairs, 8 * (all - part));
+        for (uint32_t p = 0; p < pixels; p++)
+            for (uint32_t i = 0; i < 2 * pairs; i++)
+                sums[p * CHANNELS + i] += more[p * CHANNELS + i];
+    }
+}
+
+#elif defined(SERNET_HELIUM)
+
+/* In sernet_dot_helium.S. */
 typedef void dot_function(const element *columns, const int8_t *weights, uint32_t groups,
                           int32_t *sums, const int32_t *bias, uint32_t pairs);
 dot_function sernet_dot_1, sernet_dot_2, sernet_dot_3;
 
 /* Sums of pairs of channels at up to three positions, from the bias on. */
 SERNET_HOT static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
-                uint32_t pairs, const int32_t *bias, int32_t *sums) {
+                uint32_t pairs, const int32_t *bias, int32_t *sums, uint32_t most) {
+    (void)most;
     static dot_function *const functions[PIXELS] = {sernet_dot_1, sernet_dot_2, sernet_dot_3};
     functions[pixels - 1](columns, weights, (size + GROUP - 1) / GROUP, sums, bias, pairs);
 }
@@ -281,7 +332,8 @@ SERNET_HOT static void dot_2(const element *x, uint32_t step, const int8_t *w, u
 }
 
 SERNET_HOT static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
-                uint32_t pairs, const int32_t *bias, int32_t *sums) {
+                uint32_t pairs, const int32_t *bias, int32_t *sums, uint32_t most) {
+    (void)most;
     const uint32_t groups = (size + GROUP - 1) / GROUP, step = pixels * GROUP;
     const uint32_t pair_bytes = (size + CHUNK - 1) / CHUNK * CHUNK * 2;
     for (; pairs > 0; pairs--, weights += pair_bytes, bias += 2, sums += 2) {
@@ -383,7 +435,7 @@ SERNET_INLINE void convolve(const sernet_step *s, int dilated) {
             const uint32_t count = channels - c < CHANNELS ? channels - c : CHANNELS;
             int32_t sums[PIXELS * CHANNELS];
             dot(pixels, columns, layer->weights + c * channel_bytes, size, (count + 1) / 2,
-                layer->bias + c, sums);
+                layer->bias + c, sums, layer->part_groups);
             finish(layer, pixels, c, count, sums, out + c);
         }
         x += pixels;
@@ -421,7 +473,7 @@ SERNET_HOT void sernet_conv_copied(const sernet_step *s) {
                 const uint32_t pixels = count - p < PIXELS ? count - p : PIXELS;
                 int32_t sums[PIXELS * CHANNELS];
                 dot(pixels, columns + p * channel_bytes, weights, size, pairs, layer->bias + c,
-                    sums);
+                    sums, layer->part_groups);
                 finish(layer, pixels, c, some, sums, row + (first + p) * channels + c);
             }
         }
@@ -432,12 +484,12 @@ SERNET_HOT void sernet_conv_dilated(const sernet_step *s) { convolve(s, 1); }
 
 /* Adds the products of a piece of a row with its weights for all channels. */
 SERNET_HOT static void add_piece(const int8_t *in, uint32_t size, const int8_t *weights, uint32_t pair_bytes,
-                      uint32_t pairs, int32_t *sums, element *columns) {
+                      uint32_t pairs, int32_t *sums, element *columns, uint32_t most) {
     cursor to = start_column(columns, 0, 1, size);
     copy(&to, in, (int32_t)size);
     end_column(&to);
     for (; pairs > 0; pairs--, weights += pair_bytes, sums += 2)
-        dot(1, columns, weights, size, 1, sums, sums);
+        dot(1, columns, weights, size, 1, sums, sums, most);
 }
 
 /* One row of an input whose every value every output sees. The sums wait in the working memory. */
@@ -453,7 +505,8 @@ SERNET_HOT void sernet_dense(const sernet_step *s) {
     if (s->step == 0) memcpy(sums, layer->bias, 2 * pairs * sizeof *sums);
     for (uint32_t start = 0; start < size; start += PIECE) {
         const uint32_t part = size - start < PIECE ? size - start : PIECE;
-        add_piece(in + start, part, weights + 2 * start, pair_bytes, pairs, sums, columns);
+        add_piece(in + start, part, weights + 2 * start, pair_bytes, pairs, sums, columns,
+                  layer->part_groups);
     }
     if (s->step + 1u < layer->join) return;
     int8_t *out = sernet_row(layer, s->arena, 0);

@@ -1,13 +1,18 @@
 /* Products of a pair of channels with the columns of 1, 2 or 3 positions, for cores with the
  * DSP extension. In C, compilers run out of registers: here all fourteen are in use, and
- * a group of 4 weights of 2 channels at 3 positions (24 MACs) takes 20 instructions.
+ * a group of 4 weights of 2 channels at 3 positions (24 MACs) takes 18 instructions.
+ *
+ * A weight w of the first channel and v of the second are one number, 256 w + v. Its products sum up
+ * to 256 W + V, and those of its low byte, which is v, to V. What is left is W, modulo 2^24.
  *
  * void sernet_dot_N(const int16_t *columns,   (groups, N, 4), each 4 in the order 0 2 1 3
- *                   const int8_t *weights,    (groups, 2, 4), padded to a multiple of 4 groups
- *                   uint32_t groups,          at least 1
+ *                   const int8_t *weights,    (pairs, groups, 4), 256 w + v, in that order; between
+ *                                             pairs `skip` bytes
+ *                   uint32_t groups,          at least 1; no W reaches 2^23 or -2^23
  *                   int32_t *sums,            (N, 16): a pair's go side by side
- *                   const int32_t *bias,      (pairs, 2)
- *                   uint32_t pairs)           at least 1; weights, bias and sums go on
+ *                   const int32_t *bias,      (pairs, 2); may be `sums`
+ *                   uint32_t pairs,           at least 1
+ *                   uint32_t skip)
  */
 #if defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE) && !defined(SERNET_PORTABLE)
 
@@ -19,7 +24,7 @@
         .text
 #endif
 
-        /* Two words of a column times the unpacked weights: r8 r9 of one channel, r10 r11. */
+        /* Two words of a column times the numbers r8 r9 and their low bytes r10 r11. */
         .macro position a, b
         ldrd    r12, lr, [r0], #8
         smlad   \a, r12, r8, \a
@@ -30,11 +35,9 @@
 
         /* All instructions are four bytes long. */
         .macro group positions
-        ldrd    r8, r10, [r1], #8
-        sxtb16  r9, r8, ror #8
-        sxtb16  r8, r8
-        sxtb16  r11, r10, ror #8
-        sxtb16  r10, r10
+        ldrd    r8, r9, [r1], #8
+        sxtb16  r10, r8
+        sxtb16  r11, r9
         position r2, r3
         .if \positions > 1
         position r4, r5
@@ -42,6 +45,12 @@
         .if \positions > 2
         position r6, r7
         .endif
+        .endm
+
+        /* 256 W + V in a, V and its bias in b: both sums. The first channel's bias is in r8. */
+        .macro part a, b
+        sub     \a, \a, \b
+        add     \a, r8, \a, asr #8
         .endm
 
         .macro dot positions
@@ -52,31 +61,32 @@
 sernet_dot_\positions:
         push    {r4-r11, lr}
         /* Kept in words of the stack, from sp on: the columns; their end; the loop's entry,
-         * where the first groups % 4 are left; the weights' padding; sums. Then comes what
-         * was pushed, and from sp + 56 on bias and pairs. */
+         * where the first groups % 4 are left; sums. Then comes what was pushed, and from sp + 52
+         * on bias, pairs and skip. */
         mov     r12, #(8 * \positions)
         mla     r5, r2, r12, r0
         rsb     r6, r2, #0
         and     r6, r6, #3
-        lsl     r7, r6, #3
-        mov     lr, #(20 + 20 * \positions)
+        mov     lr, #(12 + 20 * \positions)
         mul     r6, r6, lr
         adr     lr, 1f
         add     r6, r6, lr
         orr     r6, r6, #1
-        sub     sp, sp, #20
+        sub     sp, sp, #16
         strd    r0, r5, [sp]
-        strd    r6, r7, [sp, #8]
-        str     r3, [sp, #16]
-        ldr     r12, [sp, #56]
+        strd    r6, r3, [sp, #8]
 0:
-        ldr     r2, [r12], #4
-        ldr     r3, [r12], #4
-        str     r12, [sp, #56]
-        mov     r4, r2
+        ldr     r12, [sp, #52]
+        ldr     r3, [r12, #4]
+        mov     r2, r3
+        .if \positions > 1
+        mov     r4, r3
         mov     r5, r3
-        mov     r6, r2
+        .endif
+        .if \positions > 2
+        mov     r6, r3
         mov     r7, r3
+        .endif
         ldr     r12, [sp, #8]
         bx      r12
         .balign 4
@@ -88,24 +98,29 @@ sernet_dot_\positions:
         ldr     r12, [sp, #4]
         cmp     r0, r12
         bcc.w   1b
-        ldr     r12, [sp, #16]
+        ldr     r12, [sp, #52]
+        ldr     r8, [r12], #8
+        str     r12, [sp, #52]
+        ldr     r12, [sp, #12]
+        part    r2, r3
         .if \positions > 1
+        part    r4, r5
         strd    r4, r5, [r12, #64]
         .endif
         .if \positions > 2
+        part    r6, r7
         strd    r6, r7, [r12, #128]
         .endif
         strd    r2, r3, [r12], #8
-        str     r12, [sp, #16]
+        str     r12, [sp, #12]
         ldr     r0, [sp]
-        ldr     r2, [sp, #12]
+        ldr     r2, [sp, #60]
         add     r1, r1, r2
-        ldr     r12, [sp, #60]
-        subs    r12, r12, #1
-        str     r12, [sp, #60]
         ldr     r12, [sp, #56]
+        subs    r12, r12, #1
+        str     r12, [sp, #56]
         bne.w   0b
-        add     sp, sp, #20
+        add     sp, sp, #16
         pop     {r4-r11, pc}
         .size   sernet_dot_\positions, . - sernet_dot_\positions
         .endm

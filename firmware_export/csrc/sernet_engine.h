@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* Changes when generated data of one version cannot be read by an engine of another. */
-#define SERNET_ENGINE_VERSION 1
+#define SERNET_ENGINE_VERSION 2
 
 /* The instructions that the kernels use; SERNET_PORTABLE keeps to C. */
 #if !defined(SERNET_PORTABLE) && defined(__ARM_FEATURE_MVE)
@@ -24,12 +24,24 @@ extern "C" {
 #endif
 
 /* 32 weights: 16 of one output channel (a) and the same 16 of the next (b), laid out as
- * the kernel reads them: Helium takes 16 at a time, the others 4. */
+ * the kernel reads them: Helium takes 16 at a time, the others 4. With the DSP extension a and b are
+ * one number of 16 bits, 256 a + b, whose sums hold both channels'. */
 #ifdef SERNET_HELIUM
 #define SERNET_WEIGHTS(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, b0,   \
                        b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15)           \
     a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, b0, b1, b2, b3, b4, b5,  \
         b6, b7, b8, b9, b10, b11, b12, b13, b14, b15
+#elif defined(SERNET_DSP)
+#define SERNET_BOTH(a, b) b, SERNET_HIGH_BYTE(a, b)
+#define SERNET_HIGH_BYTE(a, b) ((a) - ((b) < 0) + ((a) == -128 && (b) < 0) * 256)
+/* The lanes of a group are in the order 0 2 1 3. */
+#define SERNET_FOUR(a0, a1, a2, a3, b0, b1, b2, b3)                                                \
+    SERNET_BOTH(a0, b0), SERNET_BOTH(a2, b2), SERNET_BOTH(a1, b1), SERNET_BOTH(a3, b3)
+#define SERNET_WEIGHTS(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, b0,   \
+                       b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15)           \
+    SERNET_FOUR(a0, a1, a2, a3, b0, b1, b2, b3), SERNET_FOUR(a4, a5, a6, a7, b4, b5, b6, b7),      \
+        SERNET_FOUR(a8, a9, a10, a11, b8, b9, b10, b11),                                           \
+        SERNET_FOUR(a12, a13, a14, a15, b12, b13, b14, b15)
 #else
 #define SERNET_WEIGHTS(a0, a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, b0,   \
                        b1, b2, b3, b4, b5, b6, b7, b8, b9, b10, b11, b12, b13, b14, b15)           \
@@ -141,6 +153,8 @@ struct sernet_layer {
     uint16_t steps;                   /* in a window */
     uint16_t join;                    /* input rows, and steps, for each output row */
     uint16_t ring_rows;
+    uint16_t part_groups;    /* CONV: of 4 taps, that the DSP kernel multiplies at once, since sums
+                                of channels 0, 2, ... stay below 2^23; 0: some weight is -128 */
     uint32_t ring_offset;    /* bytes into the arena */
     uint32_t scratch_offset; /* bytes into the arena */
     const uint8_t *inputs;   /* (input_count + wake_count), indices of layers */

@@ -150,12 +150,14 @@ static void transform(int32_t *logs, sernet_kept *row) {
 }
 
 /* Features of the power spectrum in `bins`; see sernet_frontend_row. */
-SERNET_APART int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
+SERNET_APART int32_t features_of(sernet_frontend *frontend, const sernet_bin *bins,
+                                 int32_t exponent, sernet_kept *row) {
+    (void)frontend; /* which a window's level leaves alone */
     int32_t logs[SERNET_MEL_BANDS];
-    logarithms(frontend->bins, exponent, logs);
+    logarithms(bins, exponent, logs);
 #ifdef SERNET_FIRST_FEATURE_IS_ENERGY
     uint64_t power = 0;
-    for (uint32_t k = 0; k < SERNET_POWERS; k++) power += frontend->bins[k].power;
+    for (uint32_t k = 0; k < SERNET_POWERS; k++) power += bins[k].power;
     const int32_t c0 = logarithm(power, exponent) >> (SERNET_LOG_BITS - SUM_BITS);
 #else
     int64_t total = 0;
@@ -185,7 +187,9 @@ static void finish(const int16_t *logs, int32_t mean, int8_t *features) {
 }
 
 /* Features of the power spectrum in `bins`; see sernet_frontend_row. */
-SERNET_APART int32_t features_of(sernet_frontend *frontend, int32_t exponent, sernet_kept *row) {
+SERNET_APART int32_t features_of(sernet_frontend *frontend, const sernet_bin *bins,
+                                 int32_t exponent, sernet_kept *row) {
+    (void)frontend; /* which a window's level leaves alone */
     const int32_t places = SERNET_LOG_BITS - STEP_BITS;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     int16_t *const steps = row;
@@ -194,14 +198,14 @@ SERNET_APART int32_t features_of(sernet_frontend *frontend, int32_t exponent, se
 #endif
 #if SERNET_FEATURES == SERNET_FEATURES_MEL
     int32_t logs[SERNET_MEL_BANDS];
-    logarithms(frontend->bins, exponent, logs);
+    logarithms(bins, exponent, logs);
 #endif
     int64_t total = 0;
     for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++) {
 #if SERNET_FEATURES == SERNET_FEATURES_MEL
         const int32_t log = logs[k];
 #else
-        const int32_t log = logarithm(frontend->bins[SERNET_FIRST_BIN + k].power, exponent);
+        const int32_t log = logarithm(bins[SERNET_FIRST_BIN + k].power, exponent);
 #endif
         steps[k] = (int16_t)((log + (1 << (places - 1))) >> places);
         total += steps[k];
@@ -258,11 +262,11 @@ static int is_gated(sernet_frontend *frontend) {
 #endif
 
 /* The frame's power spectrum, in `bins`. */
-static int32_t spectrum_of(sernet_frontend *frontend) {
+static int32_t spectrum_of(const sernet_frontend *frontend, sernet_bin *bins) {
 #ifdef SERNET_PREEMPHASIS
-    return sernet_spectrum(&frontend->frame, frontend->next, frontend->before, frontend->bins);
+    return sernet_spectrum(&frontend->frame, frontend->next, frontend->before, bins);
 #else
-    return sernet_spectrum(&frontend->frame, frontend->next, 0, frontend->bins);
+    return sernet_spectrum(&frontend->frame, frontend->next, 0, bins);
 #endif
 }
 
@@ -275,16 +279,16 @@ static void go_on(sernet_frontend *frontend) {
 #endif
 }
 
-int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_kept *row) {
+int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_bin *bins, sernet_kept *row) {
 #ifdef SERNET_GATE
     if (is_gated(frontend)) {
         /* The spectrum of digital silence. */
         go_on(frontend);
-        memset(frontend->bins, 0, sizeof frontend->bins);
-        return features_of(frontend, 0, row);
+        memset(bins, 0, SERNET_POWERS * sizeof *bins);
+        return features_of(frontend, bins, 0, row);
     }
 #endif
-    const int32_t exponent = spectrum_of(frontend);
+    const int32_t exponent = spectrum_of(frontend, bins);
     go_on(frontend);
-    return features_of(frontend, exponent, row);
+    return features_of(frontend, bins, exponent, row);
 }

@@ -52,7 +52,6 @@ typedef struct {
     int16_t before; /* the sample before the frame's oldest one */
 #endif
     sernet_frame frame;
-    sernet_bin bins[SERNET_POWERS];
 } sernet_frontend;
 
 /* Starts a stream at its first sample. */
@@ -62,9 +61,12 @@ void sernet_frontend_reset(sernet_frontend *frontend);
 void sernet_frontend_take(sernet_frontend *frontend, const int16_t *pcm, uint32_t count);
 
 /* Computes the frame's features (SERNET_FEATURE_COUNT), when none of its samples is missing.
+ *
+ *     bins (SERNET_POWERS) working memory
+ *
  * Returns its level, Q18: for MFCCs the sum of the logarithmic energies, which is c0 before
  * standardisation, else their mean. */
-int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_kept *row);
+int32_t sernet_frontend_row(sernet_frontend *frontend, sernet_bin *bins, sernet_kept *row);
 
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
 

@@ -77,19 +77,35 @@ static int fits(const sernet_net *net) {
     return dense->run == sernet_conv && dense->channels == SERNET_LABEL_COUNT;
 }
 
+/* Whether a weight of a label that stands first in its pair is the least there is. */
+static int has_least_weight(const uint8_t *block) {
+    for (uint32_t label = 0; label < SERNET_LABEL_COUNT; label += 2)
+        for (uint32_t k = 0; k < SERNET_HEAD_FEATURES; k++)
+            if (weights_of(block, label)[k] == 0x80) return 1;
+    return 0;
+}
+
 /* Puts the weights where the kernel of this core looks for them: see SERNET_WEIGHTS. */
 static void pack(const uint8_t *block, int8_t *packed) {
-    for (uint32_t label = 0; label < SERNET_LABEL_COUNT; label++) {
-        const uint8_t *weights = weights_of(block, label);
+    for (uint32_t label = 0; label < SERNET_LABEL_COUNT; label += 2) {
+        const uint8_t *first = weights_of(block, label), *second = weights_of(block, label + 1);
         for (uint32_t k = 0; k < SERNET_HEAD_FEATURES; k++) {
             const uint32_t chunk = k / SERNET_HEAD_CHUNK, in_chunk = k % SERNET_HEAD_CHUNK;
+            const int8_t a = get_int8(first + k);
+            const int8_t b = label + 1 < SERNET_LABEL_COUNT ? get_int8(second + k) : 0;
             int8_t *at = packed + (label / 2 * SERNET_HEAD_CHUNKS + chunk) * 2 * SERNET_HEAD_CHUNK;
-#ifdef SERNET_HELIUM
-            at += label % 2 * SERNET_HEAD_CHUNK + in_chunk;
+#if defined(SERNET_HELIUM)
+            at[in_chunk] = a;
+            at[in_chunk + SERNET_HEAD_CHUNK] = b;
+#elif defined(SERNET_DSP)
+            at += in_chunk / 4 * 8 + (in_chunk % 2 * 2 + in_chunk % 4 / 2) * 2;
+            at[0] = b;
+            at[1] = (int8_t)SERNET_HIGH_BYTE(a, b);
 #else
-            at += in_chunk / 4 * 8 + label % 2 * 4 + in_chunk % 4;
+            at += in_chunk / 4 * 8 + in_chunk % 4;
+            at[0] = a;
+            at[4] = b;
 #endif
-            *at = get_int8(weights + k);
         }
     }
 }
@@ -125,6 +141,7 @@ int sernet_head_load(sernet_head *head, const sernet_net *net, const uint8_t *bl
     dense->multiplier = head->multiplier;
     dense->shift = head->shift;
     dense->zero_point = (int8_t)get_int32(block + AT_ZERO_POINT);
+    dense->part_groups = has_least_weight(block) ? 0 : 128;
     dense->low = -128;
     dense->high = 127;
     dense->quick = largest_sum(block) < (1 << 30) && shift >= -22 && shift < 0;

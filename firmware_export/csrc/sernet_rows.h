@@ -22,6 +22,15 @@ int sernet_rows_work(sernet_state *s);
  * the network's output, valid until the next work; else returns null. */
 const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result);
 
+/* Working memory for the spectrum of a frame, between two parts of the network's work. */
+static inline sernet_bin *sernet_bins(sernet_state *s) {
+#ifdef SERNET_MODEL_CALLER_BYTES
+    return (sernet_bin *)(void *)((int8_t *)s->net + SERNET_MODEL_CALLER_OFFSET);
+#else
+    return s->bins;
+#endif
+}
+
 /* Features of a row at a limit of their range. */
 static inline uint32_t sernet_saturated(const int8_t *row) {
     uint32_t count = 0;

@@ -1,5 +1,7 @@
 #include "sernet_selftest_features.h"
 
+#include "sernet_rows.h"
+
 /* Compares a row of features with the golden one. Returns how many differ, or an error. */
 static int32_t compare(const int8_t *row, const int8_t *expected) {
     int32_t differing = 0;
@@ -40,7 +42,7 @@ static int32_t compare_window(const sernet_golden_pcm *golden, sernet_state *s) 
         const uint32_t missing = s->frontend.missing;
         sernet_frontend_take(&s->frontend, pcm, missing);
         pcm += missing;
-        sernet_frontend_row(&s->frontend, s->rows[0]);
+        sernet_frontend_row(&s->frontend, sernet_bins(s), s->rows[0]);
         const int32_t found = compare(s->rows[0], golden->features + i * SERNET_FEATURE_COUNT);
         if (found < 0) return found;
         differing += found;

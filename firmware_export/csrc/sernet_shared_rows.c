@@ -21,7 +21,8 @@ void sernet_rows_reset(sernet_state *s) {
 int sernet_rows_have_room(const sernet_state *s) { return s->waiting < SERNET_QUEUE_ROWS; }
 
 void sernet_rows_add(sernet_state *s) {
-    sernet_frontend_row(&s->frontend, s->rows[(s->first + s->waiting) % SERNET_QUEUE_ROWS]);
+    sernet_frontend_row(&s->frontend, sernet_bins(s),
+                        s->rows[(s->first + s->waiting) % SERNET_QUEUE_ROWS]);
     s->waiting++;
     s->frames++;
 }

@@ -31,7 +31,7 @@ void sernet_rows_add(sernet_state *s) {
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     s->levels[s->write_row] =
 #endif
-        sernet_frontend_row(&s->frontend, s->rows[s->write_row]);
+        sernet_frontend_row(&s->frontend, sernet_bins(s), s->rows[s->write_row]);
     s->write_row = (s->write_row + 1) % SERNET_WINDOW_FRAMES;
     s->frames++;
     s->ahead++;

@@ -14,6 +14,7 @@ from support import quickly
 
 from sernet_edge.firmware_export import elementwise
 from sernet_edge.firmware_export.plan import Plan, Schedule, plan_network
+from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
@@ -97,6 +98,13 @@ class Memory:
                 if not readers:
                     self.owner[self.row(source, row)] = FREE
 
+    def lend(self) -> None:
+        """Let the caller write where it may between two parts of the work."""
+        start = self.plan.caller_offset
+        assert start + self.plan.caller_bytes <= self.plan.arena_bytes
+        lent = self.owner[start : start + self.plan.caller_bytes]
+        assert (lent == FREE).all(), "the caller writes over bytes in use"
+
     def write(self, state: int, row: int) -> None:
         """Note that a row of a state is replaced: nobody reads the old one any more."""
         assert self.unread[state, row] == {(FREE, FREE)}, "an old row of a state is read later"
@@ -108,10 +116,12 @@ def play(plan: Plan) -> Memory:
     for row in range(plan.stages[0].steps):
         memory.step(0, row)
         schedule.done[0] += 1
+        memory.lend()
         while order := schedule.advance():
             for index in order:
                 memory.step(index, schedule.done[index])
                 schedule.done[index] += 1
+            memory.lend()
     assert schedule.done == [stage.steps for stage in plan.stages]
     return memory
 
@@ -119,11 +129,13 @@ def play(plan: Plan) -> Memory:
 @pytest.mark.parametrize("family", [RandomGraph, RandomOperators, RandomStates])
 @pytest.mark.parametrize("seed", quickly(range(60), 20))
 def test_no_byte_is_overwritten_while_it_is_needed(seed: int, family: type[RandomGraph]) -> None:
-    play(plan_network(read_network(ModelFile("graph", family(seed).build()))))
+    network = read_network(ModelFile("graph", family(seed).build()))
+    play(plan_network(network, caller_bytes=seed * 40))
 
 
 def test_the_shipped_model_keeps_its_rows_while_they_are_needed(shipped_model: Path) -> None:
-    plan = plan_network(read_network(ModelFile.read(shipped_model)))
+    plan = PlannedModel.read(ModelFile.read(shipped_model)).plan
+    assert plan.caller_bytes == 4096
     memory = play(plan)
     # Only the output is left.
     assert (memory.owner != FREE).sum() == plan.stages[-1].layer.output.row_bytes

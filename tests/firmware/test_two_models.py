@@ -8,12 +8,21 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-from bundle_cases import small_model
+from bundle_cases import C_FOLDER, build, run, small_model, with_statistics, write_front_end
+from click.testing import CliRunner
+from cores import on_cores
+from engine_cases import tflm_outputs
 from merged_exports import HOST, build_and_run
+from stream_graphs import stream_contract, stream_model
 from support import Run, quickly
 
+from sernet_edge.firmware_export.command import export
+from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.measure import cross
+from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.new_contract import new_contract
 
 PROGRAM = """
@@ -128,6 +137,102 @@ def test_two_models_in_one_program_compute_what_each_computes_alone(
     assert together == "".join(alone)
     assert f"{names[1].upper()} scores 0\n" in together
     assert len(re.findall(r"^(anger|neutral|calm|tense) -?\d+$", together, re.MULTILINE)) == 4
+
+
+HEAR = """
+{NAME}_STATE({name}_memory);
+static void {name}_tell(void) {{
+    {name}_result result;
+    while ({name}_poll({name}_memory, &result) == 1) {{
+        print("{name}", (int32_t)result.frames);
+        for (int i = 0; i < {NAME}_LABEL_COUNT; i++) print("-", result.scores_int8[i]);
+    }}
+}}
+static void {name}_hear(const int16_t *pcm, uint32_t count) {{
+    while (count > 0) {{
+        const int32_t taken = {name}_push({name}_memory, pcm, count);
+        if (taken < 0) board_print("an error\\n");
+        pcm += taken;
+        count -= (uint32_t)taken;
+        for (uint32_t parts = random(6); parts > 0 && {name}_work({name}_memory) == 1; parts--) {{}}
+        if (taken == 0 || random(3) == 0) {name}_tell();
+    }}
+}}
+"""
+
+# Both hear the same audio in turns, in chunks and with parts of their work by chance.
+IN_TURNS = """
+int main(void) {
+    const uint32_t samples = MOOD_WINDOW_SAMPLES;
+    mood_init(mood_memory, sizeof mood_memory);
+    tension_init(tension_memory, sizeof tension_memory);
+    for (uint32_t round = 0; round < 3; round++) {
+        const int16_t *pcm = mood_model_golden_pcm.pcm;
+        for (uint32_t left = samples, count; left > 0; left -= count, pcm += count) {
+            count = 1 + random(900);
+            if (count > left) count = left;
+            mood_hear(pcm, count);
+            tension_hear(pcm, count);
+        }
+    }
+    mood_tell();
+    tension_tell();
+    return 0;
+}
+"""
+RANDOM = """
+static uint32_t random(uint32_t below) {
+    static uint32_t state = 7;
+    state = state * 1664525u + 1013904223u;
+    return (state >> 8) % below;
+}
+"""
+
+
+@pytest.mark.parametrize("core", ["host", *on_cores(["m4", "m55"])])
+def test_a_model_that_shares_rows_and_one_of_whole_windows_keep_tflms_scores_in_turns(
+    core: str, tmp_path: Path
+) -> None:
+    stream = stream_contract(rows=12)
+    voice = golden_pcm(stream)
+    whole = new_contract(("calm", "even", "tense"), "running", 40, "mel").replace(hop_frames=7)
+    models = {
+        "mood": stream_model(with_statistics(stream, [voice])),
+        "tension": small_model(with_statistics(whole, [voice])),
+    }
+    for name, data in models.items():
+        (tmp_path / f"{name}.tflite").write_bytes(data)
+        arguments = [
+            str(tmp_path / f"{name}.tflite"),
+            "--out",
+            str(tmp_path / name),
+            "--name",
+            name,
+        ]
+        done = CliRunner().invoke(export, arguments)
+        assert done.exit_code == 0, done.output
+    parts = [
+        template.format(name=name, NAME=name.upper())
+        for template in (DECLARATIONS, HEAR)
+        for name in models
+    ]
+    text = "".join([START, *parts[:2], RANDOM, *parts[2:], IN_TURNS])
+    said = build_and_run([tmp_path / name for name in models], text, core, tmp_path)
+    audio = np.tile(voice, 3)
+    for name, data in models.items():
+        model = Model(ModelFile("model.tflite", data))
+        contract = model.contract
+        front_end = write_front_end(tmp_path / f"{name} front end", model)
+        features = build(front_end, tmp_path / f"{name}-features", C_FOLDER / "frontend_features.c")
+        windows = np.frombuffer(run(features, [audio], 512), np.int8)
+        windows = windows.reshape(-1, contract.window_frames * contract.feature_count)
+        expected = tflm_outputs(data, windows)
+        found = re.findall(rf"^{name} (\d+)\n((?:- -?\d+\n)+)", said, re.M)
+        ends = [contract.window_frames + n * contract.hop_frames for n in range(len(windows))]
+        assert [int(frames) for frames, _ in found] == ends and len(ends) > 8
+        scores = [[int(score) for score in re.findall(r"-?\d+", lines)] for _, lines in found]
+        np.testing.assert_array_equal(scores, expected)
+        assert len(np.unique(expected, axis=0)) > 2
 
 
 def test_nothing_of_a_named_export_is_called_sernet_but_the_engine(exported: Exported) -> None:

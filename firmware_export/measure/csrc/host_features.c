@@ -7,6 +7,7 @@
 
 extern const sernet_golden_pcm sernet_model_golden_pcm;
 static sernet_frontend frontend;
+static sernet_bin bins[SERNET_POWERS];
 static sernet_kept row[SERNET_FEATURE_COUNT];
 
 static void hop(void) {
@@ -16,7 +17,7 @@ static void hop(void) {
             const uint32_t step = SERNET_FRAME_STEP_SAMPLES;
             sernet_frontend_take(&frontend, pcm, frontend.missing < step ? frontend.missing : step);
         }
-        sernet_frontend_row(&frontend, row);
+        sernet_frontend_row(&frontend, bins, row);
     }
 }
 

@@ -13,6 +13,7 @@ static void board_print(const char *text) { fputs(text, stdout); }
 extern const sernet_golden_pcm sernet_model_golden_pcm;
 
 static sernet_frontend frontend;
+static sernet_bin bins[SERNET_POWERS];
 static uint64_t hash = 14695981039346656037u;
 
 static void mix(uint64_t value) {
@@ -32,8 +33,8 @@ int main(void) {
         const int16_t sample = quieter(sernet_model_golden_pcm.pcm[n], n);
         sernet_frontend_take(&frontend, &sample, 1);
         if (frontend.missing > 0) continue;
-        mix((uint32_t)sernet_frontend_row(&frontend, row));
-        for (uint32_t k = 0; k < SERNET_POWERS; k++) mix(frontend.bins[k].power);
+        mix((uint32_t)sernet_frontend_row(&frontend, bins, row));
+        for (uint32_t k = 0; k < SERNET_POWERS; k++) mix(bins[k].power);
         for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++) mix((uint8_t)row[k]);
     }
     char digits[18] = {0};

@@ -7,6 +7,7 @@
 #define MOST_FRAMES (MOST_SAMPLES / SERNET_FRAME_STEP_SAMPLES)
 
 static sernet_frontend frontend;
+static sernet_bin bins[SERNET_POWERS];
 static sernet_kept rows[MOST_FRAMES][SERNET_FEATURE_COUNT];
 static int32_t levels[MOST_FRAMES];
 
@@ -22,7 +23,7 @@ static uint32_t frames_of(uint32_t count, uint32_t chunk) {
             pcm += part;
             left -= part;
             if (frontend.missing > 0) continue;
-            levels[frames] = sernet_frontend_row(&frontend, rows[frames]);
+            levels[frames] = sernet_frontend_row(&frontend, bins, rows[frames]);
             frames++;
         }
     }
