@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from graphs import SAME, RandomGraph
 from odd_graphs import of_type
+from state_graphs import RandomStates
 
 from sernet_edge.bench import others
 from sernet_edge.firmware_export.cores import CORES
@@ -51,3 +52,14 @@ def test_instructions_and_ram_are_counted_on_a_core(folder: Path) -> None:
 def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SernetError, match=r"no \.tflite file"):
         list(others.measured(tmp_path, (), print))
+
+
+@pytest.mark.skipif(bool(CORES["m4"].missing), reason="needs the cross compiler and QEMU")
+def test_a_network_that_keeps_a_state_is_counted(tmp_path: Path) -> None:
+    random = RandomStates(0)
+    last = random.streamed(random.graph.input((1, 3, 1, 8), 0.1, 0))
+    for handle, value in random._assignments:
+        random.graph.write(handle, value)
+    (tmp_path / "states.tflite").write_bytes(random.graph.finish(random.dense(last, 3)))
+    (row,) = others.measured(tmp_path, ["m4"], lambda text: None)
+    assert row["refused"] == "" and row["cores"]["m4"]["instructions"] > 100

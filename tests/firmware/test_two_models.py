@@ -252,7 +252,7 @@ def test_nothing_of_a_named_export_is_called_sernet_but_the_engine(exported: Exp
         *("sernet_engine.c", "sernet_engine.h", "sernet_kernels.c", "sernet_kernels.h"),
         *("sernet_conv.c", "sernet_dot_dsp.S", "sernet_dot_helium.S"),
         *("sernet_depthwise.c", "sernet_depthwise_dsp.S", "sernet_depthwise_helium.S"),
-        *("sernet_elementwise.c", "sernet_moves.c"),
+        *("sernet_elementwise.c", "sernet_moves.c", "sernet_ring.h"),
         *("sernet_stream.c", "sernet_stream.h"),
         *("sernet_selftest.c", "sernet_selftest_stream.c", "sernet_selftest.h"),
     }
