@@ -36,7 +36,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
 
 def copies(case: Case | StreamCase) -> int:
     network = read_network(ModelFile(case.name, case.data))
-    return sum(stage.copies_weights for stage in plan_network(network, External()).stages)
+    return sum(stage.copies_weights for stage in plan_network(network, external=External()).stages)
 
 
 def test_random_graphs_have_the_bits_of_tflm(written: Written) -> None:

@@ -141,7 +141,7 @@ def write_cases(
     for case in cases:
         network = read_network(ModelFile(case.name, case.data))
         if isinstance(case, Case):
-            plan = plan_network(network, external)
+            plan = plan_network(network, external=external)
             outputs = tflm_outputs(case.data, case.inputs)
             header, source = (
                 emit.model_header(network, plan, case.name),
@@ -149,7 +149,7 @@ def write_cases(
             )
             replayed = golden.golden_source(network, case.inputs, outputs, case.name)
         else:
-            stream = plan_stream(network, external)
+            stream = plan_stream(network, external=external)
             plan = stream.body
             windows = golden.stream_windows(case.rows, network.input.height, case.hop)
             outputs = tflm_outputs(case.data, windows)
