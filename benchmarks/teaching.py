@@ -1,6 +1,7 @@
-"""Measures what teaching gives, by the protocol of `cross-validate --teach`, with one model.
+"""Measures what teaching gives, by the protocol of `cross-validate --teach`.
 
-python benchmarks/teaching.py --corpus ravdess DIR --corpus nemo DIR --out benchmarks/teaching.json
+python benchmarks/teaching.py --folds runs/voices-seed1 --corpus emodb DIR --corpus ravdess DIR \
+    --corpus nemo DIR --out benchmarks/teaching.json
 python benchmarks/teaching_page.py benchmarks/teaching.json --out docs/evidence/teaching.md
 """
 
@@ -48,6 +49,13 @@ Windows = NDArray[np.float64]
 @click.command()
 @click.option("--model", type=MODEL_PATH, default=BOX["emodb"])
 @click.option(
+    "--folds",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="RUN",
+    help="Instead of --model: of a cross-validation of corpora with --keep-models, each corpus's "
+    "own model, which never heard it.",
+)
+@click.option(
     "--corpus", "corpora", type=(str, click.Path(path_type=Path)), multiple=True, required=True
 )
 @click.option("--draws", type=click.IntRange(1), default=5, show_default=True)
@@ -58,13 +66,19 @@ Windows = NDArray[np.float64]
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="*.json")
 def main(
-    model: Path, corpora: tuple[tuple[str, Path], ...], draws: int, microphone: bool, out: Path
+    model: Path,
+    folds: Path | None,
+    corpora: tuple[tuple[str, Path], ...],
+    draws: int,
+    microphone: bool,
+    out: Path,
 ) -> None:
-    """Teach MODEL to each speaker of the corpora, and write the figures."""
-    embedder = Embedder(ModelFile.read(model))
-    contract = embedder.model.contract
+    """Teach a model to each speaker of the corpora, and write the figures."""
     results = []
     for name, folder in corpora:
+        file = ModelFile.read(folds / f"fold-{name}.tflite" if folds else model)
+        embedder = Embedder(file)
+        contract = embedder.model.contract
         utterances = [u for u in CORPORA[name].read(folder) if u.label in contract.labels]
         recordings = read_recordings(utterances, contract)
         _show(f"{name}: {len(recordings)} recordings")
@@ -74,17 +88,21 @@ def main(
         for chosen in (FOUR, labels):
             numbers = speech.of(chosen)
             own = [other[i] for i in numbers] if other else []
-            results.append(_measure(embedder.place, name, speech.only(numbers), own, draws))
+            measured = _measure(embedder.place, name, speech.only(numbers), own, draws)
+            results.append({**_model(file), **measured})
     document = {
-        "model": model.name,
-        "contract": contract.id,
-        "corpus": contract.provenance.get("corpus"),
         "draws": draws,
         "seed": _SEED,
         "wrong_share": few_shot.WRONG_SHARE,
         "results": results,
     }
     write_text(out, json.dumps(document, indent=1) + "\n")
+
+
+def _model(file: ModelFile) -> dict[str, Any]:
+    contract = file.require_contract()
+    heard = contract.provenance.get("corpus")
+    return {"model": file.name, "contract": contract.id, "trained_on": heard}
 
 
 def _heard_otherwise(embedder: Embedder, recordings: Sequence[Recording]) -> list[Windows]:

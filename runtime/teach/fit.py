@@ -14,7 +14,7 @@ from sernet_edge.runtime.teach.head import Head
 PULL = 0.06
 """How strongly each squared change of a weight counts against the loss of one clip."""
 
-OFFSET_SHARE = 0.6
+OFFSET_SHARE = 0.15
 """Share of the offset between a person's logits and usual ones that is taken out."""
 
 # Logits of a window that is right: the label's lies so far above the others. Its score is 0.77 of
