@@ -102,7 +102,7 @@ def main(
 def _model(file: ModelFile) -> dict[str, Any]:
     contract = file.require_contract()
     heard = contract.provenance.get("corpus")
-    return {"model": file.name, "contract": contract.id, "trained_on": heard}
+    return {"model": Path(file.name).name, "contract": contract.id, "trained_on": heard}
 
 
 def _heard_otherwise(embedder: Embedder, recordings: Sequence[Recording]) -> list[Windows]:

@@ -32,4 +32,4 @@ def test_layers_share_the_engines_state(shipped_model: Path) -> None:
     assert max(each) < found["arena_bytes"] < sum(each)
     assert found["arena_bytes"] < found["state_bytes"]
     assert found["layers"][1]["map_bytes"] == 184 * 40 * 32
-    assert found["shares_rows"] is False and "rows of padding" in found["reason"]
+    assert found["shares_rows"] is False and "1 row of padding" in found["reason"]

@@ -23,6 +23,7 @@ from sernet_edge.runtime.teach.clips import find_clips, read_clips
 from sernet_edge.runtime.teach.embeddings import Embedder
 from sernet_edge.runtime.teach.estimate import estimate
 from sernet_edge.runtime.teach.fit import (
+    OFFSET_SHARE,
     PULL,
     TaughtClips,
     logit_offset,
@@ -118,14 +119,14 @@ def test_clips_of_one_emotion_take_out_the_offset_that_all_logits_have() -> None
     assert np.allclose(logit_offset(strange, taught), offset)
     moved = teach_head(strange, taught)
     assert np.array_equal(moved.weights, head.weights)
-    assert np.allclose(moved.bias, offset * 0.4)
+    assert np.allclose(moved.bias, offset * (1 - OFFSET_SHARE))
 
 
 def test_with_clips_of_every_label_the_refit_counts_whole() -> None:
     rng = np.random.default_rng(10)
     head = Head(rng.normal(0, 0.3, (3, 12)), rng.normal(0, 0.3, 3))
     taught = random_clips(rng, 12, [0, 1, 2, 2])
-    start = Head(head.weights, head.bias - 0.6 * logit_offset(head, taught))
+    start = Head(head.weights, head.bias - OFFSET_SHARE * logit_offset(head, taught))
     assert np.allclose(teach_head(head, taught).weights, refit(start, taught).weights)
 
 
