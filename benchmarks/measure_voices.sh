@@ -18,10 +18,20 @@ kept() {
     [ -e "$file" ] || { "$bin/sernet-edge" "$@" --json >"$file.part" && mv "$file.part" "$file"; }
 }
 
-for run in "$runs"/voices-seed*; do
-    mkdir -p "$out/voices-${run##*-}"
-    cp "$run"/run.json "$run"/fold-*.json "$out/voices-${run##*-}"
+# Keeps a run's predictions in a folder.
+copied() {
+    mkdir -p "$2/${1##*/}"
+    cp "$1"/run.json "$1"/fold-*.json "$2/${1##*/}"
+}
+
+# The first run is the one that the model's card quotes; the others go into the archive.
+copied "$runs/voices-seed1" "$out"
+others=$(mktemp -d)
+trap 'rm -rf "$others"' EXIT
+for run in "$runs"/voices-seed[!1]*; do
+    copied "$run" "$others"
 done
+"$bin/python" "$(dirname "$0")/runs_archive.py" pack "$out" "$others"
 kept "$out/noise-voices.json" evaluate "$runs/voices.tflite" --noise "$noise"
 while [ $# -gt 0 ]; do
     kept "$out/voices-seed1/conditions-$1.json" evaluate "$runs/voices-seed1/fold-$1.tflite" \
