@@ -31,9 +31,8 @@ _HEAD = """\
 Each corpus is tested by a model that was trained on the others: other speakers, another language,
 other rooms and microphones (protocol `cross-corpus`). The figures are of four emotions that all
 corpora have, anger, happiness, neutral and sadness, over whole utterances. The models have more
-outputs, and any other answer is wrong. A model of four
-outputs that guesses has 25 %. UAR is
-the mean recall, WA the share of right answers, arousal the balanced accuracy of agitated (anger,
+outputs, and any other answer is wrong. A model of four outputs that guesses has 25 %. UAR is the
+mean recall, WA the share of right answers, arousal the balanced accuracy of agitated (anger,
 happiness) against calm (neutral, sadness). RAVDESS's calm counts as neutral. nEMO is the 1,904 of
 its 4,481 recordings that lay at hand. The settings of the training were chosen among eight
 configurations by single runs on these same folds, so a new corpus may fare a little worse.
