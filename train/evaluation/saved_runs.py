@@ -73,7 +73,8 @@ def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Pa
         settings = read_json(run / "run.json")
         own = {k: v for k, v in settings.items() if k not in _NO_SETTING and v is not None}
         recipe = recipe_from(settings["recipe"])
-        own |= dataclasses.asdict(recipe) if recipe else settings["recipe"]
+        chosen = dataclasses.asdict(recipe) if recipe else settings["recipe"]
+        own |= {k: v for k, v in chosen.items() if v != ""}
         groups.setdefault(json.dumps(own, sort_keys=True), (own, []))[1].append(run)
     return list(groups.values())
 
