@@ -245,11 +245,11 @@ def test_the_wrong_files_do_not_compile(bundle: Path, model: Model, tmp_path: Pa
     assert "another version" in errors("-DSERNET_EXPECT_API_VERSION=99")
     assert "SERNET_EVERY_FRAMES" in errors("-DSERNET_EVERY_FRAMES=0")
     for name, old, new, words in (
-        ("sernet_contract.h", "TABLES_VERSION 3", "TABLES_VERSION 4", "another version"),
+        ("sernet_contract.h", r"TABLES_VERSION \d+", "TABLES_VERSION 99", "another version"),
         ("sernet_contract.h", "FEATURE_COUNT 40", "FEATURE_COUNT 39", "different models"),
         ("sernet_contract.h", "STRIDE_FRAMES 0", "STRIDE_FRAMES 7", "windows share rows"),
     ):
-        (tmp_path / name).write_text((bundle / "src" / name).read_text().replace(old, new))
+        (tmp_path / name).write_text(re.sub(old, new, (bundle / "src" / name).read_text()))
         for header in (bundle / "src").glob("*.h"):
             if header.name != name:
                 (tmp_path / header.name).write_text(header.read_text())

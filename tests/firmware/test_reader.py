@@ -100,15 +100,6 @@ def groups_beyond_the_engine() -> bytes:
     return graph.finish(output)
 
 
-def slopes_of_channels() -> bytes:
-    graph = Graph()
-    source = graph.input((1, 8, 6, 2), 0.1, 3)
-    slopes = graph.constant(np.array([[[3, 4]]], np.int8), [0.01])
-    output = graph.tensor((1, 8, 6, 2), 0.2, 0, "made")
-    graph.operator("PRELU", [source, slopes], output)
-    return graph.finish(output)
-
-
 def batch_of_two() -> bytes:
     graph = Graph()
     source = graph.input((2, 8, 6, 2), 0.1, 3)
@@ -144,7 +135,6 @@ def huge_tensor() -> bytes:
         ),
         (lambda: one_operator("TANH"), ["TANH", "'made'", "scale 1/128"]),
         (lambda: one_operator("LOGISTIC"), ["LOGISTIC", "'made'", "scale 1/256"]),
-        (slopes_of_channels, ["PRELU", "'made'", "2 different slopes"]),
         (lambda: conv_graph(DilationHFactor=200), ["CONV_2D", "'sums'", "(401, 3)", "255"]),
         (
             lambda: conv_graph(FusedActivationFunction=tflite.ActivationFunctionType.TANH),
