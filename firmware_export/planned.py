@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sernet_edge.firmware_export import plan as plan_module
 from sernet_edge.firmware_export.frontend_tables import bins_bytes
 from sernet_edge.firmware_export.network import Network
-from sernet_edge.firmware_export.plan import External, Plan, plan_network
+from sernet_edge.firmware_export.plan import External, Plan, plan_network, state_bytes
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.streaming import NotStreamable, Stream, plan_stream
 from sernet_edge.runtime.contract import Contract
@@ -62,7 +61,7 @@ class PlannedModel:
     @property
     def state_bytes(self) -> int:
         """Size of the network's state, bytes."""
-        return plan_module.state_bytes(self.stream.body if self.stream else self.plan)
+        return state_bytes(self.stream.body if self.stream else self.plan)
 
 
 def _stream(
