@@ -117,8 +117,12 @@ static inline sernet_rescaling inner_rescaling_of(const int32_t *p, const sernet
 
 #endif
 
+#ifndef SERNET_HELIUM
+
 /* Whether numbers below 2^30 may be `reduced` with a shift. */
 static inline int is_reducing(int32_t shift) { return shift <= 0 && shift >= -22; }
+
+#endif
 
 /* bias: as `sernet_add`; strides of both operands; 1 to add, -1 to subtract. */
 void sernet_combine(const sernet_step *s) {

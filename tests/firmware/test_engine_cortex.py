@@ -168,7 +168,7 @@ def test_the_engine_calls_nothing_but_memcpy_and_memset(core: Core, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("core", "instructions"), [on_core("m4", 195_000_000), on_core("m55", 38_000_000)]
+    ("core", "instructions"), [on_core("m4", 165_000_000), on_core("m55", 38_000_000)]
 )
 @pytest.mark.slow
 def test_the_shipped_model_keeps_to_its_budget(
@@ -178,8 +178,8 @@ def test_the_shipped_model_keeps_to_its_budget(
     sources = firmware.write_sources(planned, tmp_path)
     counter = cross.build_counter(tmp_path)
     measured = firmware.measure(sources, available(CORES[core]), counter)
-    assert measured.network.ram_bytes <= 24_000
+    assert measured.network.ram_bytes <= 26_000
     assert measured.network.code_bytes <= 14 * 1024
     assert measured.instructions <= instructions
     assert measured.exported is not None
-    assert measured.exported.memory.ram_bytes <= 40_000
+    assert measured.exported.memory.ram_bytes <= 37_000

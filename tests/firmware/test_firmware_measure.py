@@ -117,7 +117,8 @@ def test_the_layers_instructions_add_up_to_the_networks(
     }
     most = max(by_macs)
     assert by_macs[most] == max(figures.layers)
-    assert by_macs[most] > most  # 24 MACs in 20 instructions, and what is around them
+    # 24 MACs in 18 instructions, and what is around them.
+    assert by_macs[most] > most * 18 / 24
 
 
 @needs_m4
