@@ -73,10 +73,10 @@ class Terminal:
 
 
 def test_a_clip_is_spoken_heard_and_kept_and_the_next_session_goes_on(
-    server: SoundServer, tmp_path: Path
+    server: SoundServer, shipped_model: Path, tmp_path: Path
 ) -> None:
     clips = tmp_path / "clips"
-    terminal = Terminal(server.environment, "teach", "--guided", clips)
+    terminal = Terminal(server.environment, "teach", "--guided", clips, "--model", shipped_model)
     terminal.wait_for("clip 1 of 28: anger")
     terminal.wait_for("[Enter: record")
     terminal.type("")
@@ -97,7 +97,7 @@ def test_a_clip_is_spoken_heard_and_kept_and_the_next_session_goes_on(
     samples = read_recording(clips / "anger/guided-01.wav", 16_000)
     assert 1.0 < len(samples) / 16_000 < 10 and samples.std() > 300
 
-    again = Terminal(server.environment, "teach", "--guided", clips)
+    again = Terminal(server.environment, "teach", "--guided", clips, "--model", shipped_model)
     again.wait_for("clip 2 of 28: boredom")
     again.wait_for("[Enter: record")
     again.interrupt()
