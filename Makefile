@@ -327,21 +327,13 @@ clean: ## Remove the environment and the tools' caches
 	.venv-other/bin/pip install --quiet --editable '.[test-runtime]'
 	@touch $@
 
-.venv-release/done: pyproject.toml
-	rm -rf .venv-release
-	$(PYTHON) -m venv .venv-release
-	.venv-release/bin/pip install --quiet --editable '.[release]'
-	@touch $@
-
-# What the commands import, besides what makes the site.
-.venv-site/done: pyproject.toml
-	rm -rf .venv-site
-	$(PYTHON) -m venv .venv-site
-	.venv-site/bin/pip install --quiet --editable '.[site,firmware,board,oracle]'
-	@touch $@
-
-.venv-fuzz/done: pyproject.toml
-	rm -rf .venv-fuzz
-	$(PYTHON) -m venv .venv-fuzz
-	.venv-fuzz/bin/pip install --quiet --editable '.[fuzz,firmware]'
+# Environments of single jobs, each with the package's extras that it needs. The site's holds what the
+# commands import, besides what makes the site.
+EXTRAS_release = release
+EXTRAS_site = site,firmware,board,oracle
+EXTRAS_fuzz = fuzz,firmware
+.venv-release/done .venv-site/done .venv-fuzz/done: .venv-%/done: pyproject.toml
+	rm -rf .venv-$*
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet --editable '.[$(EXTRAS_$*)]'
 	@touch $@

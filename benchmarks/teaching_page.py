@@ -17,6 +17,7 @@ from teaching_methods import METHODS
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
+from sernet_edge.train.corpora.choice import names_in
 
 _HEAD = """\
 # Teaching with a few clips
@@ -90,7 +91,7 @@ def _heard(corpora: str, tested: str) -> str:
         corpora: As the contract names them, with + between several.
         tested: The corpus whose speakers are taught.
     """
-    trained = corpora.split("+")
+    trained = names_in(corpora)
     names = " and ".join(trained)
     if tested in trained:
         return f"{names}. It may have heard these speakers: the figures are not of strangers"

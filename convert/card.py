@@ -109,7 +109,7 @@ They are calibrated as probabilities: the logits are divided by {temperature}. T
 fitted on the cross-validation's scores of {utterances} utterances by speakers that it was not
 trained on{apart}.
 The expected calibration error over utterances changes from {ece_before:.1%} to {ece_after:.1%},
-each speaker's with the temperature of the others. A result counts as sure from a top score of
+each {group}'s with the temperature of the others. A result counts as sure from a top score of
 {unsure_below} on: {sure_share:.1%} of those utterances, {sure_precision:.0%} of them right."""
 
 _UNCALIBRATED = (
@@ -272,7 +272,10 @@ def _scores(contract: Contract) -> str:
     apart = (
         " and that this model did not hold out" if contract.provenance["holdout_speakers"] else ""
     )
-    parts = [_CALIBRATED.format(**fitted, apart=apart) if fitted else _UNCALIBRATED]
+    parts = [_UNCALIBRATED]
+    if fitted:
+        group = "corpus" if "cross-corpus" in fitted else "speaker"
+        parts = [_CALIBRATED.format(**fitted, apart=apart, group=group)]
     if contract.drift_limit:
         parts.append(_DRIFT.format(drift_limit=contract.drift_limit))
     return "\n\n".join(parts)

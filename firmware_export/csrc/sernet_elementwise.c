@@ -106,7 +106,7 @@ static inline sernet_rescaling rescaling_of(const int32_t *p, const sernet_layer
     return r;
 }
 
-/* The same of what is no output yet: neither moved nor limited. */
+/* The same for an intermediate value: no zero point, no limits. */
 static inline sernet_rescaling inner_rescaling_of(const int32_t *p, const sernet_layer *layer) {
     sernet_rescaling r = rescaling_of(p, layer);
     r.low = vdupq_n_s32(INT32_MIN);

@@ -44,7 +44,7 @@ typedef struct {
     volatile uint32_t read;    /* the reader's: samples so far */
 } sernet_ring;
 
-/* Starts empty. Returns 0, or -1 for null pointers and a capacity that is no power of two. */
+/* Starts empty. Returns 0, or -1 for null pointers and a capacity that is not a power of two. */
 static inline int sernet_ring_init(sernet_ring *ring, int16_t *samples, uint32_t capacity) {
     if (ring == NULL || samples == NULL) return -1;
     if (capacity == 0 || (capacity & (capacity - 1)) != 0) return -1;
