@@ -102,36 +102,22 @@ def export(
     file = ModelFile.read(model)
     if out is not None:
         # Here, since --header does without the parser's package.
-        from sernet_edge.firmware_export import bundle, network_bundle, traffic
-        from sernet_edge.firmware_export.cores import CORES
-        from sernet_edge.firmware_export.plan import External
-        from sernet_edge.firmware_export.planned import PlannedModel
-        from sernet_edge.runtime.interpreter import Model
+        from sernet_edge.firmware_export import bundle
 
         file.require_flatbuffer()
-        contract, shared, read = file.contract, frozenset[str](), ""
-        way = "each window whole: TensorFlow Lite Micro keeps no rows"
-        if engine == "tflm" and contract is not None:
-            texts = bundle.tflm_bundle_files(Model(file))
-        elif engine == "tflm":
-            texts = network_bundle.tflm_network_bundle_files(file)
+        if engine == "tflm":
+            texts, shared, remarks = _tflm_files(file)
         else:
-            external = External(ram) if weights == "external" else None
-            planned, shared = PlannedModel.read(file, external), frozenset(bundle.NATIVE_SOURCES)
-            read = traffic.sentence(planned, CORES["m4"])
-            write = network_bundle.network_bundle_files if contract is None else bundle.bundle_files
-            texts = arrange(layout or "plain", write(planned))
-            way = ("each row once" if planned.stream else "each window whole") + (
-                f": {planned.reason}"
-            )
+            texts, shared, remarks = _native_files(file, layout or "plain", weights, ram)
         if name is not None:
             texts = naming.named(texts, name, shared)
-        bundle.write_files(licence.licensed(texts, contract), out, force)
-        what = "" if contract is not None else " of the network alone, since it has no contract"
+        bundle.write_files(licence.licensed(texts, file.contract), out, force)
+        what = (
+            "" if file.contract is not None else " of the network alone, since it has no contract"
+        )
         click.echo(f"wrote {out}{what}; {out}/README.md says how to build it")
-        click.echo(f"the network computes {way}")
-        if read:
-            click.echo(read)
+        for remark in remarks:
+            click.echo(remark)
     if header is not None:
         if header.exists() and not force:
             raise SernetError(f"{header} exists already", hint="choose another name or add --force")
@@ -141,3 +127,40 @@ def export(
         whose = licence.model_licence(file.require_contract())
         write_text(header, licence.with_line("model.h", text, whose))
         click.echo(f"wrote {header}")
+
+
+_Files = tuple[dict[str, str], frozenset[str], list[str]]
+"""The texts of a bundle by their paths, those that several models share, and remarks on it."""
+
+
+def _native_files(file: ModelFile, layout: str, weights: str, ram: int | None) -> _Files:
+    """Return a bundle for the row engine."""
+    from sernet_edge.firmware_export import bundle, network_bundle, traffic
+    from sernet_edge.firmware_export.cores import CORES
+    from sernet_edge.firmware_export.plan import External
+    from sernet_edge.firmware_export.planned import PlannedModel
+
+    planned = PlannedModel.read(file, External(ram) if weights == "external" else None)
+    write = (
+        bundle.bundle_files if file.contract is not None else network_bundle.network_bundle_files
+    )
+    way = "each row once" if planned.stream else "each window whole"
+    remarks = [
+        f"the network computes {way}: {planned.reason}",
+        traffic.sentence(planned, CORES["m4"]),
+    ]
+    return arrange(layout, write(planned)), frozenset(bundle.NATIVE_SOURCES), remarks
+
+
+def _tflm_files(file: ModelFile) -> _Files:
+    """Return a bundle for TensorFlow Lite Micro."""
+    from sernet_edge.firmware_export import bundle, network_bundle
+    from sernet_edge.runtime.interpreter import Model
+
+    texts = (
+        bundle.tflm_bundle_files(Model(file))
+        if file.contract is not None
+        else network_bundle.tflm_network_bundle_files(file)
+    )
+    way = "each window whole: TensorFlow Lite Micro keeps no rows"
+    return texts, frozenset(), [f"the network computes {way}"]

@@ -208,36 +208,30 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         arrays.append(section + c_array(kind, f"{prefix}_{field}", values))
         fields[field] = f"{prefix}_{field}"
 
+    def by_channel(tables: quantisation.ConvTables, block: int) -> None:
+        """Add what each output channel has; the kernels take whole blocks of channels."""
+        padding = [0] * (-channels % block)
+        array("bias", "int32_t", tables.bias.tolist() + padding)
+        array("multiplier", "int32_t", tables.multipliers.tolist() + padding)
+        array("shift", "int8_t", tables.shifts.tolist() + padding)
+
     if neighbours := (*layer.inputs, *stage.wakes):
         array("inputs", "uint8_t", neighbours)
     if layer.op in ("CONV_2D", "FULLY_CONNECTED"):
         conv = quantisation.conv_tables(layer, sources[0])
         fields["quick"] = int(conv.quick and unlimited)
         fields["part_groups"] = conv.part_groups
-        if layer.kernel.dilation != (1, 1):
-            fields["run"] = "sernet_conv_dilated"
-        elif stage.copies_weights:
-            fields["run"] = "sernet_conv_copied"
-        elif is_dense(layer, sources[0]):
-            fields["run"] = "sernet_dense"
+        fields["run"] = _convolution_kernel(stage, sources[0])
         arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))
         fields["weights"] = f"{prefix}_weights"
-        # The kernels take channels in pairs.
-        odd = [0] * (channels % 2)
-        array("bias", "int32_t", conv.bias.tolist() + odd)
-        array("multiplier", "int32_t", conv.multipliers.tolist() + odd)
-        array("shift", "int8_t", conv.shifts.tolist() + odd)
+        by_channel(conv, 2)
     elif layer.op == "DEPTHWISE_CONV_2D":
         depthwise = quantisation.depthwise_tables(layer, sources[0])
         fields["quick"] = int(depthwise.quick and unlimited)
         array("weights", "int8_t", depthwise.weights.ravel().tolist())
         if not is_one_to_one(layer, sources[0]):
             fields["run"] = "sernet_depthwise_any"
-        # Helium reads whole blocks.
-        padding = [0] * (-channels % 16)
-        array("bias", "int32_t", depthwise.bias.tolist() + padding)
-        array("multiplier", "int32_t", depthwise.multipliers.tolist() + padding)
-        array("shift", "int8_t", depthwise.shifts.tolist() + padding)
+        by_channel(depthwise, 16)
     elif layer.op == "AVERAGE_POOL_2D" and max(layer.kernel.size) <= 2 and unlimited:
         fields["run"] = "sernet_average_pool_2x2"
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:
@@ -265,6 +259,15 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
     elif numbers := quantisation.parameters(layer, sources):
         array("bias", "int32_t", numbers)
     return arrays, [(f".{k}", v) for k, v in fields.items()]
+
+
+def _convolution_kernel(stage: Stage, source: Tensor) -> str:
+    """Return the kernel of a CONV_2D or FULLY_CONNECTED."""
+    if stage.layer.kernel.dilation != (1, 1):
+        return "sernet_conv_dilated"
+    if stage.copies_weights:
+        return "sernet_conv_copied"
+    return "sernet_dense" if is_dense(stage.layer, source) else _KERNELS[stage.layer.op]
 
 
 def is_cropped(layer: Layer, source: Tensor) -> bool:

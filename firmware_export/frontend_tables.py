@@ -80,25 +80,12 @@ def contract_header(model: Model) -> str:
     Raises:
         ContractError: The C front end cannot follow the contract; says which setting.
     """
-    contract = model.contract
     _check(model)
-    fft_log2 = contract.fft_size.bit_length() - 1
-    # What samples are multiplied by and powers are divided by are powers of two.
-    sample_exponent = 0 if contract.sample_scale == "int16" else -15
-    # Pre-emphasised samples may be twice as large, so they are halved; and see `_window`.
-    halvings = (contract.preemphasis > 0) + _is_halved(contract)
-    low, high = model.quantise(np.array([-contract.clip, contract.clip], np.float32))
     try:
-        macros = "\n".join(contract_macros(contract))
-        scale = c_float(model.output_scale)
+        macros = "\n".join(contract_macros(model.contract))
+        derived = _derived_macros(model)
     except OverflowError as error:
         raise ContractError(f"{model.name}: {error}, so it cannot go into C") from error
-    gain_bits = _gain_bits(model)
-    tables = ""
-    if contract.features != "spectrogram":
-        tables += _MEL_CORNERS.format(shift=_mel_shift(_mel_corners(contract)))
-    if contract.features == "mfcc":
-        tables += _COSINE
     return f"""\
 {banner()}\
 #ifndef SERNET_CONTRACT_H
@@ -107,19 +94,47 @@ def contract_header(model: Model) -> str:
 #include <stdint.h>
 
 {macros}
-#define SERNET_LABEL_COUNT {len(contract.labels)}
+#define SERNET_LABEL_COUNT {len(model.contract.labels)}
 
+{derived}
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+{_table_declarations(model.contract)}
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _derived_macros(model: Model) -> str:
+    """Return the macros of what follows from the contract and the model's quantisation.
+
+    Raises:
+        OverflowError: A number does not fit a 32-bit float.
+    """
+    contract = model.contract
+    fft_log2 = contract.fft_size.bit_length() - 1
+    # What samples are multiplied by and powers are divided by are powers of two.
+    sample_exponent = 0 if contract.sample_scale == "int16" else -15
+    # Pre-emphasised samples may be twice as large, so they are halved; and see `_window`.
+    halvings = (contract.preemphasis > 0) + _is_halved(contract)
+    low, high = model.quantise(np.array([-contract.clip, contract.clip], np.float32))
+    return f"""\
 /* For the front end's code: what follows from the contract and the model's quantisation. */
 #define SERNET_TABLES_VERSION {FRONTEND_VERSION}
 #define SERNET_FFT_LOG2 {fft_log2}
 #define SERNET_POWER_EXPONENT ({2 * (sample_exponent + halvings) + fft_log2 - 32})
 #define SERNET_WINDOW_MIRROR {_mirror(contract)}{_preemphasis(contract)}
 #define SERNET_LOG_FLOOR ({round(math.log(contract.energy_floor) * 2**_LOG_BITS)})
-#define SERNET_GAIN_BITS {gain_bits}
+#define SERNET_GAIN_BITS {_gain_bits(model)}
 #define SERNET_FEATURE_ZERO_POINT ({model.input_zero_point})
 #define SERNET_FEATURE_LOW ({low})
 #define SERNET_FEATURE_HIGH {high}
-#define SERNET_SCORE_SCALE {scale}
+#define SERNET_SCORE_SCALE {c_float(model.output_scale)}
 #define SERNET_SCORE_ZERO_POINT ({model.output_zero_point})
 
 /* For sernet_decide.h and the gate: what `sernet-edge listen` decides with, to the bit. */
@@ -128,11 +143,17 @@ def contract_header(model: Model) -> str:
 /* For sernet_drift.c, in steps of the model's input: that step over a window's frames, Q40, its
  * logarithm, Q22, and the least that a window's squared frames times the variance count as. */
 {_drift_macros(model)}
+"""
 
-#ifdef __cplusplus
-extern "C" {{
-#endif
 
+def _table_declarations(contract: Contract) -> str:
+    """Return the declarations of the tables that the front end of a contract reads."""
+    tables = ""
+    if contract.features != "spectrogram":
+        tables += _MEL_CORNERS.format(shift=_mel_shift(_mel_corners(contract)))
+    if contract.features == "mfcc":
+        tables += _COSINE
+    return f"""\
 typedef struct {{
     uint32_t reciprocal; /* Q32, of the middle of an interval of 1..2 */
     int32_t log;         /* Q30, of what the reciprocal is of */
@@ -148,12 +169,6 @@ extern const sernet_log_entry sernet_log_table[{_LOG_STEPS}];
  * standardisation and the model's quantisation in one. */
 extern const int32_t sernet_gain[SERNET_FEATURE_COUNT];   /* Q(SERNET_GAIN_BITS) */
 extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SERNET_GAIN_BITS) */
-
-#ifdef __cplusplus
-}}
-#endif
-
-#endif
 """
 
 

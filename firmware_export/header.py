@@ -181,8 +181,6 @@ def contract_macros(contract: Contract) -> list[str]:
     Raises:
         OverflowError: A number does not fit a 32-bit float.
     """
-    sides = contract.arousal_sides or (0,) * len(contract.labels)
-    none = len(contract.labels) if contract.none_index is None else contract.none_index
     return [
         "/* The contract's id is 16 hex digits; the number is for #if and static_assert. */",
         f"#define SERNET_CONTRACT_ID {c_string(contract.id)}",
@@ -217,6 +215,15 @@ def contract_macros(contract: Contract) -> list[str]:
         "/* Standardised features are limited to -clip..clip. */",
         f"#define SERNET_CLIP {c_float(contract.clip)}",
         "",
+        *_decision_settings(contract),
+    ]
+
+
+def _decision_settings(contract: Contract) -> list[str]:
+    """Return the lines of the contract's windows, and of what is made of their scores."""
+    sides = contract.arousal_sides or (0,) * len(contract.labels)
+    none = len(contract.labels) if contract.none_index is None else contract.none_index
+    return [
         "/* The model sees a window of frames; a decision every hop; the smoothed scores are",
         " * smoothing * earlier ones + (1 - smoothing) * new ones. */",
         f"#define SERNET_WINDOW_FRAMES {contract.window_frames}",

@@ -513,14 +513,10 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         2 * count is in use between two rows of the input, the next one between any two parts.
     """
     stages, layers, done = schedule.stages, [s.layer for s in schedule.stages], schedule.done
-    count = len(stages)
-    readers = _places(layers)
-    ring_rows, together = [1] * count, set[int]()
-    states = 0
-    for index, layer in enumerate(layers):
-        if layer.op == "STATE":
-            ring_rows[index] = layer.output.height
-            states |= 1 << index
+    count, readers = len(stages), _places(layers)
+    ring_rows = [layer.output.height if layer.op == "STATE" else 1 for layer in layers]
+    states = sum(1 << index for index, layer in enumerate(layers) if layer.op == "STATE")
+    together = set[int]()
 
     def oldest_read(index: int) -> int:
         """The first row of a tensor that a coming step reads."""

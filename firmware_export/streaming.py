@@ -276,18 +276,25 @@ def _plan_body(
     if external is not None:
         # Of the same schedule.
         plan = place_rings(Schedule(list(plan.stages)), *ends, external)
+    period = _period(plan, per_stride)
+    if max(period) > _MAX_PERIOD_ROWS:
+        raise _refusal(
+            network, last, f"its rings repeat after {max(period)} rows, more than counters hold"
+        )
+    return plan, period
+
+
+def _period(plan: Plan, per_stride: list[int]) -> tuple[int, ...]:
+    """Return the steps of each stage after which all rings stand where they stood."""
     strides = math.lcm(
         *(
             stage.ring_rows // math.gcd(stage.ring_rows, count)
             for stage, count in zip(plan.stages, per_stride, strict=True)
         )
     )
-    period = [count * strides * s.join for count, s in zip(per_stride, plan.stages, strict=True)]
-    if max(period) > _MAX_PERIOD_ROWS:
-        raise _refusal(
-            network, last, f"its rings repeat after {max(period)} rows, more than counters hold"
-        )
-    return plan, tuple(period)
+    return tuple(
+        count * strides * stage.join for count, stage in zip(per_stride, plan.stages, strict=True)
+    )
 
 
 def _check_periodic(stages: list[Stage], per_stride: list[int], warm_up: int) -> None:

@@ -169,14 +169,7 @@ class Contract:
         Raises:
             ContractError: Names the first field that is wrong.
         """
-        for name, hint in typing.get_type_hints(Contract).items():
-            value = getattr(self, name)
-            _check_type(name, value, hint)
-            # 80 and 80.0 are the same setting and must give the same id.
-            if hint is float:
-                object.__setattr__(self, name, float(value))
-            elif hint == tuple[float, ...]:
-                object.__setattr__(self, name, tuple(map(float, value)))
+        self._check_types()
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ContractError(
                 f"contract: labels must be two or more different names: {self.labels}"
@@ -193,6 +186,30 @@ class Contract:
         for name in ("energy_floor", "clip"):
             if not getattr(self, name) > 0:
                 raise ContractError(f"contract: {name} must be above 0, not {getattr(self, name)}")
+        self._check_front_end()
+        self._check_statistics()
+        self._check_shared_rows()
+        if not 0 <= self.smoothing < 1:
+            raise ContractError(f"contract: smoothing must be in 0..1, not {self.smoothing}")
+        if not 0 <= self.unsure_below <= 1:
+            raise ContractError(f"contract: unsure_below must be in 0..1, not {self.unsure_below}")
+        if self.drift_limit < 0:
+            raise ContractError(f"contract: drift_limit must be 0 or more, not {self.drift_limit}")
+        self._check_arousal()
+
+    def _check_types(self) -> None:
+        """Refuse values of another type than the field's; make whole numbers floats where due."""
+        for name, hint in typing.get_type_hints(Contract).items():
+            value = getattr(self, name)
+            _check_type(name, value, hint)
+            # 80 and 80.0 are the same setting and must give the same id.
+            if hint is float:
+                object.__setattr__(self, name, float(value))
+            elif hint == tuple[float, ...]:
+                object.__setattr__(self, name, tuple(map(float, value)))
+
+    def _check_front_end(self) -> None:
+        """Refuse settings of the features that contradict each other."""
         if self.fft_size < self.frame_length_samples or self.fft_size & (self.fft_size - 1):
             raise ContractError(
                 f"contract: fft_size must be a power of two and at least the frame length "
@@ -222,15 +239,6 @@ class Contract:
             raise ContractError(
                 f"contract: no FFT bin lies in {self.mel_low_hz}..{self.mel_high_hz} Hz"
             )
-        self._check_statistics()
-        self._check_shared_rows()
-        if not 0 <= self.smoothing < 1:
-            raise ContractError(f"contract: smoothing must be in 0..1, not {self.smoothing}")
-        if not 0 <= self.unsure_below <= 1:
-            raise ContractError(f"contract: unsure_below must be in 0..1, not {self.unsure_below}")
-        if self.drift_limit < 0:
-            raise ContractError(f"contract: drift_limit must be 0 or more, not {self.drift_limit}")
-        self._check_arousal()
 
     def _check_statistics(self) -> None:
         """Spread a single mean or deviation over all features; refuse other numbers of them."""
