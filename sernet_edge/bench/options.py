@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,16 @@ def _board(
     except SernetError as error:
         raise click.BadParameter(str(error), context, parameter) from error
 
+
+tflm_include_option = click.option(
+    "--tflm-include",
+    "includes",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="DIR",
+    help="Headers of your TensorFlow Lite Micro; may be repeated.",
+)
+"""Gives a click command the argument `includes`, a tuple of folders."""
 
 _OPTIONS = (
     click.argument("models", nargs=-1, metavar="MODEL...", type=MODEL_PATH),
@@ -78,14 +89,7 @@ _OPTIONS = (
         metavar="VOLTS",
         help="Voltage at that current.  [default: each board's own]",
     ),
-    click.option(
-        "--tflm-include",
-        "includes",
-        type=click.Path(path_type=Path),
-        multiple=True,
-        metavar="DIR",
-        help="Headers of your TensorFlow Lite Micro; may be repeated.",
-    ),
+    tflm_include_option,
     click.option(
         "--tflm-library",
         "library",
@@ -108,6 +112,12 @@ _OPTIONS = (
         help="The most in a process.",
     ),
 )
+
+
+def check_tflm(includes: Sequence[Path], library: object) -> None:
+    """Refuse one half of a TensorFlow Lite Micro: its headers, or what was compiled."""
+    if bool(includes) != bool(library):
+        raise click.UsageError("--tflm-include and --tflm-library go together.")
 
 
 @dataclass(frozen=True)
@@ -152,8 +162,7 @@ class BenchRequest:
 
     def __post_init__(self) -> None:
         """Refuse one half of a TensorFlow Lite Micro."""
-        if bool(self.includes) != (self.library is not None):
-            raise click.UsageError("--tflm-include and --tflm-library go together.")
+        check_tflm(self.includes, self.library)
 
 
 measuring_options = option_group("request", BenchRequest, _OPTIONS)

@@ -4,7 +4,11 @@
 
 Models are `.tflite` files that the user has; those in folders inside count, too. Instructions and
 RAM are of the network alone, counted under QEMU; `firmware_export.measure.firmware` says how. The
-arena is that of TensorFlow Lite Micro's Python package on this computer.
+arena is that of TensorFlow Lite Micro's Python package on this computer. With a library of the
+user's that was compiled for a core, TensorFlow Lite Micro's figures stand beside the engine's:
+
+    python -m sernet_edge.bench.others FOLDER --core m4 --tflm-include tflite-micro \
+        --tflm-include flatbuffers/include --tflm-library m4/libtensorflow-microlite.a
 """
 
 from __future__ import annotations
@@ -19,11 +23,14 @@ from typing import Any
 import click
 import numpy as np
 
+from sernet_edge.bench.measure import tflm_cores
+from sernet_edge.bench.options import check_tflm, tflm_include_option
 from sernet_edge.bench.show.table import Table, as_markdown
 from sernet_edge.firmware_export import tflm
 from sernet_edge.firmware_export.cores import ARM, CORES
 from sernet_edge.firmware_export.graph import read_graph
 from sernet_edge.firmware_export.measure import cross, firmware
+from sernet_edge.firmware_export.measure.tflm import measure_tflm
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
@@ -42,15 +49,44 @@ Row = dict[str, Any]
     multiple=True,
     help="Count instructions on this core; may be repeated.  [default: none]",
 )
+@tflm_include_option
+@click.option(
+    "--tflm-library",
+    "libraries",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE.a",
+    help="Your TensorFlow Lite Micro, compiled for a core; may be repeated for other cores.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the rows as JSON.")
-def main(folder: Path, cores: tuple[str, ...], as_json: bool) -> None:
+def main(
+    folder: Path,
+    cores: tuple[str, ...],
+    includes: tuple[Path, ...],
+    libraries: tuple[Path, ...],
+    as_json: bool,
+) -> None:
     """Print a table of the .tflite files in FOLDER: what runs, or why not, and what it takes."""
-    rows = list(measured(folder, cores, lambda text: click.echo(text, err=True)))
-    click.echo(json.dumps(rows, indent=1) if as_json else as_markdown([table(rows, cores)]))
+    check_tflm(includes, libraries)
+    own = [tflm_cores.library(includes, path) for path in libraries]
+    counted = list(dict.fromkeys([*cores, *(library.core.name for library in own)]))
+    rows = list(measured(folder, counted, lambda text: click.echo(text, err=True), own))
+    click.echo(json.dumps(rows, indent=1) if as_json else as_markdown([table(rows, counted)]))
 
 
-def measured(folder: Path, cores: Sequence[str], progress: Callable[[str], None]) -> Iterator[Row]:
+def measured(
+    folder: Path,
+    cores: Sequence[str],
+    progress: Callable[[str], None],
+    libraries: Sequence[tflm_cores.Library] = (),
+) -> Iterator[Row]:
     """Yield a row for each model in a folder, in the order of their names.
+
+    Args:
+        folder: With `.tflite` files, also in folders inside.
+        cores: To count instructions on.
+        progress: Told what is done.
+        libraries: TensorFlow Lite Micro, each for one of the cores.
 
     Raises:
         SernetError: The folder has no model, or a tool is missing.
@@ -66,7 +102,13 @@ def measured(folder: Path, cores: Sequence[str], progress: Callable[[str], None]
         for number, path in enumerate(paths):
             name = path.relative_to(folder).as_posix()
             progress(f"{name} ({number + 1} of {len(paths)})")
-            yield {"model": name, **_row(path, cores, Path(place) / str(number), counter)}
+            built = Path(place) / str(number)
+            built.mkdir()
+            row = _row(path, cores, built, counter)
+            row["tflm"] = {
+                library.core.name: _in_tflm(path, library, built, counter) for library in libraries
+            }
+            yield {"model": name, **row}
 
 
 def _row(path: Path, cores: Sequence[str], folder: Path, counter: Path) -> Row:
@@ -83,7 +125,6 @@ def _row(path: Path, cores: Sequence[str], folder: Path, counter: Path) -> Row:
             "macs": network.macs,
         }
         if cores:
-            folder.mkdir()
             # The network alone, whether it has a contract or not.
             alone = PlannedModel(
                 ModelFile(file.name, file.flatbuffer), network, planned.plan, None, ""
@@ -97,8 +138,32 @@ def _row(path: Path, cores: Sequence[str], folder: Path, counter: Path) -> Row:
                     "code_bytes": found.network.code_bytes,
                 }
     except SernetError as error:
-        row["refused"] = error.message.removeprefix(f"{path}: ")
+        row["refused"] = _reason(error, path)
     return row
+
+
+def _in_tflm(path: Path, library: tflm_cores.Library, folder: Path, counter: Path) -> Row:
+    """Return what TensorFlow Lite Micro takes on a core, or why it takes nothing ("refused")."""
+    core = library.core
+    try:
+        file = ModelFile.read(path)
+        found = measure_tflm(
+            ModelFile(file.name, file.flatbuffer), core, library.includes, library.path,
+            folder / f"tflm-{core.name}", counter,
+        )  # fmt: skip
+    except SernetError as error:
+        return {"refused": _reason(error, path)}
+    return {
+        "refused": "",
+        "instructions": found.instructions,
+        "ram_bytes": found.ram_bytes,
+        "arena_bytes": found.arena_bytes,
+        "code_bytes": found.code_bytes,
+    }
+
+
+def _reason(error: SernetError, path: Path) -> str:
+    return error.message.removeprefix(f"{path}: ")
 
 
 def _arena(file: ModelFile) -> int | None:
@@ -119,24 +184,37 @@ def _arena(file: ModelFile) -> int | None:
 
 def table(rows: Sequence[Row], cores: Sequence[str]) -> Table:
     """Return the rows as a table; refusals are notes."""
+    beside = {name for row in rows for name in row["tflm"]}
     header = ["model", "runs", "weights, B", "MMAC", "state, B", "TFLM's arena, B"]
     for name in cores:
-        header += [f"{name}, M instructions", f"{name}, RAM, B"]
+        theirs = ["TFLM's"] if name in beside else []
+        header += [f"{name}, M instructions", *theirs, f"{name}, RAM, B", *theirs]
     found = Table("Other people's networks", header, left=2)
     for row in rows:
         arena = f"{row['arena_bytes']:,}" if row.get("arena_bytes") else "-"
         cells = [row["model"], "yes"]
         if row["refused"]:
             cells[1] = f"no [{found.note(row['refused'])}]"
-            cells += ["-", "-", "-", arena] + ["-"] * 2 * len(cores)
+            cells += ["-", "-", "-", arena]
         else:
             cells += [f"{row['weight_bytes']:,}", f"{row['macs'] / 1e6:.2f}"]
             cells += [f"{row['state_bytes']:,}", arena]
-            for name in cores:
-                its = row["cores"][name]
-                cells += [f"{its['instructions'] / 1e6:.2f}", f"{its['ram_bytes']:,}"]
+        for name in cores:
+            figures = [_figures(found, row["cores"].get(name))]
+            if name in beside:
+                figures.append(_figures(found, row["tflm"].get(name)))
+            cells += [instructions for instructions, _ in figures] + [ram for _, ram in figures]
         found.rows.append(cells)
     return found
+
+
+def _figures(found: Table, figures: Row | None) -> tuple[str, str]:
+    """Return instructions and RAM as cells; a reason why there are none is a note."""
+    if figures is None:
+        return "-", "-"
+    if figures.get("refused"):
+        return f"- [{found.note(figures['refused'])}]", "-"
+    return f"{figures['instructions'] / 1e6:.2f}", f"{figures['ram_bytes']:,}"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,42 @@ def test_a_network_that_keeps_a_state_is_counted(tmp_path: Path) -> None:
     (tmp_path / "states.tflite").write_bytes(random.graph.finish(random.dense(last, 3)))
     (row,) = others.measured(tmp_path, ["m4"], lambda text: None)
     assert row["refused"] == "" and row["cores"]["m4"]["instructions"] > 100
+
+
+@pytest.mark.skipif(bool(CORES["m4"].missing), reason="needs the cross compiler and QEMU")
+def test_a_library_without_headers_leaves_a_reason_in_its_columns(
+    folder: Path, tmp_path: Path
+) -> None:
+    core = CORES["m4"]
+    (tmp_path / "empty.c").write_text("int nothing;\n")
+    compiled, archive = tmp_path / "empty.o", tmp_path / "lib.a"
+    subprocess.run(
+        [*core.compiler, *core.flags, "-c", tmp_path / "empty.c", "-o", compiled], check=True
+    )
+    subprocess.run(["arm-none-eabi-ar", "rcs", archive, compiled], check=True)
+    options = ["--tflm-include", str(tmp_path), "--tflm-library", str(archive)]
+    done = CliRunner().invoke(others.main, [str(folder / "theirs"), *options])
+    assert done.exit_code == 0, done.output
+    header, _, row = (line for line in done.stdout.splitlines() if line.startswith("|"))
+    cells = [cell.strip() for cell in row.split("|")]
+    assert [cell.strip() for cell in header.split("|")][7:11] == [
+        "m4, M instructions", "TFLM's", "m4, RAM, B", "TFLM's",
+    ]  # fmt: skip
+    assert float(cells[7]) > 0 and cells[8] == "- [1]" and cells[10] == "-"
+    assert "arm-none-eabi-g++ failed" in done.stdout
+
+
+def test_the_table_has_tflms_figures_beside_the_engines(tmp_path: Path) -> None:
+    theirs = {"refused": "", "instructions": 7_700_000, "ram_bytes": 26_752}
+    row = {
+        "model": "kws.tflite", "refused": "", "weight_bytes": 1, "macs": 2, "state_bytes": 3,
+        "cores": {"m4": {"instructions": 7_040_000, "ram_bytes": 5_760}}, "tflm": {"m4": theirs},
+    }  # fmt: skip
+    assert others.table([row], ["m4"]).rows[0][6:] == ["7.04", "7.70", "5,760", "26,752"]
+    refused = {"model": "lstm.tflite", "refused": "no", "cores": {}, "tflm": {"m4": theirs}}
+    assert others.table([refused], ["m4"]).rows[0][6:] == ["-", "7.70", "-", "26,752"]
+
+
+def test_headers_without_a_library_are_wrong_usage(folder: Path) -> None:
+    done = CliRunner().invoke(others.main, [str(folder), "--tflm-include", str(folder)])
+    assert done.exit_code == 2 and "go together" in done.output

@@ -9,6 +9,10 @@ extern "C" {
 #include "sernet_model.h"
 #include "sernet_tflm_ops.h"
 #include "tensorflow/lite/micro/micro_interpreter.h"
+#ifdef SERNET_TFLM_VARIABLES
+#include "tensorflow/lite/micro/micro_allocator.h"
+#include "tensorflow/lite/micro/micro_resource_variable.h"
+#endif
 #include "tensorflow/lite/schema/schema_generated.h"
 
 extern "C" const sernet_golden sernet_model_golden;
@@ -19,8 +23,15 @@ int main() {
     const sernet_golden *golden = &sernet_model_golden;
     sernet_tflm_ops ops;
     if (sernet_register_ops(ops) != kTfLiteOk) return 2;
-    tflite::MicroInterpreter interpreter(tflite::GetModel(sernet_flatbuffer), ops, arena,
-                                         sizeof arena);
+    const tflite::Model *model = tflite::GetModel(sernet_flatbuffer);
+#ifdef SERNET_TFLM_VARIABLES
+    tflite::MicroAllocator *allocator = tflite::MicroAllocator::Create(arena, sizeof arena);
+    tflite::MicroInterpreter interpreter(
+        model, ops, allocator,
+        tflite::MicroResourceVariables::Create(allocator, SERNET_TFLM_VARIABLES));
+#else
+    tflite::MicroInterpreter interpreter(model, ops, arena, sizeof arena);
+#endif
     if (interpreter.AllocateTensors() != kTfLiteOk) return 3;
     std::memcpy(interpreter.input(0)->data.int8, golden->inputs, golden->rows * golden->row_bytes);
     BOARD_COUNT_START();
