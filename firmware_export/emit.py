@@ -240,17 +240,13 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         array("weights", "int8_t", layer.table.tolist())
     elif layer.op in ("ADD", "SUB", "MUL", "PRELU"):
         fields["run"] = _binary_kernel(layer, sources)
-        numbers = quantisation.parameters(layer, sources)
-        if fields["run"] != "sernet_add":
-            numbers += _operand_strides(layer, sources)
+        strides = [] if fields["run"] == "sernet_add" else _operand_strides(layer, sources)
         if layer.constant is not None:
             array("weights", "int8_t", layer.constant.values.ravel().tolist())
-        array("bias", "int32_t", numbers)
+        array("bias", "int32_t", quantisation.parameters(layer, sources) + strides)
     elif layer.op == "SLICE" and is_cropped(layer, sources[0]):
         fields["run"] = "sernet_crop"
-        position, position_step, channel, channel_step = layer.crop
-        depth = sources[0].channels
-        array("bias", "int32_t", (position * depth + channel, position_step * depth, channel_step))
+        array("bias", "int32_t", _crop(layer, sources[0].channels))
     elif layer.op == "STATE":
         if (layer.initial != layer.output.zero_point).any():
             array("weights", "int8_t", layer.initial.ravel().tolist())
@@ -273,6 +269,12 @@ def _convolution_kernel(stage: Stage, source: Tensor) -> str:
 def is_cropped(layer: Layer, source: Tensor) -> bool:
     """Return whether a SLICE takes less than whole rows."""
     return (layer.output.width, layer.output.channels) != (source.width, source.channels)
+
+
+def _crop(layer: Layer, depth: int) -> tuple[int, int, int]:
+    """Return where in a row of `depth` channels a SLICE begins, and its two steps."""
+    position, position_step, channel, channel_step = layer.crop
+    return position * depth + channel, position_step * depth, channel_step
 
 
 def _binary_kernel(layer: Layer, sources: Sequence[Tensor]) -> str:

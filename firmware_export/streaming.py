@@ -239,11 +239,8 @@ def _plan_body(
         external: See `plan_stream`.
     """
     rows = ends[0]
-    needed = {last}
-    for index in range(last, -1, -1):
-        if index in needed:
-            needed.update(network.layers[index].inputs)
-    order = {old: new for new, old in enumerate(sorted(needed))}
+    needed = _needed(network, last)
+    order = {old: new for new, old in enumerate(needed)}
     stride = spans[last].stride
     warm_up = int((spans[last].end - spans[last].start) / stride) + 4
     played = rows + warm_up + _REPEATED_STRIDES
@@ -258,7 +255,7 @@ def _plan_body(
             output=replace(layer.output, height=height),
         )
 
-    layers = [longer(old) for old in sorted(needed)]
+    layers = [longer(old) for old in needed]
     source = network.layers[last].output
     values = source.channels if mean.axes[1] else source.row_bytes
     if source.row_bytes // values > 255:
@@ -266,7 +263,7 @@ def _plan_body(
     # int16 sums, as pairs of bytes.
     sums = Tensor("sums of rows", played, 2, values, source.scale, source.zero_point)
     layers.append(Layer("ROW_SUMS", (len(layers) - 1,), sums, Kernel()))
-    per_stride = [int(stride / spans[old].stride) for old in sorted(needed)] + [1]
+    per_stride = [int(stride / spans[old].stride) for old in needed] + [1]
     plans = []
     for tallest in sorted({layer.kernel.span[0] for layer in layers} | {1}):
         stages = stages_of(layers, tallest)
@@ -282,6 +279,15 @@ def _plan_body(
             network, last, f"its rings repeat after {max(period)} rows, more than counters hold"
         )
     return plan, period
+
+
+def _needed(network: Network, last: int) -> list[int]:
+    """Return the indices of the layers that a layer is made of, itself included."""
+    needed = {last}
+    for index in range(last, -1, -1):
+        if index in needed:
+            needed.update(network.layers[index].inputs)
+    return sorted(needed)
 
 
 def _period(plan: Plan, per_stride: list[int]) -> tuple[int, ...]:
