@@ -38,6 +38,19 @@ _SEND_BUFFER_BYTES = 65_536
 
 _LAST_WAIT_S = 3.0
 
+_SERVER: dict[str, Any] = {
+    "ws": "none",
+    "loop": "asyncio",
+    "lifespan": "off",
+    "log_config": None,
+    "log_level": "critical",
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+    "timeout_graceful_shutdown": 1,
+}
+"""Settings of uvicorn."""
+
 
 class Web:
     """Serves the page and, on `/events`, every record as server-sent events.
@@ -90,41 +103,17 @@ class Web:
         self._heard = (0.0, time.time())  # a time of the audio, and of day
 
         listening = address.listen()
-        host, port = listening.getsockname()[:2]
-        guard = Guard(host, token)
-        pages = [f"http://{name}:{port}/" for name in hosts(listening)]
-        query = f"?token={quote(guard.token)}" if guard.token else ""
-        self.url = pages[0] + query
-        if guard.token and not guard.is_token_new:
-            self.shown = [f"{page} asks for the token that you chose" for page in pages]
-        else:
-            self.shown = [page + query for page in pages]
+        guard = Guard(listening.getsockname()[0], token)
+        self.url, self.shown = _addresses(listening, guard)
         _end_dead_connections(listening)
         self._connections = Connections()
         recordings = None
         if session.recordings is not None:
             recordings = RecordingPages(session.recordings, session.contract.labels)
-        config = uvicorn.Config(
-            application(
-                self._feed,
-                self._health,
-                guard,
-                self._connections,
-                session.card,
-                recordings,
-                guided,
-            ),
-            http=self._connections.protocol(),
-            ws="none",
-            loop="asyncio",
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            timeout_graceful_shutdown=1,
+        pages = application(
+            self._feed, self._health, guard, self._connections, session.card, recordings, guided
         )
+        config = uvicorn.Config(pages, http=self._connections.protocol(), **_SERVER)
         self._server = uvicorn.Server(config)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
@@ -185,6 +174,18 @@ class Web:
         finally:
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+
+def _addresses(listening: socket.socket, guard: Guard) -> tuple[str, list[str]]:
+    """Return `Web.url` and `Web.shown` of a server."""
+    port = listening.getsockname()[1]
+    pages = [f"http://{name}:{port}/" for name in hosts(listening)]
+    query = f"?token={quote(guard.token)}" if guard.token else ""
+    if guard.token and not guard.is_token_new:
+        shown = [f"{page} asks for the token that you chose" for page in pages]
+    else:
+        shown = [page + query for page in pages]
+    return pages[0] + query, shown
 
 
 def _end_dead_connections(listening: socket.socket) -> None:

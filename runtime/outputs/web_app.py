@@ -31,20 +31,7 @@ from sernet_edge.runtime.outputs.web_requests import is_from_another_page, read_
 
 _FOLDER = files("sernet_edge.runtime.outputs") / "page"
 
-_MEDIA_TYPES = {
-    "page.html": "text/html",
-    "page.css": "text/css",
-    "page.js": "text/javascript",
-    "timeline.js": "text/javascript",
-    "words.js": "text/javascript",
-    "elements.js": "text/javascript",
-    "recordings.js": "text/javascript",
-    "guided.html": "text/html",
-    "guided.js": "text/javascript",
-    "icon.svg": "image/svg+xml",
-}
-
-_SCRIPTS = [name for name in _MEDIA_TYPES if name.endswith(".js")]
+_SCRIPTS = ("page.js", "timeline.js", "words.js", "elements.js", "recordings.js", "guided.js")
 
 _HEADERS = {
     # Nothing from elsewhere, nothing in the page itself, and no frame around it.
@@ -88,9 +75,49 @@ def application(
         recordings: Answers about recordings; None where nothing is recorded.
         guided: Answers in a guided session, whose page is then the first one; None for none.
     """
-    ask_for_token = (_FOLDER / "login.html").read_text("utf-8")
+    door = _Door(guard)
+    guarded = door.guarded
+    first = (
+        _page("page", "sernet-edge")
+        if guided is None
+        else _page("guided", "Teaching · sernet-edge")
+    )
+    routes = [
+        Route("/", guarded(_sending(first, "text/html"))),
+        *(Route(f"/{name}", guarded(_file(name, "text/javascript"))) for name in _SCRIPTS),
+        Route("/events", guarded(_events(feed, connections))),
+        Route("/card", guarded(_card(card))),
+        *_health_routes(health, guarded),
+        # What the form that asks for the token needs, too.
+        Route("/page.css", guarded(_file("page.css", "text/css"), for_all=True)),
+        Route("/icon.svg", guarded(_file("icon.svg", "image/svg+xml"), for_all=True)),
+        Route("/login", guarded(door.enter, for_all=True), methods=["POST"]),
+    ]
+    if recordings is not None:
+        routes += [
+            Route("/recordings", guarded(recordings.listed)),
+            Route("/recordings/{name}.wav", guarded(recordings.audio)),
+            Route("/recordings/{name}/mark", guarded(recordings.mark), methods=["PUT"]),
+        ]
+    if guided is not None:
+        routes += [
+            Route("/answer", guarded(guided.answer), methods=["POST"]),
+            Route("/clip.wav", guarded(guided.clip)),
+        ]
+    return Starlette(routes=routes)
 
-    def guarded(endpoint: _Endpoint, *, for_all: bool = False) -> _Endpoint:
+
+class _Door:
+    """Lets in who may read the page, and asks others for the token."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._form = (_FOLDER / "login.html").read_text("utf-8")
+
+    def guarded(self, endpoint: _Endpoint, *, for_all: bool = False) -> _Endpoint:
+        """Return an endpoint that answers only those who are let in."""
+        guard = self._guard
+
         @functools.wraps(endpoint)
         async def checked(request: Request) -> Response:
             if not guard.knows_host(request.headers.get("host", "")):
@@ -98,11 +125,11 @@ def application(
                     "This page answers to localhost and 127.0.0.1 only.\n", 421
                 )
             elif guard.token and request.url.path == "/" and "token" in request.query_params:
-                response = await enter(request)
+                response = await self.enter(request)
             elif for_all or _is_known(request, guard):
                 response = await endpoint(request)
             elif request.url.path == "/":
-                response = await enter(request)
+                response = await self.enter(request)
             else:
                 response = PlainTextResponse("A token is needed.\n", 401)
             response.headers.update(_HEADERS)
@@ -110,21 +137,49 @@ def application(
 
         return checked
 
-    async def enter(request: Request) -> Response:
+    async def enter(self, request: Request) -> Response:
         """Let in who brings the token, in the address or the form; else ask for it."""
         token = request.query_params.get("token")
         if request.method == "POST":
             token = await _token_of_form(request)
         if token is None:
-            return Response(ask_for_token.replace("{message}", ""), 401, media_type="text/html")
-        if not guard.knows_token(token):
+            return self._asked("")
+        if not self._guard.knows_token(token):
             await asyncio.sleep(_WRONG_TOKEN_S)
-            text = ask_for_token.replace("{message}", "This is not the token.")
-            return Response(text, 401, media_type="text/html")
+            return self._asked("This is not the token.")
         # To the page without the token in its address, which is seen and kept.
         response = RedirectResponse("/", 303)
-        response.set_cookie(guard.COOKIE, guard.cookie, httponly=True, samesite="lax")
+        cookie = self._guard.cookie
+        response.set_cookie(self._guard.COOKIE, cookie, httponly=True, samesite="lax")
         return response
+
+    def _asked(self, message: str) -> Response:
+        return Response(self._form.replace("{message}", message), 401, media_type="text/html")
+
+
+def _page(name: str, title: str) -> bytes:
+    """Return a page: the frame that all have in common around its own content."""
+    text = (_FOLDER / "frame.html").read_text("utf-8")
+    content = (_FOLDER / f"{name}.html").read_text("utf-8")
+    for place, own in (("title", title), ("name", name), ("content", content)):
+        text = text.replace(f"{{{place}}}", own)
+    return text.encode()
+
+
+def _file(name: str, media_type: str) -> _Endpoint:
+    """Return an endpoint that sends a file of the page."""
+    return _sending((_FOLDER / name).read_bytes(), media_type)
+
+
+def _sending(content: bytes, media_type: str) -> _Endpoint:
+    async def send(request: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return send
+
+
+def _events(feed: Feed, connections: Connections) -> _Endpoint:
+    """Return the endpoint that sends the records as they come."""
 
     async def events(request: Request) -> Response:
         # It could not read the answer, but it would take the place of a reader.
@@ -137,49 +192,20 @@ def application(
         connections.stay(request.scope["client"])
         return StreamingResponse(feed.messages(), media_type="text/event-stream")
 
-    async def send_card(request: Request) -> Response:
+    return events
+
+
+def _card(card: Path | None) -> _Endpoint:
+    """Return the endpoint that sends the model's card."""
+
+    async def send(request: Request) -> Response:
         try:
             text = "" if card is None else card.read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             text = ""
         return PlainTextResponse(text or "This model has no card.\n", 200 if text else 404)
 
-    def file(name: str) -> _Endpoint:
-        content, media_type = (_FOLDER / name).read_bytes(), _MEDIA_TYPES[name]
-
-        async def send(request: Request) -> Response:
-            return Response(content, media_type=media_type)
-
-        return send
-
-    recorded = []
-    if recordings is not None:
-        recorded = [
-            Route("/recordings", guarded(recordings.listed)),
-            Route("/recordings/{name}.wav", guarded(recordings.audio)),
-            Route("/recordings/{name}/mark", guarded(recordings.mark), methods=["PUT"]),
-        ]
-    first = "page.html"
-    if guided is not None:
-        first = "guided.html"
-        recorded += [
-            Route("/answer", guarded(guided.answer), methods=["POST"]),
-            Route("/clip.wav", guarded(guided.clip)),
-        ]
-    return Starlette(
-        routes=[
-            Route("/", guarded(file(first))),
-            *(Route(f"/{name}", guarded(file(name))) for name in _SCRIPTS),
-            Route("/events", guarded(events)),
-            Route("/card", guarded(send_card)),
-            *_health_routes(health, guarded),
-            *recorded,
-            # What the form that asks for the token needs, too.
-            Route("/page.css", guarded(file("page.css"), for_all=True)),
-            Route("/icon.svg", guarded(file("icon.svg"), for_all=True)),
-            Route("/login", guarded(enter, for_all=True), methods=["POST"]),
-        ]
-    )
+    return send
 
 
 def _health_routes(health: Health, guarded: Callable[[_Endpoint], _Endpoint]) -> list[Route]:

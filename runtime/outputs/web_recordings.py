@@ -51,11 +51,9 @@ class RecordingPages:
 
     async def audio(self, request: Request) -> Response:
         """Answer with a recording's audio."""
-        if is_from_another_page(request):
-            return _refusal()
-        recording = self._folder.find(request.path_params["name"])
-        if recording is None:
-            return _missing()
+        recording = self._asked_for(request)
+        if isinstance(recording, Response):
+            return recording
         try:
             content = await asyncio.to_thread(recording.path.read_bytes)
         except OSError:  # it made room for another
@@ -64,11 +62,9 @@ class RecordingPages:
 
     async def mark(self, request: Request) -> Response:
         """Take a mark, or take one back: {"verdict": ..., "label": ...}, or null."""
-        if is_from_another_page(request):
-            return _refusal()
-        recording = self._folder.find(request.path_params["name"])
-        if recording is None:
-            return _missing()
+        recording = self._asked_for(request)
+        if isinstance(recording, Response):
+            return recording
         try:
             mark = self._mark_of(recording, await read_body(request, _MAX_MARK_BYTES))
         except ValueError as error:
@@ -78,6 +74,12 @@ class RecordingPages:
         except SernetError as error:
             return PlainTextResponse(f"{error}\n", 500)
         return JSONResponse(_entry(recording))
+
+    def _asked_for(self, request: Request) -> Recording | Response:
+        """Return the recording that a request names, or the answer to a request in vain."""
+        if is_from_another_page(request):
+            return _refusal()
+        return self._folder.find(request.path_params["name"]) or _missing()
 
     def _mark_of(self, recording: Recording, body: bytes | None) -> Mark | None:
         """Return the mark in a request.
