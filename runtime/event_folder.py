@@ -142,11 +142,19 @@ class EventFolder:
         Raises:
             OSError: The folder cannot be read.
         """
-        found = []
-        for path in self.path.iterdir():
-            if name := _OWN_FILE.fullmatch(path.name):
-                found.append((int(name[1]), path))
-        return sorted(found)
+        return self._named(_OWN_FILE)
+
+    def unfinished(self) -> list[tuple[int, Path]]:
+        """Return the files that are being written, or never will be, as `files` does.
+
+        Raises:
+            OSError: The folder cannot be read.
+        """
+        return self._named(_UNFINISHED)
+
+    def _named(self, pattern: re.Pattern[str]) -> list[tuple[int, Path]]:
+        names = [(pattern.fullmatch(path.name), path) for path in self.path.iterdir()]
+        return sorted((int(name[1]), path) for name, path in names if name)
 
     def recordings(self) -> Iterator[Recording]:
         """Yield the recordings, the newest first; one that is being written is none yet.
@@ -185,9 +193,8 @@ class EventFolder:
                 path.unlink(missing_ok=True)
                 recordings += path.suffix == ".wav"
                 marks += path.name.endswith(".mark.json")
-            for path in self.path.iterdir():
-                if _UNFINISHED.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
+            for _, path in self.unfinished():
+                path.unlink(missing_ok=True)
         except OSError as error:
             where = error.filename or self.path
             raise SernetError(f"cannot delete {where}: {error.strerror}") from error

@@ -17,13 +17,31 @@ def check_outputs(paths: Iterable[Path], force: bool) -> None:
     """Refuse outputs that cannot be written, before any time is spent on them.
 
     Raises:
-        SernetError: A folder is missing, or a file exists and `force` is not given.
+        SernetError: A folder is missing or cannot be written to, or a file exists and `force` is
+            not given.
     """
     for path in paths:
         if not path.parent.is_dir():
             raise SernetError(f"the folder {path.parent} does not exist", hint="make it first")
+        folder = Path(os.path.realpath(path)).parent  # where a link leads
+        if not os.access(folder, os.W_OK):
+            raise SernetError(f"cannot write to the folder {folder}", hint="name a file elsewhere")
         if path.exists() and not force:
             raise SernetError(f"{path} exists already", hint="name another file, or add --force")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those it lies in, where it is not there yet.
+
+    Raises:
+        SernetError: It cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SernetError(
+            f"cannot make the folder {path}: {error.strerror}", hint="name a folder elsewhere"
+        ) from error
 
 
 @contextmanager

@@ -7,6 +7,7 @@ stopped goes on from its checkpoint as if it had not been.
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import zipfile
 from collections import defaultdict
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import replacing
+from sernet_edge.runtime.files import write_bytes
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.ahead import ahead
 from sernet_edge.train.balance import balanced_shares, draws, known_labels
@@ -235,8 +236,10 @@ class Fit:
     def _save(self) -> None:
         arrays = {f"v{i}": np.asarray(v) for i, v in enumerate(self._variables())}
         arrays |= {f"a{i}": total for i, total in enumerate(self._average)}
-        with replacing(self.checkpoint) as path, open(path, "wb") as file:
-            np.savez(file, identity=self._identity, history=json.dumps(self.history), **arrays)
+        # In memory first: a zip file that meets a full disk complains once more when it is freed.
+        content = io.BytesIO()
+        np.savez(content, identity=self._identity, history=json.dumps(self.history), **arrays)
+        write_bytes(self.checkpoint, content.getvalue())
 
     def _restore(self) -> None:
         try:

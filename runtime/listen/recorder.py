@@ -179,11 +179,11 @@ class EventRecorder:
             with replacing(audio) as path, wave.open(str(path), "wb") as file:
                 file.setparams((1, 2, self._rate_hz, 0, "NONE", ""))
                 file.writeframes(samples.astype("<i2").tobytes())
+            text = json.dumps({"audio": audio.name, **about}, ensure_ascii=False, indent=1)
+            write_text(audio.with_suffix(".json"), f"{text}\n")
         except BaseException:
             audio.unlink(missing_ok=True)
             raise
-        text = json.dumps({"audio": audio.name, **about}, ensure_ascii=False, indent=1)
-        write_text(audio.with_suffix(".json"), f"{text}\n")
 
     def _claim(self, rest: str) -> Path:
         """Return a name for the audio, which no file had: an empty one has it now.
@@ -207,10 +207,11 @@ class EventRecorder:
     def _make_room(self, size_bytes: int) -> None:
         """Remove recordings until another of `size_bytes` fits under the limit.
 
-        The oldest go first, and those that a person marked go last.
+        The oldest go first, what a killed program left of them too, and those that a person marked
+        go last.
         """
         try:
-            files = [path for _, path in self.folder.files()]
+            files = [path for _, path in sorted(self.folder.files() + self.folder.unfinished())]
             marked = {path.name.partition(".")[0] for path in files if ".mark." in path.name}
             files.sort(key=lambda path: path.name.partition(".")[0] in marked)
             sizes = {path: _size_bytes(path) for path in files}

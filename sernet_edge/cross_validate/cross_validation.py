@@ -21,7 +21,7 @@ from sernet_edge.cross_validate.pool import Cluster, Pool, Processes, why
 from sernet_edge.cross_validate.teaching import taught_figures
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError, SettingError
-from sernet_edge.runtime.files import replacing, write_text
+from sernet_edge.runtime.files import make_folder, replacing, write_text
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.calibration import across_corpora
@@ -133,7 +133,7 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         rate_hz = model.new_contract(labels).sample_rate_hz
         noise = Noise.read(model.noise, rate_hz, settings.skip_bad, progress)
         description["noise"] = noise.provenance
-    settings.out.mkdir(parents=True, exist_ok=True)
+    make_folder(settings.out)
     _check_same_run(settings.out / "run.json", description)
     run, corpus = settings.out.resolve(), tuple(utterances)
     jobs = []

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from heard_progress import HeardProgress
-from support import Run, quickly, write_wav
+from support import Run, killed_at_the_rename, quickly, write_wav
 
 from sernet_edge.convert.card import model_card
 from sernet_edge.convert.conversion import ConversionSettings, convert
@@ -98,6 +98,22 @@ def test_held_out_speech_has_no_part_in_the_calibration(
     assert result.returncode == 0, result.stderr
     same, here = (ModelFile.read(path).flatbuffer for path in (small_tflite, out))
     assert same == here
+
+
+@pytest.mark.slow
+def test_a_conversion_that_is_killed_leaves_the_earlier_model_as_it_was(
+    small_tflite: Path, small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
+) -> None:
+    out = tmp_path / "small.tflite"
+    out.write_bytes(b"precious")
+    arguments = ("convert", small_keras, "--corpus", "emodb", small_corpus, "--out", out, "--force")
+    killed_at_the_rename(*arguments)
+    assert out.read_bytes() == b"precious"
+    (unfinished,) = set(tmp_path.iterdir()) - {out}
+    assert unfinished.match(".small-*.tflite")
+    again = sernet_edge(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert ModelFile.read(out).flatbuffer == ModelFile.read(small_tflite).flatbuffer
 
 
 def cross_validation(run: Path, source: Path, temperature: float = 2.0) -> Path:

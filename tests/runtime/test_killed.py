@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
 import subprocess
 import sys
 import wave
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from output_cases import eventually
-from support import Run, write_wav
+from support import Run, killed_at_the_rename, write_wav
 
 from sernet_edge.runtime.modelfile import ModelFile
 
@@ -56,14 +54,6 @@ def test_listen_goes_on_with_whole_lines_and_recordings(sernet_edge: Run, tmp_pa
         assert json.loads(recording.with_suffix(".json").read_text())
 
 
-_KILLED_AT_THE_RENAME = """
-import os, signal, sys
-os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
-from sernet_edge.cli import main
-main(sys.argv[1:])
-"""
-
-
 def test_teach_leaves_the_earlier_model_as_it_was(
     shipped_model: Path, sernet_edge: Run, tmp_path: Path
 ) -> None:
@@ -77,9 +67,7 @@ def test_teach_leaves_the_earlier_model_as_it_was(
     mine = tmp_path / "mine.tflite"
     mine.write_bytes(shipped_model.read_bytes())
     arguments = ["teach", tmp_path / "clips", "--out", mine, "--force"]
-    command = [sys.executable, "-c", _KILLED_AT_THE_RENAME, *map(str, arguments)]
-    killed = subprocess.run(command, env=os.environ, capture_output=True, text=True)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed_at_the_rename(*arguments)
     assert mine.read_bytes() == shipped_model.read_bytes()
     again = sernet_edge(*arguments)
     assert again.returncode == 0, again.stderr

@@ -213,6 +213,32 @@ def test_a_folder_that_goes_away_is_told_once_and_listening_goes_on(tmp_path: Pa
     assert stream.event(20.0, 22.0) == []
 
 
+def test_a_recording_whose_description_cannot_be_written_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise SernetError(f"cannot write {path}: No space left on device")
+
+    stream = Stream(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("sernet_edge.runtime.listen.recorder.write_text", full)
+        assert stream.event(10.0, 12.0) == ["record-failed"]
+    assert list(tmp_path.iterdir()) == []
+    assert stream.event(20.0, 22.0) == []
+    assert len(audio_by_name(tmp_path)) == 1
+
+
+def test_what_a_killed_program_left_makes_room_as_the_oldest(tmp_path: Path) -> None:
+    left = tmp_path / ".00000001-20260304T050614Z-so_la_la-1-k3x9w_ab.wav"
+    left.write_bytes(bytes(300_000))
+    stream = Stream(tmp_path, limit_bytes=500_000)
+    stream.event(10.0, 12.0)  # 192 kB
+    assert left.exists()
+    stream.event(30.0, 32.0)
+    assert not left.exists()
+    assert len(audio_by_name(tmp_path)) == 2
+
+
 def test_listen_keeps_nothing_unless_it_is_asked_to(sernet_edge: Run, tmp_path: Path) -> None:
     demo = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
     options = ("listen", "--input", demo, "--json", "--no-timing")

@@ -103,6 +103,19 @@ def test_nonsense_is_no_mark(
     assert marks(recorder.folder) == [None]
 
 
+def test_a_mark_that_cannot_be_written_says_why(
+    serve: Serve, session: Session, recorder: EventRecorder
+) -> None:
+    web = serve(session=session)
+    (recording,) = recorder.folder.recordings()
+    place = recording.path.with_suffix(".mark.json")
+    place.mkdir()
+    for mark, complaint in (({"verdict": "right"}, "cannot write"), (None, "cannot remove")):
+        body = json.dumps(mark)
+        answer = request(web, f"/recordings/{recording.name}/mark", "PUT", body)
+        assert (answer.status, answer.text.startswith(f"{complaint} {place}: ")) == (500, True)
+
+
 def test_no_other_page_hears_or_marks(
     serve: Serve, session: Session, recorder: EventRecorder
 ) -> None:

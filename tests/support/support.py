@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
+import sys
 import wave
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -29,6 +31,21 @@ def write_wav(path: Path, samples: NDArray[np.int16], rate: int = 16_000) -> Non
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(samples.astype("<i2").tobytes())
+
+
+_KILLED_AT_THE_RENAME = """
+import os, signal, sys
+os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+from sernet_edge.cli import main
+main(sys.argv[1:])
+"""
+
+
+def killed_at_the_rename(*arguments: object) -> None:
+    """Run the command line up to where its first output, written whole, would get its name."""
+    command = [sys.executable, "-c", _KILLED_AT_THE_RENAME, *map(str, arguments)]
+    killed = subprocess.run(command, capture_output=True, text=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import write_bytes, write_text
+from sernet_edge.runtime.files import make_folder, write_bytes, write_text
 
 
 @click.command("report")
@@ -32,10 +31,7 @@ def report_command(runs: tuple[Path, ...], out: Path) -> None:
     from sernet_edge.train.evaluation.html_pages import runs_page
 
     document, drawn = runs_page(runs)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SernetError(f"cannot make the folder {out}: {error.strerror}") from error
+    make_folder(out)
     for name, png in drawn.items():
         write_bytes(out / f"{name}.png", png)
     write_text(out / "index.html", document)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import ContractError, ModelError
+from sernet_edge.runtime.errors import ContractError, ModelError, SernetError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def load_saved(path: Path, contract: Contract) -> Any:
     """Load a `keras.Model` and check its shapes against its contract.
 
     Raises:
+        SernetError: There is no room to unpack it.
         ModelError: Keras cannot load it.
         ContractError: Its input or output has another shape than the contract says.
     """
@@ -21,6 +26,11 @@ def load_saved(path: Path, contract: Contract) -> Any:
     try:
         model = keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises what the damaged part happens to cause.
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise SernetError(
+                f"cannot unpack {path}: {os.strerror(error.errno)}",
+                "make room, or let TMPDIR name a folder with room",
+            ) from error
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ModelError(
             f"{path}: Keras cannot load it: {reason}", "train the model again"

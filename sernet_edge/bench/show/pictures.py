@@ -8,7 +8,7 @@ from typing import Any
 
 from sernet_edge.bench.document import Section, is_measured
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import replacing
+from sernet_edge.runtime.files import make_folder, replacing
 
 # Told apart by readers of any colour vision (Okabe and Ito 2008), and by their place.
 _BLUE, _ORANGE, _GREEN, _PINK, _GREY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#999999"
@@ -29,10 +29,7 @@ def draw(document: Section, folder: Path) -> list[Path]:
             "--pictures needs the Python package 'matplotlib'", "pip install 'sernet-edge[train]'"
         ) from error
     matplotlib.use("Agg")  # No display.
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SernetError(f"cannot make the folder {folder}: {error.strerror}") from error
+    make_folder(folder)
     drawn = []
     for model in document["models"]:
         if is_measured(model["engine"]):
