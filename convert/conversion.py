@@ -114,16 +114,13 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     contract = ModelFile.read(settings.model).require_contract()
     corpora = _training_corpora(settings, contract)
     utterances = [u for u in corpora.utterances(progress) if u.label in contract.labels]
-    run = settings.calibrate_from
-    fitted = temperature_from(run, contract, settings.sure_precision) if run else None
+    fitted = _fitted(settings, contract)
     noise = _training_noise(settings, contract, progress)
     # TensorFlow takes seconds to load: everything cheap is checked by now.
     with quietly():
         from sernet_edge.convert import calibrate, quantize, verify
 
-    parent = load_saved(settings.model, contract)
-    if fitted:
-        fold_temperature(parent, fitted["temperature"])
+    parent = _parent(settings.model, contract, fitted)
     read = read_corpus(utterances, contract, settings.skip_bad, progress)
     training = _training_recordings(read.recordings, contract, corpora)
     recipe = recipe_from(contract.provenance.get("recipe"))
@@ -148,9 +145,8 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
         "verified_on": verified_on,
         **verify.verify(parent, Model(bare.with_contract(contract)), verifying),
         "converted_with": f"sernet-edge {__version__}, tensorflow {quantize.TENSORFLOW_VERSION}",
+        **({"calibration": fitted} if fitted else {}),
     }
-    if fitted:
-        report["calibration"] = fitted
     contract = contract.replace(
         unsure_below=fitted["unsure_below"] if fitted else contract.unsure_below,
         drift_limit=drift_limit(contract, training, recipe, noise),
@@ -159,6 +155,20 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     file = bare.with_contract(contract)
     _write(settings, file, report)
     return Converted(file, contract, report, tuple(settings.paths))
+
+
+def _fitted(settings: ConversionSettings, contract: Contract) -> dict[str, Any] | None:
+    """Return what `temperature_from` fits; None where no cross-validation is given."""
+    run = settings.calibrate_from
+    return temperature_from(run, contract, settings.sure_precision) if run else None
+
+
+def _parent(path: Path, contract: Contract, fitted: dict[str, Any] | None) -> Any:
+    """Return the `keras.Model` to convert, with the temperature in it."""
+    parent = load_saved(path, contract)
+    if fitted:
+        fold_temperature(parent, fitted["temperature"])
+    return parent
 
 
 def _training_corpora(settings: ConversionSettings, contract: Contract) -> CorpusChoice:

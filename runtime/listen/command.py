@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from pathlib import Path
 
 import click
 
@@ -54,15 +55,8 @@ def listen(
     hop_s = listener.hop_frames * contract.frame_step_s
     with closing(source_settings.open(target_hz)) as source:
         resampled = "" if source.rate_hz == target_hz else f", resampled to {target_hz} Hz"
-        _tell(f"model   {decision_settings.model.name}, contract {contract.id}")
         card = card_of(decision_settings.model)
-        _tell(f"trust   {trust(contract)}{f'; see {card}' if card else ''}")
-        _tell(f"use     {INTENDED_USE}")
-        if terms := licence(contract):
-            _tell(f"licence {terms}")
-        if changed := outdated(ModelFile.read(decision_settings.model), decision_settings.model):
-            again = f"sernet-edge teach --repeat {decision_settings.model}"
-            _tell(f"taught  {changed}: teaching has to be repeated: {again}")
+        _tell_model(decision_settings.model, contract, card)
         channels = _channels(source.channels, source_settings.channel)
         _tell(f"audio   {source.name}, {source.rate_hz} Hz, {channels}{resampled}")
         _tell(
@@ -93,6 +87,18 @@ def listen(
             notes = loop.run(source, listener, output, target_hz, recorder, source_settings.channel)
     for note in notes:
         _tell(note)
+
+
+def _tell_model(path: Path, contract: Contract, card: Path | None) -> None:
+    """Say which model listens, and how far to trust it."""
+    _tell(f"model   {path.name}, contract {contract.id}")
+    _tell(f"trust   {trust(contract)}{f'; see {card}' if card else ''}")
+    _tell(f"use     {INTENDED_USE}")
+    if terms := licence(contract):
+        _tell(f"licence {terms}")
+    if changed := outdated(ModelFile.read(path), path):
+        again = f"sernet-edge teach --repeat {path}"
+        _tell(f"taught  {changed}: teaching has to be repeated: {again}")
 
 
 def _channels(count: int, channel: int | None) -> str:

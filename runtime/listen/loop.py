@@ -13,7 +13,7 @@ from sernet_edge.runtime.errors import AudioError
 from sernet_edge.runtime.listen.recorder import EventRecorder
 from sernet_edge.runtime.listen.systemd import ServiceManager
 from sernet_edge.runtime.outputs import Output
-from sernet_edge.runtime.records import Notice, Result
+from sernet_edge.runtime.records import Notice, Record, Result
 from sernet_edge.runtime.stream import Listener
 
 T = TypeVar("T")
@@ -56,11 +56,8 @@ def run(
                 ready = True
             manager.alive()
             if isinstance(item, Incident):
-                records = [] if item.gap_s is None else listener.gap(item.gap_s)
-                if recorder is not None and item.gap_s is not None:
-                    records += recorder.gap(records, listener.time_s)
-                records.append(Notice(item.code, item.text, listener.time_s, item.level))
                 manager.status(item.text)
+                records = _interrupted(item, listener, recorder)
             else:
                 records = listener.push(item, source.overflows, source.lag_s)
                 if recorder is not None:
@@ -69,12 +66,7 @@ def run(
                 output.write(record)
         manager.stopping()
         notes = list(source.notes)
-        if stop.asked:
-            records = listener.gap(0.0)  # ends an event
-        elif listener.samples:
-            records = listener.finish(source.overflows)
-        else:
-            raise AudioError(f"{source.name} holds no audio", "give a recording of speech")
+        records = _last(source, listener, stop.asked)
         if recorder is not None:
             records += recorder.gap(records, listener.time_s)
         for record in records:
@@ -86,6 +78,28 @@ def run(
             output.write(record)
         output.finish()
     return notes
+
+
+def _interrupted(
+    incident: Incident, listener: Listener, recorder: EventRecorder | None
+) -> list[Record]:
+    """Return the records of an incident: what a gap ends, and a notice."""
+    records: list[Record] = []
+    if incident.gap_s is not None:
+        records += listener.gap(incident.gap_s)
+        if recorder is not None:
+            records += recorder.gap(records, listener.time_s)
+    notice = Notice(incident.code, incident.text, listener.time_s, incident.level)
+    return [*records, notice]
+
+
+def _last(source: Source, listener: Listener, is_stopped: bool) -> list[Record]:
+    """Return the records that the end of the audio brings, or the end of listening to it."""
+    if is_stopped:
+        return listener.gap(0.0)  # ends an event
+    if not listener.samples:
+        raise AudioError(f"{source.name} holds no audio", "give a recording of speech")
+    return listener.finish(source.overflows)
 
 
 class _Stop:

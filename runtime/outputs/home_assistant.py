@@ -91,17 +91,7 @@ def _components(prefix: str, contract: Contract, expire_s: int) -> dict[str, dic
             "value_template": f"{{{{ 'OFF' if value_json.label in (none, {NONE!r}) else "
             f"{knows_speech} }}}}",
         },
-        "event": {
-            "platform": "event",
-            "name": "Emotion event",
-            "state_topic": f"{prefix}/event",
-            "event_types": emotions,
-            # Home Assistant ignores what is rendered empty: an event is told at its start, and
-            # not if it comes late, for automations would take it for the present.
-            "value_template": "{{ dict(value_json, event_type=value_json.label) | tojson "
-            "if value_json.kind == 'start' and 'late_s' not in value_json else '' }}",
-            "icon": "mdi:account-voice",
-        },
+        "event": _event(prefix, emotions),
         "level": measured
         | {
             "platform": "sensor",
@@ -123,25 +113,41 @@ def _components(prefix: str, contract: Contract, expire_s: int) -> dict[str, dic
         },
     }
     if contract.arousal_sides is not None:
-        components["arousal"] = measured | {
-            "platform": "sensor",
-            "name": "Arousal",
-            "unit_of_measurement": "%",
-            "suggested_display_precision": 0,
-            "value_template": "{{ (100 * value_json.arousal) | round(1) "
-            "if value_json.arousal is not none else None }}",
-            "icon": "mdi:pulse",
-        }
+        arousal = (
+            "(100 * value_json.arousal) | round(1) if value_json.arousal is not none else None"
+        )
+        components["arousal"] = measured | _percent("Arousal", arousal, "mdi:pulse")
     for label in contract.labels:
-        components[f"score_{_identifier(label)}"] = measured | {
-            "platform": "sensor",
-            "name": f"Score {label}",
-            "unit_of_measurement": "%",
-            "suggested_display_precision": 0,
-            "value_template": f"{{{{ (100 * value_json.scores.get({label!r}, 0)) | round(1) }}}}",
-            "icon": "mdi:chart-bar",
-        }
+        score = f"(100 * value_json.scores.get({label!r}, 0)) | round(1)"
+        name = f"score_{_identifier(label)}"
+        components[name] = measured | _percent(f"Score {label}", score, "mdi:chart-bar")
     return components
+
+
+def _event(prefix: str, emotions: list[str]) -> dict[str, Any]:
+    return {
+        "platform": "event",
+        "name": "Emotion event",
+        "state_topic": f"{prefix}/event",
+        "event_types": emotions,
+        # Home Assistant ignores what is rendered empty: an event is told at its start, and
+        # not if it comes late, for automations would take it for the present.
+        "value_template": "{{ dict(value_json, event_type=value_json.label) | tojson "
+        "if value_json.kind == 'start' and 'late_s' not in value_json else '' }}",
+        "icon": "mdi:account-voice",
+    }
+
+
+def _percent(name: str, expression: str, icon: str) -> dict[str, Any]:
+    """Return a sensor of a share."""
+    return {
+        "platform": "sensor",
+        "name": name,
+        "unit_of_measurement": "%",
+        "suggested_display_precision": 0,
+        "value_template": f"{{{{ {expression} }}}}",
+        "icon": icon,
+    }
 
 
 def _identifier(name: str) -> str:

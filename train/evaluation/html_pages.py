@@ -131,14 +131,21 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
                 f"{noise['sure']:.1%} of the windows are surely called an emotion."
             )
         )
+    parts += _left_out(evaluation)
+    parts.append(_paragraph(f"Contract {evaluation['contract_id']}.", "fine"))
+    return page(title, parts)
+
+
+def _left_out(evaluation: Mapping[str, Any]) -> list[str]:
+    """Return the paragraphs about recordings that were not tested."""
+    parts = []
     if evaluation["left_out"]:
         counts = ", ".join(f"{n} of {label}" for label, n in evaluation["left_out"].items())
         parts.append(_paragraph(f"Left out: {counts}."))
     if evaluation["skipped"]:
         parts.append(_paragraph(f"{len(evaluation['skipped'])} recordings were skipped:"))
         parts += [_paragraph(problem, "fine") for problem in evaluation["skipped"]]
-    parts.append(_paragraph(f"Contract {evaluation['contract_id']}.", "fine"))
-    return page(title, parts)
+    return parts
 
 
 def _corpora(four: Mapping[str, Any]) -> list[str]:
