@@ -1,23 +1,30 @@
 """Hours of audio through the real `sernet-edge listen`, faster than they last.
 
-The command runs in a process of its own and reads raw samples from a pipe. Every result is
-checked against where it must lie, so that none is lost or doubled, and the process's resident
-memory is read from /proc. Exits with 1 when a result is missing or memory has grown.
+The command runs in a process of its own with the speech gate, recordings, MQTT and the web page on,
+and reads raw samples from a pipe. A broker takes what it publishes; readers follow the page, come
+and go, and ask for its state. Every result is checked against where it must lie, so that none is
+lost or doubled, and the process's resident memory is read from /proc. Exits with 1 when a result is
+missing or memory has grown.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
 import os
 import platform
+import shutil
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import wave
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +37,12 @@ from sernet_edge.runtime.models import DEFAULT_MODEL
 _SPEECH = Path(__file__).parents[1] / "docs" / "demo" / "two_moods.wav"
 
 # Memory at the end is compared with memory after so much audio.
-_SETTLED_S = 300.0
+_SETTLED_S = 600.0
 _MOST_GROWTH_MB = 2.0
 # How often memory is read, in audio.
 _READ_EVERY_S = 60.0
+# A program on the web page stays so long, and the next one comes.
+_VISIT_S = 5.0
 
 
 def main() -> None:
@@ -43,10 +52,11 @@ def main() -> None:
     )
     parser.add_argument("--hours", type=float, default=10.0, help="hours of audio [10]")
     parser.add_argument("--hop", type=float, help="seconds between results [the model's]")
-    parser.add_argument("--gate", choices=["on", "off"], default="off", help="[off]")
+    parser.add_argument("--alone", action="store_true", help="gate and outputs off")
+    parser.add_argument("--paced", action="store_true", help="audio comes as fast as it lasts")
     parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
     arguments = parser.parse_args()
-    figures = soak(arguments.hours, arguments.hop, arguments.gate)
+    figures = soak(arguments.hours, arguments.hop, arguments.alone, arguments.paced)
     text = json.dumps(figures, indent=1) + "\n"
     print(text, end="")
     if arguments.out is not None:
@@ -54,45 +64,43 @@ def main() -> None:
     sys.exit(0 if figures["passed"] else 1)
 
 
-def soak(hours: float, hop_s: float | None, gate: str) -> dict[str, Any]:
+def soak(hours: float, hop_s: float | None, alone: bool, paced: bool) -> dict[str, Any]:
     """Return the figures of `hours` of audio; those of memory in MB of 10^6 bytes."""
     contract = interpreter.load(DEFAULT_MODEL).contract
     hop_frames = contract.hop_frames
-    options = ["--input", "-", "--json", "--no-timing", "--gate", gate]
+    options = ["--input", "-", "--json", "--no-timing", "--gate", "off" if alone else "on"]
     if hop_s is not None:
         hop_frames = max(1, round(hop_s / contract.frame_step_s))
         options += ["--hop", str(hop_s)]
     samples = round(hours * 3600 * contract.sample_rate_hz)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sernet_edge", "listen", *options],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdin is not None and process.stdout is not None
-    reader = _Reader(process, contract, hop_frames, samples)
-    began = time.monotonic()
-    reader.start()
-    for data in _audio(samples):
-        process.stdin.write(data)
-        if reader.complaint:
-            break
-    # The pipe stays open until the last result is here, so that the process is still listening.
-    process.stdin.flush()
-    reader.all_here.wait(timeout=600)
-    took_s = time.monotonic() - began
-    process.stdin.close()
-    reader.join()
-    code = process.wait()
+    with ExitStack() as stack:
+        around = None if alone else _Around(Path(stack.enter_context(_folder())))
+        if around is not None:
+            stack.callback(around.close)
+            options += around.options
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sernet_edge", "listen", *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        reader = _Reader(process, contract, hop_frames, samples)
+        if around is not None:
+            around.start()
+        took_s = _feed(process, reader, samples, contract.sample_rate_hz if paced else None)
+        code = process.wait()
+        counts = around.counts() if around is not None else {}
     growth_mb = reader.end_mb - reader.settled_mb
     return {
         "passed": code == 0
         and not reader.complaint
         and reader.count == reader.expected
+        and all(counts.values())
         and growth_mb <= _MOST_GROWTH_MB,
         "complaint": reader.complaint,
         "hours": hours,
+        "paced": paced,
         "hop_s": round(hop_frames * contract.frame_step_s, 3),
-        "gate": gate,
+        "outputs": [] if alone else ["gate", "record", "mqtt", "web"],
         "interpreter": interpreter.interpreter_module().__name__.split(".")[0],
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -101,12 +109,42 @@ def soak(hours: float, hop_s: float | None, gate: str) -> dict[str, Any]:
         "results": reader.count,
         "results_expected": reader.expected,
         "other_records": dict(reader.others),
-        "resident_after_5_minutes_mb": reader.settled_mb,
+        "counts": counts,
+        "resident_after_10_minutes_mb": reader.settled_mb,
         "resident_at_the_end_mb": reader.end_mb,
         "resident_at_most_mb": max(reader.readings_mb, default=0.0),
         "resident_each_hour_mb": reader.readings_mb[:: round(3600 / _READ_EVERY_S)],
         "growth_mb": round(growth_mb, 3),
     }
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="soak-")
+
+
+def _feed(
+    process: subprocess.Popen[bytes], reader: _Reader, samples: int, paced_hz: int | None
+) -> float:
+    """Give the process its audio, and wait for its last result; return the seconds taken."""
+    assert process.stdin is not None
+    began = time.monotonic()
+    reader.start()
+    written = 0
+    for data in _audio(samples):
+        process.stdin.write(data)
+        written += len(data)
+        if paced_hz:
+            process.stdin.flush()
+            time.sleep(max(0.0, began + written / (2 * paced_hz) - time.monotonic()))
+        if reader.complaint or process.poll() is not None:
+            break
+    # The pipe stays open until the last result is here, so that the process is still listening.
+    process.stdin.flush()
+    reader.all_here.wait(timeout=600)
+    took_s = time.monotonic() - began
+    process.stdin.close()
+    reader.join()
+    return took_s
 
 
 def _audio(samples: int) -> Iterator[bytes]:
@@ -128,6 +166,84 @@ def _audio(samples: int) -> Iterator[bytes]:
             piece = data[: int(rng.integers(1, 40_000))]
             data = data[len(piece) :]
             yield bytes(piece)
+
+
+class _Around:
+    """What a listener in use has around it: a folder, a broker, and readers of the web page."""
+
+    def __init__(self, folder: Path) -> None:
+        self._kept = folder / "kept"
+        self._web_port, mqtt_port = _free_port(), _free_port()
+        config = folder / "mosquitto.conf"
+        config.write_text(f"listener {mqtt_port} 127.0.0.1\nallow_anonymous true\n")
+        # Debian has it where only root looks.
+        program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+        if program is None:
+            sys.exit("the Debian package mosquitto is needed, or --alone")
+        log = subprocess.DEVNULL
+        self._broker = subprocess.Popen([program, "-c", config], stdout=log, stderr=log)
+        self.options = [
+            # The sample's voices are a synthesiser's: all that leads counts as an event.
+            *("--unsure-below", "0", "--evidence", "0"),
+            *("--record", str(self._kept), "--record-limit", "20"),
+            *("--mqtt", f"mqtt://127.0.0.1:{mqtt_port}/soak"),
+            *("--web", f"127.0.0.1:{self._web_port}"),
+        ]
+        self._answers: Counter[str] = Counter()
+        self._ends = threading.Event()
+        self._readers = [
+            threading.Thread(target=self._read_events, daemon=True),
+            threading.Thread(target=self._ask, daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to read the page, as soon as it is served."""
+        for reader in self._readers:
+            reader.start()
+
+    def counts(self) -> dict[str, int]:
+        """Return what was read and kept; none of it may be 0."""
+        paths = ("/events", "/health", "/state", "/metrics", "/recordings")
+        recordings = {"recordings": len(list(self._kept.glob("*.wav")))}
+        return {path: self._answers[path] for path in paths} | recordings
+
+    def close(self) -> None:
+        """End readers and broker."""
+        self._ends.set()
+        for reader in self._readers:
+            reader.join(_VISIT_S + 30)
+        self._broker.terminate()
+        self._broker.wait()
+
+    def _read_events(self) -> None:
+        """Follow the page, over a new connection every few seconds."""
+        while not self._ends.wait(0.1):
+            with suppress(OSError, http.client.HTTPException):
+                connection = http.client.HTTPConnection("127.0.0.1", self._web_port, timeout=30)
+                connection.request("GET", "/events")
+                response = connection.getresponse()
+                until_s = time.monotonic() + _VISIT_S
+                while response.readline() and time.monotonic() < until_s:
+                    self._answers["/events"] += 1
+                connection.close()
+
+    def _ask(self) -> None:
+        """Ask for the page's state all the time."""
+        while not self._ends.wait(0.2):
+            for path in ("/health", "/state", "/metrics", "/recordings"):
+                with suppress(OSError, http.client.HTTPException):
+                    connection = http.client.HTTPConnection("127.0.0.1", self._web_port, timeout=30)
+                    connection.request("GET", path)
+                    response = connection.getresponse()
+                    response.read()
+                    self._answers[path] += response.status == 200
+                    connection.close()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
 
 
 class _Reader(threading.Thread):

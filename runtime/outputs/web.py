@@ -172,8 +172,19 @@ class Web:
         except Exception as error:  # noqa: BLE001 - whatever it is, listening goes on
             self._tell("web-lost", f"the web page has ended: {error}; start again to have it back")
         finally:
+            self._loop.run_until_complete(self._end_connections())
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+    async def _end_connections(self) -> None:
+        """End what the server left when it ended: it waits for nobody who stalls."""
+        for connection in list(self._server.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def _addresses(listening: socket.socket, guard: Guard) -> tuple[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import http.client
 import itertools
 import json
@@ -187,6 +188,22 @@ def test_a_reader_that_stops_reading_is_let_go_and_holds_nobody_up(serve: Serve)
             web.write(long)
             assert reader.next()[1]["code"] == "x"
         eventually(lambda: len(web._feed._readers) == 1, "the stalled one is let go")
+
+
+def test_answers_that_are_not_sent_in_time_are_cut_off_in_silence(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    web = serve()
+    web._server.config.timeout_graceful_shutdown = 0
+    web._feed.close = lambda: None  # type: ignore[method-assign]
+    readers = [Reader(web) for _ in range(4)]
+    for reader in readers:
+        reader.next()
+    web.close()
+    gc.collect()  # what was not closed is told then
+    for reader in readers:
+        reader.close()
+    assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
 def test_only_so_many_may_read(serve: Serve) -> None:
