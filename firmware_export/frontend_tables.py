@@ -299,6 +299,11 @@ def _check(model: Model) -> None:
     contract, name = model.contract, model.name
     if not model.is_int8:
         raise ContractError(f"{name}: the model's input and output must be int8")
+    if contract.features == "micro":
+        raise ContractError(
+            f"{name}: the C front end does not compute the features 'micro'",
+            "the model listens; for its network alone export the model without its contract",
+        )
     if contract.level == "clip":
         raise ContractError(
             f"{name}: this model normalises by the loudness of a whole recording (level "

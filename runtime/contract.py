@@ -11,13 +11,14 @@ import hashlib
 import json
 import math
 import reprlib
-import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sernet_edge.runtime.checked_fields import check_type
 from sernet_edge.runtime.errors import ContractError
+from sernet_edge.runtime.micro_settings import MicroSettings
 
 CONTRACT_VERSION = 1
 
@@ -38,7 +39,7 @@ _MOST = {
 }
 
 Features = Literal["mfcc", "mel", "spectrogram"]
-"""What the model sees of a frame; see `Contract.features`."""
+"""What this project's models see of a frame; see `Contract.features`."""
 
 WindowFunction = Literal["hann_periodic", "hann", "hamming", "rectangle"]
 """What a frame's samples are multiplied with; see `Contract.window_function`."""
@@ -114,7 +115,8 @@ class Contract:
             coefficients. "mel": the logarithms of the `mel_bands` energies. "spectrogram": the
             logarithm of the power of each FFT bin whose centre lies in
             `mel_low_hz`..`mel_high_hz`. Each is floored at `energy_floor` before the logarithm;
-            logarithms are to the nearest 1024th.
+            logarithms are to the nearest 1024th. "micro": the `mel_bands` channels of the
+            TensorFlow Lite Micro frontend; see `micro_frontend`.
         unsure_below: A result whose top smoothed score is lower is "unsure"; 0 is off. Fitted on
             scores of speakers that had no part in training.
         drift_limit: A window whose drift (see `drift`) is higher lies outside what the model was
@@ -124,6 +126,9 @@ class Contract:
         aroused_labels: Emotions of high arousal; see `arousal`. (): those of `AROUSED` that the
             model has, and for `calm_labels` those of `CALM`. Both are given, or neither.
         calm_labels: Emotions of low arousal; likewise.
+        micro_frontend: Settings of the features "micro", which alone have them. Such features have
+            their own window function, filters and scale: `window_function` and `energy_floor` say
+            nothing of them, and the level is "none".
         version: Version of this format.
         provenance: Where the model came from (corpus, protocol, seed, metrics); free-form
             JSON, and the one attribute that does not enter `id`.
@@ -154,12 +159,13 @@ class Contract:
     stride_frames: int = 0
     receptive_frames: int = 0
     smoothing: float = 0.5
-    features: Features = "mfcc"
+    features: Literal["mfcc", "mel", "spectrogram", "micro"] = "mfcc"
     unsure_below: float = 0.0
     drift_limit: float = 0.0
     taught: str = ""
     aroused_labels: tuple[str, ...] = ()
     calm_labels: tuple[str, ...] = ()
+    micro_frontend: MicroSettings | None = None
     version: int = CONTRACT_VERSION
     provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
@@ -169,6 +175,7 @@ class Contract:
         Raises:
             ContractError: Names the first field that is wrong.
         """
+        self._check_micro()
         self._check_types()
         if len(self.labels) < 2 or len(set(self.labels)) != len(self.labels):
             raise ContractError(
@@ -188,6 +195,7 @@ class Contract:
                 raise ContractError(f"contract: {name} must be above 0, not {getattr(self, name)}")
         self._check_front_end()
         self._check_statistics()
+        self._check_micro_frames()
         self._check_shared_rows()
         if not 0 <= self.smoothing < 1:
             raise ContractError(f"contract: smoothing must be in 0..1, not {self.smoothing}")
@@ -200,8 +208,10 @@ class Contract:
     def _check_types(self) -> None:
         """Refuse values of another type than the field's; make whole numbers floats where due."""
         for name, hint in typing.get_type_hints(Contract).items():
+            if name == "micro_frontend":
+                continue
             value = getattr(self, name)
-            _check_type(name, value, hint)
+            check_type(name, value, hint)
             # 80 and 80.0 are the same setting and must give the same id.
             if hint is float:
                 object.__setattr__(self, name, float(value))
@@ -239,6 +249,52 @@ class Contract:
             raise ContractError(
                 f"contract: no FFT bin lies in {self.mel_low_hz}..{self.mel_high_hz} Hz"
             )
+
+    def _check_micro(self) -> None:
+        """Make settings of an object of JSON; refuse them with other features, and the reverse."""
+        given: Any = self.micro_frontend
+        if isinstance(given, Mapping):
+            object.__setattr__(self, "micro_frontend", MicroSettings.of_document(given))
+        elif given is not None and not isinstance(given, MicroSettings):
+            value = reprlib.repr(given)
+            raise ContractError(f"contract: micro_frontend cannot be {value}; it must be an object")
+        if (self.features == "micro") != (given is not None):
+            raise ContractError(
+                "contract: micro_frontend holds the settings of the features 'micro': "
+                f"with the features {self.features!r} it must be "
+                f"{'given' if self.features == 'micro' else 'left out'}"
+            )
+
+    def _check_micro_frames(self) -> None:
+        """Refuse settings that the micro frontend does not have, or that do not fit its frames."""
+        if self.micro_frontend is None:
+            return
+        fixed = {
+            "sample_scale": "int16",
+            "preemphasis": 0.0,
+            "level": "none",
+            "mean": (0.0,) * self.feature_count,
+            "std": (1.0,) * self.feature_count,
+            "fft_size": 1 << (self.frame_length_samples - 1).bit_length(),
+        }
+        for name, value in fixed.items():
+            if getattr(self, name) != value:
+                shown = value[0] if isinstance(value, tuple) else value
+                raise ContractError(
+                    f"contract: {name} must be {shown!r} with the features 'micro' and frames of "
+                    f"{self.frame_length_samples} samples"
+                )
+        if self.fft_size < 32:
+            raise ContractError(
+                "contract: frame_length_samples must be 17 or more with the features 'micro', not "
+                f"{self.frame_length_samples}"
+            )
+        if self.frame_step_samples > self.frame_length_samples:
+            raise ContractError(
+                f"contract: frame_step_samples must be {self.frame_length_samples}, the frame "
+                f"length, or less with the features 'micro', not {self.frame_step_samples}"
+            )
+        self.micro_frontend.check_frames(self.fft_size)
 
     def _check_statistics(self) -> None:
         """Spread a single mean or deviation over all features; refuse other numbers of them."""
@@ -325,7 +381,7 @@ class Contract:
     @property
     def feature_count(self) -> int:
         """Features of a frame: the model's input is (window_frames, feature_count)."""
-        counts = {"mfcc": self.mfcc_count, "mel": self.mel_bands}
+        counts = {"mfcc": self.mfcc_count, "mel": self.mel_bands, "micro": self.mel_bands}
         return counts.get(self.features, len(self.spectrum_bins))
 
     @property
@@ -447,55 +503,16 @@ def _nearest(value: int, step: int, least: int) -> tuple[int, int]:
 
 _FIELDS = {field.name for field in dataclasses.fields(Contract)}
 
+_OPTIONAL = (
+    *("taught", "aroused_labels", "calm_labels", "preemphasis", "lifter", "first_feature"),
+    "micro_frontend",
+)
+
 _LEFT_OUT = {
-    field.name: field.default
-    for field in dataclasses.fields(Contract)
-    if field.name
-    in ("taught", "aroused_labels", "calm_labels", "preemphasis", "lifter", "first_feature")
+    field.name: field.default for field in dataclasses.fields(Contract) if field.name in _OPTIONAL
 }
 """Fields that JSON leaves out where they have these values, their defaults."""
 
 
 def _from_json_value(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-_IN_WORDS = {
-    int: "a whole number",
-    float: "a finite number",
-    str: "a text",
-    tuple[str, ...]: "a list of texts",
-    tuple[float, ...]: "a list of numbers",
-    Mapping[str, Any]: "an object",
-}
-
-
-def _check_type(name: str, value: Any, hint: Any) -> None:
-    """Raise ContractError unless `value` is what the annotation `hint` says, numbers finite."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        ok = value in arguments
-    elif origin is tuple:
-        ok = isinstance(value, tuple)
-        if ok:
-            for index, item in enumerate(value):
-                _check_type(f"{name}[{index}]", item, arguments[0])
-    elif hint is float:
-        ok = type(value) in (int, float) and _is_finite(value)
-    elif hint in (int, str):
-        ok = type(value) is hint
-    else:
-        ok = isinstance(value, (dict, types.MappingProxyType))
-    if not ok:
-        wanted = " or ".join(map(repr, arguments)) if origin is Literal else _IN_WORDS[hint]
-        # reprlib: a damaged value may be of any length.
-        raise ContractError(
-            f"contract: {name} cannot be {reprlib.repr(value)}; it must be {wanted}"
-        )
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number beyond every float
-        return False

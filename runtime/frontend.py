@@ -13,8 +13,9 @@ contract says, the features are one of
     mel          = log(energy)
     spectrogram  = log(power of the bins between the mel edges, at least the floor)
 
-to the nearest 1024th. Then the level is taken out, and each feature is standardised and
-clipped as the contract says. Training, the Pi and the generated C all follow this file.
+to the nearest 1024th. Then the level is taken out, and each feature is standardised and clipped as
+the contract says. Training, the Pi and the generated C all follow this file; the features "micro",
+which nothing here is trained with, have `micro_frontend`.
 
 Everything is computed in float64, and no step is a BLAS product: a product's last bits depend
 on how many frames are in the batch, and streamed features must equal batch ones to the bit.
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.micro_frontend import MicroFrontEnd
 
 Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
@@ -124,6 +126,10 @@ class FrontEnd:
     def __init__(self, contract: Contract) -> None:
         """Precompute the window, filter bank and DCT of `contract`."""
         self.contract = contract
+        self._micro: MicroFrontEnd | None = None
+        if contract.features == "micro":
+            self._micro = MicroFrontEnd(contract)
+            return
         self._window = window_function(contract)
         if contract.features == "mfcc":
             self._dct = dct_matrix(contract)
@@ -173,7 +179,12 @@ class FrontEnd:
         return np.maximum(energy, self.contract.energy_floor)
 
     def features(self, frames: Float64) -> Float64:
-        """Return features before any level, float64 (frames, feature_count); see `energies`."""
+        """Return features before any level, float64 (frames, feature_count); see `energies`.
+
+        Of "micro" those before the noise is taken out, which follows in `FeatureStream`.
+        """
+        if self._micro is not None:
+            return self._micro.signals(frames.astype(np.int16)).astype(np.float64)
         power = self._powers(frames)
         logs = np.log(self._energies(power))
         if self.contract.features != "mfcc":
@@ -183,6 +194,16 @@ class FrontEnd:
         if self._has_energy:
             rows[:, 0] = np.log(np.maximum(power.sum(axis=1), self.contract.energy_floor))
         return rows
+
+    def reduce_noise(self, rows: Float64, estimates: NDArray[np.int64]) -> None:
+        """Take the noise out of a stream's next rows of "micro", in place.
+
+        Args:
+            rows: float64 (frames, feature_count) from `features`.
+            estimates: int64 (feature_count,), of the stream; 0 at first, brought forward in place.
+        """
+        if self._micro is not None:
+            rows[:] = self._micro.reduced(rows.astype(np.int64), estimates)
 
     def levels(self, rows: Float64) -> Float64:
         """Return how loud each frame is: what a gain shifts by the same in all of them.
@@ -209,6 +230,8 @@ class FrontEnd:
         Returns:
             float64 of the same shape, not clipped.
         """
+        if self._micro is not None:
+            return self._micro.inputs(rows)
         if self.contract.level == "window":
             rows = rows.copy()
             self.subtract_level(rows, self.levels(rows).mean())
@@ -248,6 +271,7 @@ class FeatureStream:
         self._pending: NDArray[np.int16] = np.zeros(self._before, np.int16)
         self._level = 0.0
         self._frames = 0
+        self._noise = np.zeros(front_end.contract.feature_count, np.int64)
 
     def push(self, samples: NDArray[np.int16]) -> Float64:
         """Take int16 samples (n,) at the contract's rate; return the rows they complete.
@@ -276,6 +300,7 @@ class FeatureStream:
                 if self._before:
                     block = block[:, 1:] - contract.preemphasis * block[:, :-1]
                 rows[start : start + len(block)] = self._front_end.features(block)
+            self._front_end.reduce_noise(rows, self._noise)
             if contract.level == "running":
                 self._subtract_running_level(rows)
         return rows

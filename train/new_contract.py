@@ -25,7 +25,7 @@ def new_contract(
     labels: tuple[str, ...],
     level: Level,
     window_frames: int,
-    features: Features = Contract.features,
+    features: Features = "mfcc",
 ) -> Contract:
     """Return the contract of a model to be; `with_statistics` fills in its normalisation."""
     return Contract(

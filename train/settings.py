@@ -32,7 +32,7 @@ class ModelSettings:
 
     corpora: CorpusChoice
     architecture: str = DEFAULT_ARCHITECTURE
-    features: Features = Contract.features
+    features: Features = "mfcc"
     init: Path | None = None
     recipe: Recipe = RECIPES["default"]
     level: Level = Contract.level

@@ -10,7 +10,8 @@ from sernet_edge.firmware_export.adopt.settings import Ends, contract_of, read_s
 from sernet_edge.firmware_export.graph import Tensor, read_graph
 from sernet_edge.firmware_export.tensors import short_name
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import ContractError, ModelError
+from sernet_edge.runtime.errors import ContractError, ModelError, SernetError
+from sernet_edge.runtime.frontend import FrontEnd
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 
@@ -36,6 +37,7 @@ def adopt(file: ModelFile, settings: Path) -> ModelFile:
     where = str(settings)
     contract = given if isinstance(given, Contract) else contract_of(given, ends, where)
     _check(contract, ends, where)
+    _check_filters(contract, where)
     if not contract.provenance:
         contract = contract.replace(
             provenance={"adopted_from": Path(file.name).name, "model_sha256": file.sha256}
@@ -79,10 +81,9 @@ def _ends(file: ModelFile) -> Ends:
             f"zero point {result.zero_points[0]}, so its values are not probabilities",
             f"convert the model with a SOFTMAX or LOGISTIC at its end, or: {_ALONE}",
         )
-    low, high = (q - source.zero_points[0] for q in (-128, 127))
     frames, features = _rows(source)
     labels = int(np.prod(result.fixed_shape))
-    return Ends(frames, features, labels, float(max(-low, high) * np.float32(source.scales[0])))
+    return Ends(frames, features, labels, source.scales[0], source.zero_points[0])
 
 
 def _rows(source: Tensor) -> tuple[int, int]:
@@ -96,6 +97,7 @@ def _rows(source: Tensor) -> tuple[int, int]:
 def _check(contract: Contract, ends: Ends, where: str) -> None:
     """Refuse a contract that does not fit the model's tensors; say what would."""
     features = contract.feature_count
+    _check_levels(contract, ends, where)
     if len(contract.labels) != ends.labels:
         raise ContractError(
             f"{where}: it names {len(contract.labels)} labels, the model gives {ends.labels} scores"
@@ -133,5 +135,28 @@ def _check(contract: Contract, ends: Ends, where: str) -> None:
         )
 
 
+def _check_levels(contract: Contract, ends: Ends, where: str) -> None:
+    """Refuse levels of the micro frontend that are not the model's int8 input plus 128."""
+    settings = contract.micro_frontend
+    if settings is None or not settings.divisor:
+        return
+    if ends.zero_point != -128 or np.float32(settings.scale) != np.float32(ends.step):
+        raise ContractError(
+            f"{where}: with divisor {settings.divisor} the model's int8 input must be the level "
+            f"less 128: a zero point of -128 and a scale of {settings.scale:g}, but the input has "
+            f"{ends.zero_point} and {ends.step:g}",
+            "give scale instead, if the model was trained with features times a scale",
+        )
+
+
+def _check_filters(contract: Contract, where: str) -> None:
+    """Refuse filters that cannot be, which those who make them find."""
+    try:
+        FrontEnd(contract)
+    except SernetError as error:
+        raise ContractError(f"{where}: {error.message}", error.hint) from error
+
+
 def _count_field(contract: Contract) -> str:
-    return {"mfcc": "mfcc_count", "mel": "mel_bands"}.get(contract.features, "mel_high_hz")
+    names = {"mfcc": "mfcc_count", "mel": "mel_bands", "micro": "num_channels"}
+    return names.get(contract.features, "mel_high_hz")

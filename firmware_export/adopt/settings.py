@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import json
 import math
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError
+from sernet_edge.runtime.micro_settings import MicroSettings
 
-PSF = "python_speech_features"
+PSF, MICRO = "python_speech_features", "micro_frontend"
+"""Settings that hold another library's arguments."""
 
 # Arguments of `python_speech_features.mfcc` and their defaults.
 _PSF_DEFAULTS: dict[str, Any] = {
@@ -32,6 +35,29 @@ _PSF_DEFAULTS: dict[str, Any] = {
     "winfunc": None,
 }
 _PSF_WINDOWS = {None: "rectangle", "hamming": "hamming", "hanning": "hann"}
+
+# Arguments of TensorFlow's `audio_microfrontend` and their defaults, and how what it gives becomes
+# the model's input.
+_MICRO_DEFAULTS: dict[str, Any] = {
+    "sample_rate": 16_000,
+    "window_size": 25,
+    "window_step": 10,
+    "num_channels": 32,
+    "upper_band_limit": 7500.0,
+    "lower_band_limit": 125.0,
+    "smoothing_bits": 10,
+    "even_smoothing": 0.025,
+    "odd_smoothing": 0.06,
+    "min_signal_remaining": 0.05,
+    "enable_pcan": False,
+    "pcan_strength": 0.95,
+    "pcan_offset": 80.0,
+    "gain_bits": 21,
+    "enable_log": True,
+    "scale_shift": 6,
+    "scale": None,
+    "divisor": None,
+}
 
 # What says nothing of how the model was made. The library has no floor: it takes this for 0.
 _PLAIN: dict[str, Any] = {
@@ -51,13 +77,21 @@ class Ends:
         frames: In its window.
         features: Of a frame.
         labels: Scores that it gives.
-        largest: The largest magnitude that its input can stand for.
+        step: What a step of its int8 input stands for.
+        zero_point: The input that stands for 0.
     """
 
     frames: int
     features: int
     labels: int
-    largest: float
+    step: float
+    zero_point: int
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude that its input can stand for."""
+        steps = max(self.zero_point + 128, 127 - self.zero_point)
+        return float(steps * np.float32(self.step))
 
 
 def read_settings(path: Path) -> dict[str, Any] | Contract:
@@ -80,7 +114,7 @@ def read_settings(path: Path) -> dict[str, Any] | Contract:
         raise ContractError(f"{path} holds no JSON object", 'write {"labels": [...], ...}')
     if "format" in document:
         return Contract.from_json(text, str(path))
-    known = {field.name for field in dataclasses.fields(Contract)} | {PSF}
+    known = {field.name for field in dataclasses.fields(Contract)} | {PSF, MICRO}
     _check_known(str(path), document, known)
     if "labels" not in document:
         raise ContractError(f"{path} has no labels", 'add "labels": ["yes", "no", ...]')
@@ -109,10 +143,9 @@ def contract_of(settings: dict[str, Any], ends: Ends, where: str) -> Contract:
         ContractError: A setting is impossible; names it.
     """
     settings = dict(settings)
-    library = settings.pop(PSF, None)
-    from_library = {} if library is None else _of_library(library, where)
+    from_library, name = _of_library(settings, ends, where)
     if twice := sorted(set(from_library) & set(settings)):
-        raise ContractError(f"{where}: {twice[0]} and {PSF} say the same", "leave one of them out")
+        raise ContractError(f"{where}: {twice[0]} and {name} say the same", "leave one of them out")
     from_model = {
         "window_frames": ends.frames or 1,
         # No less than the input can stand for: nothing is clipped that the model would see.
@@ -133,16 +166,35 @@ def contract_of(settings: dict[str, Any], ends: Ends, where: str) -> Contract:
         raise ContractError(f"{where}: {error.message}", error.hint) from error
 
 
-def _of_library(library: Any, where: str) -> dict[str, Any]:
-    """Return the contract's fields for the arguments of `python_speech_features.mfcc`."""
-    if not isinstance(library, dict):
-        raise ContractError(f"{where}: {PSF} must be an object with the arguments of mfcc()")
-    _check_known(f"{where}: {PSF}", library, set(_PSF_DEFAULTS))
-    given = _PSF_DEFAULTS | library
-    for name in set(_PSF_DEFAULTS) - {"winfunc", "appendEnergy"}:
+def _of_library(settings: dict[str, Any], ends: Ends, where: str) -> tuple[dict[str, Any], str]:
+    """Return the contract's fields for a library's arguments, which are taken out, and its name."""
+    psf, micro = settings.pop(PSF, None), settings.pop(MICRO, None)
+    if psf is not None and micro is not None:
+        raise ContractError(
+            f"{where}: {PSF} and {MICRO} are two front ends", "leave one of them out"
+        )
+    if psf is not None:
+        return _of_psf(psf, where), PSF
+    return ({} if micro is None else _of_micro(micro, ends, where)), MICRO
+
+
+def _arguments(given: Any, defaults: dict[str, Any], where: str, call: str) -> dict[str, Any]:
+    """Return a library's arguments with its defaults; refuse other ones, and other types."""
+    if not isinstance(given, dict):
+        raise ContractError(f"{where} must be an object with the arguments of {call}()")
+    _check_known(where, given, set(defaults))
+    for name in set(given) - {"winfunc"}:
         value = given[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float, type(None))):
-            raise ContractError(f"{where}: {PSF}: {name} cannot be {value!r}")
+        is_switch = isinstance(defaults[name], bool)
+        kinds = (bool,) if is_switch else (int, float, type(None))
+        if isinstance(value, bool) != is_switch or not isinstance(value, kinds):
+            raise ContractError(f"{where}: {name} cannot be {reprlib.repr(value)}")
+    return defaults | given
+
+
+def _of_psf(library: Any, where: str) -> dict[str, Any]:
+    """Return the contract's fields for the arguments of `python_speech_features.mfcc`."""
+    given = _arguments(library, _PSF_DEFAULTS, f"{where}: {PSF}", "mfcc")
     if given["winfunc"] not in _PSF_WINDOWS:
         raise ContractError(
             f"{where}: {PSF}: winfunc cannot be {given['winfunc']!r}",
@@ -163,3 +215,76 @@ def _of_library(library: Any, where: str) -> dict[str, Any]:
         "first_feature": "energy" if given["appendEnergy"] else "c0",
         "window_function": _PSF_WINDOWS[given["winfunc"]],
     }
+
+
+def _of_micro(library: Any, ends: Ends, where: str) -> dict[str, Any]:
+    """Return the contract's fields for the arguments of `audio_microfrontend`."""
+    where = f"{where}: {MICRO}"
+    given = _arguments(library, _MICRO_DEFAULTS, where, "audio_microfrontend")
+    _check_micro(given, where)
+    rate = given["sample_rate"]
+    length = given["window_size"] * rate // 1000
+    own = {field.name for field in dataclasses.fields(MicroSettings)} - {"scale", "divisor"}
+    return {
+        "features": "micro",
+        "sample_rate_hz": rate,
+        "frame_length_samples": length,
+        "frame_step_samples": given["window_step"] * rate // 1000,
+        "fft_size": 1 << (length - 1).bit_length(),
+        "mel_bands": given["num_channels"],
+        "mel_low_hz": given["lower_band_limit"],
+        "mel_high_hz": given["upper_band_limit"],
+        "micro_frontend": {name: given[name] for name in own} | _micro_scale(given, ends, where),
+    }
+
+
+def _check_micro(given: dict[str, Any], where: str) -> None:
+    """Refuse arguments that do not fit each other, under their own names.
+
+    The contract knows the ranges of the others, whose names it shares.
+    """
+    whole = ("sample_rate", "window_size", "window_step", "num_channels")
+    for name in whole:
+        if type(given[name]) is not int or given[name] < 1:
+            value = reprlib.repr(given[name])
+            raise ContractError(f"{where}: {name} must be a whole number above 0, not {value}")
+    for name in ("lower_band_limit", "upper_band_limit"):
+        if given[name] is None:
+            raise ContractError(f"{where}: {name} cannot be None")
+    rate, window_ms, step_ms, _ = (given[name] for name in whole)
+    if step_ms > window_ms:
+        raise ContractError(
+            f"{where}: window_step is {step_ms} ms, longer than the window_size of {window_ms} ms"
+        )
+    least = -(-17_000 // rate)
+    if not least <= window_ms <= 16_384_000 // rate:
+        raise ContractError(
+            f"{where}: window_size must be in {least}..{16_384_000 // rate} ms at {rate} Hz, not "
+            f"{window_ms}"
+        )
+    low, high = given["lower_band_limit"], given["upper_band_limit"]
+    if not 0 <= low < high < rate / 2:
+        raise ContractError(
+            f"{where}: lower_band_limit {low:g} and upper_band_limit {high:g} Hz must rise and lie "
+            f"below half of the sample_rate, {rate / 2:g} Hz"
+        )
+    if not given["enable_log"]:
+        raise ContractError(
+            f"{where}: enable_log must be true: no model is known that takes features without it"
+        )
+
+
+def _micro_scale(given: dict[str, Any], ends: Ends, where: str) -> dict[str, Any]:
+    """Return how the frontend's output becomes the model's input."""
+    scale, divisor = given["scale"], given["divisor"]
+    if (scale is None) == (divisor is None):
+        raise ContractError(
+            f"{where}: scale or divisor must be given, and not both",
+            'write "divisor": 666 for (256 v + 333) / 666 - 128, as in micro_speech, or "scale": '
+            "0.0390625 for v * 0.0390625, as in microWakeWord",
+        )
+    if scale is not None:
+        return {"scale": scale, "divisor": 0}
+    if not divisor:
+        raise ContractError(f"{where}: divisor must be above 0, not {divisor!r}")
+    return {"scale": ends.step, "divisor": divisor}

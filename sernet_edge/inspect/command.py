@@ -17,6 +17,7 @@ import numpy as np
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.micro_settings import MicroSettings
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.options import MODEL_PATH
 
@@ -292,6 +293,7 @@ def _contract_lines(settings: dict[str, Any] | None) -> list[str]:
         "mfcc": f"{c.mfcc_count} MFCCs of {c.mel_bands} mel bands",
         "mel": f"{c.mel_bands} logarithmic mel energies",
         "spectrogram": f"{c.feature_count} bins of a logarithmic spectrum",
+        "micro": f"{c.mel_bands} channels of the micro frontend",
     }
     extras = [
         *([f"pre-emphasis {c.preemphasis:g}"] if c.preemphasis else []),
@@ -299,6 +301,7 @@ def _contract_lines(settings: dict[str, Any] | None) -> list[str]:
         *(["energy for c0"] if c.first_feature == "energy" else []),
     ]
     kinds = {name: ", ".join([kind, *extras]) for name, kind in kinds.items()}
+    window = f"{c.window_function}, " if c.micro_frontend is None else ""
     unsure = f"below {c.unsure_below:g}" if c.unsure_below else "never"
     drift = f"above {c.drift_limit:g}" if c.drift_limit else "not judged"
     return [
@@ -308,12 +311,16 @@ def _contract_lines(settings: dict[str, Any] | None) -> list[str]:
         *_entry(
             "frames",
             f"{c.frame_length_samples:,} samples ({length_ms:g} ms) every {c.frame_step_samples:,} "
-            f"({step_ms:g} ms), {c.window_function}, FFT of {c.fft_size:,}",
+            f"({step_ms:g} ms), {window}FFT of {c.fft_size:,}",
         ),
         *_entry(
             "features",
-            f"{kinds[c.features]}, {c.mel_low_hz:g}..{c.mel_high_hz:g} Hz, floor "
-            f"{c.energy_floor:g}; level {c.level}; standardised, clipped at {c.clip:g}",
+            f"{kinds[c.features]}, {c.mel_low_hz:g}..{c.mel_high_hz:g} Hz"
+            + (
+                f", floor {c.energy_floor:g}; level {c.level}; standardised, clipped at {c.clip:g}"
+                if c.micro_frontend is None
+                else _micro_text(c.micro_frontend)
+            ),
         ),
         *_entry(
             "window",
@@ -322,6 +329,16 @@ def _contract_lines(settings: dict[str, Any] | None) -> list[str]:
         ),
         *_entry("decisions", f"unsure: {unsure}; drift: {drift}"),
     ]
+
+
+def _micro_text(settings: MicroSettings) -> str:
+    """Return what the settings of the micro frontend do, in words."""
+    gain = f"PCAN of strength {settings.pcan_strength:g}" if settings.enable_pcan else "no PCAN"
+    scale = f"256/{settings.divisor}" if settings.divisor else f"{settings.scale:g}"
+    return (
+        f"; noise smoothed with {settings.even_smoothing:g} and {settings.odd_smoothing:g}, "
+        f"{gain}; logarithms with {settings.scale_shift} bits behind the point, times {scale}"
+    )
 
 
 def _tflite_layers(found: dict[str, Any]) -> Iterator[str]:

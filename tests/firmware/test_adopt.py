@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from adopt_cases import adopt, check_refused
 from engine_cases import tflm_outputs
 from graphs import SAME, RandomGraph
 from python_speech_features import mfcc
@@ -35,17 +36,6 @@ def keyword_spotter(shape: tuple[int, ...] = (1, 49, 10, 1), softmax: bool = Tru
     last = random.mean(last, (1, 2), keep_dims=False)
     last = random.dense(last, 4)
     return random.graph.finish(random.softmax(last) if softmax else last)
-
-
-def adopt(
-    sernet_edge: Run, folder: Path, data: bytes, settings: object, *options: object
-) -> subprocess.CompletedProcess[str]:
-    model, contract = folder / "theirs.tflite", folder / "theirs.json"
-    model.write_bytes(data)
-    text = settings if isinstance(settings, str) else json.dumps(settings)
-    contract.write_text(text)
-    out = folder / "mine.tflite"
-    return sernet_edge("adopt", model, "--contract", contract, "--out", out, *options)
 
 
 @pytest.mark.parametrize("shape", [(1, 49, 10, 1), (1, 490), (1, 49, 10)])
@@ -120,10 +110,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_settings_that_do_not_fit_are_refused(case: str, sernet_edge: Run, tmp_path: Path) -> None:
     settings, message = REFUSED[case]
-    result = adopt(sernet_edge, tmp_path, keyword_spotter(), settings)
-    assert result.returncode == 1 and message in result.stderr, result.stderr
-    assert len(result.stderr.splitlines()) == 1
-    assert not (tmp_path / "mine.tflite").exists()
+    check_refused(sernet_edge, tmp_path, keyword_spotter(), settings, message)
 
 
 def stateful() -> bytes:

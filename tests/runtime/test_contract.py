@@ -71,6 +71,8 @@ def test_every_setting_but_the_provenance_changes_the_id() -> None:
     fixed = {"version"}
     # And these two go together.
     fixed |= {"stride_frames", "receptive_frames"}
+    # Only the features "micro" have it; see test_micro_frontend.py.
+    fixed |= {"micro_frontend"}
     # These two as well; test_arousal.py has them.
     fixed |= {"aroused_labels", "calm_labels"}
     settings = {f.name for f in dataclasses.fields(Contract)} - {"provenance", *fixed}

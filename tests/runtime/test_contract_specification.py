@@ -10,12 +10,15 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from micro_reference import MICRO_SPEECH, micro_contract
+
 from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.micro_settings import MicroSettings
 from sernet_edge.runtime.modelfile import ModelFile
 
 PAGE = (Path(__file__).parents[2] / "docs" / "design" / "contract.md").read_text()
 
-ABSENT_IF_EMPTY = ("taught", "aroused_labels", "calm_labels")
+ABSENT_IF_EMPTY = ("taught", "aroused_labels", "calm_labels", "micro_frontend")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -70,3 +73,16 @@ def test_the_page_has_a_row_for_every_field_and_no_other() -> None:
     rows = re.findall(r"^\| (`.*?`) \| (?!---)", table, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert named == {"format", "id", *(field.name for field in dataclasses.fields(Contract))}
+    table = PAGE.partition("## The micro frontend")[2].partition("## From the model's")[0]
+    rows = re.findall(r"^\| (`.*?`) \| (?!---)", table, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert named == {field.name for field in dataclasses.fields(MicroSettings)}
+
+
+def test_the_reader_reads_a_contract_of_the_micro_frontend(
+    shipped_model: Path, tmp_path: Path
+) -> None:
+    contract = micro_contract(**MICRO_SPEECH)
+    path = tmp_path / "micro.tflite"
+    path.write_bytes(ModelFile.read(shipped_model).with_contract(contract).data)
+    assert read(path)["micro_frontend"] == dataclasses.asdict(contract)["micro_frontend"]

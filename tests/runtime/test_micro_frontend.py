@@ -1,0 +1,215 @@
+"""The features "micro" are those of the original micro frontend, to the bit."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from micro_reference import (
+    MICRO_SPEECH,
+    MICRO_WAKE_WORD,
+    defaults,
+    micro_contract,
+    reference,
+    wheel_features,
+)
+from numpy.typing import NDArray
+from support import SAMPLE
+
+from sernet_edge.runtime import micro_tables
+from sernet_edge.runtime.audio.recordings import read_recording
+from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.errors import ContractError
+from sernet_edge.runtime.frontend import FeatureStream, FrontEnd, feature_rows
+from sernet_edge.runtime.micro_settings import MicroSettings
+
+Samples = NDArray[np.int16]
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "micro_speech": MICRO_SPEECH,
+    "microWakeWord": MICRO_WAKE_WORD,
+    "the library's own": {},
+    "8 kHz": {"rate": 8000, "upper_band_limit": 3800.0, "num_channels": 16, "enable_pcan": True},
+    "48 kHz": {"rate": 48_000, "window_size": 40, "window_step": 40, "upper_band_limit": 2e4},
+    "a small FFT": {"window_size": 2, "window_step": 1, "num_channels": 8, "lower_band_limit": 0.0},
+    "a large FFT": {"window_size": 128, "window_step": 50, "num_channels": 96, "enable_pcan": True},
+    "channels without a bin": {"num_channels": 120, "enable_pcan": True},
+    "no noise reduction": {"even_smoothing": 0.0, "odd_smoothing": 0.0, "scale_shift": 11},
+    "strong noise reduction": {
+        "even_smoothing": 1.0, "odd_smoothing": 0.5, "min_signal_remaining": 0.0,
+        "smoothing_bits": 14, "scale_shift": 0,
+    },
+    "another gain": {
+        "enable_pcan": True, "pcan_strength": 0.3, "pcan_offset": 0.5, "gain_bits": 17,
+        "smoothing_bits": 5,
+    },
+    "the whole signal remains": {"min_signal_remaining": 1.0, "enable_pcan": True},
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _same_logarithm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables have the C library's logarithm, where that is not fdlibm's; see its test."""
+    if platform_differs():
+        monkeypatch.setattr(micro_tables, "log1p", lambda x: np.float32(platform_log1p()(x)))
+
+
+def platform_log1p() -> Any:
+    found = ctypes.CDLL(None).log1pf
+    found.restype, found.argtypes = ctypes.c_float, [ctypes.c_float]
+    return found
+
+
+def platform_differs() -> bool:
+    """Whether the C library's `log1pf` is the later one, which rounds right."""
+    # Here fdlibm's is a step off.
+    x = np.float32(2.5)
+    return bool(np.float32(platform_log1p()(x)) == np.float32(np.log1p(np.float64(x))))
+
+
+def signals() -> dict[str, Samples]:
+    rng, n = np.random.default_rng(1), np.arange(12_000)
+    impulses = np.zeros(12_000)
+    impulses[::1777], impulses[900::1777] = -32768, 32767
+    found = {
+        "silence": np.zeros(12_000),
+        "a square wave at full scale": np.where(n // 37 % 2, 32767, -32768),
+        "the least sample": np.full(12_000, -32768),
+        "impulses": impulses,
+        "the loudest noise": rng.integers(-32768, 32768, 12_000),
+        "one bit of noise": rng.integers(0, 2, 12_000),
+        "speech-like swells": rng.normal(0, 0.3, 12_000) * 9000 * (1.1 + np.sin(n / 1500)),
+        "a tone that stops": np.where(n < 6000, 20_000 * np.sin(n / 3), 0),
+    }
+    return {name: np.clip(values, -32768, 32767).astype(np.int16) for name, values in found.items()}
+
+
+def rows(samples: Samples, contract: Contract) -> NDArray[np.float64]:
+    return feature_rows(FrontEnd(contract), samples)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_setting_gives_the_originals_features(name: str) -> None:
+    settings = dict(SETTINGS[name])
+    rate = settings.pop("rate", 16_000)
+    contract = micro_contract(rate, **settings)
+    for what, samples in signals().items():
+        expected = reference(samples, rate, **settings)
+        np.testing.assert_array_equal(rows(samples, contract), expected, err_msg=what)
+
+
+def test_the_wheels_class_has_the_same_features() -> None:
+    contract = micro_contract(**MICRO_WAKE_WORD)
+    front_end = FrontEnd(contract)
+    for samples in (*signals().values(), read_recording(SAMPLE, 16_000)):
+        whole = samples[: len(samples) // 160 * 160]
+        found = front_end.standardise(feature_rows(front_end, whole))
+        np.testing.assert_array_equal(found, wheel_features(whole))
+
+
+@pytest.mark.parametrize("name", ["micro_speech", "microWakeWord"])
+def test_speech_gives_the_originals_features(name: str, emodb: Path) -> None:
+    contract = micro_contract(**SETTINGS[name])
+    for path in sorted((emodb / "wav").iterdir())[::60]:
+        samples = read_recording(path, 16_000)
+        expected = reference(samples, 16_000, **SETTINGS[name])
+        np.testing.assert_array_equal(rows(samples, contract), expected, err_msg=path.name)
+
+
+@pytest.mark.parametrize("chunk", [1, 159, 480, 7000])
+def test_features_do_not_depend_on_how_the_audio_is_cut(chunk: int) -> None:
+    front_end = FrontEnd(micro_contract(**MICRO_SPEECH))
+    samples = signals()["speech-like swells"][:8000]
+    stream = FeatureStream(front_end)
+    parts = [stream.push(samples[i : i + chunk]) for i in range(0, len(samples), chunk)]
+    np.testing.assert_array_equal(np.concatenate(parts), feature_rows(front_end, samples))
+
+
+def test_the_logarithm_is_fdlibms() -> None:
+    """glibc before 2.41 and musl have it."""
+    if platform_differs():
+        return
+    theirs = platform_log1p()
+    for x in np.float32(np.random.default_rng(0).uniform(0, 40, 5000)):
+        assert micro_tables.log1p(x) == np.float32(theirs(x))
+
+
+def test_settings_have_the_originals_defaults() -> None:
+    plain, theirs = MicroSettings(scale=1.0), defaults()
+    names = {field.name for field in dataclasses.fields(MicroSettings)} - {"scale", "divisor"}
+    for name in names:
+        assert getattr(plain, name) == pytest.approx(theirs[name], rel=1e-6)
+
+
+def test_micro_speechs_levels_are_its_formula() -> None:
+    contract = micro_contract(**MICRO_SPEECH)
+    settings = MicroSettings(scale=1.0, divisor=666, enable_pcan=True)
+    levels = contract.replace(micro_frontend=settings)
+    values = np.arange(65_536)
+    expected = [min((v * 256 + 333) // 666 - 128, 127) for v in values.tolist()]
+    found = FrontEnd(levels).standardise(values.astype(float)) - 128
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_contract_goes_through_json() -> None:
+    contract = micro_contract(**MICRO_SPEECH)
+    document = json.loads(contract.to_json())
+    assert document["micro_frontend"]["smoothing_bits"] == 10
+    assert Contract.from_json(contract.to_json()) == contract
+    document["micro_frontend"]["smoothing_bits"] = 11
+    with pytest.raises(ContractError, match="was changed or damaged"):
+        Contract.from_json(json.dumps(document))
+    del document["micro_frontend"]["smoothing_bits"]
+    with pytest.raises(ContractError, match=r"lacks the fields \['smoothing_bits'\]"):
+        Contract.from_json(json.dumps(document))
+
+
+def test_other_contracts_say_nothing_of_it() -> None:
+    assert "micro" not in Contract(("a", "b"), (0.0,), (1.0,)).to_json()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"micro_frontend": None}, "features 'micro' it must be given"),
+        ({"features": "mel", "level": "none"}, "features 'mel' it must be left out"),
+        ({"level": "running"}, "level must be 'none' with the features 'micro'"),
+        ({"mean": (1.0,) * 40}, "mean must be 0.0 with the features 'micro'"),
+        ({"sample_scale": "unit"}, "sample_scale must be 'int16'"),
+        ({"fft_size": 1024}, "fft_size must be 512 .* and frames of 480 samples"),
+        ({"frame_step_samples": 481}, "frame_step_samples must be 480"),
+        ({"micro_frontend": 3}, "micro_frontend cannot be 3; it must be an object"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        micro_contract(**MICRO_SPEECH).replace(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"smoothing_bits": 2}, "smoothing_bits must be 3 or more with PCAN and an FFT of 512"),
+        ({"gain_bits": 14}, "gain_bits must be 15 or more with an FFT of 512, not 14"),
+        ({"even_smoothing": 1.5}, r"even_smoothing must be in 0..1, not 1.5"),
+        ({"scale_shift": 12}, r"scale_shift must be in 0..11, not 12"),
+        ({"scale": 0.0}, "scale must be above 0"),
+        ({"smoothing_bits": 10.0}, "smoothing_bits cannot be 10.0; it must be a whole number"),
+        ({"pcan_offset": 0.0}, "pcan_offset must be above 0"),
+    ],
+)
+def test_impossible_settings_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        micro_contract(**{**MICRO_SPEECH, **wrong})
+
+
+def test_an_upper_limit_beyond_the_fft_is_refused_as_in_the_original() -> None:
+    settings = {**MICRO_SPEECH, "upper_band_limit": 8000.0}
+    assert reference(np.zeros(480, np.int16), 16_000, **settings) is None
+    with pytest.raises(ContractError, match="upper band limit, must be below 8000 Hz"):
+        FrontEnd(micro_contract(**settings))
