@@ -13,9 +13,9 @@ runs=${RUNS:-runs} bin=$(dirname "$0")/../.venv/bin
 
 # Writes what a command prints, whole or not at all.
 kept() {
-    file=$1
-    shift
-    [ -e "$file" ] || { "$bin/sernet-edge" "$@" --json >"$file.part" && mv "$file.part" "$file"; }
+    file=$1 program=$2
+    shift 2
+    [ -e "$file" ] || { "$bin/$program" "$@" >"$file.part" && mv "$file.part" "$file"; }
 }
 
 # Keeps a run's predictions in a folder.
@@ -32,10 +32,11 @@ for run in "$runs"/voices-seed[!1]*; do
     copied "$run" "$others"
 done
 "$bin/python" "$(dirname "$0")/runs_archive.py" pack "$out" "$others"
-kept "$out/noise-voices.json" evaluate "$runs/voices.tflite" --noise "$noise"
+kept "$out/noise-voices.json" sernet-edge evaluate "$runs/voices.tflite" --noise "$noise" --json
+kept "$out/noise-voices-in-c.json" python "$(dirname "$0")/noise_in_c.py" "$runs/voices.tflite" "$noise"
 while [ $# -gt 0 ]; do
-    kept "$out/voices-seed1/conditions-$1.json" evaluate "$runs/voices-seed1/fold-$1.tflite" \
+    kept "$out/voices-seed1/conditions-$1.json" sernet-edge evaluate "$runs/voices-seed1/fold-$1.tflite" \
         --corpus "$1" "$2" --labels anger,fear,happiness,neutral,sadness \
-        $([ "$1" != ravdess ] || echo --map calm=neutral) --condition all --noise "$noise"
+        $([ "$1" != ravdess ] || echo --map calm=neutral) --condition all --noise "$noise" --json
     shift 2
 done

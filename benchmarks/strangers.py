@@ -59,7 +59,8 @@ models; negative: a gain. See `sernet-edge evaluate --condition`.
 _NOISE = """
 ## Noise
 
-A listener without a voice gate hears clips that no training has heard, in which nobody speaks.
+A listener without a voice gate hears clips that no training has heard, in which nobody speaks. "In
+C" is the exported model on a computer, which decides and measures drift itself.
 
 | model | hours | windows that are sure of an emotion | events | events an hour |
 |---|---|---|---|---|
@@ -79,8 +80,9 @@ def page(folder: Path) -> str:
     sections = [_HEAD, _figures(reports), _SURE, _sure(runs)]
     if conditions := _conditions(runs):
         sections += [_CONDITIONS, conditions]
-    if noise := "".join(_noise(path) for path in sorted(folder.glob("noise-*.json"))):
-        sections += [_NOISE, noise]
+    heard = sorted(folder.glob("noise-*.json"), key=lambda path: path.stem)
+    if heard:
+        sections += [_NOISE, *map(_noise, heard)]
     return "".join(sections)
 
 
@@ -157,7 +159,7 @@ def _conditions(runs: Iterable[Path]) -> str:
 
 def _noise(path: Path) -> str:
     noise = read_json(path)["noise"]
-    name = path.stem.removeprefix("noise-")
+    name = path.stem.removeprefix("noise-").replace("-in-c", ", in C")
     return (
         f"| {name} | {noise['hours']:.2f} | {100 * noise['sure']:.1f} % | {noise['events']} "
         f"| {noise['events_per_hour']:.1f} |\n"

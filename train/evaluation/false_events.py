@@ -32,7 +32,7 @@ def false_events(
     """
     labels: Counter[str] = Counter()
     events: Counter[str] = Counter()
-    sure = samples = 0
+    sure = 0
     progress.begin("clip of noise", len(clips))
     for clip in clips:
         listener = Listener(model)
@@ -42,9 +42,27 @@ def false_events(
                 sure += record.sure and record.emotion is not None
             elif isinstance(record, Event) and record.kind == "start":
                 events[record.label] += 1
-        samples += len(clip.samples)
         progress.advance()
-    hours = samples / model.contract.sample_rate_hz / 3600
+    return summary(clips, model.contract.sample_rate_hz, labels, sure, events)
+
+
+def summary(
+    clips: Sequence[NoiseClip],
+    rate_hz: int,
+    labels: Counter[str],
+    sure: int,
+    events: Counter[str],
+) -> dict[str, Any]:
+    """Return what `false_events` does.
+
+    Args:
+        clips: What was heard.
+        rate_hz: Its sample rate.
+        labels: How many windows each label leads.
+        sure: How many windows are surely called an emotion.
+        events: How many events of each label begin.
+    """
+    hours = sum(len(clip.samples) for clip in clips) / rate_hz / 3600
     windows = sum(labels.values())
     return {
         "clips": len(clips),
