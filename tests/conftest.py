@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from object_files import keep_in
+from object_files import compiling_once, keep_in
 from support import SAMPLE, Run, made_once, shared_folder, write_wav
 
+from sernet_edge.firmware_export.measure import cross
 from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.interpreter import interpreter_module
 from sernet_edge.runtime.models import BOX
@@ -55,9 +56,12 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _object_files(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep compiled C for all of the tests' processes."""
+def _object_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep compiled C for all of the tests' processes, that for other cores, too."""
     keep_in(shared_folder(tmp_path_factory) / "objects")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cross, "_run", compiling_once(cross._run))
+        yield
 
 
 @pytest.fixture(autouse=True)

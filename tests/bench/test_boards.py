@@ -94,6 +94,7 @@ def test_a_board_that_is_too_small_wants_a_smaller_model(
     assert "--zoo adds its small relatives" in alone.stdout
 
 
+@pytest.mark.slow
 @needs_m4
 def test_cycles_that_a_board_measured_take_the_estimates_place(
     sernet_edge: Run, small: Path, tmp_path: Path

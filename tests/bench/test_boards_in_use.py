@@ -37,6 +37,7 @@ def streaming(sernet_edge: Run, tmp_path_factory: pytest.TempPathFactory) -> Doc
     return document
 
 
+@pytest.mark.slow
 def test_shared_rows_stand_beside_whole_windows(
     streaming: Document, bench: Shown, tmp_path: Path
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_model_whose_windows_share_no_rows_says_why(
     )
 
 
+@pytest.mark.slow
 def test_latency_and_energy_follow_from_instructions_clock_and_current(streaming: Document) -> None:
     (model,) = streaming["models"]
     hop = model["cores"]["m4"]["hop"]
@@ -94,6 +96,7 @@ def test_latency_and_energy_follow_from_instructions_clock_and_current(streaming
     assert "keeps_up" not in rows["Teensy 4.1"]
 
 
+@pytest.mark.slow
 def test_a_board_that_does_not_keep_up_has_no_latency(streaming: Document) -> None:
     (model,) = json.loads(json.dumps(streaming["models"]))
     found = model["cores"]["m4"]

@@ -96,6 +96,7 @@ def test_a_keras_model_becomes_the_standard_set(
         assert "not trained" in accuracy_of("light-sernet-quarter-int8")["not_measured"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
 def test_a_conversion_is_known_by_the_model_that_it_was_made_from(
     small_keras: Path, tmp_path: Path

@@ -55,6 +55,7 @@ def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
         list(others.measured(tmp_path, (), print))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(CORES["m4"].missing), reason="needs the cross compiler and QEMU")
 def test_a_network_that_keeps_a_state_is_counted(tmp_path: Path) -> None:
     random = RandomStates(0)

@@ -30,6 +30,7 @@ def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> No
     assert (tmp_path / "pictures" / "mine-speakers.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_seeds_of_one_configuration_are_summed_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,7 @@ def test_float_models_are_shown_and_firmware_says_why_it_refuses_them(
         assert found["parameters"] == 460_743, precision
 
 
+@pytest.mark.slow
 def test_a_keras_model_is_read_as_keras_does(in_process: Run, small_keras: Path) -> None:
     import keras
 

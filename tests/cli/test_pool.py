@@ -47,6 +47,7 @@ def test_what_a_job_says_is_passed_on_and_a_defect_is_not_explained_away() -> No
     assert why(ZeroDivisionError()) is None
 
 
+@pytest.mark.slow
 def test_a_cluster_spreads_jobs_over_its_workers_and_says_when_none_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

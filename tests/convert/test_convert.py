@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from heard_progress import HeardProgress
-from support import Run, killed_at_the_rename, quickly, write_wav
+from support import Run, killed_at_the_rename, write_wav
 
 from sernet_edge.convert.card import model_card
 from sernet_edge.convert.conversion import ConversionSettings, convert
@@ -233,7 +233,8 @@ def test_only_a_dense_layer_with_softmax_takes_a_temperature() -> None:
         fold_temperature(model, 2.0)
 
 
-@pytest.mark.parametrize("precision", quickly(["float32", "float16", "dynamic"], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "float16", "dynamic"])
 def test_other_precisions_run_with_the_same_contract(
     precision: str, small_tflite: Path, small_keras: Path, small_corpus: Path, tmp_path: Path,
     sernet_edge: Run,

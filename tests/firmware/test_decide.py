@@ -13,7 +13,6 @@ from bundle_cases import C_FOLDER, build, run, small_model, utterances, write_bu
 from cores import M4, needs_m4
 from numpy.typing import NDArray
 from object_files import FAST, SANITIZE
-from support import quickly
 
 from sernet_edge.firmware_export.measure import cross
 from sernet_edge.runtime import interpreter
@@ -165,8 +164,9 @@ def decide_case(number: int, windows: int = 2000) -> tuple[Case, tuple[float, fl
     return random_case(number, contract, windows), (*TIMES[number], contract.smoothing)
 
 
-@pytest.mark.parametrize("number", quickly([1, 0, 2], 1))
-@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_decisions_are_the_listeners_to_the_bit(compiler: str, number: int, tmp_path: Path) -> None:
     case, settings = decide_case(number)
     records = case.listened(*settings)

@@ -102,7 +102,8 @@ def test_every_window_drifts_as_the_runtime_says(name: str, tmp_path: Path) -> N
     assert [unlike for _, unlike in found] == [one > 1 for one in expected]
 
 
-@pytest.mark.parametrize("kind", quickly(["windows share rows", "each window whole"], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["windows share rows", "each window whole"])
 def test_a_result_tells_its_windows_drift(kind: str, tmp_path: Path) -> None:
     if kind == "windows share rows":
         plain, model_of = stream_contract(), stream_model

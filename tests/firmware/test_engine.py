@@ -118,7 +118,7 @@ def test_the_shipped_model_has_the_bits_of_tflm_on_real_speech(
     assert f"windows {len(inputs)}\nfailures 0" in output
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_wrong_use_is_an_error_code(compiler: str, tmp_path: Path) -> None:
     data = light_sernet_like(50)
     inputs = golden.adversarial_windows(read_network(ModelFile("model", data)))[2:]

@@ -95,6 +95,7 @@ def test_the_shipped_model_has_the_bits_of_tflm(
         assert f"windows {windows}\nfailures 0" in replay(core, folder, sources)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("core", on_cores(["m3", "m4", "m55"]))
 def test_clang_compiles_the_same_bits(core: str, graphs: Graphs) -> None:
     if shutil.which("clang") is None:
@@ -129,6 +130,7 @@ def test_clang_compiles_the_same_bits(core: str, graphs: Graphs) -> None:
     assert done.returncode == 0 and "failures 0" in done.stdout, done.stdout[-2000:]
 
 
+@pytest.mark.slow
 def test_a_wrong_golden_value_is_noticed(shipped_model: Path, tmp_path: Path) -> None:
     file = ModelFile.read(shipped_model)
     network = read_network(file)

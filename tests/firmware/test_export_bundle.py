@@ -50,6 +50,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
+@pytest.mark.slow
 def test_two_exports_are_byte_identical(
     sernet_edge: Run, bundle: Path, shipped_model: Path, tmp_path: Path
 ) -> None:
@@ -81,6 +82,7 @@ def test_the_demo_says_what_listen_says(compiler: str, sernet_edge: Run, bundle:
             assert scores[label] == pytest.approx(score, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_demo_decides_what_listen_decides(
     in_process: Run, bundle: Path, tmp_path: Path
 ) -> None:
@@ -124,6 +126,7 @@ def test_the_self_test_passes(compiler: str, bundle: Path) -> None:
     assert "scores that differ: 0 of" in done.stdout
 
 
+@pytest.mark.slow
 def test_the_self_test_notices_another_front_end(bundle: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(bundle, copy)

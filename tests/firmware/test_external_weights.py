@@ -78,6 +78,7 @@ def test_with_room_enough_each_weight_is_read_once_for_a_row(
         assert traffic.window_bytes(planned(None).plan, CORES[core]) > 4 * read
 
 
+@pytest.mark.slow
 def test_more_ram_means_fewer_reads_and_no_more_ram_than_allowed(
     planned: Callable[[External | None], PlannedModel],
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_stream_reads_less_than_whole_windows(tmp_path: Path) -> None:
     assert second < hops * traffic.window_bytes(model.plan, CORES["m4"])
 
 
+@pytest.mark.slow
 def test_export_plans_for_external_weights(
     sernet_edge: Run, shipped_model: Path, tmp_path: Path
 ) -> None:

@@ -275,6 +275,7 @@ def test_cpp_programs_can_use_the_interface(bundle: Path, tmp_path: Path) -> Non
     subprocess.run([str(program)], check=True)
 
 
+@pytest.mark.slow
 def test_state_and_weights_can_be_placed(bundle: Path, tmp_path: Path) -> None:
     main = tmp_path / "main.c"
     main.write_text(

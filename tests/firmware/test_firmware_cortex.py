@@ -9,7 +9,6 @@ import pytest
 from bundle_cases import C_FOLDER, build, run, small_model, with_statistics, write_bundle
 from cores import on_cores
 from object_files import SANITIZE
-from support import quickly
 
 from sernet_edge.firmware_export.cores import CORES, Core
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
@@ -41,10 +40,9 @@ def test_the_self_test_passes_on_every_core(name: str, bundle: Path) -> None:
     assert "scores that differ 0\n" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", on_cores(["m3", "m4", "m55"]))
-@pytest.mark.parametrize(
-    ("features", "level"), quickly([("mel", "window"), ("spectrogram", "running")], 1)
-)
+@pytest.mark.parametrize(("features", "level"), [("mel", "window"), ("spectrogram", "running")])
 def test_the_self_test_passes_with_other_features(
     features: Features, level: Level, name: str, tmp_path: Path
 ) -> None:

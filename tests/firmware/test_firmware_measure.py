@@ -135,6 +135,7 @@ def test_a_hop_takes_a_run_of_the_network_and_as_many_frames_of_the_front_end(
     assert hop.features / 31 > 10 * 1024
 
 
+@pytest.mark.slow
 @needs_m4
 def test_instruction_counts_repeat_exactly(tmp_path: Path) -> None:
     graph = RandomGraph(1).build()

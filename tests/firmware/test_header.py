@@ -414,6 +414,7 @@ open(sys.argv[1], "wb").write(converter.convert())
 """
 
 
+@pytest.mark.slow
 def test_a_float_models_header_has_no_scales(shipped: ModelFile, tmp_path: Path) -> None:
     contract = shipped.require_contract()
     code = _FLOAT_MODEL.format(

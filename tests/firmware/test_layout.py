@@ -187,6 +187,7 @@ add_subdirectory(@FOLDER@/zephyr sernet)
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fpu",
     [
@@ -194,7 +195,7 @@ add_subdirectory(@FOLDER@/zephyr sernet)
         pytest.param(False, id="no fpu", marks=pytest.mark.cores),
     ],
 )
-@pytest.mark.parametrize("layout", quickly(_STUBS, 1))
+@pytest.mark.parametrize("layout", _STUBS)
 def test_the_sources_that_a_component_lists_compile_for_arm(
     layout: str, fpu: bool, lay: Lay, tmp_path: Path, arm: Core
 ) -> None:
@@ -327,6 +328,7 @@ void delay(unsigned long);
         )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("board", on_cores(["m4", "m7", "m55"]))
 def test_the_plain_bundle_runs_bare_metal_as_its_readme_says(
     board: str, lay: Lay, tmp_path: Path
@@ -374,6 +376,7 @@ def test_every_source_compiles_strictly_for_every_core(name: str, lay: Lay, tmp_
     assert not any("cxa" in name for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", on_cores(_CLANG))
 def test_clang_compiles_every_source_strictly(name: str, lay: Lay, tmp_path: Path) -> None:
     if shutil.which("clang") is None or not Path("/usr/include/newlib").is_dir():
@@ -381,7 +384,8 @@ def test_clang_compiles_every_source_strictly(name: str, lay: Lay, tmp_path: Pat
     compile_strictly(_CLANG[name], CORES[name], lay("plain") / "src", tmp_path)
 
 
-@pytest.mark.parametrize("compiler", quickly(["clang", "gcc"], 1))
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", ["clang", "gcc"])
 def test_every_source_compiles_strictly_for_this_computer(
     compiler: str, lay: Lay, tmp_path: Path
 ) -> None:
@@ -392,7 +396,7 @@ def test_every_source_compiles_strictly_for_this_computer(
 
 
 @pytest.mark.parametrize("standard", quickly(["c++17", "c++11", "c++20"], 1))
-@pytest.mark.parametrize("compiler", ["g++", "clang++", "arm-none-eabi-g++"])
+@pytest.mark.parametrize("compiler", quickly(["arm-none-eabi-g++", "g++", "clang++"], 1))
 def test_every_header_is_clean_in_every_c_plus_plus(
     compiler: str, standard: str, lay: Lay, tmp_path: Path
 ) -> None:

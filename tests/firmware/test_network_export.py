@@ -15,7 +15,7 @@ from engine_cases import tflm_outputs
 from graphs import SAME, RandomGraph
 from merged_exports import build_and_run
 from operator_graphs import RandomOperators
-from support import Run
+from support import Run, quickly
 
 from sernet_edge.firmware_export.layout import LAYOUTS
 from sernet_edge.firmware_export.measure import cross
@@ -83,7 +83,7 @@ def run(*command: object, cwd: Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("which", ["keywords", "bytes"])
+@pytest.mark.parametrize("which", quickly(["keywords", "bytes"], 1))
 def test_the_self_test_passes_and_the_demo_says_what_tflm_says(
     which: str, exported: Exported, tmp_path: Path
 ) -> None:
@@ -210,7 +210,9 @@ def program(names: Sequence[str]) -> str:
     return "".join(parts) + f"int main(void) {{ {calls} return 0; }}\n"
 
 
-@pytest.mark.parametrize("core", ["host", on_core("m4"), on_core("m55")])
+@pytest.mark.parametrize(
+    "core", [pytest.param("host", marks=pytest.mark.slow), on_core("m4"), on_core("m55")]
+)
 def test_two_networks_in_one_firmware_compute_what_each_computes_alone(
     core: str, exported: Exported, tmp_path: Path
 ) -> None:

@@ -10,12 +10,13 @@ from bundle_cases import build, small_model, utterances, with_statistics, write_
 from frontend_cases import MAIN, c_features, compare, python_features
 from object_files import SANITIZE
 from psf_contracts import SETTINGS, psf_contract
+from support import quickly
 
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", quickly(SETTINGS, 2))
 def test_features_of_speech_equal_the_runtimes(name: str, emodb: Path, tmp_path: Path) -> None:
     contract = psf_contract(name).replace(clip=4.0)
     streams = utterances(emodb, contract, 4)

@@ -139,9 +139,8 @@ def test_a_board_that_computes_something_else_fails(
     assert (run["scores_differing"] > 0) == (fault == "scores")
 
 
-@pytest.mark.parametrize(
-    ("features", "level"), quickly([("spectrogram", "running"), ("mel", "window")], 1)
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("features", "level"), [("spectrogram", "running"), ("mel", "window")])
 def test_boards_that_run_models_of_other_features_pass(
     features: Features, level: Level, tmp_path: Path
 ) -> None:

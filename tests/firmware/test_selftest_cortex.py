@@ -72,6 +72,7 @@ def check(sernet_edge: Run, model: Path, port: str, audio: Path, out: Path) -> N
     assert "not counted" in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", on_cores(["m4", "m55"]))
 def test_the_bundles_program_on_a_core_passes(
     name: str, bundle: Path, sernet_edge: Run, shipped_model: Path, tmp_path: Path

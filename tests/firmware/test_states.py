@@ -144,6 +144,7 @@ int main(void) {
 """
 
 
+@pytest.mark.slow
 def test_an_export_passes_its_self_test_and_init_forgets(sernet_edge: Run, tmp_path: Path) -> None:
     model, out = tmp_path / "model.tflite", tmp_path / "out"
     model.write_bytes(wake_word())

@@ -16,7 +16,7 @@ from cores import on_cores
 from engine_cases import tflm_outputs
 from merged_exports import HOST, build_and_run
 from stream_graphs import stream_contract, stream_model
-from support import Run, quickly
+from support import Run
 
 from sernet_edge.firmware_export.command import export
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
@@ -106,18 +106,9 @@ def exported(
     return export
 
 
-@pytest.mark.parametrize(
-    ("names", "core"),
-    quickly(
-        [
-            (("mood", "tension"), "host"),
-            (("sernet", "tension"), "m4"),
-            (("sernet", "tension"), "host"),
-            (("mood", "tension"), "m4"),
-        ],
-        1,
-    ),
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("core", ["host", "m4"])
+@pytest.mark.parametrize("names", [("mood", "tension"), ("sernet", "tension")])
 def test_two_models_in_one_program_compute_what_each_computes_alone(
     names: tuple[str, str], core: str, exported: Exported, tmp_path: Path
 ) -> None:
@@ -189,7 +180,9 @@ static uint32_t random(uint32_t below) {
 """
 
 
-@pytest.mark.parametrize("core", ["host", *on_cores(["m4", "m55"])])
+@pytest.mark.parametrize(
+    "core", [pytest.param("host", marks=pytest.mark.slow), *on_cores(["m4", "m55"])]
+)
 def test_a_model_that_shares_rows_and_one_of_whole_windows_keep_tflms_scores_in_turns(
     core: str, tmp_path: Path
 ) -> None:
@@ -271,6 +264,7 @@ def test_the_makefile_of_a_named_export_builds_all_it_can_and_passes_the_self_te
     )
 
 
+@pytest.mark.slow
 def test_a_headers_name_is_its_own(in_process: Run, shipped_model: Path, tmp_path: Path) -> None:
     for name in ("mood", "sernet_mood", "tension"):
         arguments = () if name == "sernet_mood" else ("--name", name)

@@ -1,16 +1,20 @@
-"""Compiles C files for this computer, each once for all tests that see the same text in it."""
+"""Compiles C files, each once for all tests that see the same text in it."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
+import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
 SANITIZE = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FAST = ("-O2",)
+
+_INCLUDE = re.compile(rb'^\s*#\s*include\s+["<]([^">]+)[">]', re.MULTILINE)
 
 _folders: list[Path] = []
 
@@ -22,15 +26,14 @@ def keep_in(folder: Path) -> None:
 
 
 def object_file(command: Sequence[str], source: Path) -> Path:
-    """Return the object of a C or assembler file.
+    """Return the object of a C, C++ or assembler file.
 
     Args:
         command: The compiler and its options.
         source: The file.
     """
-    seen = compiler_output([*command, "-E", "-P", str(source)])
-    # Folders of headers and macros are in what the preprocessor writes.
-    options = [word for word in command if not word.startswith(("-I", "-D", "-Wl,"))]
+    seen = b"\0".join(_texts(command, source))
+    options = [word for word in command if not word.startswith("-I") and _matters(word, seen)]
     key = hashlib.sha256("\0".join([*options, source.suffix, ""]).encode() + seen).hexdigest()
     (folder,) = _folders
     kept = folder / f"{source.stem}-{key[:32]}.o"
@@ -41,8 +44,48 @@ def object_file(command: Sequence[str], source: Path) -> Path:
     return kept
 
 
+def _texts(command: Sequence[str], source: Path) -> list[bytes]:
+    """Return the text of a file and of all files of the project that it may include."""
+    folders = [Path(word[2:]) for word in command if word.startswith("-I")]
+    found: dict[Path, bytes] = {}
+    waiting = [source]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found[path] = path.read_bytes()
+        for name in _INCLUDE.findall(found[path]):
+            places = (folder / name.decode() for folder in (path.parent, *folders))
+            waiting += [place for place in places if place.is_file()][:1]
+    return list(found.values())
+
+
+def _matters(option: str, seen: bytes) -> bool:
+    """Return whether an option may change the object of a text: a macro has to be in it."""
+    if option.startswith("-D"):
+        return option[2:].partition("=")[0].encode() in seen
+    return not option.startswith("-Wl,")
+
+
 def compiler_output(command: Sequence[str]) -> bytes:
     """Run a compiler that must succeed; return what it writes."""
     done = subprocess.run(command, capture_output=True)
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
     return done.stdout
+
+
+def compiling_once(run: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
+    """Return a function that runs commands as `run` does, but compiles no file a second time."""
+
+    def once(command: list[str]) -> None:
+        if "-c" not in command:
+            return run(command)
+        place = command.index("-c")
+        try:
+            kept = object_file(command[:place], Path(command[place + 1]))
+        except (AssertionError, OSError):
+            return run(command)  # which says what is wrong
+        shutil.copyfile(kept, command[command.index("-o") + 1])
+        return None
+
+    return once

@@ -95,6 +95,7 @@ def test_training_and_cross_validation_refuse_a_corpus_that_leaks(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.training
 def test_labels_are_those_of_recordings_that_were_read(
     leaking: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:

@@ -127,14 +127,14 @@ def test_a_stopped_run_goes_on_to_the_same_weights(
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_checkpoint_of_other_settings_is_refused(
-    small_corpus: Path, tmp_path: Path, sernet_edge: Run
-) -> None:
-    out = tmp_path / "m.keras"
-    np.savez(out.with_suffix(".checkpoint.npz"), identity="another run")
-    result = sernet_edge("train", "--corpus", "emodb", small_corpus, "--out", out, "--epochs", 1)
-    assert result.returncode == 1
-    assert "m.checkpoint.npz is the checkpoint of a run with other settings" in result.stderr
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path: Path) -> None:
+    from sernet_edge.train.fit import start
+
+    checkpoint = tmp_path / "m.checkpoint.npz"
+    np.savez(checkpoint, identity="another run")
+    refusal = r"m\.checkpoint\.npz is the checkpoint of a run with other settings"
+    with pytest.raises(SernetError, match=refusal):
+        start(CONTRACT, Recipe(), [recording(1.0)], 1, checkpoint)
 
 
 @pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:5000]])
@@ -353,6 +353,7 @@ def test_a_bad_recording_can_be_skipped_and_is_counted(
     assert header.startswith("epoch,") and row.startswith("1,")
 
 
+@pytest.mark.training
 @pytest.mark.filterwarnings("ignore")  # Keras's own, which the command line discards.
 def test_a_notebook_trains_as_the_command_does(small_corpus: Path, tmp_path: Path) -> None:
     corpora = CorpusChoice((CorpusFolder("emodb", small_corpus),))
