@@ -24,7 +24,6 @@ from sernet_edge.firmware_export import (
 from sernet_edge.firmware_export.cores import CORES
 from sernet_edge.firmware_export.csource import c_constant, engine_file
 from sernet_edge.firmware_export.planned import PlannedModel
-from sernet_edge.firmware_export.streaming import Stream
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
@@ -129,7 +128,7 @@ def _whole_windows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str
     outputs = golden.golden_outputs(planned.file, windows)
     return {
         f"src/{WHOLE_WINDOWS}": engine_file(WHOLE_WINDOWS),
-        f"src/{MODEL}.h": emit.model_header(network, plan, MODEL),
+        f"src/{MODEL}.h": emit.model_header(network, plan, MODEL, _hop_macro(planned)),
         f"src/{MODEL}.c": emit.model_source(plan, MODEL),
         "examples/sernet_golden.c": golden.golden_source(network, windows, outputs, MODEL),
     }
@@ -139,19 +138,27 @@ def _shared_rows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str, 
     """Return the files of a network whose windows share rows, with a golden stream."""
     network, stream = planned.network, planned.stream
     assert stream is not None
-    height, stride = stream.window_frames, stream.stride_frames
+    height, hop = stream.window_frames, stream.hop_frames
     # As many rows as end with a window.
-    count = height + (windows.shape[0] - 1) * height // stride * stride
+    count = height + (windows.shape[0] - 1) * height // hop * hop
     rows = windows.reshape(-1, network.input.row_bytes)[:count]
-    outputs = golden.golden_outputs(planned.file, golden.stream_windows(rows, height, stride))
+    outputs = golden.golden_outputs(planned.file, golden.stream_windows(rows, height, hop))
     return {
         f"src/{SHARED_ROWS}": engine_file(SHARED_ROWS),
-        f"src/{MODEL}.h": emit_stream.stream_header(network, stream, MODEL),
+        f"src/{MODEL}.h": emit_stream.stream_header(network, stream, MODEL, _hop_macro(planned)),
         f"src/{MODEL}.c": emit_stream.stream_source(stream, MODEL),
-        "examples/sernet_golden.c": golden.golden_stream_source(
-            network, stride, rows, outputs, MODEL
-        ),
+        "examples/sernet_golden.c": golden.golden_stream_source(network, hop, rows, outputs, MODEL),
     }
+
+
+def _hop_macro(planned: PlannedModel) -> str:
+    """Return C for a hop that is not the contract's."""
+    if planned.hop_frames == planned.file.require_contract().hop_frames:
+        return ""
+    return (
+        "/* Rows from one window to the next, unless SERNET_EVERY_FRAMES says otherwise. */\n"
+        f"#define {MODEL.upper()}_HOP_ROWS {planned.hop_frames}\n"
+    )
 
 
 def tflm_bundle_files(model: Model) -> dict[str, str]:
@@ -300,13 +307,13 @@ def _readme(model: Model, planned: PlannedModel) -> str:
         contract_id=contract.id,
         label_list=f"{', '.join(labels[:-1])} and {labels[-1]}",
         sample_rate_hz=contract.sample_rate_hz,
-        hop_s=contract.hop_frames * contract.frame_step_s,
+        hop_s=planned.hop_frames * contract.frame_step_s,
         window_s=contract.window_s,
         step_ms=1000 * contract.frame_step_s,
-        hop_frames=contract.hop_frames,
+        hop_frames=planned.hop_frames,
         smoothing=contract.smoothing,
         level_text=level_text,
-        every_text=_every_text(contract, stream),
+        every_text=_every_text(planned),
         queue_text=_QUEUE_TEXT if stream else "",
         rows_name="features that wait for the network" if stream else "window of features",
         way_text=_way_text(contract, planned),
@@ -320,11 +327,16 @@ def _readme(model: Model, planned: PlannedModel) -> str:
     )
 
 
-def _every_text(contract: Contract, stream: Stream | None) -> str:
+def _every_text(planned: PlannedModel) -> str:
     """Return what other distances between results are for."""
+    stream, instead = planned.stream, f"instead of every {planned.hop_frames}"
     if stream is None:
-        return f"instead of every {contract.hop_frames}; a slow core needs more"
-    return f"instead of every {contract.hop_frames}: any multiple of {stream.stride_frames}"
+        return f"{instead}; a slow core needs more"
+    finer = "".join(f"{hop}, " for hop in stream.finer_hops)
+    return (
+        f"{instead}: {finer}any multiple of {stream.stride_frames}; finer hops take "
+        "`sernet-edge export --hop`"
+    )
 
 
 def _way_text(contract: Contract, planned: PlannedModel) -> str:
@@ -334,9 +346,9 @@ def _way_text(contract: Contract, planned: PlannedModel) -> str:
             f"The network computes each row once: {planned.reason}.\nSo listening costs nearly "
             "the same at any `SERNET_EVERY_FRAMES`."
         )
-    at_once = contract.window_frames / contract.hop_frames
+    at_once = contract.window_frames / planned.hop_frames
     return (
-        f"Each result runs the network once over the whole window: {contract.hop_frames} frames "
+        f"Each result runs the network once over the whole window: {planned.hop_frames} frames "
         f"pass between two,\nso {at_once:.1f} windows overlap at any time, and the network "
         f"computes each frame that often. The reason:\n{planned.reason}."
     )

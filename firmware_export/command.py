@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,7 +13,10 @@ from sernet_edge.firmware_export.layout import LAYOUTS, arrange
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.options import MODEL_PATH
+from sernet_edge.runtime.options import MODEL_PATH, finite
+
+if TYPE_CHECKING:
+    from sernet_edge.firmware_export.plan import External
 
 
 def _checked_name(
@@ -70,6 +74,15 @@ def _checked_name(
     metavar="BYTES",
     help="With --weights external: what the network's state may take.  [default: any]",
 )
+@click.option(
+    "--hop",
+    type=click.FloatRange(0, 3600, min_open=True),
+    callback=finite,
+    metavar="SECONDS",
+    help="Time between results, rounded to whole frames. Where windows share rows, one below their "
+    "stride takes more memory and work; `sernet-edge inspect` says how much.  "
+    "[default: the model's]",
+)
 @click.option("--force", is_flag=True, help="Overwrite what exists.")
 def export(
     model: Path,
@@ -80,6 +93,7 @@ def export(
     name: str | None,
     weights: str,
     ram: int | None,
+    hop: float | None,
     force: bool,
 ) -> None:
     """Turn MODEL, a .tflite, into C for firmware.
@@ -95,6 +109,8 @@ def export(
         raise click.UsageError("With --engine tflm the layout is cmake.")
     if weights == "external" and (out is None or engine == "tflm"):
         raise click.UsageError("--weights external belongs to --out and the native engine.")
+    if hop is not None and (out is None or engine == "tflm"):
+        raise click.UsageError("--hop belongs to --out and the native engine.")
     if ram is not None and weights != "external":
         raise click.UsageError("--ram belongs to --weights external.")
     if header is not None and header.suffix not in (".h", ".hpp", ".hh"):
@@ -103,12 +119,14 @@ def export(
     if out is not None:
         # Here, since --header does without the parser's package.
         from sernet_edge.firmware_export import bundle
+        from sernet_edge.firmware_export.plan import External
 
         file.require_flatbuffer()
         if engine == "tflm":
             texts, shared, remarks = _tflm_files(file)
         else:
-            texts, shared, remarks = _native_files(file, layout or "plain", weights, ram)
+            external = External(ram) if weights == "external" else None
+            texts, shared, remarks = _native_files(file, layout or "plain", external, hop)
         if name is not None:
             texts = naming.named(texts, name, shared)
         bundle.write_files(licence.licensed(texts, file.contract), out, force)
@@ -133,20 +151,25 @@ _Files = tuple[dict[str, str], frozenset[str], list[str]]
 """The texts of a bundle by their paths, those that several models share, and remarks on it."""
 
 
-def _native_files(file: ModelFile, layout: str, weights: str, ram: int | None) -> _Files:
+def _native_files(
+    file: ModelFile, layout: str, external: External | None, hop_s: float | None
+) -> _Files:
     """Return a bundle for the row engine."""
-    from sernet_edge.firmware_export import bundle, network_bundle, traffic
+    from sernet_edge.firmware_export import bundle, hops, network_bundle, traffic
     from sernet_edge.firmware_export.cores import CORES
-    from sernet_edge.firmware_export.plan import External
     from sernet_edge.firmware_export.planned import PlannedModel
 
-    planned = PlannedModel.read(file, External(ram) if weights == "external" else None)
+    hop_frames = None
+    if hop_s is not None:
+        hop_frames = max(1, round(hop_s / file.require_contract().frame_step_s))
+    planned = PlannedModel.read(file, external, hop_frames)
     write = (
         bundle.bundle_files if file.contract is not None else network_bundle.network_bundle_files
     )
     way = "each row once" if planned.stream else "each window whole"
     remarks = [
         f"the network computes {way}: {planned.reason}",
+        *([] if file.contract is None else [hops.sentence(planned)]),
         traffic.sentence(planned, CORES["m4"]),
     ]
     return arrange(layout, write(planned)), frozenset(bundle.NATIVE_SOURCES), remarks

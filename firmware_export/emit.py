@@ -65,15 +65,16 @@ _KERNELS = {
 }
 
 
-def model_header(network: Network, plan: Plan, name: str) -> str:
+def model_header(network: Network, plan: Plan, name: str, constants: str = "") -> str:
     """Return the header of a generated network that computes whole windows.
 
     Args:
         network: As it was read.
         plan: Its schedule.
         name: The C name of the network, lower case.
+        constants: More lines of C.
     """
-    return network_header(network, plan, name, "sernet_engine.h", "sernet_net")
+    return network_header(network, plan, name, "sernet_engine.h", "sernet_net", constants)
 
 
 def network_header(
@@ -259,10 +260,10 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
 
 def _convolution_kernel(stage: Stage, source: Tensor) -> str:
     """Return the kernel of a CONV_2D or FULLY_CONNECTED."""
-    if stage.layer.kernel.dilation != (1, 1):
-        return "sernet_conv_dilated"
     if stage.copies_weights:
         return "sernet_conv_copied"
+    if stage.layer.kernel.dilation != (1, 1):
+        return "sernet_conv_dilated"
     return "sernet_dense" if is_dense(stage.layer, source) else _KERNELS[stage.layer.op]
 
 

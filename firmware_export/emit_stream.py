@@ -16,39 +16,43 @@ STREAM_HEADERS = ("sernet_stream.h",)
 _NAMED_STRIDES = 32
 
 
-def stream_header(network: Network, stream: Stream, name: str) -> str:
+def stream_header(network: Network, stream: Stream, name: str, constants: str = "") -> str:
     """Return the header of a network whose windows share rows.
 
     Args:
         network: As it was read.
         stream: Its plan.
         name: The C name of the network, lower case.
+        constants: More lines of C.
     """
     upper = name.upper()
-    constants = (
-        "/* Windows share rows: they begin a multiple of so many rows of the input apart. */\n"
+    constants += (
+        "/* Windows share all rows that begin a multiple of so many rows of the input apart. */\n"
         f"#define {upper}_STRIDE_ROWS {stream.stride_frames}\n" + _hop_check(stream)
     )
     return network_header(network, stream.body, name, "sernet_stream.h", "sernet_stream", constants)
 
 
 def _hop_check(stream: Stream) -> str:
-    """Return C that refuses a SERNET_EVERY_FRAMES unless it is a multiple of the stride.
+    """Return C that refuses a SERNET_EVERY_FRAMES unless the network was planned for it.
 
     The compiler's error names the nearest two hops that work.
     """
-    stride = stream.stride_frames
+    stride, finest, every = stream.stride_frames, stream.hop_frames, "SERNET_EVERY_FRAMES"
     if stride == 1:
         return ""
-    lines = ["/* A hop is a multiple of the stride; else the nearest two are named. */"]
-    lines.append(f"#if defined(SERNET_EVERY_FRAMES) && SERNET_EVERY_FRAMES % {stride} != 0")
-    word = "if"
-    for strides in range(2, _NAMED_STRIDES + 1):
-        low, high = stride * (strides - 1), stride * strides
-        lines.append(f"#{word} SERNET_EVERY_FRAMES < {high}")
-        lines.append(f'#error "SERNET_EVERY_FRAMES: the nearest that work are {low} and {high}"')
-        word = "elif"
-    lines += ["#else", f'#error "SERNET_EVERY_FRAMES must be a multiple of {stride}"', "#endif"]
+    works = [f"{every} % {stride} == 0", *(f"{every} == {hop}" for hop in stream.finer_hops)]
+    hops = [*stream.finer_hops, *(stride * n for n in range(1, _NAMED_STRIDES + 1))]
+    lines = [
+        "/* A hop is a multiple of the stride, or divides it and was exported for. */",
+        f"#if defined({every}) && !({' || '.join(works)})",
+        f"#if {every} < {finest}",
+        f'#error "{every}: exported for {finest} or more; sernet-edge export --hop has finer ones"',
+    ]
+    for low, high in zip(hops, hops[1:], strict=False):
+        lines.append(f"#elif {every} < {high}")
+        lines.append(f'#error "{every}: the nearest that work are {low} and {high}"')
+    lines += ["#else", f'#error "{every} must be a multiple of {stride}"', "#endif"]
     return "\n".join([*lines, "#endif", ""])
 
 
@@ -66,7 +70,8 @@ def stream_source(stream: Stream, name: str) -> str:
         + c_array("int32_t", f"{name}_mean", stream.mean)
         + f"\nconst sernet_stream {name} = {{\n"
         + f"    &{name}_body, &{name}_head, {name}_period_steps, {name}_mean,\n"
-        + f"    {output.zero_point}, {stream.rows}, {mean_offset}, {head_offset}}};\n"
+        + f"    {output.zero_point}, {stream.rows}, {stream.apart}, {stream.late}, {mean_offset}, "
+        + f"{head_offset}}};\n"
     )
 
 

@@ -21,6 +21,7 @@ The C engine follows the same rule and so needs no checks.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sernet_edge.firmware_export.csource import c_constant
@@ -219,6 +220,8 @@ def _join(layers: list[Layer], layer: Layer) -> int:
     if layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D"):
         height, stride = layer.kernel.size[0], layer.kernel.stride[0]
         whole = layer.output.height * height <= layers[layer.inputs[0]].output.height
+        if layer.kernel.dilation[0] > 1:
+            return 1
         # A pool over all rows there are shares none with another, whatever its stride.
         if height >= TALL_POOL and whole and (height == stride or layer.output.height == 1):
             return height
@@ -398,6 +401,7 @@ def place_rings(
     rest_bytes: int = 0,
     caller_bytes: int = 0,
     external: External | None = None,
+    fitted: Callable[[list[int]], list[int]] = list,
 ) -> Plan:
     """Play a window; set ring heights and offsets.
 
@@ -407,8 +411,10 @@ def place_rings(
         rest_bytes: Of what else the arena holds between two rows of the input, and then only.
         caller_bytes: Of what it holds between two parts of the work, and then only.
         external: If weights lie in a memory outside the chip.
+        fitted: Makes of the fewest rows that each ring must hold those that it gets.
     """
-    ring_rows, together = _play(schedule, kept_outputs)
+    fewest, together = _play(schedule, kept_outputs)
+    ring_rows = fitted(fewest)
     stages, layers = schedule.stages, [stage.layer for stage in schedule.stages]
     count = len(stages)
     sizes = [
@@ -471,7 +477,7 @@ def _widen(
     """
     sizes, conflicts, pixels = placing
     count, copies = len(layers), [False] * len(layers)
-    left = {i for i in range(count) if pixels[i] and layers[i].kernel.dilation == (1, 1)}
+    left = {i for i in range(count) if pixels[i]}
 
     def fewer_passes(i: int) -> int:
         """Positions with which half the passes do."""
@@ -529,30 +535,31 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         ]
         return min(rows, default=layers[index].output.height)
 
-    def kept_by(index: int | None) -> int:
-        """Return the buffers in use during a step, or between steps; note the rings' heights."""
-        in_use = states
-        for i in range(count):
-            if layers[i].op in ("STATE", "ASSIGN"):
-                continue
-            partial = done[i] % stages[i].join > 0
-            rows = -(-done[i] // stages[i].join) + (i == index and not partial)
-            kept = rows - oldest_read(i)
-            ring_rows[i] = max(ring_rows[i], kept)
-            if kept > 0:
-                in_use |= 1 << i
-            if partial:
-                # A row is being gathered.
-                in_use |= (1 << i) | ((1 << (count + i)) if stages[i].scratch_bytes else 0)
-        return in_use
+    def kept_of(index: int, makes: bool) -> int:
+        """Return a layer's buffers in use while it makes a row, or not; note its ring's height."""
+        if layers[index].op in ("STATE", "ASSIGN"):
+            return 0
+        own, scratch = 1 << index, (1 << (count + index)) if stages[index].scratch_bytes else 0
+        partial = done[index] % stages[index].join > 0
+        rows = -(-done[index] // stages[index].join) + (makes and not partial)
+        kept = rows - oldest_read(index)
+        ring_rows[index] = max(ring_rows[index], kept)
+        # Where it is partial, a row is being gathered.
+        return own | scratch if partial else own if kept > 0 else 0
+
+    in_use = [kept_of(index, False) for index in range(count)]
+    changed = [{index, *layer.inputs} for index, layer in enumerate(layers)]
 
     def step(index: int) -> None:
         scratch = (1 << (count + index)) if stages[index].scratch_bytes else 0
-        together.add(kept_by(index) | 1 << index | scratch)
+        in_use[index] = kept_of(index, True)
+        together.add(states | sum(in_use) | 1 << index | scratch)
         done[index] += 1
+        for other in changed[index]:
+            in_use[other] = kept_of(other, False)
 
     def pause() -> None:
-        together.add(kept_by(None) | 1 << (2 * count + 1))
+        together.add(states | sum(in_use) | 1 << (2 * count + 1))
 
     for _ in range(stages[0].steps):
         step(0)
@@ -562,7 +569,7 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
                 step(index)
             pause()
         # What is kept of the output is read now.
-        together.add(kept_by(None) | 1 << (count - 1) | 1 << (2 * count))
+        together.add(states | sum(in_use) | 1 << (count - 1) | 1 << (2 * count))
     return ring_rows, together
 
 
@@ -583,7 +590,7 @@ def _first_row(layers: list[Layer], stage: Stage, place: int, step: int) -> int:
         above = sum(layers[i].output.height for i in layer.inputs[:place])
         return min(height, max(0, step - above))
     if layer.op in ("SLICE", "ASSIGN"):
-        return min(height - 1, step * layer.kernel.stride[0] + layer.kernel.size[0] - 1)
+        return min(height - 1, step * layer.kernel.stride[0] + layer.kernel.span[0] - 1)
     reads = stage.reads
     return min(height - 1, max(0, step * reads.stride[0] - reads.padding[0]))
 

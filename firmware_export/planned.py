@@ -25,6 +25,8 @@ class PlannedModel:
         stream: How they run on a stream, each row once; None: each window is computed whole.
         reason: Why windows are computed whole, or how they share rows; a sentence without its
             full stop.
+        hop_frames: Frames from one window to the next, unless C is compiled for others; 0 without a
+            contract.
     """
 
     file: ModelFile
@@ -32,20 +34,27 @@ class PlannedModel:
     plan: Plan
     stream: Stream | None
     reason: str
+    hop_frames: int = 0
 
     @staticmethod
-    def read(file: ModelFile, external: External | None = None) -> PlannedModel:
+    def read(
+        file: ModelFile, external: External | None = None, hop_frames: int | None = None
+    ) -> PlannedModel:
         """Read and plan a model.
 
         Args:
             file: The `.tflite`.
             external: If its weights will lie in a memory outside the chip.
+            hop_frames: Of a model with a contract: frames from one window to the next. None: the
+                contract's.
 
         Raises:
             ModelError: The file is damaged, beyond the native engine, or of a network whose
                 windows do not share rows as its contract says.
+            ContractError: Windows at that hop share no rows as the contract says.
         """
         network = read_network(file)
+        hop_frames = _hop(file.contract, hop_frames)
         if file.contract is not None and network.state_bytes:
             raise ModelError(
                 f"{file.name}: the network keeps a state from one window to the next, and a "
@@ -54,9 +63,9 @@ class PlannedModel:
             )
         # The front end's spectrum lies where the network has its working memory.
         spectrum_bytes = 0 if file.contract is None else bins_bytes(file.contract)
-        stream, reason = _stream(file, network, spectrum_bytes, external)
+        stream, reason = _stream(file, network, spectrum_bytes, external, hop_frames)
         plan = plan_network(network, spectrum_bytes, external)
-        return PlannedModel(file, network, plan, stream, reason)
+        return PlannedModel(file, network, plan, stream, reason, hop_frames)
 
     @property
     def state_bytes(self) -> int:
@@ -64,14 +73,25 @@ class PlannedModel:
         return state_bytes(self.stream.body if self.stream else self.plan)
 
 
+def _hop(contract: Contract | None, hop_frames: int | None) -> int:
+    if contract is None:
+        return 0
+    # The contract knows which hops are possible.
+    return (contract if hop_frames is None else contract.replace(hop_frames=hop_frames)).hop_frames
+
+
 def _stream(
-    file: ModelFile, network: Network, spectrum_bytes: int, external: External | None
+    file: ModelFile,
+    network: Network,
+    spectrum_bytes: int,
+    external: External | None,
+    hop_frames: int,
 ) -> tuple[Stream | None, str]:
     """Return how a network runs on a stream, or None, and why."""
     contract = file.contract
     promised = contract is not None and contract.stride_frames > 0
     try:
-        stream = plan_stream(network, spectrum_bytes, external)
+        stream = plan_stream(network, spectrum_bytes, external, hop_frames if promised else None)
     except NotStreamable as error:
         if promised:
             assert contract is not None
@@ -92,6 +112,7 @@ def _stream(
     _check_promise(file, contract, stream)
     return stream, (
         f"windows that begin a multiple of {stream.stride_frames} frames apart share their rows"
+        + (f", those {stream.hop_frames} apart the first layers'" if stream.apart > 1 else "")
     )
 
 

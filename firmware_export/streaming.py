@@ -9,6 +9,11 @@ The body runs without end: one plan of its rings serves a stream of any length. 
 needs of a row are its sums over the width; those of the newest rows are kept. Counters of rows stay
 small, since after a whole number of periods every ring is back where it was: that many steps
 are then taken off every counter.
+
+Windows may also start closer together, at hops that divide the stride. They share the rows of
+layers whose own stride divides the hop. A later layer has more rows then, which begin a hop apart
+and are made of rows of its input as far apart as before. So its kernel moves by fewer rows and is
+dilated in time; a window holds one of so many rows. Everything else stays as it is.
 """
 
 from __future__ import annotations
@@ -39,6 +44,9 @@ ENDLESS = 65_535
 # So that counters stay below `ENDLESS`: they reach two periods and a window.
 _MAX_PERIOD_ROWS = 16_384
 
+# What the engine's 8-bit fields hold.
+_MOST_ROWS = 255
+
 # Strides after which a schedule must repeat itself, beyond those that fill the rings.
 _REPEATED_STRIDES = 8
 
@@ -59,9 +67,13 @@ class Stream:
         mean: Integers of the mean; see `quantisation.mean_parameters`.
         mean_output: The tensor that the mean makes.
         rows: Rows of the last feature map in a window.
-        stride_frames: Frames from one of these rows to the next.
+        apart: Rows from one of these to the next, of those that the body makes: with a hop finer
+            than the stride, those between are other windows'.
+        late: Rows that the body makes beyond the last of a window before the window ends.
+        stride_frames: Frames from one of a window's rows to the next.
         receptive_frames: Frames that one of them is made of.
         window_frames: Frames in a window.
+        hop_frames: Windows begin a multiple of so many frames apart; it divides the stride.
     """
 
     body: Plan
@@ -70,13 +82,39 @@ class Stream:
     mean: tuple[int, ...]
     mean_output: Tensor
     rows: int
+    apart: int
+    late: int
     stride_frames: int
     receptive_frames: int
     window_frames: int
+    hop_frames: int
+
+    @property
+    def finer_hops(self) -> list[int]:
+        """Frames of the hops below the stride that the body computes rows for, ascending."""
+        hops = range(self.hop_frames, self.stride_frames, self.hop_frames)
+        return [hop for hop in hops if self.stride_frames % hop == 0]
+
+    @property
+    def macs_per_frame(self) -> float:
+        """Multiply-accumulates of the body for a frame of the stream, on average."""
+        macs = sum(
+            steps * stage.layer.macs / stage.layer.output.height
+            for steps, stage in zip(self.period_steps, self.body.stages, strict=True)
+        )
+        return macs / self.period_steps[0]
+
+    @property
+    def macs_per_window(self) -> int:
+        """Multiply-accumulates of the head, once for each window."""
+        return sum(stage.layer.macs for stage in self.head.stages)
 
 
 def plan_stream(
-    network: Network, caller_bytes: int = 0, external: External | None = None
+    network: Network,
+    caller_bytes: int = 0,
+    external: External | None = None,
+    hop_frames: int | None = None,
 ) -> Stream:
     """Plan how a network runs on a stream.
 
@@ -84,6 +122,8 @@ def plan_stream(
         network: What to compute.
         caller_bytes: Memory of the arena that the caller uses between two parts of the work.
         external: If its weights lie in a memory outside the chip.
+        hop_frames: Frames from one window to the next: a multiple of the network's stride, which
+            takes no more than the stride itself, or what divides it. None: the stride.
 
     Raises:
         NotStreamable: Windows cannot share rows; names the first layer that prevents it.
@@ -99,10 +139,12 @@ def plan_stream(
     unused = window - (span.end + (rows - 1) * stride)
     if unused >= stride:
         raise _refusal(network, last, f"it leaves the last {unused} frames of a window unused")
+    hop = math.gcd(stride, stride if hop_frames is None else hop_frames)
+    apart, late = stride // hop, unused // hop
     head = plan_network(_head(network, mean_index))
     rest_bytes = aligned(mean.output.height * mean.output.row_bytes) + state_bytes(head)
-    ends = (rows, rest_bytes, caller_bytes)
-    body, period_steps = _plan_body(network, last, mean, spans, ends, external)
+    ends = ((rows - 1) * apart + 1 + late, rest_bytes, caller_bytes)
+    body, period_steps = _plan_body(network, last, mean, spans, hop, ends, external)
     return Stream(
         body=body,
         period_steps=period_steps,
@@ -110,9 +152,12 @@ def plan_stream(
         mean=tuple(quantisation.mean_parameters(mean, network.layers[last].output)),
         mean_output=mean.output,
         rows=rows,
+        apart=apart,
+        late=late,
         stride_frames=stride,
         receptive_frames=span.end - span.start,
         window_frames=window,
+        hop_frames=hop,
     )
 
 
@@ -224,6 +269,7 @@ def _plan_body(
     last: int,
     mean: Layer,
     spans: list[_Span],
+    hop: int,
     ends: tuple[int, int, int],
     external: External | None,
 ) -> tuple[Plan, tuple[int, ...]]:
@@ -234,51 +280,76 @@ def _plan_body(
         last: Index of the body's last layer.
         mean: What follows it.
         spans: Of the layers.
+        hop: Frames from one window to the next, a divisor of the last layer's stride.
         ends: Rows of sums that are kept, bytes of what the arena holds when all is done, and
             of what the caller has between two parts of the work.
         external: See `plan_stream`.
     """
-    rows = ends[0]
     needed = _needed(network, last)
+    stride = int(spans[last].stride)
+    warm_up = (spans[last].end - spans[last].start) // stride + 4
+    layers = _long_body(network, needed, spans, hop, warm_up + _REPEATED_STRIDES)
+    layers.append(_row_sums(network, last, mean, layers))
+    per_stride = [stride // math.gcd(int(spans[old].stride), hop) for old in needed]
+    per_stride.append(stride // hop)
+    sizes = [layer.output.row_bytes for layer in layers]
+
+    def fitted(ring_rows: list[int]) -> list[int]:
+        found = _repeating(ring_rows, per_stride, sizes)
+        if found is None:
+            raise _refusal(network, last, "its rings repeat after more rows than counters hold")
+        return found
+
+    plans = []
+    for tallest in sorted({layer.kernel.span[0] for layer in layers} | {1}):
+        stages = stages_of(layers, tallest)
+        _check_periodic(stages, per_stride, warm_up)
+        plans.append(place_rings(Schedule(stages), *ends, fitted=fitted))
+    plan = min(plans, key=lambda plan: plan.arena_bytes)
+    if external is not None:
+        # Of the same schedule.
+        plan = place_rings(Schedule(list(plan.stages)), *ends, external, fitted)
+    return plan, _period(plan, per_stride)
+
+
+def _long_body(
+    network: Network, needed: list[int], spans: list[_Span], hop: int, strides: int
+) -> list[Layer]:
+    """Return the body's layers at a hop, in a window so long that its ends play no part.
+
+    Args:
+        network: With the body in it.
+        needed: Indices of the body's layers.
+        spans: Of the layers.
+        hop: Frames from one window to the next.
+        strides: By which the window is longer than the network's.
+    """
     order = {old: new for new, old in enumerate(needed)}
-    stride = spans[last].stride
-    warm_up = int((spans[last].end - spans[last].start) / stride) + 4
-    played = rows + warm_up + _REPEATED_STRIDES
+    frames = strides * int(spans[needed[-1]].stride)
 
     def longer(old: int) -> Layer:
-        """The layer in a window so long that its ends play no part."""
-        layer = network.layers[old]
-        height = layer.output.height + int((played - rows) * stride / spans[old].stride)
+        layer, stride = network.layers[old], int(spans[old].stride)
+        rows = layer.output.height + frames // stride
         return replace(
             layer,
             inputs=tuple(order[i] for i in layer.inputs),
-            output=replace(layer.output, height=height),
+            output=replace(layer.output, height=(rows - 1) * _phases(stride, hop) + 1),
+            kernel=_kernel_at(network, spans, old, hop) if layer.inputs else layer.kernel,
         )
 
-    layers = [longer(old) for old in needed]
+    return [longer(old) for old in needed]
+
+
+def _row_sums(network: Network, last: int, mean: Layer, layers: list[Layer]) -> Layer:
+    """Return the layer behind those of the body, which sums its last rows."""
     source = network.layers[last].output
     values = source.channels if mean.axes[1] else source.row_bytes
     if source.row_bytes // values > 255:
         raise _refusal(network, last, "the sum of a row leaves 16 bits")
     # int16 sums, as pairs of bytes.
-    sums = Tensor("sums of rows", played, 2, values, source.scale, source.zero_point)
-    layers.append(Layer("ROW_SUMS", (len(layers) - 1,), sums, Kernel()))
-    per_stride = [int(stride / spans[old].stride) for old in needed] + [1]
-    plans = []
-    for tallest in sorted({layer.kernel.span[0] for layer in layers} | {1}):
-        stages = stages_of(layers, tallest)
-        _check_periodic(stages, per_stride, warm_up)
-        plans.append(place_rings(Schedule(stages), *ends))
-    plan = min(plans, key=lambda plan: plan.arena_bytes)
-    if external is not None:
-        # Of the same schedule.
-        plan = place_rings(Schedule(list(plan.stages)), *ends, external)
-    period = _period(plan, per_stride)
-    if max(period) > _MAX_PERIOD_ROWS:
-        raise _refusal(
-            network, last, f"its rings repeat after {max(period)} rows, more than counters hold"
-        )
-    return plan, period
+    height = layers[-1].output.height
+    sums = Tensor("sums of rows", height, 2, values, source.scale, source.zero_point)
+    return Layer("ROW_SUMS", (len(layers) - 1,), sums, Kernel())
 
 
 def _needed(network: Network, last: int) -> list[int]:
@@ -301,6 +372,73 @@ def _period(plan: Plan, per_stride: list[int]) -> tuple[int, ...]:
     return tuple(
         count * strides * stage.join for count, stage in zip(per_stride, plan.stages, strict=True)
     )
+
+
+def _phases(stride: int, hop: int) -> int:
+    """Return how many rows a layer makes at a hop where windows at the stride take one."""
+    return stride // math.gcd(stride, hop)
+
+
+def _kernel_at(network: Network, spans: list[_Span], index: int, hop: int) -> Kernel:
+    """Return how a layer's kernel moves over the rows that its input has at a hop.
+
+    Args:
+        network: With the layer.
+        spans: Of the layers.
+        index: The layer's.
+        hop: Frames from one window to the next.
+
+    Raises:
+        ModelError: It would span more rows than the engine takes.
+    """
+    layer = network.layers[index]
+    kernel, before = layer.kernel, int(spans[layer.inputs[0]].stride)
+    apart = _phases(before, hop) if kernel.size[0] > 1 else 1
+    found = replace(
+        kernel,
+        stride=(
+            math.gcd(int(spans[index].stride), hop) // math.gcd(before, hop),
+            kernel.stride[1],
+        ),
+        dilation=(kernel.dilation[0] * apart, kernel.dilation[1]),
+    )
+    if found.span[0] > _MOST_ROWS:
+        raise ModelError(
+            f"at a hop of {hop} frames layer {index}, {layer.op} that makes "
+            f"{layer.output.name.partition(';')[0]!r}, spans {found.span[0]} rows, more than the "
+            f"engine's {_MOST_ROWS}",
+            "take a longer hop",
+        )
+    return found
+
+
+def _repeating(
+    ring_rows: list[int], per_stride: list[int], row_bytes: list[int]
+) -> list[int] | None:
+    """Return rings, no smaller, that are all back at the same place within a period.
+
+    Args:
+        ring_rows: Rows that they must hold.
+        per_stride: Rows that go through each in a stride.
+        row_bytes: Of each.
+
+    Returns:
+        Those that take the least memory, and of these those with the shortest period; None: there
+        are none.
+    """
+    best: tuple[int, list[int]] | None = None
+    for strides in range(1, _MAX_PERIOD_ROWS // max(per_stride) + 1):
+        found = [
+            # Their period is one of so many strides.
+            next((n for n in range(rows, strides * count + 1) if strides * count % n == 0), 0)
+            for rows, count in zip(ring_rows, per_stride, strict=True)
+        ]
+        size = sum(rows * size for rows, size in zip(found, row_bytes, strict=True))
+        if all(found) and (best is None or size < best[0]):
+            best = size, found
+            if found == ring_rows:
+                break
+    return best[1] if best else None
 
 
 def _check_periodic(stages: list[Stage], per_stride: list[int], warm_up: int) -> None:

@@ -53,7 +53,7 @@ def second_bytes(planned: PlannedModel, core: Core) -> float | None:
     contract = planned.file.contract
     if contract is None:
         return None
-    hop_s = contract.hop_frames * contract.frame_step_s
+    hop_s = planned.hop_frames * contract.frame_step_s
     if planned.stream is None:
         return window_bytes(planned.plan, core) / hop_s
     stream = planned.stream

@@ -106,8 +106,9 @@ class Contract:
         hop_frames: Default distance between decisions.
         stride_frames: Frames from one row of the network's last feature map to the next, where
             no row depends on the ends of a window. Windows that start a multiple of it apart
-            then share their rows, and a listener computes each row once. 0: a row depends on
-            its window, and every window is computed whole.
+            then share their rows, and a listener computes each row once; those that start
+            closer, at a hop that divides it, share the rows of the first layers. 0: a row
+            depends on its window, and every window is computed whole.
         receptive_frames: Frames that one row of the last feature map is made of; 0 with a
             `stride_frames` of 0. A window is this long, or longer by a multiple of the stride.
         smoothing: Weight of the earlier smoothed scores against the new ones, 0 (off) to below 1.
@@ -358,12 +359,16 @@ class Contract:
             ContractError: Names the nearest two that work, in frames and seconds.
         """
         stride = self.stride_frames
-        if not stride or hop_frames % stride == 0:
+        if not stride or hop_frames % stride == 0 or stride % hop_frames == 0:
             return
         first, second = _nearest(hop_frames, stride, stride)
+        if hop_frames < stride:
+            first = max(hop for hop in range(1, hop_frames) if stride % hop == 0)
+            second = min(hop for hop in range(hop_frames, stride + 1) if stride % hop == 0)
         raise ContractError(
-            f"a hop of {hop_frames} frames ({hop_frames * self.frame_step_s:.3f} s) is not a "
-            f"multiple of {stride} frames, the stride of the network's last feature map",
+            f"a hop of {hop_frames} frames ({hop_frames * self.frame_step_s:.3f} s) is neither a "
+            f"multiple of {stride} frames, the stride of the network's last feature map, nor a "
+            "divisor of it",
             f"the nearest that work are {first * self.frame_step_s:.3f} s and "
             f"{second * self.frame_step_s:.3f} s",
         )

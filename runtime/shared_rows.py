@@ -13,12 +13,21 @@ from sernet_edge.runtime.row_stages import Stage, cut, find_stages
 
 Int8 = NDArray[np.int8]
 
+Phases = dict[int, Int8]
+"""Rows (rows, width, channels) of a map, in phases: a phase is the rows that a window holds which
+begins so many frames after the first one, or a multiple of the map's stride later."""
+
 
 class SharedRows:
     """The stages of a model, with the rows that each has seen last.
 
     What is remembered changes no score: rows are taken from the window before only where that
     window holds the same features.
+
+    Windows that begin a multiple of the stride apart share all rows. Once one begins closer to the
+    last, at a hop that divides the stride, every row is computed that a window at that hop may
+    hold: a stage whose rows are further apart than the hop runs for each of its phases, of which
+    each has rows of its own.
     """
 
     def __init__(
@@ -29,7 +38,7 @@ class SharedRows:
         Args:
             flatbuffer: A full-int8 model, without the archive behind it.
             interpreter: Makes one of a model.
-            stride_frames: Frames between windows that share rows.
+            stride_frames: Frames between windows that share all rows.
 
         Raises:
             ValueError: Its windows share no rows that can be kept.
@@ -41,64 +50,118 @@ class SharedRows:
         stages, rest = found
         if stride_frames % math.prod(stage.step for stage in stages):
             raise ValueError("the contract's stride is not the model's")
-        self._stages = [_RunningStage(cut(flatbuffer, s), s, interpreter) for s in stages]
-        self._rest = _RunningStage(cut(flatbuffer, rest), rest, interpreter)
-        self._stride = stride_frames
+        self._stages: list[_RunningStage] = []
+        apart = 1
+        for stage in stages:
+            self._stages.append(_RunningStage(cut(flatbuffer, stage), stage, apart, interpreter))
+            apart *= stage.step
+        self._rest = _Runner(cut(flatbuffer, rest), rest, interpreter)
+        self._apart = apart  # frames from one row of the last map to the next
+        self._hop = stride_frames  # what all windows' begins so far were multiples of
+        self._begin = 0  # frames from the first window's begin to the last one's
         self._window: Int8 | None = None  # the last one
-        self._last_map: Int8 | None = None  # (rows, width, channels), that window's
+        self._last_map: Phases = {}  # the newest rows, as many as a window has
 
     def run(self, window: Int8) -> Int8:
         """Return the scores, int8 (labels,), of a window, int8 (frames, features, channels)."""
         new = self._new_frames(window)
+        self._begin += new
         if new == len(window):
+            self._begin, self._last_map = 0, {}
             for stage in self._stages:
                 stage.forget()
-        rows = window[len(window) - new :]
+        rows: Phases = {0: window[len(window) - new :]}
         for stage in self._stages:
-            rows = stage.push(rows)
-        if new < len(window):
-            assert self._last_map is not None
-            rows = np.concatenate([self._last_map, rows])[-len(self._last_map) :]
-        self._window, self._last_map = window.copy(), rows
-        return self._rest.run(rows)
+            rows = stage.push(rows, self._hop)
+        height = len(self._last_map.get(0, rows[0]))
+        for phase, made in rows.items():
+            kept = self._last_map.get(phase, made[:0])
+            self._last_map[phase] = np.concatenate([kept, made])[-height:]
+        self._window = window.copy()
+        return self._rest.run(self._last_map[self._begin % self._apart])
 
     def _new_frames(self, window: Int8) -> int:
-        """Return how many frames a window has beyond those of the last one, or all."""
-        if self._window is not None:
-            for new in range(self._stride, len(window), self._stride):
+        """Return how many frames a window has beyond those of the last one, or all.
+
+        Where it begins at a finer hop than those before, rows of it are missing: all, too.
+        """
+        if self._window is None:
+            return len(window)
+        begins = 1 + np.flatnonzero((self._window[1:] == window[0]).all(axis=(1, 2)))
+        for hop in range(self._hop, 0, -1):
+            if self._hop % hop:
+                continue
+            for new in begins[begins % hop == 0].tolist():
                 if np.array_equal(self._window[new:], window[:-new]):
-                    return new
+                    is_finer, self._hop = hop < self._hop, hop
+                    return len(window) if is_finer else int(new)
         return len(window)
 
 
-class _RunningStage:
-    """A stage's interpreter."""
+class _Runner:
+    """The interpreter of a part of a model."""
 
-    def __init__(self, model: bytes, stage: Stage, interpreter: Callable[[bytes], Any]) -> None:
+    def __init__(self, model: bytes, part: Stage, interpreter: Callable[[bytes], Any]) -> None:
         self._interpreter = interpreter(model)
-        self._stage = stage
+        self._part = part
         self._height = 0  # rows that the interpreter is ready for
-        self._kept: Int8 | None = None  # the rows that the next ones need, too
+
+    def run(self, rows: Int8) -> Int8:
+        """Return what the part makes of rows (rows, width, channels) alone."""
+        if len(rows) != self._height:
+            self._interpreter.resize_tensor_input(self._part.source, (1, *rows.shape))
+            self._interpreter.allocate_tensors()
+            self._height = len(rows)
+        self._interpreter.set_tensor(self._part.source, rows[None])
+        self._interpreter.invoke()
+        made: Int8 = self._interpreter.get_tensor(self._part.result)[0]
+        return made
+
+
+class _RunningStage:
+    """A stage on a stream, in as many phases as a hop takes."""
+
+    def __init__(
+        self, model: bytes, stage: Stage, apart: int, interpreter: Callable[[bytes], Any]
+    ) -> None:
+        """Start.
+
+        Args:
+            model: The stage alone.
+            stage: Which it is.
+            apart: Frames from one row of its source to the next.
+            interpreter: Makes one of a model.
+        """
+        self._runner = _Runner(model, stage, interpreter)
+        self._stage = stage
+        self._apart = apart
+        self._kept: Phases = {}  # the rows of the source that the next ones of the result need, too
+        self._no_rows: Int8 | None = None
 
     def forget(self) -> None:
         """Start a stream."""
-        self._kept = None
+        self._kept = {}
 
-    def push(self, rows: Int8) -> Int8:
-        """Take the next rows (rows, width, channels); return those that they complete."""
-        if self._kept is not None:
-            rows = np.concatenate([self._kept, rows])
-        made = self.run(rows)
-        self._kept = rows[len(made) * self._stage.step :]
+    def push(self, rows: Phases, hop: int) -> Phases:
+        """Take the next rows of all phases; return those that they complete."""
+        made: Phases = {}
+        made_apart = self._apart * self._stage.step
+        for phase in range(0, made_apart, math.gcd(made_apart, hop)):
+            source = rows[phase % self._apart]
+            if phase in self._kept:
+                source = np.concatenate([self._kept[phase], source])
+            else:
+                source = source[phase // self._apart :]
+            made[phase] = self._made_of(source)
+            self._kept[phase] = source[len(made[phase]) * self._stage.step :]
         return made
 
-    def run(self, rows: Int8) -> Int8:
-        """Return what the stage makes of rows (rows, width, channels) alone."""
-        if len(rows) != self._height:
-            self._interpreter.resize_tensor_input(self._stage.source, (1, *rows.shape))
-            self._interpreter.allocate_tensors()
-            self._height = len(rows)
-        self._interpreter.set_tensor(self._stage.source, rows[None])
-        self._interpreter.invoke()
-        made: Int8 = self._interpreter.get_tensor(self._stage.result)[0]
+    def _made_of(self, source: Int8) -> Int8:
+        """Return all whole rows that can be made of consecutive ones of the source."""
+        rows, step = self._stage.rows, self._stage.step
+        count = (len(source) - rows) // step + 1
+        if count < 1 and self._no_rows is not None:
+            return self._no_rows
+        made = self._runner.run(source[: (count - 1) * step + rows])
+        self._no_rows = made[:0]
         return made

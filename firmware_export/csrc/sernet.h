@@ -40,9 +40,14 @@
 #define SERNET_API_VERSION 1
 
 /* Frames from one result to the next and the weight of earlier scores: the contract's, as
- * `sernet-edge listen` has them, unless these are defined for the whole program. */
+ * `sernet-edge listen` has them, or what `sernet-edge export --hop` was given, unless these are
+ * defined for the whole program. */
 #ifndef SERNET_EVERY_FRAMES
+#ifdef SERNET_MODEL_HOP_ROWS
+#define SERNET_EVERY_FRAMES SERNET_MODEL_HOP_ROWS
+#else
 #define SERNET_EVERY_FRAMES SERNET_HOP_FRAMES
+#endif
 #endif
 #ifndef SERNET_SMOOTH
 #define SERNET_SMOOTH SERNET_SMOOTHING
@@ -52,8 +57,9 @@
 #error "SERNET_EVERY_FRAMES must be 1 or more"
 #endif
 #if SERNET_STRIDE_FRAMES > 0
-#if SERNET_EVERY_FRAMES % SERNET_STRIDE_FRAMES != 0
-#error "SERNET_EVERY_FRAMES must be a multiple of SERNET_STRIDE_FRAMES: windows share rows"
+#if SERNET_EVERY_FRAMES % SERNET_STRIDE_FRAMES != 0 &&                                             \
+    SERNET_STRIDE_FRAMES % SERNET_EVERY_FRAMES != 0
+#error "SERNET_EVERY_FRAMES must be a multiple or a divisor of SERNET_STRIDE_FRAMES"
 #endif
 #endif
 

@@ -179,9 +179,9 @@ SERNET_HOT static void gather_single(const sernet_step *s, uint32_t x, uint32_t 
         for (uint32_t p = 0; p < pixels; p++) columns[place(k, pixels) + p * step] = 0;
 }
 
-/* Gathers the inputs of output positions x..x+pixels-1. */
-SERNET_HOT static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
-                   element *columns) {
+/* Gathers the inputs of output positions x..x+pixels-1; taps are `down` rows apart. */
+SERNET_INLINE void gather_rows(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
+                               element *columns, int32_t down) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t width = source->width, channels = source->channels;
     const int32_t top = (int32_t)(s->step * layer->stride_height) - layer->pad_top;
@@ -192,7 +192,7 @@ SERNET_HOT static void gather(const sernet_step *s, uint32_t x, uint32_t pixels,
         const int32_t right = left + layer->kernel_width;
         const int32_t before = left < 0 ? -left : 0, after = right > width ? right - width : 0;
         const int32_t inside = layer->kernel_width - before - after;
-        for (int32_t y = top; y < top + layer->kernel_height; y++) {
+        for (int32_t y = top; y < top + layer->kernel_height * down; y += down) {
             if (y < 0 || y >= source->height) {
                 fill(&to, zero, layer->kernel_width * channels);
                 continue;
@@ -206,11 +206,20 @@ SERNET_HOT static void gather(const sernet_step *s, uint32_t x, uint32_t pixels,
     }
 }
 
+SERNET_HOT static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
+                              element *columns) {
+    gather_rows(s, x, pixels, size, columns, 1);
+}
+
 /* `gather` of a kernel with gaps between its taps. */
 SERNET_HOT static void gather_dilated(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
                            element *columns) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t channels = source->channels;
+    if (layer->dilation_width == 1) {
+        gather_rows(s, x, pixels, size, columns, layer->dilation_height);
+        return;
+    }
     for (uint32_t p = 0; p < pixels; p++) {
         cursor to = start_column(columns, p, pixels, size);
         const uint32_t left = (x + p) * layer->stride_width - layer->pad_left;
@@ -460,7 +469,9 @@ SERNET_HOT void sernet_conv_copied(const sernet_step *s) {
         const uint32_t count = left < layer->pixels ? left : layer->pixels;
         for (uint32_t p = 0; p < count; p += PIXELS) {
             const uint32_t pixels = count - p < PIXELS ? count - p : PIXELS;
-            if (is_single(layer, source))
+            if (layer->dilation_height > 1 || layer->dilation_width > 1)
+                gather_dilated(s, first + p, pixels, size, columns + p * channel_bytes);
+            else if (is_single(layer, source))
                 gather_single(s, first + p, pixels, size, columns + p * channel_bytes);
             else
                 gather(s, first + p, pixels, size, columns + p * channel_bytes);

@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 /* Changes when generated data of one version cannot be read by an engine of another. */
-#define SERNET_ENGINE_VERSION 2
+#define SERNET_ENGINE_VERSION 3
 
 /* The instructions that the kernels use; SERNET_PORTABLE keeps to C. */
 #if !defined(SERNET_PORTABLE) && defined(__ARM_FEATURE_MVE)

@@ -37,7 +37,8 @@ void sernet_average_pool_2x2(const sernet_step *s) {
     const sernet_taps ty = sernet_taps_at(s->step, layer->stride_height, layer->pad_top, layer->kernel_height,
                             source->height);
     const int8_t *upper = sernet_row(source, s->arena, (uint32_t)(ty.origin + ty.from));
-    const int8_t *lower = sernet_row(source, s->arena, (uint32_t)(ty.origin + ty.to - 1));
+    const int8_t *lower =
+        sernet_row(source, s->arena, (uint32_t)(ty.origin + (ty.to - 1) * layer->dilation_height));
     for (uint32_t x = 0; x < layer->width; x++, out += channels) {
         const sernet_taps tx =
             sernet_taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
@@ -67,7 +68,8 @@ void sernet_average_pool(const sernet_step *s) {
         const int32_t count = (ty.to - ty.from) * (tx.to - tx.from);
         memset(sums, 0, channels * sizeof *sums);
         for (int32_t y = ty.from; y < ty.to; y++) {
-            const int8_t *in = sernet_row(source, s->arena, (uint32_t)(ty.origin + y)) +
+            const uint32_t row = (uint32_t)(ty.origin + y * layer->dilation_height);
+            const int8_t *in = sernet_row(source, s->arena, row) +
                                (uint32_t)(tx.origin + tx.from) * channels;
             for (int32_t k = tx.from; k < tx.to; k++, in += channels)
                 add_values(sums, in, channels);
@@ -105,7 +107,8 @@ void sernet_max_pool(const sernet_step *s) {
             sernet_taps_at(x, layer->stride_width, layer->pad_left, layer->kernel_width, source->width);
         memset(out, layer->low, channels);
         for (int32_t y = ty.from; y < ty.to; y++) {
-            const int8_t *in = sernet_row(source, s->arena, (uint32_t)(ty.origin + y)) +
+            const uint32_t row = (uint32_t)(ty.origin + y * layer->dilation_height);
+            const int8_t *in = sernet_row(source, s->arena, row) +
                                (uint32_t)(tx.origin + tx.from) * channels;
             for (int32_t k = tx.from; k < tx.to; k++)
                 for (uint32_t c = 0; c < channels; c++, in++)

@@ -46,11 +46,12 @@ const int8_t *sernet_stream_output(const sernet_stream *stream, void *state) {
     if (sernet_net_reset(head, head_state, head->state_bytes) < 0) return NULL;
     int8_t *mean = (int8_t *)state + stream->mean_offset;
     const int32_t *p = stream->mean;
+    /* Of the rows done, the window's newest. */
+    const uint32_t newest = ((const uint16_t *)state)[body->layer_count - 1u] - 1u - stream->late;
     for (uint32_t c = 0; c < sums->channels; c++) {
         int32_t sum = 0;
-        /* The ring holds the rows of one window, in any order. */
         for (uint32_t r = 0; r < stream->rows; r++)
-            sum += ((const int16_t *)(void *)sernet_row(sums, arena, r))[c];
+            sum += ((const int16_t *)(void *)sernet_row(sums, arena, newest - r * stream->apart))[c];
         const int32_t v = sernet_rescale(sum - p[0], p[1], p[2]) + stream->mean_zero_point;
         mean[c] = (int8_t)sernet_clamp(v, -128, 127);
     }

@@ -20,7 +20,9 @@ typedef struct sernet_stream {
     const uint16_t *period_steps; /* that each of the body's layers does in a period: (layers) */
     const int32_t *mean;          /* what to subtract from a sum; multiplier and shift */
     int32_t mean_zero_point;
-    uint16_t rows; /* of the last feature map in a window */
+    uint16_t rows;  /* of the last feature map in a window */
+    uint16_t apart; /* rows from one of these to the next; those between are other windows' */
+    uint16_t late;  /* rows beyond a window's last one when the window ends */
     uint32_t mean_offset, head_offset; /* bytes into the state: where steps have working memory */
 } sernet_stream;
 
@@ -41,8 +43,8 @@ int sernet_stream_step(const sernet_stream *stream, void *state);
 int sernet_stream_push(const sernet_stream *stream, void *state, const int8_t *row);
 
 /* Computes the mean and the head for the window that ends with the newest row of features, once
- * no work is left of it. Before the first whole window, and where windows do not end at a whole stride, the output means
- * nothing. Returns the output, int8 (values), valid until the next call; null if a pointer is. */
+ * no work is left of it. Before the first whole window, and where a window does not begin a
+ * multiple of the hop that was planned after the first one, the output means nothing. Returns the output, int8 (values), valid until the next call; null if a pointer is. */
 const int8_t *sernet_stream_output(const sernet_stream *stream, void *state);
 
 #ifdef __cplusplus

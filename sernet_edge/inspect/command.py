@@ -163,7 +163,7 @@ def _listens(file: ModelFile, contract: Contract | None) -> str:
 
 def _native(file: ModelFile, contract: Contract | None) -> tuple[str, dict[str, Any] | None]:
     """Return whether the native engine takes a file, and how it computes windows if it does."""
-    from sernet_edge.firmware_export import emit, frontend_tables
+    from sernet_edge.firmware_export import emit, frontend_tables, hops
     from sernet_edge.firmware_export.planned import PlannedModel
     from sernet_edge.runtime.interpreter import Model
 
@@ -178,7 +178,12 @@ def _native(file: ModelFile, contract: Contract | None) -> tuple[str, dict[str, 
             answer = f"yes, {ram} for the network"
     except SernetError as error:
         return _no(error, file), None
-    return answer, {"share_rows": planned.stream is not None, "reason": planned.reason}
+    costs = [] if contract is None else [asdict(cost) for cost in hops.hop_costs(planned)]
+    return answer, {
+        "share_rows": planned.stream is not None,
+        "reason": planned.reason,
+        "hops": costs,
+    }
 
 
 def _tflm(file: ModelFile, inputs: tuple[Any, ...]) -> str:
@@ -225,7 +230,20 @@ def _text(found: dict[str, Any]) -> str:
     if (windows := found["windows"]) is not None:
         way = "each row is computed once" if windows["share_rows"] else "each is computed whole"
         lines += _entry("windows", f"{way} by the native engine: {windows['reason']}")
+        lines += _hops(windows["hops"])
     return "\n".join(line.rstrip() for line in lines)
+
+
+def _hops(costs: list[dict[str, Any]]) -> Iterator[str]:
+    """Yield a table of what the network costs the native engine at each hop."""
+    if costs:
+        yield f"{'hop':11}{'':9} {'each row once':>28}  {'each window whole':>29}"
+    for cost in costs:
+        both = [
+            f"{its['macs'] / 1e6:,.1f} M MACs/s, {its['state_bytes']:,} B" if its else "-"
+            for its in (cost["shared"], cost["whole"])
+        ]
+        yield f"{_INDENT}{cost['hop_s']:7.3f} s {both[0]:>28}  {both[1]:>29}"
 
 
 def _entry(name: str, text: str) -> list[str]:

@@ -11,6 +11,7 @@ from bundle_cases import C_FOLDER, Samples, build, run, with_statistics, write_b
 from engine_cases import tflm_outputs
 from object_files import SANITIZE
 from stream_graphs import STRIDE, stream_contract, stream_model
+from support import quickly
 
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.runtime.contract import Contract
@@ -30,9 +31,11 @@ def with_silences(contract: Contract) -> Samples:
     return np.concatenate([*parts, np.zeros(20 * step, np.int16), voice, np.zeros(9000, np.int16)])
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, Path]:
-    contract = stream_contract()
+@pytest.fixture(scope="module", params=quickly([STRIDE, STRIDE // 2, 1], 2))
+def exported(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[bytes, Path]:
+    contract = stream_contract(hop_frames=request.param)
     data = stream_model(with_statistics(contract, [golden_pcm(contract)]))
     return data, write_bundle(tmp_path_factory.mktemp("bundle"), data)
 

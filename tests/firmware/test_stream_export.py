@@ -15,10 +15,11 @@ from click.testing import CliRunner
 from engine_cases import tflm_outputs
 from object_files import FAST, SANITIZE
 from stream_graphs import RECEPTIVE, STRIDE, stream_contract, stream_model
-from support import quickly
+from support import Run, quickly
 
 from sernet_edge.firmware_export.bundle import bundle_files
 from sernet_edge.firmware_export.command import export
+from sernet_edge.firmware_export.golden import stream_windows
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.inspect.command import describe_tflite, inspect
@@ -76,6 +77,42 @@ def test_every_window_has_the_scores_of_tflm(
     # Were they always the same, equality would say nothing.
     assert len(np.unique(expected, axis=0)) > len(expected) // 4
     assert len({line.saturated for line in lines}) > 1
+
+
+@pytest.mark.parametrize(("exported", "hop"), quickly([(2, 2), (1, 1), (1, 2), (2, 4), (1, 12)], 2))
+def test_windows_closer_than_the_stride_have_the_scores_of_tflm(
+    exported: int, hop: int, model: bytes, shared: Path, tmp_path: Path
+) -> None:
+    contract = ModelFile("model", model).require_contract()
+    audio = stream(contract)
+    bundle = write_bundle(tmp_path / "bundle", model, hop_frames=exported)
+    options = [] if hop == exported else [f"-DSERNET_EVERY_FRAMES={hop}"]
+    program = build(bundle, tmp_path / "program", MAIN, (*SANITIZE, *options))
+    (lines,) = results(program, [audio], 512, "poll")
+    apart = windows_of(shared, tmp_path, audio, contract)
+    rows = np.concatenate([apart[0], *(window[-STRIDE:] for window in apart[1:])])
+    windows = stream_windows(rows, contract.window_frames, hop)
+    # The last frames are too few for the stride.
+    assert len(windows) <= len(lines) < len(windows) + STRIDE
+    expected = tflm_outputs(model, windows)
+    for number, (line, scores) in enumerate(zip(lines, expected, strict=False)):
+        assert line.int8 == tuple(scores), number
+        assert line.frames == contract.window_frames + number * hop
+    assert len(np.unique(expected, axis=0)) > 20
+
+
+def test_closer_windows_depend_on_neither_chunks_nor_resets_nor_how_long_the_stream_is(
+    model: bytes, tmp_path: Path
+) -> None:
+    audio = stream(ModelFile("model", model).require_contract())
+    bundle = write_bundle(tmp_path / "bundle", model, hop_frames=STRIDE // 2)
+    program = build(bundle, tmp_path / "program", MAIN, SANITIZE)
+    (expected,) = results(program, [audio], 512, "poll")
+    for chunk, way in ((1 << 20, "poll"), (256, "late"), (97, "work"), (0, "work"), (0, "late")):
+        assert results(program, [audio], chunk, way) == [expected], (chunk, way)
+    assert results(program, [audio[::-1][:20_123], audio], 777, "work")[1] == expected
+    (late,) = results(program, [audio], 512, "poll", 2**32 - 30)
+    assert late == [dataclasses.replace(r, frames=r.frames + 2**32 - 30) for r in expected]
 
 
 @pytest.mark.parametrize("queue", quickly([5, 1, 16], 1))
@@ -152,7 +189,7 @@ def compiler_says(bundle: Path, folder: Path, *options: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("hop", "nearest"), [(1, (4, 8)), (6, (4, 8)), (9, (8, 12)), (127, (124, 128))]
+    ("hop", "nearest"), [(5, (4, 8)), (6, (4, 8)), (9, (8, 12)), (127, (124, 128))]
 )
 def test_c_refuses_hops_off_the_grid_with_the_nearest(
     hop: int, nearest: tuple[int, int], shared: Path, tmp_path: Path
@@ -165,7 +202,21 @@ def test_c_refuses_hops_off_the_grid_with_the_nearest(
     assert "SERNET_QUEUE_ROWS" in compiler_says(shared, tmp_path, "-DSERNET_QUEUE_ROWS=0")
 
 
-@pytest.mark.parametrize(("hop", "nearest"), [(1, (4, 8)), (6, (4, 8)), (9, (8, 12))])
+def test_c_takes_the_hops_that_it_was_exported_for(
+    model: bytes, shared: Path, tmp_path: Path
+) -> None:
+    finer = "exported for 4 or more; sernet-edge export --hop has finer ones"
+    assert finer in compiler_says(shared, tmp_path, "-DSERNET_EVERY_FRAMES=2")
+    halved = write_bundle(tmp_path / "bundle", model, hop_frames=2)
+    assert "exported for 2 or more" in compiler_says(halved, tmp_path, "-DSERNET_EVERY_FRAMES=1")
+    for hop in (2, 4, 8):
+        assert compiler_says(halved, tmp_path, f"-DSERNET_EVERY_FRAMES={hop}") == ""
+    for hop, nearest in ((3, (2, 4)), (6, (4, 8))):
+        said = compiler_says(halved, tmp_path, f"-DSERNET_EVERY_FRAMES={hop}")
+        assert f"the nearest that work are {nearest[0]} and {nearest[1]}" in said
+
+
+@pytest.mark.parametrize(("hop", "nearest"), [(3, (2, 4)), (6, (4, 8)), (9, (8, 12))])
 def test_python_refuses_the_same_hops_with_the_same_nearest(
     hop: int, nearest: tuple[int, int], model: bytes
 ) -> None:
@@ -228,3 +279,76 @@ def test_export_and_inspect_say_which_way_a_model_runs_and_why(
         assert "by the native engine" in shown and reason in shown
         assert (out / "src" / "sernet_shared_rows.c").exists() == (file == path)
         assert (out / "src" / "sernet_windows.c").exists() == (file != path)
+
+
+def test_inspect_says_what_each_hop_costs(model: bytes) -> None:
+    file = ModelFile("model", model)
+    found = describe_tflite(file)
+    macs = {
+        layer["outputs"][0]["shape"][-1]: layer["macs"] / layer["outputs"][0]["shape"][1]
+        for layer in found["layers"]
+        if layer["op"] == "CONV_2D"
+    }
+    (dense,) = (layer["macs"] for layer in found["layers"] if layer["op"] == "FULLY_CONNECTED")
+    # A row of the convolution to 6 channels every 2 frames, of that to 8 every 4: or every hop.
+    per_frame = {4: macs[6] / 2 + macs[8] / 4, 2: (macs[6] + macs[8]) / 2, 1: macs[6] + macs[8]}
+    costs = found["windows"]["hops"]
+    assert [cost["hop_frames"] for cost in costs] == [4, 2, 1]
+    for cost in costs:
+        hop = cost["hop_frames"]
+        assert cost["hop_s"] == pytest.approx(hop * 0.016)
+        assert cost["shared"]["macs"] == round((per_frame[hop] + dense / hop) / 0.016)
+        assert cost["whole"]["macs"] == round(found["macs"] / cost["hop_s"])
+        header = bundle_files(PlannedModel.read(file, hop_frames=hop))["src/sernet_model.h"]
+        assert f"#define SERNET_MODEL_STATE_BYTES {cost['shared']['state_bytes']}\n" in header
+
+
+def test_export_plans_for_the_hop_that_is_asked_for(
+    model: bytes, shipped_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model)
+    out = tmp_path / "out"
+    done = CliRunner().invoke(export, [str(path), "--out", str(out), "--hop", "0.032"])
+    assert done.exit_code == 0, done.output
+    (hops,) = (
+        c for c in describe_tflite(ModelFile.read(path))["windows"]["hops"] if c["hop_frames"] == 2
+    )
+    millions = hops["shared"]["macs"] / 1e6
+    assert f"a result every 0.032 s takes {millions:.1f} million MACs a second" in done.output
+    assert "a result every n frames of 16 ms instead of every 2:" in (out / "README.md").read_text()
+    (lines,) = results(
+        build(out, tmp_path / "program", MAIN, SANITIZE),
+        [stream(ModelFile.read(path).require_contract())],
+        512,
+        "poll",
+    )
+    assert lines[1].frames - lines[0].frames == 2
+    # The contract, by which a board and a computer know each other, stays the model's.
+    assert (
+        ModelFile.read(path).require_contract().id
+        in (out / "src" / "sernet_contract.h").read_text()
+    )
+    whole = tmp_path / "whole"
+    done = CliRunner().invoke(export, [str(shipped_model), "--out", str(whole), "--hop", "2"])
+    assert "a result every 2.000 s takes " in done.output
+    assert "#define SERNET_MODEL_HOP_ROWS 125" in (whole / "src" / "sernet_model.h").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--hop", "0.048"), 1, "a hop of 3 frames (0.048 s)"),
+        (("--hop", "nan"), 2, "not finite"),
+        (("--hop", "0"), 2, "--hop"),
+        (("--hop", "0.064", "--engine", "tflm"), 2, "--hop belongs to --out"),
+    ],
+)
+def test_a_hop_that_cannot_be_is_refused(
+    options: tuple[str, ...], code: int, message: str, model: bytes, in_process: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(model)
+    done = in_process("export", path, "--out", tmp_path / "out", *options)
+    assert done.returncode == code and message in done.stderr
+    assert not (tmp_path / "out").exists()

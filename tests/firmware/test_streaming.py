@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from graphs import SAME, VALID, RandomGraph
 from numpy.typing import NDArray
 from object_files import SANITIZE, STRICT, compiler_output, object_file
 from stream_graphs import RandomStream
+from support import quickly
 
 from sernet_edge.firmware_export import emit_stream, golden, reference
 from sernet_edge.firmware_export.bundle import NATIVE_SOURCES
@@ -33,10 +34,12 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def stream_program(data: bytes, engine: Path, folder: Path) -> tuple[Path, int, int]:
+def stream_program(
+    data: bytes, engine: Path, folder: Path, hop: int | None = None
+) -> tuple[Path, int, int]:
     """Compile a network for streams; return the program, the window and the stride in frames."""
     network = read_network(ModelFile("graph", data))
-    stream = plan_stream(network)
+    stream = plan_stream(network, hop_frames=hop)
     (folder / "model.h").write_text(emit_stream.stream_header(network, stream, "model"))
     (folder / "model.c").write_text(emit_stream.stream_source(stream, "model"))
     sources = [*engine.glob("*.c"), *engine.glob("*.S")]
@@ -73,6 +76,35 @@ def test_counters_of_rows_never_come_to_their_16_bits(engine: Path, tmp_path: Pa
     late = range(hops - 200, hops + 1)
     windows = np.stack([rows[n * stride :][:window].ravel() for n in late])
     np.testing.assert_array_equal(outputs[-len(late) :], tflm_outputs(data, windows))
+
+
+def strided(seeds: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the seeds of networks with a stride above 1, each with a hop that divides it."""
+    for seed in seeds:
+        graph = RandomStream(seed)
+        graph.build()
+        finer = [hop for hop in range(1, graph.stride) if graph.stride % hop == 0]
+        if finer:
+            yield seed, finer[seed % len(finer)]
+
+
+@pytest.mark.parametrize(("seed", "hop"), quickly(strided(SEEDS), 8))
+def test_windows_closer_than_the_stride_have_the_scores_of_tflm(
+    seed: int, hop: int, engine: Path, tmp_path: Path
+) -> None:
+    graph = RandomStream(seed)
+    data = graph.build()
+    network = read_network(ModelFile("graph", data))
+    program, window, stride = stream_program(data, engine, tmp_path, hop)
+    assert stride == graph.stride
+    windows = 40
+    rows = varied_rows(seed, window + (windows - 1) * hop, network.input.row_bytes, window)
+    expected = tflm_outputs(data, golden.stream_windows(rows, window, hop))
+    outputs = run(program, window, hop, rows, network.output.row_bytes)
+    np.testing.assert_array_equal(outputs, expected)
+    # Longer hops find the same rows.
+    outputs = run(program, window, stride, rows, network.output.row_bytes)
+    np.testing.assert_array_equal(outputs, expected[:: stride // hop])
 
 
 def test_the_random_family_has_scores_that_vary() -> None:

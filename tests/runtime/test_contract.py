@@ -271,6 +271,8 @@ SHARED = {
 def test_windows_that_share_rows_are_as_long_as_whole_rows() -> None:
     for window_frames in (102, 134, 198):
         assert CONTRACT.replace(**{**SHARED, "window_frames": window_frames})
+    for hop_frames in (1, 2, 4, 8, 16, 32, 64, 96):
+        assert CONTRACT.replace(**{**SHARED, "hop_frames": hop_frames})
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,10 @@ def test_windows_that_share_rows_are_as_long_as_whole_rows() -> None:
         ({"window_frames": 184}, "184 is not 102 plus a multiple of 32.*166 and 198"),
         ({"window_frames": 101}, "101 is not 102 plus.*102 and 134"),
         ({"level": "window"}, "'window' needs the whole window"),
-        ({"hop_frames": 31}, r"a hop of 31 frames \(0.496 s\).*0.512 s and 1.024 s"),
+        ({"hop_frames": 31}, r"a hop of 31 frames \(0.496 s\).*0.256 s and 0.512 s"),
+        ({"hop_frames": 3}, r"a hop of 3 frames \(0.048 s\).*0.032 s and 0.064 s"),
+        ({"hop_frames": 48}, r"a hop of 48 frames \(0.768 s\).*0.512 s and 1.024 s"),
+        ({"hop_frames": 0}, "hop_frames must be in 1"),
         ({"hop_frames": 65}, r"a hop of 65 frames.*1.024 s and 1.536 s"),
         ({"receptive_frames": 0}, "both be 0"),
         ({"stride_frames": 0}, "both be 0"),

@@ -69,6 +69,34 @@ def test_every_window_of_a_random_network_has_the_scores_of_the_whole_window(pac
     assert cut > len(SEEDS) // 2
 
 
+def test_windows_at_any_hop_that_divides_the_stride_have_the_scores_of_whole_ones(
+    package: str,
+) -> None:
+    checked = 0
+    for seed in SEEDS:
+        graph = RandomStream(seed)
+        data = graph.build()
+        hops = [hop for hop in range(1, graph.stride) if graph.stride % hop == 0]
+        if find_stages(data) is None or not hops:
+            continue
+        checked += 1
+        rng = np.random.default_rng(seed)
+        # At the stride, then at finer and finer hops with some left out, and after a gap.
+        steps = [graph.stride] * 2
+        for hop in (rng.choice(hops), rng.choice(hops)):
+            steps += (hop * rng.integers(1, 4, 8)).tolist()
+        starts = np.cumsum([0, *steps, 500, *[min(hops)] * 4])
+        shape = graph.shape(0)[1:]
+        rows = rng.integers(-128, 128, (starts.max() + shape[0], *shape[1:]), np.int8)
+        # A while of digital silence, in which windows begin anywhere.
+        rows[starts[8] : starts[8] + 2 * shape[0]] = 5
+        windows = np.stack([rows[start : start + shape[0]] for start in starts])
+        shared = SharedRows(data, lambda model: interpreter(package, model), graph.stride)
+        found = np.stack([shared.run(window) for window in windows])
+        np.testing.assert_array_equal(found, whole(package, data, windows), f"seed {seed}")
+    assert checked > len(SEEDS) // 4
+
+
 def test_a_window_computes_only_the_rows_that_the_last_one_lacked() -> None:
     data = stream_model(stream_contract())
     computed: list[int] = []

@@ -27,9 +27,10 @@ from sernet_edge.runtime.modelfile import ModelFile
 Samples = NDArray[np.int16]
 
 
-def write_bundle(folder: Path, data: bytes) -> Path:
-    """Write a model's bundle to a folder; return it."""
-    for path, text in bundle_files(PlannedModel.read(ModelFile("model.tflite", data))).items():
+def write_bundle(folder: Path, data: bytes, hop_frames: int | None = None) -> Path:
+    """Write a model's bundle to a folder, for the contract's hop or another; return it."""
+    planned = PlannedModel.read(ModelFile("model.tflite", data), hop_frames=hop_frames)
+    for path, text in bundle_files(planned).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text)
     return folder
