@@ -93,6 +93,15 @@ test-arm64: .venv/dev ## Install, listen and test on an emulated 64-bit Arm Debi
 	@$(call packages,qemu-user-static debootstrap)
 	tests/arm64/run.sh $(BIN)/python build/arm64
 
+.PHONY: container-check
+container-check: .venv-release/done ## Check the Containerfile with hadolint
+	.venv-release/bin/hadolint Containerfile
+
+.PHONY: container-test
+container-test: .venv/dev ## Replay the Containerfile in a Debian of its own, and listen there (as root)
+	@$(call packages,debootstrap)
+	$(BIN)/python tests/container/replay.py build/container
+
 .PHONY: wheels-arm
 wheels-arm: .venv/dev ## Show that the base install has wheels for every Pi
 	$(BIN)/python tests/arm64/wheels.py aarch64 3.11 build/wheels/aarch64-3.11
