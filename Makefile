@@ -259,7 +259,7 @@ docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
 		--out $(EVIDENCE)/ablations.md
 	$(BIN)/python benchmarks/benchmark_page.py benchmarks/bench.json $(EVIDENCE)
 	$(BIN)/python benchmarks/architectures.py --out $(EVIDENCE)/architectures.md
-	$(BIN)/python benchmarks/teaching_page.py benchmarks/teaching.json \
+	$(BIN)/python benchmarks/teaching_page.py benchmarks/teaching.json benchmarks/teaching-strict \
 		--out $(EVIDENCE)/teaching.md
 	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
 	$(BIN)/python tools/dependencies.py --out $(DESIGN)/dependencies.md

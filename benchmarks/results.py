@@ -22,6 +22,7 @@ from runs_archive import all_runs
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
 from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.choice import names_in
 from sernet_edge.train.evaluation import pictures
 from sernet_edge.train.evaluation.html_pages import run_pictures, size_point
 from sernet_edge.train.evaluation.protocols import PROTOCOLS
@@ -161,6 +162,8 @@ def _trained(run: Mapping[str, Any]) -> str:
     parts += [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []
     parts += ["tested on middles alone"] if recipe.get("test_segments") == "middle" else []
     parts += [recipe["precision"]] if recipe.get("precision", "float32") != "float32" else []
+    initial = run.get("initial")
+    parts += [f"after {' and '.join(names_in(initial['corpus']))}"] if initial else []
     parts += [f"{len(run['folds'])} of {_SPEAKERS} speakers"] if _is_part(run) else []
     return ", ".join(filter(None, parts))
 

@@ -1,11 +1,16 @@
 """Writes docs/evidence/teaching.md from what `benchmarks/teaching.py` measured.
 
-python benchmarks/teaching_page.py benchmarks/teaching.json --out docs/evidence/teaching.md
+python benchmarks/teaching_page.py benchmarks/teaching.json benchmarks/teaching-strict \
+    --out docs/evidence/teaching.md
+
+The folder holds what `cross-validate --teach K --json` printed under the protocol `strict`, as
+K.json.
 """
 
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +27,8 @@ from sernet_edge.train.corpora.choice import names_in
 _HEAD = """\
 # Teaching with a few clips
 
-<!-- Made by python benchmarks/teaching_page.py from {saved}; do not edit. -->
+<!-- Made by python benchmarks/teaching_page.py from {saved} and
+     teaching-strict; do not edit. -->
 
 `sernet-edge teach` adapts a model to one person. Here each speaker of a corpus is taught with K
 clips of each emotion, or as many as there are. A draw halves the speaker's sentences at random:
@@ -70,18 +76,42 @@ _CONDITIONS = {
 }
 
 
-def page(document: dict[str, Any], saved: str) -> str:
+_STRICT = """\
+Each speaker is tested by a model that was trained on the others, and is then taught: {labels}. \
+The network is {architecture}{start}. `benchmarks/emodb_after_others.sh` measures it.
+"""
+
+
+def page(document: dict[str, Any], saved: str, strict: Sequence[dict[str, Any]] = ()) -> str:
     """Return the page, Markdown.
 
     Args:
         document: What `benchmarks/teaching.py` wrote.
         saved: The file's name, for the page.
+        strict: What `cross-validate --teach K --json` printed of one run, for each K.
     """
     head = _HEAD.format(
         saved=saved,
         draws=document["draws"],
     )
-    return head + "".join(_section(r, document["wrong_share"]) for r in document["results"])
+    sections = [_section(r, document["wrong_share"]) for r in document["results"]]
+    return "".join([head, *sections, _strict(strict) if strict else ""])
+
+
+def _strict(reports: Sequence[dict[str, Any]]) -> str:
+    """Return the section about a run in which each fold's speaker is taught."""
+    run, counts = reports[0], [report["teach"]["clips"] for report in reports]
+    initial = run["initial"]
+    what = _STRICT.format(
+        labels=", ".join(run["labels"]),
+        architecture=run["architecture"],
+        start=f", first trained on {' and '.join(names_in(initial['corpus']))}" if initial else "",
+    )
+    conditions = run["teach"]["uar"]
+    rows = [[name, *(_figure(r["teach"]["uar"][name]) for r in reports)] for name in conditions]
+    title = f"\n## {run['corpus']}, {len(run['labels'])} emotions, strict\n\n"
+    table = _table(["condition", *(f"K = {k}" for k in counts)], rows)
+    return f"{title}{textwrap.fill(what, 100)}\n\n{table}"
 
 
 def _heard(corpora: str, tested: str) -> str:
@@ -150,14 +180,20 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 @click.command()
 @click.argument("saved", type=click.Path(path_type=Path))
+@click.argument("strict", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-def main(saved: Path, out: Path) -> None:
-    """Write the page from SAVED."""
+def main(saved: Path, strict: Path, out: Path) -> None:
+    """Write the page from SAVED, and from the reports in the folder STRICT."""
+    reports = [_read(path) for path in sorted(strict.glob("*.json"))]
+    write_text(out, page(_read(saved), f"{saved.parent.name}/{saved.name}", reports))
+
+
+def _read(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(saved.read_text())
+        document: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise SernetError(f"cannot read {saved}: {error}") from error
-    write_text(out, page(document, f"{saved.parent.name}/{saved.name}"))
+        raise SernetError(f"cannot read {path}: {error}") from error
+    return document
 
 
 if __name__ == "__main__":
