@@ -179,7 +179,7 @@ def _hop(turns: int) -> dict[str, float]:
     around_ms, interpreter_ms, ratio = measured(None)
     figures = {"interpreter_ms": interpreter_ms, "around_ms": around_ms, "share": ratio}
     if is_available(contract):
-        # Noise is no speech: the gate stays closed, and what is left is what silence costs.
+        # Noise is not speech: the gate stays closed, and what is left is what silence costs.
         figures["silence_with_gate_ms"] = measured(SpeechGate(contract))[0]
     return figures
 

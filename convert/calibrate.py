@@ -27,7 +27,7 @@ def calibration_windows(
     """Cut one window out of each of `count` recordings, or of all if there are fewer.
 
     Where the training was for other rooms and microphones, the windows have its gains, too, and
-    the share of it that was no speech gives way to silence and coloured noise: the ranges must
+    the share of it that was not speech gives way to silence and coloured noise: the ranges must
     hold what the model was made to hear.
 
     Args:

@@ -291,7 +291,7 @@ def _operand_strides(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
     """Return, for each operand, its strides in bytes, 0 where it is broadcast.
 
     Those from one position to the next and from one channel to the next; then a constant's from
-    one row to the next, -1 for what is no constant. Then 1 for ADD, -1 for SUB.
+    one row to the next, -1 for what is not a constant. Then 1 for ADD, -1 for SUB.
     """
     strides: list[int] = []
     for place, tensor in enumerate(quantisation.pair(layer, sources)):

@@ -243,7 +243,7 @@ def _decision_settings(contract: Contract) -> list[str]:
         " * 0 is off. */",
         f"#define SERNET_DRIFT_LIMIT {c_float(contract.drift_limit)}",
         "",
-        "/* The label of what is no speech, an index of sernet_labels; if the model has none, the",
+        "/* The label of what is not speech, an index of sernet_labels; if the model has none, the",
         " * number of labels. */",
         f"#define SERNET_LABEL_NONE {none}",
         "/* Of each label: 1 for an emotion of high arousal, -1 of low, 0 for neither. */",

@@ -112,7 +112,7 @@ def _renaming(name: str, engine: frozenset[str], kept: set[str]) -> Callable[[re
 
 
 def _text(text: str, name: str, rename: Callable[[re.Match[str]], str]) -> str:
-    # Files first: `sernet_golden.c` is no type, `sernet_golden` is one.
+    # Files first: `sernet_golden.c` is not a type, `sernet_golden` is one.
     parts = re.split(f"({_FILE.pattern})", text)
     for index, part in enumerate(parts):
         if index % 2:

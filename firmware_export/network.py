@@ -107,11 +107,11 @@ class Layer:
             may be all rows of its input together; DEPTHWISE_CONV_2D: int8 (kh, kw, out).
         bias: int32 (out,).
         weight_scales: float32 (out,) per channel, or (1,) per tensor.
-        activation: Real limits of a fused activation; None is no limit.
+        activation: Real limits of a fused activation; None: no limit.
         axes: MEAN, SUM, REDUCE_MAX: whether it reduces (height, width).
         beta: SOFTMAX.
         table: Functions of one value: int8 (256,), what -128 to 127 become.
-        constant: ADD, SUB, MUL: the operand that is no layer; PRELU: slopes that differ.
+        constant: ADD, SUB, MUL: the operand that is not a layer; PRELU: slopes that differ.
         crop: SLICE: the first position and the step from one to the next, then the first channel
             and the step.
         strides: ARRANGE: values from one position of the source's row to the next, and from one

@@ -464,7 +464,7 @@ class Contract:
         except (ValueError, RecursionError) as error:
             raise ContractError(f"{where}: the contract is not JSON: {error}", damaged) from error
         if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
-            raise ContractError(f"{where}: this JSON is no sernet-edge contract", damaged)
+            raise ContractError(f"{where}: this JSON is not a sernet-edge contract", damaged)
         version = document.get("version")
         if isinstance(version, int) and version > CONTRACT_VERSION:
             raise ContractError(

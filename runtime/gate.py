@@ -43,7 +43,7 @@ without a break.
 # The probability from which a chunk counts as voice: Silero's own default.
 _VOICE = 0.5
 
-# A window is judged if a tenth of it is voice, 0.3 s of 3 s: less is no word...
+# A window is judged if a tenth of it is voice, 0.3 s of 3 s: less is not a word...
 _LEAST_SHARE = 0.1
 # ... and if some of it was lately: a pause for breath is shorter than this.
 _HANGOVER_S = 1.0

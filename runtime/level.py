@@ -67,7 +67,7 @@ class LevelMeter:
     def read(self) -> Level:
         """Return the level of the stretch, and begin another."""
         count = max(1, self._count)
-        # Without its mean: a microphone's offset is no sound. Nor is what a filter makes of the
+        # Without its mean: a microphone's offset is not sound. Nor is what a filter makes of the
         # end of a louder stretch, which adds to this one.
         power = min(self._squares / count - (self._sum / count) ** 2, self._audible / count)
         power = 0.0 if self._low >= self._high else power

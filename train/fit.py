@@ -207,7 +207,7 @@ class Fit:
             targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
         else:
             known = self._known[indices]
-            known[is_none] = 1.0  # What is no speech has none of the labels.
+            known[is_none] = 1.0  # What is not speech has none of the labels.
             targets = among_known(labels, known, smoothing)
         if self._recipe.mixup:
             drawn = rng.beta(self._recipe.mixup, self._recipe.mixup, len(indices))

@@ -73,7 +73,7 @@ class Noise:
             progress: Receives a remark.
 
         Raises:
-            SettingError: `folder` is no folder, or holds no sound but silence, or so few clips
+            SettingError: `folder` is not a folder, or holds nothing but silence, or so few clips
                 that none is left to train with.
             AudioError: A file cannot be read, and `skip_bad` is not set.
         """
@@ -125,10 +125,10 @@ def noise_files(folder: Path) -> list[Path]:
     """Return the audio files in `folder` and below it, sorted by name.
 
     Raises:
-        SettingError: It is no folder, or holds no audio file.
+        SettingError: It is not a folder, or holds no audio file.
     """
     if not folder.is_dir():
-        raise SettingError("noise", f"{folder} is no folder")
+        raise SettingError("noise", f"{folder} is not a folder")
     found = (
         Path(where, name)
         for where, _, names in os.walk(folder)

@@ -24,7 +24,7 @@ class Progress:
             label: One step, as in "epoch".
             total: How many steps there are.
             done: How many steps an earlier run did.
-            line_every: Steps between lines where the output is not a terminal; 0 is no lines.
+            line_every: Steps between lines where the output is not a terminal; 0: no lines.
         """
 
     def advance(self, figures: str = "") -> None:

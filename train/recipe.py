@@ -70,7 +70,7 @@ class Recipe:
             30 dB below the speech.
         telephone_share: Share of windows that go over a telephone; see `augment.telephone`.
         clip_share: Share of windows that are recorded 3 to 20 dB too loud, and clipped.
-        none_share: This share of the windows is no speech: clips of the folder of noise, coloured
+        none_share: This share of the windows is not speech: clips of the folder of noise, coloured
             noise at any level and digital silence. The model learns to call them "none".
         time_mask_frames: Longest run of frames set to the mean (SpecAugment); 0 is off.
         mfcc_mask: Longest run of coefficients set to the mean (SpecAugment); 0 is off.

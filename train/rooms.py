@@ -42,7 +42,7 @@ class Rooms:
 
     Attributes:
         responses: Of each place, float32 (samples,): it begins with the direct sound, so that it
-            delays nothing, and its energy is 1, so that it is no gain.
+            delays nothing, and its energy is 1, so that it changes no loudness.
     """
 
     responses: tuple[Response, ...]

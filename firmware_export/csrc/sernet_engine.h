@@ -79,7 +79,7 @@ enum {
 #define SERNET_WEIGHTS_SECTION
 #endif
 
-/* Likewise before the tables that are no weights: biases, multipliers and the layers themselves. */
+/* Likewise before the tables that are not weights: biases, multipliers and the layers themselves. */
 #ifndef SERNET_TABLES_SECTION
 #define SERNET_TABLES_SECTION
 #endif

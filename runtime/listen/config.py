@@ -27,7 +27,7 @@ SYSTEM_FILE = Path("/etc/sernet-edge/config.toml")
 # Where a context keeps the file that was read.
 _FILE = "sernet_edge.runtime.listen.config.file"
 
-# Options that are no settings, and so stand in no file.
+# Options that are not settings, and so stand in no file.
 _NO_SETTING = {"config", "show_config", "list_devices", "help"}
 
 # The values of options whose names end so are not shown, and no address with a login.

@@ -46,7 +46,7 @@ class GuidedPages:
             given: Any = json.loads(await read_body(request, _MAX_ANSWER_BYTES) or b"")
             question, key = given["question"], given["key"]
         except (ValueError, KeyError, TypeError):
-            return PlainTextResponse("This is no answer.\n", 400)
+            return PlainTextResponse("This is not an answer.\n", 400)
         if not isinstance(key, str) or question != self.question:
             return PlainTextResponse("The question was answered already.\n", 409)
         self._answers.put((question, key))

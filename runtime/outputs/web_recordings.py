@@ -68,7 +68,7 @@ class RecordingPages:
         try:
             mark = self._mark_of(recording, await read_body(request, _MAX_MARK_BYTES))
         except ValueError as error:
-            return PlainTextResponse(f"This is no mark: {error}.\n", 400)
+            return PlainTextResponse(f"This is not a mark: {error}.\n", 400)
         try:
             await asyncio.to_thread(recording.set_mark, mark)
         except SernetError as error:

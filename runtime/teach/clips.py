@@ -60,7 +60,7 @@ def find_clips(place: Path, may_be_empty: bool = False) -> list[LabelledFile]:
     Args:
         place: The folder; or a CSV file whose header names the columns path and label, with paths
             that start from its own folder.
-        may_be_empty: Whether it is no error if there are none.
+        may_be_empty: Whether no clips at all are accepted.
 
     Raises:
         SernetError: It does not exist, holds no clip, or a table's row is wrong.

@@ -234,7 +234,7 @@ class Guide:
         return answer is not None
 
     def _heard(self, gaps: bool = False) -> Iterator[NDArray[np.int16]]:
-        """Yield the microphone's audio: it is taken, needed or not, lest it be lost later.
+        """Yield the microphone's audio, also while it is not needed, so that none is lost later.
 
         Args:
             gaps: Whether missing audio matters.

@@ -21,7 +21,7 @@ from sernet_edge.runtime.teach.guided_folder import GuidedFolder
 from sernet_edge.runtime.teach.terminal_face import TerminalFace
 from sernet_edge.runtime.teach.web_face import WebFace
 
-# For the page to hear of the end before the server goes.
+# Time for the page to learn of the end before the server stops.
 _LAST_WAIT_S = 1.0
 
 _WELCOME = """\

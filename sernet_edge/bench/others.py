@@ -66,7 +66,7 @@ def main(
     libraries: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Print a table of the .tflite files in FOLDER: what runs, or why not, and what it takes."""
+    """Print a table of the .tflite files in FOLDER: RAM, flash and instructions, or why not."""
     check_tflm(includes, libraries)
     own = [tflm_cores.library(includes, path) for path in libraries]
     counted = list(dict.fromkeys([*cores, *(library.core.name for library in own)]))

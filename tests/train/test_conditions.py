@@ -151,7 +151,7 @@ def test_evaluate_says_what_conditions_cost_and_what_noise_does(
     ("arguments", "message"),
     [
         ([], "--corpus: name a corpus to test on, or a folder with --noise"),
-        (["--noise", "gone"], "--noise: gone is no folder"),
+        (["--noise", "gone"], "--noise: gone is not a folder"),
         (["--noise", ".", "--condition", "all"], "--condition: conditions change speech"),
         (["--noise", ".", "--out", "x.html"], "--out: the page is about speech"),
     ],

@@ -88,7 +88,7 @@ def test_a_folder_without_sound_is_refused(
 
 
 def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match="gone is no folder"):
+    with pytest.raises(SettingError, match="gone is not a folder"):
         noise_files(tmp_path / "gone")
 
 

@@ -73,7 +73,7 @@ def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[s
         label), `skipped` (a line each), `trained_on_these_speakers`, the figures of
         `metrics.summary`, `calibration_error`, `reliability` and, where the model knows when it is
         sure, `sure`; `four`, the figures of `cross_corpus.by_corpus`, with the number of speakers
-        whom the model has heard in each corpus, `heard`; and `conditions`, see `_under`. Of noise:
+        which the model has heard in each corpus, `heard`; and `conditions`, see `_under`. Of noise:
         `noise`, the figures of `false_events.false_events`.
 
     Raises:
@@ -256,7 +256,7 @@ def _by_corpus(
         scores: float64 (utterances, labels).
         contract: The model's.
         only: The name of the corpus, if there is but one.
-        seen: Speakers whom the model was trained on.
+        seen: Speakers that the model was trained on.
     """
     speakers = np.array([u.speaker for u in tested])
     names = np.array([u.corpus or only for u in tested])

@@ -1,4 +1,4 @@
-"""What teaching gives: speakers whom a model never heard, taught with a few clips each.
+"""What teaching gives: speakers that a model never heard, taught with a few clips each.
 
 A draw halves a speaker's sentences at random. K clips of each emotion, or as many as there are,
 come from the one half; the recordings of the other half are tested. So no sentence is on both

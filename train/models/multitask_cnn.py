@@ -3,7 +3,7 @@ the manner of S. Tripathi et al., "Learning discriminative features using center
 reconstruction as regularizer for speech emotion recognition", 2019 (arXiv 1906.08873).
 
 The abstract says what the losses are and that they supervise CNNs on spectrograms or MFCCs. It does
-not say which layers, and those here are ours: this is no reproduction. The losses are in
+not say which layers, and those here are ours: this is not a reproduction. The losses are in
 `losses`; the decoder that reconstructs is part of training alone.
 """
 

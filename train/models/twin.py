@@ -54,7 +54,7 @@ def training_twin(model: keras.Model, frames: int, precision: Precision) -> kera
 
     def copy(layer: Any) -> Any:
         kind, settings = type(layer), layer.get_config()
-        # Operations that are no layers compute in what they are given.
+        # Operations that are not layers compute in the type of their input.
         rounds = precision == "bfloat16" and layer.name != "scores"
         if rounds and isinstance(layer, layers.Layer):
             settings["dtype"] = "mixed_bfloat16"

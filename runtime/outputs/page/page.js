@@ -10,7 +10,7 @@ const STALE_S = 3;
 const RETRY_MS = 5000;
 const LEAST_PERCENT = 3; // less of a bar is a sliver, which says nothing that the number doesn't
 
-const NONE = "none"; // the label of what is no speech
+const NONE = "none"; // the label of what is not speech
 
 let stream = null;
 let session = null;

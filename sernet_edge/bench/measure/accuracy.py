@@ -95,7 +95,7 @@ def _source(corpus: str, tested: Sequence[Utterance], known: Collection[str], is
     Args:
         corpus: Its name.
         tested: Its utterances.
-        known: Speakers of all corpora whom the model was trained on.
+        known: Speakers of all corpora that the model was trained on.
         is_own: Whether the model was trained on other speakers of this corpus.
     """
     text = f"{len(tested)} recordings of {corpus}"

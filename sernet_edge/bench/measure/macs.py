@@ -21,7 +21,7 @@ def section(graph: Graph) -> Section:
         `precision`, `macs`, `parameters`, `weight_bytes`, `uncounted` (operators whose MACs
         are not among `macs`) and `layers`, in each `op`, `shape` of the output, `macs` and
         `parameters`. Operators on constants alone, such as a float16 model's DEQUANTIZE of its
-        weights, are no layers; their parameters are those of the layer that reads them.
+        weights, are not layers; their parameters are those of the layer that reads them.
     """
     weights: dict[str, Tensor] = {}
     unpacked: dict[str, int] = {}  # tensor that is computed of constants -> parameters in them

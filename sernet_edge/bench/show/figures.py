@@ -21,7 +21,7 @@ class Figure:
         unit: Of `value`; "" for a share.
         how: "measured", "counted", "computed" (from the file), "estimated", "saved", "card",
             "cross-validation", or "not measured: ..." and what to do.
-        better: "lower" or "higher"; "" where neither is better, or the number is no result.
+        better: "lower" or "higher"; "" where neither is better, or the number is not a result.
     """
 
     model: str
@@ -146,7 +146,7 @@ def _of_cores(model: Section) -> Iterator[Figure]:
         yield from _group(
             name,
             found,
-            # Counted anew or long ago: a saved figure is no result of this run.
+            # Counted anew or long ago: a saved figure is not a result of this run.
             "counted" if how == "measured" else how,
             (f"TFLM, {core}: instructions per inference", "instructions", ""),
             (f"TFLM, {core}: flash", "flash_bytes", "B"),
