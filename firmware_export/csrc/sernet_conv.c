@@ -179,9 +179,9 @@ SERNET_HOT static void gather_single(const sernet_step *s, uint32_t x, uint32_t 
         for (uint32_t p = 0; p < pixels; p++) columns[place(k, pixels) + p * step] = 0;
 }
 
-/* Gathers the inputs of output positions x..x+pixels-1; taps are `down` rows apart. */
-SERNET_INLINE void gather_rows(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
-                               element *columns, int32_t down) {
+/* Gathers the inputs of output positions x..x+pixels-1. */
+SERNET_HOT static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
+                   element *columns) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t width = source->width, channels = source->channels;
     const int32_t top = (int32_t)(s->step * layer->stride_height) - layer->pad_top;
@@ -192,7 +192,7 @@ SERNET_INLINE void gather_rows(const sernet_step *s, uint32_t x, uint32_t pixels
         const int32_t right = left + layer->kernel_width;
         const int32_t before = left < 0 ? -left : 0, after = right > width ? right - width : 0;
         const int32_t inside = layer->kernel_width - before - after;
-        for (int32_t y = top; y < top + layer->kernel_height * down; y += down) {
+        for (int32_t y = top; y < top + layer->kernel_height; y++) {
             if (y < 0 || y >= source->height) {
                 fill(&to, zero, layer->kernel_width * channels);
                 continue;
@@ -206,31 +206,30 @@ SERNET_INLINE void gather_rows(const sernet_step *s, uint32_t x, uint32_t pixels
     }
 }
 
-SERNET_HOT static void gather(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
-                              element *columns) {
-    gather_rows(s, x, pixels, size, columns, 1);
-}
-
 /* `gather` of a kernel with gaps between its taps. */
 SERNET_HOT static void gather_dilated(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
                            element *columns) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t channels = source->channels;
-    if (layer->dilation_width == 1) {
-        gather_rows(s, x, pixels, size, columns, layer->dilation_height);
-        return;
-    }
+    const int is_run = layer->dilation_width == 1;
     for (uint32_t p = 0; p < pixels; p++) {
         cursor to = start_column(columns, p, pixels, size);
         const uint32_t left = (x + p) * layer->stride_width - layer->pad_left;
         /* Places before the input are huge as unsigned numbers. */
         uint32_t y = s->step * layer->stride_height - layer->pad_top;
-        for (uint32_t i = 0; i < layer->kernel_height; i++, y += layer->dilation_height)
+        for (uint32_t i = 0; i < layer->kernel_height; i++, y += layer->dilation_height) {
+            if (is_run && y < source->height && left < source->width &&
+                left + layer->kernel_width <= source->width) {
+                copy(&to, sernet_row(source, s->arena, y) + left * (uint32_t)channels,
+                     layer->kernel_width * channels);
+                continue;
+            }
             for (uint32_t k = 0, at = left; k < layer->kernel_width; k++, at += layer->dilation_width)
                 if (y < source->height && at < source->width)
                     copy(&to, sernet_row(source, s->arena, y) + at * (uint32_t)channels, channels);
                 else
                     fill(&to, source->zero_point, channels);
+        }
         end_column(&to);
     }
 }

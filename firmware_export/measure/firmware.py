@@ -147,11 +147,26 @@ def write_sources(model: PlannedModel, folder: Path) -> Sources:
         SernetError: The model's contract is beyond the C front end.
     """
     programs = {"network": _write_network(model, folder / "network")}
+    return Sources(model, folder, programs | _write_ways(model, folder))
+
+
+def write_firmware_sources(model: PlannedModel, folder: Path) -> Sources:
+    """Write the C that measures the firmware of a model, without the network alone.
+
+    Raises:
+        SernetError: The model's contract is beyond the C front end.
+    """
+    return Sources(model, folder, _write_ways(model, folder))
+
+
+def _write_ways(model: PlannedModel, folder: Path) -> dict[str, tuple[Path, ...]]:
+    """Write the firmware in each way that it can run, none without a contract; see `Sources`."""
+    ways = {}
     if model.file.contract is not None:
-        programs["whole"] = _write_firmware(replace(model, stream=None), folder / "whole")
+        ways["whole"] = _write_firmware(replace(model, stream=None), folder / "whole")
         if model.stream is not None:
-            programs["shared"] = _write_firmware(model, folder / "shared")
-    return Sources(model, folder, programs)
+            ways["shared"] = _write_firmware(model, folder / "shared")
+    return ways
 
 
 def _write_firmware(model: PlannedModel, folder: Path) -> tuple[Path, ...]:
@@ -193,9 +208,28 @@ def measure(sources: Sources, core: Core, counter: Path) -> Measurement:
         total,
         _by_layer(model.plan, steps, model.file.name),
         alone.sections,
-        _firmware(sources, "whole", core, counter),
-        _firmware(sources, "shared", core, counter),
+        *measure_firmware(sources, core, counter),
     )
+
+
+def measure_firmware(
+    sources: Sources, core: Core, counter: Path
+) -> tuple[Firmware | None, Firmware | None]:
+    """Measure the firmware that computes each window whole, and that which does each row once.
+
+    Args:
+        sources: Of the model; of the hop that it was planned for.
+        core: An Arm core.
+        counter: From `cross.build_counter`.
+
+    Returns:
+        None for what there is not; see `Measurement`.
+
+    Raises:
+        SernetError: A tool is missing, or a program goes wrong.
+    """
+    whole, shared = (_firmware(sources, way, core, counter) for way in ("whole", "shared"))
+    return whole, shared
 
 
 def _firmware(sources: Sources, what: str, core: Core, counter: Path) -> Firmware | None:
@@ -209,7 +243,7 @@ def _firmware(sources: Sources, what: str, core: Core, counter: Path) -> Firmwar
     whole, frames, last = map(counted_regions, parts)
     # Of the whole hop it pushes and polls in turns; of the last frame the push comes first.
     hop = Hop(
-        seconds=contract.hop_frames * contract.frame_step_s,
+        seconds=sources.model.hop_frames * contract.frame_step_s,
         features=sum(whole[::2]),
         network=sum(whole[1::2]),
         longest_call=max(frames + last[1:]),

@@ -1,6 +1,7 @@
 """Prints RAM, code and instructions of a model on each Cortex-M core.
 
     python -m sernet_edge.firmware_export.measure.size model.tflite
+    python -m sernet_edge.firmware_export.measure.size model.tflite --core m4 --hop 0.256
 
 `firmware` describes each figure and how it is measured.
 """
@@ -14,7 +15,9 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -22,6 +25,7 @@ from sernet_edge.firmware_export import traffic
 from sernet_edge.firmware_export.cores import ARM, CORES
 from sernet_edge.firmware_export.measure import cross, firmware, tflm
 from sernet_edge.firmware_export.planned import PlannedModel
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.options import MODEL_PATH
@@ -36,15 +40,26 @@ def _cells(memory: firmware.Memory | None) -> list[str]:
     return [f"{n:,}" for n in asdict(memory).values()] if memory else ["-"] * 3
 
 
-def _hop_lines(core: str, measured: firmware.Measurement) -> list[str]:
+_Ways = tuple[firmware.Firmware | None, firmware.Firmware | None]
+"""The firmware that computes each window whole, and that which computes each row once."""
+
+
+def _hop_lines(core: str, measured: _Ways) -> list[str]:
     """Return lines that compare sharing rows with whole windows."""
-    ways = (("each window whole", measured.whole), ("each row once", measured.shared))
+    ways = zip(("each window whole", "each row once"), measured, strict=True)
     return [
         f"{core if number == 0 else '':14}  {way:17}  {found.hop.per_second / 1e6:>17,.1f}  "
         f"{found.hop.longest_call / 1e6:>17,.2f}  {found.memory.ram_bytes:>16,}"
         for number, (way, found) in enumerate(ways)
         if found is not None
     ]
+
+
+def _frames(contract: Contract | None, hops_s: tuple[float, ...]) -> list[int]:
+    """Return the frames of hops; none without a contract."""
+    if contract is None:
+        return []
+    return [max(1, round(hop_s / contract.frame_step_s)) for hop_s in hops_s]
 
 
 @click.command()
@@ -56,45 +71,91 @@ def _hop_lines(core: str, measured: firmware.Measurement) -> list[str]:
     multiple=True,
     help="Measure on this core; may be repeated.  [default: all]",
 )
+@click.option(
+    "--hop",
+    "hops_s",
+    type=click.FloatRange(0, 3600, min_open=True, max_open=True),
+    multiple=True,
+    metavar="SECONDS",
+    help="Measure the firmware at this hop, too; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def main(model: Path, names: tuple[str, ...], as_json: bool) -> None:
+def main(model: Path, names: tuple[str, ...], hops_s: tuple[float, ...], as_json: bool) -> None:
     """Print RAM, code and instructions of MODEL, a full-int8 .tflite, on each Cortex-M core."""
-    planned = PlannedModel.read(ModelFile.read(model))
-    saved = tflm.saved_runs(planned.network)
+    file = ModelFile.read(model)
+    planned = PlannedModel.read(file)
+    others = [PlannedModel.read(file, hop_frames=n) for n in _frames(file.contract, hops_s)]
+    wanted = [c for c in CORES.values() if c.compiler == ARM and (not names or c.name in names)]
     if not as_json:
         title = ("of it stack", "code + tables")
         click.echo(_line("core", "RAM bytes", *title, "instructions", "RAM in all", *title))
     measured = []
-    arm = [core for core in CORES.values() if core.compiler == ARM]
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
-        sources = firmware.write_sources(planned, Path(folder))
+        sources = firmware.write_sources(planned, Path(folder) / "model")
         counter = cross.build_counter(Path(folder))
-        wanted = [core for core in arm if not names or core.name in names]
         for m in pool.map(lambda core: firmware.measure(sources, core, counter), wanted):
             measured.append(m)
             if not as_json:
                 in_all = m.exported.memory if m.exported else None
                 cells = (*_cells(m.network), f"{m.instructions:,}", *_cells(in_all))
                 click.echo(_line(m.core, *cells).rstrip())
+        hops = [{m.core: (m.whole, m.shared) for m in measured}]
+        for other in others:
+            written = firmware.write_firmware_sources(other, Path(folder) / str(len(hops)))
+            run = partial(firmware.measure_firmware, written, counter=counter)
+            hops.append(dict(zip((c.name for c in wanted), pool.map(run, wanted), strict=True)))
     if as_json:
-        report = {
-            "macs": planned.network.macs,
-            "weights_read": {
-                m.core: traffic.window_bytes(planned.plan, CORES[m.core]) for m in measured
-            },
-            "cores": [asdict(m) for m in measured],
-            "saved": asdict(saved) if saved else None,
-        }
-        click.echo(json.dumps(report))
+        click.echo(json.dumps(_report(planned, measured, hops[1:])))
         return
-    if saved:
-        for figures in saved.cores:
-            memory = (figures.ram_bytes, figures.stack_bytes, figures.code_bytes)
-            own = [f"{n:,}" for n in (*memory, figures.instructions)]
-            click.echo(_line(f"{figures.core} TFLM saved", *own, "-", "-", "-"))
-        click.echo(f"saved run: {saved.origin}")
+    _print_saved(planned)
     _print_traffic(planned, [m.core for m in measured])
-    _compare_ways(planned, measured)
+    for at, ways in zip([planned, *others], hops, strict=True):
+        _compare_ways(at, ways)
+
+
+def _report(
+    planned: PlannedModel,
+    measured: Sequence[firmware.Measurement],
+    hops: Sequence[dict[str, _Ways]],
+) -> dict[str, Any]:
+    """Return the figures as JSON has them.
+
+    Args:
+        planned: The model.
+        measured: On each core.
+        hops: By core, of each further hop.
+    """
+    saved = tflm.saved_runs(planned.network)
+    return {
+        "macs": planned.network.macs,
+        "weights_read": {
+            m.core: traffic.window_bytes(planned.plan, CORES[m.core]) for m in measured
+        },
+        "cores": [asdict(m) for m in measured],
+        "hops": [
+            {
+                core: {
+                    way: None if its is None else asdict(its)
+                    for way, its in zip(("whole", "shared"), ways, strict=True)
+                }
+                for core, ways in hop.items()
+            }
+            for hop in hops
+        ],
+        "saved": asdict(saved) if saved else None,
+    }
+
+
+def _print_saved(planned: PlannedModel) -> None:
+    """Print the saved runs of TensorFlow Lite Micro, if there are any."""
+    saved = tflm.saved_runs(planned.network)
+    if saved is None:
+        return
+    for figures in saved.cores:
+        memory = (figures.ram_bytes, figures.stack_bytes, figures.code_bytes)
+        own = [f"{n:,}" for n in (*memory, figures.instructions)]
+        click.echo(_line(f"{figures.core} TFLM saved", *own, "-", "-", "-"))
+    click.echo(f"saved run: {saved.origin}")
 
 
 def _print_traffic(planned: PlannedModel, cores: Sequence[str]) -> None:
@@ -103,19 +164,19 @@ def _print_traffic(planned: PlannedModel, cores: Sequence[str]) -> None:
     click.echo(f"bytes of weights that a window reads: {', '.join(read)}")
 
 
-def _compare_ways(planned: PlannedModel, measured: Sequence[firmware.Measurement]) -> None:
+def _compare_ways(planned: PlannedModel, measured: dict[str, _Ways]) -> None:
     """Print what the firmware takes, with each window computed whole and each row once."""
     contract = planned.file.contract
     if contract is None:
         return
-    hop_s = contract.hop_frames * contract.frame_step_s
+    hop_s = planned.hop_frames * contract.frame_step_s
     click.echo(f"\nthe firmware at a hop of {hop_s:.3f} s, in millions of instructions")
     click.echo(
         f"{'core':14}  {'network computes':17}  {'a second of audio':>17}  "
         f"{'most in one call':>17}  {'RAM in all, bytes':>16}"
     )
-    for its in measured:
-        for line in _hop_lines(its.core, its):
+    for core, ways in measured.items():
+        for line in _hop_lines(core, ways):
             click.echo(line)
     if planned.stream is None:
         click.echo(f"each row once: not possible, {planned.reason}")

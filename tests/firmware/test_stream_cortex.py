@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from sernet_edge.bench.measure.models import relatives
 from sernet_edge.firmware_export.cores import CORES
+from sernet_edge.firmware_export.hops import hop_costs
 from sernet_edge.firmware_export.measure import cross, firmware
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.models import BOX
 from sernet_edge.train.models import ARCHITECTURES
 
 pytestmark = [
@@ -52,9 +54,11 @@ def quarter(models: dict[str, ModelFile], tmp_path_factory: pytest.TempPathFacto
     )
 
 
-def check(said: str, model: bytes) -> None:
+def check(said: str, model: bytes, hop_frames: int | None = None) -> None:
     """Compare the results of stream_board.c with TensorFlow Lite Micro's on the printed rows."""
     settings = ModelFile("model", model).require_contract()
+    if hop_frames is not None:
+        settings = settings.replace(hop_frames=hop_frames)
 
     def int8(text: str) -> NDArray[np.int8]:
         return np.frombuffer(bytes.fromhex(text), np.int8)
@@ -70,19 +74,60 @@ def check(said: str, model: bytes) -> None:
     assert len(np.unique(found, axis=0)) > 1
 
 
+def said_on(core: str, bundle: Path) -> str:
+    """What stream_board.c says of a bundle on a core."""
+    if CORES[core].missing:
+        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
+    sources = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
+    sources += [bundle / "examples/sernet_golden_pcm.c", C_FOLDER / "stream_board.c"]
+    program = bundle / f"stream-{core}.elf"
+    cross.build(CORES[core], sources, program)
+    done = cross.run(CORES[core], program)
+    assert done.returncode == 0, done.stdout[-1000:]
+    return done.stdout
+
+
 @pytest.mark.parametrize("core", [on_core("m4"), on_core("m55")])
 def test_every_window_on_a_core_has_the_scores_of_tflm(
     core: str, quarter: Path, models: dict[str, ModelFile]
 ) -> None:
-    if CORES[core].missing:
-        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
-    sources = sorted([*(quarter / "src").glob("*.c"), *(quarter / "src").glob("*.S")])
-    sources += [quarter / "examples/sernet_golden_pcm.c", C_FOLDER / "stream_board.c"]
-    program = quarter / f"stream-{core}.elf"
-    cross.build(CORES[core], sources, program)
-    done = cross.run(CORES[core], program)
-    assert done.returncode == 0, done.stdout[-1000:]
-    check(done.stdout, models["light-sernet-stream-quarter"].data)
+    check(said_on(core, quarter), models["light-sernet-stream-quarter"].data)
+
+
+@pytest.mark.parametrize(
+    ("core", "hop"), [on_core("m4", 16), on_core("m4", 8), on_core("m55", 16), on_core("m55", 8)]
+)
+def test_windows_closer_than_the_stride_on_a_core_have_the_scores_of_tflm(
+    core: str, hop: int, tmp_path: Path
+) -> None:
+    model = BOX["voices"].read_bytes()
+    check(said_on(core, write_bundle(tmp_path, model, hop_frames=hop)), model, hop)
+
+
+def test_a_half_and_a_quarter_of_the_stride_cost_little_more(tmp_path: Path) -> None:
+    core = CORES["m4"]
+    if core.missing:
+        pytest.skip(f"{' and '.join(core.missing)} not installed")
+    file, counter = ModelFile.read(BOX["voices"]), cross.build_counter(tmp_path)
+    found = {}
+    for hop in (32, 16, 8):
+        planned = PlannedModel.read(file, hop_frames=hop)
+        (its,) = (cost for cost in hop_costs(planned) if cost.hop_frames == hop)
+        sources = firmware.write_firmware_sources(planned, tmp_path / str(hop))
+        _, shared = firmware.measure_firmware(sources, core, counter)
+        assert shared is not None and its.shared is not None
+        assert shared.hop.seconds == pytest.approx(hop * 0.016)
+        # The network's state and what is the same at each hop: features that wait, and the stack.
+        found[hop] = (
+            shared.hop.network / shared.hop.seconds / its.shared.macs,
+            shared.memory.ram_bytes - its.shared.state_bytes,
+            shared.hop.per_second,
+        )
+    # What `inspect` says beforehand, MACs and memory, is what there is.
+    for per_mac, rest, _ in found.values():
+        assert per_mac == pytest.approx(found[32][0], rel=0.02)
+        assert rest == pytest.approx(found[32][1], abs=8)
+    assert found[16][2] < 1.03 * found[32][2] and found[8][2] < 1.10 * found[32][2]
 
 
 def test_every_window_on_a_pc_has_the_scores_of_tflm(
