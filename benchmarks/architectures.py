@@ -168,7 +168,7 @@ def measure(name: str, features: Features, window_frames: int) -> Cost:
         from sernet_edge.convert.quantize import convert_model
 
     own = ARCHITECTURES[name]
-    contract = new_contract(_LABELS, own.level, window_frames, features).replace(**own.rows)
+    contract = new_contract(_LABELS, own.level, window_frames, features, **own.rows)
     # With the statistics of the noise below, so that the contract is whole.
     count = contract.feature_count
     contract = contract.replace(mean=(0.0,) * count, std=(1.0,) * count)

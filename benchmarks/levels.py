@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge import __version__
+from sernet_edge.runtime.audio.sources import to_int16
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.frontend import Float32, FrontEnd, cut_windows, feature_rows
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.recipe import RECIPES
-from sernet_edge.train.recordings import amplified
 from sernet_edge.train.tensorflow_setup import quietly
 
 LEVELS = ("none", "running", "window")
@@ -63,7 +63,7 @@ def windows_of(
         room = rng.normal(0, _ROOM_RMS, skip * contract.frame_step_samples)
         samples = np.concatenate([np.rint(room).astype(np.int16), samples])
     else:
-        samples = amplified(samples, gain_db)
+        samples = to_int16(samples * 10 ** (gain_db / 20))
     rows = feature_rows(front_end, samples)[skip:]
     return cut_windows(front_end, rows)
 

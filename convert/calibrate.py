@@ -11,7 +11,7 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.training_windows import TrainingWindows
+from sernet_edge.train.windows import TrainingWindows
 
 # As training cuts its windows, at random places, but without its distortions.
 _PLAIN = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)

@@ -17,14 +17,12 @@ from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.corpora import CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice, names_in
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder, names_in
 from sernet_edge.train.models.saved import load_saved
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
-from sernet_edge.train.read_corpus import read_corpus
 from sernet_edge.train.recipe import recipe_from
-from sernet_edge.train.recordings import Recording
+from sernet_edge.train.recordings import Recording, read_corpus
 from sernet_edge.train.tensorflow_setup import quietly
 
 

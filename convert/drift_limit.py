@@ -13,7 +13,7 @@ from sernet_edge.runtime.frontend import FrontEnd, padded_rows, rows_each_hop
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.training_windows import TrainingWindows
+from sernet_edge.train.windows import TrainingWindows
 
 PERCENTILE = 99
 """Of the training windows lie within the limit. On EMO-DB no window of a speaker that was left

@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes
-from sernet_edge.runtime.frontend import Float32
+from sernet_edge.runtime.frontend import Float32, Float64
 from sernet_edge.train.ahead import ahead
 from sernet_edge.train.balance import balanced_shares, draws, known_labels
+from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.losses import (
     Batch,
@@ -39,8 +40,7 @@ from sernet_edge.train.new_contract import with_statistics
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.training_windows import TrainingSet, TrainingWindows
-from sernet_edge.train.windows import mean_by_recording
+from sernet_edge.train.windows import TrainingSet, TrainingWindows, mean_by_recording
 
 History = list[dict[str, float]]
 
@@ -94,10 +94,7 @@ class Fit:
             [labels.index(utterance.label) for utterance in utterances]
         ]
         self._known = known_labels(utterances, labels)
-        by_label = recipe.share_by_label()
-        is_several = len({utterance.corpus for utterance in utterances}) > 1
-        is_drawn = recipe.steps > 0 or is_several or by_label
-        self._shares = balanced_shares(utterances, by_label) if is_drawn else None
+        self._shares = _shares(utterances, recipe)
         # What the steps change; `model` follows it epoch by epoch.
         frames = windows.training_contract.window_frames
         self._learner = training_twin(model, frames, recipe.precision)
@@ -109,20 +106,8 @@ class Fit:
         trained.optimizer.build(trained.trainable_variables)
         self._average: list[Any] = [np.zeros_like(weight) for weight in model.get_weights()]
         self.checkpoint = checkpoint
-        # Two runs with the same text here are the same run.
-        self._identity = json.dumps(
-            {
-                "recipe": dataclasses.asdict(recipe),
-                "contract": windows.contract.id,
-                "seed": seed,
-                "model": model.name,
-                "initial": initial_weights.sha256 if initial_weights else None,
-                "files": [recording.utterance.path.name for recording in recordings],
-                "noise": windows.noise.digest if windows.noise else None,
-                "labels": [recording.utterance.label for recording in recordings],
-            },
-            sort_keys=True,
-        )
+        initial = initial_weights.sha256 if initial_weights else None
+        self._identity = _identity(model, windows, recordings, seed, initial)
         if checkpoint.exists():
             self._restore()
 
@@ -259,6 +244,37 @@ class Fit:
             raise SernetError(
                 f"the checkpoint {self.checkpoint} is damaged: {error}", hint="delete it"
             ) from error
+
+
+def _shares(utterances: Sequence[Utterance], recipe: Recipe) -> Float64 | None:
+    """Return how likely each window is drawn; None where each is seen once an epoch."""
+    by_label = recipe.share_by_label()
+    is_several = len({utterance.corpus for utterance in utterances}) > 1
+    is_drawn = recipe.steps > 0 or is_several or by_label
+    return balanced_shares(utterances, by_label) if is_drawn else None
+
+
+def _identity(
+    model: keras.Model,
+    windows: TrainingWindows,
+    recordings: Sequence[Recording],
+    seed: int,
+    initial: str | None,
+) -> str:
+    """Return a text that is the same for two runs only if they are the same run."""
+    return json.dumps(
+        {
+            "recipe": dataclasses.asdict(windows.recipe),
+            "contract": windows.contract.id,
+            "seed": seed,
+            "model": model.name,
+            "initial": initial,
+            "files": [recording.utterance.path.name for recording in recordings],
+            "noise": windows.noise.digest if windows.noise else None,
+            "labels": [recording.utterance.label for recording in recordings],
+        },
+        sort_keys=True,
+    )
 
 
 def start(

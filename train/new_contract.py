@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import Contract, Features, Level
 from sernet_edge.runtime.errors import SernetError
@@ -26,8 +26,17 @@ def new_contract(
     level: Level,
     window_frames: int,
     features: Features = "mfcc",
+    **rows: Any,
 ) -> Contract:
-    """Return the contract of a model to be; `with_statistics` fills in its normalisation."""
+    """Return the contract of a model to be; `with_statistics` fills in its normalisation.
+
+    Args:
+        labels: See `Contract.labels`.
+        level: See `Contract.level`.
+        window_frames: See `Contract.window_frames`.
+        features: See `Contract.features`.
+        rows: The contract's hop, and its fields about rows that windows share.
+    """
     return Contract(
         labels=labels,
         mean=(0.0,),
@@ -36,6 +45,7 @@ def new_contract(
         window_frames=window_frames,
         features=features,
         mel_high_hz=_SPECTROGRAM_HIGH_HZ if features == "spectrogram" else Contract.mel_high_hz,
+        **rows,
     )
 
 
@@ -58,8 +68,8 @@ def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Cont
     stacked = np.concatenate(rows)
     if not stacked.std(axis=0).min() > 0:
         raise SernetError("the training recordings hold nothing but silence")
-
-    def rounded(values: NDArray[np.float64]) -> tuple[float, ...]:
-        return tuple(float(f"{value:.{_SIGNIFICANT_DIGITS}g}") for value in values)
-
-    return contract.replace(mean=rounded(stacked.mean(axis=0)), std=rounded(stacked.std(axis=0)))
+    mean, std = (
+        tuple(float(f"{value:.{_SIGNIFICANT_DIGITS}g}") for value in values)
+        for values in (stacked.mean(axis=0), stacked.std(axis=0))
+    )
+    return contract.replace(mean=mean, std=std)

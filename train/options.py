@@ -14,8 +14,8 @@ import click
 
 from sernet_edge.runtime.contract import Features, Level
 from sernet_edge.runtime.options import Decorator, finite, option_group
-from sernet_edge.train.corpora import CORPORA, CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.recipe import RECIPES, Loss, Recipe, check_noise
 from sernet_edge.train.settings import ModelSettings

@@ -1,18 +1,27 @@
-"""The recordings of a corpus, in memory."""
+"""The recordings of a corpus: read into memory, those that are bad named, and compared.
+
+Corpora are published with folders in them twice, and copied together by hand. Audio that is trained
+on and tested on makes figures that no new speaker will reach.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.runtime.audio.recordings import read_recording
-from sernet_edge.runtime.audio.sources import to_int16
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.runtime.errors import AudioError
+from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.progress import QUIET, Progress
+
+_NAMED = 3
+"""How many recordings a message names; it counts the others."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +66,158 @@ def read_recordings(
     return recordings
 
 
-def amplified(samples: NDArray[np.int16], gain_db: float) -> NDArray[np.int16]:
-    """Return samples made louder by `gain_db`, rounded and saturated."""
-    return to_int16(samples * 10 ** (gain_db / 20))
+@dataclass(frozen=True)
+class CorpusRecordings:
+    """The recordings of a corpus.
+
+    Attributes:
+        recordings: Those that can be used.
+        skipped: A line on each one that was left out.
+        same_audio: Those that hold the same audio.
+    """
+
+    recordings: list[Recording]
+    skipped: list[str]
+    same_audio: SameAudio
+
+
+def read_corpus(
+    utterances: Sequence[Utterance],
+    contract: Contract,
+    skip_bad: bool = False,
+    progress: Progress = QUIET,
+) -> CorpusRecordings:
+    """Read the recordings of `utterances`.
+
+    Args:
+        utterances: The recordings to read.
+        contract: See `read_recordings`.
+        skip_bad: Whether to leave out recordings that cannot be used.
+        progress: Receives remarks.
+
+    Raises:
+        AudioError: See `read_recordings`.
+    """
+    progress.say(f"reading {len(utterances)} recordings")
+    skipped: list[str] = []
+    recordings = read_recordings(utterances, contract, skipped if skip_bad else None)
+    same_audio = SameAudio(recordings)
+    tell_skipped(skipped, progress)
+    tell_doubts(same_audio, progress)
+    return CorpusRecordings(recordings, skipped, same_audio)
+
+
+def check_corpus(
+    utterances: Sequence[Utterance], contract: Contract, progress: Progress = QUIET
+) -> tuple[list[Utterance], list[str], SameAudio]:
+    """Read the recordings of `utterances` once, one at a time, and keep none.
+
+    Args:
+        utterances: The recordings to read.
+        contract: See `read_recordings`.
+        progress: Receives remarks on recordings of the same audio.
+
+    Returns:
+        The utterances that can be used, a line on each of the others, and those that hold the
+        same audio.
+    """
+    usable, bad, same_audio = list[Utterance](), list[str](), SameAudio()
+    for utterance in utterances:
+        for recording in read_recordings([utterance], contract, bad):
+            usable.append(recording.utterance)
+            same_audio.add(recording)
+    tell_doubts(same_audio, progress)
+    return usable, bad, same_audio
+
+
+def tell_skipped(skipped: Sequence[str], progress: Progress) -> None:
+    """Name the recordings that were left out, and count them."""
+    for problem in skipped:
+        progress.say(f"skipped: {problem}")
+    if skipped:
+        progress.say(f"recordings skipped: {len(skipped)}")
+
+
+def tell_doubts(same_audio: SameAudio, progress: Progress) -> None:
+    """Name the recordings that hold the same audio."""
+    for remark in same_audio.remarks():
+        progress.say(f"warning: {remark}")
+
+
+class SameAudio:
+    """Finds recordings of the same samples, however their files are named, tagged or packed.
+
+    Digital silence is not compared: it is the same in all recordings and tells nothing.
+    """
+
+    def __init__(self, recordings: Iterable[Recording] = ()) -> None:
+        """Compare `recordings`; `add` takes more."""
+        self._by_samples: dict[bytes, list[Utterance]] = defaultdict(list)
+        for recording in recordings:
+            self.add(recording)
+
+    def add(self, recording: Recording) -> None:
+        """Compare a recording with those before it; its samples are not kept."""
+        if recording.samples.any():
+            key = hashlib.sha256(recording.samples.tobytes()).digest()
+            self._by_samples[key].append(recording.utterance)
+
+    @property
+    def groups(self) -> list[list[Utterance]]:
+        """The utterances that share their audio with another, those of one audio together."""
+        return [group for group in self._by_samples.values() if len(group) > 1]
+
+    def remarks(self) -> list[str]:
+        """Return the doubts about the corpus: contradictions first, then mere copies."""
+        labels, speakers, copies = list[str](), list[str](), list[str]()
+        for group in self.groups:
+            if len({utterance.label for utterance in group}) > 1:
+                labels.append(", ".join(f"{u.path} is {u.label}" for u in group))
+            elif len({utterance.speaker for utterance in group}) > 1:
+                speakers.append(
+                    ", ".join(f"{u.path} is by {u.speaker or 'unknown'}" for u in group)
+                )
+            else:
+                copies.append(" and ".join(str(u.path) for u in group))
+        found = {
+            "the same audio has two labels": labels,
+            "the same audio has two speakers": speakers,
+            "the same audio is there twice": copies,
+        }
+        return [f"{what}: {_first(cases)}" for what, cases in found.items() if cases]
+
+    def check_split(
+        self, training: Collection[Utterance], testing: Collection[Utterance], where: str = ""
+    ) -> None:
+        """Check that nothing which is tested on is trained on under another name.
+
+        Args:
+            training: Utterances that are trained on.
+            testing: Utterances that are tested on.
+            where: Which split it is, for the error; empty if there is but one.
+
+        Raises:
+            SernetError: Names the recordings.
+        """
+        trained, tested = set(training), set(testing)
+        shared = []
+        for group in self.groups:
+            ours = next((u for u in group if u in tested), None)
+            theirs = next((u for u in group if u in trained), None)
+            if ours and theirs:
+                shared.append(f"{ours.path} ({_who(ours)}) is {theirs.path} ({_who(theirs)})")
+        if shared:
+            raise SernetError(
+                f"{where and f'{where}: '}the same audio would be trained on and tested on: "
+                f"{_first(shared)}",
+                hint="remove the copies from the corpus, or give each recording its true speaker",
+            )
+
+
+def _first(cases: Sequence[str]) -> str:
+    more = f"; and {len(cases) - _NAMED} more" if len(cases) > _NAMED else ""
+    return "; ".join(cases[:_NAMED]) + more
+
+
+def _who(utterance: Utterance) -> str:
+    return f"{utterance.label}, speaker {utterance.speaker or 'unknown'}"

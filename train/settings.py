@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sernet_edge.runtime.contract import NONE, Contract, Features, Level
 from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
 from sernet_edge.train.new_contract import new_contract
 from sernet_edge.train.recipe import RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from sernet_edge.train.initial_weights import InitialWeights
+    from sernet_edge.train.noise import Noise
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,18 @@ class ModelSettings:
         fitting = {"level": own.level, "window_frames": own.window_frames, **others}
         return ModelSettings(corpora, architecture, own.features, recipe=recipe, **fitting)
 
+    def provenance(
+        self, initial_weights: InitialWeights | None, noise: Noise | None
+    ) -> dict[str, Any]:
+        """Return what a model's contract says of the settings that it was trained with."""
+        return {
+            "architecture": self.architecture,
+            "initial": initial_weights.provenance if initial_weights else None,
+            "seed": self.seed,
+            "recipe": dataclasses.asdict(self.recipe),
+            **({"noise": noise.provenance} if noise else {}),
+        }
+
     def new_contract(self, labels: tuple[str, ...]) -> Contract:
         """Return the contract of the model to be; see `new_contract.new_contract`.
 
@@ -75,5 +91,10 @@ class ModelSettings:
         own = ARCHITECTURES[self.architecture]
         if self.recipe.none_share and NONE not in labels:
             labels = (*labels, NONE)
-        draft = new_contract(labels, self.level, self.window_frames, self.features)
-        return draft.replace(**own.rows)
+        return new_contract(
+            labels,
+            self.level,
+            self.window_frames,
+            self.features,
+            **own.rows,
+        )

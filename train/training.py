@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,7 @@ from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
-from sernet_edge.train.read_corpus import read_corpus
-from sernet_edge.train.recordings import Recording
+from sernet_edge.train.recordings import CorpusRecordings, Recording, read_corpus
 from sernet_edge.train.settings import ModelSettings
 from sernet_edge.train.tensorflow_setup import quietly
 
@@ -96,9 +94,7 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
             of another training, or the training diverges.
     """
     model = settings.model
-    if settings.out.suffix != ".keras":
-        raise SettingError("out", f"{settings.out} must end in .keras")
-    check_outputs((settings.out, settings.metrics_path, settings.picture_path), settings.force)
+    _check_out(settings)
     utterances = model.corpora.utterances(progress)
     model.corpora.check_teaches(utterances)
     draft = model.new_contract(model.corpora.labels(utterances))
@@ -106,26 +102,20 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     initial_weights = InitialWeights.read(model.init) if model.init else None
     rate_hz = draft.sample_rate_hz
     noise = Noise.read(model.noise, rate_hz, settings.skip_bad, progress) if model.noise else None
-
     read = read_corpus(utterances, draft, settings.skip_bad, progress)
     # A label of unreadable recordings alone is not a label of the model.
     usable = [recording.utterance for recording in read.recordings]
     draft = model.new_contract(model.corpora.labels(usable))
-    training = [r for r in read.recordings if r.utterance.speaker not in held_out]
-    testing = [r for r in read.recordings if r.utterance.speaker in held_out]
-    if not training:
-        raise SernetError("no recording is left to train on")
-    read.same_audio.check_split([r.utterance for r in training], [r.utterance for r in testing])
+    training, testing = _split(read, held_out)
     difference = _check_training_speech(training, draft, progress)
     with quietly():
         from sernet_edge.train.fit import start
-    checkpoint = settings.out.with_suffix(".checkpoint.npz")
     fit = start(
         draft,
         model.recipe,
         training,
         model.seed,
-        checkpoint,
+        settings.out.with_suffix(".checkpoint.npz"),
         model.architecture,
         initial_weights,
         noise,
@@ -139,11 +129,9 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     if initial_weights:
         _tell_initial_weights(initial_weights, fit, model, held_out, progress)
     _run(fit, settings, progress)
-
     results, matrix = _test(fit, testing)
-    provenance = _provenance(model, initial_weights, held_out, len(read.skipped), results)
-    if noise:
-        provenance["noise"] = noise.provenance
+    provenance = model.provenance(initial_weights, noise)
+    provenance |= _provenance(model, held_out, len(read.skipped), results)
     contract = fit.windows.contract.replace(provenance=provenance)
     report = {"model": settings.out.name, "contract_id": contract.id, **provenance, **results}
     report |= {"history": fit.history, "front_end_difference": difference}
@@ -151,6 +139,28 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     # The checkpoint goes last, so that a full disk before it costs no training.
     fit.checkpoint.unlink(missing_ok=True)
     return Trained(fit.model, contract, report, files)
+
+
+def _check_out(settings: TrainingSettings) -> None:
+    if settings.out.suffix != ".keras":
+        raise SettingError("out", f"{settings.out} must end in .keras")
+    check_outputs((settings.out, settings.metrics_path, settings.picture_path), settings.force)
+
+
+def _split(
+    read: CorpusRecordings, held_out: Collection[str]
+) -> tuple[list[Recording], list[Recording]]:
+    """Return the recordings to train on, and those of the speakers `held_out`.
+
+    Raises:
+        SernetError: There is none to train on, or the same audio is in both.
+    """
+    training = [r for r in read.recordings if r.utterance.speaker not in held_out]
+    testing = [r for r in read.recordings if r.utterance.speaker in held_out]
+    if not training:
+        raise SernetError("no recording is left to train on")
+    read.same_audio.check_split([r.utterance for r in training], [r.utterance for r in testing])
+    return training, testing
 
 
 def _held_out_speakers(wanted: Sequence[str] | None, utterances: Sequence[Utterance]) -> list[str]:
@@ -279,23 +289,15 @@ def _test(fit: Fit, testing: Sequence[Recording]) -> tuple[dict[str, Any], Any]:
 
 
 def _provenance(
-    model: ModelSettings,
-    initial_weights: InitialWeights | None,
-    held_out: list[str],
-    skipped: int,
-    results: dict[str, Any],
+    model: ModelSettings, held_out: list[str], skipped: int, results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the provenance for the model's contract."""
+    """Return what a model's contract says of its speech, and of this training."""
     return {
-        "architecture": model.architecture,
-        "initial": initial_weights.provenance if initial_weights else None,
         "corpus": model.corpora.name,
         **({"map": dict(model.corpora.mapping)} if model.corpora.mapping else {}),
         "protocol": "single speaker-disjoint split" if results else "all speakers",
         "holdout_speakers": held_out,
         "skipped_recordings": skipped,
-        "seed": model.seed,
-        "recipe": dataclasses.asdict(model.recipe),
         "trained_with": f"sernet-edge {__version__}, {_keras()}",
         "metrics": {k: results[k] for k in ("utterances", "wa", "uar", "macro_f1") if results},
     }

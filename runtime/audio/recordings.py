@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import closing
 from io import BufferedReader, RawIOBase
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.audio.containers import WAV, container, with_article
 from sernet_edge.runtime.audio.pcm import Prepended, RawSource, from_floats, read_head
 from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames, Source, mono
-from sernet_edge.runtime.audio.wav import CONVERT, WavStream, file_bytes
+from sernet_edge.runtime.audio.wav import CONVERT, WavStream
 from sernet_edge.runtime.errors import AudioError
 
 # Frames that are read at once.
@@ -92,7 +93,7 @@ def open_stream(
     Raises:
         AudioError: It is another container, or a WAV file that is damaged.
     """
-    live = file_bytes(file.fileno()) is None
+    live = _file_bytes(file.fileno()) is None
     try:
         head = read_head(file)
         kind = container(head)
@@ -107,7 +108,7 @@ def open_stream(
 
 def _open(file: BufferedReader, name: str) -> Source:
     """Choose who reads an open file; see `open_recording`."""
-    size = file_bytes(file.fileno())
+    size = _file_bytes(file.fileno())
     head = read_head(file)
     kind = container(head)
     if not head:
@@ -145,6 +146,12 @@ def _open_wav(file: BufferedReader, name: str, size: int) -> Source:
             return source
     file.seek(start)
     return _readable(stream)
+
+
+def _file_bytes(file_descriptor: int) -> int | None:
+    """Return the size of a regular file, None for a pipe or a device."""
+    status = os.fstat(file_descriptor)
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _readable(stream: WavStream) -> WavStream:

@@ -6,8 +6,6 @@ bytes as its bits need, whatever the block align and the byte rate say, as in al
 
 from __future__ import annotations
 
-import os
-import stat
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -288,12 +286,6 @@ class WavStream:
                 "of audio are missing",
                 hint="get the file again",
             )
-
-
-def file_bytes(file_descriptor: int) -> int | None:
-    """Return the size of a regular file, None for a pipe or a device."""
-    status = os.fstat(file_descriptor)
-    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _format(content: bytes, name: str) -> WavFormat:

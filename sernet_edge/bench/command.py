@@ -23,7 +23,7 @@ from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.progress import TerminalProgress
-from sernet_edge.train.read_corpus import read_corpus
+from sernet_edge.train.recordings import read_corpus
 
 
 @click.command()

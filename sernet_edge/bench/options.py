@@ -11,7 +11,7 @@ import click
 from sernet_edge.bench.measure import boards, cores
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.options import MODEL_PATH, option_group
-from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusFolder
 from sernet_edge.train.options import corpus_option, labels_option, map_option, skip_bad_option
 
 

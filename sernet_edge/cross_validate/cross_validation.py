@@ -31,10 +31,8 @@ from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
-from sernet_edge.train.read_corpus import tell_doubts, tell_skipped
 from sernet_edge.train.recipe import recipe_from
-from sernet_edge.train.recordings import read_recordings
-from sernet_edge.train.same_audio import SameAudio
+from sernet_edge.train.recordings import check_corpus, read_recordings, tell_skipped
 from sernet_edge.train.settings import ModelSettings
 
 
@@ -92,31 +90,27 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         SernetError: The corpus cannot be read or split, the folder holds a run with other
             settings, or a fold failed.
     """
-    if settings.out.exists() and not settings.out.is_dir():
-        raise SettingError("out", f"{settings.out} is not a folder")
+    _check(settings)
     model = _with_whole_paths(settings.model)
-    _check_test_corpus(settings)
-    _check_teach(settings)
     utterances = model.corpora.utterances(progress)
     model.corpora.check_teaches(utterances)
     labels = model.corpora.labels(utterances)
-    usable, bad, same_audio = _compared(utterances, model.new_contract(labels), progress)
+    usable, bad, same_audio = check_corpus(utterances, model.new_contract(labels), progress)
     if settings.skip_bad:
         tell_skipped(bad, progress)
         utterances, labels = usable, model.corpora.labels(usable)
     chosen = _chosen_folds(settings, utterances)
+    for remark in check_labels(chosen, utterances, labels):
+        progress.say(remark)
     for fold in chosen:
         train, test = ([utterances[i] for i in part] for part in (fold.train, fold.test))
         same_audio.check_split(train, test, f"fold {fold.name}")
     if settings.baseline:
         baseline.check(chosen, utterances)
-    for remark in check_labels(chosen, utterances, labels):
-        progress.say(remark)
-    if not settings.baseline:
-        labels = model.new_contract(labels).labels
-    initial_weights = _initial_weights(
-        model, {utterances[i].speaker for f in chosen for i in f.test}
-    )
+    else:
+        labels = model.new_contract(labels).labels  # with "none", where the recipe teaches it
+    tested = {utterances[i].speaker for fold in chosen for i in fold.test}
+    initial_weights = _initial_weights(model, tested)
     description = {
         "corpus": model.corpora.name,
         "map": dict(model.corpora.mapping) or None,
@@ -127,38 +121,24 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         "labels": list(labels),
         "recordings": _digest(utterances),
         "made_with": f"sernet-edge {__version__}",
-        **(baseline.DESCRIPTION if settings.baseline else _network(model, initial_weights)),
+        **_system(settings, model, initial_weights, progress),
     }
-    if model.noise and not settings.baseline:
-        rate_hz = model.new_contract(labels).sample_rate_hz
-        noise = Noise.read(model.noise, rate_hz, settings.skip_bad, progress)
-        description["noise"] = noise.provenance
     make_folder(settings.out)
     _check_same_run(settings.out / "run.json", description)
-    run, corpus = settings.out.resolve(), tuple(utterances)
-    jobs = []
-    for fold in chosen:
-        trained = {corpus[i].label for i in fold.train}
-        own = model.new_contract(tuple(label for label in labels if label in trained))
-        jobs.append(
-            FoldJob(
-                model,
-                own,
-                initial_weights,
-                run,
-                corpus,
-                labels,
-                fold,
-                settings.log_csv,
-                settings.keep_models or settings.teach is not None,
-            )
-        )
+    jobs = _jobs(settings, model, initial_weights, tuple(utterances), labels, chosen)
     todo = [job for job in jobs if not job.path.exists()]
     progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} folds are finished")
     if todo and settings.baseline:
         _run_baseline(todo, progress)
     elif todo:
         _run_networks(todo, settings, progress)
+    return _report(settings, jobs, progress)
+
+
+def _report(
+    settings: CrossValidationSettings, jobs: Sequence[FoldJob], progress: Progress
+) -> dict[str, Any]:
+    """Pool the folds that are finished, write OUT/report.json, and return what it holds."""
     figures = pooled_figures(settings.out)
     if settings.split == "corpora" and len(figures["folds"]) > 1:
         figures["calibration"] = across_corpora(settings.out)
@@ -176,6 +156,14 @@ def _with_whole_paths(model: ModelSettings) -> ModelSettings:
         init=model.init.resolve() if model.init else None,
         noise=model.noise.resolve() if model.noise else None,
     )
+
+
+def _check(settings: CrossValidationSettings) -> None:
+    """Refuse settings that contradict each other, before anything is read."""
+    if settings.out.exists() and not settings.out.is_dir():
+        raise SettingError("out", f"{settings.out} is not a folder")
+    _check_test_corpus(settings)
+    _check_teach(settings)
 
 
 def _check_test_corpus(settings: CrossValidationSettings) -> None:
@@ -208,24 +196,6 @@ def _check_teach(settings: CrossValidationSettings) -> None:
         )
 
 
-def _compared(
-    utterances: Sequence[Utterance], contract: Contract, progress: Progress
-) -> tuple[list[Utterance], list[str], SameAudio]:
-    """Read all recordings once, one at a time.
-
-    Returns:
-        The utterances that can be used, a line on each of the others, and those that hold the
-        same audio.
-    """
-    usable, bad, same_audio = list[Utterance](), list[str](), SameAudio()
-    for utterance in utterances:
-        for recording in read_recordings([utterance], contract, bad):
-            usable.append(recording.utterance)
-            same_audio.add(recording)
-    tell_doubts(same_audio, progress)
-    return usable, bad, same_audio
-
-
 def _chosen_folds(settings: CrossValidationSettings, utterances: Sequence[Utterance]) -> list[Fold]:
     """Return the folds to train.
 
@@ -248,9 +218,16 @@ def _digest(utterances: Sequence[Utterance]) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _network(model: ModelSettings, initial_weights: InitialWeights | None) -> dict[str, Any]:
-    """Return the settings of a network's run, for run.json."""
-    return {
+def _system(
+    settings: CrossValidationSettings,
+    model: ModelSettings,
+    initial_weights: InitialWeights | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Return what is trained, for run.json: the baseline, or a network and how."""
+    if settings.baseline:
+        return baseline.DESCRIPTION
+    trained = {
         "architecture": model.architecture,
         "features": model.features,
         "initial": initial_weights.provenance if initial_weights else None,
@@ -258,6 +235,39 @@ def _network(model: ModelSettings, initial_weights: InitialWeights | None) -> di
         "level": model.level,
         "window_frames": model.window_frames,
     }
+    if model.noise:
+        rate_hz = model.new_contract(("a", "b")).sample_rate_hz
+        noise = Noise.read(model.noise, rate_hz, settings.skip_bad, progress)
+        trained["noise"] = noise.provenance
+    return trained
+
+
+def _jobs(
+    settings: CrossValidationSettings,
+    model: ModelSettings,
+    initial_weights: InitialWeights | None,
+    utterances: tuple[Utterance, ...],
+    labels: tuple[str, ...],
+    chosen: Sequence[Fold],
+) -> list[FoldJob]:
+    """Return a job for each fold, whose model has the labels of its training recordings."""
+    jobs = []
+    for fold in chosen:
+        trained = {utterances[i].label for i in fold.train}
+        jobs.append(
+            FoldJob(
+                model,
+                model.new_contract(tuple(label for label in labels if label in trained)),
+                initial_weights,
+                settings.out.resolve(),
+                utterances,
+                labels,
+                fold,
+                settings.log_csv,
+                settings.keep_models or settings.teach is not None,
+            )
+        )
+    return jobs
 
 
 def _initial_weights(model: ModelSettings, speakers: set[str]) -> InitialWeights | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -211,14 +210,10 @@ def _with_provenance(file: ModelFile, job: FoldJob, noise: Noise | None) -> Mode
     corpora = {u.corpus for u in heard if u.corpus} or {job.settings.corpora.name}
     contract = file.require_contract()
     provenance = {
-        "architecture": job.settings.architecture,
+        **job.settings.provenance(job.initial_weights, noise),
         "corpus": JOINT.join(sorted(corpora)),
         "protocol": f"fold {job.fold.name} of a cross-validation",
         "holdout_speakers": sorted({u.speaker for u in tested} - speakers),
-        "initial": job.initial_weights.provenance if job.initial_weights else None,
-        "seed": job.settings.seed,
-        "recipe": dataclasses.asdict(job.settings.recipe),
-        **({"noise": noise.provenance} if noise else {}),
     }
     return file.with_contract(contract.replace(provenance=provenance))
 

@@ -16,8 +16,8 @@ from sernet_edge.bench.measure import (
     models,
 )
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.corpora import CORPORA, CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 
 
 def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> None:

@@ -21,8 +21,7 @@ from support import Run, write_wav
 from sernet_edge.cross_validate.cross_validation import CrossValidationSettings, cross_validate
 from sernet_edge.cross_validate.fold import FoldJob
 from sernet_edge.runtime.errors import SernetError, SettingError
-from sernet_edge.train.corpora import CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import Fold
 from sernet_edge.train.recipe import Recipe

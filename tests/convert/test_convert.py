@@ -19,7 +19,7 @@ from sernet_edge.convert.temperature import fold_temperature, temperature_from
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.interpreter import load
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora.choice import CorpusFolder
 from sernet_edge.train.evaluation.calibration import softmax
 from sernet_edge.train.noise import Noise
 

@@ -19,7 +19,7 @@ from sernet_edge.train.fast_features import FastFrontEnd
 from sernet_edge.train.noise import Noise, NoiseClip
 from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.training_windows import TrainingSet, TrainingWindows
+from sernet_edge.train.windows import TrainingSet, TrainingWindows
 
 RATE_HZ = 16_000
 NOISE = Noise(

@@ -13,7 +13,8 @@ from support import write_wav
 
 from sernet_edge.runtime import Contract
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.train.corpora import CORPORA, labels_of
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.choice import labels_of, shortfall
 from sernet_edge.train.evaluation.protocols import folds
 from sernet_edge.train.recordings import read_recordings
 
@@ -62,11 +63,13 @@ def test_all_of_ravdess_is_1440_utterances_and_what_is_missing_is_said(tmp_path:
     corpus = CORPORA["ravdess"]
     utterances = corpus.read(tmp_path)
     assert len(utterances) == 1440
-    assert corpus.shortfall(utterances) == ""
+    assert shortfall(corpus, utterances) == ""
     rest = [u for u in utterances if u.speaker not in ("05", "24")]
-    assert corpus.shortfall(rest) == ("1,320 utterances where the corpus has 1,440, none by 05, 24")
+    assert shortfall(corpus, rest) == (
+        "1,320 utterances where the corpus has 1,440, none by 05, 24"
+    )
     # The archive is known to have been published with everything in it twice.
-    assert corpus.shortfall(utterances * 2) == "2,880 utterances where the corpus has 1,440"
+    assert shortfall(corpus, utterances * 2) == "2,880 utterances where the corpus has 1,440"
 
 
 def test_a_folder_that_is_not_ravdess_is_refused(ravdess: Path) -> None:
@@ -125,7 +128,7 @@ def test_iemocap_can_be_limited_to_one_kind(kind: str, iemocap: Path) -> None:
 
 def test_what_iemocap_lacks_is_named(iemocap: Path, tmp_path: Path) -> None:
     utterances = CORPORA["iemocap"].read(iemocap)
-    assert CORPORA["iemocap"].shortfall(utterances) == (
+    assert shortfall(CORPORA["iemocap"], utterances) == (
         "16 utterances where the corpus has 5,531, none by "
         "Ses03F, Ses03M, Ses04F, Ses04M, Ses05F, Ses05M"
     )
@@ -346,7 +349,7 @@ def test_nemo_is_read_from_its_table_whatever_format_its_recordings_have(tmp_pat
         ("SM1_surprised_13.wav", "surprise", "SM1"),
         ("EB0_anger_1.flac", "anger", "EB0"),
     }
-    assert CORPORA["nemo"].shortfall(utterances) == "2 utterances where the corpus has 4,481"
+    assert shortfall(CORPORA["nemo"], utterances) == "2 utterances where the corpus has 4,481"
 
 
 @pytest.mark.parametrize(

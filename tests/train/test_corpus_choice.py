@@ -10,8 +10,7 @@ from heard_progress import HeardProgress
 from support import write_wav
 
 from sernet_edge.runtime.errors import SernetError, SettingError
-from sernet_edge.train.corpora import CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice, names_in
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder, names_in
 from sernet_edge.train.evaluation.seen_speakers import heard_voices, seen_speakers
 
 

@@ -15,8 +15,7 @@ from support import Run
 
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.interpreter import load
-from sernet_edge.train.corpora import CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.evaluation.evaluate import EvaluationSettings, evaluate
 from sernet_edge.train.evaluation.saved_runs import pooled_figures
 

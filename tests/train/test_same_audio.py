@@ -13,8 +13,7 @@ from support import Run, write_wav
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.recordings import Recording
-from sernet_edge.train.same_audio import SameAudio
+from sernet_edge.train.recordings import Recording, SameAudio
 
 SOUNDS = np.random.default_rng(5).integers(-3000, 3000, (4, 20_000)).astype(np.int16)
 

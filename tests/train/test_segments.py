@@ -15,7 +15,7 @@ from sernet_edge.runtime.frontend import Float32, FrontEnd, feature_rows
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.recipe import Recipe, Segments
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.training_windows import TrainingSet, TrainingWindows
+from sernet_edge.train.windows import TrainingSet, TrainingWindows
 
 if TYPE_CHECKING:
     from sernet_edge.train.losses import Batch, Objective

@@ -22,8 +22,8 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.train.corpora import CORPORA, CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora import CORPORA
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.new_contract import with_statistics
@@ -31,8 +31,7 @@ from sernet_edge.train.recipe import RECIPES, Recipe
 from sernet_edge.train.recordings import Recording
 from sernet_edge.train.settings import ModelSettings
 from sernet_edge.train.training import TrainingSettings, train
-from sernet_edge.train.training_windows import TrainingWindows
-from sernet_edge.train.windows import Windows
+from sernet_edge.train.windows import TrainingWindows, Windows
 
 CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, level="none")
 

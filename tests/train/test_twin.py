@@ -15,7 +15,7 @@ from sernet_edge.runtime.errors import SettingError
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.models import ARCHITECTURES, build
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.training_windows import TrainingWindows
+from sernet_edge.train.windows import TrainingWindows
 
 if TYPE_CHECKING:
     import keras

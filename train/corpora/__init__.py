@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.train.corpora import (
     crema_d,
     emodb,
@@ -22,7 +20,6 @@ from sernet_edge.train.corpora import (
     tess,
 )
 from sernet_edge.train.corpora.utterance import Utterance
-from sernet_edge.train.progress import QUIET, Progress
 
 
 @dataclass(frozen=True)
@@ -49,16 +46,6 @@ class Corpus:
     nature: str = ""
     published: int = 0
     speakers: tuple[str, ...] = ()
-
-    def shortfall(self, utterances: Sequence[Utterance]) -> str:
-        """Say in words how a copy differs from the published corpus; empty if it does not."""
-        if not self.published or len(utterances) == self.published:
-            return ""
-        found = {utterance.speaker for utterance in utterances}
-        absent = [speaker for speaker in self.speakers if speaker not in found]
-        return f"{len(utterances):,} utterances where the corpus has {self.published:,}" + (
-            f", none by {', '.join(absent)}" if absent else ""
-        )
 
 
 _IEMOCAP = Corpus(
@@ -153,91 +140,12 @@ CORPORA = {
 }
 """Every corpus that can be named on the command line."""
 
-_KINDS = ("folder", "csv")
-"""Those that are a way to write down any corpus, so that there can be several of them."""
-
 
 def corpus_named(name: str) -> Corpus:
-    """Return what is known of the corpus of this name, and its reader; see `CorpusFolder.name`."""
+    """Return what is known of the corpus of a name; see `choice.CorpusFolder.name`."""
     return CORPORA[name.partition(":")[0]]
 
 
 def voices_of(name: str) -> str:
     """Return `Corpus.voices` of the corpus of this name; of one's own corpora, the name."""
     return CORPORA[name].voices if name in CORPORA else name
-
-
-def labels_of(corpus: Corpus, utterances: Sequence[Utterance]) -> tuple[str, ...]:
-    """Return the corpus's labels, or those that its utterances have, sorted.
-
-    Raises:
-        SernetError: There are fewer than two.
-    """
-    if not utterances:
-        raise SernetError("the corpus has no recording that can be used")
-    labels = corpus.labels or tuple(sorted({utterance.label for utterance in utterances}))
-    if len(labels) < 2:
-        raise SernetError(
-            f"every recording of the corpus has the label {labels[0]!r}",
-            "add recordings of a second emotion",
-        )
-    return labels
-
-
-@dataclass(frozen=True)
-class CorpusFolder:
-    """A corpus and where it lies on this computer.
-
-    Attributes:
-        name: Its name in `CORPORA`. "csv" and "folder" may bear a name of their own after a
-            colon, such as "csv:phones", which tells several of them apart.
-        path: Its folder or, for "csv", its table.
-    """
-
-    name: str
-    path: Path
-
-    def __post_init__(self) -> None:
-        """Refuse a corpus that this program cannot read.
-
-        Raises:
-            SettingError: `name` is not in `CORPORA`, or its second part is not a name.
-        """
-        kind, colon, own = self.name.partition(":")
-        if kind not in CORPORA:
-            raise SettingError(
-                "corpus", f"no corpus is called {kind!r}; the names are {', '.join(CORPORA)}"
-            )
-        if not colon:
-            return
-        if kind not in _KINDS:
-            raise SettingError("corpus", f"{kind} is one corpus, it takes no further name")
-        if not re.fullmatch(r"[\w.-]+", own):
-            raise SettingError(
-                "corpus", f"{self.name}: the name after the colon must be letters, digits, . _ or -"
-            )
-
-    @property
-    def corpus(self) -> Corpus:
-        """What is known of the corpus, and its reader."""
-        return corpus_named(self.name)
-
-    @property
-    def voices(self) -> str:
-        """Corpora with the same `voices` have the same speakers."""
-        return voices_of(self.name)
-
-    def utterances(self, progress: Progress = QUIET) -> list[Utterance]:
-        """List the utterances; warn of an incomplete copy.
-
-        Raises:
-            SernetError: The place holds no such corpus.
-        """
-        utterances = self.corpus.read(self.path)
-        if shortfall := self.corpus.shortfall(utterances):
-            progress.say(f"warning: {self.path} holds {shortfall}")
-        return utterances
-
-    def labels(self, utterances: Sequence[Utterance]) -> tuple[str, ...]:
-        """Return the labels of its utterances; see `labels_of`."""
-        return labels_of(self.corpus, utterances)

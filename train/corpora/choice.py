@@ -1,20 +1,88 @@
-"""The corpora that a command reads together, and the labels that it wants of them."""
+"""The corpora that are wanted: where they lie, and which of their labels to keep."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sernet_edge.runtime.errors import SernetError, SettingError
-from sernet_edge.train.corpora import CorpusFolder
+from sernet_edge.train.corpora import CORPORA, Corpus, corpus_named, voices_of
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.progress import QUIET, Progress
 
 JOINT = "+"
 """What stands between the names of several corpora where one text names them all."""
+
+
+_KINDS = ("folder", "csv")
+"""Those that are a way to write down any corpus, so that there can be several of them."""
+
+
+@dataclass(frozen=True)
+class CorpusFolder:
+    """A corpus and where it lies on this computer.
+
+    Attributes:
+        name: Its name in `CORPORA`. "csv" and "folder" may bear a name of their own after a
+            colon, such as "csv:phones", which tells several of them apart.
+        path: Its folder or, for "csv", its table.
+    """
+
+    name: str
+    path: Path
+
+    def __post_init__(self) -> None:
+        """Refuse a corpus that this program cannot read.
+
+        Raises:
+            SettingError: `name` is not in `CORPORA`, or its second part is not a name.
+        """
+        kind, colon, own = self.name.partition(":")
+        if kind not in CORPORA:
+            raise SettingError(
+                "corpus", f"no corpus is called {kind!r}; the names are {', '.join(CORPORA)}"
+            )
+        if not colon:
+            return
+        if kind not in _KINDS:
+            raise SettingError("corpus", f"{kind} is one corpus, it takes no further name")
+        if not re.fullmatch(r"[\w.-]+", own):
+            raise SettingError(
+                "corpus", f"{self.name}: the name after the colon must be letters, digits, . _ or -"
+            )
+
+    @property
+    def voices(self) -> str:
+        """Corpora with the same `voices` have the same speakers."""
+        return voices_of(self.name)
+
+    def utterances(self, progress: Progress = QUIET) -> list[Utterance]:
+        """List the utterances; warn of an incomplete copy.
+
+        Raises:
+            SernetError: The place holds no such corpus.
+        """
+        corpus = corpus_named(self.name)
+        utterances = corpus.read(self.path)
+        if differs := shortfall(corpus, utterances):
+            progress.say(f"warning: {self.path} holds {differs}")
+        return utterances
+
+
+def shortfall(corpus: Corpus, utterances: Sequence[Utterance]) -> str:
+    """Say in words how a copy differs from the published corpus; empty if it does not."""
+    if not corpus.published or len(utterances) == corpus.published:
+        return ""
+    found = {utterance.speaker for utterance in utterances}
+    absent = [speaker for speaker in corpus.speakers if speaker not in found]
+    return f"{len(utterances):,} utterances where the corpus has {corpus.published:,}" + (
+        f", none by {', '.join(absent)}" if absent else ""
+    )
 
 
 @dataclass(frozen=True)
@@ -153,7 +221,7 @@ class CorpusChoice:
         if self.only:
             return self.only
         if not self.is_several and not self.mapping:
-            return self.folders[0].labels(utterances)
+            return labels_of(corpus_named(self.folders[0].name), utterances)
         labels = tuple(sorted({utterance.label for utterance in utterances}))
         if len(labels) < 2:
             raise SernetError(
@@ -176,6 +244,23 @@ class CorpusChoice:
                     "difference between labels",
                     "keep more --labels, change --map, or leave the corpus out",
                 )
+
+
+def labels_of(corpus: Corpus, utterances: Sequence[Utterance]) -> tuple[str, ...]:
+    """Return the corpus's labels, or those that its utterances have, sorted.
+
+    Raises:
+        SernetError: There are fewer than two.
+    """
+    if not utterances:
+        raise SernetError("the corpus has no recording that can be used")
+    labels = corpus.labels or tuple(sorted({utterance.label for utterance in utterances}))
+    if len(labels) < 2:
+        raise SernetError(
+            f"every recording of the corpus has the label {labels[0]!r}",
+            "add recordings of a second emotion",
+        )
+    return labels
 
 
 def _check_known(setting: str, labels: Iterable[str], known: Collection[str]) -> None:

@@ -26,9 +26,7 @@ from sernet_edge.train.evaluation.false_events import false_events
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 from sernet_edge.train.noise import Noise, NoiseClip
 from sernet_edge.train.progress import QUIET, Progress
-from sernet_edge.train.read_corpus import tell_doubts, tell_skipped
-from sernet_edge.train.recordings import read_recordings
-from sernet_edge.train.same_audio import SameAudio
+from sernet_edge.train.recordings import SameAudio, read_recordings, tell_doubts, tell_skipped
 from sernet_edge.train.tensorflow_setup import quietly
 from sernet_edge.train.windows import Windows
 

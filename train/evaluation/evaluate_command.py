@@ -12,8 +12,7 @@ import click
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.runtime.options import MODEL_PATH, option_group
-from sernet_edge.train.corpora import CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice, in_words
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder, in_words
 from sernet_edge.train.evaluation import evaluate
 from sernet_edge.train.evaluation.conditions import CONDITIONS
 from sernet_edge.train.evaluation.saved_runs import four_lines
