@@ -70,20 +70,13 @@ def _relu6(layers: Layers, _operator: Operator, source: Tensor, made: Tensor) ->
 
 
 def _logistic(layers: Layers, _operator: Operator, source: Tensor, made: Tensor) -> Int8Array:
-    _check_output(layers, made, 1 / 256, -128)
+    operands.check_output(layers, made, 1 / 256, -128)
     return tables.logistic(source, made)
 
 
 def _tanh(layers: Layers, _operator: Operator, source: Tensor, made: Tensor) -> Int8Array:
-    _check_output(layers, made, 1 / 128, 0)
+    operands.check_output(layers, made, 1 / 128, 0)
     return tables.tanh(source, made)
-
-
-def _check_output(layers: Layers, made: Tensor, scale: float, zero_point: int) -> None:
-    if (made.scale, made.zero_point) != (np.float32(scale), zero_point):
-        raise layers.tensors.refusal(
-            f"its output must have scale 1/{1 / scale:.0f} and zero point {zero_point}"
-        )
 
 
 def _leaky_relu(layers: Layers, operator: Operator, source: Tensor, made: Tensor) -> Int8Array:

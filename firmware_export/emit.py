@@ -56,6 +56,8 @@ _KERNELS = {
     "PAD": "sernet_pad",
     "ARRANGE": "sernet_arrange",
     "SOFTMAX": "sernet_softmax",
+    "LOG_SOFTMAX": "sernet_log_softmax",
+    "BATCH_MATMUL": "sernet_matmul",
     "COLLECT": "sernet_collect",
     "SLICE": "sernet_slice",
     "STACK": "sernet_stack",

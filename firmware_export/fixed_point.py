@@ -74,6 +74,33 @@ def reciprocal(x: Int64Array) -> Int64Array:
     return saturating_left(_newton(np.asarray(x, np.int64))[1], 1)
 
 
+def log(x: Int64Array) -> Int64Array:
+    """Return the logarithm in Q5 of x >= 1 in Q12: log_x_for_x_greater_than_or_equal_to_1."""
+    x = np.asarray(x, np.int64)
+
+    def leading(values: Int64Array) -> Int64Array:
+        """Leading zeros of numbers of 32 bits above 0."""
+        return np.asarray(32 - np.frexp(values.astype(np.float64))[1], np.int64)
+
+    # x is 2**power times r, which keeps near the fourth root of 1/2: of two ways the one with
+    # the smaller r, one of them by way of x times the root of 1/2.
+    root, center, quarter = 1518500250, 1805811301, 1 << 23
+    zeros, rooted = leading(x), high(x, root)
+    rooted_zeros = leading(rooted) - 1
+    first = saturating_left(high(x << (zeros - 1), root), 1)
+    second = np.clip(x << rooted_zeros, 0, MOST)
+    r = np.minimum(first, second)
+    power = np.maximum(
+        saturating_left(12 - zeros, 25) + quarter, saturating_left(12 - rooted_zeros, 25) - quarter
+    )
+    q = 2 * (r - center)
+    square = high(q, q)
+    numerator = high(q, r) + high(high(q, square), 117049297)
+    denominator = high((r + center + 1) // 2, 1057819769 + q + high(127690142, square))
+    inverse = reciprocal(denominator + high(638450708, q))
+    return saturating_left(high(power, 1488522236) + high(round_shift(numerator, 6), inverse), 1)
+
+
 def logistic(x: Int64Array, integer_bits: int) -> Int64Array:
     """Return 1 / (1 + exp(-x)) in Q0."""
     positive = reciprocal(exp(-np.abs(x), integer_bits))

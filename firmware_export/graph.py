@@ -48,6 +48,7 @@ _OPTIONS: dict[str, dict[str, dict[int, str]]] = {
     "MulOptions": _ACTIVATION,
     "LeakyReluOptions": {"Alpha": {}},
     "SoftmaxOptions": {"Beta": {}},
+    "BatchMatMulOptions": {"AdjX": {}, "AdjY": {}},
     "VarHandleOptions": {"Container": {}, "SharedName": {}},
     "CallOnceOptions": {"InitSubgraphIndex": {}},
     "StridedSliceOptions": {

@@ -116,6 +116,8 @@ class Layer:
             and the step.
         strides: ARRANGE: values from one position of the source's row to the next, and from one
             channel to the next; then from the first value of one output row to the next's.
+            BATCH_MATMUL: values in a row of the second input from one summand to the next, and from
+            one sum to the next.
         initial: STATE: int8 (height, width, channels), what the first window finds.
     """
 

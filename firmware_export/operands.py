@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sernet_edge.firmware_export.graph import Operator
@@ -76,3 +77,11 @@ def check_same_quantisation(layers: Layers, source: Tensor, made: Tensor) -> Non
     """Refuse an output whose scale or zero point is not the input's."""
     if (source.scale, source.zero_point) != (made.scale, made.zero_point):
         raise layers.tensors.refusal("its input and output are quantised differently")
+
+
+def check_output(layers: Layers, made: Tensor, scale: float, zero_point: int) -> None:
+    """Refuse an output that has not the scale and zero point that its operator demands."""
+    if (made.scale, made.zero_point) != (np.float32(scale), zero_point):
+        raise layers.tensors.refusal(
+            f"its output must have scale 1/{1 / scale:.0f} and zero point {zero_point}"
+        )

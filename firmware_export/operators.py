@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from sernet_edge.firmware_export import elementwise, movement, operands
 from sernet_edge.firmware_export.graph import Operator
 from sernet_edge.firmware_export.layers import Layers, Padded, pad_layer
@@ -327,7 +325,7 @@ def concatenation(layers: Layers, operator: Operator) -> None:
 
 
 def reduction(layers: Layers, operator: Operator) -> None:
-    """Read a MEAN, SUM or REDUCE_MAX over time, frequency or both."""
+    """Read a MEAN, SUM or REDUCE_MAX over time, frequency or both, or channels alone."""
     operands.check_count(layers, operator, 2)
     operand = operator.operands[0]
     index = layers.index_of(operand)
@@ -339,13 +337,17 @@ def reduction(layers: Layers, operator: Operator) -> None:
         raise layers.tensors.damaged(f"it reduces the axes {axes} of {rank}")
     reduced = {axis % rank for axis in axes}
     known = {1, 2} if rank == 4 else {1} if rank == 3 else set()
-    if not reduced or not reduced <= known:
+    of_channels = rank in (3, 4) and reduced == {rank - 1} and named.width == 1
+    if not reduced or not (reduced <= known or of_channels):
         raise layers.tensors.refusal(
-            f"it reduces the axes {axes}; only time and frequency are known"
+            f"it reduces the axes {axes}; only time and frequency are known, and channels of one "
+            "position"
         )
-    height, width = 1 in reduced, 2 in reduced
+    height, width = 1 in reduced and not of_channels, 2 in reduced or of_channels
     turned = (named.width, 1, named.channels)
-    if named.height == 1 < named.width and layers[index].output.shape == turned:
+    if of_channels:
+        index = layers.shaped(index, (named.height, named.channels, 1))
+    elif named.height == 1 < named.width and layers[index].output.shape == turned:
         # Time is the file's width.
         height, width = width, False
     else:
@@ -363,6 +365,33 @@ def reduction(layers: Layers, operator: Operator) -> None:
 def softmax(layers: Layers, operator: Operator) -> None:
     """Read a SOFTMAX."""
     beta = operands.options(layers, operator, "SoftmaxOptions", 1)["Beta"]
+    if not 0 < beta < 1e6:
+        raise layers.tensors.refusal(f"its beta is {beta}")
+    _softmax(layers, operator, float(beta), 1 / 256, -128)
+
+
+def log_softmax(layers: Layers, operator: Operator) -> None:
+    """Read a LOG_SOFTMAX."""
+    operands.check_count(layers, operator, 1)
+    _softmax(layers, operator, 1.0, 1 / 16, 127)
+
+
+_MOST_EXPS = 4095
+"""Whose sum keeps within the 12 bits before the point that the interpreter gives it."""
+
+
+def _softmax(
+    layers: Layers, operator: Operator, beta: float, scale: float, zero_point: int
+) -> None:
+    """Append a layer that turns the channels of each position into shares or their logarithms.
+
+    Args:
+        layers: Those read so far.
+        operator: The operator.
+        beta: What its input is multiplied by.
+        scale: That the output must have.
+        zero_point: Likewise.
+    """
     operand = operator.operands[0]
     index = layers.index_of(operand)
     assert operand is not None
@@ -372,14 +401,46 @@ def softmax(layers: Layers, operator: Operator) -> None:
         index = layers.shaped(index, named.shape)
     source = layers[index].output
     made = replace(made, height=source.height, width=source.width)
-    if (made.scale, made.zero_point) != (np.float32(1 / 256), -128):
-        raise layers.tensors.refusal("its output must have scale 1/256 and zero point -128")
-    if not 0 < beta < 1e6:
-        raise layers.tensors.refusal(f"its beta is {beta}")
+    operands.check_output(layers, made, scale, zero_point)
+    if made.channels > _MOST_EXPS:
+        raise layers.tensors.refusal(
+            f"it has {made.channels} channels; the engine takes up to {_MOST_EXPS}"
+        )
     # The interpreter's own check: one step of the input must be at least 2**-26.
-    if float(beta) * float(source.scale) * 2.0**26 <= 1:
+    if beta * float(source.scale) * 2.0**26 <= 1:
         raise layers.tensors.refusal(f"its input's scale {source.scale} is too small")
-    layers.add(operator.outputs[0], Layer("SOFTMAX", (index,), made, beta=float(beta)))
+    layers.add(operator.outputs[0], Layer(operator.name, (index,), made, beta=beta))
+
+
+def batch_matmul(layers: Layers, operator: Operator) -> None:
+    """Read a BATCH_MATMUL of two tensors that are computed.
+
+    Each row of the output is a product of matrices: of one row of either input, or of a row of
+    the first and all of the second, where that has one matrix alone.
+    """
+    options = operands.options(layers, operator, "BatchMatMulOptions", 2)
+    if options["AdjX"]:
+        raise layers.tensors.refusal("its first input is transposed")
+    first, second = operator.operands
+    indices = [layers.index_of(operand) for operand in (first, second)]
+    assert first is not None and second is not None
+    made = layers.tensors.rows(operator.outputs[0])
+    shapes = [layers.tensors.row_shape(operand) for operand in (first, second)]
+    ranks = {len(operand.fixed_shape) for operand in (first, second)}
+    if not ranks <= {3, 4} or len(ranks) > 1:
+        raise layers.tensors.refusal(f"its inputs have shapes {shapes}")
+    if ranks == {3}:
+        # One matrix, whose rows the first input's and the output's rows are.
+        shapes[1] = (1, shapes[1][0], shapes[1][2])
+    (height, width, depth), (batches, *sizes) = shapes
+    down, across = reversed(sizes) if options["AdjY"] else sizes
+    if down != depth or made.shape != (height, width, across) or batches not in (1, height):
+        raise layers.tensors.refusal(f"shapes {shapes} become {made.shape}")
+    indices = [layers.shaped(i, shape) for i, shape in zip(indices, shapes, strict=True)]
+    # Of the second input, values from one summand to the next and from one sum to the next.
+    apart = (1, depth, 0) if options["AdjY"] else (across, 1, 0)
+    layer = Layer("BATCH_MATMUL", tuple(indices), made, strides=apart)
+    layers.add(operator.outputs[0], layer)
 
 
 READERS: dict[str, Callable[[Layers, Operator], None]] = {
@@ -393,6 +454,8 @@ READERS: dict[str, Callable[[Layers, Operator], None]] = {
     "SUM": reduction,
     "REDUCE_MAX": reduction,
     "SOFTMAX": softmax,
+    "LOG_SOFTMAX": log_softmax,
+    "BATCH_MATMUL": batch_matmul,
     "RESHAPE": movement.reshape,
     "SQUEEZE": movement.reshape,
     "EXPAND_DIMS": movement.reshape,

@@ -309,7 +309,7 @@ def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> 
     if layer.op == "DEPTHWISE_CONV_2D" and is_one_to_one(layer, source):
         # Where the inputs and the weights of the taps lie; a position of padding.
         return 8 * math.prod(layer.kernel.size) + layer.output.channels
-    if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D"):
+    if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "BATCH_MATMUL"):
         return 4 * layer.output.channels
     if layer.op in ("MEAN", "SUM"):
         return 4 * (layer.output.channels if layer.axes[1] else source.row_bytes)

@@ -206,6 +206,10 @@ def parameters(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
         return prelu_parameters(layer, *pair(layer, sources))
     if layer.op in ("MEAN", "SUM"):
         return mean_parameters(layer, sources[0])
+    if layer.op == "BATCH_MATMUL":
+        return [*matmul_parameters(layer, sources[0], sources[1]), *layer.strides[:2]]
+    if layer.op == "LOG_SOFTMAX":
+        return log_softmax_parameters(layer, sources[0])
     return softmax_parameters(layer, sources[0]) if layer.op == "SOFTMAX" else []
 
 
@@ -330,3 +334,29 @@ def softmax_parameters(layer: Layer, source: Tensor) -> list[int]:
         smallest difference whose exponential counts.
     """
     return list(softmax_integers(float(source.scale), layer.beta))
+
+
+def log_softmax_parameters(layer: Layer, source: Tensor) -> list[int]:
+    """Return the integers of LOG_SOFTMAX (PreprocessLogSoftmaxScalingExp).
+
+    Returns:
+        Those of SOFTMAX, then multiplier and shift that turn Q5.26 into steps of the input.
+    """
+    multiplier, shift, least = softmax_parameters(layer, source)
+    return [multiplier, shift, least, *quantize_multiplier((1 << (31 - shift)) / multiplier)]
+
+
+def matmul_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:
+    """Return the integers of BATCH_MATMUL (GetQuantizedConvolutionMultipler).
+
+    Returns:
+        Zero point of either input, then multiplier and shift of the sum.
+
+    Raises:
+        ModelError: The scales differ too much.
+    """
+    # Computed in float32, as the interpreter.
+    with np.errstate(over="ignore", under="ignore"):
+        product = float(first.scale * second.scale)
+    real = min(product, 1e300) / float(layer.output.scale)
+    return [first.zero_point, second.zero_point, *_multiplier(layer, real)]

@@ -71,6 +71,10 @@ def _compute(layer: Layer, sources: list[Tensor], inputs: list[Int64Array]) -> I
         values = x.max(axis=axes)
     elif layer.op == "SOFTMAX":
         values = _softmax(p, x)
+    elif layer.op == "LOG_SOFTMAX":
+        values = _log_softmax(p, x)
+    elif layer.op == "BATCH_MATMUL":
+        values = _matmul(layer, p, x, inputs[1])
     else:
         raise ValueError(f"no reference for {layer.op}")
     return np.clip(values, low, high)
@@ -170,11 +174,37 @@ def _pool(layer: Layer, x: Int64Array) -> Int64Array:
     return np.asarray(np.sign(total) * ((np.abs(total) + count // 2) // count))
 
 
-def _softmax(parameters: list[int], x: Int64Array) -> Int64Array:
-    multiplier, shift, least = parameters
+def _exps(parameters: list[int], x: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
+    """Return differences from the largest channel in Q5, their exps in Q0, and which count."""
+    multiplier, shift, least = parameters[:3]
     difference = x - x.max(axis=-1, keepdims=True)
     counts = difference >= least
-    exps = fixed_point.exp(fixed_point.high(np.where(counts, difference, 0) << shift, multiplier))
+    scaled = fixed_point.high(np.where(counts, difference, 0) << shift, multiplier)
+    return scaled, fixed_point.exp(scaled), counts
+
+
+def _log_softmax(parameters: list[int], x: Int64Array) -> Int64Array:
+    scaled, exps, counts = _exps(parameters, x)
+    parts = np.where(counts, fixed_point.round_shift(exps, 12), 0)
+    log = fixed_point.log(parts.sum(axis=-1, keepdims=True))
+    # What lies too far below the largest would leave Q5.
+    farthest = fixed_point.rescale(log - (1 << 31), parameters[3], parameters[4])
+    difference = x - x.max(axis=-1, keepdims=True)
+    inside = difference > np.maximum(parameters[2] - 1, farthest)
+    return np.where(inside, fixed_point.round_shift(scaled - log, 22) + 127, -128)
+
+
+def _matmul(layer: Layer, p: list[int], first: Int64Array, second: Int64Array) -> Int64Array:
+    # A (depth, across) matrix for each row, whatever the order in which it is written.
+    depth, across = first.shape[2], layer.output.channels
+    places = p[4] * np.arange(depth)[:, None] + p[5] * np.arange(across)
+    matrices = second.reshape(second.shape[0], -1)[:, places] - p[1]
+    sums = np.asarray((first - p[0]) @ matrices, np.int64)
+    return fixed_point.rescale(sums, p[2], p[3]) + layer.output.zero_point
+
+
+def _softmax(parameters: list[int], x: Int64Array) -> Int64Array:
+    _, exps, counts = _exps(parameters, x)
     scores = np.full(x.shape, -128, np.int64)
     for position in np.ndindex(x.shape[:-1]):
         total = int(fixed_point.round_shift(exps[position], 12)[counts[position]].sum())

@@ -123,6 +123,8 @@ sernet_kernel sernet_mean;     /* MEAN and SUM */
 sernet_kernel sernet_reduce_max;
 sernet_kernel sernet_lookup; /* any function of one int8, such as RELU or LOGISTIC */
 sernet_kernel sernet_softmax;
+sernet_kernel sernet_log_softmax;
+sernet_kernel sernet_matmul; /* BATCH_MATMUL */
 sernet_kernel sernet_pad;
 sernet_kernel sernet_stack;    /* CONCATENATION along time */
 sernet_kernel sernet_collect;  /* joins rows: RESHAPE */

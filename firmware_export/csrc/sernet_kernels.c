@@ -1,4 +1,4 @@
-/* One step of pools, reductions and SOFTMAX. */
+/* One step of pools, reductions, SOFTMAX, LOG_SOFTMAX and BATCH_MATMUL. */
 #include "sernet_kernels.h"
 
 #include <string.h>
@@ -221,6 +221,52 @@ static int32_t exp_of(int32_t difference, int32_t multiplier, int32_t shift) {
     return exp_q0(sernet_high((int32_t)((uint32_t)difference << shift), multiplier));
 }
 
+/* How many of the highest bits of x > 0 are 0. */
+static int leading_zeros(uint32_t x) {
+    int count = 0;
+    while ((x << count & 0x80000000u) == 0) count++;
+    return count;
+}
+
+/* log(x) in q5 of x >= 1 in q12, as gemmlowp's and TensorFlow Lite's log_x_for_x_greater_than_or_
+ * equal_to_1. x is 2^power * r; of two such the one with the smaller r, near the fourth root of 1/2,
+ * is taken. */
+static int32_t log_q5(int32_t x_q12) {
+    const int32_t root = 1518500250, center = 1805811301, quarter_q6 = 1 << 23;
+    const int zeros = leading_zeros((uint32_t)x_q12);
+    const int32_t rooted = sernet_high(x_q12, root);
+    const int rooted_zeros = leading_zeros((uint32_t)rooted) - 1;
+    const int32_t first = saturating_left(sernet_high(x_q12 * (1 << (zeros - 1)), root), 1);
+    const int32_t second = saturating_left(x_q12, rooted_zeros);
+    const int32_t r = first < second ? first : second;
+    const int32_t first_power = (12 - zeros) * (1 << 25) + quarter_q6;
+    const int32_t second_power = (12 - rooted_zeros) * (1 << 25) - quarter_q6;
+    const int32_t power_q6 = first_power > second_power ? first_power : second_power;
+    const int32_t q = 2 * (r - center), q2 = sernet_high(q, q);
+    const int32_t p = (int32_t)(((int64_t)r + center + 1) / 2);
+    const int32_t numerator = sernet_high(q, r) + sernet_high(sernet_high(q, q2), 117049297);
+    const int32_t denominator = sernet_high(p, 1057819769 + q + sernet_high(127690142, q2)) +
+                                sernet_high(638450708, q);
+    const int32_t rest_q6 = sernet_high(sernet_round_shift(numerator, 6), reciprocal_q0(denominator));
+    return saturating_left(sernet_high(power_q6, 1488522236) + rest_q6, 1);
+}
+
+static int32_t largest(const int8_t *in, uint32_t count) {
+    int32_t most = -128;
+    for (uint32_t c = 0; c < count; c++)
+        if (in[c] > most) most = in[c];
+    return most;
+}
+
+/* Sum in q12 of the exps of what channels are less than the largest; `p` is SOFTMAX's bias. */
+static int32_t sum_of_exps(const int8_t *in, uint32_t count, int32_t most, const int32_t *p) {
+    int32_t sum_q12 = 0;
+    for (uint32_t c = 0; c < count; c++)
+        if (in[c] - most >= p[2])
+            sum_q12 += sernet_round_shift(exp_of(in[c] - most, p[0], p[1]), 12);
+    return sum_q12;
+}
+
 /* bias: multiplier and left shift for `exp_of`, and the least difference that counts. */
 void sernet_softmax(const sernet_step *s) {
     const int32_t *p = s->layer->bias;
@@ -228,16 +274,11 @@ void sernet_softmax(const sernet_step *s) {
     const int8_t *in = sernet_row(sernet_input(s, 0), s->arena, s->step);
     int8_t *out = sernet_row(s->layer, s->arena, s->step);
     for (uint32_t x = 0; x < s->layer->width; x++, in += channels, out += channels) {
-        int32_t most = -128, sum_q12 = 0;
-        for (uint32_t c = 0; c < channels; c++)
-            if (in[c] > most) most = in[c];
-        for (uint32_t c = 0; c < channels; c++)
-            if (in[c] - most >= p[2])
-                sum_q12 += sernet_round_shift(exp_of(in[c] - most, p[0], p[1]), 12);
-        int headroom = 1; /* so that sum << headroom has its leading one at bit 31, less it */
-        while (((uint32_t)sum_q12 << headroom & 0x80000000u) == 0) headroom++;
-        const int32_t scale =
-            reciprocal_q0((int32_t)(((uint32_t)sum_q12 << headroom) - 0x80000000u));
+        const int32_t most = largest(in, channels);
+        const uint32_t sum_q12 = (uint32_t)sum_of_exps(in, channels, most, p);
+        /* So that sum << headroom has its leading one at bit 31, less it. */
+        const int headroom = leading_zeros(sum_q12);
+        const int32_t scale = reciprocal_q0((int32_t)((sum_q12 << headroom) - 0x80000000u));
         for (uint32_t c = 0; c < channels; c++) {
             int32_t score = 0;
             if (in[c] - most >= p[2]) {
@@ -245,6 +286,55 @@ void sernet_softmax(const sernet_step *s) {
                 score = sernet_round_shift(sernet_high(scale, e), 12 - headroom + 23);
             }
             out[c] = (int8_t)sernet_clamp(score - 128, -128, 127);
+        }
+    }
+}
+
+/* bias: as SOFTMAX; multiplier and shift from q5 to steps of the input. */
+void sernet_log_softmax(const sernet_step *s) {
+    const int32_t *p = s->layer->bias;
+    const uint32_t channels = s->layer->channels;
+    const int8_t *in = sernet_row(sernet_input(s, 0), s->arena, s->step);
+    int8_t *out = sernet_row(s->layer, s->arena, s->step);
+    for (uint32_t x = 0; x < s->layer->width; x++, in += channels, out += channels) {
+        const int32_t most = largest(in, channels);
+        const int32_t log = log_q5(sum_of_exps(in, channels, most, p));
+        /* What lies too far below the largest would leave q5. */
+        int32_t farthest = sernet_rescale((int32_t)((uint32_t)log + 0x80000000u), p[3], p[4]);
+        if (farthest < p[2] - 1) farthest = p[2] - 1;
+        for (uint32_t c = 0; c < channels; c++) {
+            int32_t score = -128;
+            if (in[c] - most > farthest) {
+                const uint32_t scaled = (uint32_t)(in[c] - most) << p[1];
+                const int32_t difference = sernet_high((int32_t)scaled, p[0]);
+                score = sernet_round_shift(difference - log, 22) + 127;
+            }
+            out[c] = (int8_t)sernet_clamp(score, -128, 127);
+        }
+    }
+}
+
+/* bias: zero points; multiplier and shift of a sum; values of the second input from one summand to
+ * the next and from one sum to the next. */
+void sernet_matmul(const sernet_step *s) {
+    const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
+    const int32_t *p = layer->bias;
+    const uint32_t channels = layer->channels, depth = source->channels;
+    const int8_t *in = sernet_row(source, s->arena, s->step);
+    const int8_t *matrix = sernet_row(sernet_input(s, 1), s->arena, s->step);
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    int32_t *sums = (int32_t *)(void *)(s->arena + layer->scratch_offset);
+    for (uint32_t x = 0; x < layer->width; x++) {
+        memset(sums, 0, channels * sizeof *sums);
+        for (uint32_t k = 0; k < depth; k++) {
+            const int32_t value = *in++ - p[0];
+            const int8_t *of_sum = matrix + k * (uint32_t)p[4];
+            for (uint32_t c = 0; c < channels; c++, of_sum += p[5])
+                sums[c] += value * (*of_sum - p[1]);
+        }
+        for (uint32_t c = 0; c < channels; c++) {
+            const int32_t v = sernet_rescale(sums[c], p[2], p[3]) + layer->zero_point;
+            *out++ = (int8_t)sernet_clamp(v, -128, 127);
         }
     }
 }

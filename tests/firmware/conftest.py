@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attention_graphs import RandomAttention
 from bundle_cases import write_bundle
 from engine_cases import (
+    ATTENTION_GRAPHS,
     GRAPHS,
     OPERATOR_GRAPHS,
     STATE_GRAPHS,
@@ -65,6 +67,16 @@ def state_graphs(
     """The same of graphs that keep a state, with twelve windows one after the other."""
     folder = tmp_path_factory.mktemp("state_graphs")
     cases = state_cases(request.param)
+    return folder, write_cases(folder, cases), cases
+
+
+@pytest.fixture(scope="session", params=_parts(ATTENTION_GRAPHS, 20))
+def attention_graphs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[Path], list[Case]]:
+    """The same with what attention is made of."""
+    folder = tmp_path_factory.mktemp("attention_graphs")
+    cases = random_cases(RandomAttention, request.param)
     return folder, write_cases(folder, cases), cases
 
 

@@ -27,7 +27,9 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 C_FOLDER = Path(__file__).parents[1] / "firmware" / "c"
 ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
-GRAPHS, OPERATOR_GRAPHS, STREAM_GRAPHS, STATE_GRAPHS = (range(n) for n in (240, 120, 40, 100))
+GRAPHS, OPERATOR_GRAPHS, STREAM_GRAPHS, STATE_GRAPHS, ATTENTION_GRAPHS = (
+    range(n) for n in (240, 120, 40, 100, 80)
+)
 """Seeds of the random families of networks that the engine is tested with."""
 
 
