@@ -41,12 +41,7 @@ API_HEADERS = (
 WHOLE_WINDOWS, SHARED_ROWS = "sernet_windows.c", "sernet_shared_rows.c"
 """How rows come to the network; a bundle holds one of the two."""
 
-COMMON_SOURCES = (
-    *frontend_tables.FRONTEND_SOURCES,
-    *frontend_tables.FRONTEND_HEADERS,
-    *API_SOURCES,
-    *API_HEADERS,
-)
+COMMON_SOURCES = (*API_SOURCES, *API_HEADERS)
 """Files of csrc/ that every bundle holds."""
 
 NATIVE_SOURCES = (
@@ -232,7 +227,8 @@ def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
     pcm = golden_pcm.golden_pcm(model.contract)
     features = golden_pcm.golden_features(model, pcm)
     noise = np.random.default_rng(0).integers(-128, 128, features.size, np.int8)
-    texts = {f"src/{file}": engine_file(file) for file in COMMON_SOURCES}
+    sources = (*frontend_tables.frontend_files(model.contract), *COMMON_SOURCES)
+    texts = {f"src/{file}": engine_file(file) for file in sources}
     texts |= {
         "src/sernet_contract.h": header,
         "src/sernet_contract.c": source,
@@ -300,7 +296,7 @@ def _readme(model: Model, planned: PlannedModel) -> str:
     else:
         ring_bytes = frames * (contract.feature_count + kept_bytes)
         level_text = _LEVELS[contract.level].format(level_bytes=frames * kept_bytes)
-    frontend_bytes = 2 * contract.frame_length_samples
+    frontend_bytes = frontend_tables.frame_bytes(contract)
     return packaged("layouts/plain/README.md").format(
         version=__version__,
         model=Path(model.name).name,

@@ -13,15 +13,17 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from sernet_edge.firmware_export import micro_source
 from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.firmware_export.emit import banner
-from sernet_edge.firmware_export.header import c_float, c_rows, c_string, contract_macros
+from sernet_edge.firmware_export.header import c_float, c_string, c_table, contract_macros
 from sernet_edge.runtime import events, gate
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.drift import LEAST_SPREAD
 from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.frontend import (
     LOG_STEPS,
+    FrontEnd,
     dct_matrix,
     mel_corners,
     mel_filter_bank,
@@ -31,8 +33,6 @@ from sernet_edge.runtime.interpreter import Model
 
 FRONTEND_VERSION = c_constant("sernet_frontend.h", "SERNET_FRONTEND_VERSION")
 
-FRONTEND_SOURCES = ("sernet_spectrum.c", "sernet_frontend.c")
-FRONTEND_HEADERS = ("sernet_fixed.h", "sernet_log.h", "sernet_spectrum.h", "sernet_frontend.h")
 
 # Binary places.
 _LOG_BITS = c_constant("sernet_log.h", "SERNET_LOG_BITS")  # logarithms of energies
@@ -52,6 +52,13 @@ Samples are below 2^30 and the mean square of the Hann window, and of every othe
 is at most 3/8, so the sum over half of the bins, divided by (fft_size/2)^2, is at most
 2 * 3/8 * 2^60; the rest is for rounding.
 """
+
+
+def frontend_files(contract: Contract) -> tuple[str, ...]:
+    """Return the files of csrc/ that compute a contract's features."""
+    micro = (*micro_source.SOURCES, *micro_source.HEADERS)
+    own = micro if contract.features == "micro" else ("sernet_spectrum.c", "sernet_spectrum.h")
+    return (*own, "sernet_frontend.c", "sernet_frontend.h", "sernet_fixed.h", "sernet_log.h")
 
 
 def _mel_corners(contract: Contract) -> list[int]:
@@ -117,20 +124,12 @@ def _derived_macros(model: Model) -> str:
         OverflowError: A number does not fit a 32-bit float.
     """
     contract = model.contract
-    fft_log2 = contract.fft_size.bit_length() - 1
-    # What samples are multiplied by and powers are divided by are powers of two.
-    sample_exponent = 0 if contract.sample_scale == "int16" else -15
-    # Pre-emphasised samples may be twice as large, so they are halved; and see `_window`.
-    halvings = (contract.preemphasis > 0) + _is_halved(contract)
     low, high = model.quantise(np.array([-contract.clip, contract.clip], np.float32))
     return f"""\
 /* For the front end's code: what follows from the contract and the model's quantisation. */
 #define SERNET_TABLES_VERSION {FRONTEND_VERSION}
-#define SERNET_FFT_LOG2 {fft_log2}
-#define SERNET_POWER_EXPONENT ({2 * (sample_exponent + halvings) + fft_log2 - 32})
-#define SERNET_WINDOW_MIRROR {_mirror(contract)}{_preemphasis(contract)}
-#define SERNET_LOG_FLOOR ({round(math.log(contract.energy_floor) * 2**_LOG_BITS)})
-#define SERNET_GAIN_BITS {_gain_bits(model)}
+#define SERNET_FFT_LOG2 {contract.fft_size.bit_length() - 1}
+{_feature_macros(model)}
 #define SERNET_FEATURE_ZERO_POINT ({model.input_zero_point})
 #define SERNET_FEATURE_LOW ({low})
 #define SERNET_FEATURE_HIGH {high}
@@ -146,13 +145,29 @@ def _derived_macros(model: Model) -> str:
 """
 
 
+def _feature_macros(model: Model) -> str:
+    """Return the macros that only the code of the contract's kind of features reads."""
+    contract = model.contract
+    if contract.features == "micro":
+        return micro_source.micro_macros(contract)
+    fft_log2 = contract.fft_size.bit_length() - 1
+    # What samples are multiplied by and powers are divided by are powers of two.
+    sample_exponent = 0 if contract.sample_scale == "int16" else -15
+    # Pre-emphasised samples may be twice as large, so they are halved; and see `_window`.
+    halvings = (contract.preemphasis > 0) + _is_halved(contract)
+    return f"""\
+#define SERNET_POWER_EXPONENT ({2 * (sample_exponent + halvings) + fft_log2 - 32})
+#define SERNET_WINDOW_MIRROR {_mirror(contract)}{_preemphasis(contract)}
+#define SERNET_LOG_FLOOR ({round(math.log(contract.energy_floor) * 2**_LOG_BITS)})
+#define SERNET_GAIN_BITS {_gain_bits(model)}"""
+
+
 def _table_declarations(contract: Contract) -> str:
     """Return the declarations of the tables that the front end of a contract reads."""
-    tables = ""
-    if contract.features != "spectrogram":
-        tables += _MEL_CORNERS.format(shift=_mel_shift(_mel_corners(contract)))
-    if contract.features == "mfcc":
-        tables += _COSINE
+    if contract.features == "micro":
+        own = micro_source.micro_declarations(contract)
+    else:
+        own = _own_declarations(contract)
     return f"""\
 typedef struct {{
     uint32_t reciprocal; /* Q32, of the middle of an interval of 1..2 */
@@ -160,10 +175,21 @@ typedef struct {{
 }} sernet_log_entry;
 
 extern const char *const sernet_labels[SERNET_LABEL_COUNT]; /* UTF-8 */
+extern const sernet_log_entry sernet_log_table[{_LOG_STEPS}];
+{own}"""
+
+
+def _own_declarations(contract: Contract) -> str:
+    """Return the declarations of the tables of this project's own features."""
+    tables = ""
+    if contract.features != "spectrogram":
+        tables += _MEL_CORNERS.format(shift=_mel_shift(_mel_corners(contract)))
+    if contract.features == "mfcc":
+        tables += _COSINE
+    return f"""\
 /* Q31; sample n of the later half has the weight of sample SERNET_WINDOW_MIRROR - n. */
 extern const int32_t sernet_window[SERNET_FRAME_LENGTH_SAMPLES / 2 + 1];
 extern const int32_t sernet_sine[SERNET_FFT_SIZE / 4 + 1]; /* sin(2 pi n / FFT size), Q31 */
-extern const sernet_log_entry sernet_log_table[{_LOG_STEPS}];
 {tables}\
 /* Feature k is gain * (sum over bands, or a band's logarithm) - offset: the DCT's factor, the
  * standardisation and the model's quantisation in one. */
@@ -240,6 +266,19 @@ def contract_source(model: Model) -> str:
     """Return sernet_contract.c: the tables; see `contract_header`."""
     contract = model.contract
     _check(model)
+    is_micro = contract.features == "micro"
+    return (
+        banner()
+        + '#include "sernet_contract.h"\n\n'
+        + c_table("char *const", "labels[SERNET_LABEL_COUNT]", map(c_string, contract.labels), 1)
+        + c_table("sernet_log_entry", f"log_table[{_LOG_STEPS}]", _log_table(), 4)
+        + (micro_source.micro_tables_source(model) if is_micro else _own_tables(model))
+    )
+
+
+def _own_tables(model: Model) -> str:
+    """Return the definitions of the tables of this project's own features."""
+    contract = model.contract
     size, bands = contract.fft_size, contract.mel_bands
     sine = np.sin(2 * np.pi * np.arange(size // 4 + 1) / size)
     gain, offset = _standardisation(model)
@@ -252,21 +291,17 @@ def contract_source(model: Model) -> str:
             f"{round(2**32 / width)}u" if (width := high - low) > 1 else "0"
             for low, high in pairwise(corners)
         ]
-        tables += _array("uint16_t", "mel_corners[]", map(str, corners), 12)
-        tables += _array("uint32_t", "mel_reciprocals[]", reciprocals)
+        tables += c_table("uint16_t", "mel_corners[]", map(str, corners), 12)
+        tables += c_table("uint32_t", "mel_reciprocals[]", reciprocals)
     if contract.features == "mfcc":
         cosine = np.cos(2 * np.pi * np.arange(4 * bands) / (4 * bands))
-        tables += _array("int32_t", "cosine[]", _integers(cosine, _COSINE_BITS))
+        tables += c_table("int32_t", "cosine[]", _integers(cosine, _COSINE_BITS))
     return (
-        banner()
-        + '#include "sernet_contract.h"\n\n'
-        + _array("char *const", "labels[SERNET_LABEL_COUNT]", map(c_string, contract.labels), 1)
-        + _array("int32_t", "window[]", _fractions(_window(contract)))
-        + _array("int32_t", "sine[]", _fractions(sine))
-        + _array("sernet_log_entry", f"log_table[{_LOG_STEPS}]", _log_table(), 4)
+        c_table("int32_t", "window[]", _fractions(_window(contract)))
+        + c_table("int32_t", "sine[]", _fractions(sine))
         + tables
-        + _array("int32_t", "gain[]", _integers(gain, gain_bits))
-        + _array(
+        + c_table("int32_t", "gain[]", _integers(gain, gain_bits))
+        + c_table(
             "int64_t", "offset[]", (f"{v}LL" for v in _integers(offset, _SUM_BITS + gain_bits))
         )
     )
@@ -274,6 +309,8 @@ def contract_source(model: Model) -> str:
 
 def table_bytes(contract: Contract) -> int:
     """Return the flash that the tables take, bytes, labels excluded."""
+    if contract.features == "micro":
+        return 8 * _LOG_STEPS + micro_source.micro_table_bytes(contract)
     reals = contract.frame_length_samples // 2 + 1 + contract.fft_size // 4 + 1
     filters = 0 if contract.features == "spectrogram" else 6 * contract.mel_bands + 8
     cosine = 4 * 4 * contract.mel_bands if contract.features == "mfcc" else 0
@@ -282,8 +319,16 @@ def table_bytes(contract: Contract) -> int:
 
 def bins_bytes(contract: Contract) -> int:
     """Return the RAM that a frame's spectrum takes while its features are computed, bytes."""
+    if contract.features == "micro":
+        return 4 * (contract.fft_size // 2)
     has_last = contract.features == "spectrogram" or contract.first_feature == "energy"
     return 8 * (contract.fft_size // 2 + has_last)
+
+
+def frame_bytes(contract: Contract) -> int:
+    """Return the RAM that the front end keeps from frame to frame, its counters excluded, bytes."""
+    noise_bytes = 4 * contract.feature_count if contract.features == "micro" else 0
+    return 2 * contract.frame_length_samples + noise_bytes
 
 
 def kept_bytes(contract: Contract) -> int:
@@ -299,17 +344,15 @@ def _check(model: Model) -> None:
     contract, name = model.contract, model.name
     if not model.is_int8:
         raise ContractError(f"{name}: the model's input and output must be int8")
-    if contract.features == "micro":
-        raise ContractError(
-            f"{name}: the C front end does not compute the features 'micro'",
-            "the model listens; for its network alone export the model without its contract",
-        )
     if contract.level == "clip":
         raise ContractError(
             f"{name}: this model normalises by the loudness of a whole recording (level "
             "'clip'), which firmware does not have: it is not causal",
             "train with another --level",
         )
+    if contract.features == "micro":
+        FrontEnd(contract)  # which refuses filters that cannot be
+        return
     if contract.fft_size < 32 or contract.frame_length_samples % 2:
         raise ContractError(
             f"{name}: the C front end needs an FFT of 32 points or more and an even frame length, "
@@ -367,7 +410,3 @@ def _integers(values: NDArray[np.float64], bits: int) -> list[str]:
 def _fractions(values: NDArray[np.float64]) -> list[str]:
     """Return numbers of 0 to 1 as Q31, in which 1 does not fit."""
     return [str(min(round(value * 2**31), 2**31 - 1)) for value in values.tolist()]
-
-
-def _array(kind: str, name: str, values: Iterable[str], per_line: int = 8) -> str:
-    return f"const {kind} sernet_{name} = {{\n{c_rows(values, per_line)}}};\n\n"

@@ -7,6 +7,7 @@ model file's content alone, so two exports are byte-identical.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import get_args, get_type_hints
 
@@ -17,6 +18,7 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError, ModelError
 from sernet_edge.runtime.files import readable
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.micro_settings import MicroSettings
 from sernet_edge.runtime.modelfile import ModelFile
 
 GENERATOR = f"sernet-edge {__version__}"
@@ -191,11 +193,13 @@ def contract_macros(contract: Contract) -> list[str]:
         f"#define SERNET_SAMPLE_RATE_HZ {contract.sample_rate_hz}",
         *_choice("sample_scale", contract),
         "",
-        "/* Frame n is samples [n * step, n * step + length); power = |rfft|^2 / FFT size. */",
+        "/* Frame n is samples [n * step, n * step + length); power = |rfft|^2 / FFT size. */"
+        if contract.micro_frontend is None
+        else "/* Frame n is samples [n * step, n * step + length). */",
         f"#define SERNET_FRAME_LENGTH_SAMPLES {contract.frame_length_samples}",
         f"#define SERNET_FRAME_STEP_SAMPLES {contract.frame_step_samples}",
         f"#define SERNET_FFT_SIZE {contract.fft_size}",
-        *_choice("window_function", contract),
+        *([] if contract.micro_frontend else _choice("window_function", contract)),
         "",
         *_choice("features", contract),
         *_FEATURES[contract.features],
@@ -203,7 +207,7 @@ def contract_macros(contract: Contract) -> list[str]:
         *_cepstral_settings(contract),
         f"#define SERNET_MEL_LOW_HZ {c_float(contract.mel_low_hz)}",
         f"#define SERNET_MEL_HIGH_HZ {c_float(contract.mel_high_hz)}",
-        f"#define SERNET_ENERGY_FLOOR {c_float(contract.energy_floor)}",
+        *_floor(contract),
         f"#define SERNET_FEATURE_COUNT {contract.feature_count}",
         "",
         "/* How loudness is taken out of the features: not at all; by their level's running mean,",
@@ -265,7 +269,28 @@ _FEATURES = {
         "/* Features = logarithms, to 1/1024, of the power, at least the floor, of the FFT's bins",
         " * from the first one on; a frame's level is their mean, and is taken out of each. */",
     ),
+    "micro": (
+        "/* The TensorFlow Lite Micro frontend, whose settings are named as in TensorFlow's",
+        " * audio_microfrontend. Of its output v the model's input stands for v * SCALE; or, where",
+        " * DIVISOR is not 0, for min(255, (256 v + DIVISOR / 2) / DIVISOR) * SCALE. */",
+    ),
 }
+
+
+def _floor(contract: Contract) -> list[str]:
+    if contract.micro_frontend is not None:
+        return []
+    return [f"#define SERNET_ENERGY_FLOOR {c_float(contract.energy_floor)}"]
+
+
+def _micro_settings(settings: MicroSettings) -> list[str]:
+    """Return the settings of the micro frontend."""
+    values = dataclasses.asdict(settings)
+    return [
+        f"#define SERNET_MICRO_{name.upper()} "
+        f"{c_float(value) if isinstance(value, float) else int(value)}"
+        for name, value in values.items()
+    ]
 
 
 def _feature_settings(contract: Contract) -> list[str]:
@@ -275,6 +300,8 @@ def _feature_settings(contract: Contract) -> list[str]:
     bands = [f"#define SERNET_MEL_BANDS {contract.mel_bands}"]
     if contract.features == "mel":
         return bands
+    if contract.micro_frontend is not None:
+        return [*bands, *_micro_settings(contract.micro_frontend)]
     return [*bands, f"#define SERNET_MFCC_COUNT {contract.mfcc_count}"]
 
 
@@ -324,6 +351,11 @@ def c_rows(values: Iterable[str], per_line: int, separator: str = ", ") -> str:
     listed = list(values)
     lines = (listed[n : n + per_line] for n in range(0, len(listed), per_line))
     return ",\n".join("    " + separator.join(line) for line in lines)
+
+
+def c_table(kind: str, name: str, values: Iterable[str], per_line: int = 8) -> str:
+    """Return the definition of a constant array `sernet_NAME`."""
+    return f"const {kind} sernet_{name} = {{\n{c_rows(values, per_line)}}};\n\n"
 
 
 def c_float(value: float) -> str:

@@ -178,7 +178,7 @@ typedef struct {
 #endif
 } sernet_state;
 
-#if defined(SERNET_MODEL_CALLER_BYTES) && SERNET_MODEL_CALLER_BYTES < 8 * SERNET_POWERS
+#if defined(SERNET_MODEL_CALLER_BYTES) && SERNET_MODEL_CALLER_BYTES < SERNET_BIN_BYTES * SERNET_POWERS
 #error "sernet_model.h and sernet_contract.h are of different models: export again"
 #endif
 

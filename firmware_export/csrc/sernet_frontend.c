@@ -28,6 +28,17 @@ void sernet_frontend_take(sernet_frontend *frontend, const int16_t *pcm, uint32_
     }
 }
 
+#if SERNET_FEATURES == SERNET_FEATURES_MICRO
+
+/* Features of the power spectrum in `bins`; see sernet_frontend_row. */
+SERNET_APART int32_t features_of(sernet_frontend *frontend, const sernet_bin *bins, int32_t shift,
+                                 sernet_kept *row) {
+    sernet_micro_row(bins, (uint32_t)shift, frontend->noise, row);
+    return 0;
+}
+
+#else
+
 /* ln(x * 2^exponent), at least the contract's floor. */
 static int32_t logarithm(uint64_t x, int32_t exponent) {
     const int32_t log = x == 0 ? SERNET_LOG_FLOOR : sernet_log(x, exponent);
@@ -223,6 +234,8 @@ void sernet_frontend_finish(const sernet_kept *row, int32_t level, int32_t mean,
     (void)level;
     finish(row, mean, features);
 }
+#endif
+
 #endif
 
 #endif

@@ -1,13 +1,20 @@
 /* The front end: PCM in, the model's int8 features out, one row a frame.
  *
- * What it computes stands in sernet-edge's runtime/frontend.py; the settings and tables are
- * in the generated sernet_contract.h. All of it is integers, the same on every core. */
+ * What it computes stands in sernet-edge's runtime/frontend.py, and of the features "micro" in
+ * runtime/micro_frontend.py; the settings and tables are in the generated sernet_contract.h. All of it
+ * is integers, the same on every core. */
 #ifndef SERNET_FRONTEND_H
 #define SERNET_FRONTEND_H
 
 #include <stddef.h>
 
+#include "sernet_contract.h"
+
+#if SERNET_FEATURES == SERNET_FEATURES_MICRO
+#include "sernet_micro.h"
+#else
 #include "sernet_spectrum.h"
+#endif
 
 #define SERNET_FRONTEND_VERSION 4
 
@@ -45,6 +52,9 @@ typedef struct {
     uint32_t frames; /* that the mean has seen, no more than SERNET_LEVEL_FRAMES */
 #ifdef SERNET_GATE
     uint32_t quiet; /* quiet steps in a row; above SERNET_GATE_FRAMES the gate is closed */
+#endif
+#if SERNET_FEATURES == SERNET_FEATURES_MICRO
+    uint32_t noise[SERNET_FEATURE_COUNT]; /* of each channel */
 #endif
     uint32_t missing; /* samples until the next frame is whole */
     uint32_t next;    /* where in the frame the next sample goes, and the oldest one is */

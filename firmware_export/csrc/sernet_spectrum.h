@@ -5,6 +5,7 @@
 #include "sernet_contract.h"
 
 #define SERNET_BINS (SERNET_FFT_SIZE / 2)
+#define SERNET_BIN_BYTES 8
 
 /* A spectrogram may reach up to the bin at half the sample rate, and a frame's energy does; mel
  * filters end before it. */

@@ -8,21 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from adopt_cases import MICRO_LABELS, adopt, check_refused, micro_speech
-from micro_reference import MICRO_SPEECH, MICRO_WAKE_WORD, reference
+from adopt_cases import MICRO_LABELS, SPEECH, WAKE_WORD, adopt, check_refused, micro_speech
+from micro_reference import MICRO_SPEECH, MICRO_WAKE_WORD, originals
 from numpy.typing import NDArray
 from support import SAMPLE, Run
 
 from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
-
-SPEECH: dict[str, Any] = {
-    "labels": MICRO_LABELS, "micro_frontend": {**MICRO_SPEECH, "divisor": 666}
-}  # fmt: skip
-WAKE_WORD: dict[str, Any] = {
-    "labels": MICRO_LABELS, "micro_frontend": {**MICRO_WAKE_WORD, "scale": 0.0390625}
-}  # fmt: skip
 
 
 def micro_speech_input(values: NDArray[np.int64]) -> NDArray[np.int8]:
@@ -50,8 +43,7 @@ def test_an_adopted_model_scores_the_originals_features(
     result = adopt(sernet_edge, tmp_path, micro_speech(), settings)
     assert (result.returncode, result.stderr) == (0, "")
     assert "49 frames of 40 features" in result.stdout
-    values = reference(read_recording(SAMPLE, 16_000), 16_000, **arguments)
-    assert values is not None
+    values = originals(read_recording(SAMPLE, 16_000), **arguments)
     starts = range(0, len(values) - 48, 24)
     windows = np.stack([as_input(values[n : n + 49]).ravel() for n in starts])
     model = Model(ModelFile.read(tmp_path / "mine.tflite"))

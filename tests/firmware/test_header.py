@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tflite_micro
 from bundle_cases import small_model
+from micro_reference import MICRO_SPEECH, micro_contract
 from psf_contracts import psf_contract
 from support import quickly
 
@@ -145,6 +146,7 @@ _INTEGERS = [
     "FEATURES_MFCC",
     "FEATURES_MEL",
     "FEATURES_SPECTROGRAM",
+    "FEATURES_MICRO",
     "LEVEL_NONE",
     "LEVEL_RUNNING",
     "LEVEL_WINDOW",
@@ -165,8 +167,10 @@ def _build_and_run(
 ) -> tuple[dict[str, Any], bytes]:
     """Compile two sources that include `header`, run the program; return its facts and bytes."""
     # Some belong to one kind of features; of those that a test asks for none can be missing.
-    integers = [n for n in _INTEGERS + is_int8 * _INT8_INTEGERS if f"define SERNET_{n} " in header]
-    floats = _FLOATS + is_int8 * _INT8_FLOATS
+    integers, floats = (
+        [name for name in names if f"define SERNET_{name} " in header]
+        for names in (_INTEGERS + is_int8 * _INT8_INTEGERS, _FLOATS + is_int8 * _INT8_FLOATS)
+    )
     prints = (
         [f'    printf("\\"{name}\\": %ld,\\n", (long)SERNET_{name});' for name in integers]
         + [f'    print_float("{name}", SERNET_{name});' for name in floats]
@@ -230,7 +234,7 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
     assert facts["HAS_AROUSAL"] == 1
     assert facts["arousal_sides"] == list(contract.arousal_sides or ())
     # What no macro stands for, since the model has no such setting; the next test has them.
-    absent = {"preemphasis", "lifter", "first_feature"}
+    absent = {"preemphasis", "lifter", "first_feature", "micro_frontend"}
     elsewhere = absent | {
         "labels",
         "mean",
@@ -258,6 +262,25 @@ def test_the_header_says_the_settings_that_few_contracts_have(shipped_header: st
     for name, value in zip(names, ("0.97f", "22", "1"), strict=True):
         assert f"#define {name} {value}\n" in header
     assert "#define SERNET_WINDOW_FUNCTION SERNET_WINDOW_FUNCTION_RECTANGLE\n" in header
+
+
+def test_the_header_says_the_settings_of_the_micro_frontend(
+    shipped_header: str, tmp_path: Path
+) -> None:
+    assert "SERNET_MICRO_" not in shipped_header
+    contract = micro_contract(**MICRO_SPEECH, divisor=666)
+    header = model_header(ModelFile("model.tflite", small_model(contract, zero_point=-128)))
+    facts, _ = _build_and_run(tmp_path, header, contract.id)
+    assert facts["FEATURES"] == facts["FEATURES_MICRO"]
+    assert facts["FEATURE_COUNT"] == facts["MEL_BANDS"] == 40
+    assert facts["input_shape"] == [1, 49, 40, 1]
+    for name, value in (
+        ("SMOOTHING_BITS", "10"), ("ODD_SMOOTHING", "0.06f"), ("ENABLE_PCAN", "1"),
+        ("PCAN_OFFSET", "80.0f"), ("SCALE_SHIFT", "6"), ("DIVISOR", "666"),
+    ):  # fmt: skip
+        assert f"#define SERNET_MICRO_{name} {value}\n" in header
+    # They say nothing of these features.
+    assert "SERNET_WINDOW_FUNCTION" not in header and "SERNET_ENERGY_FLOOR" not in header
 
 
 @pytest.mark.parametrize("features", ["mel", "spectrogram"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import json
 from pathlib import Path
@@ -11,11 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from micro_reference import (
+    MICRO_SETTINGS,
     MICRO_SPEECH,
     MICRO_WAKE_WORD,
     defaults,
     micro_contract,
+    platform_differs,
+    platform_log1p,
     reference,
+    signals,
     wheel_features,
 )
 from numpy.typing import NDArray
@@ -30,27 +33,6 @@ from sernet_edge.runtime.micro_settings import MicroSettings
 
 Samples = NDArray[np.int16]
 
-SETTINGS: dict[str, dict[str, Any]] = {
-    "micro_speech": MICRO_SPEECH,
-    "microWakeWord": MICRO_WAKE_WORD,
-    "the library's own": {},
-    "8 kHz": {"rate": 8000, "upper_band_limit": 3800.0, "num_channels": 16, "enable_pcan": True},
-    "48 kHz": {"rate": 48_000, "window_size": 40, "window_step": 40, "upper_band_limit": 2e4},
-    "a small FFT": {"window_size": 2, "window_step": 1, "num_channels": 8, "lower_band_limit": 0.0},
-    "a large FFT": {"window_size": 128, "window_step": 50, "num_channels": 96, "enable_pcan": True},
-    "channels without a bin": {"num_channels": 120, "enable_pcan": True},
-    "no noise reduction": {"even_smoothing": 0.0, "odd_smoothing": 0.0, "scale_shift": 11},
-    "strong noise reduction": {
-        "even_smoothing": 1.0, "odd_smoothing": 0.5, "min_signal_remaining": 0.0,
-        "smoothing_bits": 14, "scale_shift": 0,
-    },
-    "another gain": {
-        "enable_pcan": True, "pcan_strength": 0.3, "pcan_offset": 0.5, "gain_bits": 17,
-        "smoothing_bits": 5,
-    },
-    "the whole signal remains": {"min_signal_remaining": 1.0, "enable_pcan": True},
-}  # fmt: skip
-
 
 @pytest.fixture(autouse=True)
 def _same_logarithm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,43 +41,13 @@ def _same_logarithm(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(micro_tables, "log1p", lambda x: np.float32(platform_log1p()(x)))
 
 
-def platform_log1p() -> Any:
-    found = ctypes.CDLL(None).log1pf
-    found.restype, found.argtypes = ctypes.c_float, [ctypes.c_float]
-    return found
-
-
-def platform_differs() -> bool:
-    """Whether the C library's `log1pf` is the later one, which rounds right."""
-    # Here fdlibm's is a step off.
-    x = np.float32(2.5)
-    return bool(np.float32(platform_log1p()(x)) == np.float32(np.log1p(np.float64(x))))
-
-
-def signals() -> dict[str, Samples]:
-    rng, n = np.random.default_rng(1), np.arange(12_000)
-    impulses = np.zeros(12_000)
-    impulses[::1777], impulses[900::1777] = -32768, 32767
-    found = {
-        "silence": np.zeros(12_000),
-        "a square wave at full scale": np.where(n // 37 % 2, 32767, -32768),
-        "the least sample": np.full(12_000, -32768),
-        "impulses": impulses,
-        "the loudest noise": rng.integers(-32768, 32768, 12_000),
-        "one bit of noise": rng.integers(0, 2, 12_000),
-        "speech-like swells": rng.normal(0, 0.3, 12_000) * 9000 * (1.1 + np.sin(n / 1500)),
-        "a tone that stops": np.where(n < 6000, 20_000 * np.sin(n / 3), 0),
-    }
-    return {name: np.clip(values, -32768, 32767).astype(np.int16) for name, values in found.items()}
-
-
 def rows(samples: Samples, contract: Contract) -> NDArray[np.float64]:
     return feature_rows(FrontEnd(contract), samples)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", MICRO_SETTINGS)
 def test_every_setting_gives_the_originals_features(name: str) -> None:
-    settings = dict(SETTINGS[name])
+    settings = dict(MICRO_SETTINGS[name])
     rate = settings.pop("rate", 16_000)
     contract = micro_contract(rate, **settings)
     for what, samples in signals().items():
@@ -114,10 +66,10 @@ def test_the_wheels_class_has_the_same_features() -> None:
 
 @pytest.mark.parametrize("name", ["micro_speech", "microWakeWord"])
 def test_speech_gives_the_originals_features(name: str, emodb: Path) -> None:
-    contract = micro_contract(**SETTINGS[name])
+    contract = micro_contract(**MICRO_SETTINGS[name])
     for path in sorted((emodb / "wav").iterdir())[::60]:
         samples = read_recording(path, 16_000)
-        expected = reference(samples, 16_000, **SETTINGS[name])
+        expected = reference(samples, 16_000, **MICRO_SETTINGS[name])
         np.testing.assert_array_equal(rows(samples, contract), expected, err_msg=path.name)
 
 

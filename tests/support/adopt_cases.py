@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from graphs import SAME, RandomGraph
+from micro_reference import MICRO_SPEECH, MICRO_WAKE_WORD
 from support import Run
 
 
@@ -46,3 +48,13 @@ def micro_speech(
 
 
 MICRO_LABELS = ["silence", "unknown", "yes", "no"]
+
+SPEECH: dict[str, Any] = {
+    "labels": MICRO_LABELS, "micro_frontend": {**MICRO_SPEECH, "divisor": 666}
+}  # fmt: skip
+"""Settings of micro_speech, as `adopt` takes them."""
+
+WAKE_WORD: dict[str, Any] = {
+    "labels": MICRO_LABELS, "micro_frontend": {**MICRO_WAKE_WORD, "scale": 0.0390625}
+}  # fmt: skip
+"""Those of microWakeWord."""

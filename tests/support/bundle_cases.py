@@ -40,20 +40,26 @@ def write_front_end(folder: Path, model: Model) -> Path:
     """Write a bundle of the front end alone, which compiles in a moment."""
     src = folder / "src"
     src.mkdir(parents=True)
-    for name in frontend_tables.FRONTEND_SOURCES + frontend_tables.FRONTEND_HEADERS:
+    for name in frontend_tables.frontend_files(model.contract):
         (src / name).write_text(engine_file(name))
     (src / "sernet_contract.h").write_text(frontend_tables.contract_header(model))
     (src / "sernet_contract.c").write_text(frontend_tables.contract_source(model))
     return folder
 
 
-def small_model(contract: Contract) -> bytes:
-    """Return a network of the contract's shapes with weights by chance, and the contract in it."""
+def small_model(contract: Contract, zero_point: int = 0) -> bytes:
+    """Return a network of the contract's shapes with weights by chance, and the contract in it.
+
+    Args:
+        contract: Its features reach from -clip to clip; from 0 to clip with a zero point of -128.
+        zero_point: Of the input.
+    """
     # With this seed the scores depend on what is heard, whatever the features are.
     random = RandomGraph(10)
     shape = (1, contract.window_frames, contract.feature_count, 1)
-    # The input's 256 values span -clip..clip.
-    last = random.graph.input(shape, float(np.float32(contract.clip / 127.5)), 0)
+    # The input's 256 values span what the features reach.
+    steps = 127.5 - zero_point / 128 * 127.5
+    last = random.graph.input(shape, float(np.float32(contract.clip / steps)), zero_point)
     last = random.conv(last, 4, window=(SAME, (3, 5), (4, 4)))
     last = random.reshape(last, (1, int(np.prod(random.shape(last)))))
     last = random.softmax(random.dense(last, len(contract.labels)))

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from pymicro_features import MicroFrontend
 
 from sernet_edge.runtime.contract import Contract
+from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.runtime.micro_settings import MicroSettings
 
+Samples = NDArray[np.int16]
 Features = NDArray[np.int64]  # (frames, channels)
 
 
@@ -115,6 +117,29 @@ MICRO_WAKE_WORD = {**MICRO_SPEECH, "window_step": 10}
 """Likewise for microWakeWord, and for the wheel's class."""
 
 
+MICRO_SETTINGS: dict[str, dict[str, Any]] = {
+    "micro_speech": MICRO_SPEECH,
+    "microWakeWord": MICRO_WAKE_WORD,
+    "the library's own": {},
+    "8 kHz": {"rate": 8000, "upper_band_limit": 3800.0, "num_channels": 16, "enable_pcan": True},
+    "48 kHz": {"rate": 48_000, "window_size": 40, "window_step": 40, "upper_band_limit": 2e4},
+    "a small FFT": {"window_size": 2, "window_step": 1, "num_channels": 8, "lower_band_limit": 0.0},
+    "a large FFT": {"window_size": 128, "window_step": 50, "num_channels": 96, "enable_pcan": True},
+    "channels without a bin": {"num_channels": 120, "enable_pcan": True},
+    "no noise reduction": {"even_smoothing": 0.0, "odd_smoothing": 0.0, "scale_shift": 11},
+    "strong noise reduction": {
+        "even_smoothing": 1.0, "odd_smoothing": 0.5, "min_signal_remaining": 0.0,
+        "smoothing_bits": 14, "scale_shift": 0,
+    },
+    "another gain": {
+        "enable_pcan": True, "pcan_strength": 0.3, "pcan_offset": 0.5, "gain_bits": 17,
+        "smoothing_bits": 5,
+    },
+    "the whole signal remains": {"min_signal_remaining": 1.0, "enable_pcan": True},
+}  # fmt: skip
+"""Arguments of `audio_microfrontend`, and the rate in Hz where it is another than 16,000."""
+
+
 def micro_contract(rate: int = 16_000, **settings: Any) -> Contract:
     """Return a contract with the settings of `audio_microfrontend`, others the library's own."""
     given = defaults() | settings
@@ -142,3 +167,48 @@ def micro_contract(rate: int = 16_000, **settings: Any) -> Contract:
             | {"enable_pcan": bool(given["enable_pcan"])}
         ),
     )
+
+
+def signals() -> dict[str, Samples]:
+    """Return sounds of 12,000 samples that go to the ends of what a front end meets."""
+    rng, n = np.random.default_rng(1), np.arange(12_000)
+    impulses = np.zeros(12_000)
+    impulses[::1777], impulses[900::1777] = -32768, 32767
+    found = {
+        "silence": np.zeros(12_000),
+        "a square wave at full scale": np.where(n // 37 % 2, 32767, -32768),
+        "the least sample": np.full(12_000, -32768),
+        "impulses": impulses,
+        "the loudest noise": rng.integers(-32768, 32768, 12_000),
+        "one bit of noise": rng.integers(0, 2, 12_000),
+        "speech-like swells": rng.normal(0, 0.3, 12_000) * 9000 * (1.1 + np.sin(n / 1500)),
+        "a tone that stops": np.where(n < 6000, 20_000 * np.sin(n / 3), 0),
+    }
+    return {name: np.clip(values, -32768, 32767).astype(np.int16) for name, values in found.items()}
+
+
+def platform_log1p() -> Any:
+    """Return the C library's `log1pf`, which the wheel's library calls."""
+    found = ctypes.CDLL(None).log1pf
+    found.restype, found.argtypes = ctypes.c_float, [ctypes.c_float]
+    return found
+
+
+def platform_differs() -> bool:
+    """Whether the C library's `log1pf` is the later one, which rounds right."""
+    # Here fdlibm's is a step off.
+    x = np.float32(2.5)
+    return bool(np.float32(platform_log1p()(x)) == np.float32(np.log1p(np.float64(x))))
+
+
+def originals(samples: Samples, rate: int = 16_000, **settings: Any) -> Features:
+    """Return what `reference` does, or where the C library has another logarithm, the runtime's.
+
+    test_micro_frontend.py compares the two with the C library's logarithm.
+    """
+    if platform_differs():
+        front_end = FrontEnd(micro_contract(rate, **settings))
+        return feature_rows(front_end, samples).astype(np.int64)
+    found = reference(samples, rate, **settings)
+    assert found is not None
+    return found
