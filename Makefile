@@ -117,16 +117,18 @@ firmware-test-full: test-packages .venv/dev ## The engine's with 500 windows of 
 	SERNET_FIRMWARE_WINDOWS=500 $(BIN)/python -m pytest tests/firmware/test_engine*.py
 
 STREAMING = light-sernet-stream light-sernet-stream-quarter
+# Of networks whose windows share rows: cores, and a half and a quarter of the stride.
+SHARED = --core m4 --core m55 --hop 0.256 --hop 0.128
 
 .PHONY: size
 size: test-packages .venv/dev ## Measure RAM, code and instructions on each core, shared rows beside whole windows
 	$(BIN)/python -m sernet_edge.firmware_export.measure.size emodb
 	@echo
-	$(BIN)/python -m sernet_edge.firmware_export.measure.size voices --core m4 --core m55
+	$(BIN)/python -m sernet_edge.firmware_export.measure.size voices $(SHARED)
 	$(BIN)/python benchmarks/untrained_models.py $(STREAMING) --out build/untrained
 	@for name in $(STREAMING); do echo; echo "$$name, random weights"; \
 		$(BIN)/python -m sernet_edge.firmware_export.measure.size \
-		build/untrained/$$name.tflite --core m4 --core m55 || exit 1; done
+		build/untrained/$$name.tflite $(SHARED) || exit 1; done
 
 SIZE = -m sernet_edge.firmware_export.measure.size runtime/models/emodb_light_sernet_int8.tflite
 

@@ -403,8 +403,9 @@ def _kernel_at(network: Network, spans: list[_Span], index: int, hop: int) -> Ke
         dilation=(kernel.dilation[0] * apart, kernel.dilation[1]),
     )
     if found.span[0] > _MOST_ROWS:
+        frames = "1 frame" if hop == 1 else f"{hop} frames"
         raise ModelError(
-            f"at a hop of {hop} frames layer {index}, {layer.op} that makes "
+            f"at a hop of {frames} layer {index}, {layer.op} that makes "
             f"{layer.output.name.partition(';')[0]!r}, spans {found.span[0]} rows, more than the "
             f"engine's {_MOST_ROWS}",
             "take a longer hop",

@@ -33,3 +33,6 @@ def test_layers_share_the_engines_state(shipped_model: Path) -> None:
     assert found["arena_bytes"] < found["state_bytes"]
     assert found["layers"][1]["map_bytes"] == 184 * 40 * 32
     assert found["shares_rows"] is False and "1 row of padding" in found["reason"]
+    (cost,) = found["hops"]
+    assert cost["shared"] is None and cost["whole"]["state_bytes"] == found["state_bytes"]
+    assert cost["whole"]["macs"] == pytest.approx(159.3e6 / 0.496, rel=1e-3)

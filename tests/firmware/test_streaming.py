@@ -18,11 +18,23 @@ from support import quickly
 from sernet_edge.firmware_export import emit_stream, golden, reference
 from sernet_edge.firmware_export.bundle import NATIVE_SOURCES
 from sernet_edge.firmware_export.csource import engine_file
+from sernet_edge.firmware_export.plan import External
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.firmware_export.streaming import NotStreamable, plan_stream
+from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 
 SEEDS = range(40)
+
+
+def strided(seeds: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the seeds of networks with each hop that divides their stride, but the stride."""
+    for seed in seeds:
+        graph = RandomStream(seed)
+        graph.build()
+        for hop in range(1, graph.stride):
+            if graph.stride % hop == 0:
+                yield seed, hop
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +47,15 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stream_program(
-    data: bytes, engine: Path, folder: Path, hop: int | None = None
+    data: bytes,
+    engine: Path,
+    folder: Path,
+    hop: int | None = None,
+    external: External | None = None,
 ) -> tuple[Path, int, int]:
     """Compile a network for streams; return the program, the window and the stride in frames."""
     network = read_network(ModelFile("graph", data))
-    stream = plan_stream(network, hop_frames=hop)
+    stream = plan_stream(network, external=external, hop_frames=hop)
     (folder / "model.h").write_text(emit_stream.stream_header(network, stream, "model"))
     (folder / "model.c").write_text(emit_stream.stream_source(stream, "model"))
     sources = [*engine.glob("*.c"), *engine.glob("*.S")]
@@ -62,30 +78,21 @@ def run(
 
 
 @pytest.mark.slow
-def test_counters_of_rows_never_come_to_their_16_bits(engine: Path, tmp_path: Path) -> None:
-    graph = RandomStream(1)
-    data = graph.build()
+@pytest.mark.parametrize(("seed", "hop"), [(1, 1), *list(strided(SEEDS))[:2]])
+def test_counters_of_rows_never_come_to_their_16_bits(
+    seed: int, hop: int, engine: Path, tmp_path: Path
+) -> None:
+    data = RandomStream(seed).build()
     network = read_network(ModelFile("graph", data))
-    program, window, stride = stream_program(data, engine, tmp_path)
-    assert stride == graph.stride
+    program, window, _ = stream_program(data, engine, tmp_path, hop)
     # 18 minutes of frames of 16 ms.
-    hops = 66_000 // stride
-    rows = varied_rows(1, window + hops * stride, network.input.row_bytes, window)
-    outputs = run(program, window, stride, rows, network.output.row_bytes)
+    hops = 66_000 // hop
+    rows = varied_rows(1, window + hops * hop, network.input.row_bytes, window)
+    outputs = run(program, window, hop, rows, network.output.row_bytes)
     assert len(outputs) == hops + 1
     late = range(hops - 200, hops + 1)
-    windows = np.stack([rows[n * stride :][:window].ravel() for n in late])
+    windows = np.stack([rows[n * hop :][:window].ravel() for n in late])
     np.testing.assert_array_equal(outputs[-len(late) :], tflm_outputs(data, windows))
-
-
-def strided(seeds: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the seeds of networks with a stride above 1, each with a hop that divides it."""
-    for seed in seeds:
-        graph = RandomStream(seed)
-        graph.build()
-        finer = [hop for hop in range(1, graph.stride) if graph.stride % hop == 0]
-        if finer:
-            yield seed, finer[seed % len(finer)]
 
 
 @pytest.mark.parametrize(("seed", "hop"), quickly(strided(SEEDS), 8))
@@ -105,6 +112,43 @@ def test_windows_closer_than_the_stride_have_the_scores_of_tflm(
     # Longer hops find the same rows.
     outputs = run(program, window, stride, rows, network.output.row_bytes)
     np.testing.assert_array_equal(outputs, expected[:: stride // hop])
+
+
+@pytest.mark.parametrize(("seed", "hop"), quickly(list(strided(SEEDS))[:6], 1))
+def test_such_windows_have_these_scores_where_weights_are_copied(
+    seed: int, hop: int, engine: Path, tmp_path: Path
+) -> None:
+    data = RandomStream(seed).build()
+    network = read_network(ModelFile("graph", data))
+    program, window, _ = stream_program(data, engine, tmp_path, hop, External())
+    rows = varied_rows(seed, window + 19 * hop, network.input.row_bytes, window)
+    outputs = run(program, window, hop, rows, network.output.row_bytes)
+    expected = tflm_outputs(data, golden.stream_windows(rows, window, hop))
+    np.testing.assert_array_equal(outputs, expected)
+
+
+def test_after_a_period_every_ring_is_where_it_was() -> None:
+    for seed, hop in strided(SEEDS):
+        stream = plan_stream(
+            read_network(ModelFile("graph", RandomStream(seed).build())), hop_frames=hop
+        )
+        for steps, stage in zip(stream.period_steps, stream.body.stages, strict=True):
+            assert steps % (stage.ring_rows * stage.join) == 0
+            assert 2 * steps + stream.window_frames < 65_535
+        frames = stream.period_steps[0]
+        assert frames == hop * stream.period_steps[-1]
+
+
+def test_a_hop_at_which_a_kernel_spans_too_many_rows_is_refused_with_the_layer() -> None:
+    graph = RandomStream(5)
+    last = graph.conv(
+        graph.graph.input((1, 8 * 32 + 32, 4, 2), 0.1, 3), 4, window=(VALID, (32, 3), (32, 1))
+    )
+    data = scored(graph, graph.conv(last, 4, window=(VALID, (9, 1), (1, 1))))
+    network = read_network(ModelFile("graph", data))
+    assert plan_stream(network, hop_frames=2).finer_hops == [2, 4, 8, 16]
+    with pytest.raises(ModelError, match="at a hop of 1 frame layer 2, CONV_2D .* spans 257 rows"):
+        plan_stream(network, hop_frames=1)
 
 
 def test_the_random_family_has_scores_that_vary() -> None:

@@ -125,16 +125,25 @@ def test_a_window_computes_only_the_rows_that_the_last_one_lacked() -> None:
     shared.run(rows[STRIDE:])
     # New ones, those that a kernel reaches back to; then all rows of the last map.
     assert computed == [STRIDE + 3, 1 + 2, 6]
+    half = STRIDE // 2
+    rows = np.random.default_rng(1).integers(-128, 128, (frames + 4 * half, 40, 1), np.int8)
+    for window in range(4):
+        computed.clear()
+        shared.run(rows[window * half :][:frames])
+        # A row of each map for a hop, in turns of its two phases; first those of all, once more
+        # when the hop is known.
+        if window > 1:
+            assert computed == [half + 5, 1 + 2, 6]
 
 
-@pytest.mark.parametrize("hop_strides", [1, 2, 7])
-def test_a_loaded_model_shares_rows_and_scores_as_one_that_does_not(hop_strides: int) -> None:
-    contract = stream_contract(hop_frames=hop_strides * STRIDE)
+@pytest.mark.parametrize("hop", [STRIDE, 2 * STRIDE, 7 * STRIDE, STRIDE // 2, 1])
+def test_a_loaded_model_shares_rows_and_scores_as_one_that_does_not(hop: int) -> None:
+    contract = stream_contract(hop_frames=hop)
     file = ModelFile("model", stream_model(contract))
     plain, sharing = Model(file), Model(file, share_rows=True)
     assert sharing.shares_rows
     assert not plain.shares_rows
-    frames, hop = contract.window_frames, contract.hop_frames
+    frames = contract.window_frames
     rows = np.random.default_rng(1).normal(size=(frames + 20 * hop, 40)).astype(np.float32)
     for start in range(0, len(rows) - frames + 1, hop):
         window = rows[start : start + frames]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from sernet_edge.bench.document import Section, not_measured
 from sernet_edge.firmware_export import golden, tflm
 from sernet_edge.firmware_export.graph import Graph
+from sernet_edge.firmware_export.hops import hop_costs
 from sernet_edge.firmware_export.plan import state_bytes
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.errors import ModelError
@@ -23,7 +25,8 @@ def engine(planned: PlannedModel) -> Section:
     """Return the section "engine": the memory of the network in the native engine.
 
     Returns:
-        `shares_rows`: whether each row is computed once, and `reason`; of a whole window
+        `shares_rows`: whether each row is computed once, and `reason`; `hops`, of a model with a
+        contract: what a hop costs in both ways, see `hops.HopCost`; of a whole window
         `state_bytes`, of it `arena_bytes`, and `layers`, in each `op`, `shape` (height, width,
         channels), `map_bytes` (the whole tensor, as an interpreter keeps it), `ring_rows` and
         `ring_bytes` (what is kept of it here) and `scratch_bytes`. Layers share the arena over
@@ -33,6 +36,7 @@ def engine(planned: PlannedModel) -> Section:
     return {
         "shares_rows": planned.stream is not None,
         "reason": planned.reason,
+        "hops": [asdict(cost) for cost in hop_costs(planned)] if planned.file.contract else [],
         "state_bytes": state_bytes(plan),
         "arena_bytes": plan.arena_bytes,
         "layers": [

@@ -45,7 +45,7 @@ def tables(document: Section, elf: bool = False, every_layer: bool = True) -> li
         every_layer: Whether to list the layers of every model, or of the first alone.
     """
     models = document["models"]
-    found = [_models(models), _memory(models), _cores(models), _ways(models)]
+    found = [_models(models), _memory(models), _cores(models), _ways(models), _hops(models)]
     if any(is_measured(model["latency"]) for model in models):
         found += [_latency(models, "runs"), _latency(models, "features")]
     found += [_boards(document), _in_use(models)]
@@ -260,6 +260,24 @@ def _ways(models: Sequence[Section]) -> Table:
     table.notes.append(
         f"{_COUNTED} At each model's own hop. A call is one of sernet_work, or of sernet_poll when "
         "no work is left. After the last sample: from a window's end to its result."
+    )
+    return table
+
+
+def _hops(models: Sequence[Section]) -> Table:
+    """Return what the network takes at its hop and at closer ones; none of runs that lack it."""
+    header = ["model", "hop, s", "each row once, M MACs a second", "RAM, B",
+              "each window whole, M MACs a second", "RAM, B"]  # fmt: skip
+    table = Table("Hops: the network in the engine", header, by_model=True)
+    for model in models:
+        for cost in model["engine"].get("hops", ()):
+            row = [model["name"], f"{cost['hop_s']:.3f}"]
+            for its in (cost["shared"], cost["whole"]):
+                row += [_short(its["macs"] / 1e6), f"{its['state_bytes']:,}"] if its else ["-", "-"]
+            table.rows.append(row)
+    table.notes.append(
+        "MACs for a second of audio. RAM is the network's state. Where windows share rows, a hop "
+        "that divides their stride takes `sernet-edge export --hop`."
     )
     return table
 
