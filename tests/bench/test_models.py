@@ -113,7 +113,7 @@ def test_a_conversion_is_known_by_the_model_that_it_was_made_from(
     def parents(*names: str) -> dict[str, bool]:
         paths = [small_keras, *(tmp_path / f"{name}.tflite" for name in names)]
         found = models.given(paths, False, None, print)
-        return {subject.name: subject.parent is not None for subject in found}
+        return {model.name: model.parent is not None for model in found}
 
     # No second int8 model is made, with ranges of noise, where there is the right one.
     assert parents("own") == {"own": True}

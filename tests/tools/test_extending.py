@@ -22,6 +22,7 @@ from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.outputs.fan_out import Outputs
 from sernet_edge.train import corpora, models
+from sernet_edge.train.corpora.choice import CorpusFolder
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "extending.md").read_text()
 
@@ -79,7 +80,7 @@ def test_the_corpus_lists_its_recordings(tmp_path: Path) -> None:
     for name in ("f1/gio-f1-b1.wav", "m2/tri-m2-l4.wav"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(b"")
-    utterances = corpora.CorpusFolder("emovo", tmp_path).utterances()
+    utterances = CorpusFolder("emovo", tmp_path).utterances()
     assert {(u.label, u.speaker) for u in utterances} == {("happiness", "f1"), ("sadness", "m2")}
 
 
