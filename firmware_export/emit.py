@@ -17,7 +17,7 @@ from sernet_edge.firmware_export.plan import (
     Stage,
     arena_offset,
     is_dense,
-    is_one_to_one,
+    is_fast_depthwise,
     state_bytes,
 )
 
@@ -229,12 +229,21 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         fields["weights"] = f"{prefix}_weights"
         by_channel(conv, 2)
     elif layer.op == "DEPTHWISE_CONV_2D":
-        depthwise = quantisation.depthwise_tables(layer, sources[0])
+        fast = is_fast_depthwise(layer, sources[0])
+        multiple = channels // sources[0].channels
+        depthwise = quantisation.depthwise_tables(layer, sources[0], multiple if fast else 1)
         fields["quick"] = int(depthwise.quick and unlimited)
         array("weights", "int8_t", depthwise.weights.ravel().tolist())
-        if not is_one_to_one(layer, sources[0]):
+        if not fast:
             fields["run"] = "sernet_depthwise_any"
-        by_channel(depthwise, 16)
+        elif multiple > 1:
+            fields["run"] = "sernet_depthwise_multiple"
+        # Helium reads whole blocks, from the first input channel of each part on.
+        last = channels - sources[0].channels + 16
+        padding = [0] * max(-channels % 16, last - channels)
+        array("bias", "int32_t", depthwise.bias.tolist() + padding)
+        array("multiplier", "int32_t", depthwise.multipliers.tolist() + padding)
+        array("shift", "int8_t", depthwise.shifts.tolist() + padding)
     elif layer.op == "AVERAGE_POOL_2D" and max(layer.kernel.size) <= 2 and unlimited:
         fields["run"] = "sernet_average_pool_2x2"
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:

@@ -51,6 +51,7 @@ instructions, two the least memory; Helium's three columns of int8 fit in either
 _SPEED_SHARE = 10
 
 _MOST_TAPS = 256
+_MOST_MULTIPLE = 17
 _COPIED = c_constant("sernet_conv.c", "COPIED")
 _MOST_POSITIONS = 255
 _PIECE = c_constant("sernet_conv.c", "PIECE")
@@ -306,9 +307,9 @@ def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> 
         return 2 * min(pixels, layer.output.width) * elements
     if layer.op == "AVERAGE_POOL_2D" and join > 1:
         return 4 * layer.output.row_bytes
-    if layer.op == "DEPTHWISE_CONV_2D" and is_one_to_one(layer, source):
+    if layer.op == "DEPTHWISE_CONV_2D" and is_fast_depthwise(layer, source):
         # Where the inputs and the weights of the taps lie; a position of padding.
-        return 8 * math.prod(layer.kernel.size) + layer.output.channels
+        return 8 * math.prod(layer.kernel.size) + source.channels
     if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "BATCH_MATMUL"):
         return 4 * layer.output.channels
     if layer.op in ("MEAN", "SUM"):
@@ -325,14 +326,15 @@ def is_dense(layer: Layer, source: Tensor) -> bool:
     )
 
 
-def is_one_to_one(layer: Layer, source: Tensor) -> bool:
-    """Return whether a DEPTHWISE_CONV_2D is one for the fast kernel.
+def is_fast_depthwise(layer: Layer, source: Tensor) -> bool:
+    """Return whether a DEPTHWISE_CONV_2D is one for the fast kernels.
 
-    That kernel makes one output channel from each input channel, four at a time. Its working memory
-    limits the taps, and the sum of two of its products must fit in 16 bits.
+    These take four input channels at a time. Their working memory limits the taps, and the sum of
+    two of their products must fit in 16 bits. Helium spreads 16 outputs over 255 bytes.
     """
     return (
-        4 <= layer.output.channels == source.channels
+        source.channels >= 4
+        and layer.output.channels // source.channels <= _MOST_MULTIPLE
         and math.prod(layer.kernel.size) <= _MOST_TAPS
         and int(layer.weights.min()) > -128
     )

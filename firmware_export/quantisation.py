@@ -79,7 +79,7 @@ class ConvTables:
 
     Attributes:
         weights: int8 (pairs, chunks, 2, 16): two channels' weights in turns of 16. Of a depthwise
-            convolution (height, width, channels).
+            convolution see `depthwise_tables`.
         bias: int32 (out,), less zero point times the sum of weights, so that raw inputs can
             be multiplied.
         multipliers: int32 (out,).
@@ -162,23 +162,37 @@ def packed(weights: NDArray[np.int64]) -> Int8Array:
     return padded.reshape(-1, 2, chunks, CHUNK).transpose(0, 2, 1, 3)
 
 
-def depthwise_tables(layer: Layer, source: Tensor) -> ConvTables:
-    """Return the tables of a DEPTHWISE_CONV_2D; its weights stay as they are.
+def depthwise_tables(layer: Layer, source: Tensor, parts: int = 1) -> ConvTables:
+    """Return the tables of a DEPTHWISE_CONV_2D.
+
+    Args:
+        layer: The layer.
+        source: Its input.
+        parts: Output channels that each input channel has, where those which are the first of
+            their input channel come first, then the second, and so on; 1: they stay as they are.
+
+    Returns:
+        With weights (parts, height, width, channels of a part).
 
     Raises:
         ModelError: A sum could leave 32 bits.
     """
-    flat = layer.weights.reshape(-1, layer.output.channels).astype(np.int64)
-    bias = layer.bias.astype(np.int64) - source.zero_point * flat.sum(axis=0)
+    channels = layer.output.channels
+    order = np.arange(channels).reshape(-1, parts).T.ravel()
+    flat = layer.weights.reshape(-1, channels)[:, order].astype(np.int64)
+    bias = layer.bias[order].astype(np.int64) - source.zero_point * flat.sum(axis=0)
     largest = np.abs(bias) + 128 * np.abs(flat).sum(axis=0)
     scales = conv_scales(layer, source)
     if (largest >= 1 << 31).any():
-        raise _refusal(layer, f"the sum of channel {int(largest.argmax())} can leave 32 bits")
+        place = int(order[largest.argmax()])
+        raise _refusal(layer, f"the sum of channel {place} can leave 32 bits")
+    height, width = layer.kernel.size
+    weights = layer.weights[:, :, order].reshape(height, width, parts, -1)
     return ConvTables(
-        layer.weights,
+        np.ascontiguousarray(weights.transpose(2, 0, 1, 3)),
         bias.astype(np.int32),
-        np.array([m for m, _ in scales], np.int32),
-        np.array([s for _, s in scales], np.int8),
+        np.array([scales[i][0] for i in order], np.int32),
+        np.array([scales[i][1] for i in order], np.int8),
         is_quick(largest, scales),
     )
 

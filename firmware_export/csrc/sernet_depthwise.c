@@ -78,14 +78,15 @@ typedef struct {
     int32_t span;    /* positions from a row's first tap to its last */
 } row_taps;
 
-SERNET_HOT static row_taps start_row(const sernet_step *s) {
+SERNET_INLINE row_taps start_row(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     row_taps r = {(tap *)(void *)(s->arena + layer->scratch_offset),
                   (uint32_t)layer->kernel_height * layer->kernel_width, rows_at(s), 0,
                   (layer->kernel_width - 1) * layer->dilation_width + 1};
     r.beside = layer->scratch_offset + r.count * (uint32_t)sizeof(tap);
-    memset(s->arena + r.beside, sernet_input(s, 0)->zero_point, layer->channels);
-    for (uint32_t i = 0; i < r.count; i++) r.taps[i].weight = i * layer->channels;
+    const sernet_layer *source = sernet_input(s, 0);
+    memset(s->arena + r.beside, source->zero_point, source->channels);
+    for (uint32_t i = 0; i < r.count; i++) r.taps[i].weight = i * source->channels;
     return r;
 }
 
@@ -95,13 +96,13 @@ SERNET_HOT static void find_taps(const sernet_step *s, const row_taps *r, uint32
     const int32_t left = (int32_t)(x * layer->stride_width) - layer->pad_left;
     /* The last position's kernel lay on the input, and so does this one's. */
     if (x > 0 && left >= layer->stride_width && left + r->span <= source->width) {
-        const uint32_t further = (uint32_t)layer->stride_width * layer->channels;
+        const uint32_t further = (uint32_t)layer->stride_width * source->channels;
         for (uint32_t i = 0; i < r->count; i++)
             if (r->taps[i].in != r->beside) r->taps[i].in += further;
         return;
     }
     const sernet_taps columns = columns_at(s, x);
-    const int32_t channels = layer->channels, apart = channels * layer->dilation_width;
+    const int32_t channels = source->channels, apart = channels * layer->dilation_width;
     tap *to = r->taps;
     for (int32_t y = 0; y < layer->kernel_height; y++) {
         int32_t k = 0;
@@ -161,9 +162,8 @@ static inline int32x4_t any_rescaled(const sernet_layer *layer, int32x4_t v, int
     return sernet_rescaled(&r, v);
 }
 
-/* Rescales the sums of channels from c on. The tables are padded to whole blocks. */
-static inline void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, int8_t *out,
-                          mve_pred16_t lanes) {
+/* The sums of channels from c on, rescaled. The tables are padded to whole blocks. */
+static inline int8x16_t rescaled(const sernet_layer *layer, const int32_t *sums, uint32_t c) {
     const int32x4x4_t m = vld4q_s32(layer->multiplier + c);
     const int8x16_t shifts = vldrbq_s8(layer->shift + c);
     const int16x8_t even = vmovlbq_s8(shifts), odd = vmovltq_s8(shifts);
@@ -186,8 +186,7 @@ static inline void finish(const sernet_layer *layer, const int32_t *sums, uint32
         evens = vmovntq_s32(vreinterpretq_s16_s32(v0), v2);
         odds = vmovntq_s32(vreinterpretq_s16_s32(v1), v3);
     }
-    const int8x16_t bytes = vqmovntq_s16(vqmovnbq_s16(vdupq_n_s8(0), evens), odds);
-    vstrbq_p_s8(out, bytes, lanes);
+    return vqmovntq_s16(vqmovnbq_s16(vdupq_n_s8(0), evens), odds);
 }
 
 SERNET_HOT void sernet_depthwise(const sernet_step *s) {
@@ -208,8 +207,36 @@ SERNET_HOT void sernet_depthwise(const sernet_step *s) {
                 few_sums(r.taps, r.count, in, weights, layer->bias, sums, lanes);
             else
                 sernet_depthwise_sums(r.taps, r.count, in, weights, layer->bias + c, sums);
-            finish(layer, sums, c, out + c, lanes);
+            vstrbq_p_s8(out + c, rescaled(layer, sums, c), lanes);
         }
+    }
+}
+
+/* Of each input channel's outputs first the first one, for all channels, then the second, ... */
+SERNET_HOT void sernet_depthwise_multiple(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    const uint32_t channels = sernet_input(s, 0)->channels, multiple = layer->channels / channels;
+    const row_taps r = start_row(s);
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    const mve_pred16_t lanes = vctp8q(channels);
+    const uint8x16_t places = vmulq_n_u8(vidupq_n_u8(0, 1), (uint8_t)multiple);
+    for (uint32_t x = 0; x < layer->width; x++, out += layer->channels) {
+        const int8_t *weights = layer->weights;
+        find_taps(s, &r, x);
+        for (uint32_t part = 0; part < multiple; part++, weights += r.count * channels)
+            for (uint32_t next = 0; next < channels; next += BLOCK) {
+                int32_t sums[BLOCK];
+                const uint32_t c =
+                    channels - next >= BLOCK || channels < BLOCK ? next : channels - BLOCK;
+                const uint32_t entry = part * channels + c;
+                const int8_t *in = s->arena + c;
+                if (channels < BLOCK)
+                    few_sums(r.taps, r.count, in, weights, layer->bias + entry, sums, lanes);
+                else
+                    sernet_depthwise_sums(r.taps, r.count, in, weights + c, layer->bias + entry, sums);
+                vstrbq_scatter_offset_p_s8(out + c * multiple + part, places,
+                                           rescaled(layer, sums, entry), lanes);
+            }
     }
 }
 
@@ -227,9 +254,9 @@ void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in, co
 #else
 
 /* Sums of fours of channels, from the bias on. */
-SERNET_HOT static void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in,
-                                  const int8_t *weights, const int32_t *bias, int32_t *sums,
-                                  uint32_t quarters) {
+SERNET_INLINE void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in,
+                                         const int8_t *weights, const int32_t *bias, int32_t *sums,
+                                         uint32_t quarters) {
     for (; quarters > 0; quarters--, in += QUARTER, weights += QUARTER, bias += QUARTER) {
         int32_t a = bias[0], b = bias[1], c = bias[2], d = bias[3];
         for (const tap *t = taps; t < end; t++) {
@@ -248,8 +275,9 @@ SERNET_HOT static void sernet_depthwise_sums(const tap *taps, const tap *end, co
 
 #endif
 
-SERNET_HOT static void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, uint32_t count,
-                   int8_t *out) {
+/* Rescales sums of channels from c on into outputs that are `apart`. */
+SERNET_INLINE void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, uint32_t count,
+                          int8_t *out, uint32_t apart) {
     const int32_t *multiplier = layer->multiplier + c;
     const int8_t *shift = layer->shift + c;
     if (layer->quick) {
@@ -258,15 +286,20 @@ SERNET_HOT static void finish(const sernet_layer *layer, const int32_t *sums, ui
             const int right = -shift[i];
             /* The zero point, and half of what is shifted out. */
             const int32_t offset = bias * (1 << (right - 1));
-            out[i] =
+            out[i * apart] =
                 sernet_saturated(sernet_quick_rescale(sums[i], multiplier[i], right, offset));
         }
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
         const int32_t v = sernet_rescale(sums[i], multiplier[i], shift[i]);
-        out[i] = (int8_t)sernet_clamp(v + layer->zero_point, layer->low, layer->high);
+        out[i * apart] = (int8_t)sernet_clamp(v + layer->zero_point, layer->low, layer->high);
     }
+}
+
+SERNET_HOT static void finish_side_by_side(const sernet_layer *layer, const int32_t *sums, uint32_t c,
+                                           uint32_t count, int8_t *out) {
+    finish(layer, sums, c, count, out, 1);
 }
 
 SERNET_HOT void sernet_depthwise(const sernet_step *s) {
@@ -284,9 +317,33 @@ SERNET_HOT void sernet_depthwise(const sernet_step *s) {
             int32_t sums[BLOCK];
             sernet_depthwise_sums(r.taps, r.taps + r.count, s->arena + c, layer->weights + c,
                                   layer->bias + c, sums, quarters);
-            finish(layer, sums, c, quarters * QUARTER, out + c);
+            finish_side_by_side(layer, sums, c, quarters * QUARTER, out + c);
             next = c + quarters * QUARTER;
         }
+    }
+}
+
+/* Of each input channel's outputs first the first one, for all channels, then the second, ... */
+SERNET_HOT void sernet_depthwise_multiple(const sernet_step *s) {
+    const sernet_layer *layer = s->layer;
+    const uint32_t channels = sernet_input(s, 0)->channels, multiple = layer->channels / channels;
+    const row_taps r = start_row(s);
+    int8_t *out = sernet_row(layer, s->arena, s->step);
+    for (uint32_t x = 0; x < layer->width; x++, out += layer->channels) {
+        const int8_t *weights = layer->weights;
+        find_taps(s, &r, x);
+        for (uint32_t part = 0; part < multiple; part++, weights += r.count * channels)
+            for (uint32_t next = 0; next < channels;) {
+                const uint32_t left = channels - next, count = left < BLOCK ? left & ~3u : BLOCK;
+                const uint32_t c = count > 0 ? next : channels - QUARTER;
+                const uint32_t quarters = count > 0 ? count / QUARTER : 1;
+                const uint32_t entry = part * channels + c;
+                int32_t sums[BLOCK];
+                sernet_depthwise_sums(r.taps, r.taps + r.count, s->arena + c, weights + c,
+                                      layer->bias + entry, sums, quarters);
+                finish(layer, sums, entry, quarters * QUARTER, out + c * multiple + part, multiple);
+                next = c + quarters * QUARTER;
+            }
     }
 }
 

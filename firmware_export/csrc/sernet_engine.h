@@ -108,6 +108,7 @@ sernet_kernel sernet_conv_dilated;
 sernet_kernel sernet_conv_copied; /* of weights in a slow memory */
 sernet_kernel sernet_dense; /* FULLY_CONNECTED with one position, of long rows or of several */
 sernet_kernel sernet_depthwise; /* a channel for each of 4 or more, weights above -128 */
+sernet_kernel sernet_depthwise_multiple; /* 2 to 17 channels for each, likewise */
 sernet_kernel sernet_depthwise_any;
 sernet_kernel sernet_average_pool;
 sernet_kernel sernet_average_pool_2x2; /* kernels up to 2 x 2, limits -128 and 127 */
@@ -161,11 +162,12 @@ struct sernet_layer {
     uint32_t scratch_offset; /* bytes into the arena */
     const uint8_t *inputs;   /* (input_count + wake_count), indices of layers */
     const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
-                                kernel width, channels); LOOKUP: (256), from -128; COMBINE,
+                                kernel width, channels), with `sernet_depthwise_multiple` (multiple,
+                                kernel height, kernel width, input channels); LOOKUP: (256), from -128; COMBINE,
                                 MULTIPLY and PRELU: a constant, if they have one; states: what they hold
                                 first (height, width, channels), null: zero_point */
-    const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels, made a multiple
-                                of 16); others: see their kernels */
+    const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels, 16 from any block
+                                on), in the order of the weights; others: see their kernels */
     const int32_t *multiplier; /* CONV, DEPTHWISE: likewise */
     const int8_t *shift;       /* CONV, DEPTHWISE: likewise; -31..31, negative to the right */
 };

@@ -18,6 +18,7 @@ from engine_cases import (
     real_windows,
     write_cases,
 )
+from graphs import SAME, RandomGraph
 
 from sernet_edge.firmware_export import golden
 from sernet_edge.firmware_export.bundle import NATIVE_SOURCES
@@ -185,3 +186,28 @@ def test_the_shipped_model_keeps_to_its_budget(
     assert measured.instructions <= instructions
     assert measured.exported is not None
     assert measured.exported.memory.ram_bytes <= 37_000
+
+
+@pytest.mark.parametrize(("core", "per_mac"), [on_core("m4", 7.0), on_core("m55", 2.7)])
+def test_several_outputs_for_each_channel_cost_little_more_than_one(
+    core: str, per_mac: float, tmp_path: Path
+) -> None:
+    random, multiple = RandomGraph(1), 2
+    source = random.graph.input((1, 40, 10, 16), 0.1, 3)
+    shape = (1, 3, 3, 16 * multiple)
+    weights, _ = random._weights(source, shape, 3, 9, 0.1)
+    made = random.graph.tensor((1, 40, 10, 16 * multiple), 0.1, 0)
+    options = {
+        "Padding": SAME, "StrideH": 1, "StrideW": 1, "DepthMultiplier": multiple,
+        "DilationHFactor": 1, "DilationWFactor": 1,
+    }  # fmt: skip
+    random.graph.operator(
+        "DEPTHWISE_CONV_2D", [source, *weights], made, "DepthwiseConv2DOptions", options
+    )
+    data = random.graph.finish(random.mean(made, (1, 2), keep_dims=False))
+    planned = PlannedModel.read(ModelFile("multiple", data))
+    sources = firmware.write_sources(planned, tmp_path)
+    counter = cross.build_counter(tmp_path)
+    measured = firmware.measure(sources, available(CORES[core]), counter)
+    assert planned.plan.stages[1].layer.op == "DEPTHWISE_CONV_2D"
+    assert measured.layers[1] < per_mac * planned.plan.stages[1].layer.macs
