@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sernet_edge import __version__
 from sernet_edge.firmware_export import quantisation
 from sernet_edge.firmware_export.csource import c_constant
-from sernet_edge.firmware_export.network import Layer, Network, Tensor
+from sernet_edge.firmware_export.network import Kernel, Layer, Network, Tensor
 from sernet_edge.firmware_export.plan import (
     Plan,
     Stage,
@@ -317,6 +317,13 @@ def _operand_strides(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
     return strides + signs.get(layer.op, [])
 
 
+def _taps(layer: Layer, reads: Kernel) -> int:
+    """Return a kernel's height; of what copies the newest row that it spans, that row's place."""
+    if layer.op == "ASSIGN":
+        return layer.kernel.size[0]
+    return reads.span[0] if layer.op == "SLICE" else reads.size[0]
+
+
 def _numbers(stage: Stage) -> dict[str, object]:
     """Return the fields of a layer's `sernet_layer` that are not arrays."""
     layer, output = stage.layer, stage.layer.output
@@ -327,7 +334,7 @@ def _numbers(stage: Stage) -> dict[str, object]:
         "input_count": len(layer.inputs),
         "wake_count": len(stage.wakes),
         "waits": int(stage.waits),
-        "kernel_height": kernel.size[0] if layer.op == "ASSIGN" else reads.size[0],
+        "kernel_height": _taps(layer, reads),
         "kernel_width": kernel.size[1],
         "span_height": reads.span[0],
         "stride_height": reads.stride[0],

@@ -38,15 +38,11 @@ void sernet_collect(const sernet_step *s) {
 }
 
 /* The newest of the rows that the kernel spans. */
-static int8_t *newest_row(const sernet_step *s) {
-    const sernet_layer *layer = s->layer;
-    const uint32_t below = (layer->kernel_height - 1u) * layer->dilation_height;
-    return sernet_row(sernet_input(s, 0), s->arena, s->step * layer->stride_height + below);
-}
-
 void sernet_slice(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
-    memcpy(sernet_row(layer, s->arena, s->step), newest_row(s),
+    memcpy(sernet_row(layer, s->arena, s->step),
+           sernet_row(sernet_input(s, 0), s->arena,
+                      s->step * layer->stride_height + layer->kernel_height - 1u),
            (size_t)layer->width * layer->channels);
 }
 
@@ -55,8 +51,10 @@ void sernet_slice(const sernet_step *s) {
 void sernet_crop(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const int32_t *p = layer->bias;
-    const int8_t *in = newest_row(s) + p[0];
+    const int8_t *in = sernet_row(sernet_input(s, 0), s->arena,
+                                  s->step * layer->stride_height + layer->kernel_height - 1u);
     int8_t *out = sernet_row(layer, s->arena, s->step);
+    in += p[0];
     for (uint32_t x = 0; x < layer->width; x++, in += p[1])
         for (uint32_t c = 0; c < layer->channels; c++) *out++ = in[c * (uint32_t)p[2]];
 }

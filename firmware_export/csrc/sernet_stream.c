@@ -42,19 +42,20 @@ const int8_t *sernet_stream_output(const sernet_stream *stream, void *state) {
     const sernet_net *body = stream->body, *head = stream->head;
     const sernet_layer *sums = &body->layers[body->layer_count - 1u];
     int8_t *arena = (int8_t *)state + body->arena_offset;
-    void *head_state = (int8_t *)state + stream->head_offset;
-    if (sernet_net_reset(head, head_state, head->state_bytes) < 0) return NULL;
     int8_t *mean = (int8_t *)state + stream->mean_offset;
     const int32_t *p = stream->mean;
-    /* Of the rows done, the window's newest. */
+    /* Of the rows done, the window's newest, and the one that would be before its oldest. */
     const uint32_t newest = ((const uint16_t *)state)[body->layer_count - 1u] - 1u - stream->late;
+    const uint32_t before = newest - (uint32_t)stream->rows * stream->apart;
     for (uint32_t c = 0; c < sums->channels; c++) {
         int32_t sum = 0;
-        for (uint32_t r = 0; r < stream->rows; r++)
-            sum += ((const int16_t *)(void *)sernet_row(sums, arena, newest - r * stream->apart))[c];
+        for (uint32_t row = newest; row != before; row -= stream->apart)
+            sum += ((const int16_t *)(void *)sernet_row(sums, arena, row))[c];
         const int32_t v = sernet_rescale(sum - p[0], p[1], p[2]) + stream->mean_zero_point;
         mean[c] = (int8_t)sernet_clamp(v, -128, 127);
     }
+    void *head_state = (int8_t *)state + stream->head_offset;
+    if (sernet_net_reset(head, head_state, head->state_bytes) < 0) return NULL;
     sernet_net_push(head, head_state, mean);
     return sernet_net_output(head, head_state);
 }
