@@ -19,7 +19,9 @@ enum {
     OUTPUT_BITS = 6 /* binary places of what PCAN gives */
 };
 
-/* Numbers of 16 bits: sums wrap around. */
+/* Numbers of 16 bits in memory, where they wrap around. What is between two of a stage's memory
+ * accesses is divided by the radix first, and then fits 16 bits: in a transform of four points the
+ * values are at most 8191, their products with a factor 16,382 and the first sums 24,573. */
 typedef struct {
     int32_t re, im;
 } value;
@@ -35,17 +37,17 @@ static inline void put(sernet_bin *bin, value x) {
 }
 
 static inline value plus(value a, value b) {
-    const value sum = {(int16_t)(a.re + b.re), (int16_t)(a.im + b.im)};
+    const value sum = {a.re + b.re, a.im + b.im};
     return sum;
 }
 
 static inline value minus(value a, value b) {
-    const value difference = {(int16_t)(a.re - b.re), (int16_t)(a.im - b.im)};
+    const value difference = {a.re - b.re, a.im - b.im};
     return difference;
 }
 
 /* A product of two Q15 numbers, as one. */
-static inline int32_t rounded(int32_t product) { return (int16_t)((product + (1 << 14)) >> 15); }
+static inline int32_t rounded(int32_t product) { return (product + (1 << 14)) >> 15; }
 
 static inline value scaled(value x, int32_t factor) {
     const value product = {rounded(x.re * factor), rounded(x.im * factor)};
@@ -85,16 +87,23 @@ static inline int32_t shifted(const source *from, uint32_t n) {
     return (int16_t)(uint16_t)((uint32_t)windowed(from, n) << from->shift);
 }
 
+/* The bits of the magnitudes of `count` windowed samples. */
+static inline uint32_t bits_of(const int16_t *samples, const int16_t *weights, uint32_t count) {
+    uint32_t bits = 0;
+    for (uint32_t n = 0; n < count; n++) {
+        const int32_t x = (samples[n] * weights[n]) >> WEIGHT_BITS;
+        bits |= (uint32_t)(x < 0 ? -x : x);
+    }
+    return bits;
+}
+
 /* By how many bits the windowed samples can be shifted up. */
 static uint32_t shift_of(const source *from) {
-    int32_t most = 0;
-    for (uint32_t n = 0; n < SERNET_FRAME_LENGTH_SAMPLES; n++) {
-        const int32_t sample = windowed(from, n);
-        /* The least number has no opposite in 16 bits, and does not count. */
-        const int32_t magnitude = (int16_t)(sample < 0 ? -sample : sample);
-        if (magnitude > most) most = magnitude;
-    }
-    return most == 0 ? 15 : sernet_leading_zeros((uint32_t)most) - 17;
+    const uint32_t early = SERNET_FRAME_LENGTH_SAMPLES - from->oldest;
+    const uint32_t bits = bits_of(from->samples + from->oldest, sernet_window, early) |
+                          bits_of(from->samples, sernet_window + early, from->oldest);
+    /* The least number has no opposite in 16 bits, and does not count. */
+    return (bits & INT16_MAX) == 0 ? 15 : sernet_leading_zeros(bits & INT16_MAX) - 17;
 }
 
 /* Which value of the input is the first of a block of FIRST_RADIX: the digits of the block's number
@@ -160,7 +169,8 @@ int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t befo
         sernet_bin *near = &bins[k], *far = &bins[POINTS - k];
         const value x = get(far), mirrored = {x.re, (int16_t)-x.im};
         const value a = scaled(get(near), HALF), b = scaled(mirrored, HALF);
-        const value even = plus(a, b), odd = turned(minus(a, b), sernet_parting[k - 1]);
+        const value even = plus(a, b), turn = turned(minus(a, b), sernet_parting[k - 1]);
+        const value odd = {(int16_t)turn.re, (int16_t)turn.im};
         near->power = power_of(even.re + odd.re, even.im + odd.im);
         far->power = power_of(even.re - odd.re, odd.im - even.im);
     }
@@ -170,19 +180,26 @@ int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t befo
 
 /* The square root, to the nearest; of what fits 32 bits, at most 65535. */
 static uint32_t root_of(uint64_t x) {
-    uint64_t root = 0, bit = (uint64_t)1 << 62;
-    if (x <= UINT32_MAX) bit = (uint64_t)1 << 30;
-    const uint64_t most = x <= UINT32_MAX ? UINT16_MAX : UINT32_MAX;
-    while (bit > x) bit >>= 2;
-    for (; bit != 0; bit >>= 2) {
-        if (x >= root + bit) {
-            x -= root + bit;
-            root = (root >> 1) + bit;
-        } else {
-            root >>= 1;
+    /* Two bits of x give one of the root; sums of powers are below 2^58, so 32 bits hold the rest. */
+    uint32_t root = 0, rest = 0;
+    for (int32_t shift = 32; shift >= 0; shift -= 32) {
+        uint32_t bits = (uint32_t)(x >> shift), count = 16;
+        if (root == 0) {
+            if (bits == 0) continue;
+            const uint32_t zeros = sernet_leading_zeros(bits) / 2;
+            bits <<= 2 * zeros;
+            count -= zeros;
+        }
+        for (; count > 0; count--, bits <<= 2) {
+            rest = rest << 2 | bits >> 30;
+            const uint32_t part = 4 * root + 1;
+            root *= 2;
+            if (rest < part) continue;
+            rest -= part;
+            root++;
         }
     }
-    return (uint32_t)(root + (x > root && root != most));
+    return root + (rest > root && (root != UINT16_MAX || x > UINT32_MAX));
 }
 
 #ifdef SERNET_PCAN_SHIFT
