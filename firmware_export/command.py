@@ -139,12 +139,17 @@ def export(
     if header is not None:
         if header.exists() and not force:
             raise SernetError(f"{header} exists already", hint="choose another name or add --force")
-        text = model_header(file)
-        if name is not None:
-            text = naming.named({"model.h": text}, name)["model.h"]
-        whose = licence.model_licence(file.require_contract())
-        write_text(header, licence.with_line("model.h", text, whose))
+        write_text(header, _header(file, name))
         click.echo(f"wrote {header}")
+
+
+def _header(file: ModelFile, name: str | None) -> str:
+    """Return the model and its contract as one C header."""
+    text = model_header(file)
+    if name is not None:
+        text = naming.named({"model.h": text}, name)["model.h"]
+    whose = licence.model_licence(file.require_contract())
+    return licence.with_line("model.h", text, whose)
 
 
 _Files = tuple[dict[str, str], frozenset[str], list[str]]

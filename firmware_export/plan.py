@@ -560,16 +560,13 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         for other in changed[index]:
             in_use[other] = kept_of(other, False)
 
-    def pause() -> None:
-        together.add(states | sum(in_use) | 1 << (2 * count + 1))
-
     for _ in range(stages[0].steps):
-        step(0)
-        pause()
-        while order := schedule.advance():
+        order = [0]
+        while order:
             for index in order:
                 step(index)
-            pause()
+            together.add(states | sum(in_use) | 1 << (2 * count + 1))
+            order = schedule.advance()
         # What is kept of the output is read now.
         together.add(states | sum(in_use) | 1 << (count - 1) | 1 << (2 * count))
     return ring_rows, together

@@ -10,12 +10,25 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sernet_edge.runtime.contract import NONE
 from sernet_edge.runtime.frontend import Float32, Float64
 from sernet_edge.train.corpora.choice import labels_by_corpus
 from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.recipe import Recipe
+
+
+def drawn_shares(windows: Sequence[Utterance], recipe: Recipe) -> Float64 | None:
+    """Return how likely each window is drawn; None where each is seen once an epoch.
+
+    Args:
+        windows: The utterance that each window is cut out of.
+        recipe: Of the training.
+    """
+    by_label = recipe.share_by_label()
+    is_several = len({utterance.corpus for utterance in windows}) > 1
+    is_drawn = recipe.steps > 0 or is_several or by_label
+    return balanced_shares(windows, by_label) if is_drawn else None
 
 
 def balanced_shares(windows: Sequence[Utterance], by_label: Mapping[str, float]) -> Float64:
@@ -67,8 +80,3 @@ def known_labels(windows: Sequence[Utterance], labels: Sequence[str]) -> Float32
         for corpus, known in own.items()
     }
     return np.stack([masks[u.corpus] for u in windows])
-
-
-def draws(shares: Float64, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the numbers of `count` windows drawn by their shares, int64 (count,)."""
-    return rng.choice(len(shares), count, p=shares)

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes
-from sernet_edge.runtime.frontend import Float32, Float64
+from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.ahead import ahead
-from sernet_edge.train.balance import balanced_shares, draws, known_labels
-from sernet_edge.train.corpora.utterance import Utterance
+from sernet_edge.train.balance import drawn_shares, known_labels
 from sernet_edge.train.initial_weights import InitialWeights
 from sernet_edge.train.losses import (
     Batch,
@@ -83,6 +82,8 @@ class Fit:
                 fits.
         """
         self.model, self.history = model, History()
+        initial = initial_weights.sha256 if initial_weights else None
+        self._identity = _identity(model, windows, recordings, seed, initial)
         self.taken, self.not_taken = (
             initial_weights.give_to(model, windows.contract.labels) if initial_weights else ([], [])
         )
@@ -94,7 +95,7 @@ class Fit:
             [labels.index(utterance.label) for utterance in utterances]
         ]
         self._known = known_labels(utterances, labels)
-        self._shares = _shares(utterances, recipe)
+        self._shares = drawn_shares(utterances, recipe)
         # What the steps change; `model` follows it epoch by epoch.
         frames = windows.training_contract.window_frames
         self._learner = training_twin(model, frames, recipe.precision)
@@ -106,8 +107,6 @@ class Fit:
         trained.optimizer.build(trained.trainable_variables)
         self._average: list[Any] = [np.zeros_like(weight) for weight in model.get_weights()]
         self.checkpoint = checkpoint
-        initial = initial_weights.sha256 if initial_weights else None
-        self._identity = _identity(model, windows, recordings, seed, initial)
         if checkpoint.exists():
             self._restore()
 
@@ -171,7 +170,8 @@ class Fit:
         rng, count = np.random.default_rng([self._seed, epoch]), len(self._training)
         if self._shares is None:
             return rng.permutation(count)
-        return draws(self._shares, self._recipe.steps * self._recipe.batch_size or count, rng)
+        drawn = self._recipe.steps * self._recipe.batch_size or count
+        return rng.choice(count, drawn, p=self._shares)
 
     def _average_step(self, steps_before: int) -> None:
         """Count the weights into their exponential moving average."""
@@ -244,14 +244,6 @@ class Fit:
             raise SernetError(
                 f"the checkpoint {self.checkpoint} is damaged: {error}", hint="delete it"
             ) from error
-
-
-def _shares(utterances: Sequence[Utterance], recipe: Recipe) -> Float64 | None:
-    """Return how likely each window is drawn; None where each is seen once an epoch."""
-    by_label = recipe.share_by_label()
-    is_several = len({utterance.corpus for utterance in utterances}) > 1
-    is_drawn = recipe.steps > 0 or is_several or by_label
-    return balanced_shares(utterances, by_label) if is_drawn else None
 
 
 def _identity(

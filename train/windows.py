@@ -116,6 +116,7 @@ class TrainingWindows(Windows):
         recipe: How the windows to train on are cut and changed.
         training_contract: The model's contract with the length of a window to train on.
         noise: What `Recipe.noise_share` adds.
+        are_fixed: Whether a window is the same in every epoch, but for masks.
     """
 
     def __init__(self, contract: Contract, recipe: Recipe, noise: Noise | None = None) -> None:
@@ -129,6 +130,7 @@ class TrainingWindows(Windows):
         self.training_contract = _training_contract(contract, recipe)
         self._segment_samples = self.training_contract.window_samples
         self.recipe, self.noise = recipe, noise
+        self.are_fixed = recipe.has_fixed_features
         check_noise(recipe, noise is not None)
         self._rooms = None
         if recipe.room_share:
@@ -295,8 +297,7 @@ class TrainingSet:
             for recording in recordings
             for segment in range(windows.segments(recording))
         ]
-        # Features that are the same in every epoch.
-        self._kept: dict[int, Float32] | None = {} if windows.recipe.has_fixed_features else None
+        self._kept: dict[int, Float32] = {}
 
     def __len__(self) -> int:
         """Return how many windows there are."""
@@ -330,13 +331,12 @@ class TrainingSet:
 
     def window(self, index: int, rng: np.random.Generator) -> Float32:
         """Return one augmented window, float32 (frames, features)."""
-        kept = None if self._kept is None else self._kept.get(index)
-        if kept is not None:
-            return self._masked(kept, rng)
-        recording, segment = self._segments[index]
-        window = self._windows.training_window(recording, rng, segment)
-        if self._kept is not None:
-            self._kept[index] = window
+        window = self._kept.get(index)
+        if window is None:
+            recording, segment = self._segments[index]
+            window = self._windows.training_window(recording, rng, segment)
+            if self._windows.are_fixed:
+                self._kept[index] = window
         return self._masked(window, rng)
 
     def _masked(self, window: Float32, rng: np.random.Generator) -> Float32:

@@ -87,8 +87,7 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
 
     Raises:
         SettingError: `settings.out` is not a folder, or a fold does not exist.
-        SernetError: The corpus cannot be read or split, the folder holds a run with other
-            settings, or a fold failed.
+        SernetError: The corpus cannot be read or split, the folder's run is another, a fold failed.
     """
     _check(settings)
     model = _with_whole_paths(settings.model)
@@ -123,15 +122,16 @@ def cross_validate(settings: CrossValidationSettings, progress: Progress = QUIET
         "made_with": f"sernet-edge {__version__}",
         **_system(settings, model, initial_weights, progress),
     }
-    make_folder(settings.out)
-    _check_same_run(settings.out / "run.json", description)
+    _begin_or_continue(settings.out, description)
     jobs = _jobs(settings, model, initial_weights, tuple(utterances), labels, chosen)
     todo = [job for job in jobs if not job.path.exists()]
     progress.say(f"{len(jobs) - len(todo)} of {len(jobs)} folds are finished")
     if todo and settings.baseline:
         _run_baseline(todo, progress)
     elif todo:
-        _run_networks(todo, settings, progress)
+        scheduler = settings.scheduler
+        with closing(Cluster(scheduler) if scheduler else Processes(settings.jobs)) as pool:
+            _train(todo, pool, progress)
     return _report(settings, jobs, progress)
 
 
@@ -287,16 +287,18 @@ def _initial_weights(model: ModelSettings, speakers: set[str]) -> InitialWeights
     return initial_weights
 
 
-def _check_same_run(path: Path, description: dict[str, Any]) -> None:
+def _begin_or_continue(out: Path, description: dict[str, Any]) -> None:
     """Write the run's settings, or refuse a folder that holds a run with other settings.
 
     A run that failed before its first fold began is replaced.
     """
-    if path.exists() and any(path.parent.glob("fold-*")):
+    make_folder(out)
+    path = out / "run.json"
+    if path.exists() and any(out.glob("fold-*")):
         earlier = read_json(path)
         if differing := sorted(k for k in description if _differs(k, earlier, description)):
             raise SernetError(
-                f"{path.parent} holds a run that differs in its {', '.join(differing)}",
+                f"{out} holds a run that differs in its {', '.join(differing)}",
                 hint="repeat its settings to continue it, or name another folder",
             )
     else:
@@ -308,15 +310,6 @@ def _differs(name: str, earlier: dict[str, Any], description: dict[str, Any]) ->
     if name == "recipe":
         return recipe_from(ours) != recipe_from(theirs)
     return bool(ours != theirs)
-
-
-def _run_networks(
-    todo: Sequence[FoldJob], settings: CrossValidationSettings, progress: Progress
-) -> None:
-    """Train the folds of a network on this computer or on a cluster."""
-    scheduler = settings.scheduler
-    with closing(Cluster(scheduler) if scheduler else Processes(settings.jobs)) as pool:
-        _train(todo, pool, progress)
 
 
 def _train(todo: Sequence[FoldJob], pool: Pool, progress: Progress) -> None:

@@ -56,11 +56,6 @@ class CorpusFolder:
                 "corpus", f"{self.name}: the name after the colon must be letters, digits, . _ or -"
             )
 
-    @property
-    def voices(self) -> str:
-        """Corpora with the same `voices` have the same speakers."""
-        return voices_of(self.name)
-
     def utterances(self, progress: Progress = QUIET) -> list[Utterance]:
         """List the utterances; warn of an incomplete copy.
 
@@ -108,7 +103,8 @@ class CorpusChoice:
         folders = tuple(sorted(self.folders, key=lambda folder: folder.name))
         object.__setattr__(self, "folders", folders)
         for folder in folders:
-            same = [other.name for other in folders if other.voices == folder.voices]
+            voices = voices_of(folder.name)
+            same = [other.name for other in folders if voices_of(other.name) == voices]
             if len(same) > 1:
                 hint = (
                     f"; tell them apart as {folder.name}:ONE and {folder.name}:TWO"
