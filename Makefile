@@ -67,6 +67,10 @@ test-quick: test-packages .venv/dev ## Run the tests without training, browser, 
 	$(BIN)/python -m pytest -n $(QUICK_WORKERS) --dist loadfile --no-loadscope-reorder \
 		-m "not (training or browser or devices or cores or slow)"
 
+.PHONY: coverage
+coverage: test-packages .venv/dev ## Show which lines of Python and C the tests reach (TESTS=tests/runtime; later runs add)
+	$(BIN)/python tools/coverage_report.py build/coverage $(or $(TESTS),tests)
+
 # tflite-runtime is for Python 3.11 and ai-edge-litert for later ones: the Python that .venv is not,
 # on the path or from pyenv.
 OTHER_PYTHON ?= $(shell versions=$$($(BIN)/python -c \
@@ -306,14 +310,33 @@ wheel-test: .venv-release/done ## Install dist's wheel in empty environments and
 	@$(call packages,gcc)
 	.venv-release/bin/python tools/try_wheel.py dist/*.whl $(PYTHONS:%=--python %) --extras "$(EXTRAS)"
 
+# What the oldest and the newest dependencies are tried with: the runtime, without slow tests.
+DEPS_TESTS ?= tests/runtime -m "not (browser or devices or slow or clone)"
+
+# Wheels alone, as a user has them: a version that has none for a Python is not allowed there. One
+# package has never had a wheel.
+.PHONY: deps-lowest deps-newest
+deps-lowest: DEPS = lowest-direct
+deps-newest: DEPS = highest
+deps-lowest deps-newest: test-packages .venv-release/done ## Test the runtime with the oldest (newest) dependencies, each Python
+	@for python in $(PYTHONS); do echo "$(DEPS) dependencies, $$($$python --version)"; \
+		.venv-release/bin/uv venv --quiet --clear --python $$python build/deps && \
+		.venv-release/bin/uv pip install --quiet --python build/deps/bin/python --resolution $(DEPS) \
+			--only-binary :all: --no-binary python-speech-features --no-binary sernet-edge \
+			--editable '.[test-runtime]' && \
+		.venv-release/bin/uv pip freeze --quiet --python build/deps/bin/python && \
+		build/deps/bin/python -m pytest -q -p no:cacheprovider $(DEPS_TESTS) || exit 1; done
+
 .PHONY: site
 site: .venv-site/done ## Make the documentation site in build/site; it works offline
 	.venv-site/bin/mkdocs build --strict
 
+# Strict: a package about which nothing could be found out is no clean bill.
 .PHONY: audit
 audit: .venv-release/done .venv/dev ## Look for known weaknesses of the dependencies in .venv
-	.venv-release/bin/pip-audit --path $$($(BIN)/python -c 'import sysconfig; \
-		print(sysconfig.get_path("purelib"))') --skip-editable
+	@mkdir -p build
+	$(BIN)/pip freeze --quiet --exclude-editable > build/audit.txt
+	.venv-release/bin/pip-audit --strict --disable-pip --no-deps --requirement build/audit.txt
 
 .PHONY: clean
 clean: ## Remove the environment and the tools' caches
