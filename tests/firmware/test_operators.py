@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tflite
 from cores import on_core
-from engine_cases import C_FOLDER, OPERATOR_GRAPHS, Case, tflm_outputs
+from engine_cases import OPERATOR_GRAPHS, tflm_outputs
 from graphs import SAME, VALID, Graph, RandomGraph
-from host_engine import compiled, replay
 from operator_graphs import RandomOperators
+from random_networks import Graphs, check_on_core, check_on_this_computer, check_reference
 from support import quickly
 
 from sernet_edge.firmware_export import elementwise, golden, reference
-from sernet_edge.firmware_export.cores import CORES
-from sernet_edge.firmware_export.measure import cross
 from sernet_edge.firmware_export.network import Network
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.modelfile import ModelFile
-
-Graphs = tuple[Path, list[Path], list[Case]]
 
 
 def read(data: bytes) -> Network:
@@ -31,28 +25,16 @@ def read(data: bytes) -> Network:
 
 @pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_random_graphs_have_the_bits_of_tflm(compiler: str, operator_graphs: Graphs) -> None:
-    folder, sources, cases = operator_graphs
-    output = replay(compiled(compiler, folder, sources, compiler))
-    assert f"cases {len(cases)}\nwindows {3 * len(cases)}\nfailures 0" in output
+    check_on_this_computer(compiler, operator_graphs)
 
 
 @pytest.mark.parametrize("core", [on_core("m0plus"), on_core("m4"), on_core("m55")])
 def test_cores_have_the_bits_of_tflm(core: str, operator_graphs: Graphs) -> None:
-    if CORES[core].missing:
-        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
-    folder, sources, cases = operator_graphs
-    program = folder / f"{core}.elf"
-    cross.build(CORES[core], [*sources, C_FOLDER / "replay.c"], program)
-    done = cross.run(CORES[core], program)
-    assert f"windows {3 * len(cases)}\nfailures 0" in done.stdout, done.stdout[-2000:]
+    check_on_core(core, operator_graphs)
 
 
 def test_the_numpy_reference_has_the_bits_of_tflm(operator_graphs: Graphs) -> None:
-    for case in operator_graphs[2]:
-        network = read(case.data)
-        computed = np.stack([reference.run(network, window) for window in case.inputs])
-        expected = tflm_outputs(case.data, case.inputs)
-        np.testing.assert_array_equal(computed, expected, err_msg=case.name)
+    check_reference(operator_graphs)
 
 
 def test_the_random_graphs_cover_what_they_should() -> None:

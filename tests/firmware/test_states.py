@@ -8,23 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cores import on_core
-from engine_cases import C_FOLDER, STATE_GRAPHS, Case, tflm_outputs
+from engine_cases import STATE_GRAPHS, tflm_outputs
 from graphs import VALID
-from host_engine import compiled, replay
+from random_networks import Graphs, check_on_core, check_on_this_computer, check_reference
 from state_graphs import RandomStates
-from support import Run
+from support import Run, quickly
 
-from sernet_edge.firmware_export import golden, reference, tflm
-from sernet_edge.firmware_export.cores import CORES
-from sernet_edge.firmware_export.measure import cross
+from sernet_edge.firmware_export import golden, tflm
 from sernet_edge.firmware_export.plan import plan_network
 from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.new_contract import new_contract
-
-Graphs = tuple[Path, list[Path], list[Case]]
 
 
 def wake_word(written_by: str = "CALL_ONCE") -> bytes:
@@ -49,30 +45,18 @@ def wake_word(written_by: str = "CALL_ONCE") -> bytes:
     return graph.finish(last)
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_random_graphs_have_the_bits_of_tflm(compiler: str, state_graphs: Graphs) -> None:
-    folder, sources, cases = state_graphs
-    output = replay(compiled(compiler, folder, sources, compiler))
-    assert f"cases {len(cases)}\nwindows {12 * len(cases)}\nfailures 0" in output
+    check_on_this_computer(compiler, state_graphs)
 
 
 @pytest.mark.parametrize("core", [on_core("m0plus"), on_core("m4"), on_core("m55")])
 def test_cores_have_the_bits_of_tflm(core: str, state_graphs: Graphs) -> None:
-    if CORES[core].missing:
-        pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
-    folder, sources, cases = state_graphs
-    program = folder / f"{core}.elf"
-    cross.build(CORES[core], [*sources, C_FOLDER / "replay.c"], program)
-    done = cross.run(CORES[core], program)
-    assert f"windows {12 * len(cases)}\nfailures 0" in done.stdout, done.stdout[-2000:]
+    check_on_core(core, state_graphs)
 
 
 def test_the_numpy_reference_has_the_bits_of_tflm(state_graphs: Graphs) -> None:
-    for case in state_graphs[2]:
-        network, states = read_network(ModelFile(case.name, case.data)), reference.States()
-        computed = np.stack([reference.run(network, window, states) for window in case.inputs])
-        expected = tflm_outputs(case.data, case.inputs)
-        np.testing.assert_array_equal(computed, expected, err_msg=case.name)
+    check_reference(state_graphs)
 
 
 def test_the_random_graphs_cover_what_they_should() -> None:
