@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import api_results
 import numpy as np
 import pytest
 from adopt_cases import SPEECH, WAKE_WORD, adopt, micro_speech
@@ -19,6 +21,7 @@ from bundle_cases import (
     write_front_end,
 )
 from cores import on_cores
+from engine_cases import tflm_outputs
 from frontend_cases import MAIN, c_features
 from micro_reference import (
     MICRO_SETTINGS,
@@ -31,14 +34,19 @@ from micro_reference import (
 )
 from numpy.typing import NDArray
 from object_files import FAST, SANITIZE, object_file
-from support import Run
+from stream_graphs import RECEPTIVE, STRIDE, stream_model
+from support import SAMPLE, Run
 
 from sernet_edge.firmware_export import frontend_tables
 from sernet_edge.firmware_export.cores import CORES
+from sernet_edge.firmware_export.golden import stream_windows
 from sernet_edge.firmware_export.measure import cross
+from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.records import Result
+from sernet_edge.runtime.stream import Listener
 
 BITS = C_FOLDER / "frontend_bits.c"
 
@@ -92,6 +100,49 @@ def test_speech_gives_the_originals_features(
     program = build(write_front_end(tmp_path, model), tmp_path / "program", MAIN, FAST, compiler)
     found = c_features(program, contract, streams, 4096)
     np.testing.assert_array_equal(found, expected_windows(contract, streams, **arguments))
+
+
+def whole_windows() -> bytes:
+    contract = micro_contract(**MICRO_SPEECH).replace(window_frames=30, hop_frames=10)
+    return small_model(contract, zero_point=-128)
+
+
+def shared_rows() -> bytes:
+    return stream_model(
+        micro_contract(**MICRO_WAKE_WORD).replace(
+            window_frames=RECEPTIVE + 4 * STRIDE,
+            hop_frames=STRIDE,
+            stride_frames=STRIDE,
+            receptive_frames=RECEPTIVE,
+        )  # fmt: skip
+    )
+
+
+@pytest.mark.parametrize("make", [whole_windows, shared_rows])
+def test_a_firmwares_results_are_tflms_of_the_originals_features(
+    make: Callable[[], bytes], tmp_path: Path
+) -> None:
+    model = Model(ModelFile("model", make()))
+    contract, settings = model.contract, model.contract.micro_frontend
+    assert settings is not None
+    audio = read_recording(SAMPLE, 16_000)[:60_000]
+    step_ms = round(1000 * contract.frame_step_s)
+    values = originals(audio, **{**MICRO_SPEECH, "window_step": step_ms})
+    rows = model.quantise((values * settings.scale).astype(np.float32))
+    expected = tflm_outputs(
+        make(), stream_windows(rows, contract.window_frames, contract.hop_frames)
+    )
+    program = build(
+        write_bundle(tmp_path, make()), tmp_path / "program", api_results.MAIN, SANITIZE
+    )
+    (lines,) = api_results.results(program, [audio], 512, "poll")
+    assert [line.int8 for line in lines] == [tuple(scores) for scores in expected.tolist()]
+    listener = Listener(model)
+    heard = [record for record in listener.push(audio) if isinstance(record, Result)]
+    assert len(heard) == len(lines) > 10 and len(np.unique(expected, axis=0)) > 3
+    assert [contract.labels.index(str(record.label)) for record in heard] == [
+        line.label for line in lines
+    ]
 
 
 @pytest.mark.parametrize("settings", [SPEECH, WAKE_WORD], ids=["micro_speech", "microWakeWord"])
