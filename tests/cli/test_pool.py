@@ -77,6 +77,7 @@ def test_a_cluster_spreads_jobs_over_its_workers_and_says_when_none_is_left(
             Cluster(address)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_named() -> None:
     with pytest.raises(SernetError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         Cluster("tcp://127.0.0.1:9")

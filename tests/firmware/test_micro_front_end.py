@@ -35,7 +35,7 @@ from micro_reference import (
 from numpy.typing import NDArray
 from object_files import FAST, SANITIZE, object_file
 from stream_graphs import RECEPTIVE, STRIDE, stream_model
-from support import SAMPLE, Run
+from support import SAMPLE, Run, quickly
 
 from sernet_edge.firmware_export import frontend_tables
 from sernet_edge.firmware_export.cores import CORES
@@ -75,7 +75,7 @@ def expected_windows(contract: Contract, streams: list[Samples], **own: Any) -> 
     return np.stack(windows)
 
 
-@pytest.mark.parametrize("name", MICRO_SETTINGS)
+@pytest.mark.parametrize("name", quickly(MICRO_SETTINGS, 2))
 def test_every_setting_gives_the_originals_features(name: str, tmp_path: Path) -> None:
     for number, (contract, own) in enumerate(coarse_and_fine(name)):
         contract = contract.replace(hop_frames=12)
@@ -145,7 +145,9 @@ def test_a_firmwares_results_are_tflms_of_the_originals_features(
     ]
 
 
-@pytest.mark.parametrize("settings", [SPEECH, WAKE_WORD], ids=["micro_speech", "microWakeWord"])
+@pytest.mark.parametrize(
+    "settings", quickly([SPEECH, WAKE_WORD], 1), ids=["micro_speech", "microWakeWord"]
+)
 def test_an_adopted_model_is_exported_with_its_front_end(
     settings: dict[str, Any], sernet_edge: Run, tmp_path: Path
 ) -> None:

@@ -31,7 +31,7 @@ def with_silences(contract: Contract) -> Samples:
     return np.concatenate([*parts, np.zeros(20 * step, np.int16), voice, np.zeros(9000, np.int16)])
 
 
-@pytest.fixture(scope="module", params=quickly([STRIDE, STRIDE // 2, 1], 2))
+@pytest.fixture(scope="module", params=quickly([STRIDE, STRIDE // 2, 1], 1))
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[bytes, Path]:

@@ -303,6 +303,7 @@ def test_inspect_says_what_each_hop_costs(model: bytes) -> None:
         assert f"#define SERNET_MODEL_STATE_BYTES {cost['shared']['state_bytes']}\n" in header
 
 
+@pytest.mark.slow
 def test_export_plans_for_the_hop_that_is_asked_for(
     model: bytes, shipped_model: Path, tmp_path: Path
 ) -> None:

@@ -155,6 +155,7 @@ def test_the_broker_is_logged_in_to(sernet_edge: Run, tmp_path: Path) -> None:
     assert code == 1 and told["mqtt"].startswith(f"FAIL cannot reach {name}: Connection refused")
 
 
+@pytest.mark.slow
 def test_a_broker_that_never_answers_is_no_broker(sernet_edge: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"

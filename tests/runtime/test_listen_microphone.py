@@ -181,6 +181,7 @@ def test_a_real_recording_sounds_the_same_through_the_microphone(
     check_same(found, expected)
 
 
+@pytest.mark.slow
 @needs_portaudio
 def test_a_slow_reader_loses_no_audio_of_a_device_that_can_wait(
     sernet_edge: Run, tmp_path: Path
