@@ -247,7 +247,7 @@ def test_the_wrong_files_do_not_compile(bundle: Path, model: Model, tmp_path: Pa
     for name, old, new, words in (
         ("sernet_contract.h", r"TABLES_VERSION \d+", "TABLES_VERSION 99", "another version"),
         ("sernet_contract.h", "FEATURE_COUNT 40", "FEATURE_COUNT 39", "different models"),
-        ("sernet_contract.h", "STRIDE_FRAMES 0", "STRIDE_FRAMES 7", "windows share rows"),
+        ("sernet_contract.h", "STRIDE_FRAMES 0", "STRIDE_FRAMES 7", "multiple or a divisor"),
     ):
         (tmp_path / name).write_text(re.sub(old, new, (bundle / "src" / name).read_text()))
         for header in (bundle / "src").glob("*.h"):
