@@ -22,7 +22,7 @@ from sernet_edge.runtime.interpreter import INTERPRETERS, Model
 from sernet_edge.runtime.modelfile import ModelFile
 
 _WINDOWS = 60
-_STRIDES = (1, 2, 3)
+_STRIDES = (0.25, 0.5, 1, 2, 3)
 
 
 @click.command()
@@ -42,13 +42,13 @@ def main(models: tuple[Path, ...]) -> None:
                 _print_row(f"{package} {version}", path, strides)
 
 
-def _print_row(interpreter: str, path: Path, strides: int) -> None:
+def _print_row(interpreter: str, path: Path, strides: float) -> None:
     file = ModelFile.read(path)
     whole, shared = Model(file), Model(file, share_rows=True)
     contract = whole.contract
     if not shared.shares_rows:
         raise ModelError(f"{path}: windows of the model share no rows")
-    hop = strides * contract.stride_frames
+    hop = round(strides * contract.stride_frames)
     frames = contract.window_frames + (_WINDOWS - 1) * hop
     noise = np.random.default_rng(0).normal(size=(frames, contract.feature_count))
     features = noise.clip(-contract.clip, contract.clip).astype(np.float32)
