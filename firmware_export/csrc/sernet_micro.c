@@ -8,6 +8,7 @@
 enum {
     POINTS = SERNET_FFT_SIZE / 2, /* of the complex transform */
     FIRST_RADIX = SERNET_FFT_LOG2 % 2 == 0 ? 2 : 4,
+    BLOCKS_LOG2 = SERNET_FFT_LOG2 - (SERNET_FFT_LOG2 % 2 == 0 ? 2 : 3), /* of the first stage */
     HALF = 32767 / 2, /* a fraction, Q15; a stage divides by its radix */
     QUARTER = 32767 / 4,
     WEIGHT_BITS = 12,
@@ -109,9 +110,11 @@ static uint32_t shift_of(const source *from) {
 /* Which value of the input is the first of a block of FIRST_RADIX: the digits of the block's number
  * to the base 4, backwards. */
 static inline uint32_t first_of(uint32_t block) {
-    uint32_t index = 0, place = 1;
-    for (uint32_t radix = POINTS / FIRST_RADIX / 4; radix > 0; radix /= 4, place *= 4)
-        index += block / radix % 4 * place;
+    uint32_t index = 0;
+    for (uint32_t place = 0, digit = BLOCKS_LOG2; digit > 0; place += 2) {
+        digit -= 2;
+        index += (block >> digit & 3) << place;
+    }
     return index;
 }
 
