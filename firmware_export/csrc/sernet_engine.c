@@ -61,15 +61,23 @@ static int ready(const sernet_net *net, const uint16_t *done, uint32_t index) {
     return 1;
 }
 
-/* Does the next step of `root` and what it takes, the last layers first. */
+/* Returns the one layer that reads a layer which waits. */
+static uint32_t reader_of(const sernet_net *net, uint32_t index) {
+    for (uint32_t i = index + 1;; i++)
+        for (uint32_t j = 0; j < net->layers[i].input_count; j++)
+            if (net->layers[i].inputs[j] == index) return i;
+}
+
+/* Does the next step of `root` and what it takes, the last layers first. All but `root` wait, so that a
+ * new row lets nobody advance but its one reader. */
 static void run(const sernet_net *net, uint16_t *done, const uint16_t *wanted, uint32_t root,
                 int8_t *arena) {
-    while (done[root] < wanted[root]) {
-        uint32_t i = root;
+    for (uint32_t i = root;; i = reader_of(net, i)) {
         while (done[i] == wanted[i] || !ready(net, done, i)) i--;
         const sernet_step step = {net->layers, &net->layers[i], arena, done[i]};
         net->layers[i].run(&step);
         done[i]++;
+        if (i == root) return;
     }
 }
 

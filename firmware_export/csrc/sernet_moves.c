@@ -55,8 +55,11 @@ void sernet_crop(const sernet_step *s) {
                                   s->step * layer->stride_height + layer->kernel_height - 1u);
     int8_t *out = sernet_row(layer, s->arena, s->step);
     in += p[0];
-    for (uint32_t x = 0; x < layer->width; x++, in += p[1])
-        for (uint32_t c = 0; c < layer->channels; c++) *out++ = in[c * (uint32_t)p[2]];
+    for (uint32_t x = 0; x < layer->width; x++, in += p[1], out += layer->channels)
+        if (p[2] == 1)
+            memcpy(out, in, layer->channels);
+        else
+            for (uint32_t c = 0; c < layer->channels; c++) out[c] = in[c * (uint32_t)p[2]];
 }
 
 /* bias: how far it is from one position to the next, from one channel to the next and, where one
