@@ -1,8 +1,8 @@
 /* The front end: PCM in, the model's int8 features out, one row a frame.
  *
  * What it computes stands in sernet-edge's runtime/frontend.py, and of the features "micro" in
- * runtime/micro_frontend.py; the settings and tables are in the generated sernet_contract.h. All of it
- * is integers, the same on every core. */
+ * runtime/micro_frontend.py; the settings and tables are in the generated sernet_contract.h. All of
+ * it is integers, the same on every core. */
 #ifndef SERNET_FRONTEND_H
 #define SERNET_FRONTEND_H
 

@@ -1,5 +1,5 @@
-/* The TensorFlow Lite Micro frontend, to the bit. What it computes, and why, stands in sernet-edge's
- * runtime/micro_frontend.py and runtime/micro_fft.py; the tables are in the generated
+/* The TensorFlow Lite Micro frontend, to the bit. What it computes, and why, stands in
+ * sernet-edge's runtime/micro_frontend.py and runtime/micro_fft.py; the tables are in the generated
  * sernet_contract.c. The features of a frame depend on the frames before through `noise` alone. */
 #include "sernet_micro.h"
 
@@ -183,7 +183,7 @@ int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t befo
 
 /* The square root, to the nearest; of what fits 32 bits, at most 65535. */
 static uint32_t root_of(uint64_t x) {
-    /* Two bits of x give one of the root; sums of powers are below 2^58, so 32 bits hold the rest. */
+    /* Two bits of x give one of the root. Sums of powers are below 2^58: 32 bits hold the rest. */
     uint32_t root = 0, rest = 0;
     for (int32_t shift = 32; shift >= 0; shift -= 32) {
         uint32_t bits = (uint32_t)(x >> shift), count = 16;
@@ -236,7 +236,8 @@ static uint32_t logarithm_of(uint32_t signal) {
 #endif
     if (x <= 1) return 0;
     const uint32_t whole = 31 - sernet_leading_zeros(x), above = x - ((uint32_t)1 << whole);
-    const uint32_t place = whole < LOG_BITS ? above << (LOG_BITS - whole) : above >> (whole - LOG_BITS);
+    const uint32_t place =
+        whole < LOG_BITS ? above << (LOG_BITS - whole) : above >> (whole - LOG_BITS);
     const uint32_t width = LOG_BITS - SEGMENT_BITS, segment = place >> width;
     const int32_t low = sernet_micro_logs[segment], high = sernet_micro_logs[segment + 1];
     const int32_t between = (int32_t)(place - (segment << width));
@@ -258,7 +259,8 @@ static int8_t input_of(uint32_t output) {
 static uint32_t cleaned(uint32_t signal, uint32_t *noise, uint32_t weight) {
     const uint32_t one = (uint32_t)1 << NOISE_BITS;
     const uint32_t fine = signal << SERNET_MICRO_SMOOTHING_BITS;
-    *noise = (uint32_t)(((uint64_t)fine * weight + (uint64_t)*noise * (one - weight)) >> NOISE_BITS);
+    const uint64_t sum = (uint64_t)fine * weight + (uint64_t)*noise * (one - weight);
+    *noise = (uint32_t)(sum >> NOISE_BITS);
     const uint32_t left = (fine - (*noise < fine ? *noise : fine)) >> SERNET_MICRO_SMOOTHING_BITS;
     const uint32_t least = (uint32_t)(((uint64_t)signal * SERNET_MICRO_LEAST) >> NOISE_BITS);
     return left > least ? left : least;

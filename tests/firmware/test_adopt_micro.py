@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from adopt_cases import MICRO_LABELS, SPEECH, WAKE_WORD, adopt, check_refused, micro_speech
-from micro_reference import MICRO_SPEECH, MICRO_WAKE_WORD, originals
+from micro_contracts import MICRO_SPEECH, MICRO_WAKE_WORD
+from micro_reference import originals
 from numpy.typing import NDArray
 from support import SAMPLE, Run
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import tflite_micro
 from bundle_cases import small_model
-from micro_reference import MICRO_SPEECH, micro_contract
+from micro_contracts import MICRO_SPEECH, micro_contract
 from psf_contracts import psf_contract
 from support import quickly
 

@@ -23,15 +23,8 @@ from bundle_cases import (
 from cores import on_cores
 from engine_cases import tflm_outputs
 from frontend_cases import MAIN, c_features
-from micro_reference import (
-    MICRO_SETTINGS,
-    MICRO_SPEECH,
-    MICRO_WAKE_WORD,
-    Samples,
-    micro_contract,
-    originals,
-    signals,
-)
+from micro_contracts import MICRO_SETTINGS, MICRO_SPEECH, MICRO_WAKE_WORD, micro_contract
+from micro_reference import Samples, originals, signals
 from numpy.typing import NDArray
 from object_files import FAST, SANITIZE, object_file
 from stream_graphs import RECEPTIVE, STRIDE, stream_model

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from micro_reference import MICRO_SPEECH, micro_contract
+from micro_contracts import MICRO_SPEECH, micro_contract
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.micro_settings import MicroSettings

@@ -9,12 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from micro_contracts import MICRO_SETTINGS, MICRO_SPEECH, MICRO_WAKE_WORD, micro_contract
 from micro_reference import (
-    MICRO_SETTINGS,
-    MICRO_SPEECH,
-    MICRO_WAKE_WORD,
     defaults,
-    micro_contract,
     platform_differs,
     platform_log1p,
     reference,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from graphs import SAME, RandomGraph
-from micro_reference import MICRO_SPEECH, MICRO_WAKE_WORD
+from micro_contracts import MICRO_SPEECH, MICRO_WAKE_WORD
 from support import Run
 
 
