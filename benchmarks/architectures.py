@@ -69,8 +69,8 @@ and, but for `-stream`, any `--window-frames`.
 feature map depends on its own frames alone, and windows that start a multiple of 32 frames
 (0.512 s) apart share their rows: only the mean over time differs. The paths, whose kernels differ
 in height, are aligned on their newest rows. A window is 102 frames, or longer by a multiple of 32;
-the hop is a multiple of 32. Such a network is trained with gains of up to 15 dB either way.
-[engine.md](../design/engine.md#streams) says what sharing rows saves.
+the hop is a multiple of 32, or divides it. Such a network is trained with gains of up to 15 dB
+either way. [engine.md](../design/engine.md#streams) says what sharing rows saves.
 
 ## attention-fcn
 
