@@ -57,11 +57,16 @@ def test_shared_rows_stand_beside_whole_windows(
     # What is exported shares rows.
     assert found["hop"] == shared["hop"] and found["ram_bytes"] == shared["ram_bytes"]
     assert model["engine"]["shares_rows"] is True
+    assert [cost["hop_frames"] for cost in model["engine"]["hops"]] == [8, 4, 2, 1]
     path = tmp_path / "run.json"
     path.write_text(json.dumps(streaming))
     shown = bench("--from", path).stdout
     for way, its in (("each window whole", whole), ("each row once", shared)):
         assert re.search(rf"{way} +{its['per_second'] / 1e6:.2f} ", shown), shown
+    for cost in model["engine"]["hops"]:
+        costs = (cost["shared"]["state_bytes"], cost["whole"]["state_bytes"])
+        pattern = rf"{cost['hop_s']:.3f} +\S+ +{costs[0]:,} +\S+ +{costs[1]:,}"
+        assert re.search(pattern, shown), shown
     names = bench("--from", path, "--csv").stdout
     assert "m4, each row once: most instructions in one call" in names
 

@@ -18,7 +18,7 @@ from bundle_cases import (
 )
 from numpy.typing import NDArray
 from object_files import FAST, SANITIZE
-from stream_graphs import stream_contract, stream_model
+from stream_graphs import STRIDE, stream_contract, stream_model
 from support import quickly
 
 from sernet_edge.firmware_export.golden_pcm import golden_pcm
@@ -103,10 +103,11 @@ def test_every_window_drifts_as_the_runtime_says(name: str, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["windows share rows", "each window whole"])
+@pytest.mark.parametrize("kind", ["share rows", "share rows, half a stride", "each whole"])
 def test_a_result_tells_its_windows_drift(kind: str, tmp_path: Path) -> None:
-    if kind == "windows share rows":
-        plain, model_of = stream_contract(), stream_model
+    if kind.startswith("share rows"):
+        hop = STRIDE // 2 if "half" in kind else STRIDE
+        plain, model_of = stream_contract(hop_frames=hop), stream_model
     else:
         plain, model_of = new_contract(("a", "b"), "window", 40).replace(hop_frames=7), small_model
     audio = sounds(plain)
