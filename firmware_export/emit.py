@@ -211,9 +211,9 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         arrays.append(section + c_array(kind, f"{prefix}_{field}", values))
         fields[field] = f"{prefix}_{field}"
 
-    def by_channel(tables: quantisation.ConvTables, block: int) -> None:
-        """Add what each output channel has; the kernels take whole blocks of channels."""
-        padding = [0] * (-channels % block)
+    def by_channel(tables: quantisation.ConvTables, more: int) -> None:
+        """Add what each output channel has, and `more`, for kernels take blocks of channels."""
+        padding = [0] * more
         array("bias", "int32_t", tables.bias.tolist() + padding)
         array("multiplier", "int32_t", tables.multipliers.tolist() + padding)
         array("shift", "int8_t", tables.shifts.tolist() + padding)
@@ -227,23 +227,13 @@ def _layer(plan: Plan, stage: Stage, prefix: str) -> tuple[list[str], list[tuple
         fields["run"] = _convolution_kernel(stage, sources[0])
         arrays.append(_packed_weights(f"{prefix}_weights", conv.weights))
         fields["weights"] = f"{prefix}_weights"
-        by_channel(conv, 2)
+        by_channel(conv, channels % 2)
     elif layer.op == "DEPTHWISE_CONV_2D":
-        fast = is_fast_depthwise(layer, sources[0])
-        multiple = channels // sources[0].channels
-        depthwise = quantisation.depthwise_tables(layer, sources[0], multiple if fast else 1)
+        depthwise, fields["run"] = _depthwise(layer, sources[0])
         fields["quick"] = int(depthwise.quick and unlimited)
         array("weights", "int8_t", depthwise.weights.ravel().tolist())
-        if not fast:
-            fields["run"] = "sernet_depthwise_any"
-        elif multiple > 1:
-            fields["run"] = "sernet_depthwise_multiple"
         # Helium reads whole blocks, from the first input channel of each part on.
-        last = channels - sources[0].channels + 16
-        padding = [0] * max(-channels % 16, last - channels)
-        array("bias", "int32_t", depthwise.bias.tolist() + padding)
-        array("multiplier", "int32_t", depthwise.multipliers.tolist() + padding)
-        array("shift", "int8_t", depthwise.shifts.tolist() + padding)
+        by_channel(depthwise, max(-channels % 16, 16 - sources[0].channels))
     elif layer.op == "AVERAGE_POOL_2D" and max(layer.kernel.size) <= 2 and unlimited:
         fields["run"] = "sernet_average_pool_2x2"
     elif layer.op in ("AVERAGE_POOL_2D", "MAX_POOL_2D") and stage.join > 1:
@@ -276,6 +266,15 @@ def _convolution_kernel(stage: Stage, source: Tensor) -> str:
     if stage.layer.kernel.dilation != (1, 1):
         return "sernet_conv_dilated"
     return "sernet_dense" if is_dense(stage.layer, source) else _KERNELS[stage.layer.op]
+
+
+def _depthwise(layer: Layer, source: Tensor) -> tuple[quantisation.ConvTables, str]:
+    """Return the tables of a DEPTHWISE_CONV_2D, and its kernel."""
+    multiple = layer.output.channels // source.channels
+    if not is_fast_depthwise(layer, source):
+        return quantisation.depthwise_tables(layer, source, 1), "sernet_depthwise_any"
+    tables = quantisation.depthwise_tables(layer, source, multiple)
+    return tables, "sernet_depthwise_multiple" if multiple > 1 else _KERNELS[layer.op]
 
 
 def is_cropped(layer: Layer, source: Tensor) -> bool:
