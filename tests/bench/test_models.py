@@ -18,6 +18,7 @@ from sernet_edge.bench.measure import (
     models,
 )
 from sernet_edge.firmware_export.graph import read_graph
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.models import ARCHITECTURES
@@ -25,16 +26,9 @@ from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import read_recordings
 
 
-@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
-@pytest.mark.slow
-def test_a_keras_model_becomes_the_standard_set(
-    small_keras: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    few = ("light-sernet", "light-sernet-quarter", "light-sernet-ds")
-    monkeypatch.setattr(models, "ARCHITECTURES", {n: ARCHITECTURES[n] for n in few})
-    runs = tmp_path / "runs"
+def write_runs(runs: Path, contract: Contract) -> Document:
+    """Write three cross-validations of a quarter of the channels; return the report that counts."""
     (runs / "quarter").mkdir(parents=True)
-    contract = ModelFile.read(small_keras).require_contract()
     classes: Document = dict.fromkeys(contract.labels, {})
     figures = {"uar": 0.5, "wa": 0.6, "utterances": 535, "classes": classes}
     strict = {"strict": {"int8": figures}}
@@ -61,6 +55,19 @@ def test_a_keras_model_becomes_the_standard_set(
         (runs / name).mkdir()
         (runs / name / "report.json").write_text(json.dumps(report | changed))
     (runs / "quarter" / "report.json").write_text(json.dumps(report))
+    return report
+
+
+@pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
+@pytest.mark.slow
+def test_a_keras_model_becomes_the_standard_set(
+    small_keras: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ("light-sernet", "light-sernet-quarter", "light-sernet-ds")
+    monkeypatch.setattr(models, "ARCHITECTURES", {n: ARCHITECTURES[n] for n in few})
+    runs = tmp_path / "runs"
+    contract = ModelFile.read(small_keras).require_contract()
+    report = write_runs(runs, contract)
     recordings = read_recordings(CORPORA["emodb"].read(small_corpus), contract)
     speech = models.Speech("emodb", contract.sample_rate_hz, recordings)
     told: list[str] = []
@@ -88,7 +95,8 @@ def test_a_keras_model_becomes_the_standard_set(
     assert source == "cross-validation quarter, folds 03, 08, strict, int8; other weights"
     assert "not trained" in accuracy_of("light-sernet-ds-int8")["not_measured"]
     # One of a longer window or of other labels says nothing about this model.
-    fewer = {"strict": {"int8": {**strict["strict"]["int8"], "classes": {"anger": {}}}}}
+    figures = report["protocols"]["strict"]["int8"]
+    fewer = {"strict": {"int8": {**figures, "classes": {"anger": {}}}}}
     shutil.rmtree(runs / "a")
     shutil.rmtree(runs / "b")
     for other in ({"window_frames": 434}, {"protocols": fewer}):
