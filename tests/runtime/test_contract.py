@@ -102,8 +102,8 @@ def test_whole_numbers_and_floats_are_the_same_setting() -> None:
     ("text", "message"),
     [
         ("{", "not JSON"),
-        ("[]", "no sernet-edge contract"),
-        ('{"format": "other"}', "no sernet-edge contract"),
+        ("[]", "not a sernet-edge contract"),
+        ('{"format": "other"}', "not a sernet-edge contract"),
         (changed(version=CONTRACT_VERSION + 1), "pip install --upgrade sernet-edge"),
         (changed(surprise=1), "surprise"),
         (changed(mel_bands=30), "40 MFCCs cannot come from 30 mel bands"),
