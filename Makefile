@@ -329,6 +329,8 @@ deps-lowest deps-newest: test-packages .venv-release/done ## Test the runtime wi
 
 .PHONY: site
 site: .venv-site/done ## Make the documentation site in build/site; it works offline
+	@# mkdocstrings looks for this folder before the hooks fill it.
+	@mkdir -p build/site-tree
 	.venv-site/bin/mkdocs build --strict
 
 # Strict: a package about which nothing could be found out is no clean bill.
