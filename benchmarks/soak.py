@@ -287,6 +287,7 @@ class _Reader(threading.Thread):
                 self.end_mb = self._resident_mb()
                 self.readings_mb.append(self.end_mb)
                 self.all_here.set()
+        self.end_mb = self.end_mb or max(self.readings_mb[-1:], default=0.0)
         self.all_here.set()
 
     def _resident_mb(self) -> float:
