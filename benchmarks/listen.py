@@ -348,7 +348,8 @@ def _page(figures: dict[str, Any]) -> str:
 def _soak_sentence(soak: dict[str, Any]) -> str:
     return (
         f"{soak['hours']:g} h at a hop of {soak['hop_s']} s with {soak['interpreter']}, "
-        f"{', '.join(soak['outputs']) or 'no outputs'}: {soak['results']:,} results of {soak['results_expected']:,}, "
+        f"{', '.join(soak['outputs']) or 'no outputs'}: "
+        f"{soak['results']:,} results of {soak['results_expected']:,}, "
         f"{soak['times_real_time']} times faster than real time; resident "
         f"{soak['resident_after_10_minutes_mb']:.1f} MB after 10 minutes, "
         f"{soak['resident_at_the_end_mb']:.1f} MB at the end "
