@@ -47,9 +47,10 @@ def _run(folder: Path, tests: list[str]) -> int:
     """Run the tests under coverage.py, with a gcc that counts lines."""
     compilers = folder / "bin"
     compilers.mkdir(exist_ok=True)
-    gcc = compilers / "gcc"
-    gcc.write_text(f'#!/bin/sh\nexec {shutil.which("gcc")} --coverage "$@"\n')
-    gcc.chmod(0o755)
+    for name in ("gcc", "g++"):
+        compiler = compilers / name
+        compiler.write_text(f'#!/bin/sh\nexec {shutil.which(name)} --coverage "$@"\n')
+        compiler.chmod(0o755)
     sources = ",".join(str(ROOT / name) for name in PACKAGES)
     settings = folder / "settings"
     # Tests start the command line in processes of their own; some of them are killed.
