@@ -156,6 +156,7 @@ listen-bench: .venv/dev ## Measure what listening costs: time, memory, start
 
 .PHONY: soak
 soak: .venv/dev ## Ten hours of audio through `listen`, memory watched
+	@$(call packages,mosquitto)
 	$(BIN)/python benchmarks/soak.py
 
 .PHONY: test-packages
@@ -318,7 +319,11 @@ DEPS_TESTS ?= tests/runtime -m "not (browser or devices or slow or clone)"
 .PHONY: deps-lowest deps-newest
 deps-lowest: DEPS = lowest-direct
 deps-newest: DEPS = highest
-deps-lowest deps-newest: test-packages .venv-release/done ## Test the runtime with the oldest (newest) dependencies, each Python
+deps-lowest: .deps ## Test the runtime with the oldest dependencies, on each Python
+deps-newest: .deps ## Test the runtime with the newest dependencies, on each Python
+.PHONY: .deps
+.deps: test-packages .venv-release/done
+	@[ -n "$(PYTHONS)" ] || { echo "there is no Python 3.11, 3.12 or 3.13 with ensurepip"; exit 1; }
 	@for python in $(PYTHONS); do echo "$(DEPS) dependencies, $$($$python --version)"; \
 		.venv-release/bin/uv venv --quiet --clear --python $$python build/deps && \
 		.venv-release/bin/uv pip install --quiet --python build/deps/bin/python --resolution $(DEPS) \

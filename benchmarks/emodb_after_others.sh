@@ -42,5 +42,6 @@ for seed in $seeds; do
     tested "$seed"
 done
 for clips in ${CLIPS:-1 2 4}; do
-    tested "$first" --teach "$clips" --json >"$taught/$clips.json"
+    tested "$first" --teach "$clips" --json >"$taught/$clips.json.part"
+    mv "$taught/$clips.json.part" "$taught/$clips.json"
 done

@@ -337,8 +337,9 @@ def _page(figures: dict[str, Any]) -> str:
         lines += ["", "## Soak", ""]
         lines += [
             "`make soak` pipes hours of audio, loud and soft speech with pauses, into "
-            "`sernet-edge listen --input - --json`, as fast as it takes them, and checks that each "
-            "result is there, once and in its place. Memory is read from outside.",
+            "`sernet-edge listen --input - --json` with the gate, recordings, MQTT and the page, "
+            "as fast as it takes them, and checks that each result is there, once and in its "
+            "place. Memory is read from outside.",
             "",
             *(f"- {_soak_sentence(soak)}" for soak in figures["soak"]),
         ]

@@ -23,6 +23,7 @@ import click
 from page_command import run_page_command
 
 from sernet_edge.runtime.contract import NONE
+from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.options import MODEL_PATH
 from sernet_edge.train.evaluation.false_events import summary
@@ -51,16 +52,11 @@ def main(model: Path, noise: Path) -> None:
 
 def _program(model: Path, bundle: Path) -> Path:
     """Return the demo of an exported model, compiled."""
-    subprocess.run(
-        [sys.executable, "-m", "sernet_edge", "export", model, "--out", bundle],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    subprocess.run(
-        ["make", "-C", bundle, "demo_host", f"OPTIONS={_OPTIONS}"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
+    export = [sys.executable, "-m", "sernet_edge", "export", model, "--out", bundle]
+    for command in (export, ["make", "-C", bundle, "demo_host", f"OPTIONS={_OPTIONS}"]):
+        # What went wrong is on standard error by then.
+        if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:
+            raise SernetError(f"`{' '.join(map(str, command[:4]))}` failed")
     return bundle / "demo_host"
 
 

@@ -73,6 +73,10 @@ def main() -> None:
     """Replay the Containerfile and check the result; exits with 1 where a check fails."""
     if os.geteuid() != 0:
         sys.exit("a Debian can be made and entered by root only")
+    if len(sys.argv) != 2:
+        sys.exit("usage: replay.py FOLDER")
+    if shutil.which("debootstrap") is None:
+        sys.exit("there is no debootstrap: install it")
     folder = Path(sys.argv[1]).absolute()
     folder.mkdir(parents=True, exist_ok=True)
     base = _debian(folder)
@@ -99,7 +103,8 @@ def _debian(folder: Path) -> Path:
         packages = "python3,python3-venv,ca-certificates"
         command = ["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", root]
         with (folder / "debootstrap.log").open("w") as log:
-            subprocess.run(command, check=True, stdout=log)
+            if subprocess.run(command, check=False, stdout=log).returncode:
+                sys.exit(f"debootstrap failed: see {log.name}")
         done.touch()
     return root
 
