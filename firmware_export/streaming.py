@@ -429,15 +429,22 @@ def _repeating(
     """
     best: tuple[int, list[int]] | None = None
     for strides in range(1, _MAX_PERIOD_ROWS // max(per_stride) + 1):
-        found = [
-            # Their period is one of so many strides.
-            next((n for n in range(rows, strides * count + 1) if strides * count % n == 0), 0)
-            for rows, count in zip(ring_rows, per_stride, strict=True)
-        ]
-        size = sum(rows * size for rows, size in zip(found, row_bytes, strict=True))
-        if all(found) and (best is None or size < best[0]):
-            best = size, found
-            if found == ring_rows:
+        found, spare = [], best[0] - 1 if best else None
+        for rows, count, size in zip(ring_rows, per_stride, row_bytes, strict=True):
+            # Its period is one of so many strides. More rows than better the best are not tried:
+            # a search through all would take minutes for networks without a stride in time.
+            period = strides * count
+            most = period if spare is None else min(period, rows + spare // size)
+            fitting = next((n for n in range(rows, most + 1) if period % n == 0), 0)
+            if not fitting:
+                break
+            if spare is not None:
+                spare -= (fitting - rows) * size
+            found.append(fitting)
+        else:
+            more = sum((n - m) * s for n, m, s in zip(found, ring_rows, row_bytes, strict=True))
+            best = more, found
+            if not more:
                 break
     return best[1] if best else None
 

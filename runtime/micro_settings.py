@@ -26,6 +26,10 @@ _RANGES: dict[str, tuple[float, float]] = {
 }
 
 
+# Below it, gains overflow.
+_LEAST_OFFSET = 1e-6
+
+
 @dataclass(frozen=True)
 class MicroSettings:
     """What follows the filters of the micro frontend; named as TensorFlow's `audio_microfrontend`.
@@ -79,8 +83,11 @@ class MicroSettings:
             raise ContractError(
                 f"contract: micro_frontend: scale must be above 0, not {self.scale}"
             )
-        if self.enable_pcan and not self.pcan_offset > 0:
-            raise ContractError("contract: micro_frontend: pcan_offset must be above 0 with PCAN")
+        # The frontend computes its gains in float32.
+        if self.enable_pcan and not self.pcan_offset >= _LEAST_OFFSET:
+            raise ContractError(
+                f"contract: micro_frontend: pcan_offset must be {_LEAST_OFFSET:g} or more with PCAN"
+            )
 
     @staticmethod
     def of_document(document: Mapping[str, Any]) -> MicroSettings:
@@ -105,8 +112,9 @@ class MicroSettings:
         correction = correction_bits(fft_size)
         if self.enable_pcan and not 0 <= self.smoothing_bits - correction <= 31:
             raise ContractError(
-                f"contract: micro_frontend: smoothing_bits must be {max(correction, 0)} or more "
-                f"with PCAN and an FFT of {fft_size}, not {self.smoothing_bits}"
+                f"contract: micro_frontend: smoothing_bits must be in {max(correction, 0)}.."
+                f"{min(31, 31 + correction)} with PCAN and an FFT of {fft_size}, not "
+                f"{self.smoothing_bits}"
             )
         least = correction + SNR_BITS
         if self.enable_pcan and self.gain_bits < least:

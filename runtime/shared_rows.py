@@ -57,7 +57,8 @@ class SharedRows:
             apart *= stage.step
         self._rest = _Runner(cut(flatbuffer, rest), rest, interpreter)
         self._apart = apart  # frames from one row of the last map to the next
-        self._hop = stride_frames  # what all windows' begins so far were multiples of
+        self._stride = stride_frames
+        self._hop = stride_frames  # what all windows' begins since the last gap were multiples of
         self._begin = 0  # frames from the first window's begin to the last one's
         self._window: Int8 | None = None  # the last one
         self._last_map: Phases = {}  # the newest rows, as many as a window has
@@ -83,7 +84,9 @@ class SharedRows:
     def _new_frames(self, window: Int8) -> int:
         """Return how many frames a window has beyond those of the last one, or all.
 
-        Where it begins at a finer hop than those before, rows of it are missing: all, too.
+        Where it begins at a finer hop than those before, rows of it are missing: all, too. Such a
+        window begins less than a hop after the last one. A later place where a few rows happen to
+        be equal, as in silence, is no finer hop.
         """
         if self._window is None:
             return len(window)
@@ -92,9 +95,12 @@ class SharedRows:
             if self._hop % hop:
                 continue
             for new in begins[begins % hop == 0].tolist():
+                if hop < self._hop <= new:
+                    break
                 if np.array_equal(self._window[new:], window[:-new]):
                     is_finer, self._hop = hop < self._hop, hop
                     return len(window) if is_finer else int(new)
+        self._hop = self._stride
         return len(window)
 
 

@@ -187,7 +187,9 @@ def _arguments(given: Any, defaults: dict[str, Any], where: str, call: str) -> d
         value = given[name]
         is_switch = isinstance(defaults[name], bool)
         kinds = (bool,) if is_switch else (int, float, type(None))
-        if isinstance(value, bool) != is_switch or not isinstance(value, kinds):
+        # A whole number in JSON has any number of digits; one that large is no float.
+        is_huge = isinstance(value, int) and abs(value) > 2**53
+        if isinstance(value, bool) != is_switch or not isinstance(value, kinds) or is_huge:
             raise ContractError(f"{where}: {name} cannot be {reprlib.repr(value)}")
     return defaults | given
 
@@ -252,6 +254,9 @@ def _check_micro(given: dict[str, Any], where: str) -> None:
         if given[name] is None:
             raise ContractError(f"{where}: {name} cannot be None")
     rate, window_ms, step_ms, _ = (given[name] for name in whole)
+    if rate > 192_000:
+        value = reprlib.repr(rate)
+        raise ContractError(f"{where}: sample_rate must be at most 192000 Hz, not {value}")
     if step_ms > window_ms:
         raise ContractError(
             f"{where}: window_step is {step_ms} ms, longer than the window_size of {window_ms} ms"

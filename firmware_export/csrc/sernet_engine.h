@@ -163,9 +163,10 @@ struct sernet_layer {
     const uint8_t *inputs;   /* (input_count + wake_count), indices of layers */
     const int8_t *weights;   /* CONV: SERNET_WEIGHTS of channel pairs; DEPTHWISE: (kernel height,
                                 kernel width, channels), with `sernet_depthwise_multiple` (multiple,
-                                kernel height, kernel width, input channels); LOOKUP: (256), from -128; COMBINE,
-                                MULTIPLY and PRELU: a constant, if they have one; states: what they hold
-                                first (height, width, channels), null: zero_point */
+                                kernel height, kernel width, input channels); LOOKUP: (256), from
+                                -128; COMBINE, MULTIPLY and PRELU: a constant, if they have one;
+                                states: what they hold first (height, width, channels), null:
+                                zero_point */
     const int32_t *bias;     /* CONV: (channels, made even); DEPTHWISE: (channels, 16 from any block
                                 on), in the order of the weights; others: see their kernels */
     const int32_t *multiplier; /* CONV, DEPTHWISE: likewise */

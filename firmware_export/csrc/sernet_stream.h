@@ -44,7 +44,8 @@ int sernet_stream_push(const sernet_stream *stream, void *state, const int8_t *r
 
 /* Computes the mean and the head for the window that ends with the newest row of features, once
  * no work is left of it. Before the first whole window, and where a window does not begin a
- * multiple of the hop that was planned after the first one, the output means nothing. Returns the output, int8 (values), valid until the next call; null if a pointer is. */
+ * multiple of the hop that was planned after the first one, the output means nothing. Returns the
+ * output, int8 (values), valid until the next call; null if a pointer is. */
 const int8_t *sernet_stream_output(const sernet_stream *stream, void *state);
 
 #ifdef __cplusplus

@@ -56,8 +56,14 @@ def _hop_lines(core: str, measured: _Ways) -> list[str]:
 
 
 def _frames(contract: Contract | None, hops_s: tuple[float, ...]) -> list[int]:
-    """Return the frames of hops; none without a contract."""
+    """Return the frames of hops.
+
+    Raises:
+        SernetError: There are hops, but no contract.
+    """
     if contract is None:
+        if hops_s:
+            raise SernetError("--hop needs a model with a contract: a hop is of audio")
         return []
     return [max(1, round(hop_s / contract.frame_step_s)) for hop_s in hops_s]
 

@@ -103,6 +103,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "too few bits for PCAN": (changed(gain_bits=10), "gain_bits must be 15 or more"),
     "no logarithm": (changed(enable_log=False), "enable_log must be true"),
     "a misspelt argument": (changed(windowsize=30), "did you mean 'window_size'?"),
+    "a limit beyond any float": (changed(upper_band_limit=10**400), "upper_band_limit cannot be 1"),
+    "a rate beyond any sound": (
+        changed(sample_rate=20_000_000), "sample_rate must be at most 192000 Hz, not 20000000"
+    ),
     "text for a number": (changed(window_size="30 ms"), "window_size cannot be '30 ms'"),
     "a number for a switch": (changed(enable_pcan=1), "enable_pcan cannot be 1"),
     "half a millisecond": (changed(window_step=10.5), "window_step must be a whole number"),

@@ -20,7 +20,7 @@ from sernet_edge.firmware_export.bundle import NATIVE_SOURCES
 from sernet_edge.firmware_export.csource import engine_file
 from sernet_edge.firmware_export.plan import External
 from sernet_edge.firmware_export.reader import read_network
-from sernet_edge.firmware_export.streaming import NotStreamable, plan_stream
+from sernet_edge.firmware_export.streaming import NotStreamable, _repeating, plan_stream
 from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.modelfile import ModelFile
 
@@ -137,6 +137,32 @@ def test_after_a_period_every_ring_is_where_it_was() -> None:
             assert 2 * steps + stream.window_frames < 65_535
         frames = stream.period_steps[0]
         assert frames == hop * stream.period_steps[-1]
+
+
+@pytest.mark.parametrize(
+    ("rows", "per_stride"), [([3, 3, 5, 7], [4, 2, 1, 1]), ([9, 17, 33], [1, 1, 1])]
+)
+def test_rings_grow_by_no_more_bytes_than_they_must(rows: list[int], per_stride: list[int]) -> None:
+    row_bytes = [100, 50, 30, 10][: len(rows)]
+    found = _repeating(rows, per_stride, row_bytes)
+    fitting = [
+        [
+            next(n for n in range(r, k * c + 1) if k * c % n == 0)
+            for r, c in zip(*sizes, strict=True)
+        ]
+        for k in range(1, 600)
+        for sizes in [(rows, per_stride)]
+        if all(k * c >= r for r, c in zip(rows, per_stride, strict=True))
+    ]
+    least = min(sum(n * b for n, b in zip(rings, row_bytes, strict=True)) for rings in fitting)
+    assert found is not None
+    assert sum(n * b for n, b in zip(found, row_bytes, strict=True)) <= least
+
+
+def test_a_network_without_a_stride_is_planned_at_once() -> None:
+    # Seconds are no measure on a busy computer: this took minutes.
+    rings = [7, 3, 200, 11, 13, 17, 19, 5, 23]
+    assert _repeating(rings, [1] * 9, [10] * 9) == [7, 3, 200, 12, 14, 18, 20, 5, 24]
 
 
 def test_a_hop_at_which_a_kernel_spans_too_many_rows_is_refused_with_the_layer() -> None:

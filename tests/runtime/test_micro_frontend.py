@@ -143,13 +143,14 @@ def test_settings_that_do_not_fit_are_refused(wrong: dict[str, Any], message: st
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"smoothing_bits": 2}, "smoothing_bits must be 3 or more with PCAN and an FFT of 512"),
+        ({"smoothing_bits": 2}, "smoothing_bits must be in 3..31 with PCAN and an FFT of 512"),
         ({"gain_bits": 14}, "gain_bits must be 15 or more with an FFT of 512, not 14"),
         ({"even_smoothing": 1.5}, r"even_smoothing must be in 0..1, not 1.5"),
         ({"scale_shift": 12}, r"scale_shift must be in 0..11, not 12"),
         ({"scale": 0.0}, "scale must be above 0"),
         ({"smoothing_bits": 10.0}, "smoothing_bits cannot be 10.0; it must be a whole number"),
-        ({"pcan_offset": 0.0}, "pcan_offset must be above 0"),
+        ({"pcan_offset": 0.0}, "pcan_offset must be 1e-06 or more"),
+        ({"pcan_offset": 1e-60}, "pcan_offset must be 1e-06 or more"),
     ],
 )
 def test_impossible_settings_are_refused(wrong: dict[str, Any], message: str) -> None:

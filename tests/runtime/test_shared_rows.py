@@ -97,13 +97,10 @@ def test_windows_at_any_hop_that_divides_the_stride_have_the_scores_of_whole_one
     assert checked > len(SEEDS) // 4
 
 
-def test_a_window_computes_only_the_rows_that_the_last_one_lacked() -> None:
-    data = stream_model(stream_contract())
-    computed: list[int] = []
+def counting(computed: list[int]) -> SharedRows:
+    """Return shared rows of a model that note how many rows each interpreter is given."""
 
     class Counting:
-        """An interpreter that counts the rows that it is given."""
-
         def __init__(self, model: bytes) -> None:
             self.inner = interpreter("tflite_runtime", model)
 
@@ -115,8 +112,26 @@ def test_a_window_computes_only_the_rows_that_the_last_one_lacked() -> None:
             return getattr(self.inner, name)
 
     pytest.importorskip("tflite_runtime")
-    file = ModelFile("model", data)
-    shared = SharedRows(file.flatbuffer, Counting, STRIDE)
+    file = ModelFile("model", stream_model(stream_contract()))
+    return SharedRows(file.flatbuffer, Counting, STRIDE)
+
+
+def test_rows_that_happen_to_be_equal_after_a_gap_are_no_finer_hop() -> None:
+    computed: list[int] = []
+    shared, frames = counting(computed), stream_contract().window_frames
+    rows = np.random.default_rng(2).integers(-128, 128, (2 * frames + STRIDE, 40, 1), np.int8)
+    # The last rows of a window, and the first ones of the next, are silence.
+    rows[frames - 5 : frames + 5] = 0
+    shared.run(rows[:frames])
+    shared.run(rows[frames : 2 * frames])
+    computed.clear()
+    shared.run(rows[frames + STRIDE :])
+    assert computed == [STRIDE + 3, 1 + 2, 6]
+
+
+def test_a_window_computes_only_the_rows_that_the_last_one_lacked() -> None:
+    computed: list[int] = []
+    shared = counting(computed)
     frames = stream_contract().window_frames
     rows = np.random.default_rng(0).integers(-128, 128, (frames + STRIDE, 40, 1), np.int8)
     shared.run(rows[:frames])
