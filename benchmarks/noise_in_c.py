@@ -52,11 +52,11 @@ def main(model: Path, noise: Path) -> None:
 
 def _program(model: Path, bundle: Path) -> Path:
     """Return the demo of an exported model, compiled."""
-    export = [sys.executable, "-m", "sernet_edge", "export", model, "--out", bundle]
-    for command in (export, ["make", "-C", bundle, "demo_host", f"OPTIONS={_OPTIONS}"]):
+    export = [sys.executable, "-m", "sernet_edge", "export", str(model), "--out", str(bundle)]
+    for command in (export, ["make", "-C", str(bundle), "demo_host", f"OPTIONS={_OPTIONS}"]):
         # What went wrong is on standard error by then.
         if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:
-            raise SernetError(f"`{' '.join(map(str, command[:4]))}` failed")
+            raise SernetError(f"`{' '.join(command[:4])}` failed")
     return bundle / "demo_host"
 
 
