@@ -14,7 +14,8 @@ from typing import Any
 import click
 import numpy as np
 from page_command import run_page_command
-from streaming_levels import CONDITIONS, SYSTEMS, TRAINED
+from speech_bank import CONDITIONS, TRAINED
+from streaming_levels import SYSTEMS
 
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import streaming_levels_page
 from click.testing import CliRunner
-from streaming_levels import CONDITIONS, SYSTEMS
+from speech_bank import CONDITIONS
+from streaming_levels import SYSTEMS
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.train.new_contract import new_contract
