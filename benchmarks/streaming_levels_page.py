@@ -6,25 +6,21 @@ python benchmarks/streaming_levels_page.py benchmarks/streaming-levels.json \
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import click
-import numpy as np
 from page_command import run_page_command
+from seed_tables import Figures
 from speech_bank import CONDITIONS, TRAINED
 from streaming_levels import SYSTEMS
 
-from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.train.recipe import RECIPES
 
-_HEAD = """\
+_PAGE = """\
 # Loudness where windows share rows
 
-<!-- Made by python benchmarks/streaming_levels_page.py {saved}; do not edit. -->
+<!-- Made by python benchmarks/streaming_levels_page.py {figures.name}; do not edit. -->
 
 A network whose windows share their rows can't take a window's level out of the features: a row
 would then belong to one window alone. Its features may depend on earlier frames. Three ways that
@@ -37,22 +33,21 @@ keep to this are compared with each other and with whole windows.
   at both ends of a window, so no row is shared.
 
 Each corpus is tested by networks of half width that were trained on the others. Training knows
-{trained} and none; tested are anger, happiness, neutral and sadness, any other answer is
-wrong. Recipe `voices`, but {epochs} epochs of {steps} steps; float; whole utterances.
+{trained} and none; tested are anger, happiness, neutral and sadness, and any other answer is wrong.
+The recipe is `voices` with {figures.epochs} epochs of {steps} steps; float; whole utterances.
 
-UAR in percent, the mean over {corpora}; the mean of {seeds} seeds and their range:
+UAR in percent, the mean over {figures.tested}; the mean of {figures.seeds} seeds and their range:
 
-"""
+{by_condition}
+{notes}
 
-_CORPORA = """
 ## By corpus
 
 As recorded, the mean of the seeds and their range:
 
-"""
-
-_END = """
-From seed to seed the mean moves by up to {spread:.1f} points; smaller differences say nothing.
+{by_corpus}
+From seed to seed the mean over corpora moves by up to {figures.spread:.1f} points. Smaller
+differences say nothing.
 """
 
 
@@ -61,62 +56,18 @@ From seed to seed the mean moves by up to {spread:.1f} points; smaller differenc
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(saved: Path, out: Path) -> None:
     """Write the page about levels from what was SAVED."""
-    try:
-        document = json.loads(saved.read_text())
-        write_text(out, _page(f"benchmarks/{saved.name}", document["epochs"], document["figures"]))
-    except (ValueError, KeyError) as error:
-        raise SernetError(
-            f"{saved} is not what benchmarks/streaming_levels.py writes: {error}"
-        ) from error
-
-
-def _page(saved: str, epochs: int, figures: dict[str, dict[str, float]]) -> str:
-    keys = [tuple(key.rsplit(", ", 2)) for key in figures]
-    seeds = sorted({seed for _, seed, _ in keys})
-    corpora = sorted({corpus for _, _, corpus in keys})
-    # (systems, seeds, corpora, conditions)
-    values = np.array(
-        [
-            [
-                [[figures[f"{s}, {seed}, {c}"][name] for name in CONDITIONS] for c in corpora]
-                for seed in seeds
-            ]
-            for s in SYSTEMS
-        ]
+    figures = Figures.read(saved, tuple(SYSTEMS), tuple(CONDITIONS))
+    page = _PAGE.format(
+        figures=figures,
+        trained=", ".join(TRAINED),
+        steps=RECIPES["voices"].steps,
+        by_condition=figures.by_condition("level"),
+        by_corpus=figures.by_corpus("level"),
+        notes="\n".join(
+            f"{name[0].upper()}{name[1:]}: {note}." for name, note in CONDITIONS.items() if note
+        ),
     )
-    means = values.mean(axis=2)
-    notes = "".join(
-        f"\n{name[0].upper()}{name[1:]}: {note}." for name, note in CONDITIONS.items() if note
-    )
-    return (
-        _HEAD.format(
-            saved=saved,
-            trained=", ".join(TRAINED),
-            epochs=epochs,
-            steps=RECIPES["voices"].steps,
-            corpora=" and ".join([", ".join(corpora[:-1]), corpora[-1]]),
-            seeds=len(seeds),
-        )
-        + _table("level", CONDITIONS, means)
-        + notes
-        + "\n"
-        + _CORPORA
-        + _table("level", corpora, values[..., 0])
-        + _END.format(spread=float(np.ptp(means, axis=1).max()))
-    )
-
-
-def _table(first: str, columns: Iterable[str], values: Any) -> str:
-    """Return a table of the systems' values (systems, seeds, columns): mean and range of seeds."""
-    lines = [f"| {first} | " + " | ".join(columns) + " |"]
-    lines.append("|---" * lines[0].count(" | ") + "|---|")
-    for system, of_system in zip(SYSTEMS, values, strict=True):
-        cells = [
-            f"{of_seeds.mean():.1f} ({of_seeds.min():.1f} to {of_seeds.max():.1f})"
-            for of_seeds in of_system.T
-        ]
-        lines.append(f"| {system} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    write_text(out, page)
 
 
 if __name__ == "__main__":
