@@ -61,7 +61,7 @@ SYSTEMS = {
 @corpus_option("Corpus ({names}) and its folder.")
 @map_option
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="*.json")
 def main(
     noise: Path,
