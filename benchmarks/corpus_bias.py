@@ -15,8 +15,7 @@ from page_command import run_page_command
 from speech_bank import AS_RECORDED, TRAINED, BankWindows, Speech, System, measure, shorter
 
 from sernet_edge.runtime.frontend import Float32
-from sernet_edge.train.corpora import CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.options import corpus_option, map_option
 from sernet_edge.train.progress import TerminalProgress
 from sernet_edge.train.recipe import RECIPES

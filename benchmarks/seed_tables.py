@@ -72,8 +72,8 @@ class Figures:
 
     @property
     def spread(self) -> float:
-        """The largest range of a system's seeds, of the mean over corpora, in points."""
-        return float(np.ptp(self.values.mean(axis=2), axis=1).max())
+        """The largest range of a system's seeds: mean over corpora, first condition, in points."""
+        return float(np.ptp(self.values[..., 0].mean(axis=2), axis=1).max())
 
     def by_condition(self, first: str) -> str:
         """Return the table of the means over corpora."""

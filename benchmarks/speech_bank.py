@@ -32,12 +32,11 @@ from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.fast_features import FastFrontEnd
 from sernet_edge.train.noise import Noise, NoiseClip, excerpt
 from sernet_edge.train.progress import Progress
-from sernet_edge.train.read_corpus import read_corpus
 from sernet_edge.train.recipe import Recipe
-from sernet_edge.train.recordings import Recording, amplified
+from sernet_edge.train.recordings import Recording, read_corpus
 from sernet_edge.train.settings import ModelSettings
 from sernet_edge.train.tensorflow_setup import quietly
-from sernet_edge.train.training_windows import TrainingWindows
+from sernet_edge.train.windows import TrainingWindows
 
 Int16 = NDArray[np.int16]
 Rows = Callable[[Float64, Contract], Float64]
@@ -150,7 +149,7 @@ def _heard(
     """Return a recording under a condition, with silence after it up to a window's length."""
     silence = max(0, contract.window_samples - len(samples))
     if condition in _GAINS_DB:
-        heard = amplified(samples, _GAINS_DB[condition])
+        heard = to_int16(samples * 10 ** (_GAINS_DB[condition] / 20))
     elif condition == AFTER_NOISE:
         rng = np.random.default_rng(index)
         clip = excerpt(noise, before * contract.frame_step_samples, rng).astype(np.float64)

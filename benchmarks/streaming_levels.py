@@ -24,8 +24,7 @@ from speech_bank import CONDITIONS, TRAINED, Speech, System, cepstrum, measure, 
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import Float64
-from sernet_edge.train.corpora import CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.options import corpus_option, map_option
 from sernet_edge.train.progress import TerminalProgress
 from sernet_edge.train.recipe import RECIPES

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from page_command import run_page_command
 from seed_tables import Figures
-from speech_bank import CONDITIONS, TRAINED
+from speech_bank import CONDITIONS, TESTED, TRAINED
 from streaming_levels import SYSTEMS
 
 from sernet_edge.runtime.files import write_text
@@ -33,8 +33,9 @@ keep to this are compared with each other and with whole windows.
   at both ends of a window, so no row is shared.
 
 Each corpus is tested by networks of half width that were trained on the others. Training knows
-{trained} and none; tested are anger, happiness, neutral and sadness, and any other answer is wrong.
-The recipe is `voices` with {figures.epochs} epochs of {steps} steps; float; whole utterances.
+{trained} and none. Tested are {tested}, and any
+other answer is wrong. The recipe is `voices` with {figures.epochs} epochs of {steps} steps; float;
+whole utterances.
 
 UAR in percent, the mean over {figures.tested}; the mean of {figures.seeds} seeds and their range:
 
@@ -46,8 +47,8 @@ UAR in percent, the mean over {figures.tested}; the mean of {figures.seeds} seed
 As recorded, the mean of the seeds and their range:
 
 {by_corpus}
-From seed to seed the mean over corpora moves by up to {figures.spread:.1f} points. Smaller
-differences say nothing.
+From seed to seed the mean over corpora, as recorded, moves by up to {figures.spread:.1f} points.
+Smaller differences say nothing.
 """
 
 
@@ -60,6 +61,7 @@ def main(saved: Path, out: Path) -> None:
     page = _PAGE.format(
         figures=figures,
         trained=", ".join(TRAINED),
+        tested=", ".join(TESTED),
         steps=RECIPES["voices"].steps,
         by_condition=figures.by_condition("level"),
         by_corpus=figures.by_corpus("level"),

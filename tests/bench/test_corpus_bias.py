@@ -12,8 +12,7 @@ from corpus_bias import MixedStatistics
 from speech_bank import TRAINED, BankWindows, Speech, System, cepstrum
 
 from sernet_edge.runtime.contract import Contract
-from sernet_edge.train.corpora import CorpusFolder
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.recipe import RECIPES, Recipe
