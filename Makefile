@@ -270,6 +270,8 @@ docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
 		--out $(EVIDENCE)/teaching.md
 	$(BIN)/python benchmarks/streaming_levels_page.py benchmarks/streaming-levels.json \
 		--out $(EVIDENCE)/streaming-levels.md
+	$(BIN)/python benchmarks/other_models.py benchmarks/other-models.json \
+		--out $(EVIDENCE)/other-models.md
 	$(BIN)/python benchmarks/corpus_bias_page.py benchmarks/corpus-bias.json \
 		--out $(EVIDENCE)/corpus-bias.md
 	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
