@@ -68,8 +68,11 @@ def write_page(runs: Path, base: str, out: Path) -> None:
         SernetError: There is no run `base`, or it was not tested on the search's speakers.
     """
     settings = {path.parent: read_json(path) for path in sorted(runs.rglob("run.json"))}
+    # What was trained on other corpora first took no part in the search for a recipe.
     networks = [
-        run for run, its in settings.items() if its["split"] == "speakers" and "level" in its
+        run
+        for run, its in settings.items()
+        if its["split"] == "speakers" and "level" in its and not its.get("initial")
     ]
     bases = [run for run in networks if run.name == base]
     if not bases:
