@@ -98,7 +98,8 @@ def test_windows_closer_than_the_stride_have_the_scores_of_tflm(
     for number, (line, scores) in enumerate(zip(lines, expected, strict=False)):
         assert line.int8 == tuple(scores), number
         assert line.frames == contract.window_frames + number * hop
-    assert len(np.unique(expected, axis=0)) > 20
+    # Longer hops have fewer windows; most of them differ.
+    assert len(np.unique(expected, axis=0)) > min(20, len(windows) // 2)
 
 
 def test_closer_windows_depend_on_neither_chunks_nor_resets_nor_how_long_the_stream_is(
