@@ -7,18 +7,11 @@ python benchmarks/corpus_bias_page.py benchmarks/corpus-bias.json --out docs/evi
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import click
 import numpy as np
 from page_command import run_page_command
-from speech_bank import AS_RECORDED, TRAINED, BankWindows, Speech, System, measure, shorter
+from speech_bank import AS_RECORDED, BankWindows, System, comparison
 
 from sernet_edge.runtime.frontend import Float32
-from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
-from sernet_edge.train.options import corpus_option, map_option
-from sernet_edge.train.progress import TerminalProgress
-from sernet_edge.train.recipe import RECIPES
 from sernet_edge.train.recordings import Recording
 
 # MixStyle (Zhou et al., "Domain Generalization with MixStyle", ICLR 2021): half of the windows,
@@ -55,29 +48,12 @@ SYSTEMS = {
 }
 
 
-@click.command()
-@click.argument("noise", type=click.Path(path_type=Path, exists=True))
-@corpus_option("Corpus ({names}) and its folder.")
-@map_option
-@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="*.json")
-def main(
-    noise: Path,
-    corpora: tuple[CorpusFolder, ...],
-    mapping: dict[str, str],
-    seeds: int,
-    epochs: int,
-    out: Path,
-) -> None:
-    """Compare ways against bias on corpora that training did not hear; takes half an hour."""
-    progress, choice = TerminalProgress(), CorpusChoice(corpora, TRAINED, mapping)
-    recipe = shorter(RECIPES["voices"], epochs)
-
-    def read() -> Speech:
-        return Speech.read(choice, noise, recipe, [AS_RECORDED], progress)
-
-    measure(SYSTEMS, seeds, out, read, [folder.name for folder in choice.folders], progress)
+main = comparison(
+    SYSTEMS,
+    [AS_RECORDED],
+    2,
+    "Compare ways against bias on corpora that training did not hear; takes half an hour.",
+)
 
 
 if __name__ == "__main__":

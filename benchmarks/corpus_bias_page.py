@@ -30,9 +30,9 @@ against that, each by itself:
   embedding, and the embedding learns to hide it. A window mixed of two has no corpus, so the recipe
   without mixup stands beside it.
 
-Each corpus is tested by networks of half width that were trained on the two others. The figures of
-`voices` are of the same corpora, so a method chosen here would be chosen on the test data; with
-three corpora there is no fold to spare. The recipe is `voices` with {figures.epochs} epochs
+Each corpus is tested by networks of half width that were trained on the two others. `voices` is
+tested on the same three corpora, so whoever chooses a method by this table chooses it on the test
+data: no fourth corpus was there to choose on. The recipe is `voices` with {figures.epochs} epochs
 of {steps} steps; float; whole utterances; four emotions, and any other answer is wrong.
 
 UAR in percent, the mean of {figures.seeds} seeds and their range:

@@ -78,7 +78,10 @@ def _counts(program: Path, clips: Sequence[NoiseClip], rate_hz: int, path: Path)
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, rate_hz, 0, "NONE", ""))
             file.writeframes(clip.samples.astype("<i2").tobytes())
-        printed = subprocess.run([program, path], check=True, capture_output=True, text=True).stdout
+        done = subprocess.run([program, path], check=False, capture_output=True, text=True)
+        if done.returncode:
+            raise SernetError(f"the exported model failed on {clip.name}: {done.stderr.strip()}")
+        printed = done.stdout
         results = _RESULT.findall(printed)
         labels.update(label for label, _ in results)
         sure += sum(how == "sure" and label != NONE for label, how in results)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
@@ -28,11 +29,12 @@ from sernet_edge.runtime.frontend import (
     dct_matrix,
     feature_rows,
 )
-from sernet_edge.train.corpora.choice import CorpusChoice
+from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.fast_features import FastFrontEnd
 from sernet_edge.train.noise import Noise, NoiseClip, excerpt
-from sernet_edge.train.progress import Progress
-from sernet_edge.train.recipe import Recipe
+from sernet_edge.train.options import corpus_option, map_option
+from sernet_edge.train.progress import Progress, TerminalProgress
+from sernet_edge.train.recipe import RECIPES, Recipe
 from sernet_edge.train.recordings import Recording, read_corpus
 from sernet_edge.train.settings import ModelSettings
 from sernet_edge.train.tensorflow_setup import quietly
@@ -286,6 +288,44 @@ class System:
             recalls = [float(np.mean(guess[truth == label] == label)) for label in TESTED]
             figures[condition] = round(100 * float(np.mean(recalls)), 2)
         return figures
+
+
+def comparison(
+    systems: Mapping[str, System], conditions: Sequence[str], seeds: int, about: str
+) -> click.Command:
+    """Return the command that compares systems on corpora that training did not hear.
+
+    Args:
+        systems: What to compare, by name.
+        conditions: Of `CONDITIONS`, those to test under.
+        seeds: How many of each system by default.
+        about: The help text.
+    """
+
+    @click.command(help=about)
+    @click.argument("noise", type=click.Path(path_type=Path, exists=True))
+    @corpus_option("Corpus ({names}) and its folder.")
+    @map_option
+    @click.option("--seeds", type=click.IntRange(1), default=seeds, show_default=True)
+    @click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
+    @click.option("--out", type=click.Path(path_type=Path), required=True, help="*.json")
+    def compare(
+        noise: Path,
+        corpora: tuple[CorpusFolder, ...],
+        mapping: dict[str, str],
+        seeds: int,
+        epochs: int,
+        out: Path,
+    ) -> None:
+        progress, choice = TerminalProgress(), CorpusChoice(corpora, TRAINED, mapping)
+        recipe = shorter(RECIPES["voices"], epochs)
+
+        def read() -> Speech:
+            return Speech.read(choice, noise, recipe, conditions, progress)
+
+        measure(systems, seeds, out, read, [folder.name for folder in choice.folders], progress)
+
+    return compare
 
 
 def measure(

@@ -14,20 +14,13 @@ measured again.
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import click
 import numpy as np
 import scipy.signal
 from page_command import run_page_command
-from speech_bank import CONDITIONS, TRAINED, Speech, System, cepstrum, measure, shorter
+from speech_bank import CONDITIONS, System, cepstrum, comparison
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import Float64
-from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
-from sernet_edge.train.options import corpus_option, map_option
-from sernet_edge.train.progress import TerminalProgress
-from sernet_edge.train.recipe import RECIPES
 
 # Of per-channel energy normalisation: what Wang et al. (Trainable Frontend For Robust and
 # Far-Field Keyword Spotting, 2017) and librosa take by default. The scale is that of 32 bits.
@@ -69,30 +62,12 @@ SYSTEMS = {
 }
 
 
-@click.command()
-@click.argument("noise", type=click.Path(path_type=Path, exists=True))
-@corpus_option("Corpus ({names}) and its folder.")
-@map_option
-@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True)
-@click.option("--epochs", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="*.json")
-def main(
-    noise: Path,
-    corpora: tuple[CorpusFolder, ...],
-    mapping: dict[str, str],
-    seeds: int,
-    epochs: int,
-    out: Path,
-) -> None:
-    """Compare the levels on corpora that training did not hear; takes an hour."""
-    progress, choice = TerminalProgress(), CorpusChoice(corpora, TRAINED, mapping)
-    recipe = shorter(RECIPES["voices"], epochs)
-
-    def read() -> Speech:
-        return Speech.read(choice, noise, recipe, tuple(CONDITIONS), progress)
-
-    names = [folder.name for folder in choice.folders]
-    measure(SYSTEMS, seeds, out, read, names, progress)
+main = comparison(
+    SYSTEMS,
+    tuple(CONDITIONS),
+    3,
+    "Compare the levels on corpora that training did not hear; takes an hour.",
+)
 
 
 if __name__ == "__main__":

@@ -67,8 +67,8 @@ def log1p(x: np.float32) -> np.float32:
     return _F(k) * _LN2_HIGH - ((half - (s * (half + remainder) + low)) - f)
 
 
-# ln 2 in two parts, of which k times the first is exact; and the factors of s^14 to s^2, which are
-# near 2/15, 2/13 ... 2/3.
+# ln 2 as a sum of two parts: k times the first part is exact in float32. Then the coefficients of
+# s^14 down to s^2, which are near 2/15, 2/13 ... 2/3.
 _LN2_HIGH, _LN2_LOW = _F(6.9313812256e-01), _F(9.0580006145e-06)
 _LOG1P = tuple(
     _F(value)
@@ -90,7 +90,7 @@ def window(length: int) -> NDArray[np.int16]:
 
 @dataclass(frozen=True)
 class Filters:
-    """The filters: triangles of which each begins at the peak of the one before.
+    """The triangular filters: each begins at the peak of the one before.
 
     The peaks cut the bins of the FFT into channels + 1 runs. In run n filter n - 1 falls and filter
     n rises: in the first run nothing falls, in the last one nothing rises.

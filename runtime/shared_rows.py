@@ -26,8 +26,8 @@ class SharedRows:
 
     Windows that begin a multiple of the stride apart share all rows. Once one begins closer to the
     last, at a hop that divides the stride, every row is computed that a window at that hop may
-    hold: a stage whose rows are further apart than the hop runs for each of its phases, of which
-    each has rows of its own.
+    hold. A stage whose rows are further apart than the hop runs once for each phase, and each phase
+    has its own rows.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class SharedRows:
         """Return how many frames a window has beyond those of the last one, or all.
 
         Where it begins at a finer hop than those before, rows of it are missing: all, too. Such a
-        window begins less than a hop after the last one. A later place where a few rows happen to
-        be equal, as in silence, is no finer hop.
+        window begins less than a hop after the last one. Where rows further on happen to be equal,
+        as in silence, the hop stays.
         """
         if self._window is None:
             return len(window)

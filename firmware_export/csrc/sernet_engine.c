@@ -68,8 +68,8 @@ static uint32_t reader_of(const sernet_net *net, uint32_t index) {
             if (net->layers[i].inputs[j] == index) return i;
 }
 
-/* Does the next step of `root` and what it takes, the last layers first. All but `root` wait, so that a
- * new row lets nobody advance but its one reader. */
+/* Does the next step of `root`, after the steps of earlier layers that it needs. Every layer but `root`
+ * waits until its reader needs a row, so a new row lets only its one reader advance. */
 static void run(const sernet_net *net, uint16_t *done, const uint16_t *wanted, uint32_t root,
                 int8_t *arena) {
     for (uint32_t i = root;; i = reader_of(net, i)) {

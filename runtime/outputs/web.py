@@ -177,7 +177,7 @@ class Web:
             self._loop.close()
 
     async def _end_connections(self) -> None:
-        """End what the server left when it ended: it waits for nobody who stalls."""
+        """Close the connections and tasks that are still open when the server has stopped."""
         for connection in list(self._server.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()

@@ -160,7 +160,7 @@ def test_rings_grow_by_no_more_bytes_than_they_must(rows: list[int], per_stride:
 
 
 def test_a_network_without_a_stride_is_planned_at_once() -> None:
-    # Seconds are no measure on a busy computer: this took minutes.
+    # A search through all sizes takes minutes for these rings.
     rings = [7, 3, 200, 11, 13, 17, 19, 5, 23]
     assert _repeating(rings, [1] * 9, [10] * 9) == [7, 3, 200, 12, 14, 18, 20, 5, 24]
 

@@ -16,7 +16,7 @@ IMAGE = STAGES[-1]
 
 
 def test_all_stages_begin_with_the_same_image_of_several_architectures() -> None:
-    # Of which Docker's library has one for each architecture under the same name.
+    # Docker's library has this image for each architecture under the same name.
     assert {stage.base for stage in STAGES} == {"docker.io/library/python:3.11-slim-bookworm"}
 
 

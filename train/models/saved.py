@@ -17,7 +17,7 @@ def load_saved(path: Path, contract: Contract) -> Any:
     """Load a `keras.Model` and check its shapes against its contract.
 
     Raises:
-        SernetError: There is no room to unpack it.
+        SernetError: The disk with the temporary files is full.
         ModelError: Keras cannot load it.
         ContractError: Its input or output has another shape than the contract says.
     """
