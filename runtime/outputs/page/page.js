@@ -19,7 +19,7 @@ let bars = {};
 let results = [];
 let events = new Map(); // by id: an event's start and its end are one
 let lastAt = null; // when the last result came, on this browser's clock
-let drawing = false;
+let waits = false;
 
 // A label and its share; a label's direction of writing does not turn the number around.
 const labelled = (label, share) => [element("bdi", "", label), ` ${percent(share)}`];
@@ -105,7 +105,6 @@ function take(record) {
     }
   }
   showSoon();
-  showState();
 }
 
 // Put an event or a notice at the top of its list.
@@ -164,14 +163,18 @@ function showEvent(event) {
 
 // Show what came once the browser is about to draw, however much that was.
 function showSoon() {
-  if (drawing) return;
-  drawing = true;
-  requestAnimationFrame(() => {
-    drawing = false;
-    showResult();
-    for (const event of events.values()) if (event.end_s === null) showEvent(event);
-    showTimeline();
-  });
+  if (!waits) requestAnimationFrame(showWhatWaits);
+  waits = true;
+}
+
+// The state comes with the result: an old one would otherwise look live for a moment.
+function showWhatWaits() {
+  if (!waits) return;
+  waits = false;
+  showResult();
+  for (const event of events.values()) if (event.end_s === null) showEvent(event);
+  showTimeline();
+  showState();
 }
 
 function showResult() {
@@ -357,6 +360,7 @@ function connect() {
 }
 
 function refresh() {
+  showWhatWaits(); // nothing is drawn in a hidden tab, whose title tells the state
   showState();
   if (session && isStale()) showTimeline();
 }
