@@ -284,7 +284,8 @@ docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
 # Pictures differ from one version of matplotlib to the next; the pages have their figures, too.
 .PHONY: docs-check
 docs-check: .venv/dev ## Remake the generated pages elsewhere, and fail if one differs
-	@rm -rf build/docs && mkdir -p build/docs && cp runtime/models/*.tflite build/docs
+	@rm -rf build/docs && mkdir -p build/docs && cp runtime/models/*.tflite \
+		runtime/models/NOISE.md build/docs
 	@$(MAKE) --no-print-directory docs EVIDENCE=build/docs DESIGN=build/docs MODELS=build/docs
 	@for page in build/docs/*.md; do \
 		kept=$$(ls docs/evidence/$${page##*/} docs/design/$${page##*/} \

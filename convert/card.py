@@ -2,7 +2,8 @@
 
     python -m sernet_edge.convert.card model.tflite
 
-The card lies beside the model, with the suffix .md.
+The card lies beside the model, with the suffix .md. A file NOISE.md beside them credits the noise
+that the model was trained with (see train/noise_credits.py).
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ same label in {label_agreement:.1%}; scores differ by {mean_score_difference:.4f
 
 ## Data and licence
 
-{citation}. Licence of the data: {licence}. {model_licence}
+{citation}. Licence of the data: {licence}. {noise}{model_licence}
 
 ## Intended use and limits
 
@@ -124,11 +125,15 @@ windows lie beyond it."""
 _FEATURES = {"mfcc": "MFCCs", "mel": "mel bands", "spectrogram": "FFT bins"}
 
 
-def model_card(file: ModelFile) -> str:
+_CREDITS = "NOISE.md"
+
+
+def model_card(file: ModelFile, credits: str = "") -> str:
     """Return the card, Markdown, of a model made by `sernet-edge convert`.
 
     Args:
         file: The `.tflite`.
+        credits: Where the noise is credited that the model was trained with; empty: nowhere.
     """
     contract = file.require_contract()
     provenance: dict[str, Any] = dict(contract.provenance)
@@ -152,6 +157,7 @@ def model_card(file: ModelFile) -> str:
         scores=_scores(contract),
         citation="; ".join(corpus_named(name).citation for name in names),
         licence=_data_licence(names),
+        noise=_noise(provenance, credits),
         model_licence=_licence(provenance),
         silence=_HAS_NONE if contract.none_index is not None else _HAS_NO_NONE,
         nature=_nature(names),
@@ -164,6 +170,15 @@ def _data_licence(names: list[str]) -> str:
     if len(names) == 1:
         return licences[0]
     return "; ".join(f"{name} {licence}" for name, licence in zip(names, licences, strict=True))
+
+
+def _noise(provenance: dict[str, Any], credits: str) -> str:
+    """Say how much noise the model was trained with, and where it is credited."""
+    noise = provenance.get("noise")
+    if not noise:
+        return ""
+    where = f", credited in [{credits}]({credits})" if credits else ""
+    return f"Noise: {noise['clips']} clips{where}. "
 
 
 def _nature(names: list[str]) -> str:
@@ -283,7 +298,8 @@ def _scores(contract: Contract) -> str:
 
 def main(path: Path) -> None:
     """Write the card of the model at `path`."""
-    write_text(path.with_suffix(".md"), model_card(ModelFile.read(path)))
+    credits = _CREDITS if path.with_name(_CREDITS).is_file() else ""
+    write_text(path.with_suffix(".md"), model_card(ModelFile.read(path), credits))
 
 
 if __name__ == "__main__":
