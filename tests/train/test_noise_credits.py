@@ -31,14 +31,13 @@ def test_each_clip_that_a_training_hears_is_listed_under_its_licence(tmp_path: P
         for number, clip in enumerate(clips)
     ]
     page = noise_credits(_folder(tmp_path, clips, _TABLE + "\n".join(rows)))
-    _, free, named = re.split(r"^## CC.*$", page, flags=re.MULTILINE)
+    _, named, free = re.split(r"^## CC.*$", page, flags=re.MULTILINE)
     heard = [number for number, clip in enumerate(clips) if not is_test_clip(clip)]
     assert 0 < len(heard) < len(clips)
     for text, parity in ((free, 0), (named, 1)):
         listed = re.search(r"^- archive: (.*)$", text, flags=re.MULTILINE)
-        assert listed and listed[1].split(", ") == sorted(
-            (str(number) for number in heard if number % 2 == parity)
-        )
+        wanted = sorted(str(number) for number in heard if number % 2 == parity)
+        assert listed and listed[1].split(", ") == wanted
 
 
 @pytest.mark.parametrize(
@@ -67,6 +66,6 @@ def test_the_models_in_the_box_were_trained_with_as_many_clips_as_are_credited(p
     noise = contract.provenance.get("noise")
     assert (noise is not None) == (contract.none_index is not None)
     if noise:
-        credits = path.with_name("NOISE.md").read_text()
-        assert f"all {noise['clips']} clips are listed" in credits  # type: ignore[index]
-        assert f"{noise['clips']} clips, credited in [NOISE.md]" in path.with_suffix(".md").read_text()  # type: ignore[index]
+        clips = f"{noise['clips']} clips"  # type: ignore[index]
+        assert f"all {clips} are listed" in path.with_name("NOISE.md").read_text()
+        assert f"{clips}, credited in [NOISE.md]" in path.with_suffix(".md").read_text()
