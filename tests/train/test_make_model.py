@@ -13,7 +13,7 @@ from support import write_wav
 from sernet_edge.runtime.interpreter import load
 from sernet_edge.runtime.trust import licence, trust
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "train_voices.sh"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "make_model.sh"
 EMOTIONS = {"anger": "ANG", "fear": "FEA", "happiness": "HAP", "neutral": "NEU", "sadness": "SAD"}
 LETTERS = {"anger": "W", "fear": "A", "happiness": "F", "neutral": "N", "sadness": "T"}
 
@@ -48,9 +48,13 @@ def test_a_model_is_trained_measured_on_unheard_corpora_and_converted(tmp_path: 
         "WINDOWS": "8",
         "OPTIONS": "--epochs 1 --set steps=2 --set batch_size=8 --set room_share=0",
     }
-    arguments = ("--corpus", "emodb", emodb, "--corpus", "crema-d", crema_d)
+    arguments = [
+        *("--corpus", "emodb", emodb, "--corpus", "crema-d", crema_d, "--noise", noise),
+        *("--recipe", "voices", "--labels", ",".join(EMOTIONS)),
+        *("--architecture", "light-sernet-stream-half"),
+    ]
     made = subprocess.run(
-        [SCRIPT, "small", noise, *arguments], env=environment, capture_output=True, text=True
+        [SCRIPT, "small", "corpora", *arguments], env=environment, capture_output=True, text=True
     )
     assert made.returncode == 0, made.stderr
     model = tmp_path / "runs" / "small.tflite"
