@@ -20,9 +20,9 @@ _HEAD = """\
 
 <!-- Made by python tools/dependencies.py from pyproject.toml; do not edit. -->
 
-Every package that `pip install sernet-edge` and its extras bring, and why it is there. Python
-3.11 to 3.13 are supported: TensorFlow has no wheel for 3.14 yet, and of the base install only
-tflite-runtime stays on 3.11, where `pip` takes ai-edge-litert instead.
+Every package that `pip install sernet-edge` and its extras install, and its reason. Python 3.11 to
+3.13 are supported: TensorFlow has no wheel for 3.14 yet. In the base install only tflite-runtime is
+limited to 3.11; for later versions `pip` installs ai-edge-litert instead.
 """
 
 _BASE = """

@@ -1,4 +1,4 @@
-"""README's figures of the engine are those of the saved benchmark of the models in the box."""
+"""README's figures of the engine equal those of the saved benchmark of the shipped models."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def readme() -> str:
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, dict[str, Any]]:
-    """The sections of the models in the box in the saved benchmark, by the models' names."""
+    """The sections of the shipped models in the saved benchmark, by the models' names."""
     models = read_document(ROOT / "benchmarks" / "bench.json")["models"]
     by_file = {model["name"]: model for model in models}
     return {name: by_file[path.stem] for name, path in BOX.items()}
 
 
 @pytest.mark.parametrize("name", BOX)
-def test_the_saved_benchmark_is_of_the_models_in_the_box(
+def test_the_saved_benchmark_measured_the_shipped_models(
     name: str, measured: dict[str, dict[str, Any]]
 ) -> None:
     assert measured[name]["contract_id"] == load(BOX[name]).contract.id
@@ -60,17 +60,17 @@ def test_the_first_screen_rounds_the_figures_of_a_cortex_m4(
     voices, emodb = (measured[name]["cores"]["m4"] for name in ("voices", "emodb"))
     tflm = measured["emodb"]["tflm_cores"]["m4"]
     assert (
-        f"takes {voices['ram_bytes'] / 1e3:.1f} KB of RAM in all on a Cortex-M4, and "
+        f"takes {voices['ram_bytes'] / 1e3:.1f} KB of RAM in total on a Cortex-M4, and "
         f"{voices['per_second'] / 1e6:.1f} million instructions per second of speech"
     ) in readme
     assert (
-        f"network takes {emodb['network']['ram_bytes'] / 1e3:.1f} KB where TensorFlow Lite Micro "
-        f"takes {tflm['ram_bytes'] / 1e3:.0f} KB, and "
-        f"{tflm['instructions'] / emodb['instructions']:.1f} times fewer instructions"
+        f"network takes {emodb['network']['ram_bytes'] / 1e3:.1f} KB of RAM; TensorFlow Lite Micro "
+        f"takes {tflm['ram_bytes'] / 1e3:.0f} KB and "
+        f"{tflm['instructions'] / emodb['instructions']:.1f} times as many instructions"
     ) in readme
 
 
-def test_what_the_models_hear_is_what_their_cross_validations_reached(readme: str) -> None:
+def test_the_accuracy_of_each_model_is_that_of_its_cross_validation(readme: str) -> None:
     voices, emodb = (
         load(BOX[name]).contract.provenance["conversion"]["calibration"]
         for name in ("voices", "emodb")
