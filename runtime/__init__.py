@@ -1,8 +1,8 @@
-"""Code of the device: the contract, the front end, the interpreter and `listen`.
+"""The code that runs on the device: the contract, the front end, the interpreter and `listen`.
 
-Needs NumPy and the standard library only; an audio device, a resampler or an interpreter is
-loaded when it is first needed. The names below are, too: `import sernet_edge.runtime.errors`
-loads no NumPy.
+It needs NumPy and the standard library only. Packages for audio devices, resampling and
+interpreters are imported at their first use, and so are the names below:
+`import sernet_edge.runtime.errors` does not import NumPy.
 """
 
 import importlib
@@ -27,7 +27,7 @@ _MODULE_OF = {
 
 __all__ = list(_MODULE_OF)
 
-if TYPE_CHECKING:  # the same names, for those who read the source instead of running it
+if TYPE_CHECKING:  # the same names, for editors and type checkers, which don't run this file
     from sernet_edge.runtime.contract import Contract as Contract
     from sernet_edge.runtime.errors import AudioError as AudioError
     from sernet_edge.runtime.errors import ContractError as ContractError
@@ -45,7 +45,7 @@ if TYPE_CHECKING:  # the same names, for those who read the source instead of ru
 else:
 
     def __getattr__(name):
-        """Load the module of a name that is asked for the first time."""
+        """Import a name's module when the name is first used."""
         if name not in _MODULE_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)

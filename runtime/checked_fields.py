@@ -25,13 +25,12 @@ _IN_WORDS = {
 def check_type(name: str, value: Any, hint: Any) -> None:
     """Refuse a value that is not what an annotation says; numbers must be finite.
 
-    Args:
-        name: What to call the value in the error.
-        value: Any.
+        name: The value's name in the error.
+        value: The value.
         hint: The annotation: one of those above, or a `Literal`.
 
     Raises:
-        ContractError: Names the value and what it must be.
+        ContractError: The value has another type; names it and what it must be.
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
@@ -49,7 +48,7 @@ def check_type(name: str, value: Any, hint: Any) -> None:
         ok = isinstance(value, (dict, types.MappingProxyType))
     if not ok:
         wanted = " or ".join(map(repr, arguments)) if origin is Literal else _IN_WORDS[hint]
-        # reprlib: a damaged value may be of any length.
+        # reprlib: a damaged value may be very long.
         raise ContractError(
             f"contract: {name} cannot be {reprlib.repr(value)}; it must be {wanted}"
         )
@@ -58,5 +57,5 @@ def check_type(name: str, value: Any, hint: Any) -> None:
 def _is_finite(value: float) -> bool:
     try:
         return math.isfinite(value)
-    except OverflowError:  # a whole number beyond every float
+    except OverflowError:  # a whole number larger than every float
         return False

@@ -1,7 +1,7 @@
 """The contract: every setting that training, conversion, the Pi and the firmware must share.
 
-It travels inside the model file (see `modelfile`), so features on the device cannot
-differ from those in training without somebody noticing.
+The contract is in the model file (see `modelfile`), so a device cannot use other features than
+training did without an error.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ CONTRACT_VERSION = 1
 
 _FORMAT = "sernet-contract"
 
-# Whole numbers and the most they may be; the least is 1. Beyond it a number is damage rather
-# than a setting, and would fill the memory: these allow 85 ms frames at 192 kHz.
+# The largest values of whole numbers; the least is 1. A larger number comes from a damaged file and
+# would fill the memory. These allow frames of 85 ms at 192 kHz.
 _MOST = {
     "sample_rate_hz": 192_000,
     "frame_length_samples": 16_384,
@@ -39,39 +39,41 @@ _MOST = {
 }
 
 Features = Literal["mfcc", "mel", "spectrogram"]
-"""What this project's models see of a frame; see `Contract.features`."""
+"""What the model sees of a frame in this project's own models; see `Contract.features`."""
 
 WindowFunction = Literal["hann_periodic", "hann", "hamming", "rectangle"]
-"""What a frame's samples are multiplied with; see `Contract.window_function`."""
+"""The factors of a frame's samples; see `Contract.window_function`."""
 
 Level = Literal["none", "running", "window", "clip"]
-"""How loudness is taken out of the features; see `Contract.level`."""
+"""How loudness is removed from the features; see `Contract.level`."""
 
 NONE = "none"
-"""The label of silence, noise and other sounds in which nobody speaks. It begins no event."""
+"""The label for silence, noise and other sounds without speech. It begins no event."""
 
 AROUSED = frozenset(("anger", "fear", "happiness", "surprise"))
-"""Emotions of high arousal, unless a contract names others."""
+"""Emotions of high arousal, unless the contract names others."""
 
 CALM = frozenset(("neutral", "sadness", "boredom", "calm"))
-"""Emotions of low arousal, likewise."""
+"""Emotions of low arousal, unless the contract names others."""
 
 JOINERS = "\u200c\u200d"
-"""Zero-width non-joiner and joiner, which choose how the letters around them look."""
+"""Zero-width non-joiner and joiner, which change the shape of the letters around them."""
 
 
 @dataclass(frozen=True)
 class Contract:
     """The settings shared by everything that touches one model.
 
-    Two consumers with the same `id` compute the same features and name the same labels.
+    Two programs whose contracts have the same `id` compute the same features and use the same
+    labels.
 
     Attributes:
         labels: Class names, in the order of the model's outputs. `NONE` says that nobody speaks;
-            every other one is an emotion.
-        mean: Mean of each feature over the training speakers, `feature_count` values; one value
-            given stands for all of them.
-        std: Their standard deviation, `feature_count` values, each above 0; likewise.
+            every other label is an emotion.
+        mean: Mean of each feature over the training speakers, `feature_count` values; a single
+            value counts for all features.
+        std: Standard deviation of each feature, `feature_count` values, each above 0; a single
+            value counts for all features.
         sample_rate_hz: Rate of the audio that enters the front end.
         sample_scale: "int16": samples are -32768..32767; "unit": they are -1..1.
         frame_length_samples: Samples in a frame; the window function spans all of them.
@@ -79,60 +81,64 @@ class Contract:
         fft_size: Points of the FFT, at least the frame length.
         window_function: "hann_periodic" is 0.5 - 0.5 cos(2 pi n / frame length); "hann" and
             "hamming" are NumPy's `hanning` and `hamming`; "rectangle" is 1.
-        preemphasis: What of the sample before is subtracted from each sample, 0 (none) to 1; the
-            stream's first sample stays as it is. JSON without it, as without the next two, means
-            the default.
-        lifter: Cepstral coefficient k is multiplied by 1 + lifter / 2 sin(pi k / lifter); 0: by 1.
+        preemphasis: Share of the previous sample that is subtracted from each sample, 0 (none) to
+            1; the stream's first sample stays as it is. JSON may leave out this field and the next
+            two; they then have their defaults.
+        lifter: Cepstral coefficient k is multiplied by 1 + lifter / 2 sin(pi k / lifter); with 0,
+            by 1.
         first_feature: The first of the MFCCs: "c0", or "energy", the logarithm of the sum of the
+            powers of all FFT bins, floored at `energy_floor`.
             power of all FFT bins, at least the floor.
         mel_bands: Triangular filters, placed as `python_speech_features.get_filterbanks` does.
         mel_low_hz: Lower edge of the lowest filter.
         mel_high_hz: Upper edge of the highest filter.
-        energy_floor: Filter energies below it count as this much, in squared sample units.
-            At int16 scale 1.0 lies about where one bit of dither does, and digital silence
+        energy_floor: The least energy of a filter, in squared sample units; a lower one is raised
+            to it. At int16 scale 1.0 is about the energy of one bit of dither, and digital silence
             becomes an MFCC vector of zeros.
         mfcc_count: Cepstral coefficients kept, c0 included.
-        level: How loudness, which only shifts c0 (other features it shifts alike: there the
-            mean of a frame's features stands for c0), is taken out.
-            "none": not at all. "running": the mean c0 of the stream so far is subtracted,
-            exponentially forgetting with `level_frames` as time constant (causal, frame by
-            frame). "window": the mean c0 of the window is subtracted (causal, but a window's
-            features wait for its end); the default, for the reasons in docs/evidence/levels.md.
-            "clip": samples are divided by the 99.9th percentile of the whole recording's
-            magnitude, as LIGHT-SERNET does (not causal; never live).
+        level: How loudness is removed. A gain shifts c0 and no other MFCC; of "mel" and
+            "spectrogram" it shifts all features alike, and the mean of a frame's features takes
+            the place of c0.
+            "none": loudness stays. "running": subtract the stream's mean c0 so far, with
+            exponential forgetting and the time constant `level_frames` (causal, frame by frame).
+            "window": subtract the window's mean c0 (causal, but a window's features wait for its
+            end); the default, for the reasons in docs/evidence/levels.md. "clip": divide the
+            samples by the 99.9th percentile of the whole recording's magnitude, as LIGHT-SERNET
+            does (not causal; impossible live).
         level_frames: Time constant of "running" in frames.
         clip: Standardised features are limited to -clip..clip.
         window_frames: Frames the model sees at once.
         hop_frames: Default distance between decisions.
-        stride_frames: Frames from one row of the network's last feature map to the next, where
-            no row depends on the ends of a window. Windows that start a multiple of it apart
-            then share their rows, and a listener computes each row once; those that start
-            closer, at a hop that divides it, share the rows of the first layers. 0: a row
-            depends on its window, and every window is computed whole.
-        receptive_frames: Frames that one row of the last feature map is made of; 0 with a
-            `stride_frames` of 0. A window is this long, or longer by a multiple of the stride.
+        stride_frames: Frames from one row of the network's last feature map to the next, if no
+            row depends on the ends of a window. Windows that start a multiple of it apart then
+            share their rows, and a listener computes each row once. Windows that start closer,
+            at a hop that divides it, share the rows of the first layers. 0: a row depends on its
+            window, and every window is computed whole.
+        receptive_frames: Frames that one row of the last feature map depends on; 0 if
+            `stride_frames` is 0. A window is this long, or longer by a multiple of the stride.
         smoothing: Weight of the earlier smoothed scores against the new ones, 0 (off) to below 1.
         features: What the model sees of a frame. "mfcc": the first `mfcc_count` cepstral
             coefficients. "mel": the logarithms of the `mel_bands` energies. "spectrogram": the
             logarithm of the power of each FFT bin whose centre lies in
             `mel_low_hz`..`mel_high_hz`. Each is floored at `energy_floor` before the logarithm;
-            logarithms are to the nearest 1024th. "micro": the `mel_bands` channels of the
+            logarithms are rounded to the nearest 1024th. "micro": the `mel_bands` channels of the
             TensorFlow Lite Micro frontend; see `micro_frontend`.
-        unsure_below: A result whose top smoothed score is lower is "unsure"; 0 is off. Fitted on
-            scores of speakers that had no part in training.
-        drift_limit: A window whose drift (see `drift`) is higher lies outside what the model was
-            calibrated on; 0 is off.
-        taught: 16 hex digits that tell the head which `sernet-edge teach` fitted from another; ""
-            in a model that was not taught. JSON without it means that.
-        aroused_labels: Emotions of high arousal; see `arousal`. (): those of `AROUSED` that the
-            model has, and for `calm_labels` those of `CALM`. Both are given, or neither.
-        calm_labels: Emotions of low arousal; likewise.
-        micro_frontend: Settings of the features "micro", which alone have them. Such features have
-            their own window function, filters and scale: `window_function` and `energy_floor` say
-            nothing of them, and the level is "none".
+        unsure_below: A result is "unsure" if its top smoothed score is lower; 0 is off. It is
+            fitted on scores of speakers that took no part in training.
+        drift_limit: The model is not calibrated for a window with a higher drift (see `drift`);
+            0 is off.
+        taught: 16 hex digits that identify the head that `sernet-edge teach` fitted; "" in a
+            model that was not taught. JSON may leave it out; it is then "".
+        aroused_labels: Emotions of high arousal; see `arousal`. If both this and `calm_labels`
+            are (), the model's labels in `AROUSED` and `CALM` count. A contract gives both or
+            neither.
+        calm_labels: Emotions of low arousal; see `aroused_labels`.
+        micro_frontend: Settings of the features "micro", and of no other features. These features
+            have their own window function, filters and scale: `window_function` and
+            `energy_floor` have no effect, and the level is "none".
         version: Version of this format.
         provenance: Where the model came from (corpus, protocol, seed, metrics); free-form
-            JSON, and the one attribute that does not enter `id`.
+            JSON. It is the only attribute that does not change `id`.
     """
 
     labels: tuple[str, ...]
@@ -171,7 +177,7 @@ class Contract:
     provenance: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        """Refuse settings that no front end could follow.
+        """Refuse settings that no front end can follow.
 
         Raises:
             ContractError: Names the first field that is wrong.
@@ -207,7 +213,7 @@ class Contract:
         self._check_arousal()
 
     def _check_types(self) -> None:
-        """Refuse values of another type than the field's; make whole numbers floats where due."""
+        """Refuse values of another type than the field's; convert whole numbers to float fields."""
         for name, hint in typing.get_type_hints(Contract).items():
             if name == "micro_frontend":
                 continue
@@ -252,7 +258,7 @@ class Contract:
             )
 
     def _check_micro(self) -> None:
-        """Make settings of an object of JSON; refuse them with other features, and the reverse."""
+        """Convert JSON to settings; refuse them with other features, and "micro" without them."""
         given: Any = self.micro_frontend
         if isinstance(given, Mapping):
             object.__setattr__(self, "micro_frontend", MicroSettings.of_document(given))
@@ -267,7 +273,7 @@ class Contract:
             )
 
     def _check_micro_frames(self) -> None:
-        """Refuse settings that the micro frontend does not have, or that do not fit its frames."""
+        """Refuse settings that the micro frontend lacks, or that do not fit its frames."""
         if self.micro_frontend is None:
             return
         fixed = {
@@ -298,7 +304,7 @@ class Contract:
         self.micro_frontend.check_frames(self.fft_size)
 
     def _check_statistics(self) -> None:
-        """Spread a single mean or deviation over all features; refuse other numbers of them."""
+        """Repeat a single mean or deviation for all features; refuse other numbers of values."""
         for name in ("mean", "std"):
             if len(getattr(self, name)) == 1:
                 object.__setattr__(self, name, getattr(self, name) * self.feature_count)
@@ -308,7 +314,7 @@ class Contract:
             raise ContractError("contract: every std must be above 0")
 
     def _check_arousal(self) -> None:
-        """Refuse emotions of arousal that are none of the model's, or of high and low at once."""
+        """Refuse arousal labels that the model lacks, and labels of both high and low arousal."""
         aroused, calm = self.aroused_labels, self.calm_labels
         if bool(aroused) != bool(calm):
             raise ContractError(
@@ -378,8 +384,8 @@ class Contract:
         """16 hex digits that change when any setting but the provenance does."""
         settings = self._document()
         del settings["provenance"]
-        # repr of a Python float is the shortest text that reads back as the same
-        # number, so the canonical form is the same on every machine.
+        # repr writes a Python float as the shortest text that reads back as the same number, so
+        # every machine hashes the same text.
         canonical = json.dumps(settings, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -391,12 +397,12 @@ class Contract:
 
     @property
     def none_index(self) -> int | None:
-        """Which output says that nobody speaks; None where the model has no label `NONE`."""
+        """Index of the output `NONE`, which says that nobody speaks; None if there is none."""
         return self.labels.index(NONE) if NONE in self.labels else None
 
     @property
     def arousal_sides(self) -> tuple[int, ...] | None:
-        """1 for each label of high arousal, -1 of low, 0 of neither; None without both kinds."""
+        """1 for a label of high arousal, -1 for low, 0 for neither; None if one kind is missing."""
         aroused, calm = (
             (self.aroused_labels, self.calm_labels) if self.calm_labels else (AROUSED, CALM)
         )
@@ -413,12 +419,12 @@ class Contract:
 
     @property
     def window_samples(self) -> int:
-        """Samples that one window of frames spans."""
+        """Samples in one window."""
         return (self.window_frames - 1) * self.frame_step_samples + self.frame_length_samples
 
     @property
     def window_s(self) -> float:
-        """Seconds that one window of frames spans."""
+        """Seconds in one window."""
         return self.window_samples / self.sample_rate_hz
 
     @property
@@ -428,7 +434,7 @@ class Contract:
 
     @property
     def full_scale(self) -> float:
-        """The value in front-end units of a sample at digital full scale."""
+        """The value of a full-scale sample in the front end's units."""
         return 32768.0 if self.sample_scale == "int16" else 1.0
 
     def replace(self, **changes: Any) -> Contract:
@@ -441,26 +447,26 @@ class Contract:
         return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
     def _document(self) -> dict[str, Any]:
-        """Return the fields for JSON, without those that say nothing."""
+        """Return the fields for JSON, without those that have their defaults."""
         document = dataclasses.asdict(self)
         return {k: v for k, v in document.items() if k not in _LEFT_OUT or v != _LEFT_OUT[k]}
 
     @staticmethod
     def from_json(text: str | bytes, where: str = "contract") -> Contract:
-        """Read what `to_json` wrote.
+        """Read a contract from the JSON that `to_json` wrote.
 
         Args:
             text: The JSON document.
-            where: What to call the document in an error, e.g. the file it came from.
+            where: The document's name in an error, such as its file.
 
         Raises:
-            ContractError: Not JSON, another format, a newer version, an unknown, missing or
-                impossible field, or an id that does not match the settings.
+            ContractError: It is not JSON, has another format or a newer version, has an unknown,
+                missing or impossible field, or its id does not match its settings.
         """
         damaged = "get the model again, or convert it again with `sernet-edge convert`"
         try:
             document = json.loads(text)
-        # RecursionError: nested deeper than anything we would write.
+        # RecursionError: JSON nested deeper than any contract.
         except (ValueError, RecursionError) as error:
             raise ContractError(f"{where}: the contract is not JSON: {error}", damaged) from error
         if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
@@ -491,9 +497,9 @@ class Contract:
 
 
 def is_label(text: str) -> bool:
-    """Whether a label may be named so: it is not blank, and holds nothing that is not seen.
+    """Whether a text may be a label: it is not blank, and has no invisible characters.
 
-    Persian, Hindi and emoji need the two joiners of Unicode between their letters.
+    Two are allowed: Persian, Hindi and emoji need Unicode's two joiners between letters.
     """
     return (
         bool(text.strip()) and "".join(part for part in text if part not in JOINERS).isprintable()
@@ -516,7 +522,7 @@ _OPTIONAL = (
 _LEFT_OUT = {
     field.name: field.default for field in dataclasses.fields(Contract) if field.name in _OPTIONAL
 }
-"""Fields that JSON leaves out where they have these values, their defaults."""
+"""Fields that JSON leaves out if they have these values, their defaults."""
 
 
 def _from_json_value(value: Any) -> Any:

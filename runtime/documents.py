@@ -1,4 +1,4 @@
-"""JSON files that say what they are: their format, and its version."""
+"""JSON files that state their own format and version."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class DocumentFormat:
     """A kind of JSON file.
 
     Attributes:
-        name: What such a file has as its "format".
-        version: What it has as its "version"; no other is read.
-        what: What such a file is, for a sentence "FILE is not ...".
-        again: How to make such a file again, as an imperative.
+        name: The file's entry "format".
+        version: The file's entry "version"; files of other versions are refused.
+        what: A noun with its article, for "FILE is not ...".
+        again: How to make the file again, as an imperative.
     """
 
     name: str
@@ -27,15 +27,15 @@ class DocumentFormat:
     again: str
 
     def head(self) -> dict[str, Any]:
-        """Return the first entries of such a file: "format" and "version"."""
+        """Return the file's first entries: "format" and "version"."""
         return {"format": self.name, "version": self.version}
 
     def read(self, path: Path) -> dict[str, Any]:
-        """Read such a file; return all of its entries.
+        """Read a file of this format; return all of its entries.
 
         Raises:
-            SernetError: The file cannot be read, is empty, was cut off, is of another kind, or
-                comes from another version of the program.
+            SernetError: The file cannot be read, is empty, was cut off, or has another format or
+                version.
         """
         try:
             data = path.read_bytes()

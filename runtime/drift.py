@@ -1,4 +1,4 @@
-"""Measures how unlike the training speech a window is."""
+"""Measures how much a window differs from the training speech."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import numpy as np
 from sernet_edge.runtime.frontend import Float64
 
 LEAST_SPREAD = 0.05
-"""A feature that hardly moves over a window counts as having this spread.
+"""The least spread of a feature over a window.
 
-Silence has none, and the logarithm of zero must not decide alone.
+Silence has a spread of 0, whose logarithm would outweigh every other feature.
 """
 
 
 def drift(standardised: Float64) -> float:
-    """Return how unlike the training's speech one window is; about 0.5 for such speech.
+    """Return how much a window differs from the training speech; about 0.5 for such speech.
 
-    Over training, each standardised feature has the mean 0 and the spread 1. In a window it
-    deviates from both, and drift is the sum of the two deviations, averaged over features: how
-    many standard deviations its mean is off, and how many factors of e its spread. Noise and
-    silence have too little spread; a tone, or a sample rate higher than it is said to be, moves
-    the means. Speech at half the rate it is said to have sounds like another, faster speaker, and
-    is not told apart; nor is a gain, up to where sound drowns in the energy floor or clips.
+    Over the training speech, each standardised feature has mean 0 and spread 1. Drift adds how
+    far a window is from both, and averages over features: the mean's distance from 0 in standard
+    deviations, and the logarithm of the spread. Noise and silence have too little spread; a tone,
+    or a sample rate higher than stated, moves the means. Drift does not notice speech at half the
+    stated rate, which sounds like another, faster speaker, nor a gain, until the sound drowns in
+    the energy floor or clips.
 
     Training fits `Contract.drift_limit` to the drift of its own windows with this function.
 

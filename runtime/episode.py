@@ -1,13 +1,13 @@
-"""A condition that comes and goes, told once for each time that it lasts."""
+"""Reports a condition once for each time that it lasts."""
 
 from __future__ import annotations
 
-# Only after it has been over for so long is the same condition news again.
+# The condition must be over for this long before it is reported again.
 _CALM_S = 60.0
 
 
 class Lasting:
-    """Says when something has lasted for a while: once per episode.
+    """Reports a condition that has lasted for a while, once per episode.
 
     Short interruptions neither end an episode nor begin a new one.
     """
@@ -16,17 +16,17 @@ class Lasting:
         """Watch for a condition.
 
         Args:
-            after_s: How long it must hold to be told.
-            pause_s: For how long it may fail to hold meanwhile.
+            after_s: How long the condition must hold before it is reported.
+            pause_s: How long it may be interrupted meanwhile.
         """
         self._after_s = after_s
         self._pause_s = pause_s
         self._since_s: float | None = None
-        self._held_s = 0.0  # when it held last
+        self._held_s = 0.0  # when the condition last held
         self._told = False
 
     def begins(self, holds: bool, time_s: float) -> bool:
-        """Whether this is the moment to tell, given at every step whether the condition holds."""
+        """Take the condition at every step; return whether to report it now."""
         if holds:
             self._held_s = time_s
             if self._since_s is None:

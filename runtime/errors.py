@@ -1,4 +1,4 @@
-"""The one exception that a user is meant to read."""
+"""The exceptions whose messages the user sees."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ _LOGIN = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://(?!USER@HOST).*@[^\s'\")\]]*")
 
 
 def without_logins(text: str) -> str:
-    """Return `text` without addresses that hold `@`.
+    """Return `text` without addresses that contain `@`, since a password may precede it.
 
-    A password may stand before it. Which part is the password cannot be told for certain, since
-    it may hold `/`, `#`, `:` or `@`: none of the address is shown. (`USER@HOST` is advice.)
+    A password may itself contain `/`, `#`, `:` or `@`, so its end is uncertain, and the whole
+    address is hidden. (`USER@HOST`, as in a hint, stays.)
     """
     return _LOGIN.sub("(an address with @, not shown)", text)
 
 
 class SernetError(Exception):
-    """Something the user can act on: what was wrong, where, and what to do.
+    """An error that the user can correct: it says what is wrong, where, and what to do.
 
     The command line prints it on one line and exits with 1.
 
@@ -36,7 +36,7 @@ class SettingError(SernetError):
     """A setting that contradicts the data or another setting; the command line exits with 2.
 
     Args:
-        setting: The setting's name, as the command line's option has it, without dashes.
+        setting: The setting's name: that of the command line's option, without dashes.
         message: See `SernetError`.
         hint: See `SernetError`.
     """
@@ -46,7 +46,7 @@ class SettingError(SernetError):
         self.setting = setting
 
     def __reduce__(self) -> tuple[type[SettingError], tuple[str, str, str]]:
-        """Travel between processes."""
+        """Let the error pass between processes."""
         return SettingError, (self.setting, self.message, self.hint)
 
 

@@ -1,4 +1,4 @@
-"""The folder of `listen --record`: recordings of events, and the marks that people gave them.
+"""The folder of `listen --record`: recordings of events, and people's marks.
 
 A recording is a WAV file and a JSON file of the same name; its mark is a file NAME.mark.json.
 """
@@ -20,13 +20,13 @@ from sernet_edge.runtime.files import write_text
 Verdict = Literal["right", "wrong", "nobody"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
-# The number rises with each recording in the folder, whatever the clock says, so names sort by
-# time. Other files in the folder are left alone.
+# Each recording has a higher number than those before it, whatever the clock says, so names sort by
+# time. Files with other names are left alone.
 _NAME = r"(\d{8,})-\d{8}T\d{6}Z-\w+-\d+"
 _RECORDING = re.compile(_NAME)
 _OWN_FILE = re.compile(rf"{_NAME}(\.mark)?\.(wav|json)")
 
-# What `files.replacing` leaves behind where the program was killed.
+# Temporary files of `files.replacing` that remain when the program is killed.
 _UNFINISHED = re.compile(rf"\.{_NAME}(\.mark)?-\w+\.(wav|json)")
 
 _MARK = DocumentFormat("sernet-edge-mark", 1, "a mark of a recording", "mark the recording again")
@@ -34,11 +34,11 @@ _MARK = DocumentFormat("sernet-edge-mark", 1, "a mark of a recording", "mark the
 
 @dataclass(frozen=True)
 class Mark:
-    """A person's word on a recording.
+    """A person's verdict on a recording.
 
     Attributes:
-        verdict: "right": the event's label is what was heard; "wrong": `label` is; "nobody":
-            nobody spoke.
+        verdict: "right": the event's label is right; "wrong": `label` is right; "nobody": nobody
+            spoke.
         label: The emotion that was heard, or `NONE`.
     """
 
@@ -47,15 +47,15 @@ class Mark:
 
     @classmethod
     def of(cls, verdict: Verdict, recording: Recording, label: str | None = None) -> Mark:
-        """Return the mark with a verdict on a recording.
+        """Return the mark that gives a recording this verdict.
 
         Args:
             verdict: The verdict.
-            recording: What it is about.
-            label: With "wrong": what was heard instead.
+            recording: The recording.
+            label: With "wrong": the emotion that was heard instead.
 
         Raises:
-            ValueError: The verdict is unknown, or a label is missing or is the event's own.
+            ValueError: The verdict is unknown, or the label is missing or is the event's own.
         """
         if verdict not in VERDICTS:
             raise ValueError(f"the mark must be one of {', '.join(VERDICTS)}")
@@ -73,11 +73,11 @@ class Recording:
     """A recording of an event.
 
     Attributes:
-        path: Its audio.
-        label: The event's.
-        began: When the audio begins, ISO 8601.
-        onset_s: Where the event starts, in seconds of the audio.
-        end_s: Likewise where it ends; None where the audio ends before.
+        path: The audio file.
+        label: The event's label.
+        began: Time of the audio's first sample, ISO 8601.
+        onset_s: The event's start, in seconds from the start of the audio.
+        end_s: The event's end, likewise; None if the audio ends earlier.
         peak: The event's highest smoothed score, 0..1.
     """
 
@@ -94,7 +94,7 @@ class Recording:
         return self.path.stem
 
     def mark(self) -> Mark | None:
-        """Return its mark; None where it has none.
+        """Return the recording's mark; None if it has none.
 
         Raises:
             SernetError: The mark's file cannot be read.
@@ -109,7 +109,7 @@ class Recording:
         return Mark(verdict, label)
 
     def set_mark(self, mark: Mark | None) -> None:
-        """Write a mark in the place of any other, or take the mark back.
+        """Write a mark over an earlier one; None removes the mark.
 
         Raises:
             SernetError: It cannot be written or removed.
@@ -130,10 +130,10 @@ class Recording:
 
 
 class EventFolder:
-    """A folder of recordings. It may hold other files, which are left alone."""
+    """A folder of recordings. Other files in it are left alone."""
 
     def __init__(self, path: Path) -> None:
-        """Name the folder, which need not exist yet."""
+        """Choose the folder, which need not exist yet."""
         self.path = path
 
     def files(self) -> list[tuple[int, Path]]:
@@ -145,7 +145,7 @@ class EventFolder:
         return self._named(_OWN_FILE)
 
     def unfinished(self) -> list[tuple[int, Path]]:
-        """Return the files that are being written, or never will be, as `files` does.
+        """Return temporary files of recordings with their numbers, the oldest first.
 
         Raises:
             OSError: The folder cannot be read.
@@ -157,7 +157,7 @@ class EventFolder:
         return sorted((int(name[1]), path) for name, path in names if name)
 
     def recordings(self) -> Iterator[Recording]:
-        """Yield the recordings, the newest first; one that is being written is none yet.
+        """Yield the finished recordings, the newest first.
 
         Raises:
             SernetError: The folder cannot be read.
@@ -171,7 +171,7 @@ class EventFolder:
                 yield recording
 
     def find(self, name: str) -> Recording | None:
-        """Return the recording with a name; None where there is none."""
+        """Return the recording with this name; None if there is none."""
         if not _RECORDING.fullmatch(name):
             return None
         path = self.path / f"{name}.wav"
@@ -182,7 +182,7 @@ class EventFolder:
             return None
 
     def forget(self) -> tuple[int, int]:
-        """Delete the recordings and the marks; return how many of each there were.
+        """Delete all recordings and marks; return how many of each there were.
 
         Raises:
             SernetError: The folder cannot be read, or a file cannot be deleted.

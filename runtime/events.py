@@ -1,4 +1,4 @@
-"""Events: an emotion that lasted, with its onset and its end, out of one result after another."""
+"""Events: finds emotions that last, with onset and end, in a series of results."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from sernet_edge.runtime.records import Event, Result
 
 EVIDENCE_S = 1.0
-"""For how long a label has to lead before it is an event, unless told otherwise."""
+"""Default time that a label must lead to begin an event."""
 
 REFRACTORY_S = 3.0
-"""For how long after an event none of its label begins, unless told otherwise."""
+"""Default time after an event in which no event of its label begins."""
 
 RELEASE_S = 1.5
-"""An event is over when its label has not led for so long. Pauses within a sentence are shorter."""
+"""An event ends when its label has not led for this long. Pauses within a sentence are shorter."""
 
 
 @dataclass
 class _Run:
-    """Results of one label: where they begin, where the last is, the highest score."""
+    """Successive results of one label: their start, the time of the last, the highest score."""
 
     label: str
     start_s: float
@@ -31,12 +31,12 @@ class _Run:
 
 
 class EventTracker:
-    """Makes at most one event at a time out of a stream of results.
+    """Finds events in a stream of results, at most one at a time.
 
-    An emotion that leads surely for `evidence_s` begins an event; "none" begins none. The event
-    goes on through pauses and other labels' moments, and ends when its label has not led for
-    `release_s`: one angry sentence is one event. For `refractory_s` after its end none of its label
-    begins.
+    An emotion that leads, and is sure, for `evidence_s` begins an event; "none" never does. Pauses
+    and moments of other labels don't end the event; it ends when its label has not led for
+    `release_s`, so that one angry sentence is one event. For `refractory_s` after the end, no event
+    of the same label begins.
     """
 
     def __init__(
@@ -50,16 +50,16 @@ class EventTracker:
         self._refractory_s = refractory_s
         self._release_s = release_s
         self._count = 0
-        self._leader: _Run | None = None  # the label that leads now, and since when
+        self._leader: _Run | None = None  # results of the label that leads now
         self._event: _Run | None = None
         self._none_before_s: dict[str, float] = {}
 
     def see(self, result: Result, since_s: float) -> list[Event]:
-        """Take the next result; return what begins or ends with it.
+        """Take the next result; return the events that begin or end with it.
 
         Args:
             result: The result.
-            since_s: Where its last hop began: an onset is taken to lie there.
+            since_s: The start of its last hop, which counts as the onset of a new label.
         """
         label = result.emotion if result.sure else None
         if label is None:
@@ -84,7 +84,7 @@ class EventTracker:
         return events
 
     def end(self) -> list[Event]:
-        """End what is going on, since the stream ends or has a gap."""
+        """End the current event, if there is one, because the stream ends or has a gap."""
         self._leader = None
         return self._end_event()
 

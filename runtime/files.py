@@ -1,4 +1,4 @@
-"""Outputs that are either whole or not there: written beside their place, then renamed."""
+"""Writes outputs whole or not at all: to a temporary file, which is then renamed."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from sernet_edge.runtime.errors import SernetError
 
 
 def check_outputs(paths: Iterable[Path], force: bool) -> None:
-    """Refuse outputs that cannot be written, before any time is spent on them.
+    """Check that outputs can be written, before time is spent on computing them.
 
     Raises:
-        SernetError: A folder is missing or cannot be written to, or a file exists and `force` is
-            not given.
+        SernetError: A folder is missing or not writable, or a file exists and `force` is not
+            given.
     """
     for path in paths:
         if not path.parent.is_dir():
             raise SernetError(f"the folder {path.parent} does not exist", hint="make it first")
-        folder = Path(os.path.realpath(path)).parent  # where a link leads
+        folder = Path(os.path.realpath(path)).parent  # the target's folder, if it is a link
         if not os.access(folder, os.W_OK):
             raise SernetError(f"cannot write to the folder {folder}", hint="name a file elsewhere")
         if path.exists() and not force:
@@ -31,7 +31,7 @@ def check_outputs(paths: Iterable[Path], force: bool) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those it lies in, where it is not there yet.
+    """Make a folder and its missing parents.
 
     Raises:
         SernetError: It cannot be made.
@@ -46,17 +46,16 @@ def make_folder(path: Path) -> None:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path to write to, renamed to `path` when the block succeeds.
+    """Yield a temporary path to write to; rename it to `path` when the block succeeds.
 
-    The temporary file lies in the same folder (a rename is atomic only within one
-    file system) and keeps the suffix of `path`, for writers that go by it. If the block
-    raises, the temporary file is removed and an earlier `path` stays as it was. Where `path`
-    is a symbolic link, the file it leads to is replaced, and the link stays.
+    The temporary file is in the same folder, since a rename is atomic only within one file
+    system, and has the suffix of `path`, which some writers need. If the block raises, the
+    temporary file is removed and an earlier `path` stays as it was. If `path` is a symbolic link,
+    its target is replaced and the link stays.
 
     Raises:
-        SernetError: `path` is there and no regular file (a rename would put a file in the
-            place of a device), its folder does not exist, or the file cannot be written;
-            names `path`.
+        SernetError: `path` exists and is not a regular file (a rename would replace a device by a
+            file), its folder does not exist, or the file cannot be written; names `path`.
     """
     target = Path(os.path.realpath(path))
     temporary: Path | None = None
@@ -69,7 +68,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         )
         os.close(handle)
         temporary = Path(name)
-        # mkstemp makes files that only their owner may read; outputs follow the umask.
+        # mkstemp makes files that only their owner can read; outputs follow the umask instead.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
@@ -97,8 +96,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def readable(text: str) -> str:
-    """Return `text` with `\ufffd` for what UTF-8 cannot hold.
+    """Return `text` with `\ufffd` for characters that UTF-8 cannot encode.
 
-    A file's name on Linux is bytes: Python stands those that are not UTF-8 for lone surrogates.
+    A file name on Linux is bytes. Python represents bytes that are not UTF-8 by lone surrogates.
     """
     return re.sub("[\ud800-\udfff]", "\ufffd", text)

@@ -1,4 +1,4 @@
-"""The front end: PCM to standardised features, one implementation for batch and stream.
+"""The front end: PCM to standardised features, with the same code for batch and stream.
 
 Frame n is samples [step*n, step*n + length), whole frames only. Its features are
 
@@ -7,18 +7,18 @@ Frame n is samples [step*n, step*n + length), whole frames only. Its features ar
     mfcc    = first coefficients of the orthonormal DCT-II of log(energy)
 
 which is `python_speech_features.mfcc(..., preemph=0, ceplifter=0, appendEnergy=False)` with
-a floor. The contract can ask for that library's pre-emphasis, lifter and energy, too. Or, as the
-contract says, the features are one of
+a floor. The contract can add that library's pre-emphasis, lifter and energy. Or the contract
+chooses one of
 
     mel          = log(energy)
     spectrogram  = log(power of the bins between the mel edges, at least the floor)
 
-to the nearest 1024th. Then the level is taken out, and each feature is standardised and clipped as
-the contract says. Training, the Pi and the generated C all follow this file; the features "micro",
-which nothing here is trained with, have `micro_frontend`.
+rounded to the nearest 1024th. Then the level is removed, and each feature is standardised and
+clipped, with the contract's settings. Training, the Pi and the generated C all follow this file.
+The features "micro", which this project does not train with, have `micro_frontend`.
 
 Everything is computed in float64, and no step is a BLAS product: a product's last bits depend
-on how many frames are in the batch, and streamed features must equal batch ones to the bit.
+on the number of frames in the batch, and streamed features must equal batch ones to the bit.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ Float64 = NDArray[np.float64]
 Float32 = NDArray[np.float32]
 
 LOG_STEPS = 1024
-"""Steps in 1 of the features "mel" and "spectrogram".
+"""Steps in a difference of 1 of the features "mel" and "spectrogram".
 
-A microcontroller keeps a window's features until it knows the window's level. On this grid
-16 bits hold them exactly; a step is a thousandth of what they usually vary by.
+A microcontroller stores a window's features until it knows the window's level. With these steps
+16 bits hold them exactly; a step is a thousandth of a feature's usual variation.
 """
 
 
 def window_function(contract: Contract) -> Float64:
-    """Return what a frame's samples are multiplied with, float64 (frame_length,), 0..1."""
+    """Return the factors of a frame's samples, float64 (frame_length,), 0..1."""
     length = contract.frame_length_samples
     if contract.window_function == "hann":
         return np.hanning(length)
@@ -57,11 +57,11 @@ def window_function(contract: Contract) -> Float64:
 
 
 def mel_corners(contract: Contract) -> Float64:
-    """Return the FFT bins at which triangular filters begin, peak and end, float64 (bands + 2,).
+    """Return the FFT bins where triangular filters begin, peak and end, float64 (bands + 2,).
 
-    Filter m begins at corner m, peaks at the next and ends at the one after it. The definition,
-    HTK's mel scale (2595 log10(1 + f/700)) with corners at floor((fft_size + 1) f / rate), is
-    that of `python_speech_features.get_filterbanks`.
+    Filter m begins at corner m, peaks at the next corner and ends at the one after that. As in
+    `python_speech_features.get_filterbanks`, corners are at floor((fft_size + 1) f / rate), with
+    f equidistant on HTK's mel scale, 2595 log10(1 + f/700).
     """
     low, high = (
         2595 * np.log10(1 + hz / 700) for hz in (contract.mel_low_hz, contract.mel_high_hz)
@@ -75,7 +75,8 @@ def mel_filter_bank(contract: Contract) -> Float64:
     """Return the filters' weights, float64 (bands, fft_size/2 + 1); see `mel_corners`.
 
     Raises:
-        SernetError: So many bands that one has no FFT bin; its energy would be always zero.
+        SernetError: There are so many bands that one has no FFT bin; its energy would always be
+            zero.
     """
     corners = mel_corners(contract)
     bins = np.arange(contract.fft_size // 2 + 1)
@@ -99,7 +100,7 @@ def mel_filter_bank(contract: Contract) -> Float64:
 def dct_matrix(contract: Contract) -> Float64:
     """Return the first rows of the orthonormal DCT-II, float64 (mfcc_count, mel_bands).
 
-    The lifter is in them: row k is multiplied as `Contract.lifter` says.
+    The rows include the lifter: row k is multiplied as `Contract.lifter` says.
     """
     bands = contract.mel_bands
     k = np.arange(contract.mfcc_count)[:, None]
@@ -112,15 +113,16 @@ def dct_matrix(contract: Contract) -> Float64:
 
 
 class FrontEnd:
-    """The tables of one contract and the pure functions that use them.
+    """The tables of one contract, and pure functions that use them.
 
     Attributes:
-        contract: What the tables are of.
+        contract: The contract.
         block_frames: Frames that a stream computes at a time.
     """
 
-    # It bounds memory on long recordings. With more, the arrays outgrow what malloc keeps between
-    # blocks, and each block pays for fresh pages: 64 take twice the time.
+    # This bounds the memory for long recordings. With larger blocks malloc returns the arrays to
+    # the
+    # system after each block and must fetch fresh pages: 64 frames take twice the time.
     block_frames = 16
 
     def __init__(self, contract: Contract) -> None:
@@ -133,8 +135,8 @@ class FrontEnd:
         self._window = window_function(contract)
         if contract.features == "mfcc":
             self._dct = dct_matrix(contract)
-        # Each filter spans a short run of bins. Listing the runs one after the other
-        # makes the bank a gather, a product and a sum over each run.
+        # Each filter spans a short run of bins. With the runs concatenated, applying the bank
+        # is a gather, a product and a sum over each run.
         if contract.features == "spectrogram":
             runs = [np.array([k]) for k in contract.spectrum_bins]
             weights = [np.ones(1) for _ in runs]
@@ -143,7 +145,7 @@ class FrontEnd:
             runs = [np.flatnonzero(row) for row in bank]
             weights = [row[run] for row, run in zip(bank, runs, strict=True)]
         bins = np.concatenate(runs)
-        # Bins that no filter spans are not squared, unless the energy wants them all.
+        # Bins outside all filters are not squared, unless the feature "energy" needs all bins.
         self._has_energy = contract.first_feature == "energy"
         first, end = (0, contract.fft_size // 2) if self._has_energy else (bins.min(), bins.max())
         self._bins = slice(first, end + 1)
@@ -154,14 +156,14 @@ class FrontEnd:
         self._std = np.asarray(contract.std, np.float64)
 
     def energies(self, frames: Float64) -> Float64:
-        """Return energies, floored, of frames in the contract's sample scale.
+        """Return the floored energies of frames in the contract's sample scale.
 
         Args:
             frames: float64 (frames, frame_length).
 
         Returns:
-            float64 (frames, bands), at least `energy_floor`: of the mel bands, or of the FFT
-            bins of a spectrogram.
+            float64 (frames, bands), at least `energy_floor`: energies of the mel bands, or
+            powers of the FFT bins for a spectrogram.
         """
         return self._energies(self._powers(frames))
 
@@ -179,9 +181,9 @@ class FrontEnd:
         return np.maximum(energy, self.contract.energy_floor)
 
     def features(self, frames: Float64) -> Float64:
-        """Return features before any level, float64 (frames, feature_count); see `energies`.
+        """Return features before the level is removed, float64 (frames, feature_count).
 
-        Of "micro" those before the noise is taken out, which follows in `FeatureStream`.
+        See `energies`. Of "micro" these still contain the noise, which `reduce_noise` removes.
         """
         if self._micro is not None:
             return self._micro.signals(frames.astype(np.int16)).astype(np.float64)
@@ -196,33 +198,33 @@ class FrontEnd:
         return rows
 
     def reduce_noise(self, rows: Float64, estimates: NDArray[np.int64]) -> None:
-        """Take the noise out of a stream's next rows of "micro", in place.
+        """Remove the noise from a stream's next rows of "micro", in place.
 
         Args:
             rows: float64 (frames, feature_count) from `features`.
-            estimates: int64 (feature_count,), of the stream; 0 at first, brought forward in place.
+            estimates: int64 (feature_count,), the stream's noise; 0 at first, updated in place.
         """
         if self._micro is not None:
             rows[:] = self._micro.reduced(rows.astype(np.int64), estimates)
 
     def levels(self, rows: Float64) -> Float64:
-        """Return how loud each frame is: what a gain shifts by the same in all of them.
+        """Return how loud each frame is, on a scale that a gain shifts by a constant.
 
         Args:
             rows: float64 (frames, feature_count).
 
         Returns:
-            float64 (frames,): c0 of MFCCs; of other features, which a gain shifts alike, the mean.
+            float64 (frames,): c0 of MFCCs; the mean of other features, which a gain shifts alike.
         """
         return rows[:, 0].copy() if self.contract.features == "mfcc" else rows.mean(axis=1)
 
     def subtract_level(self, rows: Float64, level: float | Float64) -> None:
-        """Take a level, one or float64 (frames,), out of rows (frames, feature_count), in place."""
+        """Subtract one level or float64 (frames,), from rows (frames, feature_count), in place."""
         shifted = rows[:, :1] if self.contract.features == "mfcc" else rows
         shifted -= np.reshape(level, (-1, 1))
 
     def standardise(self, rows: Float64) -> Float64:
-        """Take the level out of a window's rows, if the contract says so, and standardise them.
+        """Remove the level from a window's rows, if the contract says so, and standardise them.
 
         Args:
             rows: float64 (frames, feature_count) from `FeatureStream.push`.
@@ -238,19 +240,19 @@ class FrontEnd:
         return (rows - self._mean) / self._std
 
     def clip(self, standardised: Float64) -> Float32:
-        """Return the model's input, float32 within -clip..clip, of what `standardise` gives."""
+        """Return the model's input, float32 in -clip..clip, from the result of `standardise`."""
         clip = self.contract.clip
         return np.clip(standardised, -clip, clip).astype(np.float32)
 
     def window_features(self, rows: Float64) -> Float32:
-        """Turn one window of a stream's rows into the model's input; see the two above."""
+        """Convert a window's rows to the model's input: `standardise`, then `clip`."""
         return self.clip(self.standardise(rows))
 
 
 class FeatureStream:
-    """PCM in, in chunks of any size; rows of features out, each computed once.
+    """Computes rows of features from PCM in chunks of any size, each row once.
 
-    The rows are the same, to the bit, however the audio is cut into chunks.
+    The rows are the same, to the bit, for all sizes of chunks.
     """
 
     def __init__(self, front_end: FrontEnd) -> None:
@@ -266,7 +268,7 @@ class FeatureStream:
                 hint="train with another --level, or evaluate it on files",
             )
         self._front_end = front_end
-        # Of each frame the sample before it is needed, too, where there is a pre-emphasis.
+        # With a pre-emphasis, a frame also needs the sample before it.
         self._before = int(front_end.contract.preemphasis > 0)
         self._pending: NDArray[np.int16] = np.zeros(self._before, np.int16)
         self._level = 0.0
@@ -284,12 +286,12 @@ class FeatureStream:
         step = contract.frame_step_samples
         pending = np.concatenate([self._pending, samples])
         count = max(0, (len(pending) - length) // step + 1)
-        # A copy: a view would keep the whole chunk, of whatever size, and fragment the heap.
+        # A copy: a view would keep the whole chunk in memory, and fragment the heap.
         self._pending = pending[count * step :].copy()
         rows = np.empty((count, contract.feature_count))
         if count:
             scale = contract.full_scale / 32768.0
-            # What sliding_window_view(pending, length)[::step] gives, in a tenth of its time.
+            # The same as sliding_window_view(pending, length)[::step], in a tenth of its time.
             (stride,) = pending.strides
             frames: NDArray[np.int16] = np.ndarray(
                 (count, length), pending.dtype, pending, strides=(step * stride, stride)
@@ -306,7 +308,7 @@ class FeatureStream:
         return rows
 
     def _subtract_running_level(self, rows: Float64) -> None:
-        """Subtract, in place, the mean level so far, forgetting with the contract's constant."""
+        """Subtract, in place, the running mean of the level, with the contract's time constant."""
         levels = self._front_end.levels(rows)
         for index, level in enumerate(levels):
             self._frames += 1
@@ -330,9 +332,9 @@ def feature_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
 
 
 def scale_to_clip(samples: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return a whole recording with its 99.9th percentile of magnitude at full scale.
+    """Return a whole recording scaled so that its 99.9th percentile of magnitude is full scale.
 
-    The "clip" level, as LIGHT-SERNET's code has it; louder samples saturate.
+    This is the level "clip", as in LIGHT-SERNET's code; louder samples saturate.
     """
     magnitude = max(float(np.percentile(np.abs(samples.astype(np.float64)), 99.9)), 1.0)
     scaled = np.rint(samples * (32767.0 / magnitude))
@@ -340,10 +342,10 @@ def scale_to_clip(samples: NDArray[np.int16]) -> NDArray[np.int16]:
 
 
 def padded_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
-    """Return a recording's rows, of at least one window: digital silence follows a shorter one.
+    """Return a recording's rows, padded with digital silence to at least one window.
 
     Args:
-        front_end: Of the model's contract.
+        front_end: The model's front end.
         samples: int16 (samples,) at the contract's rate.
 
     Returns:
@@ -354,11 +356,14 @@ def padded_rows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float64:
 
 
 def rows_each_hop(contract: Contract, rows: Float64) -> Iterator[Float64]:
-    """Yield the rows of a stream's windows, one each hop: float64 (window_frames, features).
+    """Yield the rows of a stream's windows, one window each hop.
 
     Args:
-        contract: Says how long a window and a hop are.
-        rows: The rows of the stream.
+        contract: Gives the lengths of window and hop.
+        rows: float64 (frames, features), the rows of the stream.
+
+    Yields:
+        float64 (window_frames, features).
     """
     for start in range(0, len(rows) - contract.window_frames + 1, contract.hop_frames):
         yield rows[start : start + contract.window_frames]
@@ -368,8 +373,8 @@ def cut_windows(front_end: FrontEnd, rows: Float64) -> Float32:
     """Return a stream's windows, one each hop: float32 (windows, window_frames, features).
 
     Args:
-        front_end: Of the model's contract.
-        rows: The rows of the stream, a window of them at least.
+        front_end: The model's front end.
+        rows: The rows of the stream, at least one window of them.
     """
     windows = rows_each_hop(front_end.contract, rows)
     return np.stack([front_end.window_features(window) for window in windows])
@@ -379,8 +384,8 @@ def recording_windows(front_end: FrontEnd, samples: NDArray[np.int16]) -> Float3
     """Return a recording's windows, one each hop: float32 (windows, window_frames, features).
 
     Args:
-        front_end: Of the model's contract.
-        samples: int16 (samples,) at the contract's rate; digital silence follows fewer than a
-            window's.
+        front_end: The model's front end.
+        samples: int16 (samples,) at the contract's rate; digital silence fills up a single
+            window.
     """
     return cut_windows(front_end, padded_rows(front_end, samples))

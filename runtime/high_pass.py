@@ -1,7 +1,7 @@
-"""Removes a microphone's offset and the mains' hum, which lie below all speech, from a stream.
+"""Removes a microphone's offset and mains hum, which lie below the pitch of any voice.
 
-For the level and the voice gate alone: features begin at `Contract.mel_low_hz` and need no such
-filter, and what it changes in them would have to be the same in training and in firmware.
+Only the level meter and the voice gate use it. Features begin at `Contract.mel_low_hz` and need no
+such filter; with it, training and firmware would have to filter in the same way.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 
-# A Chebyshev filter of the second kind: at least 50 dB down below 62 Hz, zero at 0 Hz, 3 dB down
-# at 90 Hz and flat above 110 Hz. A voice's lowest pitch is about 80 Hz, and its harmonics carry it.
+# An inverse Chebyshev filter: at least 50 dB down below 62 Hz, zero at 0 Hz, 3 dB down at 90 Hz and
+# flat above 110 Hz. A voice's lowest pitch is about 80 Hz; its harmonics are in the pass band.
 _EDGE_HZ = 62.0
 _STOP_DB = 50.0
 _ORDER = 7
 
-# What the filter still answers after so long is 120 dB below what came in.
+# After this time the impulse response is 120 dB down, and is cut off.
 _MEMORY_S = 0.128
 
 
@@ -32,15 +32,15 @@ class HighPass:
         # A power of two that leaves three quarters of each transform for new samples.
         self._size = 1 << (4 * self._taps - 1).bit_length()
         self._spectrum = np.fft.rfft(impulse_response(rate_hz, self._taps), self._size)
-        self._before: Float64 | None = None  # the last inputs, `taps` - 1 of them
+        self._before: Float64 | None = None  # the last `taps` - 1 inputs
 
     def push(self, samples: NDArray[np.int16]) -> Float64:
-        """Return float64 (n,) of the next int16 samples (n,), in their units."""
+        """Return the next int16 samples (n,) filtered, float64 (n,) in the same units."""
         if not len(samples):
             return np.zeros(0)
         if self._before is None:
-            # What was before the first samples is taken for their mirror image, so that an offset
-            # or a hum that was always there does not seem to set in now.
+            # The stream is continued to the left by its mirror image. Otherwise an offset or a hum
+            # would seem to begin with the first sample.
             mirrored = samples[: self._taps][::-1].astype(np.float64)
             self._before = np.pad(mirrored, (self._taps - len(mirrored), 0), "edge")[:-1]
         data = np.concatenate([self._before, samples])
@@ -54,7 +54,7 @@ class HighPass:
         return found
 
     def reset(self) -> None:
-        """Begin anew, with nothing left of earlier audio."""
+        """Begin a new stream; forget earlier audio."""
         self._before = None
 
 
@@ -62,12 +62,12 @@ class HighPass:
 def impulse_response(rate_hz: int, taps: int) -> Float64:
     """Return the filter's first `taps` values at a rate, float64 (taps,)."""
     size = 1 << (8 * taps - 1).bit_length()
-    # The bilinear transform: the analogue frequency that each digital one stands for. At half the
-    # rate that is infinite, where the response is 1.
+    # The bilinear transform gives the analogue frequency of each digital one. At half the rate it
+    # is infinite, where the response is 1.
     digital_hz = np.arange(size // 2) * rate_hz / size
     analogue_hz = rate_hz / np.pi * np.tan(np.pi * digital_hz / rate_hz)
     response: Float64 = np.fft.irfft(np.append(_response(analogue_hz), 1.0), size)[:taps]
-    return response - response.mean()  # what was cut off must not let an offset through
+    return response - response.mean()  # the cut tail must not let an offset through
 
 
 def _response(hz: Float64) -> NDArray[np.complex128]:

@@ -1,9 +1,10 @@
 """The FFT of the TensorFlow Lite Micro frontend: kiss_fft in 16-bit fixed point, to the bit.
 
-A real FFT of N points is a complex one of N/2, on the even samples as real and the odd ones as
-imaginary parts, which is then taken apart. The complex one decimates in time by 4, and by 2 in its
-first stage where that is left. Each stage divides what comes to it by its radix, so the spectrum is
-divided by N. Sums wrap around, as numbers of 16 bits do.
+A real FFT of N points is computed as a complex one of N/2: even samples are the real parts, odd
+samples the imaginary parts, and the result is separated. The complex FFT decimates in time by 4,
+and by 2 in its first stage if N/2 is not a power of 4. Each stage divides its input by its radix,
+so
+the spectrum is divided by N. Sums wrap around at 16 bits.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 Int32 = NDArray[np.int32]
 Complex = tuple[Int32, Int32]
-"""Real and imaginary parts: numbers of 16 bits, in 32."""
+"""Real and imaginary parts: 16-bit numbers in int32 arrays."""
 
 _HALF, _QUARTER = 32767 // 2, 32767 // 4
 
@@ -25,7 +26,7 @@ def radices(points: int) -> list[int]:
 
 
 def input_order(points: int) -> NDArray[np.int64]:
-    """Return which value of a complex FFT's input comes to each place, int64 (points,)."""
+    """Return which input value comes first, second... in a complex FFT, int64 (points,)."""
     order = np.zeros(1, np.int64)
     for radix in reversed(radices(points)):
         order = (np.arange(radix)[:, None] + radix * order).ravel()
@@ -45,7 +46,7 @@ def turns(points: int) -> Complex:
 
 
 def parting_turns(points: int) -> Complex:
-    """Return the factors that take N/2 = `points` values apart: of bins 1 to points / 2."""
+    """Return the factors that separate N/2 = `points` values, for bins 1 to points / 2."""
     return unit_circle(-np.pi * (np.arange(1, points // 2 + 1) / points + 0.5))
 
 
@@ -66,7 +67,7 @@ class RealFft:
             samples: int16 (frames, size).
 
         Returns:
-            int64 (frames, size / 2); 0 for bin 0, whose power no filter has.
+            int64 (frames, size / 2); 0 for bin 0, which no filter uses.
         """
         wide = samples.astype(np.int32)
         real, imaginary = self._transform((wide[:, ::2], wide[:, 1::2]))
@@ -83,7 +84,7 @@ class RealFft:
             (even[0] + odd[0]) >> 1,
             (even[1] + odd[1]) >> 1,
         )
-        # The bin in the middle is both, and keeps what comes last.
+        # This overwrites the middle bin, which is in both halves, as the original does.
         spectrum[0, :, far], spectrum[1, :, far] = (even[0] - odd[0]) >> 1, (odd[1] - even[1]) >> 1
         squares: NDArray[np.int64] = spectrum * spectrum
         return squares[0] + squares[1]
@@ -114,16 +115,16 @@ class RealFft:
 
 
 def _of_two(a: Complex, b: Complex) -> list[Complex]:
-    """Return the FFT of two points."""
+    """Return the FFT of two values."""
     return [_sum(a, b), _difference(a, b)]
 
 
 def _of_four(a: Complex, b: Complex, c: Complex, d: Complex) -> list[Complex]:
-    """Return the FFT of four points."""
+    """Return the FFT of four values."""
     even, odd = _sum(a, c), _sum(b, d)
     difference = _difference(a, c)
     real, imaginary = _difference(b, d)
-    turned = (imaginary, -real)  # times -i
+    turned = (imaginary, -real)  # the difference times -i
     return [
         _sum(even, odd),
         _sum(difference, turned),

@@ -1,11 +1,11 @@
 """The features "micro": those of the TensorFlow Lite Micro frontend, to the bit.
 
-They are what micro_speech and microWakeWord hear. A frame is windowed, made as loud as 16 bits
-allow and transformed; triangular filters sum the powers, and the square root of each sum is a
-channel's signal. What follows depends on earlier frames: an estimate of each channel's noise is
-subtracted, and with PCAN the gain is a function of the estimate. Then comes a logarithm.
+micro_speech and microWakeWord use them. A frame is windowed, scaled up to 16 bits and transformed.
+Triangular filters sum the powers; the square root of a sum is a channel's signal. The next steps
+depend on earlier frames: an estimate of each channel's noise is subtracted, and with PCAN the
+estimate sets the channel's gain. The last step is a logarithm.
 
-All of it is integers, as in the original, whose sources define it:
+All numbers are integers, as in the original:
 https://github.com/tensorflow/tflite-micro, tensorflow/lite/experimental/microfrontend.
 """
 
@@ -26,7 +26,7 @@ Float64 = NDArray[np.float64]
 _MASK = np.int64(2**32 - 1)
 
 PCAN_OUTPUT_BITS = 6
-"""Binary places of what PCAN gives."""
+"""Fractional bits of PCAN's result."""
 
 
 def settings_of(contract: Contract) -> MicroSettings:
@@ -41,7 +41,7 @@ def settings_of(contract: Contract) -> MicroSettings:
 
 
 class MicroFrontEnd:
-    """The tables of one contract and the functions that use them; they keep nothing."""
+    """The tables of one contract, and functions that use them; they have no state."""
 
     def __init__(self, contract: Contract) -> None:
         """Precompute the window, the filters and the tables of `contract`.
@@ -66,7 +66,7 @@ class MicroFrontEnd:
             self._gains = micro_tables.pcan_gains(settings, bits)
 
     def signals(self, frames: NDArray[np.int16]) -> Int64:
-        """Return the channels' signals before the noise is taken out.
+        """Return the channels' signals, from which the noise is not yet removed.
 
         Args:
             frames: int16 (frames, frame_length).
@@ -74,7 +74,7 @@ class MicroFrontEnd:
         Returns:
             int64 (frames, channels), below 2^32.
         """
-        # -32768 has no opposite in 16 bits, and counts as less than nothing.
+        # abs(-32768) is -32768 in 16 bits, so this sample never is the loudest, as in the original.
         windowed = ((frames * self._window) >> micro_tables.WEIGHT_BITS).astype(np.int16)
         loudest = np.maximum(np.abs(windowed).max(axis=1), 0)
         shifts = 15 - _bit_length(loudest.astype(np.int64))
@@ -84,7 +84,7 @@ class MicroFrontEnd:
         return _rounded_root(self._sums(self._fft.powers(padded))) >> shifts[:, None]
 
     def _sums(self, powers: Int64) -> Int64:
-        """Return the filters' energies, int64 (frames, channels), of powers (frames, bins)."""
+        """Return the filters' energies, int64 (frames, channels), from powers (frames, bins)."""
         filters = self._filters
         used = powers[:, filters.first : filters.ends[-1]]
         starts = np.array((filters.first, *filters.ends)) - filters.first
@@ -98,7 +98,7 @@ class MicroFrontEnd:
         return rising[:, :-1] + falling[:, 1:]
 
     def reduced(self, signals: Int64, estimates: Int64) -> Int64:
-        """Return the stream's next rows of features, and bring its estimate of the noise forward.
+        """Return the stream's next rows of features, and update its estimate of the noise.
 
         Args:
             signals: int64 (frames, channels) from `signals`.
@@ -122,9 +122,9 @@ class MicroFrontEnd:
         return self._logarithms(cleaned)
 
     def _gained(self, signals: Int64, noise: Int64) -> Int64:
-        """Return signals times the gain that PCAN has for their noise, and compressed."""
+        """Return the signals times PCAN's gain for their noise, compressed."""
         bits = _bit_length(noise)
-        # Ten bits behind the highest one: how far the estimate lies in its interval.
+        # The ten bits after the highest one: the position of the estimate in its interval.
         fraction = np.where(
             bits < 11, noise << np.maximum(11 - bits, 0), noise >> (bits - 11).clip(0)
         )
@@ -132,7 +132,7 @@ class MicroFrontEnd:
         start, bend, end = (self._gains[bits, n] for n in range(3))
         slope = ((end * fraction) >> 5) + (bend << 5)
         gain = start + ((slope * fraction + (1 << 14)) >> 15)
-        # What would be negative is a large number, as in the original.
+        # A negative gain wraps around to a large number, as in the original.
         wide = signals.astype(np.uint64) * (gain.astype(np.int16).astype(np.int64) & _MASK).astype(
             np.uint64
         )
@@ -143,7 +143,7 @@ class MicroFrontEnd:
         return np.where(ratio < 2 << SNR_BITS, small, large)
 
     def _logarithms(self, signals: Int64) -> Int64:
-        """Return ln(signal * 2^correction), Q scale_shift, at most 65535; 0 up to 1."""
+        """Return ln(signal * 2^correction), Q scale_shift, at most 65535; 0 for signals up to 1."""
         shift, bits = self._correction, micro_tables.LOG_BITS
         values = (signals << shift) & _MASK if shift >= 0 else signals >> -shift
         whole = np.maximum(_bit_length(values) - 1, 0)
@@ -155,7 +155,7 @@ class MicroFrontEnd:
         width = bits - (micro_tables.LOG_SEGMENTS.bit_length() - 1)
         segment = part >> width
         low, high = self._logs[segment], self._logs[segment + 1]
-        # The original's own interpolation, which moves by a step at the most.
+        # Interpolation as in the original, which may be off by one step.
         part = part + low + (((high - low) * (part - (segment << width))) >> bits)
         half = 1 << (bits - 1)
         logs = (micro_tables.LN_2 * ((whole << bits) + part) + half) >> bits
@@ -163,12 +163,12 @@ class MicroFrontEnd:
         return np.where(values > 1, np.minimum(scaled, 65_535), 0)
 
     def inputs(self, rows: Float64) -> Float64:
-        """Return what the model's input stands for, of rows of features of any shape."""
+        """Convert rows of features, of any shape, to the values of the model's input."""
         return inputs_of(self._settings, rows)
 
 
 def inputs_of(settings: MicroSettings, rows: Float64) -> Float64:
-    """Return what the model's input stands for: see `MicroSettings.divisor`."""
+    """Convert rows of features to the values of the model's input; see `MicroSettings.divisor`."""
     if not settings.divisor:
         return rows * settings.scale
     levels = (256 * rows + settings.divisor // 2) // settings.divisor
@@ -176,12 +176,12 @@ def inputs_of(settings: MicroSettings, rows: Float64) -> Float64:
 
 
 def _bit_length(values: Int64) -> Int64:
-    """Return how many bits whole numbers of 0 to 2^52 have."""
+    """Return the number of bits of whole numbers, each 0 to 2^52."""
     return np.frexp(values.astype(np.float64))[1].astype(np.int64)
 
 
 def _rounded_root(values: Int64) -> Int64:
-    """Return square roots to the nearest whole number; of values below 2^32, at most 65535."""
+    """Return square roots rounded to whole numbers; for values below 2^32, at most 65535."""
     roots = np.sqrt(values.astype(np.float64)).astype(np.int64)
     roots -= roots * roots > values
     roots += (roots + 1) * (roots + 1) <= values

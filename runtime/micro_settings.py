@@ -11,7 +11,7 @@ from typing import Any
 from sernet_edge.runtime.checked_fields import check_type
 from sernet_edge.runtime.errors import ContractError
 
-# Least and most.
+# The least and the largest value of each setting.
 _RANGES: dict[str, tuple[float, float]] = {
     "smoothing_bits": (0, 31),
     "even_smoothing": (0, 1),
@@ -20,34 +20,34 @@ _RANGES: dict[str, tuple[float, float]] = {
     "pcan_strength": (0, 1),
     "pcan_offset": (0, 1e6),
     "gain_bits": (0, 31),
-    # A logarithm is at most 22.2, and must fit 16 bits.
+    # A logarithm is at most 22.2, and must fit in 16 bits.
     "scale_shift": (0, 11),
     "divisor": (0, 65_535),
 }
 
 
-# Below it, gains overflow.
+# With a smaller offset, gains overflow.
 _LEAST_OFFSET = 1e-6
 
 
 @dataclass(frozen=True)
 class MicroSettings:
-    """What follows the filters of the micro frontend; named as TensorFlow's `audio_microfrontend`.
+    """What follows the micro frontend's filters; names as in TensorFlow's `audio_microfrontend`.
 
     Attributes:
         scale: See `divisor`; above 0.
         divisor: How the frontend's output v, 0..65535, becomes the model's input. 0: v * scale,
             as microWakeWord has it. Else `scale` times the level min(255, (256 v + divisor / 2) /
             divisor), whole numbers; micro_speech has 666.
-        smoothing_bits: By which the estimate of the noise is finer than the signal.
+        smoothing_bits: Bits by which the noise estimate is finer than the signal.
         even_smoothing: Weight of a new value in the estimate of even channels, 0..1.
-        odd_smoothing: Of odd channels.
-        min_signal_remaining: Share of the signal that noise reduction leaves at least, 0..1.
-        enable_pcan: Whether the gain of a channel follows its estimate (PCAN).
+        odd_smoothing: The same for odd channels.
+        min_signal_remaining: The least share of the signal that noise reduction leaves, 0..1.
+        enable_pcan: Whether a channel's gain depends on its noise estimate (PCAN).
         pcan_strength: Exponent of PCAN's gain, 0..1.
-        pcan_offset: Added to the estimate before; 0 or more.
-        gain_bits: Binary places of PCAN's gain.
-        scale_shift: Binary places of the logarithms that come out.
+        pcan_offset: Added to the estimate before the exponent; 0 or more.
+        gain_bits: Fractional bits of PCAN's gain.
+        scale_shift: Fractional bits of the resulting logarithms.
     """
 
     scale: float
@@ -66,7 +66,7 @@ class MicroSettings:
         """Refuse values outside their range.
 
         Raises:
-            ContractError: Names the first one that is.
+            ContractError: Names the first value outside its range.
         """
         for name, hint in typing.get_type_hints(MicroSettings).items():
             value = getattr(self, name)
@@ -91,10 +91,10 @@ class MicroSettings:
 
     @staticmethod
     def of_document(document: Mapping[str, Any]) -> MicroSettings:
-        """Return the settings that a JSON object holds.
+        """Return the settings in a JSON object.
 
         Raises:
-            ContractError: One is missing, unknown or impossible; names it.
+            ContractError: A setting is missing, unknown or impossible; names it.
         """
         names = [field.name for field in fields(MicroSettings)]
         if unknown := sorted(set(document) - set(names)):
@@ -104,7 +104,7 @@ class MicroSettings:
         return MicroSettings(**document)
 
     def check_frames(self, fft_size: int) -> None:
-        """Refuse numbers of bits that shift further than there are bits, with frames of this FFT.
+        """Refuse bit counts that would shift a number out of its width, with this FFT size.
 
         Raises:
             ContractError: Names the setting.
@@ -125,10 +125,10 @@ class MicroSettings:
 
 
 SNR_BITS = 12
-"""Binary places of the ratio of signal to noise in PCAN."""
+"""Fractional bits of the ratio of signal to noise in PCAN."""
 
 
 def correction_bits(fft_size: int) -> int:
-    """Return by how many bits the frontend's signals lack what the FFT was divided by."""
-    # The FFT divides by its size; the square root of weights of 12 bits brings 6 of them back.
+    """Return by how many bits the frontend's signals are too small, because the FFT divides."""
+    # The FFT divides by its size; the square root of 12-bit weights multiplies by 6 bits.
     return fft_size.bit_length() - 1 - 6

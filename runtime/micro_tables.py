@@ -1,8 +1,8 @@
 """The constants of the TensorFlow Lite Micro frontend, to the bit.
 
-The frontend computes them as 32-bit floats when it starts, and rounds them to integers. Here each
-operation is rounded to float32 in the same order. Its logarithm, `log1pf`, is fdlibm's, which
-newlib, musl and glibc before 2.41 have. Another one's last bit would change a few weights by 1.
+When the frontend starts, it computes them as 32-bit floats and rounds them to integers. Here each
+operation is rounded to float32 in the same order. The logarithm is fdlibm's `log1pf`, as in newlib,
+musl and glibc before 2.41. Another library's last bit would change a few weights by 1.
 """
 
 from __future__ import annotations
@@ -19,36 +19,36 @@ from sernet_edge.runtime.micro_settings import MicroSettings
 _F = np.float32
 
 WEIGHT_BITS = 12
-"""Binary places of the window and of the filters' weights."""
+"""Fractional bits of the window and of the filters' weights."""
 
 NOISE_BITS = 14
-"""Binary places of what smooths the estimate of the noise."""
+"""Fractional bits of the weights that smooth the noise estimate."""
 
 LOG_SEGMENTS = 128
 """Intervals of the table of logarithms."""
 
 LOG_BITS = 16
-"""Binary places of logarithms before they are scaled."""
+"""Fractional bits of logarithms before they are scaled."""
 
 LN_2 = 45426
 """ln 2, Q16."""
 
 PCAN_INTERVALS = 32
-"""PCAN's gain is a parabola in each of so many intervals, each twice as long as the last."""
+"""Number of PCAN's intervals: each has a parabola and is twice as long as the one before."""
 
 
 def log1p(x: np.float32) -> np.float32:
-    """Return ln(1 + x) of x >= 0 as fdlibm's `log1pf` does, float32.
+    """Return ln(1 + x) of x >= 0, computed as in fdlibm's `log1pf`, float32.
 
     Source: the comments in fdlibm's s_log1p.c. 1 + x = 2^k (1 + f) with 1 + f between sqrt(1/2) and
     sqrt(2); ln(1 + f) = f - (f^2/2 - s (f^2/2 + R)), s = f / (2 + f) and R a polynomial in s^2.
     """
     k, correction, f = 0, _F(0), _F(x)
-    # sqrt(2) - 1, to the 22 bits that the comparison looks at.
+    # sqrt(2) - 1; the comparison uses its upper 22 bits.
     if f >= np.uint32(0x3ED413D7).view(_F):
         whole = _F(1) + f
         mantissa, k = np.frexp(whole)
-        # What the sum has lost of x.
+        # The part of x that the sum lost by rounding.
         lost = _F(1) - (whole - f) if k > 1 else f - (whole - _F(1))
         correction = lost / whole
         mantissa, k = mantissa * _F(2), int(k) - 1
@@ -92,14 +92,14 @@ def window(length: int) -> NDArray[np.int16]:
 class Filters:
     """The triangular filters: each begins at the peak of the one before.
 
-    The peaks cut the bins of the FFT into channels + 1 runs. In run n filter n - 1 falls and filter
-    n rises: in the first run nothing falls, in the last one nothing rises.
+    The peaks divide the FFT's bins into channels + 1 runs. In run n, filter n - 1 falls and filter
+    n rises; in the first run no filter falls, and in the last one none rises.
 
     Attributes:
         first: The first bin of the first run.
         ends: The bin after each run, (channels + 1,).
-        falling: The weights of the bins from `first` on, Q12, int64 (bins,).
-        rising: Likewise.
+        falling: The falling filter's weights, from bin `first` on, Q12, int64 (bins,).
+        rising: The rising filter's weights, likewise.
     """
 
     first: int
@@ -119,7 +119,7 @@ def filters(contract: Contract) -> Filters:
     spacing = (high - low) / _F(contract.mel_bands + 1)
     hz_per_bin = _F(0.5) * _F(contract.sample_rate_hz) / _F(contract.fft_size // 2)
     mels = [_mel(_F(k) * hz_per_bin) for k in range(contract.fft_size // 2 + 1)]
-    # Without the bin of 0 Hz.
+    # The bin of 0 Hz is left out.
     first = at = int(_F(1.5) + low_hz / hz_per_bin)
     ends, falling = [], []
     before = low
@@ -155,19 +155,19 @@ def noise_weights(settings: MicroSettings, channels: int) -> NDArray[np.int64]:
 
 
 def noise_fraction(value: float) -> int:
-    """Return a setting of the noise reduction in Q14, as it is cut off."""
+    """Return a setting of the noise reduction in Q14, rounded down."""
     return int(_F(value) * _F(1 << NOISE_BITS))
 
 
 def pcan_gains(settings: MicroSettings, input_bits: int) -> NDArray[np.int64]:
-    """Return PCAN's gains by the estimate of the noise, 16-bit values, int64 (33, 3).
+    """Return the parabolas of PCAN's gain over the noise estimate, 16-bit values, int64 (33, 3).
 
-    Row n has the parabola y0 + y1 t + y2 t^2 of estimates of n bits, 0 <= t < 1, and rows 0 and 1
-    the gains of 0 and 1 alone.
+    Row n has y0, y1 and y2 of the parabola y0 + y1 t + y2 t^2 for estimates of n bits, 0 <= t < 1;
+    rows 0 and 1 have only the gains of 0 and 1.
 
     Args:
-        settings: With PCAN.
-        input_bits: Binary places of the estimate.
+        settings: Settings with PCAN.
+        input_bits: Fractional bits of the estimate.
     """
     table = np.zeros((PCAN_INTERVALS + 1, 3), np.int64)
     for bits in range(PCAN_INTERVALS + 1):

@@ -1,10 +1,10 @@
 """A model file and the contract inside it.
 
-A `.tflite` carries `sernet.json` and `labels.txt` in a zip archive appended to the
-flatbuffer, the "associated files" convention of TensorFlow Lite Metadata: interpreters
-ignore what follows the flatbuffer, and any zip tool can list it. A third member holds the
-flatbuffer's checksum, since interpreters crash on a damaged one rather than say so. A
-`.keras` file is a zip archive already and carries the first two.
+A `.tflite` carries `sernet.json` and `labels.txt` in a zip archive after the flatbuffer: the
+"associated files" of TensorFlow Lite Metadata. Interpreters ignore what follows the flatbuffer, and
+any zip tool can list the archive. A third member holds the flatbuffer's checksum, since a damaged
+one makes interpreters crash without an error. A `.keras` file is itself a zip archive, and carries
+the first two members.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ LABELS_MEMBER = "labels.txt"
 CHECKSUM_MEMBER = "flatbuffer.sha256"
 
 _MOST_MEMBER_BYTES = 1 << 20
-"""A contract takes some kilobytes; a few bytes of a zip can hold gigabytes."""
+"""A contract takes some kilobytes. The limit protects from zip members that unpack to gigabytes."""
 
 _FLATBUFFER_IDENTIFIER = b"TFL3"  # at offset 4, from the file_identifier of schema.fbs
-# The format's earliest date: the archive must not depend on when it was written.
+# The earliest date that a zip can hold: the archive must not depend on the time of writing.
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A `.tflite` or `.keras` file: read once with `read`, then passed on.
+    """A `.tflite` or `.keras` file, read once with `read`.
 
-    Nothing is parsed until it is asked for, so a damaged file raises where it is used.
+    Its parts are parsed at their first use, so only then does a damaged part raise an error.
 
     Attributes:
-        name: For messages; the path as it was given, where the file was read.
+        name: The file's name in messages, as the caller of `read` gave it.
         data: The whole file.
     """
 
@@ -67,31 +67,31 @@ class ModelFile:
     def flatbuffer(self) -> bytes:
         """The flatbuffer alone, without the archive that follows it.
 
-        All of `data` where the archive is missing or too damaged to be found, and where the file
-        is not a flatbuffer.
+        All of `data` if there is no archive, if it is too damaged to be found, or if the file is
+        not a flatbuffer.
         """
         if not self.is_flatbuffer:
             return self.data
         try:
             with zipfile.ZipFile(BytesIO(self.data)) as archive:
                 return self.data[: min(info.header_offset for info in archive.infolist())]
-        # Where an archive is damaged decides what zipfile raises: nearly anything; one without
-        # members is a ValueError.
+        # On damaged archives zipfile raises nearly any exception. An archive without members is a
+        # ValueError, too.
         except Exception:
             return self.data
 
     @cached_property
     def sha256(self) -> str:
-        """Of `flatbuffer`, 64 hex digits: the same with any contract or none."""
+        """SHA-256 of `flatbuffer`, 64 hex digits; it does not depend on the contract."""
         return hashlib.sha256(self.flatbuffer).hexdigest()
 
     @cached_property
     def contract(self) -> Contract | None:
-        """The contract inside; None: there is none.
+        """The contract in the file; None if there is none.
 
         Raises:
             ContractError: It is damaged or newer than this program.
-            ModelError: The flatbuffer's bytes are not those its checksum was made of.
+            ModelError: The flatbuffer does not match its checksum.
         """
         if CONTRACT_MEMBER.encode() not in self.data:
             return None
@@ -103,7 +103,7 @@ class ModelFile:
                     checksum = _member(archive, CHECKSUM_MEMBER)
         except KeyError as error:
             raise self._without_contract() from error
-        except Exception as error:  # as in `flatbuffer`
+        except Exception as error:  # see `flatbuffer`
             raise ContractError(
                 f"{self.name}: the model's contract is damaged: {error}",
                 "get the file again, or convert it again with `sernet-edge convert`",
@@ -119,7 +119,7 @@ class ModelFile:
         """Refuse a file that is not a TensorFlow Lite model.
 
         Raises:
-            ModelError: It does not start as one does.
+            ModelError: Its first bytes are not a TensorFlow Lite model's.
         """
         if not self.is_flatbuffer:
             raise ModelError(f"{self.name} is not a TensorFlow Lite model", "give a .tflite file")
@@ -128,17 +128,17 @@ class ModelFile:
         """Return the contract.
 
         Raises:
-            ContractError: There is none, or as `contract` says.
-            ModelError: As `contract` says.
+            ContractError: There is none, or see `contract`.
+            ModelError: See `contract`.
         """
         if self.contract is None:
             raise self._without_contract()
         return self.contract
 
     def with_contract(self, contract: Contract) -> ModelFile:
-        """Return the same model with another contract, or with one where it had none.
+        """Return the same model with this contract, added or in place of another.
 
-        The same model and contract give the same bytes.
+        The same model and contract always give the same bytes.
         """
         members = {
             CONTRACT_MEMBER: contract.to_json().encode(),
@@ -174,7 +174,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     if archive.namelist().count(name) > 1:
         raise ValueError(f"{name} is there twice")
     with archive.open(name) as member:
-        # What the archive says of the size may be wrong.
+        # The size in the archive's directory may be wrong, so the member is read to its limit.
         content = member.read(_MOST_MEMBER_BYTES + 1)
     if len(content) > _MOST_MEMBER_BYTES:
         raise ValueError(f"{name} is larger than {_MOST_MEMBER_BYTES:,} bytes")

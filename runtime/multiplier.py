@@ -1,4 +1,4 @@
-"""A real factor as integers, as TensorFlow Lite's interpreters compute with it."""
+"""Converts real factors to the integers of TensorFlow Lite's interpreters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
     if real == 0.0:
         return 0, 0
     fraction, shift = math.frexp(real)
-    # Halves are rounded up; fraction * 2**31 is exact, and so is adding a half below 2**52.
+    # Halves are rounded up. fraction * 2**31 is exact, and so is adding 0.5 below 2**52.
     multiplier = math.floor(fraction * (1 << 31) + 0.5)
     if multiplier == 1 << 31:
         multiplier //= 2
@@ -29,12 +29,12 @@ def softmax_integers(scale: float, beta: float = 1.0) -> tuple[int, int, int]:
     """Return the integers of a softmax (PreprocessSoftmaxScaling, CalculateInputRadius).
 
     Args:
-        scale: Of its int8 input.
-        beta: What its input is multiplied by.
+        scale: Scale of its int8 input.
+        beta: Factor of its input.
 
     Returns:
-        Multiplier and left shift that turn a difference of two inputs into Q5.26, and the
-        smallest difference whose exponential counts.
+        Multiplier and left shift that convert a difference of two inputs to Q5.26, and the
+        smallest difference whose exponential is not 0.
     """
     multiplier, shift = quantize_multiplier(min(beta * scale * (1 << 26), (1 << 31) - 1.0))
     return multiplier, shift, -math.floor(31 * (1 << 26) / (1 << shift))

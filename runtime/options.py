@@ -1,4 +1,4 @@
-"""Checks that several commands' options share, and groups of options as one object."""
+"""Checks that the options of several commands share, and groups of options as one object."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class _ModelPath(click.Path):
-    """The path of a model, or the name of one in the box; a file of that name goes first."""
+    """The path of a model, or the name of one in the box; a file with that name has precedence."""
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
@@ -33,7 +33,7 @@ MODEL_PATH = _ModelPath(path_type=Path)
 """The type of options and arguments that name a `.tflite`."""
 
 IN_THE_BOX = f"one in the box: {', '.join(BOX)}"
-"""For help texts."""
+"""A phrase for help texts."""
 
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
@@ -44,7 +44,7 @@ def finite(context: click.Context, parameter: click.Parameter, value: float | No
 
 
 def is_flag_given(name: str) -> bool:
-    """Whether an option of the command that runs was given on the command line."""
+    """Whether an option of the running command was given on the command line."""
     context = click.get_current_context()
     return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
@@ -54,9 +54,9 @@ def option_group(argument: str, settings: type[Any], options: Sequence[Decorator
 
     Args:
         argument: The command's argument.
-        settings: A dataclass, whose fields are called as the options are. What it raises when
-            it is made (`click.UsageError`) is about options that contradict each other.
-        options: From `click.option`, in the order of the help.
+        settings: A dataclass whose fields have the options' names. Its constructor raises
+            `click.UsageError` if the options contradict each other.
+        options: Results of `click.option`, in the order of the help.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,16 +74,16 @@ def option_group(argument: str, settings: type[Any], options: Sequence[Decorator
 
 
 def from_context(settings: type[T], context: click.Context) -> T:
-    """Return the settings that a command would be given, which has not been called.
+    """Return the settings of a command from its context, without calling it.
 
     Args:
         settings: See `option_group`.
-        context: Where click has put the options.
+        context: The context with the command's options.
     """
     return _take(settings, dict(context.params))
 
 
 def _take(settings: type[T], values: dict[str, Any]) -> T:
-    """Make a dataclass of the values that are called as its fields, and take them away."""
+    """Make a dataclass from the values named like its fields, and remove them from `values`."""
     fields: Any = dataclasses.fields(settings)  # type: ignore[arg-type]
     return settings(**{field.name: values.pop(field.name) for field in fields})

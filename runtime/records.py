@@ -1,6 +1,6 @@
-"""Records of a listener: results, events and notices, and their form for other programs.
+"""Records of a listener: results, events and notices, and their form for programs.
 
-docs/guides/records.md describes the form for those who read it.
+The users' page is docs/guides/records.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sernet_edge.runtime.contract import NONE
 
 RECORD_VERSION = 1
-"""Version of the dictionaries that `record` makes; a change after a release raises it."""
+"""Version of the dictionaries that `record` returns; it rises with each change after a release."""
 
 
 @dataclass(frozen=True)
@@ -19,26 +19,26 @@ class Result:
     """The model's scores for one window.
 
     Attributes:
-        time_s: Where the window ends, in seconds of audio since the stream began.
-        label: The label with the highest smoothed score; None where nobody spoke and the model
-            was not asked. `contract.NONE` is the model's own word for that: nobody speaks.
+        time_s: End of the window, in seconds of audio since the stream began.
+        label: The label with the highest smoothed score; None if the gate found no speech, so
+            that the model did not run. The model's own label for no speech is `contract.NONE`.
         scores: Smoothed scores by label, 0..1, summing to about 1, in the contract's order; empty
             without a label.
-        sure: Whether the highest score reaches the threshold below which a result is unsure, and
-            the window is not unlike the training (see `drift`).
-        speech: Share of the time judged in which somebody spoke, 0..1; None without a gate.
-        level_dbfs: Level of the samples since the last result, in decibels against a sine at full
-            scale and without their offset; `MIN_DBFS` for digital silence.
-        clipped: Samples at full scale among them.
-        drift: How far the window is from what the model was trained on (see `drift`); None
-            where the model was not asked.
+        sure: Whether the highest score reaches the threshold, and the window resembles the
+            training speech (see `drift`).
+        speech: Share of the window with speech, 0..1; None without a gate.
+        level_dbfs: Level of the samples since the last result, without their offset, in decibels
+            relative to a full-scale sine; `MIN_DBFS` for digital silence.
+        clipped: Samples at full scale since the last result.
+        drift: How much the window differs from the training speech (see `drift`); None if the
+            model did not run.
         feature_ms: Computing time of the features, and of the gate, since the last result.
         inference_ms: Computing time of the model.
-        overflows: How often the source had lost audio by then.
-        skipped: Hops left out by then because the machine could not keep up.
+        overflows: How often the source has lost audio so far.
+        skipped: Hops left out so far because the machine could not keep up.
         padded: Whether silence was added because the whole stream was shorter than a window.
-        arousal: How agitated the voice is, 0 (calm) to 1 (agitated), after the smoothed scores; see
-            `arousal`. None where nobody speaks, or the model cannot tell.
+        arousal: How agitated the voice is, 0 (calm) to 1 (agitated), from the smoothed scores; see
+            `arousal`. None if nobody speaks, or the model lacks the labels for it.
     """
 
     time_s: float
@@ -58,14 +58,14 @@ class Result:
 
     @property
     def emotion(self) -> str | None:
-        """The label, if it is an emotion; None where nobody speaks."""
+        """The label, if it is an emotion; None if nobody speaks."""
         return None if self.label == NONE else self.label
 
     def record(self, timing: bool = True) -> dict[str, Any]:
-        """Return the result as every machine-readable output gives it.
+        """Return the result as a dictionary, for all outputs that programs read.
 
         Args:
-            timing: Whether to include the computing times, which alone differ between two runs.
+            timing: Whether to include computing times, the only fields that differ between runs.
         """
         record: dict[str, Any] = {
             "type": "result",
@@ -95,11 +95,11 @@ class Event:
     """The beginning or the end of an emotion that lasted.
 
     Attributes:
-        kind: "start" when there is evidence enough, "end" when it is over.
-        id: Counts from 1; a start and its end have the same.
+        kind: "start" or "end".
+        id: Number from 1; the same for a start and its end.
         label: The emotion.
-        start_s: Where it began, in seconds of audio since the stream began.
-        end_s: Where it ended; None at its start.
+        start_s: Its start, in seconds of audio since the stream began.
+        end_s: Its end, likewise; None in a start.
         peak: The highest smoothed score of the label so far, 0..1.
     """
 
@@ -111,7 +111,7 @@ class Event:
     peak: float
 
     def record(self, timing: bool = True) -> dict[str, Any]:
-        """Return the event as every machine-readable output gives it; see `Result.record`."""
+        """Return the event as a dictionary, for all outputs that programs read."""
         return {
             "type": "event",
             "version": RECORD_VERSION,
@@ -126,13 +126,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something that a person should know about the listening itself.
+    """Something about the listening itself that a person should know.
 
     Attributes:
-        code: What it is about, for programs, such as "device-lost" or "drift".
-        text: What to tell a person, with what to do about it.
+        code: The kind of notice, for programs, such as "device-lost" or "drift".
+        text: The message for a person, with what to do about it.
         time_s: Seconds of audio since the stream began.
-        level: "warning" where results suffer or are missing, else "info".
+        level: "warning" if results suffer or are missing, else "info".
     """
 
     code: str
@@ -141,7 +141,7 @@ class Notice:
     level: Literal["info", "warning"]
 
     def record(self, timing: bool = True) -> dict[str, Any]:
-        """Return the notice as every machine-readable output gives it; see `Result.record`."""
+        """Return the notice as a dictionary, for all outputs that programs read."""
         return {
             "type": "notice",
             "version": RECORD_VERSION,

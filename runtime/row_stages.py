@@ -1,9 +1,9 @@
-"""Cuts a `.tflite` into stages, between which rows of feature maps can be kept.
+"""Cuts a `.tflite` into stages, so that windows can share rows of the feature maps between them.
 
-A row of a map depends on a few rows of the map before it. Where nothing is padded in time, it is
-the same in every window that holds it. So the network is cut where one map alone goes on: each
-stage is a network of its own that makes new rows of the new rows that it is given and the last
-ones before these. The rest, from the mean over time on, sees the rows of a whole window.
+A row of a map depends on a few rows of the map before it. Without padding in time, it is the same
+in every window that contains it. The network is cut wherever the operators so far pass on only one
+map. Each stage is a network of its own: it computes new rows from new rows of its input and the
+last ones before them. The rest, from the mean over time on, gets the rows of a whole window.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 
 from sernet_edge.runtime.flatbuffer import ModelTables
 
-# The schema's numbers of operators whose rows depend on a few rows.
+# The schema's numbers for operators whose rows depend on a few rows.
 _ADD, _AVERAGE_POOL, _CONCATENATION, _CONV, _DEPTHWISE_CONV, _MAX_POOL = 0, 1, 2, 3, 4, 17
 _PAD, _STRIDED_SLICE = 34, 45
 _CONVOLUTIONS = {_CONV: 5, _DEPTHWISE_CONV: 6}
-"""By number, the field of the options that is the dilation in time."""
+"""For each convolution's number, the field of its options with the dilation in time."""
 _POOLS = (_AVERAGE_POOL, _MAX_POOL)
 # MUL, RELU, RELU6, LEAKY_RELU, LOGISTIC, QUANTIZE.
 _ELEMENTWISE = (_ADD, _CONCATENATION, _PAD, 18, 19, 21, 98, 14, 114)
@@ -29,11 +29,11 @@ class Stage:
     """Consecutive operators between two tensors.
 
     Attributes:
-        first: The first of the operators.
-        end: The one behind the last.
-        source: The number of the tensor that they read.
-        result: The number of the tensor that they make.
-        rows: Rows of the source that one row of the result is made of.
+        first: Index of the first operator.
+        end: Index after the last one.
+        source: Number of the input tensor.
+        result: Number of the output tensor.
+        rows: Rows of the source that one row of the result depends on.
         step: Rows of the source from one row of the result to the next.
     """
 
@@ -46,13 +46,13 @@ class Stage:
 
 
 def find_stages(flatbuffer: bytes) -> tuple[list[Stage], Stage] | None:
-    """Return the stages, and the rest of the network, of which `rows` and `step` mean nothing.
+    """Return the stages, and the rest of the network, whose `rows` and `step` have no meaning.
 
     Args:
-        flatbuffer: A model, without the archive behind it.
+        flatbuffer: A model, without the archive after it.
 
     Returns:
-        None where no row can be shared: the first operators pad in time, or are unknown here.
+        None if no row can be shared: the first operators pad in time, or are not supported here.
     """
     try:
         return _Cutter(flatbuffer).stages()
@@ -61,10 +61,10 @@ def find_stages(flatbuffer: bytes) -> tuple[list[Stage], Stage] | None:
 
 
 def cut(flatbuffer: bytes, stage: Stage) -> bytes:
-    """Return a model that holds a stage's operators alone, for any number of rows.
+    """Return a model with a stage's operators only, for any number of rows.
 
-    Everything stays where it was: the lists of inputs and outputs name other tensors, and the
-    list of operators begins later, at a place where its new length overwrites an entry.
+    Nothing in the file moves: the lists of inputs and outputs get other tensors, and the list of
+    operators begins later, where its new length overwrites an entry.
     """
     tables, data = ModelTables(flatbuffer), bytearray(flatbuffer)
     for field, tensor in ((1, stage.source), (2, stage.result)):
@@ -81,12 +81,12 @@ def cut(flatbuffer: bytes, stage: Stage) -> bytes:
 
 
 class _Unknown(Exception):
-    """An operator, or a use of one, whose rows cannot be told apart."""
+    """An operator, or a use of one, that this module does not support."""
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """How a tensor's rows follow from the network's input: see `Stage`."""
+    """How many rows of the stage's source a tensor's row depends on; see `Stage`."""
 
     rows: int
     step: int
@@ -98,7 +98,7 @@ class _Cutter(ModelTables):
         stages: list[Stage] = []
         for stage in self._pieces(source):
             if stages and (stage.rows == stage.step or stages[-1].rows == 1):
-                # It needs no row twice, or comes after padding of the width: one interpreter less.
+                # It shares no rows, or follows padding of the width: merge, to save an interpreter.
                 last = stages[-1]
                 stages[-1] = replace(
                     last,
@@ -115,7 +115,7 @@ class _Cutter(ModelTables):
         return stages, Stage(last.end, len(self.operators), last.result, result, 0, 0)
 
     def _pieces(self, source: int) -> Iterator[Stage]:
-        """Yield the shortest stages, up to the first operator that sees more than a few rows."""
+        """Yield the shortest stages, up to the first operator that needs more than a few rows."""
         first, found = 0, {source: _Rows(1, 1)}
         for index in range(len(self.operators) - 1):
             try:
@@ -129,12 +129,12 @@ class _Cutter(ModelTables):
             if len(going_on) == 1:
                 (result,) = going_on
                 if found[result].rows < found[result].step:
-                    return  # it leaves rows out
+                    return  # the stage would leave out rows of its source
                 yield Stage(first, end, source, result, found[result].rows, found[result].step)
                 first, source, found = end, result, {result: _Rows(1, 1)}
 
     def _rows(self, operator: int, source: int, made: int, found: dict[int, _Rows]) -> _Rows:
-        """Return how the rows of a tensor follow from those of the stage's source."""
+        """Return how the rows of a tensor depend on those of the stage's source."""
         kernel, step = self._kernel(operator)
         computed = [found[t] for t in self.read_by(operator) if t in found]
         known = {t for t in self.read_by(operator) if t >= 0 and self.constant(t) is not None}
@@ -148,7 +148,7 @@ class _Cutter(ModelTables):
             raise _Unknown
         before = computed[0].step
         rows = _Rows(max(r.rows for r in computed) + (kernel - 1) * before, before * step)
-        # Nothing is padded or left out in time: as many rows as fit, and none over.
+        # Nothing is padded or left out in time if the output has as many rows as fit exactly.
         (given, height) = (self._height(t) for t in (source, made))
         if given - rows.rows != (height - 1) * rows.step:
             raise _Unknown
@@ -161,7 +161,7 @@ class _Cutter(ModelTables):
         return shape[1]
 
     def _kernel(self, operator: int) -> tuple[int, int]:
-        """Return how many rows one row of an operator's output sees, and their step."""
+        """Return how many rows one row of an operator's output depends on, and their step."""
         code, options = self.code(operator), self.options(operator)
         if code in _ELEMENTWISE:
             return 1, 1
@@ -178,7 +178,7 @@ class _Cutter(ModelTables):
         raise _Unknown
 
     def _cut_before(self, operator: int, options: int) -> int:
-        """Return how many rows a slice leaves out, which must go on to the last one."""
+        """Return how many rows a slice leaves out at its start; at its end it must leave out 0."""
         begin_mask, end_mask, *others = (self.scalar(options, n, "<i", 0) for n in range(5))
         _, begin, _, strides = self.read_by(operator)
         if not end_mask & 2 or any(others) or self._second(strides) != 1:
@@ -189,7 +189,7 @@ class _Cutter(ModelTables):
         return before
 
     def _second(self, tensor: int) -> int:
-        """Return the second of a constant's int32 values: what it says of time."""
+        """Return the second of a constant's int32 values, which is for the time."""
         values = self.constant(tensor)
         if values is None or values.count < 8:
             raise _Unknown

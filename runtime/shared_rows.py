@@ -1,4 +1,4 @@
-"""Runs a model on the windows of a stream and computes no row of its feature maps twice."""
+"""Runs a model on the windows of a stream, and computes each row of its feature maps once."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ from sernet_edge.runtime.row_stages import Stage, cut, find_stages
 Int8 = NDArray[np.int8]
 
 Phases = dict[int, Int8]
-"""Rows (rows, width, channels) of a map, in phases: a phase is the rows that a window holds which
-begins so many frames after the first one, or a multiple of the map's stride later."""
+"""Rows (rows, width, channels) of a map, by phase. A phase is a number of frames: its rows are
+those of a window that begins so many frames after the first, or a multiple of the stride later."""
 
 
 class SharedRows:
-    """The stages of a model, with the rows that each has seen last.
+    """The stages of a model, with the last rows of each.
 
-    What is remembered changes no score: rows are taken from the window before only where that
-    window holds the same features.
+    This changes no score: rows of an earlier window are used only if that window had the same
+    features.
 
-    Windows that begin a multiple of the stride apart share all rows. Once one begins closer to the
-    last, at a hop that divides the stride, every row is computed that a window at that hop may
-    hold. A stage whose rows are further apart than the hop runs once for each phase, and each phase
-    has its own rows.
+    Windows that begin a multiple of the stride apart share all rows. When a window begins closer to
+    the last, at a hop that divides the stride, all rows of windows at that hop are computed from
+    then on. If the rows of a stage are further apart than the hop, the stage runs once for each
+    phase, and each phase has rows of its own.
     """
 
     def __init__(
         self, flatbuffer: bytes, interpreter: Callable[[bytes], Any], stride_frames: int
     ) -> None:
-        """Cut a model.
+        """Cut a model into stages.
 
         Args:
-            flatbuffer: A full-int8 model, without the archive behind it.
-            interpreter: Makes one of a model.
+            flatbuffer: A full-int8 model, without the archive after it.
+            interpreter: Makes an interpreter for a model.
             stride_frames: Frames between windows that share all rows.
 
         Raises:
-            ValueError: Its windows share no rows that can be kept.
-            RuntimeError: The interpreter takes no part of the model.
+            ValueError: Its windows share no rows, or the stride is not the model's.
+            RuntimeError: The interpreter cannot run a part of the model.
         """
         found = find_stages(flatbuffer)
         if found is None:
@@ -58,10 +58,10 @@ class SharedRows:
         self._rest = _Runner(cut(flatbuffer, rest), rest, interpreter)
         self._apart = apart  # frames from one row of the last map to the next
         self._stride = stride_frames
-        self._hop = stride_frames  # what all windows' begins since the last gap were multiples of
-        self._begin = 0  # frames from the first window's begin to the last one's
-        self._window: Int8 | None = None  # the last one
-        self._last_map: Phases = {}  # the newest rows, as many as a window has
+        self._hop = stride_frames  # divides the starts of all windows since the last gap
+        self._begin = 0  # frames from the first window's start to the last one's
+        self._window: Int8 | None = None  # the last window
+        self._last_map: Phases = {}  # the newest rows of the last map, as many as a window has
 
     def run(self, window: Int8) -> Int8:
         """Return the scores, int8 (labels,), of a window, int8 (frames, features, channels)."""
@@ -82,11 +82,11 @@ class SharedRows:
         return self._rest.run(self._last_map[self._begin % self._apart])
 
     def _new_frames(self, window: Int8) -> int:
-        """Return how many frames a window has beyond those of the last one, or all.
+        """Return the number of frames after those of the last window; all if none can be reused.
 
-        Where it begins at a finer hop than those before, rows of it are missing: all, too. Such a
-        window begins less than a hop after the last one. Where rows further on happen to be equal,
-        as in silence, the hop stays.
+        If the window begins at a finer hop than those before, rows of its phase are missing, and
+        none can be reused. Such a window begins less than a hop after the last one. Rows that
+        happen to be equal further on, as in silence, don't make the hop finer.
         """
         if self._window is None:
             return len(window)
@@ -105,15 +105,15 @@ class SharedRows:
 
 
 class _Runner:
-    """The interpreter of a part of a model."""
+    """An interpreter for a part of a model."""
 
     def __init__(self, model: bytes, part: Stage, interpreter: Callable[[bytes], Any]) -> None:
         self._interpreter = interpreter(model)
         self._part = part
-        self._height = 0  # rows that the interpreter is ready for
+        self._height = 0  # number of rows that the interpreter has allocated
 
     def run(self, rows: Int8) -> Int8:
-        """Return what the part makes of rows (rows, width, channels) alone."""
+        """Return the part's output for rows (rows, width, channels)."""
         if len(rows) != self._height:
             self._interpreter.resize_tensor_input(self._part.source, (1, *rows.shape))
             self._interpreter.allocate_tensors()
@@ -125,31 +125,31 @@ class _Runner:
 
 
 class _RunningStage:
-    """A stage on a stream, in as many phases as a hop takes."""
+    """A stage that runs on a stream, in one or more phases."""
 
     def __init__(
         self, model: bytes, stage: Stage, apart: int, interpreter: Callable[[bytes], Any]
     ) -> None:
-        """Start.
+        """Prepare the stage.
 
         Args:
-            model: The stage alone.
-            stage: Which it is.
+            model: The stage's operators as a model.
+            stage: The stage.
             apart: Frames from one row of its source to the next.
-            interpreter: Makes one of a model.
+            interpreter: Makes an interpreter for a model.
         """
         self._runner = _Runner(model, stage, interpreter)
         self._stage = stage
         self._apart = apart
-        self._kept: Phases = {}  # the rows of the source that the next ones of the result need, too
+        self._kept: Phases = {}  # rows of the source that the next rows of the result also need
         self._no_rows: Int8 | None = None
 
     def forget(self) -> None:
-        """Start a stream."""
+        """Start a new stream."""
         self._kept = {}
 
     def push(self, rows: Phases, hop: int) -> Phases:
-        """Take the next rows of all phases; return those that they complete."""
+        """Take the next rows of all phases; return the rows that they complete."""
         made: Phases = {}
         made_apart = self._apart * self._stage.step
         for phase in range(0, made_apart, math.gcd(made_apart, hop)):
@@ -163,7 +163,7 @@ class _RunningStage:
         return made
 
     def _made_of(self, source: Int8) -> Int8:
-        """Return all whole rows that can be made of consecutive ones of the source."""
+        """Return all rows that consecutive rows of the source complete."""
         rows, step = self._stage.rows, self._stage.step
         count = (len(source) - rows) // step + 1
         if count < 1 and self._no_rows is not None:

@@ -1,6 +1,6 @@
-"""A stream of PCM in, records out: windows, the gate, the model, smoothing, events, warnings.
+"""Turns a stream of PCM into records: windows, gate, model, smoothing, events, warnings.
 
-It has no thread, device or file of its own: whoever has samples pushes them.
+It has no thread, device or file of its own; the caller pushes the samples.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from sernet_edge.runtime.level import Level, LevelMeter
 from sernet_edge.runtime.records import Notice, Record, Result
 from sernet_edge.runtime.ring import Ring
 
-# Samples that are looked at at once, at most: bounds memory. A hop at once costs less than
-# a microphone's blocks one by one.
+# The most samples that are processed at once, which bounds the memory. One whole hop takes less
+# time than a microphone's blocks one by one.
 _PIECE_SAMPLES = 65_536
 
-# Clipping that can be heard: so many samples of a result's audio, for so long.
+# Clipping counts if this share of a result's samples is clipped, for `_LASTING_S`.
 _CLIPPED_SHARE = 0.001
 _LASTING_S = 10.0
-# Who speaks pauses; that does not end what is wrong with the speech.
+# A speaker's pauses don't end a problem with the sound of the speech.
 _SPEECH_PAUSE_S = 5.0
 
 
 class Classifier(Protocol):
-    """The part of a model that a `Listener` needs; `interpreter.Model` has it."""
+    """The part of a model that a `Listener` uses; `interpreter.Model` is one."""
 
     @property
     def contract(self) -> Contract:
-        """The settings the model was trained with."""
+        """The model's contract."""
 
     def run(self, features: Float32) -> Float32:
         """Return scores (labels,) of features (window_frames, feature_count)."""
 
 
 class Listener:
-    """PCM in, in chunks of any size; records out: a `Result` per hop, events and notices.
+    """Takes PCM in chunks of any size; returns records: a `Result` per hop, events and notices.
 
     Window n covers frames [n*hop, n*hop + window_frames) of the stream. Each frame's features are
-    computed once. The records, but for their computing times, are the same however the audio is
-    cut. Memory does not grow with the stream.
+    computed once. Except for computing times, the records do not depend on the sizes of the chunks.
+    Memory does not grow with the stream.
 
     Example:
         >>> from sernet_edge.runtime import Listener, load
@@ -64,9 +64,9 @@ class Listener:
     Attributes:
         hop_frames: Frames from one result to the next.
         smoothing: Weight of the earlier smoothed scores against the new ones.
-        unsure_below: Top smoothed score under which a result is unsure; 0 is off.
+        unsure_below: Top smoothed score below which a result is unsure; 0 is off.
         samples: Samples pushed so far.
-        skipped: Hops left out so far, since the caller lagged.
+        skipped: Hops left out so far, because the caller lagged.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Listener:
             hop_frames: At least 1; the contract's if None.
             smoothing: 0 (off) to below 1; the contract's if None.
             unsure_below: 0 (off) to 1; the contract's if None.
-            gate: What finds out whether somebody speaks; None judges every window.
-            events: What makes events of results; one with its defaults if None.
+            gate: Decides whether somebody speaks; None judges every window.
+            events: Finds events in the results; an `EventTracker` with its defaults if None.
 
         Raises:
             ContractError: The hop, the smoothing or the threshold is out of range.
@@ -97,7 +97,7 @@ class Listener:
             "smoothing": smoothing,
             "unsure_below": unsure_below,
         }
-        # The contract knows which values are possible.
+        # Making a contract checks the values.
         contract = model.contract.replace(**{k: v for k, v in changes.items() if v is not None})
         self.hop_frames = contract.hop_frames
         self.smoothing = contract.smoothing
@@ -115,7 +115,7 @@ class Listener:
         self._meter = LevelMeter()
         self._overload = Lasting()
         self._silence = Lasting(_LASTING_S)
-        self._silent_since_s: float | None = None  # since when, where it was told
+        self._silent_since_s: float | None = None  # start of a digital silence that was reported
         self._clipping = Lasting(_LASTING_S, _SPEECH_PAUSE_S)
         self._drifting = Lasting(_LASTING_S, _SPEECH_PAUSE_S)
         self._any_result = False
@@ -123,7 +123,7 @@ class Listener:
 
     @property
     def time_s(self) -> float:
-        """Seconds since the stream began, gaps included."""
+        """Seconds since the stream began, including gaps."""
         return self._began_s + (self._heard + self._waiting) / self._contract.sample_rate_hz
 
     @property
@@ -137,10 +137,10 @@ class Listener:
         """Take int16 samples (n,) at the contract's rate; return their records.
 
         Args:
-            samples: Mono PCM, the continuation of what was pushed before.
+            samples: Mono PCM that continues the earlier samples.
             overflows: How often the source has lost audio so far, for the results.
-            lag_s: How long ago the samples came; 0 for what can wait, such as a file. When it
-                exceeds a hop, the next hop's samples are here already: this one is skipped.
+            lag_s: How long ago the samples came; 0 for a source that can wait, such as a file. If
+                it exceeds a hop, the next hop's samples have come, too: this hop is skipped.
         """
         self.samples += len(samples)
         records: list[Record] = []
@@ -157,10 +157,10 @@ class Listener:
         return records
 
     def gap(self, seconds: float) -> list[Record]:
-        """Skip a time without audio; return the events that end with it.
+        """Skip a time without audio; return the end of the current event, if there is one.
 
-        The time of what follows counts on from after the gap, and no window reaches over it: the
-        next result comes when a window is full again, and is smoothed with none before it.
+        Times after the gap include it. No window covers both sides: the next result comes when a
+        window is full again, and is not smoothed with earlier ones.
         """
         self._begin(self.time_s + seconds)
         return list(self._events.end())
@@ -174,7 +174,7 @@ class Listener:
         records: list[Record] = []
         if self._heard + self._waiting and not self._any_result:
             self._listen()
-            # The front end alone hears it: what is measured of the audio is so without silence.
+            # Only the front end gets this silence; it must not change the level.
             self._add_features(np.zeros(self._due - self._heard, np.int16))
             records = [
                 replace(record, padded=True) if isinstance(record, Result) else record
@@ -183,11 +183,11 @@ class Listener:
         return records + list(self._events.end())
 
     def _begin(self, at_s: float) -> None:
-        """Begin to listen anew, with nothing left of earlier audio, at a time of the stream."""
+        """Start again at a time of the stream; forget earlier audio."""
         self._began_s = at_s
-        self._heard = 0  # samples since then
-        self._waiting = 0  # samples after those, in `_piece`, until there are enough
-        self._due = self._contract.window_samples  # samples at which the next window is full
+        self._heard = 0  # samples processed since then
+        self._waiting = 0  # further samples in `_piece`, until a window is full
+        self._due = self._contract.window_samples  # samples that complete the next window
         self._features = FeatureStream(self._front_end)
         self._window.clear()
         self._scores: Float64 | None = None
@@ -198,7 +198,7 @@ class Listener:
             self._gate.reset()
 
     def _listen(self) -> None:
-        """Take the samples that wait."""
+        """Process the samples that wait."""
         samples = self._piece[: self._waiting]
         self._heard += self._waiting
         self._waiting = 0
@@ -216,7 +216,7 @@ class Listener:
         self._feature_s += time.perf_counter() - began
 
     def _judge(self, overflows: int, lag_s: float) -> list[Record]:
-        """Return what the window that is full now leads to."""
+        """Return the records of the window that is now full."""
         time_s = self._began_s + self._due / self._contract.sample_rate_hz
         self._due += self.hop_frames * self._contract.frame_step_samples
         if lag_s > self.hop_s:
@@ -233,12 +233,12 @@ class Listener:
         ]
 
     def _result(self, time_s: float, level: Level, overflows: int) -> Result:
-        """Return the result of the window, which is full, running the model if somebody speaks."""
+        """Return the result of the full window; run the model if somebody speaks."""
         contract = self._contract
         began = featured = done = time.perf_counter()
         found_drift = None
         if self._gate is not None and not self._gate.is_open:
-            self._scores = None  # what is said next is not smoothed with what was said before
+            self._scores = None  # speech after a pause is not smoothed with speech before it
         else:
             standardised = self._front_end.standardise(self._window.last(contract.window_frames))
             found_drift = drift(standardised)
@@ -277,7 +277,7 @@ class Listener:
         )
 
     def _drifts(self, found: float | None) -> bool:
-        """Whether a window is so unlike the training that its scores mean little."""
+        """Whether a window differs so much from the training speech that its scores mean little."""
         limit = self._contract.drift_limit
         return bool(limit) and found is not None and found > limit
 
@@ -291,7 +291,7 @@ class Listener:
         return [Notice("overload", text, time_s, "warning")]
 
     def _warn_of_sound(self, result: Result, level: Level) -> list[Notice]:
-        """Return what is wrong with the sound and has lasted, each once per episode."""
+        """Return notices of lasting problems with the sound, one for each episode."""
         found = (
             (
                 self._clipping.begins(level.clipped_share > _CLIPPED_SHARE, result.time_s),
@@ -310,7 +310,7 @@ class Listener:
         ]
 
     def _tell_of_silence(self, still: bool, time_s: float) -> list[Notice]:
-        """Return that digital silence has lasted, or that it is over."""
+        """Return a notice that digital silence has lasted, or that it is over."""
         if self._silence.begins(still, time_s):
             self._silent_since_s = time_s - _LASTING_S - self.hop_s
             text = f"digital silence for {_LASTING_S:g} s: is the microphone muted or unplugged?"

@@ -1,4 +1,4 @@
-"""How far a model can be trusted, out of what its contract says, and its use; a line each."""
+"""How far a model can be trusted, from its contract, and its intended use, in one line each."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import Any
 
 from sernet_edge.runtime.contract import Contract
 
-# What stands between the names of several corpora.
+# Separates the names of several corpora.
 _JOINT = "+"
 
 INTENDED_USE = (
     "not to judge people, nor at work or in education; only with the consent of those who are heard"
 )
-"""In one line what docs/guides/intended-use.md says."""
+"""docs/guides/intended-use.md in one line."""
 
-_SAME_CORPUS = "other speakers of the same corpus, and measured on no other"
+_SAME_CORPUS = "other speakers of the same corpus; not measured on other corpora"
 
 _PRECISIONS = ("int8", "float")
 
 
 def trust(contract: Contract) -> str:
-    """Return what the model was trained on, and how often it is right on strangers.
+    """Return what the model was trained on, and how often it is right on unknown speakers.
 
-    The share is that of right recordings: of corpora that the models of its cross-validation had
-    never heard; else of speakers of its own corpora that they had not heard; else of the speakers
-    that its training held out.
+    It is the share of right recordings: on corpora that the models of its cross-validation were
+    not trained on; if that was not measured, on other speakers of its own corpora; else on the
+    speakers that its training held out.
     """
     made = contract.provenance
     corpora = made.get("corpus")
     if not isinstance(corpora, str) or not corpora:
-        return "trained on speech that nobody named; measured on no stranger"
+        return "trained on an unknown corpus; not measured on other speakers"
     return f"trained on {', '.join(corpora.split(_JOINT))}; {_reach(made)}"
 
 
 def licence(contract: Contract) -> str:
-    """Return under which licence the model may be used; "" where its contract doesn't say."""
+    """Return the licence of the model; "" if its contract has none."""
     named = contract.provenance.get("licence")
     return named if isinstance(named, str) else ""
 
 
 def card_of(model: Path) -> Path | None:
-    """Return the card beside a model's file, of the same name with the suffix .md, if it is there.
+    """Return the card beside a model's file, with the suffix .md; None if there is none.
 
     Args:
         model: The file.
@@ -56,7 +56,7 @@ def _reach(made: Mapping[str, Any]) -> str:
     for precision in _PRECISIONS:
         share = _number(made, *calibration, "cross-corpus", precision, "four", "mean", "wa")
         if share is not None:
-            return f"right {share:.0%} of the time on corpora that it never heard (four emotions)"
+            return f"right {share:.0%} of the time on corpora not used in training (four emotions)"
     for precision in _PRECISIONS:
         share = _number(made, *calibration, "strict", precision, "wa")
         if share is not None:
@@ -64,11 +64,11 @@ def _reach(made: Mapping[str, Any]) -> str:
     share = _number(made, "metrics", "wa")
     if share is not None:
         return f"right {share:.0%} of the time on a few {_SAME_CORPUS}"
-    return "measured on no stranger"
+    return "not measured on other speakers"
 
 
 def _number(found: Any, *names: str) -> float | None:
-    """Return the share 0..1 under names in objects in each other; None where there is none."""
+    """Return the share 0..1 at a path of names in nested objects; None if there is none."""
     for name in names:
         if not isinstance(found, Mapping) or name not in found:
             return None

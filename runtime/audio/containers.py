@@ -1,12 +1,12 @@
-"""Which kind of file some bytes begin: a container with a header, or samples without one."""
+"""Recognises a file's container by its first bytes."""
 
 from __future__ import annotations
 
 HEAD_BYTES = 16
-"""So many bytes show a container, but for the few that `needs_more`."""
+"""Bytes that show most containers; `needs_more` tells which files need more of them."""
 
 LONG_HEAD_BYTES = 6_000
-"""So many bytes hold three frames of MPEG audio, its only reliable sign."""
+"""Bytes that hold three frames of MPEG audio; fewer frames can be a coincidence."""
 
 WAV = "WAV"
 
@@ -14,9 +14,9 @@ AUDIO_SUFFIXES = (
     *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
     *(".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
 )
-"""How names of files end that `recordings.open_recording` reads, in small letters."""
+"""Endings, in lower case, of the files that `recordings.open_recording` reads."""
 
-# What a file begins with, and its name. A form type, as of RIFF, stands behind the size.
+# The first bytes of a file, and the name of its container. A RIFF file's type follows its size.
 _MAGIC = {
     b"fLaC": "FLAC",
     b"OggS": "Ogg",
@@ -57,7 +57,7 @@ _MAGIC = {
     b"Rar!": "RAR",
     b"\x89PNG": "PNG",
     b"%PDF": "PDF",
-    # What a server sends instead of audio.
+    # A server may send these instead of audio.
     b"<!DOCTYPE": "HTML",
     b"<!doctype": "HTML",
     b"<html": "HTML",
@@ -75,7 +75,8 @@ _FORMS = {
 _TS_PACKET_BYTES = 188
 _TS_SYNC = 0x47
 
-# Of MPEG-1 and of MPEG-2 and 2.5, by layer: kilobits a second, by the header's four bits.
+# Kilobits a second by the version (1 for MPEG-1; 2 for MPEG-2 and 2.5), the layer, and the four
+# bits of the header.
 _KBITS_A_SECOND = {
     (1, 1): (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (1, 2): (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -88,11 +89,11 @@ _MPEG1_HZ = (44_100, 48_000, 32_000)
 
 
 def container(head: bytes) -> str | None:
-    """Return the name of the container that begins with `head`; None if there is none.
+    """Return the name of the container that begins with `head`; None if it is not known.
 
     Args:
-        head: The first `HEAD_BYTES`, or `LONG_HEAD_BYTES` where that `needs_more`; fewer if
-            there are no more.
+        head: The file's first `HEAD_BYTES`, or `LONG_HEAD_BYTES` if `needs_more` says so; a
+            shorter file's bytes.
     """
     if name := _FORMS.get((head[:4], head[8:12])):
         return name
@@ -117,16 +118,16 @@ def with_article(kind: str) -> str:
 
 
 def needs_more(head: bytes) -> bool:
-    """Whether this could be a frame or a packet of MPEG, or samples that happen to look like one.
+    """Whether this could be a frame or a packet of MPEG, which only a longer head can confirm.
 
     Args:
-        head: The first `HEAD_BYTES`, or fewer if there are no more.
+        head: The file's first `HEAD_BYTES`; a shorter file's bytes.
     """
     return head[:1] == bytes([_TS_SYNC]) or _frame_bytes(head) is not None
 
 
 def _is_transport_stream(head: bytes) -> bool:
-    """Whether three packets begin as they have to: ISO/IEC 13818-1, 2.4.3.2."""
+    """Whether `head` begins with three transport packets, as in ISO/IEC 13818-1, 2.4.3.2."""
     starts = range(0, 3 * _TS_PACKET_BYTES, _TS_PACKET_BYTES)
     headers = [head[start : start + 4] for start in starts]
     return all(
@@ -136,7 +137,7 @@ def _is_transport_stream(head: bytes) -> bool:
 
 
 def _is_chain(head: bytes) -> bool:
-    """Whether at least three frames follow one another, and nothing else."""
+    """Whether `head` is a series of at least three frames, without other bytes between them."""
     start = frames = 0
     while start + 6 <= len(head):
         frame_bytes = _frame_bytes(head[start : start + 6])
@@ -153,11 +154,11 @@ def _layer(header: bytes) -> int:
 
 
 def _frame_bytes(header: bytes) -> int | None:
-    """Return the length of the frame of MPEG audio with this header; None if it cannot be one."""
+    """Return the length of the frame with this header; None if it is not MPEG audio."""
     if len(header) < 6 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer = header[1] >> 3 & 3, _layer(header)  # 3 is MPEG-1, 2 MPEG-2, 0 MPEG-2.5
-    if layer == 0:  # AAC in ADTS, whose header is of 7 bytes at least
+    if layer == 0:  # AAC in ADTS: its header alone takes 7 bytes
         length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
         return length if version >= 2 and header[2] >> 2 & 15 < 13 and length >= 7 else None
     bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1

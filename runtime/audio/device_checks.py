@@ -1,22 +1,22 @@
-"""Finds a device that delivers at another rate than it states."""
+"""Finds a device that delivers samples at another rate than it states."""
 
 from __future__ import annotations
 
 from sernet_edge.runtime.audio.sources import Incident
 
-# Quartz is true to 0.01 %, cheap USB devices to 0.1 %; a wrong rate is off by 8 % (44.1 kHz
-# for 48) or far more. In between lies what blocks and buffers cost in the time of a measurement.
+# Quartz is accurate to 0.01 %, cheap USB devices to 0.1 %. A wrong rate is off by 8 % (44.1 kHz
+# for 48) or far more. Blocks and buffers make the measurement itself inaccurate by about 1 %.
 RATE_TOLERANCE = 0.02
 RATE_PERIOD_S = 30.0
 
-# A pause in delivery is made up for by a burst, which would be measured as a high rate.
+# After a pause a device delivers a burst, which would count as too high a rate.
 _PAUSE_S = 1.0
 
 
 class RateCheck:
-    """Compares the samples that come with the time that passes.
+    """Compares the number of samples with the time in which they came.
 
-    A rate counts as wrong when two measurements on end say so, in which no audio was lost.
+    A rate is wrong when two measurements in a row say so and no audio was lost meanwhile.
     """
 
     def __init__(self, rate_hz: int) -> None:
@@ -29,11 +29,11 @@ class RateCheck:
         self._told = False
 
     def see(self, frames: int, at_s: float, lost: bool) -> Incident | None:
-        """Return what there is to tell after a block, if anything.
+        """Check one block; return an incident if the rate turned wrong or right.
 
         Args:
-            frames: Its length.
-            at_s: When it came, on a clock that nobody sets.
+            frames: The block's length.
+            at_s: When it came, by a clock that is never set.
             lost: Whether audio before it was lost.
         """
         paused = at_s - self._last_s > _PAUSE_S

@@ -1,4 +1,4 @@
-"""Which microphones there are and which of them work, found out by opening each."""
+"""Lists the microphones, and opens each to find out whether it works."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sernet_edge.runtime.audio.microphone import Microphone
 from sernet_edge.runtime.audio.sources import Incident
 from sernet_edge.runtime.errors import AudioError
 
-# What sound cards and telephony use.
+# Rates that sound cards and telephony use.
 _RATES_HZ = (8_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000)
 
 # A sound server takes a second or two to deliver its first block.
@@ -26,9 +26,9 @@ class DeviceReport:
 
     Attributes:
         device: What PortAudio says of it.
-        rates_hz: The usual rates that it takes.
-        used_hz: The rate that `listen` would open it at; None if it cannot be opened.
-        problem: Why it does not work; empty if it does.
+        rates_hz: The usual rates that it accepts.
+        used_hz: The rate at which `listen` would open it; None if it cannot be opened.
+        problem: Why it does not work; empty if it works.
     """
 
     device: portaudio.Device
@@ -37,7 +37,7 @@ class DeviceReport:
     problem: str
 
     def record(self) -> dict[str, Any]:
-        """Return the report for programs."""
+        """Return the report as a dictionary, for JSON."""
         return {
             "type": "device",
             **asdict(self.device),
@@ -48,7 +48,7 @@ class DeviceReport:
         }
 
     def __str__(self) -> str:
-        """Return one line."""
+        """Return the report as a line of text."""
         device = self.device
         channels = "1 channel" if device.channels == 1 else f"{device.channels} channels"
         rates = " ".join(map(str, self.rates_hz)) or "none of the usual"
@@ -60,13 +60,13 @@ class DeviceReport:
 
 
 def device_reports(rate_hz: int) -> Iterator[DeviceReport]:
-    """Try one microphone after the other; some take a second or two.
+    """Try one microphone after the other; each takes up to some seconds.
 
     Args:
-        rate_hz: The rate that is wanted of them.
+        rate_hz: The rate that the model needs.
 
     Raises:
-        AudioError: There is none, or sounddevice or PortAudio is missing.
+        AudioError: There is no microphone, or sounddevice or PortAudio is missing.
     """
     for device in portaudio.input_devices():
         yield try_device(device, rate_hz)
@@ -86,7 +86,7 @@ def try_device(device: portaudio.Device, rate_hz: int) -> DeviceReport:
 
 
 def _first_samples(microphone: Microphone) -> str:
-    """Wait for samples; return what is wrong if there are none."""
+    """Wait for samples; return the problem, empty if they came."""
     until_s = time.monotonic() + _PATIENCE_S
     for block in microphone.blocks():
         if isinstance(block, Incident):

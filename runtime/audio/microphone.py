@@ -1,4 +1,4 @@
-"""The microphone: a device that is recorded from, and waited for when it goes away."""
+"""Records from a microphone, and waits for it to return after it was unplugged."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sernet_edge.runtime.audio.sources import Frames, Incident, check_channel
 from sernet_edge.runtime.audio.suspension import Suspension, clock_s, suspended
 from sernet_edge.runtime.errors import AudioError
 
-# PortAudio's blocks. The hop, half a second, hides their length.
+# Length of PortAudio's blocks. It adds no delay that matters beside the hop of half a second.
 _BLOCK_S = 0.05
 
 # How far the model may fall behind before audio is lost.
 _QUEUE_S = 5.0
 
-# How often `blocks` gives control back when there is nothing.
+# How often `blocks` yields an empty block while no audio comes.
 _TICK_S = 0.5
 
-# A device that delivers nothing for so long has gone. A sound server takes a second or two to
+# A device that delivers nothing for this long counts as gone. A sound server takes a second or two
 # deliver its first block.
 _STALL_S = 5.0
 
@@ -36,7 +36,7 @@ _MAX_RETRY_S = 5.0
 
 @dataclass(frozen=True)
 class _Block:
-    """One delivery of PortAudio.
+    """One block of audio from PortAudio.
 
     Attributes:
         data: int16 samples, interleaved.
@@ -50,30 +50,30 @@ class _Block:
 
 
 class Microphone:
-    """An audio device that is being recorded from; see `audio.Source` for the attributes.
+    """Records from an audio device; see `audio.Source` for the attributes.
 
-    PortAudio's own thread puts blocks into a queue that holds some seconds. When the model
-    falls further behind, that thread waits, the device's buffer overflows, PortAudio says so,
-    and it is counted: no audio is lost in silence, and none when the device can wait.
+    PortAudio's own thread puts blocks into a queue that holds some seconds. When the model falls
+    further behind, that thread waits, the device's buffer overflows, and PortAudio reports it:
+    every loss of audio is counted.
 
-    A device that goes away, or delivers nothing any more, is told as an `Incident` and opened
-    again as soon as it is there, which is told with how long it was gone. When this program itself
-    stood still, what was recorded meanwhile is dropped: played late, it would be taken for now.
+    When the device goes away or stops delivering, `blocks` yields an `Incident`, opens the device
+    again as soon as it is there, and yields another with the length of the gap. When this program
+    itself was stopped, `blocks` drops what was recorded meanwhile, which is too old to be live.
     """
 
     def __init__(
         self, rate_hz: int, device: str | int | None = None, channel: int | None = None
     ) -> None:
-        """Choose a device and a rate; recording starts with `blocks`.
+        """Choose a device and a rate; `blocks` starts the recording.
 
         Args:
-            rate_hz: The rate wanted. A device that cannot gives its own.
+            rate_hz: The rate wanted. A device that does not support it records at its own.
             device: An index, a part of a name, or None for the default device.
-            channel: One that must be among those that are recorded, counted from 0; None: any.
+            channel: The channel that the device must have, counted from 0; None: any.
 
         Raises:
-            AudioError: No microphone, not this one, or one that cannot be opened; or
-                sounddevice or PortAudio is missing.
+            AudioError: There is no such microphone, or it cannot be opened; or sounddevice or
+                PortAudio is missing.
         """
         self._sounddevice = portaudio.sounddevice()
         self._wanted_hz = rate_hz
@@ -82,18 +82,19 @@ class Microphone:
         self.overflows = 0
         self.lag_s = 0.0
         self.live = True
-        # An exception in the middle of `rescan` would leave sounddevice with a wrong count of how
-        # often PortAudio was started, and it complains about that when Python ends.
+        # A signal's exception must not interrupt `rescan`: sounddevice would lose count of how
+        # often
+        # it started PortAudio, and print an error when Python ends.
         self.ticks = True
         self.notes: list[str] = []
-        # Not a `Queue`: an exception out of a signal's handler can leave one locked for ever.
+        # Not a `Queue`: an exception from a signal handler can leave its lock locked for ever.
         self._queue: queue.SimpleQueue[_Block] = queue.SimpleQueue()
         self._stream: Any = None
         self._closing = False
         self._use(portaudio.find_input(device))
 
     def blocks(self) -> Iterator[Frames | Incident]:
-        """Yield new audio without end; an empty block when nothing comes.
+        """Yield new audio without end; an empty block while none comes.
 
         Raises:
             AudioError: The device cannot be opened.
@@ -116,7 +117,7 @@ class Microphone:
                     if incident := rate.see(len(frames), block.at_s, block.lost):
                         yield incident
                     continue
-                # An unplugged device stops its stream, or merely delivers no more; none raises.
+                # An unplugged device stops its stream or just delivers nothing; neither raises.
                 elif self._stream.active and clock_s() - last_s < _STALL_S:
                     yield self._nothing()
                     continue
@@ -135,19 +136,19 @@ class Microphone:
             self._stream = None
 
     def _next_block(self) -> _Block | None:
-        """Return the next block of the recording; None if nothing comes."""
+        """Wait for the next block and return it; None if none comes in time."""
         try:
             return self._queue.get(timeout=_TICK_S)
         except queue.Empty:
             return None
 
     def _go_on(self, missed_s: float, last_s: float) -> Iterator[Frames | Incident]:
-        """Record anew, after this program stood still, and tell that.
+        """Restart the recording after this program was stopped, and yield an incident.
 
-        A sound server has kept what was recorded meanwhile for the old stream.
+        The old stream would deliver the audio that the sound server has stored meanwhile.
 
         Args:
-            missed_s: For how long it stood still.
+            missed_s: How long the program was stopped.
             last_s: When the last audio came.
         """
         self.close()
@@ -162,7 +163,7 @@ class Microphone:
         yield suspended(missed_s, clock_s() - last_s)
 
     def _wait_for_return(self, lost_s: float) -> Iterator[Frames | Incident]:
-        """Tell that the device has gone, wait until it delivers again, and tell that.
+        """Yield that the device is gone, wait until it delivers again, and yield that.
 
         Args:
             lost_s: When the last audio came.
@@ -192,7 +193,7 @@ class Microphone:
         )
 
     def _reopened(self) -> Generator[Frames, None, bool]:
-        """Try to open the device anew; return whether it delivers, yielding while that is open."""
+        """Open the device again, yielding empty blocks meanwhile; return whether it delivers."""
         self.close()
         try:
             portaudio.rescan()
@@ -203,7 +204,7 @@ class Microphone:
         return (yield from self._delivers())
 
     def _delivers(self) -> Generator[Frames, None, bool]:
-        """Wait for a first block; return whether it came, yielding while that is open."""
+        """Wait for a first block, yielding empty blocks meanwhile; return whether it came."""
         opened_s = clock_s()
         while self._queue.empty():
             if not self._stream.active or clock_s() - opened_s > _STALL_S:
@@ -216,7 +217,7 @@ class Microphone:
         return np.zeros((0, self.channels), np.int16)
 
     def _use(self, device: portaudio.Device) -> None:
-        """Make this the device, and find out how it can be opened."""
+        """Choose this device, and the channels and the rate at which to record."""
         self._device = device
         self.name = device.name
         check_channel(repr(device.name), device.channels, self._channel)
@@ -226,7 +227,7 @@ class Microphone:
     def _open(self) -> None:
         """Start to record."""
         self._closing = False
-        self._queue = queue.SimpleQueue()  # what an earlier stream left is over
+        self._queue = queue.SimpleQueue()  # drops what an earlier stream left
         try:
             with portaudio.quiet_stderr():
                 self._stream = self._sounddevice.RawInputStream(
@@ -250,7 +251,7 @@ class Microphone:
         self._queue.put(block)
 
     def _possible_rate(self, wanted_hz: int, own_hz: int) -> int:
-        """Return the wanted rate if the device takes it, else its own."""
+        """Return the wanted rate if the device supports it, else the device's own."""
         for rate_hz in (wanted_hz, own_hz):
             reason = portaudio.refusal(self._device, rate_hz, self.channels)
             if not reason:

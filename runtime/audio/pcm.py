@@ -1,4 +1,4 @@
-"""Samples without a container: bytes into numbers, and a stream of them as a source."""
+"""Samples without a container: converts bytes to numbers, and makes a source of them."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ SAMPLE_BYTES = {
     "f32le": 4,
     "f64le": 8,
 }
-"""Bytes of a sample by its format: s signed, u unsigned, f float; bits; le or be byte order."""
+"""Bytes of a sample, by format: s signed, u unsigned, f float; bits; le or be byte order."""
 
 RAW_FORMATS = ("s16le", "s16be", "s24le", "s32le", "f32le", "u8")
-"""What samples without a header may be; ffmpeg's names."""
+"""Formats that samples without a header may have, by ffmpeg's names."""
 
-# A pipe fills what it is asked for by ever other amounts. Larger blocks than this, shrunk to
-# those, fragment the C library's heap by megabytes an hour.
+# Each read of a pipe returns another number of bytes. Python allocates the full size and shrinks it
+# to that; with larger blocks this fragments the C library's heap by megabytes an hour.
 _READ_BYTES = 8_192
 
-# A pipe holds 64 kB, 2 s of 16-bit samples at 16 kHz: so much a live one is ahead of the time that
-# has passed since it was first read.
+# A pipe holds 64 kB, 2 s of 16-bit samples at 16 kHz. A live one can be this far ahead of the time
+# that has passed since the first read.
 _AHEAD_S = 2.5
-# What is dropped of a pipe at most, in reads.
+# The most reads for which `drop_ready` drops audio.
 _MOST_DROPPED = 1_000
 
-# A float recording that was mixed too loud exceeds full scale by some decibels, at its peaks:
-# those are clipped. What lies further beyond, or mostly beyond, has another full scale.
+# The peaks of a float recording that was mixed too loud exceed full scale by some decibels, and are
+# clipped. A recording with higher peaks, or mostly beyond full scale, has another full scale.
 _FAR_BEYOND = 8.0
 _MOSTLY = 0.5
 
 
 def decode(data: bytes, sample_format: str, channels: int, name: str) -> Frames:
-    """Turn interleaved samples into frames in int16 units.
+    """Convert interleaved samples to frames in int16 units.
 
     Args:
         data: Whole frames.
@@ -63,7 +63,7 @@ def decode(data: bytes, sample_format: str, channels: int, name: str) -> Frames:
         name: The source, for errors.
 
     Returns:
-        int16 (frames, channels) of 16-bit samples, else float64, exact.
+        int16 (frames, channels) for 16-bit samples, else float64; both are exact.
 
     Raises:
         AudioError: See `from_floats`.
@@ -88,11 +88,11 @@ def decode(data: bytes, sample_format: str, channels: int, name: str) -> Frames:
 
 
 def from_floats(floats: NDArray[Any], name: str) -> NDArray[np.float64]:
-    """Return samples of full scale 1 in int16 units; peaks a little beyond it are clipped.
+    """Convert samples with a full scale of 1 to int16 units; clip peaks a little beyond it.
 
     Raises:
         AudioError: A sample is NaN or infinite, or full scale is not 1, as in integers that were
-            written as floats. They are not scaled here: what full scale is would be a guess.
+            written as floats. They are refused, since their full scale can only be guessed.
     """
     if not np.isfinite(floats).all():
         raise AudioError(f"{name} holds samples that are NaN or infinite")
@@ -115,21 +115,21 @@ class Readable(Protocol):
         """Return the next bytes, fewer than `size` only at the end."""
 
     def read1(self, size: int, /) -> bytes:
-        """Return the next bytes that are there, at most `size`; none at the end."""
+        """Return the next bytes that are available, at most `size`; none at the end."""
 
     def fileno(self) -> int:
-        """Return its descriptor."""
+        """Return the file descriptor."""
 
     def close(self) -> None:
         """Close it."""
 
 
 class ByteFrames:
-    """Whole frames of bytes out of a file that gives any number of bytes at a time.
+    """Cuts the bytes of a file into whole frames, whatever sizes its reads return.
 
     Attributes:
         read_bytes: Bytes read so far.
-        leftover_bytes: After the end: bytes of a last, incomplete frame, which were dropped.
+        leftover_bytes: Set at the end: bytes of an incomplete last frame, which were dropped.
     """
 
     def __init__(self, file: Readable, frame_bytes: int, limit: int | None = None) -> None:
@@ -142,7 +142,7 @@ class ByteFrames:
         self._pending = b""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield what is there as soon as it is there, for a live pipe; end with the file."""
+        """Yield frames as soon as they arrive, for a live pipe; stop at the file's end."""
         while data := self._read():
             self._pending += data
             if whole := self._whole():
@@ -151,7 +151,7 @@ class ByteFrames:
         self.leftover_bytes = len(self._pending)
 
     def drop_ready(self) -> None:
-        """Leave out what is in the pipe by now, in whole frames."""
+        """Drop what is in the pipe now, in whole frames."""
         pipe = self._file.fileno()
         for _ in range(_MOST_DROPPED):
             if not select.select([pipe], [], [], 0)[0] or not (data := self._read()):
@@ -160,11 +160,11 @@ class ByteFrames:
             self._pending = self._pending[self._whole() :]
 
     def _whole(self) -> int:
-        """Return how many of the bytes that wait make whole frames."""
+        """Return how many pending bytes make up whole frames."""
         return len(self._pending) // self._frame_bytes * self._frame_bytes
 
     def _read(self) -> bytes:
-        """Return what is there, once something is; nothing at the end."""
+        """Wait for bytes and return those that are available; none at the end."""
         wanted = _READ_BYTES
         if self._limit is not None:
             wanted = min(wanted, self._limit - self.read_bytes)
@@ -174,14 +174,15 @@ class ByteFrames:
 
 
 def as_it_comes(frames: ByteFrames, bytes_a_second: float) -> Iterator[bytes | Incident]:
-    """Yield the frames of a live pipe, without those that are stale after this program stood still.
+    """Yield the frames of a live pipe; after this program was stopped, drop the stale ones.
 
-    A recording that comes through a pipe can wait, and nothing of it is left out. It comes faster
-    than it lasts, and this program spends its time computing; for a live source it mostly waits.
+    A recording that comes through a pipe loses nothing, since it can wait. Two signs tell it from
+    live audio: it comes faster than it plays, and this program spends its time computing, where it
+    would mostly wait for a live source.
 
     Args:
-        frames: Out of the pipe.
-        bytes_a_second: Of its audio.
+        frames: The pipe's frames.
+        bytes_a_second: The audio's rate.
     """
     suspension = Suspension()
     began_s = last_s = asked_s = clock_s()
@@ -206,7 +207,7 @@ def as_it_comes(frames: ByteFrames, bytes_a_second: float) -> Iterator[bytes | I
 
 
 def decoded(frames: ByteFrames, source: Source, sample_format: str) -> Iterator[Frames | Incident]:
-    """Yield a source's frames as numbers, and what happens to it if it is live.
+    """Yield a source's frames as numbers, and the incidents of a live source.
 
     Raises:
         AudioError: See `from_floats`.
@@ -223,13 +224,13 @@ def decoded(frames: ByteFrames, source: Source, sample_format: str) -> Iterator[
 
 
 def read_head(file: Readable) -> bytes:
-    """Read as much from a file's beginning as shows what `container` it is, if there is so much."""
+    """Read as many of a file's first bytes as `container` needs; a shorter file's bytes."""
     head = file.read(HEAD_BYTES)
     return head + file.read(LONG_HEAD_BYTES - len(head)) if needs_more(head) else head
 
 
 class Prepended:
-    """A file whose first bytes were read already and are given again; it cannot be seeked."""
+    """A file that gives again the first bytes, which were already read. It is not seekable."""
 
     def __init__(self, head: bytes, file: Readable) -> None:
         """Give `head`, then what `file` gives."""
@@ -242,14 +243,14 @@ class Prepended:
         return head + self._file.read(size - len(head)) if len(head) < size else head
 
     def read1(self, size: int) -> bytes:
-        """Return the next bytes that are there, at most `size`; none at the end."""
+        """Return the next bytes that are available, at most `size`; none at the end."""
         if self._head:
             head, self._head = self._head[:size], self._head[size:]
             return head
         return self._file.read1(size)
 
     def peek(self, size: int) -> bytes:
-        """Return the next bytes, fewer than `size` only at the end, which stay unread."""
+        """Return the next bytes, fewer than `size` only at the end, without consuming them."""
         self._head += self._file.read(max(0, size - len(self._head)))
         return self._head
 
@@ -279,19 +280,19 @@ class RawSource:
         head: bytes | None = None,
         live: bool = False,
     ) -> None:
-        """Take what `file` will give; see `Source` for the rest.
+        """Read samples from `file`; see `Source` for the rest.
 
         Args:
-            file: Gives the samples.
+            file: Holds the samples.
             rate_hz: Their rate.
             channels: Interleaved channels.
-            name: What to call it in messages.
+            name: The source's name in messages.
             sample_format: A key of `SAMPLE_BYTES`.
-            head: What `read_head` has read of it; None if nothing was read yet.
+            head: The bytes that `read_head` returned; None if nothing was read yet.
             live: Whether the samples come as they are recorded.
 
         Raises:
-            AudioError: It holds a container, whose bytes would be heard as noise.
+            AudioError: The file has a container, which would be played as noise.
         """
         self.name = name
         self.rate_hz = rate_hz

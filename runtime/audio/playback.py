@@ -13,7 +13,7 @@ from sernet_edge.runtime.errors import AudioError
 
 
 class Player:
-    """Plays one recording at a time, while the program goes on."""
+    """Plays one recording at a time, in the background."""
 
     def __init__(self) -> None:
         """Play nothing yet."""
@@ -25,7 +25,7 @@ class Player:
 
         Args:
             samples: int16 (n,).
-            rate_hz: Their rate; the loudspeaker's own is used where it refuses this one.
+            rate_hz: Their rate. They are resampled if the loudspeaker does not support it.
 
         Raises:
             AudioError: There is no loudspeaker, or it cannot be opened.
@@ -51,7 +51,7 @@ class Player:
 
     @property
     def plays(self) -> bool:
-        """Whether something is still to be heard."""
+        """Whether a recording is playing."""
         return self._stream is not None and bool(self._stream.active)
 
     def stop(self) -> None:
@@ -61,7 +61,7 @@ class Player:
             self._stream = None
 
     def _fill(self, out: Any, frames: int, when: Any, status: Any) -> None:
-        """Hand PortAudio's thread the next samples."""
+        """Give PortAudio's thread the next samples."""
         part, self._left = self._left[:frames], self._left[frames:]
         out[:] = part.astype("<i2").tobytes().ljust(len(out), b"\0")
         if not len(self._left):

@@ -1,4 +1,4 @@
-"""PortAudio: the one file that imports sounddevice, and only when it is used."""
+"""PortAudio: the only file that imports sounddevice, at its first use."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from sernet_edge.runtime.errors import AudioError
 
-# A device with more channels is a sound server or a plugin, which mixes on its own.
+# A device that claims more channels is a sound server or a plugin, which mixes them itself.
 _MAX_CHANNELS = 8
 
-# ALSA numbers the cards; what was hw:1,0 may be hw:2,0 after it was unplugged.
+# ALSA numbers the cards: hw:1,0 may be hw:2,0 after the device was plugged in again.
 _ALSA_ADDRESS = re.compile(r" \(hw:\d+,\d+\)$")
 
 
@@ -24,11 +24,11 @@ class Device:
 
     Attributes:
         index: PortAudio's number, until the next `rescan`.
-        name: PortAudio's name; a part of it will do to choose it.
-        host_api: The system that brings it, such as ALSA.
-        channels: Most channels it can give.
+        name: PortAudio's name; any part of it selects the device.
+        host_api: The sound system that offers it, such as ALSA.
+        channels: The most channels that it records.
         rate_hz: Its own sample rate.
-        is_default: Whether it is used when none is named.
+        is_default: Whether it is the default device.
     """
 
     index: int
@@ -41,11 +41,11 @@ class Device:
     def used_channels(self, channel: int | None = None) -> int:
         """Return how many channels to record.
 
-        All there are, for asked for fewer, PortAudio drops the others; but of a sound server only
-        as many as bring the one that is wanted.
+        A device is recorded with all its channels: if fewer are asked for, PortAudio drops the
+        others. A sound server is recorded with only as many as include the wanted one.
 
         Args:
-            channel: The one that is wanted, counted from 0; None: their mean.
+            channel: The wanted one, counted from 0; None: the mean of all.
         """
         if self.channels <= _MAX_CHANNELS:
             return self.channels
@@ -56,7 +56,7 @@ def sounddevice() -> Any:
     """Return the module.
 
     Raises:
-        AudioError: The package, or the library that it needs, is missing.
+        AudioError: The package, or the library PortAudio, is missing.
     """
     try:
         import sounddevice
@@ -72,16 +72,16 @@ def sounddevice() -> Any:
 
 
 def rescan() -> None:
-    """Make PortAudio look for devices anew: it does so only when it starts. No stream may be open.
+    """Make PortAudio look for devices again, by restarting it. No stream may be open.
 
-    It returns only when the sound system answers, which one that hangs does not.
+    This call never returns if the sound system hangs.
 
     Raises:
         AudioError: PortAudio cannot be started.
     """
     module = sounddevice()
     with quiet_stderr():
-        with suppress(module.PortAudioError):  # it could not be started the last time
+        with suppress(module.PortAudioError):  # its last start failed
             module._terminate()
         try:
             module._initialize()
@@ -111,17 +111,17 @@ def input_devices() -> list[Device]:
 
 
 def find_input(wanted: str | int | None) -> Device:
-    """Return the device of this index, or whose name has this part, or the default one.
+    """Return the device with this index or this part of a name; the default one if None.
 
     Raises:
-        AudioError: There is none, or several; or sounddevice or PortAudio is missing.
+        AudioError: No device or several match, or sounddevice or PortAudio is missing.
     """
     module = sounddevice()
     try:
         found = module.query_devices(wanted, "input")
     # OverflowError: an index beyond C's int.
     except (ValueError, OverflowError, module.PortAudioError) as error:
-        input_devices()  # raises if there is none at all
+        input_devices()  # raises if there are no devices at all
         if wanted is None:
             raise AudioError(
                 "no default microphone", "name one with --device; see --list-devices"
@@ -133,7 +133,7 @@ def find_input(wanted: str | int | None) -> Device:
 
 
 def find_again(wanted: str | int | None, before: Device) -> Device:
-    """Return what `find_input(wanted)` returned `before`, after a `rescan`: numbers have changed.
+    """Return the device that `find_input(wanted)` found `before` a `rescan` changed its index.
 
     Raises:
         AudioError: See `find_input`.
@@ -147,7 +147,7 @@ def find_again(wanted: str | int | None, before: Device) -> Device:
 
 
 def refusal(device: Device, rate_hz: int, channels: int) -> str:
-    """Return why the device does not record so many channels at this rate; empty if it does."""
+    """Return why the device cannot record this many channels at this rate; empty if it can."""
     module = sounddevice()
     try:
         with quiet_stderr():
@@ -159,7 +159,7 @@ def refusal(device: Device, rate_hz: int, channels: int) -> str:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Silence what ALSA and PortAudio print in C when a device refuses; the exception says it."""
+    """Hide what ALSA and PortAudio print when a device refuses; the exception says it, too."""
     saved = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
     try:
@@ -172,7 +172,7 @@ def quiet_stderr() -> Iterator[None]:
 
 
 def _device(found: dict[str, Any], default: int | None) -> Device:
-    """Turn sounddevice's description into ours."""
+    """Convert sounddevice's description to ours."""
     return Device(
         index=found["index"],
         name=found["name"],

@@ -1,4 +1,4 @@
-"""Audio files, opened for whoever reads them: by libsndfile, or as a stream where it cannot."""
+"""Opens audio files: with libsndfile, or as a stream where libsndfile cannot read them."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames, 
 from sernet_edge.runtime.audio.wav import CONVERT, WavStream
 from sernet_edge.runtime.errors import AudioError
 
-# Frames that are read at once.
+# Frames in one read.
 _BLOCK_FRAMES = 4_096
 
-# libsndfile estimates the length of what is coded like this, be it in a WAV file.
+# libsndfile only estimates the length of these codecs, even inside a WAV file.
 _ESTIMATED = "MPEG_LAYER"
 
-# In libsndfile's log: a size that the file states, and the size that the file could have.
+# Lines of libsndfile's log that give a stated size and the size that the file allows.
 _TOO_SHORT = re.compile(r"size|data|ssnd|riff|form")
 _SHOULD_BE = re.compile(r"^\s*([^:\n]*?)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 _UNKNOWN_LENGTH = 0x7FFF_F000
 
 
 def open_recording(path: str | os.PathLike[str]) -> Source:
-    """Open an audio file: WAV, FLAC, Ogg, MP3, AIFF and whatever else libsndfile reads.
+    """Open an audio file: WAV, FLAC, Ogg, MP3, AIFF and the other formats of libsndfile.
 
     Raises:
-        AudioError: Unreadable, no audio, truncated, damaged, or in a format that is not known.
+        AudioError: The file is unreadable, truncated, damaged, or of an unknown format.
     """
     name = str(path)
     try:
@@ -56,15 +56,15 @@ def open_recording(path: str | os.PathLike[str]) -> Source:
 def read_recording(
     path: str | os.PathLike[str], rate_hz: int, advice: str = ""
 ) -> NDArray[np.int16]:
-    """Return the whole of an audio file as `listen` hears it, int16 (samples,) at `rate_hz`.
+    """Return a whole audio file as `listen` would hear it, int16 (samples,) at `rate_hz`.
 
     Args:
         path: The file.
         rate_hz: The rate wanted.
-        advice: What to do about one without audio.
+        advice: The error's hint if the file holds no audio.
 
     Raises:
-        AudioError: See `open_recording`; or it holds no audio.
+        AudioError: See `open_recording`; or the file holds no audio.
     """
     with closing(open_recording(path)) as source:
         blocks = [block for block in mono(source, rate_hz) if isinstance(block, np.ndarray)]
@@ -81,17 +81,17 @@ def open_stream(
     channels: int | None = None,
     sample_format: str | None = None,
 ) -> Source:
-    """Open what comes through a pipe: a WAV file, or samples without a header.
+    """Open a pipe that holds a WAV file, or samples without a header.
 
     Args:
-        file: Gives the bytes; the source closes it.
-        name: What to call it in messages.
-        rate_hz: Of samples without a header.
-        channels: Likewise; 1 if None.
-        sample_format: Likewise, a key of `pcm.SAMPLE_BYTES`; s16le if None.
+        file: The pipe; the source closes it.
+        name: The source's name in messages.
+        rate_hz: Rate of samples without a header.
+        channels: Their channels; 1 if None.
+        sample_format: Their format, a key of `pcm.SAMPLE_BYTES`; s16le if None.
 
     Raises:
-        AudioError: It is another container, or a WAV file that is damaged.
+        AudioError: It holds another container, or a damaged WAV file.
     """
     live = _file_bytes(file.fileno()) is None
     try:
@@ -107,7 +107,7 @@ def open_stream(
 
 
 def _open(file: BufferedReader, name: str) -> Source:
-    """Choose who reads an open file; see `open_recording`."""
+    """Choose the reader of an open file; see `open_recording`."""
     size = _file_bytes(file.fileno())
     head = read_head(file)
     kind = container(head)
@@ -128,7 +128,7 @@ def _open(file: BufferedReader, name: str) -> Source:
 
 
 def _open_wav(file: BufferedReader, name: str, size: int) -> Source:
-    """Choose who reads a WAV file of so many bytes; see `open_recording`."""
+    """Choose the reader of a WAV file of `size` bytes; see `open_recording`."""
     stream = WavStream(file, name, size=size)
     start = file.tell()
     stream.note_what_is_left()
@@ -139,7 +139,7 @@ def _open_wav(file: BufferedReader, name: str, size: int) -> Source:
             if stream.format.sample_format is None:
                 raise
         except AudioError:
-            pass  # It does not find samples before their format, or behind a chunk without padding.
+            pass  # It finds no samples before `fmt `, nor after a chunk without padding.
         else:
             source.notes = stream.notes
             file.close()
@@ -149,16 +149,16 @@ def _open_wav(file: BufferedReader, name: str, size: int) -> Source:
 
 
 def _file_bytes(file_descriptor: int) -> int | None:
-    """Return the size of a regular file, None for a pipe or a device."""
+    """Return the size of a regular file; None for a pipe or a device."""
     status = os.fstat(file_descriptor)
     return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def _readable(stream: WavStream) -> WavStream:
-    """Return a stream whose samples are plain numbers.
+    """Return the stream if its samples are plain numbers.
 
     Raises:
-        AudioError: They are coded otherwise.
+        AudioError: The samples are coded.
     """
     if stream.format.sample_format is None:
         raise AudioError(f"{stream.name}: {stream.format.problem}", hint=CONVERT)
@@ -184,7 +184,7 @@ class LibrarySource:
 
         Args:
             name: A regular file.
-            kind: Its container, None if that is not known.
+            kind: Its container; None if unknown.
 
         Raises:
             AudioError: libsndfile is missing or cannot read it, or it is truncated.
@@ -196,7 +196,7 @@ class LibrarySource:
         self.live = self.ticks = False
         self.notes: list[str] = []
         library = soundfile()
-        # A file, not the name: which may not be UTF-8, and whose ending proves nothing.
+        # An open file: libsndfile takes a name as UTF-8, and trusts its ending.
         self._file: _Endless | BufferedReader = Path(name).open("rb")  # noqa: SIM115 - see `close`
         try:
             self._audio = library.SoundFile(self._file.fileno(), closefd=False)
@@ -213,8 +213,8 @@ class LibrarySource:
                 f"{error.error_string.rstrip('.')}",
                 hint=CONVERT,
             ) from error
-        # Where it can, soundfile seeks after each block to where it is already, and there a frame
-        # of MP3 is decoded without those before it that it needs.
+        # soundfile would seek to its own position after each block. A frame of MP3 would then be
+        # decoded without the earlier frames that it depends on.
         self._audio.seekable = lambda: False
         self._error: type[Exception] = library.LibsndfileError
         self.rate_hz: int = self._audio.samplerate
@@ -229,9 +229,9 @@ class LibrarySource:
         """Yield the audio from the file's start.
 
         Raises:
-            AudioError: The file turns out to be truncated or damaged; or see `pcm.from_floats`.
+            AudioError: The file is truncated or damaged; or see `pcm.from_floats`.
         """
-        # libsndfile scales integers to full scale 1, exactly; 16 bits are taken as they are.
+        # libsndfile scales integers to full scale 1, exactly; 16 bits need no scaling.
         kind = "int16" if self._audio.subtype == "PCM_16" else "float64"
         read = 0
         while True:
@@ -260,14 +260,14 @@ class LibrarySource:
         self._file.close()
 
     def _check(self, kind: str | None) -> None:
-        """Refuse numbers that cannot be, and a file that is shorter than it says."""
+        """Refuse an impossible header, and a file that is shorter than its header says."""
         if not MIN_RATE_HZ <= self.rate_hz <= MAX_RATE_HZ or not self.channels:
             raise AudioError(
                 f"{self.name} is damaged: its header says {self.rate_hz} Hz "
                 f"and {self.channels} channels"
             )
         if kind == WAV:
-            return  # `WavStream` has compared the sizes.
+            return  # `WavStream` compares the sizes.
         for label, said, found in _SHOULD_BE.findall(self._audio.extra_info):
             stated, there = int(said), int(found)
             if _TOO_SHORT.search(label.lower()) and there < stated < _UNKNOWN_LENGTH:
@@ -281,12 +281,12 @@ class LibrarySource:
 class _Endless(RawIOBase):
     """A file that pretends to be much longer than it is.
 
-    MPEG audio of variable rate need not say how long it is. libsndfile then estimates it from the
-    file's length and the first frame, and reads no further. The true end it notices all the same.
+    MPEG audio of variable rate need not state its length. libsndfile then estimates it from the
+    file's length and the first frame, and stops reading there. It still notices the true end.
     """
 
     def __init__(self, file: BufferedReader) -> None:
-        """Read `file`, and close it with this."""
+        """Read `file`; closing this closes it."""
         self._file = file
         self._at_end = False
         self._pretended = 1_000 * os.fstat(file.fileno()).st_size
@@ -296,7 +296,7 @@ class _Endless(RawIOBase):
         return self._file.readinto(buffer)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position, as of files; to the very end: only to `tell` where that is."""
+        """Go to a position, as in a file. The end serves only to find the length with `tell`."""
         self._at_end = (offset, whence) == (0, os.SEEK_END)
         return self._pretended if self._at_end else self._file.seek(offset, whence)
 
@@ -315,10 +315,10 @@ class _Endless(RawIOBase):
 
 
 def _says_how_long(file: BufferedReader) -> bool:
-    """Whether the first frame of MPEG audio counts the others, as most encoders make it."""
+    """Whether the first frame of MPEG audio states the number of frames, as most encoders do."""
     start = 0
-    head = os.pread(file.fileno(), 10, start)  # libsndfile reads on where it was
-    if head[:3] == b"ID3":  # Its size comes in bytes of seven bits.
+    head = os.pread(file.fileno(), 10, start)  # keeps the file's position, where libsndfile reads
+    if head[:3] == b"ID3":  # It stores its size as bytes of seven bits.
         start = 10 + sum(
             byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=False)
         )
@@ -334,7 +334,7 @@ def soundfile() -> Any:
     """Return the module.
 
     Raises:
-        AudioError: The package, or the library that it needs, is missing.
+        AudioError: The package, or the library libsndfile, is missing.
     """
     try:
         import soundfile

@@ -1,4 +1,4 @@
-"""Audio from anywhere, turned into what the front end takes: mono int16 at the contract's rate.
+"""Converts audio of any source to the front end's input: mono int16 at the contract's rate.
 
 A file and a microphone go through the same steps: samples in int16 units (-32768..32767; a
 full-scale float of 1.0 is 32768), one channel or the mean of all, the resampler if the rates
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.errors import AudioError
 
-# Beyond these a rate is a damaged header, not audio.
+# A rate below or above these comes from a damaged header.
 MIN_RATE_HZ = 1_000
 MAX_RATE_HZ = 768_000
 
@@ -30,11 +30,11 @@ class Incident:
     """Something that happened to a live source, between two blocks of its audio.
 
     Attributes:
-        code: What it is, for programs; see `records.Notice`.
-        text: What to tell a person.
-        level: "warning" where results suffer or are missing, else "info".
-        gap_s: Seconds of audio that are missing here, 0 where it is not known yet how many; None
-            where what follows continues what came before.
+        code: The kind of incident, for programs; see `records.Notice`.
+        text: The message for a person.
+        level: "warning" if results suffer or are missing, else "info".
+        gap_s: Seconds of audio that are missing here; 0 if that is not known yet; None if the
+            audio goes on without a gap.
     """
 
     code: str
@@ -47,15 +47,15 @@ class Source(Protocol):
     """An origin of audio: a file, standard input, a microphone.
 
     Attributes:
-        name: What to call it in messages.
-        rate_hz: Sample rate; another one, perhaps, after a gap.
-        channels: Interleaved channels; likewise.
-        overflows: How often it has lost audio so far; 0 for a file.
-        lag_s: How long ago a live source's latest block came; 0 for what can wait.
+        name: Its name in messages.
+        rate_hz: Sample rate; it may change after a gap.
+        channels: Interleaved channels; they may change after a gap.
+        overflows: How often audio was lost so far; 0 for a file.
+        lag_s: How long ago a live source's latest block came; 0 for a recording.
         live: Whether the audio comes as it is recorded, from a microphone or through a pipe.
-        ticks: Whether it gives control back when there is nothing. One that does not may be
-            interrupted by a signal while it waits.
-        notes: What the user should be told when the audio has ended.
+        ticks: Whether `blocks` yields empty blocks while no audio comes. Where it does not, a
+            signal may interrupt it while it waits.
+        notes: Messages for the user at the end of the audio.
     """
 
     name: str
@@ -68,13 +68,13 @@ class Source(Protocol):
     notes: list[str]
 
     def blocks(self) -> Iterator[Frames | Incident]:
-        """Yield the audio as it comes, in blocks of any size, and what happens to the source.
+        """Yield the audio as it comes, in blocks of any size, and the source's incidents.
 
-        One that `ticks` and has nothing yields an empty block several times a second.
+        A source that `ticks` yields an empty block several times a second while no audio comes.
         """
 
     def close(self) -> None:
-        """Let go of the file or device."""
+        """Close the file or device."""
 
 
 def mono(
@@ -82,12 +82,12 @@ def mono(
 ) -> Iterator[NDArray[np.int16] | Incident]:
     """Yield the audio of `source` as int16 (n,) at `rate_hz`, in blocks of any size.
 
-    What comes out does not depend on the blocks that the source gives. Incidents pass through.
+    The result does not depend on the sizes of the source's blocks. Incidents pass through.
 
     Args:
-        source: Where the audio comes from.
+        source: The audio.
         rate_hz: The rate wanted.
-        channel: The one to take, counted from 0; None: the mean of all.
+        channel: The channel to use, counted from 0; None: the mean of all.
 
     Raises:
         AudioError: The rates differ and no resampler is installed; or the source fails.
@@ -96,7 +96,7 @@ def mono(
     for block in _blocks(source):
         if isinstance(block, Incident):
             if block.gap_s is not None:
-                # What was before must not reach over the gap, and the rate may be another.
+                # The filter must not mix the audio on both sides of the gap; the rate may change.
                 resampler = _resampler(source, rate_hz)
             yield block
             continue
@@ -108,7 +108,7 @@ def mono(
         mixed = block.mean(axis=1, dtype=np.float64)
         yield to_int16(mixed if resampler is None else resampler.resample_chunk(mixed))
     if resampler is not None:
-        # The resampler holds back half its filter's length until it knows what follows.
+        # The resampler holds back half its filter's length until it gets the samples after it.
         yield to_int16(resampler.resample_chunk(np.zeros(0), last=True))
 
 
@@ -116,7 +116,7 @@ def check_channel(name: str, channels: int, channel: int | None) -> None:
     """Refuse a channel that a source does not have.
 
     Raises:
-        AudioError: There are not so many channels.
+        AudioError: The source has fewer channels.
     """
     if channel is not None and channel >= channels:
         only = "one channel, 0" if channels == 1 else f"{channels} channels, 0 to {channels - 1}"
@@ -124,7 +124,7 @@ def check_channel(name: str, channels: int, channel: int | None) -> None:
 
 
 def _blocks(source: Source) -> Iterator[Frames | Incident]:
-    """Yield what the source does; name it when the system cannot read it."""
+    """Yield the source's blocks; name the source if the system cannot read it."""
     try:
         yield from source.blocks()
     except OSError as error:
@@ -137,7 +137,7 @@ def to_int16(samples: NDArray[np.float64]) -> NDArray[np.int16]:
 
 
 def _resampler(source: Source, rate_hz: int) -> Any:
-    """Return what turns the source's rate into `rate_hz`, or None if it is that already."""
+    """Return a resampler from the source's rate to `rate_hz`; None if they are equal."""
     if source.rate_hz == rate_hz:
         return None
     try:

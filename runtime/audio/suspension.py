@@ -1,4 +1,4 @@
-"""Whether this program stood still: stopped by a signal, frozen, or with the machine asleep."""
+"""Notices when this program was stopped: by a signal, or because the machine was asleep."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ import time
 
 from sernet_edge.runtime.audio.sources import Incident
 
-# How often a thread of its own looks at the clock, and what it must miss to have stood still. A
-# thread of a busy machine is late by tenths of a second.
+# A thread reads the clock this often. If two readings are more than `_LEAST_S` apart, the program
+# was stopped: on a busy machine a thread is late by tenths of a second only.
 _BEAT_S = 0.5
 _LEAST_S = 2.0
 
-# Linux's monotonic clock stands still while the machine sleeps; this one doesn't.
+# Linux's monotonic clock stops while the machine sleeps; this one doesn't.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def clock_s() -> float:
-    """Return the time on a clock that nobody sets, and that goes on while the machine sleeps."""
+    """Return the time of a clock that is never set and goes on while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
 
 
 def suspended(missed_s: float, gap_s: float) -> Incident:
-    """Return what there is to tell when a source goes on.
+    """Return the incident to report when a source continues after a stop.
 
     Args:
-        missed_s: For how long the program stood still.
-        gap_s: For how long there is no audio.
+        missed_s: How long the program was stopped.
+        gap_s: Seconds of audio that are missing.
     """
     return Incident(
         "suspended",
@@ -40,8 +40,8 @@ def suspended(missed_s: float, gap_s: float) -> Incident:
 class Suspension:
     """Notices when no thread of this program ran for a while.
 
-    Waiting for a slow reader or a device, and a long computation, do not count: this thread runs
-    meanwhile.
+    Waiting for a slow reader or a device does not count, nor does a long computation: the thread
+    of this object runs meanwhile.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Suspension:
         threading.Thread(target=self._watch, name="suspension", daemon=True).start()
 
     def missed_s(self) -> float:
-        """Return for how long the program stood still since this was asked last; 0 if it ran."""
+        """Return how long the program was stopped since the last call; 0 if it was not."""
         self._beat()
         with self._lock:
             missed_s, self._missed_s = self._missed_s, 0.0

@@ -1,7 +1,8 @@
-"""WAV files as libsndfile does not read them: from a pipe, or with a header never completed.
+"""WAV files that libsndfile cannot read: from a pipe, or with an incomplete header.
 
-Where fields of a header contradict each other, both take the same side: a sample has as many whole
-bytes as its bits need, whatever the block align and the byte rate say, as in all common players.
+Where a header's fields contradict each other, this reader decides as libsndfile and all common
+players do: a sample has as many whole bytes as its bits need, whatever the block align and the byte
+rate say.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sernet_edge.runtime.audio.pcm import SAMPLE_BYTES, ByteFrames, Readable, de
 from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Frames, Incident
 from sernet_edge.runtime.errors import AudioError
 
-# wFormatTag, from Microsoft's mmreg.h; the names only serve the error message.
+# wFormatTag, from Microsoft's mmreg.h; the names are for the error message only.
 _PCM, _FLOAT, _EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 _OTHER_FORMATS = {
     0x0002: "Microsoft ADPCM",
@@ -30,7 +31,7 @@ _OTHER_FORMATS = {
     0x00FF: "AAC",
     0x0161: "Windows Media Audio",
 }
-# An extensible format's GUID is the format tag followed by this.
+# The GUID of an extensible format is the format tag followed by these bytes.
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
 _SAMPLE_FORMATS = {
@@ -52,26 +53,26 @@ CONVERT = "convert it: ffmpeg -i INPUT -c:a pcm_s16le OUTPUT.wav"
 
 
 class _File(Readable, Protocol):
-    """A file, or a pipe whose beginning was read already."""
+    """A file, or a pipe whose first bytes were already read."""
 
     def peek(self, size: int, /) -> bytes:
-        """Return the next bytes, which stay unread."""
+        """Return the next bytes without consuming them."""
 
     def seek(self, position: int, /) -> int:
-        """Go to a position from the beginning; called on a file of known size alone."""
+        """Go to a position from the beginning; called only if the file's size is known."""
 
 
 @dataclass(frozen=True)
 class WavFormat:
-    """Content of a `fmt ` chunk.
+    """Contents of a `fmt ` chunk.
 
     Attributes:
         rate_hz: Sample rate.
         channels: Interleaved channels.
-        sample_format: A key of `SAMPLE_BYTES`; None where the samples are coded otherwise.
-        problem: The reason for a missing sample format, in words.
-        padded: Whether the block align gives 24-bit samples four bytes each, where libsndfile
-            guesses, not always well.
+        sample_format: A key of `SAMPLE_BYTES`; None if the samples are coded.
+        problem: Why there is no sample format.
+        padded: Whether the block align gives 24-bit samples four bytes each. libsndfile only
+            guesses their layout, and is sometimes wrong.
     """
 
     rate_hz: int
@@ -87,23 +88,23 @@ class WavFormat:
 
 
 class WavStream:
-    """A WAV file read as it comes: 8 to 32-bit integers or floats, any rate and channels.
+    """A WAV file read in order: 8 to 32-bit integers or floats, any rate and number of channels.
 
     See `audio.Source` for the attributes.
 
     Attributes:
-        format: What its header says.
-        data_bytes: Bytes of samples; None for all up to the file's end.
+        format: The header's format.
+        data_bytes: Bytes of samples; None: all bytes up to the file's end.
     """
 
     def __init__(self, file: _File, name: str, live: bool = False, size: int | None = None) -> None:
         """Read the header.
 
         Args:
-            file: Stands at its beginning.
-            name: What to call it in messages.
+            file: The file at its beginning.
+            name: The source's name in messages.
             live: Whether the samples come as they are recorded.
-            size: Bytes of the whole file, which can be seeked; None for a pipe.
+            size: Bytes of the whole file, which must be seekable; None for a pipe.
 
         Raises:
             AudioError: It is truncated or damaged.
@@ -120,7 +121,7 @@ class WavStream:
         self._position = 0
         self._format: WavFormat | None = None
         self.data_bytes: int | None = self._find_data()
-        assert self._format is not None  # or `_find_data` had raised
+        assert self._format is not None  # else `_find_data` has raised
         self.format: WavFormat = self._settled(self._format)
         self.rate_hz: int = self.format.rate_hz
         self.channels: int = self.format.channels
@@ -129,8 +130,8 @@ class WavStream:
         """Yield the audio from the file's start.
 
         Raises:
-            AudioError: The samples are coded otherwise than as plain numbers, the file turns out
-                to be truncated, or see `pcm.from_floats`.
+            AudioError: The samples are coded, the file is truncated, or see
+                `pcm.from_floats`.
         """
         sample_format = self.format.sample_format
         if sample_format is None:
@@ -147,9 +148,9 @@ class WavStream:
         self._file.close()
 
     def note_what_is_left(self) -> None:
-        """Tell of a last sample that is not whole, and of a second chunk of samples.
+        """Add a note about an incomplete last sample, and about a second chunk of samples.
 
-        The file can be seeked, and is at the beginning of its samples.
+        The file must be seekable, and at the beginning of its samples.
         """
         if self.data_bytes is None:
             return
@@ -174,10 +175,10 @@ class WavStream:
             )
 
     def _settled(self, said: WavFormat) -> WavFormat:
-        """Return the format, after a look at the samples where it leaves their width open.
+        """Return the format; look at the samples if it leaves their width open.
 
-        A block align of four bytes for 24 bits may be true: ALSA's S24_LE has the lower three,
-        others have the upper three. Or it is wrong, as with other widths.
+        A block align of four bytes for 24 bits may be true: ALSA's S24_LE uses the lower three
+        bytes, other programs the upper three. Or it is wrong, as it may be with other widths.
         """
         if not said.padded:
             return said
@@ -195,7 +196,7 @@ class WavStream:
         return data
 
     def _ahead(self, size: int) -> bytes:
-        """Return the next bytes, fewer than `size` only at the end, which stay unread."""
+        """Return the next bytes, fewer than `size` only at the end, without consuming them."""
         if self._size is None:
             return self._file.peek(size)[:size]
         data = self._file.read(size)
@@ -203,7 +204,7 @@ class WavStream:
         return data
 
     def _find_data(self) -> int | None:
-        """Read chunks up to the samples; return their bytes, or None for up to the file's end."""
+        """Go to the samples; return how many bytes they have, or None: up to the file's end."""
         riff_bytes = int.from_bytes(self._read(12)[4:8], "little")
         early: tuple[int, int] | None = None  # where `data` starts and its size, if before `fmt `
         while len(header := self._read(8)) == 8:
@@ -211,7 +212,7 @@ class WavStream:
             if name == b"data" and self._format is not None:
                 return self._data_size(size, riff_bytes)
             if name == b"fmt ":
-                # A format is 16 to some 50 bytes; a damaged size must not fill the memory.
+                # A format has 16 to about 50 bytes; a damaged size must not fill the memory.
                 content = self._read(min(size, 65_536))
                 self._format = _format(content, self.name)
                 self._skip(size, already=len(content))
@@ -234,14 +235,14 @@ class WavStream:
         )
 
     def _skip(self, size: int, already: int = 0) -> None:
-        """Read over the rest of a chunk's content and its padding.
+        """Skip the rest of a chunk's content and its padding.
 
-        A chunk of odd size is followed by a byte of padding, which some programs forget: then
-        the next chunk's name stands in its place.
+        A byte of padding follows a chunk of odd size. Some programs forget it: then the next
+        chunk's name is there.
 
         Args:
             size: Bytes of the content.
-            already: Those that were read.
+            already: How many of them were read.
         """
         left = size - already
         if self._size is not None:
@@ -258,19 +259,19 @@ class WavStream:
             self._read(1)
 
     def _data_size(self, size: int, riff_bytes: int) -> int | None:
-        """Return how many bytes of samples follow here, or None for all there are."""
+        """Return how many bytes of samples follow here; None: up to the file's end."""
         if size >= _UNKNOWN_LENGTH or (size == 0 and not self._is_empty(riff_bytes + 8)):
             return None
         if self._size is not None:
-            # Better to know now than after results have been printed.
+            # Found now, before any result is printed.
             self._check_complete(min(size, self._size - self._position), size)
         return size
 
     def _is_empty(self, end: int) -> bool:
-        """Whether a size of 0 means what it says, in a file said to end at `end`.
+        """Whether a size of 0 is true, in a file whose header says that it ends at `end`.
 
-        It does if the header was completed: the size of the whole, written at the same time, then
-        reaches at least as far as this; and if what follows is another chunk, or nothing.
+        It is true if the program that wrote the file completed the header: then the file's stated
+        size reaches at least to here, and another chunk follows, or nothing.
         """
         if not self._position <= end < _UNKNOWN_LENGTH:
             return False
@@ -289,10 +290,10 @@ class WavStream:
 
 
 def _format(content: bytes, name: str) -> WavFormat:
-    """Return the format that a `fmt ` chunk of the file `name` states.
+    """Return the format from the `fmt ` chunk of the file `name`.
 
     Raises:
-        AudioError: It is too short, or holds numbers that cannot be.
+        AudioError: The chunk is too short, or holds impossible numbers.
     """
     if len(content) < 16:
         raise AudioError(f"{name} is truncated or damaged: its 'fmt ' chunk is too short")
@@ -306,7 +307,7 @@ def _format(content: bytes, name: str) -> WavFormat:
         raise AudioError(f"{name} is damaged: its header says {rate_hz} Hz and {channels} channels")
     if tag not in (_PCM, _FLOAT):
         if tag == _EXTENSIBLE and len(sub_format) == 16:
-            # Such as ambisonics, whose channels have no mean.
+            # Ambisonics, for example: a mean of its channels makes no sense.
             kind = f"sub-format {uuid.UUID(bytes_le=sub_format)}"
             raise AudioError(f"{name}: {kind} is not supported", hint=CONVERT)
         kind = f"format tag 0x{tag:04X}"

@@ -1,4 +1,4 @@
-"""`sernet-edge listen`: what its options make, put together."""
+"""`sernet-edge listen`: builds the source, the listener and the outputs from its options."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sernet_edge.runtime.trust import INTENDED_USE, card_of, licence, trust
 @click.command(cls=ConfiguredCommand)
 @source_options
 @click.option(
-    "--list-devices", is_flag=True, help="Try every microphone, list what works, and exit."
+    "--list-devices", is_flag=True, help="Try every microphone, list those that work, and exit."
 )
 @decision_options
 @output_options
@@ -40,7 +40,7 @@ def listen(
     model's window) and comes every --hop. A recording shorter than a window is padded with
     silence. Ctrl-C ends.
 
-    Every option can stand in the environment (SERNET_EDGE_LISTEN_HOP=0.25) or in a file, too.
+    Every option can also be set in the environment (SERNET_EDGE_LISTEN_HOP=0.25) or in a file.
     """
     if list_devices:
         for report in device_reports(Contract.sample_rate_hz):
@@ -90,7 +90,7 @@ def listen(
 
 
 def _tell_model(path: Path, contract: Contract, card: Path | None) -> None:
-    """Say which model listens, and how far to trust it."""
+    """Print which model is used, and how far to trust it."""
     _tell(f"model   {path.name}, contract {contract.id}")
     _tell(f"trust   {trust(contract)}{f'; see {card}' if card else ''}")
     _tell(f"use     {INTENDED_USE}")
@@ -102,13 +102,13 @@ def _tell_model(path: Path, contract: Contract, card: Path | None) -> None:
 
 
 def _channels(count: int, channel: int | None) -> str:
-    """Say how many channels there are, and where it matters which are heard."""
+    """Return how many channels there are, and which are used if that matters."""
     if channel is not None and count > 1:
         return f"{count} ch, of which channel {channel} is heard"
-    # The mean of a stereo recording is what is expected; not that of a microphone array.
+    # The mean of a stereo recording is what users expect; that of a microphone array is not.
     return f"{count} ch, whose mean is heard: --channel N takes one" if count > 2 else f"{count} ch"
 
 
 def _tell(text: str) -> None:
-    """Say something beside the results."""
+    """Print a line to standard error, apart from the results."""
     click.echo(text, err=True)

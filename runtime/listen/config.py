@@ -1,8 +1,8 @@
-"""The configuration of a command: flags, the environment, a TOML file, with the same names.
+"""The configuration of a command: options from flags, the environment and a TOML file.
 
-A flag goes before the environment (`SERNET_EDGE_LISTEN_HOP`), that before the file
-(`hop` in the table `[listen]`), that before the option's own default. docs/guides/configuration.md
-tells users.
+The names are the same everywhere. A flag overrides the environment (`SERNET_EDGE_LISTEN_HOP`),
+which overrides the file (`hop` in the table `[listen]`), which overrides the option's default. The
+users' page is docs/guides/configuration.md.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from click.core import ParameterSource
 from sernet_edge.runtime.errors import SernetError
 
 SYSTEM_FILE = Path("/etc/sernet-edge/config.toml")
-"""What a service reads; a user's own file goes before it."""
+"""The file that a service reads; a user's own file has precedence."""
 
-# Where a context keeps the file that was read.
+# Key of a click context under which the file's path is stored.
 _FILE = "sernet_edge.runtime.listen.config.file"
 
-# Options that are not settings, and so stand in no file.
+# Options that are not settings, and so are not allowed in a file.
 _NO_SETTING = {"config", "show_config", "list_devices", "help"}
 
-# The values of options whose names end so are not shown, and no address with a login.
+# Values of options with these endings are never shown, nor is an address with a login.
 _SECRETS = ("password", "token")
 
 
 class ConfiguredCommand(click.Command):
-    """A command whose options may stand in a file or the environment, too.
+    """A command whose options can also be set in a file or the environment.
 
-    An option's parameter must be called as its flag, for the environment goes by that.
+    The name of an option's parameter must match its flag: click builds the variable's name from it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,7 +49,7 @@ class ConfiguredCommand(click.Command):
                 ["--config"],
                 type=click.Path(path_type=Path),
                 metavar="FILE",
-                is_eager=True,  # before the options whose defaults it holds
+                is_eager=True,  # read before the other options, whose defaults it sets
                 expose_value=False,
                 callback=self._read_file,
                 help=f"TOML file with a table [{self.name}] of these options.  "
@@ -58,12 +58,12 @@ class ConfiguredCommand(click.Command):
             click.Option(
                 ["--show-config"],
                 is_flag=True,
-                help="Print the settings as such a file, with where each comes from, and exit.",
+                help="Print the settings as such a file, each with its origin, and exit.",
             ),
         ]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the options from wherever they are; say where a wrong one is from."""
+        """Parse the options; for a wrong one, say whether a flag, a variable or the file set it."""
         self._check_environment(ctx)
         try:
             return super().parse_args(ctx, args)
@@ -80,18 +80,18 @@ class ConfiguredCommand(click.Command):
             raise
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command, or show the settings that it would run with."""
+        """Run the command, or show its settings."""
         if ctx.params.pop("show_config"):
             click.echo("\n".join(self._lines(ctx)))
             return None
         return super().invoke(ctx)
 
     def _settings(self) -> dict[str, click.Parameter]:
-        """Return the options that a file may hold, by the key there."""
+        """Return the options that a file may set, by their keys in the file."""
         return {_key(param): param for param in self.params if param.name not in _NO_SETTING}
 
     def _check_environment(self, ctx: click.Context) -> None:
-        """Refuse a variable with the prefix of the options that belongs to no option."""
+        """Refuse a variable with the options' prefix that matches no option."""
         known = [_variable(ctx, param) for param in self.params]
         for name in os.environ:
             if name.startswith(f"{ctx.auto_envvar_prefix}_") and name not in known:
@@ -101,7 +101,7 @@ class ConfiguredCommand(click.Command):
                 )
 
     def _read_file(self, ctx: click.Context, param: click.Parameter, path: Path | None) -> None:
-        """Make the file's values the options' defaults; the callback of `--config`."""
+        """Use the file's values as the options' defaults; the callback of `--config`."""
         if path is None:
             path = next((place for place in _usual_places() if _is_there(place)), None)
         if path is not None:
@@ -109,17 +109,17 @@ class ConfiguredCommand(click.Command):
             ctx.default_map = self._file_values(path)
 
     def _file_values(self, path: Path) -> dict[str, Any]:
-        """Return the values in a file by parameter, each of a type that its option takes.
+        """Return the file's values by parameter, after checking their types.
 
         Raises:
-            SernetError: The file cannot be read or is not TOML; a key is unknown, or its value
-                of the wrong type.
+            SernetError: The file cannot be read or is not TOML, a key is unknown, or a value has
+                the wrong type.
         """
         try:
             content = tomllib.loads(_text(path.read_bytes()))
         except OSError as error:
             raise SernetError(f"cannot read the configuration {path}: {error.strerror}") from error
-        except ValueError as error:  # tomllib's own is one
+        except ValueError as error:  # includes tomllib's own error
             raise SernetError(f"the configuration {path} is not TOML: {error}") from None
         table = content.pop(str(self.name), {})
         if content or not isinstance(table, dict):
@@ -145,7 +145,7 @@ class ConfiguredCommand(click.Command):
         return values
 
     def _lines(self, ctx: click.Context) -> list[str]:
-        """Return the settings in force as the lines of a file."""
+        """Return the current settings as the lines of a file."""
         lines = [f"[{self.name}]"]
         for key, param in self._settings().items():
             name = str(param.name)
@@ -166,17 +166,17 @@ class ConfiguredCommand(click.Command):
 
 
 def _text(content: bytes) -> str:
-    """Return the text of a file that is UTF-8, with or without a byte order mark.
+    """Decode a UTF-8 file, with or without a byte order mark.
 
     Raises:
-        ValueError: It is something else; says what, and what to do.
+        ValueError: It is not UTF-8; says what it is and what to do.
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
         raise ValueError(
             "it is UTF-16, as some Windows editors write, or no text; save it as UTF-8"
         )
     try:
-        # Lines may end as on Windows, which TOML knows.
+        # TOML allows Windows' line ends.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
@@ -189,10 +189,10 @@ def _usual_places() -> list[Path]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is such a file, even one that cannot be read."""
+    """Whether the file exists, even if it cannot be read."""
     try:
         return path.exists()
-    except PermissionError:  # in a folder of somebody else's
+    except PermissionError:  # in another user's folder
         return False
 
 
@@ -210,13 +210,13 @@ def _guess(name: str, known: Iterable[str]) -> str:
 
 
 def _value_alone(param: click.Parameter) -> str | None:
-    """Return what `--web` stands for if given without a value; None for flags that need one."""
+    """Return the value of `--web` without an argument; None for options that need one."""
     value = getattr(param, "flag_value", None)
     return value if isinstance(value, str) else None
 
 
 def _fits(param: click.Parameter, value: object) -> bool:
-    """Whether a TOML value has the type of the option; its range is click's to check."""
+    """Whether a TOML value has the option's type; click checks its range."""
     takes_bool = isinstance(param.type, click.types.BoolParamType)
     if isinstance(value, bool) or takes_bool:
         return isinstance(value, bool) and (takes_bool or _value_alone(param) is not None)
@@ -232,7 +232,7 @@ def _is_secret(key: str, value: object) -> bool:
 
 
 def _quoted(key: str, value: object) -> str:
-    """Return a wrong value for a message, or what to call it there."""
+    """Return a wrong value as it may appear in a message; a secret is not shown."""
     if isinstance(value, dict):
         return "a table"
     return "its value" if _is_secret(key, value) else _toml(value)
@@ -249,7 +249,7 @@ def _wanted(param: click.Parameter) -> str:
 
 
 def _toml(value: object) -> str:
-    """Write a value as TOML does, whose strings JSON's are."""
+    """Write a value as TOML; a TOML string may be written like a JSON string."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
     if isinstance(value, bool | int | float):

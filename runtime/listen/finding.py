@@ -1,4 +1,4 @@
-"""The result of a check of the doctor. Imports nothing that may be missing."""
+"""The result of one of the doctor's checks. Imports only the standard library."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Finding:
     """The result of one check.
 
     Attributes:
-        check: What was looked at.
-        state: "fail" where listening cannot work, "note" where something is missing or tight.
-        text: What was found.
+        check: What was checked.
+        state: "fail" if listening cannot work, "note" if something is missing or scarce, or "ok".
+        text: What the check found.
         todo: What to do about it; empty if nothing.
     """
 
@@ -25,12 +25,12 @@ class Finding:
     todo: str = ""
 
     def __str__(self) -> str:
-        """Return it as a line, and one more if there is something to do."""
+        """Return it as a line, with a second line if there is something to do."""
         mark = {"ok": "ok  ", "note": "note", "fail": "FAIL"}[self.state]
         todo = f"\n{'':20}-> {self.todo}" if self.todo else ""
         return f"{mark}  {self.check:12}  {self.text}{todo}"
 
 
 def failure(check: str, error: SernetError, todo: str = "") -> Finding:
-    """Return an error as the result of a check; `todo` in place of the error's own hint."""
+    """Return an error as a check's result; `todo` replaces the error's own hint."""
     return Finding(check, "fail", error.message, todo or error.hint)

@@ -1,4 +1,4 @@
-"""The way of the audio: from a source through a `Listener` to an output, until it ends."""
+"""Passes the audio from a source through a `Listener` to the outputs, until it ends."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def run(
     recorder: EventRecorder | None = None,
     channel: int | None = None,
 ) -> list[str]:
-    """Write the records of the audio of `source`, until it ends or a signal ends it.
+    """Write the records of the audio of `source`, until the audio or a signal ends it.
 
-    Ctrl-C and SIGTERM let the work in hand be finished and given out; a second one does not.
+    After Ctrl-C or SIGTERM, the work in hand is finished and written; after a second one it is not.
 
     Args:
-        source: Where the audio comes from.
-        listener: What judges it.
-        output: What takes the records.
+        source: The audio.
+        listener: Makes records from the audio.
+        output: Receives the records.
         rate_hz: The listener's rate.
-        recorder: What keeps the audio around events, if anything does.
+        recorder: Records the audio around events; None records nothing.
         channel: The source's channel to listen to; see `mono`.
 
     Returns:
-        What is to be told when the output is closed.
+        Messages to print when the output is closed.
 
     Raises:
         SernetError: The source or an output fails, or there was no audio.
@@ -83,7 +83,7 @@ def run(
 def _interrupted(
     incident: Incident, listener: Listener, recorder: EventRecorder | None
 ) -> list[Record]:
-    """Return the records of an incident: what a gap ends, and a notice."""
+    """Return the records of an incident: the end of an event if there is a gap, and a notice."""
     records: list[Record] = []
     if incident.gap_s is not None:
         records += listener.gap(incident.gap_s)
@@ -94,29 +94,29 @@ def _interrupted(
 
 
 def _last(source: Source, listener: Listener, is_stopped: bool) -> list[Record]:
-    """Return the records that the end of the audio brings, or the end of listening to it."""
+    """Return the last records, at the end of the audio or after a signal."""
     if is_stopped:
-        return listener.gap(0.0)  # ends an event
+        return listener.gap(0.0)  # ends the current event
     if not listener.samples:
         raise AudioError(f"{source.name} holds no audio", "give a recording of speech")
     return listener.finish(source.overflows)
 
 
 class _Stop:
-    """Ctrl-C, or a service manager's SIGTERM.
+    """Handles Ctrl-C, and the SIGTERM of a service manager.
 
     Attributes:
-        asked: Whether one has come.
+        asked: Whether a signal has come.
     """
 
     def __init__(self) -> None:
-        """Wait for the first."""
+        """Start without a signal."""
         self.asked = False
         self._waiting = False
 
     @contextmanager
     def handled(self) -> Iterator[None]:
-        """Take the signals over within the block, but for those that are ignored."""
+        """Handle the signals within the block, except those that this process ignores."""
         earlier = {
             number: signal.signal(number, self._handle)
             for number in (signal.SIGINT, signal.SIGTERM)
@@ -129,11 +129,11 @@ class _Stop:
                 signal.signal(number, handler)
 
     def until_asked(self, items: Iterator[T], interrupt: bool) -> Iterator[T]:
-        """Yield the items up to a signal; work in hand is finished.
+        """Yield the items until a signal comes; finish the work in hand first.
 
         Args:
-            items: What is waited for.
-            interrupt: Whether a signal interrupts the waiting for an item.
+            items: The items.
+            interrupt: Whether a signal may interrupt the wait for an item.
         """
         while not self.asked:
             try:

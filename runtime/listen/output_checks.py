@@ -1,4 +1,4 @@
-"""Tries where results are to go, as `listen` would, and leaves everything as it was."""
+"""Tries the outputs as `listen` would, and leaves everything as it was."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def broker_finding(outputs: OutputSettings) -> Finding:
 
 
 def port_finding(outputs: OutputSettings) -> Finding:
-    """Take the port of `--web` for a moment."""
+    """Open the port of `--web` for a moment."""
     from sernet_edge.runtime.outputs.web_access import Address, Guard
     from sernet_edge.runtime.outputs.web_hosts import hosts
 
@@ -57,11 +57,11 @@ def port_finding(outputs: OutputSettings) -> Finding:
 def file_findings(
     decisions: DecisionSettings, outputs: OutputSettings, labels: tuple[str, ...]
 ) -> Iterator[Finding]:
-    """Look at the files and the folder that are to be written to."""
+    """Check the files and the folder of the outputs."""
     from sernet_edge.runtime.outputs.csv_rows import CsvRows
     from sernet_edge.runtime.outputs.json_lines import JsonLines
 
-    # Results come twice a second, of 250 bytes as a row and 450 as JSON.
+    # There are two results a second, each of 250 bytes as a row or 450 as JSON.
     for check, name in (("json", outputs.json), ("csv", outputs.csv)):
         if name is None or name == "-":
             continue
@@ -85,7 +85,7 @@ def file_findings(
 
 
 class _Present:
-    """A file as it is, to which nothing is written: `Lines` for a trial.
+    """A file that is checked and not written to, in the place of `Lines`.
 
     Attributes:
         name: See `Lines`.
@@ -93,10 +93,10 @@ class _Present:
     """
 
     def __init__(self, path: Path) -> None:
-        """Look whether the file could be written.
+        """Check whether the file can be written.
 
         Raises:
-            SernetError: It could not; says why.
+            SernetError: It cannot; says why.
         """
         self.name = str(path)
         self.first_line = ""
@@ -119,10 +119,10 @@ class _Present:
 
 
 def _try_folder(folder: Path) -> None:
-    """Write to a file without a name in `folder`, which is gone at once.
+    """Write to a temporary file without a name in `folder`.
 
     Raises:
-        SernetError: That is not possible.
+        SernetError: The folder cannot be written to.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -135,7 +135,7 @@ def _try_folder(folder: Path) -> None:
 
 
 def _room(check: str, told: str, folder: Path, wanted_bytes: int) -> Finding:
-    """Return what was found, with the space that is left."""
+    """Return a finding about the space left in a folder."""
     there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
     free_bytes = shutil.disk_usage(there).free
     told += f"; free: {free_bytes / 1e9:.1f} GB"

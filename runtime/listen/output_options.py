@@ -1,4 +1,4 @@
-"""The options of `listen` that say where results go, and the outputs that they make."""
+"""The options of `listen` that say where results go, and the outputs that they open."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sernet_edge.runtime.outputs.terminal import LiveView
 from sernet_edge.runtime.outputs.web_access import DEFAULT_ADDRESS, MIN_TOKEN, Address
 
 _STANDARD = "-"
-"""In the place of a file's name: standard output."""
+"""File name that stands for standard output."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class OutputSettings:
     """Destinations of the records.
 
     Attributes:
-        json: File for JSON lines, "-" for standard output.
-        csv: File for rows, "-" for standard output.
+        json: File for JSON lines; "-" for standard output.
+        csv: File for rows; "-" for standard output.
         mqtt: The broker's URL.
-        mqtt_password: Of its user.
-        web: The address that the web page is served on.
-        web_token: To be asked for there.
-        quiet: Whether standard output gets no view.
-        no_timing: Whether what differs between two runs is left out.
+        mqtt_password: Password of the broker's user.
+        web: The web page's address.
+        web_token: The web page's token.
+        quiet: Whether to leave out the view on standard output.
+        no_timing: Whether to leave out what differs between two runs.
     """
 
     json: str | None
@@ -51,7 +51,7 @@ class OutputSettings:
     no_timing: bool
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse settings that contradict each other."""
         if self.json is not None and self.json == self.csv:
             raise click.UsageError("--json and --csv cannot both write to the same place.")
         user = None if self.mqtt is None else Broker.from_url(self.mqtt).user
@@ -64,7 +64,7 @@ class OutputSettings:
         """Open the outputs.
 
         Raises:
-            SernetError: One cannot be opened, or a package is not installed.
+            SernetError: An output cannot be opened, or a package is not installed.
         """
         outputs = Outputs()
         try:
@@ -76,7 +76,7 @@ class OutputSettings:
 
     def _open(self, outputs: Outputs, session: Session) -> None:
         timing = not self.no_timing
-        # First what can fail, so that a view does not begin in vain.
+        # Outputs that can fail come first, so that no view appears before an error.
         if self.web is not None:
             from sernet_edge.runtime.outputs.web import Web
 
@@ -169,8 +169,8 @@ output_options = option_group(
         click.option(
             "--mqtt-password",
             metavar="TEXT",
-            help="Of the user in --mqtt; better in the environment or the configuration file, "
-            "where others do not see it.",
+            help="Password of the user in --mqtt; better set in the environment or the "
+            "configuration file, where others do not see it.",
         ),
         click.option(
             "--web",
@@ -184,14 +184,14 @@ output_options = option_group(
             "--web-token",
             callback=_token,
             metavar="TEXT",
-            help="What the web page asks for.  [default: none on this machine alone, else a new "
-            "one]",
+            help="Token that the web page asks for.  [default: none if only this machine can reach "
+            "the page, else a new one]",
         ),
         click.option("--quiet", is_flag=True, help="No view on standard output."),
         click.option(
             "--no-timing",
             is_flag=True,
-            help="Leave out computing times and dates: what differs between two runs.",
+            help="Leave out computing times and dates, which differ between two runs.",
         ),
     ),
 )

@@ -1,8 +1,8 @@
-"""Keeps the audio around events where `--record` asks for it; without it nothing is kept.
+"""Records the audio around events, for `--record`; without it no audio is kept.
 
 Each event becomes a WAV file and a JSON file of the same name, written whole or not at all. No
-recording is ever replaced: neither another process that writes to the folder nor a clock that is
-set back can lead to a name that is taken.
+recording is ever overwritten, even if another process writes to the folder or the clock is set
+back.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from sernet_edge.runtime.files import replacing, write_text
 from sernet_edge.runtime.records import Event, Notice, Record, Result
 from sernet_edge.runtime.ring import Ring
 
-# Kept before an onset, which lies somewhere in the window that found it, and after an end.
+# Recorded before an onset, which is somewhere in the window that found it, and after an end.
 _BEFORE_S = 3.0
 _AFTER_S = 1.0
 
-# An event that lasts longer is cut; 60 s are 2 MB.
+# A longer event's recording is cut; 60 s are 2 MB.
 _MOST_S = 60.0
 
-# Audio arrives in chunks, and results lag behind it.
+# Audio comes in chunks, and results lag behind it.
 _SLACK_S = 5.0
 
-# File names have at most 255 bytes, and a letter up to 4.
+# File names have at most 255 bytes; a letter has up to 4.
 _LABEL_LETTERS = 40
 
 
 @dataclass
 class _Clip:
-    """An event that is being recorded: where its audio starts, and its results so far."""
+    """An event that is being recorded: the start of its audio, and its results so far."""
 
     event: Event
     from_s: float
@@ -53,7 +53,7 @@ class _Clip:
 
 
 class EventRecorder:
-    """Follows a stream and its records, and writes the audio of each event to a folder.
+    """Follows a stream and its records, and writes each event's audio to a folder.
 
     Attributes:
         folder: The folder.
@@ -69,10 +69,10 @@ class EventRecorder:
         """Prepare the folder.
 
         Args:
-            folder: Made if it is not there, for its owner's eyes alone.
-            limit_bytes: What the recordings in it may take; the oldest make room for new ones.
-            contract: Of the model that the events come from.
-            clock: The time of day, in seconds since 1970, for the files' names.
+            folder: Made if it does not exist, readable for its owner only.
+            limit_bytes: The most that its recordings may take; the oldest are deleted.
+            contract: The model's contract.
+            clock: Returns the time of day in seconds since 1970, for the files' names.
 
         Raises:
             SernetError: The folder cannot be made or written to.
@@ -83,12 +83,12 @@ class EventRecorder:
         self._clock = clock
         self._rate_hz = contract.sample_rate_hz
         self._audio = Ring(round((_MOST_S + _SLACK_S) * self._rate_hz), (), np.int16)
-        self._end_s = 0.0  # the stream's time behind the last sample
+        self._end_s = 0.0  # the stream's time after the last sample
         self._clip: _Clip | None = None
         self._failing = Lasting()
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):  # better to know now than at an event
+            with tempfile.TemporaryFile(dir=folder):  # fail now, and not at the first event
                 pass
         except OSError as error:
             raise SernetError(
@@ -99,12 +99,12 @@ class EventRecorder:
     def push(
         self, samples: NDArray[np.int16], records: Sequence[Record], time_s: float
     ) -> list[Notice]:
-        """Take audio and what the listener made of it; return what went wrong in writing.
+        """Take audio and its records; return notices of failed writes.
 
         Args:
             samples: int16 (n,), as pushed to the listener.
-            records: What that returned.
-            time_s: The listener's time behind the samples.
+            records: The records that the listener returned.
+            time_s: The listener's time after the samples.
         """
         self._audio.append(samples)
         self._end_s = time_s
@@ -123,24 +123,24 @@ class EventRecorder:
         return notices
 
     def gap(self, records: Sequence[Record], time_s: float) -> list[Notice]:
-        """Take what the listener made of a gap: no recording reaches over it."""
+        """Take the records of a gap; end the recording there."""
         notices = self.push(np.zeros(0, np.int16), records, self._end_s)
         self._audio.clear()
         self._end_s = time_s
         return notices
 
     def __str__(self) -> str:
-        """Return what it does, for the user."""
+        """Return what the recorder does, for the user."""
         limit_mb = self._limit_bytes / 1_000_000
         return f"the audio around events to {self.folder.path}, at most {limit_mb:g} MB"
 
     @property
     def _start_s(self) -> float:
-        """The stream's time of the oldest sample that is here."""
+        """The stream's time of the oldest sample in memory."""
         return self._end_s - len(self._audio) / self._rate_hz
 
     def _write(self, clip: _Clip) -> list[Notice]:
-        """Write a clip's files, and let go of it; return a notice if that fails."""
+        """Write a clip's files and forget the clip; return a notice if writing fails."""
         self._clip = None
         end_s = clip.event.end_s
         until_s = clip.from_s + _MOST_S
@@ -168,7 +168,7 @@ class EventRecorder:
         return []
 
     def _write_files(self, rest: str, samples: NDArray[np.int16], about: dict[str, Any]) -> None:
-        """Write the audio and what there is to say about it, under a number and `rest`.
+        """Write a recording's audio and JSON, named by the next number and `rest`.
 
         Raises:
             SernetError: The folder cannot be read or written to.
@@ -186,7 +186,7 @@ class EventRecorder:
             raise
 
     def _claim(self, rest: str) -> Path:
-        """Return a name for the audio, which no file had: an empty one has it now.
+        """Return a new name for the audio, reserved by an empty file.
 
         Raises:
             SernetError: The folder cannot be read or written to.
@@ -205,10 +205,10 @@ class EventRecorder:
             raise SernetError(f"cannot record to {self.folder.path}: {error.strerror}") from error
 
     def _make_room(self, size_bytes: int) -> None:
-        """Remove recordings until another of `size_bytes` fits under the limit.
+        """Delete recordings until a new one of `size_bytes` fits under the limit.
 
-        The oldest go first, what a killed program left of them too, and those that a person marked
-        go last.
+        The oldest are deleted first, with the temporary files of a killed program. Recordings
+        that a person marked are deleted last.
         """
         try:
             files = [path for _, path in sorted(self.folder.files() + self.folder.unfinished())]
@@ -226,7 +226,7 @@ class EventRecorder:
 
 
 def _size_bytes(path: Path) -> int:
-    """Return a file's size, 0 for one that another process has removed."""
+    """Return a file's size; 0 if another process has removed it."""
     try:
         return path.stat().st_size
     except FileNotFoundError:

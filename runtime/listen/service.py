@@ -20,7 +20,7 @@ UNIT_FILE = Path("/etc/systemd/system/sernet-edge.service")
 
 _TEMPLATE = Path(__file__).with_name("sernet-edge.service")
 
-# What ProtectHome=yes and PrivateTmp=yes hide; systemd.exec(5).
+# Folders that ProtectHome=yes and PrivateTmp=yes hide; systemd.exec(5).
 _HOMES: tuple[str, ...] = ("/home", "/root", "/run/user")
 _TEMPORARY = ("/tmp", "/var/tmp")
 
@@ -37,7 +37,7 @@ _FIRST_CONFIG = """\
 
 @click.group()
 def service() -> None:
-    """Listen as a service of systemd, from the boot on."""
+    """Listen as a service of systemd, from boot on."""
 
 
 @service.command("print")
@@ -48,7 +48,7 @@ def print_unit() -> None:
 
 @service.command()
 def install() -> None:
-    """Write the unit and a first configuration, and start the service."""
+    """Write the unit and a first configuration file, and start the service."""
     text = unit()
     _need_root("install")
     _check_interpreter()
@@ -78,7 +78,7 @@ def uninstall() -> None:
 
 
 def unit() -> str:
-    """Return the unit that runs this installation."""
+    """Return the text of the unit for this installation."""
     text = _TEMPLATE.read_text(encoding="utf-8")
     for name, path in (("@PYTHON@", sys.executable), ("@CONFIG@", SYSTEM_FILE)):
         text = text.replace(name, _quoted(str(path)))
@@ -86,7 +86,7 @@ def unit() -> str:
 
 
 def _quoted(argument: str) -> str:
-    """Write an argument of ExecStart= as systemd.service(5) wants it."""
+    """Quote an argument of ExecStart=, as in systemd.service(5)."""
     escaped = argument.replace("\\", "\\\\").replace('"', '\\"')
     escaped = escaped.replace("%", "%%").replace("$", "$$")
     return f'"{escaped}"' if set(escaped) & set(" \t'\"\\;") else escaped
@@ -101,10 +101,10 @@ def _need_root(verb: str) -> None:
 
 
 def _check_interpreter() -> None:
-    """Refuse an installation that the service could not run.
+    """Refuse an installation that the service cannot run.
 
     Raises:
-        SernetError: The service sees no such folder, or may not look into it.
+        SernetError: The unit hides its folder from the service, or the folder is not readable.
     """
     todo = "install into /opt/sernet-edge; docs/guides/pi.md says how"
     for path in (sys.executable, os.path.realpath(sys.executable), os.path.realpath(__file__)):
@@ -126,12 +126,12 @@ def _check_interpreter() -> None:
 
 
 def _check_paths() -> None:
-    """Refuse a configuration that names a file that the service would not see.
+    """Refuse a configuration with a file that the service cannot see.
 
     Raises:
-        SernetError: The service sees no such folder.
+        SernetError: The unit hides the file's folder from the service.
     """
-    with suppress(OSError, ValueError):  # `listen` reports a file that is wrong
+    with suppress(OSError, ValueError):  # `listen` reports an invalid file
         table = tomllib.loads(SYSTEM_FILE.read_text("utf-8-sig")).get("listen", {})
         for key in ("model", "input", "csv", "json", "record"):
             path = table.get(key)
@@ -146,7 +146,7 @@ def _check_paths() -> None:
 
 
 def _hidden_place(path: str) -> str:
-    """Return the folder that the unit hides and that `path` lies in; empty if there is none."""
+    """Return the folder that the unit hides and that contains `path`; empty if there is none."""
     settings = unit().splitlines()
     hidden = _HOMES if "ProtectHome=yes" in settings else ()
     hidden += _TEMPORARY if "PrivateTmp=yes" in settings else ()
@@ -154,7 +154,7 @@ def _hidden_place(path: str) -> str:
 
 
 def _closed_folder(path: str) -> str:
-    """Return the first folder on the way to `path` that only its owner or group may enter."""
+    """Return the first parent of `path` that only its owner or group may enter."""
     for folder in reversed(Path(path).parents):
         with suppress(OSError):
             if not folder.stat().st_mode & stat.S_IXOTH:
@@ -163,7 +163,7 @@ def _closed_folder(path: str) -> str:
 
 
 def _systemctl(*arguments: str) -> None:
-    """Run systemctl, or say what to run where there is no systemd to talk to."""
+    """Run systemctl; without systemd, print the command to run."""
     command = ["systemctl", *arguments]
     if not Path("/run/systemd/system").is_dir():  # sd_booted(3)
         click.echo(f"systemd does not run here; where it does: {' '.join(command)}")

@@ -1,4 +1,4 @@
-"""The options of `listen` that say where the audio comes from, and the source that they make."""
+"""The options of `listen` that say where the audio comes from, and the source that they open."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class SourceSettings:
 
     Attributes:
         input: An audio file, "-" for standard input, or None for the microphone.
-        format: Of raw samples on standard input, one of `pcm.RAW_FORMATS`; s16le if None.
-        rate: Likewise, in Hz; the model's if None.
-        channels: Likewise, interleaved; 1 if None.
-        channel: The one to listen to, counted from 0; the mean of all if None.
+        format: Format of raw samples on standard input, one of `pcm.RAW_FORMATS`; s16le if None.
+        rate: Their rate in Hz; the model's if None.
+        channels: Their interleaved channels; 1 if None.
+        channel: The channel to listen to, counted from 0; the mean of all if None.
         device: Index or part of the name of a microphone; the default one if None.
     """
 
@@ -37,7 +37,7 @@ class SourceSettings:
     device: str | None
 
     def __post_init__(self) -> None:
-        """Refuse flags that contradict each other; what a file says for other runs may."""
+        """Refuse flags that contradict each other; a file may hold settings for other runs."""
         for name in ("format", "rate", "channels"):
             if self.input != "-" and is_flag_given(name):
                 raise click.UsageError(
@@ -54,14 +54,14 @@ class SourceSettings:
         try:
             status = os.fstat(0) if self.input == "-" else os.stat(self.input)
         except OSError:
-            return False  # `open` says what is wrong
+            return False  # `open` reports the error
         return not stat.S_ISREG(status.st_mode)
 
     def open(self, rate_hz: int) -> Source:
         """Open the source; `rate_hz` is the model's rate.
 
         Raises:
-            AudioError: It cannot be opened, is not what it should be, or lacks the channel.
+            AudioError: The source cannot be opened, has the wrong format, or lacks the channel.
         """
         source = self._open(rate_hz)
         try:
@@ -106,7 +106,7 @@ source_options = option_group(
         click.option(
             "--format",
             type=click.Choice(RAW_FORMATS),
-            help="With --input -: what the raw samples are.  [default: s16le]",
+            help="With --input -: format of raw samples.  [default: s16le]",
         ),
         click.option(
             "--rate",
@@ -124,10 +124,10 @@ source_options = option_group(
             "--channel",
             type=click.IntRange(0, 1023),
             metavar="N",
-            help="The one channel to listen to, counted from 0.  [default: the mean of all]",
+            help="The channel to listen to, counted from 0.  [default: the mean of all]",
         ),
         click.option(
-            "--device", metavar="NAME|INDEX", help="The microphone; a part of its name will do."
+            "--device", metavar="NAME|INDEX", help="The microphone; part of its name is enough."
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""The models in the box, by name; the card of each lies beside it."""
+"""The models in the box, by name; each has its card beside it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ BOX = {
     "voices": _HERE / "voices.tflite",
     "emodb": _HERE / "emodb_light_sernet_int8.tflite",
 }
-"""Each model's file by the name that commands take for it; see LICENSES.md."""
+"""The file of each model, by its name on the command line; see LICENSES.md."""
 
 DEFAULT_MODEL = BOX["voices"]
-"""The one that is used where none is named."""
+"""The model that is used if none is named."""

@@ -1,6 +1,6 @@
-"""Outputs for records, one module each, fed one `Record` at a time.
+"""Outputs for records, one module each; each gets one `Record` at a time.
 
-docs/guides/outputs.md tells users.
+The users' page is docs/guides/outputs.md.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ __all__ = ["Output"]
 
 
 class Output(Protocol):
-    """Something that shows or sends records; it never holds up who writes them."""
+    """Shows or sends records, without making the caller wait."""
 
     def write(self, record: Record) -> None:
-        """Give out one record, now."""
+        """Show or send one record, at once."""
 
     def finish(self) -> None:
-        """Say what there is to say at the end.
+        """Write what belongs at the end, such as a summary.
 
         Raises:
-            SernetError: What was written could not be delivered; says what.
+            SernetError: Some records could not be delivered; says which.
         """
 
     def close(self) -> None:
-        """Leave everything as it was found, whatever happened."""
+        """Restore everything, such as the terminal, even after an error."""

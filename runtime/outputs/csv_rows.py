@@ -1,4 +1,4 @@
-"""One row a result, for spreadsheets and data frames."""
+"""Writes one row a result, for spreadsheets and data frames."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _TIMING_COLUMNS = ("feature_ms", "inference_ms")
 
 
 class CsvRows:
-    """Writes each result as a row; events and notices have other columns and are left out.
+    """Writes each result as a row. Events and notices have other columns and are left out.
 
-    The columns and their content are those of `Result.record`, with the scores last, one
-    column a label, and before all else the hour and date. True is 1, false 0, None is empty.
+    The columns are the date and time, the fields of `Result.record`, and the scores, one column a
+    label. True is 1, false 0, None is empty.
     """
 
     def __init__(self, lines: Lines, labels: tuple[str, ...], timing: bool = True) -> None:
-        """Write the header, unless rows with the same columns are there already.
+        """Write the header, unless the file already has rows with the same columns.
 
         Args:
             lines: Where the rows go; closed with the output.
-            labels: The contract's.
+            labels: The contract's labels.
             timing: Whether to write what differs between two runs: date and computing times.
 
         Raises:
@@ -52,7 +52,7 @@ class CsvRows:
         header = _row(columns)
         if lines.first_line == header:
             return
-        if not header.startswith(lines.first_line):  # a part of it is what a power cut leaves
+        if not header.startswith(lines.first_line):  # a power cut may leave a part of the header
             lines.close()
             raise SernetError(
                 f"{lines.name} has other columns than this model's results",
@@ -73,10 +73,10 @@ class CsvRows:
         self._lines.write(_row(row))
 
     def finish(self) -> None:
-        """Add nothing: every row is a result."""
+        """Write nothing: there is no summary."""
 
     def close(self) -> None:
-        """Close the file, if it is one."""
+        """Close the file; standard output stays open."""
         self._lines.close()
 
 

@@ -1,4 +1,4 @@
-"""Several outputs as one, and their remarks."""
+"""Passes records and notices to several outputs."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ class Tell(Protocol):
     def __call__(
         self, code: str, text: str, level: Literal["info", "warning"] = "warning", /
     ) -> None:
-        """Have a notice given out before the next record."""
+        """Queue a notice, to be written before the next record."""
 
 
 class Outputs:
     """Gives every record to several outputs.
 
-    An output that has lost its broker or its disk says so with `tell`, from whichever thread it
-    noticed in; the notice reaches all outputs before the next record.
+    An output that has lost its broker or its disk reports it with `tell`, from any thread. All
+    outputs get this notice before the next record.
     """
 
     def __init__(self) -> None:
         """Start without an output."""
         self._outputs: list[Output] = []
         self._stack = ExitStack()
-        # More than these wait only if nothing is written for hours; then the last ones count.
+        # More notices wait only if no record comes for hours; then the oldest are dropped.
         self._told: deque[tuple[str, str, Literal["info", "warning"]]] = deque(maxlen=100)
         self._time_s = 0.0
 
     def add(self, output: Output) -> None:
-        """Give `output` all records from now on; `close` closes it."""
+        """Add an output, which gets all records from now on; `close` closes it."""
         self._outputs.append(output)
         self._stack.callback(output.close)
 
     def tell(self, code: str, text: str, level: Literal["info", "warning"] = "warning", /) -> None:
-        """Have a notice given out before the next record; any thread may call this.
+        """Queue a notice, to be written before the next record; any thread may call this.
 
         Args:
             code: See `Notice.code`.
@@ -51,7 +51,7 @@ class Outputs:
         self._told.append((code, text, level))
 
     def write(self, record: Record) -> None:
-        """Give out what was told, then `record`."""
+        """Write the queued notices, then `record`."""
         match record:
             case Result() | Notice():
                 self._time_s = record.time_s
@@ -61,10 +61,10 @@ class Outputs:
         self._give_out(record)
 
     def finish(self) -> None:
-        """Give out what was told, and have each output say what there is to say at the end.
+        """Write the queued notices, and call `finish` of each output.
 
         Raises:
-            SernetError: One could not deliver what it was given; the others have finished, too.
+            SernetError: One output could not deliver its records; the others have finished.
         """
         failure: SernetError | None = None
         self._give_out_told()
@@ -78,7 +78,7 @@ class Outputs:
             raise failure
 
     def close(self) -> None:
-        """Close each output, the last one first, whatever the others do."""
+        """Close the outputs, the last one first; an error of one does not stop the others."""
         self._stack.close()
 
     def _give_out_told(self) -> None:

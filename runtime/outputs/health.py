@@ -1,6 +1,6 @@
-"""Health of a listener, for programs that watch it: status, counts, the latest result.
+"""Health of a listener, for monitoring: status, counts, the latest result.
 
-docs/guides/outputs.md describes it for those who read it.
+The users' page is docs/guides/outputs.md.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from sernet_edge.runtime.records import Event, Notice, Record, Result
 Status = Literal["starting", "ok", "stale", "lost"]
 
 _STALE_S = 3.0
-"""Without a result for so long, or for a longer hop and ..."""
+"""A live listener is stale after this long without a result, or ..."""
 
 _STALE_AFTER_HOP_S = 2.0
-"""... this, a live listener is stale, as the page says, too."""
+"""... after its hop and this, if that is longer. The web page has the same limits."""
 
 
 class Health:
-    """Counts the records of a listener. Any thread may use it."""
+    """Counts a listener's records. Any thread may use it."""
 
     def __init__(
         self, session: Session, timing: bool, clock: Callable[[], float] = time.monotonic
@@ -34,9 +34,9 @@ class Health:
         """Start without records.
 
         Args:
-            session: What is heard, and with which model.
-            timing: Whether computing times are given out.
-            clock: Seconds that never go back.
+            session: The source and the model.
+            timing: Whether to include computing times.
+            clock: Returns seconds that never go back.
         """
         self._session = session
         self._timing = timing
@@ -79,8 +79,8 @@ class Health:
     def status(self) -> Status:
         """Whether results come.
 
-        "ok"; "starting" before the first; "stale" when none has come for a while; "lost" when the
-        microphone is gone. A broker or a file that is lost leaves the status "ok".
+        "starting" before the first result, then "ok"; "stale" if none has come for a while; "lost"
+        if the microphone is gone. A lost broker or file leaves the status "ok".
         """
         if "device" in self._lost:
             return "lost"
@@ -101,7 +101,7 @@ class Health:
         return {"status": self.status, "age_s": None if age_s is None else round(age_s, 3)}
 
     def record(self) -> dict[str, Any]:
-        """Return everything, for `/state`; fields are only ever added."""
+        """Return everything, for `/state`; new versions only add fields."""
         with self._lock:
             latest = self._latest
             return {
@@ -121,7 +121,7 @@ class Health:
 
 
 def memory_bytes() -> int | None:
-    """Return the memory that the process has in use; None where the system has no /proc."""
+    """Return the resident memory of the process; None if the system has no /proc."""
     try:
         pages = Path("/proc/self/statm").read_text("ascii").split()[1]
     except (OSError, IndexError):

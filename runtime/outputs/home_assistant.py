@@ -1,7 +1,7 @@
-"""Describes the microphone to Home Assistant, where it then appears by itself.
+"""Describes the microphone to Home Assistant, which then shows it without configuration.
 
-One retained message describes the device and all its entities: device-based MQTT discovery,
-which Home Assistant 2024.12 has.
+One retained message describes the device and all its entities. This device-based MQTT discovery
+needs Home Assistant 2024.12.
 Source: https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery
 """
 
@@ -18,21 +18,21 @@ from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.records import Result
 
 STATUS_TOPIC = "homeassistant/status"
-"""Where Home Assistant says "online" when it has started; its default."""
+"""Topic where Home Assistant publishes "online" at its start; its default."""
 
 NO_SPEECH = "no speech"
 UNSURE = "unsure"
 
 
 def emotion(result: Result) -> str:
-    """Return the name of a result, one of the options of the emotion's entity."""
+    """Return the emotion's state for a result, one of the entity's options."""
     if result.emotion is None:
         return NO_SPEECH
     return result.emotion if result.sure else UNSURE
 
 
 def discovery_topic(prefix: str) -> str:
-    """Return the topic of the device whose own topics begin with `prefix`."""
+    """Return the discovery topic of the device whose own topics begin with `prefix`."""
     return f"homeassistant/device/{_identifier(prefix)}/config"
 
 
@@ -40,10 +40,10 @@ def discovery(prefix: str, session: Session, expire_s: int) -> dict[str, Any]:
     """Return the device and its entities.
 
     Args:
-        prefix: What the device's own topics begin with.
-        session: What is heard, and with which model.
-        expire_s: After so many seconds without a state, Home Assistant is to call the entities
-            unavailable: the microphone is gone, though the program is there.
+        prefix: The start of the device's own topics.
+        session: The source and the model.
+        expire_s: Seconds without a state after which Home Assistant shows the entities as
+            unavailable: the program runs, but the microphone is gone.
     """
     identifier = _identifier(prefix)
     components = _components(prefix, session.contract, expire_s)
@@ -86,8 +86,8 @@ def _components(prefix: str, contract: Contract, expire_s: int) -> dict[str, dic
             "platform": "binary_sensor",
             "name": "Speech",
             "device_class": "sound",
-            # Without a voice gate and a label "none", nothing tells: Home Assistant takes "None"
-            # for unknown.
+            # Without a voice gate and a label "none" it is unknown whether somebody speaks: for
+            # Home Assistant, "None" is unknown.
             "value_template": f"{{{{ 'OFF' if value_json.label in (none, {NONE!r}) else "
             f"{knows_speech} }}}}",
         },
@@ -130,8 +130,8 @@ def _event(prefix: str, emotions: list[str]) -> dict[str, Any]:
         "name": "Emotion event",
         "state_topic": f"{prefix}/event",
         "event_types": emotions,
-        # Home Assistant ignores what is rendered empty: an event is told at its start, and
-        # not if it comes late, for automations would take it for the present.
+        # Home Assistant ignores an empty text. An event is reported at its start, but not if it
+        # arrives late: automations would act as if it happened now.
         "value_template": "{{ dict(value_json, event_type=value_json.label) | tojson "
         "if value_json.kind == 'start' and 'late_s' not in value_json else '' }}",
         "icon": "mdi:account-voice",
@@ -139,7 +139,7 @@ def _event(prefix: str, emotions: list[str]) -> dict[str, Any]:
 
 
 def _percent(name: str, expression: str, icon: str) -> dict[str, Any]:
-    """Return a sensor of a share."""
+    """Return a sensor for a share."""
     return {
         "platform": "sensor",
         "name": name,
@@ -151,11 +151,11 @@ def _percent(name: str, expression: str, icon: str) -> dict[str, Any]:
 
 
 def _identifier(name: str) -> str:
-    """Return an id for `name`: the same at every start, and another for every other name.
+    """Return an id for `name`: always the same, and different for different names.
 
-    Home Assistant allows the letters a to z, digits, `_` and `-` in a topic of its own. A name of
-    these stays as it is, with `/` as `_`. Any other name loses its accents and what then still
-    is not allowed, and gets a hash, so that three Chinese labels have three ids.
+    Home Assistant's own topics allow the letters a to z, digits, `_` and `-`. A name of these
+    characters stays as it is, with `/` as `_`. Any other name loses its accents and the characters
+    that are not allowed, and gets a hash, so that three Chinese labels have three ids.
     """
     plain = re.sub(r"[^a-zA-Z0-9-]+", "_", _without_marks(name))
     if plain == name.replace("/", "_") and "_" not in name:

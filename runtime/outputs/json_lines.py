@@ -1,4 +1,4 @@
-"""One JSON object a line, for programs."""
+"""Writes one JSON object a line, for programs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sernet_edge.runtime.records import Record
 
 
 class JsonLines:
-    """Writes each record as a line of JSON, with `utc`, when that is.
+    """Writes each record as a line of JSON, with the date and time as `utc`.
 
-    A record's own times begin anew with every start, and a file may hold many.
+    The other times in a record start at 0 with each run, and a file may hold several runs.
     """
 
     def __init__(self, lines: Lines, timing: bool = True) -> None:
@@ -38,8 +38,8 @@ class JsonLines:
         self._lines.write(json.dumps(values, ensure_ascii=False))
 
     def finish(self) -> None:
-        """Add nothing: every line is a record."""
+        """Write nothing: there is no summary."""
 
     def close(self) -> None:
-        """Close the file, if it is one."""
+        """Close the file; standard output stays open."""
         self._lines.close()

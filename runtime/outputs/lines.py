@@ -15,30 +15,30 @@ from sernet_edge.runtime.outputs.fan_out import Tell
 
 
 def utc_now() -> str:
-    """Return date and time as a line gives them, ISO 8601 to the millisecond."""
+    """Return the date and time for a line, ISO 8601 to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 class Lines(Protocol):
-    """Something that takes lines."""
+    """A file, or standard output, to which lines are written."""
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """Its name in messages."""
 
     @property
     def first_line(self) -> str:
-        """The first line that was there before, without its end; empty without one."""
+        """The first line before anything is written, without its line end; empty if none."""
 
     def write(self, line: str) -> None:
-        """Take a line, given without its end, at once."""
+        """Write a line, given without its line end, at once."""
 
     def close(self) -> None:
-        """Leave everything as it was found."""
+        """Close what this object has opened."""
 
 
 class Standard:
-    """Lines on standard output, which stays open."""
+    """Writes lines to standard output, which stays open."""
 
     name = "standard output"
     first_line = ""
@@ -53,19 +53,18 @@ class Standard:
         self._file.flush()
 
     def close(self) -> None:
-        """Leave the file open: it is the caller's."""
+        """Leave the file open, since the caller opened it."""
 
 
 class Appended:
-    """Lines at the end of a file.
+    """Appends lines to a file.
 
-    A last line without its end, as a power cut leaves it, is taken off before the first one is
-    written. When the disk is full or gone, lines are dropped, which is told once, until there
-    is room again: listening goes on.
+    An incomplete last line, as a power cut leaves it, is cut off before the first line is written.
+    While the disk is full or gone, lines are dropped, which one notice reports; listening goes on.
     """
 
     def __init__(self, path: Path, tell: Tell) -> None:
-        """Open or create `path`, a file or whatever else takes text, such as a named pipe.
+        """Open or create `path`: a file, or something else that takes text, such as a named pipe.
 
         Raises:
             SernetError: It cannot be written; names it.
@@ -86,7 +85,7 @@ class Appended:
             ) from error
 
     def write(self, line: str) -> None:
-        """Append a line, or nothing of it."""
+        """Append a whole line or nothing."""
         data = f"{readable(line)}\n".encode()
         try:
             if not self._begun:
@@ -123,12 +122,12 @@ class Appended:
 def first_line(path: Path) -> str:
     """Return the first line of a file, without its end."""
     with open(path, "rb") as file:
-        # A program that has opened it may have put a byte order mark before it.
+        # An editor or spreadsheet may have added a byte order mark.
         return file.readline(65_536).decode("utf-8-sig", "replace").rstrip("\r\n")
 
 
 def _whole_lines(path: Path) -> int:
-    """Return the bytes of a file up to its last line end."""
+    """Return the number of bytes of a file up to its last line end."""
     with open(path, "rb") as file:
         end = file.seek(0, os.SEEK_END)
         while end:

@@ -19,25 +19,25 @@ from sernet_edge.runtime.outputs.session import Session
 from sernet_edge.runtime.records import Event, Record, Result
 
 _MAX_EVENTS = 1000
-"""Events that wait for a broker that is away; of more, the oldest are dropped."""
+"""Most events that wait for a lost broker; if there are more, the oldest are dropped."""
 
 _MAX_UNSENT = 100
-"""Other messages that wait for a broker that reads slowly; more are dropped."""
+"""Most other messages that wait for a slow broker; further ones are dropped."""
 
 _LATE_S = 5.0
-"""An event that waited longer says so."""
+"""An event that waited longer has `late_s`."""
 
 _STATE_S = 5.0
-"""Home Assistant keeps every state it gets; so often it gets one while the emotion stays."""
+"""Time between two states of the same emotion; Home Assistant stores every state it gets."""
 
 _FIRST_WAIT_S = 1.0
-"""How long the start waits to be connected, so that the first results find a broker."""
+"""How long the start waits for the connection, so that the first results are not lost."""
 
 _LAST_WAIT_S = 2.0
-"""How long the end waits for a broker that is there to take the last messages."""
+"""How long the end waits for a connected broker to take the last messages."""
 
 _PATIENCE_S = 10.0
-"""How long a recording, whose results must not be lost, waits for a broker that takes nothing."""
+"""How long a recording, which must lose no result, waits for a broker that takes no messages."""
 
 
 @dataclass
@@ -45,10 +45,10 @@ class _Message:
     """A message that waits to be sent.
 
     Attributes:
-        kind: The record's type; "state" for one more form of a result.
+        kind: The record's type, or "state": a result in the form for Home Assistant.
         payload: JSON.
-        qos: 0, or 1 for what happens once: to have it twice is better than never.
-        retain: Whether the broker keeps it for those who come later.
+        qos: 0, or 1 for messages that must arrive: a duplicate is better than a loss.
+        retain: Whether the broker stores it for clients that connect later.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class _Message:
 
 @dataclass
 class _QueuedEvent:
-    """An event that waits to be sent, and since when, on the monotonic clock."""
+    """An event that waits to be sent, and since when, by the monotonic clock."""
 
     values: dict[str, Any]
     since_s: float
@@ -68,14 +68,14 @@ class _QueuedEvent:
 class Mqtt:
     """Publishes every record, and a state for Home Assistant.
 
-    `PREFIX/result`, `PREFIX/event` and `PREFIX/notice` get the records as JSON. `PREFIX/state`
-    has the latest result, with what Home Assistant is to show, when that has changed or some
-    seconds have passed. `PREFIX/availability` is "online", or "offline" when the program or its
-    network is gone. The last two are retained.
+    `PREFIX/result`, `PREFIX/event` and `PREFIX/notice` get the records as JSON. `PREFIX/state` gets
+    the latest result, with what Home Assistant shows, when the emotion changes or after some
+    seconds. `PREFIX/availability` is "online", or "offline" when the program or its network is
+    gone. The last two are retained.
 
-    Events wait for a broker that is away, and are then sent in their order, each when the broker
-    has the one before: a start always comes before its end. Live
-    results and notices don't wait. A recording's do, and its end fails if they are not delivered.
+    Events wait for a lost broker. They are then sent in order, each after the broker has
+    acknowledged the one before, so a start always arrives before its end. Live results and notices
+    don't wait. A recording's do, and `finish` fails if they are not delivered.
     """
 
     def __init__(
@@ -84,11 +84,11 @@ class Mqtt:
         """Begin to connect.
 
         Args:
-            broker: Where to.
-            password: Of the broker's user.
-            session: What is heard, and with which model.
-            tell: Is told when the broker is lost, and when it is back.
-            timing: Whether the records hold computing times.
+            broker: The broker.
+            password: Password of the broker's user.
+            session: The source and the model.
+            tell: Called when the broker is lost, and when it is back.
+            timing: Whether the records contain computing times.
 
         Raises:
             SernetError: paho-mqtt is not installed.
@@ -103,10 +103,10 @@ class Mqtt:
         )
         self._emotion = ""
         self._state_due_s = 0.0
-        # Guards all that follows. paho-mqtt is never called while it is held.
+        # Guards the fields below. Don't call paho-mqtt while holding it.
         self._changed = threading.Condition()
         self._events: deque[_QueuedEvent] = deque()
-        self._sent_event: int | None = None  # the number of the first, once it is on its way
+        self._sent_event: int | None = None  # message number of the first event, once it is sent
         self._others: deque[_Message] = deque()
         self._lost: Counter[str] = Counter()
         self._troubles: list[str] = []
@@ -118,7 +118,7 @@ class Mqtt:
         self._link.tried.wait(_FIRST_WAIT_S)
 
     def write(self, record: Record) -> None:
-        """Hand a record to the thread that sends; a live result is dropped without a broker."""
+        """Queue a record for the sending thread; drop a live result if there is no broker."""
         values = record.record(self._timing)
         if isinstance(record, Event):
             self._queue(values)
@@ -130,10 +130,10 @@ class Mqtt:
         self._link.wake()
 
     def finish(self) -> None:
-        """Wait until the broker has everything; say what it has not.
+        """Wait until the broker has everything; report what it does not have.
 
         Raises:
-            SernetError: A recording's records are not delivered.
+            SernetError: A recording's records were not delivered.
         """
         with self._changed:
             if self._recorded:
@@ -159,7 +159,7 @@ class Mqtt:
             self._tell("broker-lost", f"{why}: nothing was published")
 
     def close(self) -> None:
-        """Say goodbye, if the broker listens."""
+        """Send the last messages, and disconnect."""
         with self._changed:
             if self._link.is_up and not self._recorded:
                 self._progress_s = time.monotonic()
@@ -173,7 +173,7 @@ class Mqtt:
             self._events.append(_QueuedEvent(values, time.monotonic()))
 
     def _drop_oldest_event(self) -> None:
-        """Drop the first start that is not on its way, and its end: never one without the other."""
+        """Drop the oldest event that is not being sent: its start and its end together."""
         for index, event in enumerate(self._events):
             if event.values["kind"] == "start" and (index or self._sent_event is None):
                 number = event.values["id"]
@@ -191,7 +191,7 @@ class Mqtt:
             self._put(_Message("state", text, 0, retain=True))
 
     def _put(self, message: _Message) -> None:
-        """Have a message sent; drop it where too many wait."""
+        """Queue a message; drop it if too many wait."""
         with self._changed:
             has_room = len(self._others) < _MAX_UNSENT
             if not has_room and self._recorded:
@@ -203,7 +203,7 @@ class Mqtt:
                 self._lost[message.kind] += 1
 
     def _wait(self, done: Callable[[], bool], patience_s: float) -> bool:
-        """Wait while the broker takes messages; return whether `done`."""
+        """Wait while the broker takes messages; return whether `done` became true."""
         while not done():
             left_s = self._progress_s + patience_s - time.monotonic()
             if left_s <= 0:
@@ -214,10 +214,10 @@ class Mqtt:
     def _topic(self, name: str) -> str:
         return f"{self._broker.prefix}/{name}"
 
-    # What follows is called by the link, in its thread.
+    # The link calls the methods below, in its thread.
 
     def up(self) -> None:
-        """Tell Home Assistant what there is, and the user that the broker is back."""
+        """Announce the device to Home Assistant, and report that the broker is back."""
         self._introduce()
         with self._changed:
             waiting, lost = len(self._events), self._lost["event"]
@@ -232,12 +232,12 @@ class Mqtt:
             self._tell("broker-back", f"{self._broker} is back{late}", "info")
 
     def trouble(self, text: str) -> None:
-        """Tell each trouble once, until the broker is back."""
+        """Report each trouble once, until the broker is back."""
         with self._changed:
             is_new = text not in self._troubles
             if is_new:
                 self._troubles.append(text)
-            self._sent_event = None  # it may not have arrived, and is sent again
+            self._sent_event = None  # it may not have arrived, so send it again
             if not self._recorded:
                 self._others.clear()
             self._changed.notify_all()
@@ -245,7 +245,7 @@ class Mqtt:
             self._tell("broker-lost", text)
 
     def fill(self) -> None:
-        """Publish what waits, as far as the broker takes it."""
+        """Publish queued messages as long as the broker takes them."""
         while self._link.is_free:
             with self._changed:
                 event = self._events[0] if self._events and self._sent_event is None else None
@@ -265,7 +265,7 @@ class Mqtt:
                 return
 
     def acknowledged(self, number: int) -> None:
-        """Go on to the next event when the broker has the last."""
+        """Send the next event once the broker has acknowledged the last."""
         with self._changed:
             if number == self._sent_event:
                 self._sent_event = None
@@ -274,12 +274,12 @@ class Mqtt:
                 self._changed.notify_all()
 
     def heard(self, payload: bytes) -> None:
-        """Introduce the device to a Home Assistant that has just started."""
+        """Announce the device to a Home Assistant that has just started."""
         if payload == b"online":
             self._introduce()
 
     def _introduce(self) -> None:
-        """Tell Home Assistant what there is, and soon how it is."""
+        """Send the device's description, and make the next state due at once."""
         self._link.publish(self._discovery_topic, self._discovery, qos=1, retain=True)
         self._link.publish(self._topic("availability"), "online", qos=1, retain=True)
         self._state_due_s = 0.0
@@ -291,11 +291,11 @@ def _lateness(event: _QueuedEvent) -> dict[str, float]:
 
 
 def _listed(missing: Counter[str]) -> str:
-    """Return how many records of which kinds, in words; a state is one more form of a result."""
+    """Return how many records of each kind are missing; a state is not a record of its own."""
     counts = [(missing[kind], kind) for kind in ("result", "event", "notice") if missing[kind] > 0]
     return ", ".join(f"{n} {kind}{'' if n == 1 else 's'}" for n, kind in counts)
 
 
 def _expire_s(hop_s: float) -> int:
-    """Return how many seconds without a state mean that no results come any more."""
+    """Return after how many seconds without a state the results have stopped."""
     return round(6 * max(hop_s, _STATE_S))

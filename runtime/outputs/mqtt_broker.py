@@ -10,14 +10,14 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 @dataclass(frozen=True)
 class Broker:
-    """Destination of the messages.
+    """The broker and the topics of its messages.
 
     Attributes:
         host: Name or address.
         port: TCP port.
         tls: Whether to encrypt.
-        user: To log in as; None for a broker that asks for nothing.
-        prefix: What all topics begin with.
+        user: User to log in as; None for no login.
+        prefix: The start of all topics.
     """
 
     host: str
@@ -28,14 +28,14 @@ class Broker:
 
     @classmethod
     def from_url(cls, url: str) -> Broker:
-        """Take `mqtt[s]://[user@]host[:port][/prefix]` apart.
+        """Parse `mqtt[s]://[user@]host[:port][/prefix]`.
 
-        Without a prefix it is `sernet-edge/` and the name of this machine, so that two of them
-        at one broker are two devices.
+        The default prefix is `sernet-edge/` and the name of this machine, so that two machines
+        with the same broker are two devices.
 
         Raises:
-            ValueError: It is something else; says what, and quotes nothing: the address may hold
-                a password.
+            ValueError: The URL is not of this form. The message does not quote it, since it may
+                contain a password.
         """
         parts = _split(url)
         if parts.query or parts.fragment:
@@ -89,7 +89,7 @@ def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
     if port == 0:
         raise ValueError("it must name a host, and a port from 1 to 65535 if any")
     try:
-        # What a socket does to a name before it looks it up.
+        # A socket encodes a name like this before it looks it up.
         host.encode("idna")
     except UnicodeError:
         raise ValueError(
@@ -99,5 +99,5 @@ def _host_and_port(parts: SplitResult) -> tuple[str, int | None]:
 
 
 def _machine() -> str:
-    """Return this machine's name, without characters that a topic must not have."""
+    """Return this machine's name, without characters that a topic must not contain."""
     return re.sub(r"[^\w.-]", "_", socket.gethostname().partition(".")[0]) or "unnamed"

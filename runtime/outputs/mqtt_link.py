@@ -1,8 +1,8 @@
-"""A connection to an MQTT broker, made again whenever it is lost, in a thread of its own.
+"""A connection to an MQTT broker, in a thread of its own, which reconnects after every loss.
 
-Needs paho-mqtt (the extra `mqtt`). Its own thread is not used: it reports every loss as
-"Unspecified error", waits without end for a broker that accepts a connection and says nothing,
-and sends the queue of an outage in no certain order.
+It needs paho-mqtt (the extra `mqtt`), but not paho-mqtt's thread: that one reports every loss as
+"Unspecified error", waits forever for a broker that accepts a connection and sends nothing, and
+sends the messages of an outage out of order.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 _KEEPALIVE_S = 30
-"""A broker that hangs is noticed after this long, or twice as long."""
+"""Interval of pings; a broker that hangs is noticed after one or two of them."""
 
 _ANSWER_S = 5.0
 """How long a broker may take to answer the login."""
@@ -32,15 +32,15 @@ _RETRY_S = (1.0, 5.0)
 """The first pause before another attempt to connect, and the longest."""
 
 _REFUSED_S = 30.0
-"""The pause after a refused login: who tries often may be locked out."""
+"""The pause after a refused login: a broker may lock out clients that try often."""
 
 _LAST_WAIT_S = 2.0
-"""How long the end waits for the broker."""
+"""How long `close` waits for the broker."""
 
-# Refusals of MQTT 3.1.1, by paho-mqtt's numbers for them, which are MQTT 5's.
+# Login refusals of MQTT 3.1.1, which paho-mqtt reports with MQTT 5's numbers.
 _BAD_LOGIN = (134, 135)
 
-# Why a connection ends, likewise.
+# Reasons for the end of a connection, with MQTT 5's numbers.
 _WHY = {130: "it does not speak MQTT", 141: "it does not answer any more"}
 
 
@@ -48,36 +48,37 @@ class LinkUser(Protocol):
     """The user of a link. All methods are called in the link's thread."""
 
     def up(self) -> None:
-        """Take note that the broker has let us in."""
+        """Called when the broker has accepted the login."""
 
     def trouble(self, text: str) -> None:
-        """Take note that the broker cannot be reached, refuses us or is gone."""
+        """Called when the broker cannot be reached, refuses the login or is gone."""
 
     def fill(self) -> None:
-        """Publish what waits, as long as `Link.is_free`."""
+        """Publish queued messages as long as `Link.is_free`."""
 
     def acknowledged(self, number: int) -> None:
-        """Take note that the broker has a message with QoS 1."""
+        """Called when the broker has acknowledged a message with QoS 1."""
 
     def heard(self, payload: bytes) -> None:
-        """Take a message of the topic that was subscribed to."""
+        """Called with a message of the subscribed topic."""
 
 
 class Link:
     """The connection.
 
     Attributes:
-        is_up: Whether the broker has let us in and is there, as far as is known.
-        tried: Set after the first attempt to connect, whatever came of it.
+        is_up: Whether the broker has accepted the login, and the connection is not known to be
+            lost.
+        tried: Set after the first attempt to connect, whether it succeeded or not.
     """
 
     def __init__(self, broker: Broker, password: str | None, user: LinkUser) -> None:
-        """Prepare to connect; `start` does.
+        """Prepare the connection; `start` opens it.
 
         Args:
-            broker: Where to.
-            password: Of the broker's user.
-            user: Is told what happens.
+            broker: The broker.
+            password: Password of the broker's user.
+            user: The object to call.
 
         Raises:
             SernetError: paho-mqtt is not installed.
@@ -111,20 +112,20 @@ class Link:
         """Begin to connect.
 
         Args:
-            will: Topic and payload, retained, that say that we are gone.
-            topic: To subscribe to.
+            will: Topic and payload of a retained message that says that this program is gone.
+            topic: Topic to subscribe to.
         """
         self._will, self._topic = will, topic
         self._thread.start()
 
     def wake(self) -> None:
-        """Have `LinkUser.fill` called soon; any thread may call this."""
-        with suppress(BlockingIOError, OSError):  # it is woken already, or closed
+        """Make the thread call `LinkUser.fill` soon; any thread may call this."""
+        with suppress(BlockingIOError, OSError):  # a wake-up is already pending, or it is closed
             self._wake_w.send(b"\0")
 
     @property
     def is_free(self) -> bool:
-        """Whether the broker takes messages as fast as they are published."""
+        """Whether the broker keeps up with the published messages."""
         return self._client is not None and self.is_up and not self._client.want_write()
 
     def publish(self, topic: str, payload: str, qos: int = 0, retain: bool = False) -> int:
@@ -133,11 +134,11 @@ class Link:
         return self._client.publish(topic, payload, qos, retain).mid
 
     def close(self) -> None:
-        """Say goodbye if the broker listens, and let go."""
+        """Publish the will, disconnect, and end the thread."""
         self._closing.set()
         self.wake()
         if self._thread.ident is not None:
-            # It may wait for a name server that hangs; then it ends with the process.
+            # The thread may wait for a name server that hangs; then it ends with the process.
             self._thread.join(2 * _LAST_WAIT_S)
 
     def _run(self) -> None:
@@ -153,14 +154,14 @@ class Link:
         self._wake_w.close()
 
     def _connect_and_serve(self) -> bool:
-        """Connect, and serve until the connection ends; return whether there was one."""
+        """Connect, and serve until the connection ends; return whether the login succeeded."""
         try:
             self._client = self._new_client()
             self._client.reconnect()
             self._serve(self._client)
         except OSError as error:
             self._why = _reason(error, self._broker)
-        except Exception:  # noqa: BLE001 - what paho-mqtt makes of bytes that are no MQTT
+        except Exception:  # noqa: BLE001 - paho-mqtt raises anything on bytes that are not MQTT
             self._why = _WHY[130]
         finally:
             if self._client is not None and (left := self._client.socket()) is not None:
@@ -179,7 +180,7 @@ class Link:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
-        # A new one each time: it would send again, in an order of its own, what it had sent.
+        # A new client each time: an old one would send its earlier messages again, out of order.
         client = Client(CallbackAPIVersion.VERSION2)
         if self._will is not None:
             client.will_set(*self._will, qos=1, retain=True)
@@ -195,7 +196,7 @@ class Link:
         return client
 
     def _serve(self, client: Client) -> None:
-        """Pass messages on until the connection ends."""
+        """Pass messages until the connection ends."""
         answer_due_s = time.monotonic() + _ANSWER_S
         end_s = float("inf")
         while (connection := client.socket()) is not None:
@@ -215,7 +216,7 @@ class Link:
                 self._why = "it accepts connections and does not answer"
                 return
             self._wait(client, connection)
-            if self._goodbye is not None and self._goodbye < 0:  # it was acknowledged
+            if self._goodbye is not None and self._goodbye < 0:  # the will was acknowledged
                 client.disconnect()
                 return
 
@@ -238,7 +239,7 @@ class Link:
             client.loop_write()
         client.loop_misc()
 
-    # What follows is called by paho-mqtt, within `_wait` or `publish`.
+    # paho-mqtt calls the methods below, within `_wait` or `publish`.
 
     def _on_connect(
         self, client: Client, data: object, flags: object, reason: ReasonCode, more: object
@@ -279,7 +280,7 @@ def check(broker: Broker, password: str | None) -> None:
     """Connect and log in once.
 
     Raises:
-        SernetError: That does not succeed; says why.
+        SernetError: The connection or the login fails; says why.
     """
     asked = _Asked()
     link = Link(broker, password, asked)
@@ -293,7 +294,7 @@ def check(broker: Broker, password: str | None) -> None:
 
 
 class _Asked:
-    """Keeps the last error."""
+    """Stores the troubles that the link reports."""
 
     def __init__(self) -> None:
         self.troubles: list[str] = []
@@ -315,7 +316,7 @@ class _Asked:
 
 
 def _reason(error: OSError, broker: Broker) -> str:
-    """Return in plain words why there is no connection."""
+    """Return why the connection failed, in plain words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"{error.verify_message}; SSL_CERT_FILE may name the authority to trust"
     if isinstance(error, TimeoutError):
@@ -326,6 +327,6 @@ def _reason(error: OSError, broker: Broker) -> str:
 
 
 def _closed(broker: Broker) -> str:
-    """Return what it may mean that a connection was closed before the login was answered."""
+    """Return a likely reason for a connection that was closed before the login was answered."""
     hint = "" if broker.tls else ", or does the port want mqtts://"
     return f"it closed the connection before it answered; is this an MQTT port{hint}?"

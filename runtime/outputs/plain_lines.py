@@ -1,4 +1,4 @@
-"""A plain line per record, for people where there is no terminal."""
+"""Writes a plain line for each record, for people without a terminal."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sernet_edge.runtime.records import Event, Notice, Record, Result
 class PlainLines:
     """Writes results with their three highest scores, events, notices and a summary.
 
-    Each line begins with the time at which it is written, in seconds of audio, so that times
-    never go back. An event is found after its start and its end: its line names those.
+    Each line begins with the time of writing, in seconds of audio, so that times never go back. An
+    event's start and end are earlier than its line, which therefore names them.
     """
 
     def __init__(self, lines: Lines, timing: bool = True) -> None:
-        """Write to `lines`, with computing times or without."""
+        """Write to `lines`, with or without computing times."""
         self._lines = lines
         self._timing = timing
         self._summary = Summary()
@@ -77,7 +77,7 @@ def _event(event: Event) -> str:
 
 
 class NoticeLines:
-    """Writes notices alone, beside an output for programs."""
+    """Writes only notices, beside an output for programs."""
 
     def __init__(self, lines: Lines) -> None:
         """Write to `lines`."""

@@ -1,4 +1,4 @@
-"""State of a listener as Prometheus reads it.
+"""Formats a listener's state for Prometheus.
 
 Source: https://prometheus.io/docs/instrumenting/exposition_formats/ (text format 0.0.4)
 """
@@ -14,7 +14,7 @@ _Samples = Iterable[tuple[Mapping[str, str], float | None]]
 
 
 def prometheus(state: Mapping[str, Any]) -> str:
-    """Return the text for a state.
+    """Return the metrics of a state.
 
     Args:
         state: See `Health.record`.
@@ -71,7 +71,7 @@ def _counts(name: str, text: str, label: str, counts: Mapping[str, int]) -> list
 
 
 def _metric(name: str, kind: str, text: str, samples: _Samples) -> list[str]:
-    """Return a metric's lines; none where it has no value."""
+    """Return a metric's lines; none if it has no value."""
     name = f"sernet_{name}"
     lines = [
         f"{name}{_labels(labels)} {value:.10g}" for labels, value in samples if value is not None

@@ -1,4 +1,4 @@
-"""Facts about the listening itself, for the outputs."""
+"""Facts about a run of `listen`, for the outputs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Session:
         rate_hz: Its sample rate, before resampling.
         channels: Its channels, before they are mixed.
         hop_s: Seconds between two results.
-        unsure_below: Top smoothed score under which a result is unsure; 0 is off.
-        live: Whether the audio is heard as it happens, so that a time in it is a time of day.
-        card: The model's card, a text in Markdown; None where there is none.
-        recordings: Where the audio around events is kept; None where it is not.
+        unsure_below: Top smoothed score below which a result is unsure; 0 is off.
+        live: Whether the audio is judged as it is recorded, so that its times are times of day.
+        card: The model's card, a text in Markdown; None if there is none.
+        recordings: Folder for the audio around events; None if it is not recorded.
     """
 
     model: str
@@ -46,7 +46,7 @@ class Session:
         return trust(self.contract)
 
     def record(self) -> dict[str, Any]:
-        """Return what a program or page that shows records may want to know first."""
+        """Return the facts that a program or page needs before the records."""
         return {
             "program_version": __version__,
             "model": self.model,

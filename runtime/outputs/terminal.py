@@ -1,4 +1,4 @@
-"""A live view on a terminal, redrawn in place, in as much of its window as there is."""
+"""A live view on a terminal, redrawn in place, with as many parts as fit into its window."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ from sernet_edge.runtime.outputs.wording import (
 from sernet_edge.runtime.records import Event, Notice, Record, Result
 
 _WIDE = 100
-"""Columns from which events and notices stand beside the bars."""
+"""Width from which events and notices are beside the bars."""
 
 _WIDEST_BARS = 100
 _LOG_LENGTH = 100
 _FLOOR_DBFS = -60.0
 _HOLD_S = 3.0
-"""Time for which clipping is shown: a clipped word is over in a moment."""
+"""How long clipping is shown: the clipped word itself takes only a moment."""
 
 _URGENT_S = 30.0
-"""Time for which a warning is shown whole, even where there is little room."""
+"""How long a warning is shown in full, even if there is little room."""
 
 _MOST_URGENT = 4
 _TIME_COLUMNS = 11
@@ -63,13 +63,13 @@ _OTHER_COLOURS = ("cyan", "magenta", "green", "blue", "red", "white")
 
 _DIM: Style = {"dim": True}
 
-# Synchronised output, for terminals that know it: a frame is shown whole.
+# Synchronised output: terminals that support it show each frame as a whole.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
 
 @dataclass
 class _Entry:
-    """An event, its start and its end together, or a notice."""
+    """A line of the log: a notice, or an event's start and end together."""
 
     time_s: float
     text: str
@@ -79,7 +79,7 @@ class _Entry:
 
 @dataclass
 class _Plan:
-    """How many lines each part of the view has; what matters most takes its lines first."""
+    """The number of lines of each part of the view. Important parts get their lines first."""
 
     free: int
     bars: int = 0
@@ -94,7 +94,7 @@ class _Plan:
     rows: int = 0
 
     def take(self, part: str, wanted: int, least: int = 1) -> None:
-        """Give a part so many more lines; fewer, down to `least`, where there are no more."""
+        """Give a part up to `wanted` more lines; fewer, but at least `least`, if few are free."""
         lines = min(wanted, self.free)
         if lines >= least:
             setattr(self, part, getattr(self, part) + lines)
@@ -102,7 +102,7 @@ class _Plan:
 
 
 class LiveView:
-    """Shows the latest result, the past, the level, events and notices."""
+    """Shows the latest result, the history, the level, events and notices."""
 
     def __init__(
         self, file: TextIO, session: Session, timing: bool = True, colour: bool = True
@@ -133,10 +133,10 @@ class LiveView:
         self._summary = Summary()
         self._height = 0
         self._size: tuple[int, int] | None = None
-        self._moved = False  # whether the last view may have been moved by what others print
+        self._moved = False  # whether other output may have moved the last view
 
     def write(self, record: Record) -> None:
-        """Replace what is on the screen."""
+        """Add a record to the view, and redraw the view."""
         match record:
             case Result():
                 self._summary.add(record)
@@ -148,7 +148,7 @@ class LiveView:
             case Event():
                 self._log_event(record)
             case Notice():
-                # PortAudio prints of its own when a device goes.
+                # PortAudio prints messages of its own when a device disappears.
                 self._moved = record.code == "device-lost"
                 self._now_s = max(self._now_s, record.time_s)
                 warning = record.level == "warning"
@@ -161,20 +161,20 @@ class LiveView:
         self._file.write(f"  {self._summary}\n")
 
     def close(self) -> None:
-        """Give the cursor back, and wipe the `^C` that a terminal echoes."""
+        """Show the cursor again, and erase the `^C` that a terminal echoes."""
         if self._height:
             self._file.write("\r\x1b[K\x1b[?25h")
             self._file.flush()
 
     def _plain(self, text: str) -> str:
-        """Return `text` as the terminal can show it."""
+        """Return `text` without characters that the terminal cannot show."""
         if not self._unicode:
             encoding = self._file.encoding or "ascii"
             text = text.encode(encoding, "replace").decode(encoding)
         return printable(text)
 
     def _log_event(self, event: Event) -> None:
-        """Log an event's start; its end takes the same entry's place."""
+        """Log an event's start; its end replaces it."""
         if self._event is not None and self._event[0] == event.id:
             self._event[1].text = self._plain(event_text(event))
             return
@@ -189,7 +189,7 @@ class LiveView:
         del self._log[:-_LOG_LENGTH]
 
     def _show(self) -> None:
-        """Draw over the last view, or anew where the terminal has another size than then."""
+        """Draw over the last view; after a change of the terminal's size, clear it first."""
         size = shutil.get_terminal_size()
         width = max(1, size.columns - 1)
         drawn = self._draw(width, max(1, size.lines - 1))
@@ -197,7 +197,7 @@ class LiveView:
         if not self._height:
             start = "\x1b[?25l"  # hide the cursor
         elif self._moved or size != self._size:
-            start = "\x1b[H\x1b[2J"  # lines have been moved, wrapped or cut; nobody knows which
+            start = "\x1b[H\x1b[2J"  # the old lines may be anywhere: moved, wrapped or cut
         else:
             start = f"\x1b[{self._height}A"
         self._height, self._size, self._moved = len(lines), size, False
@@ -241,7 +241,7 @@ class LiveView:
         return lines
 
     def _plan(self, width: int, height: int, wide: bool) -> _Plan:
-        """Share the lines among the parts of the view."""
+        """Assign lines to the parts of the view."""
         every = len(self._labels)
         plan = _Plan(free=height - 1)
         plan.take("bars", min(every, 3))
@@ -262,7 +262,7 @@ class LiveView:
         plan.take("gaps", 1)
         plan.take("remarks", 2, least=2)
         plan.take("gaps", 1)
-        # A row for each label, and the axis, take the strip's place.
+        # The full history, a row for each label and the axis, replaces the strip.
         grown = every + 1 - plan.letters - plan.heights
         if plan.free >= grown and plan.bars == every:
             plan.take("rows", grown)
@@ -276,18 +276,18 @@ class LiveView:
         return plan
 
     def _urgent_lines(self, width: int) -> int:
-        """Return the lines that the newest entry needs, if it is a warning of late."""
+        """Return how many lines the newest entry needs if it is a recent warning; else 0."""
         newest = self._log[-1] if self._log else None
         if newest is None or not newest.warning or self._now_s - newest.time_s > _URGENT_S:
             return 0
         return min(_MOST_URGENT, len(wrapped(newest.text, max(8, width - _TIME_COLUMNS))))
 
     def _trust_lines(self, width: int) -> list[str]:
-        """Return how far to trust the model, in whole lines."""
+        """Return how far to trust the model, wrapped."""
         return wrapped(self._plain(self._trust), max(8, width - 2))
 
     def _shown(self, number: int) -> list[str]:
-        """Return the labels that have a bar: those with the highest scores, in their order."""
+        """Return the labels with bars: those with the highest scores, in the model's order."""
         scores = self._result.scores if self._result else {}
         highest = sorted(self._labels, key=lambda label: -scores.get(label, 0.0))[:number]
         return [label for label in self._labels if label in highest]
@@ -319,11 +319,11 @@ class LiveView:
         return [*left, (f"{gap}{source}  ", _DIM), (time, {})]
 
     def _room(self, names: int, width: int) -> int:
-        """Return how many columns a bar has between a name and a number."""
+        """Return the columns of a bar between a name and a number."""
         return max(4, width - names - 11)
 
     def _scale(self, names: int, width: int) -> Line:
-        """Return the line above the bars that names the mark on them."""
+        """Return the line above the bars that explains the mark on them."""
         at = self._threshold_at(self._room(names, width))
         if at is None:
             return []
@@ -335,7 +335,7 @@ class LiveView:
         return "┃" if self._unicode else "|"
 
     def _threshold_at(self, room: int) -> int | None:
-        """Return the column of a bar from which its label is sure; None without a threshold."""
+        """Return the column of a bar where its label becomes sure; None without a threshold."""
         if not 0 < self._threshold <= 1:
             return None
         return min(room - 1, int(self._threshold * room))
@@ -371,7 +371,7 @@ class LiveView:
         ]
 
     def _past(self, plan: _Plan, names: int, width: int) -> list[Line]:
-        """Return the history: a row for each label, or the leading ones alone in a strip."""
+        """Return the history: a row for each label, or a strip with the leading labels."""
         room = self._room(names, width)
         if plan.rows:
             lines = []
@@ -399,7 +399,7 @@ class LiveView:
             return [("  level", {})]
         clipping = result.time_s - self._clipped_s < _HOLD_S
         words = f"{result.level_dbfs:.0f} dBFS"
-        # As wide as the bars' numbers, if it fits there.
+        # The words are as wide as the bars' numbers, if they fit there.
         room = self._room(names, width) - max(0, len(words) + 2 - 7) - 10 * clipping
         share = max(0.0, (result.level_dbfs - _FLOOR_DBFS) / -_FLOOR_DBFS)
         bar = self._bar(share, max(0, room), {"fg": "red" if clipping else "green"})
@@ -413,7 +413,7 @@ class LiveView:
         return line
 
     def _log_lines(self, width: int, most: int) -> list[Line]:
-        """Return the newest entries, wrapped, in at most so many lines."""
+        """Return the newest entries, wrapped, in at most `most` lines."""
         found: list[Line] = []
         for entry in reversed(self._log):
             texts = wrapped(entry.text, max(8, width - _TIME_COLUMNS))

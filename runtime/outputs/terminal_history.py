@@ -1,4 +1,4 @@
-"""The past, in a terminal's characters: each stands for some seconds."""
+"""The history of results as characters, each for some seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sernet_edge.runtime.outputs.terminal_text import Line, Style, columns
 from sernet_edge.runtime.records import Result
 
 _CELL_S = 2.0
-"""Time that a character stands for; a hop, if that is longer."""
+"""Seconds of a character; a hop, if that is longer."""
 
 _MOST_CELLS = 1000
 _LEAST_SCORE = 0.05
@@ -23,17 +23,18 @@ _DIM: Style = {"dim": True}
 
 @dataclass(frozen=True)
 class Mark:
-    """How a label appears in the history: a letter of one column, and the name that shows it."""
+    """A label in the history: its letter, one column wide, and its name with the letter marked."""
 
     letter: str
     name: str
 
 
 def marks(names: Mapping[str, str]) -> dict[str, Mark]:
-    """Return a letter for each label that no label before it has.
+    """Choose a letter for each label, different from those of the labels before it.
 
-    The letter is a capital in the label's name unless it is the first. A label without a letter
-    of its own, one column wide and written from left to right, has a digit before its name.
+    The letter is the first free one of the label's name; inside the name it is a capital. If there
+    is no free letter that is one column wide and written from left to right, the label gets a
+    digit, which is put before its name.
 
     Args:
         names: Each label as the terminal shows it.
@@ -42,7 +43,7 @@ def marks(names: Mapping[str, str]) -> dict[str, Mark]:
     used: set[str] = set()
     digits = iter("123456789" + "*" * 1000)
     for label, name in names.items():
-        if label == NONE:  # The history shows it as it shows silence.
+        if label == NONE:  # the history shows it like silence
             found[label] = Mark("", name)
             continue
         free = (i for i, c in enumerate(name) if _is_letter(c) and c.lower() not in used)
@@ -70,7 +71,7 @@ def _is_letter(character: str) -> bool:
 
 @dataclass
 class _Cell:
-    """The states and the scores in the time of one character."""
+    """The states and scores of the results in one character."""
 
     index: int
     states: Counter[str] = field(default_factory=Counter)
@@ -81,7 +82,7 @@ class _Cell:
 
     @property
     def state(self) -> str:
-        """The most frequent state: a label, "?" for unsure or, without speech, nothing."""
+        """The most frequent state: a label, "?" for unsure, or "" for no speech."""
         return self.states.most_common(1)[0][0]
 
     def add(self, result: Result) -> None:
@@ -98,12 +99,12 @@ class _Cell:
 
 
 class History:
-    """Remembers results, and draws them in `room` characters, the newest at the right."""
+    """Stores results, and draws them in `room` characters, the newest at the right."""
 
     def __init__(
         self, marks: Mapping[str, Mark], colours: Mapping[str, str], hop_s: float, unicode: bool
     ) -> None:
-        """Start with no result.
+        """Start without results.
 
         Args:
             marks: The letter of each label.
@@ -118,22 +119,22 @@ class History:
         self._cells: deque[_Cell] = deque(maxlen=_MOST_CELLS)
 
     def add(self, result: Result) -> None:
-        """Remember a result."""
+        """Add a result."""
         index = int(result.time_s / self.cell_s)
         if not self._cells or self._cells[-1].index != index:
             self._cells.append(_Cell(index))
         self._cells[-1].add(result)
 
     def heights(self, room: int) -> Line:
-        """Return how high the leading score was; in ASCII that cannot be shown."""
-        # Neighbours of one state are one piece: less to write, and to take time over.
+        """Return the height of the leading score over time; blank in ASCII."""
+        # Neighbours with the same state become one piece, which is faster to write.
         return [
             ("".join(map(self._height, cells)), self._style(state))
             for state, cells in self._runs(room)
         ]
 
     def letters(self, room: int) -> Line:
-        """Return which emotion led; `?` is unsure, a dot no speech, and nothing no result."""
+        """Return the leading label over time; `?` is unsure, a dot no speech, a space no result."""
         return [
             (self._letter(state) * len(cells), self._style(state))
             for state, cells in self._runs(room)
@@ -148,10 +149,10 @@ class History:
         return ["".join(bar[line] for bar in bars) for line in reversed(range(lines))]
 
     def axis(self, room: int) -> str:
-        """Return how long ago it was, every so many minutes."""
+        """Return the axis, with the time before now at every few minutes."""
         text = [" "] * room
         text[-3:] = "now"
-        minute = 60 / self.cell_s  # in characters
+        minute = 60 / self.cell_s  # length in characters
         step = next(n for n in itertools.count(1) if n * minute >= 12)
         for ago in itertools.count(step, step):
             mark = f"-{ago} min"
@@ -191,7 +192,7 @@ class History:
         return _HEIGHTS[min(7, int(8 * cell.leading / max(1, cell.scored)))]
 
     def _bar(self, cell: _Cell, label: str, lines: int) -> str:
-        """Return a label's score in a cell, bottom first; shaded where the cell is unsure."""
+        """Return a label's score in a cell as a bar, bottom first; shaded if it is unsure."""
         drawn = cell.drawn.get((label, lines))
         if drawn is None:
             score = cell.sums[label] / max(1, cell.scored)

@@ -11,38 +11,38 @@ import click
 from sernet_edge.runtime.contract import JOINERS
 
 Style = dict[str, Any]
-"""What `click.style` takes."""
+"""Arguments of `click.style`."""
 
 Line = list[tuple[str, Style]]
 """Pieces of text, each with its style."""
 
 
 def columns(text: str) -> int:
-    """Return how many columns of a terminal `text` takes."""
+    """Return the number of terminal columns that `text` takes."""
     return len(text) if text.isascii() else sum(map(_character_columns, text))
 
 
 def padded(text: str, width: int) -> str:
-    """Return `text` with spaces behind it, up to `width` columns."""
+    """Return `text` followed by spaces, `width` columns in all."""
     return text + " " * (width - columns(text))
 
 
 def printable(text: str) -> str:
-    """Return `text` without what would move the cursor."""
+    """Return `text` without characters that move the cursor."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in JOINERS else "?" for c in text)
 
 
 def clipped(text: str, width: int, mark: str = "…") -> str:
-    """Return `text`, at most `width` columns of it; `mark` stands for the rest."""
+    """Return at most `width` columns of `text`; `mark` replaces the rest."""
     if columns(text) <= width:
         return text
     return _beginning(text, width - columns(mark)) + mark if width >= columns(mark) else ""
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return `text` as lines of at most `width` columns, broken between words where possible."""
+    """Return `text` as lines of at most `width` columns, broken between words if possible."""
     lines = [""]
     for word in text.split():
         extended = f"{lines[-1]} {word}".lstrip()
@@ -52,7 +52,7 @@ def wrapped(text: str, width: int) -> list[str]:
         if lines[-1]:
             lines.append("")
         while columns(word) > width:
-            # A character may be wider than a line; it is put there all the same.
+            # A character that is wider than a line gets a line of its own.
             part = _beginning(word, width) or word[0]
             lines[-1:] = [part, ""]
             word = word[len(part) :]
@@ -61,12 +61,12 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def line_columns(line: Line) -> int:
-    """Return how many columns a line takes."""
+    """Return the number of columns of a line."""
     return sum(columns(text) for text, _ in line)
 
 
 def rendered(line: Line, width: int, colour: bool, mark: str = "…") -> str:
-    """Return a line with its colours, none wider than `width` columns."""
+    """Return a line with its colours, at most `width` columns wide."""
     text = ""
     for piece, style in line:
         part = clipped(piece, width, mark)
@@ -76,7 +76,7 @@ def rendered(line: Line, width: int, colour: bool, mark: str = "…") -> str:
 
 
 def _beginning(text: str, width: int) -> str:
-    """Return as much of `text` as fits in `width` columns."""
+    """Return as many characters of `text` as fit in `width` columns."""
     taken = 0
     for index, character in enumerate(text):
         taken += _character_columns(character)

@@ -1,7 +1,7 @@
-"""A web page that shows what is heard, live.
+"""A web page with live results.
 
-Needs Starlette and uvicorn (the extra `web`), both pure Python. They run in a thread of their
-own, so that no reader can hold up the listening.
+It needs Starlette and uvicorn (the extra `web`), both pure Python. They run in a thread of their
+own, so that slow readers don't delay the listener.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from sernet_edge.runtime.outputs.web_guided import GuidedPages
 
 _MIN_INTERVAL_S = 0.05
-"""Results that come faster, as those of a recording do, are thinned out."""
+"""The least time between results; faster ones, as in a recording, are left out."""
 
 _STALLED_MS = 30_000
-"""The system ends a connection whose other side has not answered for this long."""
+"""The system closes a connection whose other side has not answered for this long."""
 
 _SEND_BUFFER_BYTES = 65_536
-"""What the system holds for a connection: a reader that has gone must not look alive for long."""
+"""The system's send buffer of a connection; with a larger one, a lost reader looks alive longer."""
 
 _LAST_WAIT_S = 3.0
 
@@ -56,9 +56,9 @@ class Web:
     """Serves the page and, on `/events`, every record as server-sent events.
 
     Attributes:
-        url: What to open in a browser, with the token if there is one.
-        shown: What to tell the user: the addresses of the page. A token that the user chose is
-            left out, for what is told may be kept in a journal.
+        url: The URL to open in a browser, with the token if there is one.
+        shown: The page's addresses, for the user. A token that the user chose is left out, since
+            the output may end up in a journal.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Web:
         """Begin to serve.
 
         Args:
-            address: Where to listen.
-            token: To be asked for; None for a new one, or for none on a loopback address.
-            session: What is heard, and with which model.
-            tell: Is told should the server end.
-            timing: Whether the records hold computing times.
-            guided: Answers in a guided session, which is shown in the place of records.
+            address: Address to listen on.
+            token: Token to ask for; None for a new one, or for none on a loopback address.
+            session: The source and the model.
+            tell: Called if the server fails.
+            timing: Whether the records contain computing times.
+            guided: Endpoints of a guided session, whose page replaces that of the records.
 
         Raises:
             SernetError: A package is not installed, or the address cannot be listened on.
@@ -100,7 +100,7 @@ class Web:
         self._health = Health(session, timing)
         self._skipped: Result | None = None
         self._next_s = 0.0
-        self._heard = (0.0, time.time())  # a time of the audio, and of day
+        self._heard = (0.0, time.time())  # a time of the audio, and the time of day then
 
         listening = address.listen()
         guard = Guard(listening.getsockname()[0], token)
@@ -122,7 +122,7 @@ class Web:
         self._thread.start()
 
     def write(self, record: Record) -> None:
-        """Hand a record to the thread that serves."""
+        """Pass a record to the serving thread."""
         self._health.put(record)
         if isinstance(record, Result):
             self._heard = (record.time_s, time.time())
@@ -134,13 +134,13 @@ class Web:
         self._send(record)
 
     def finish(self) -> None:
-        """Show the last result, whether or not it was to be thinned out."""
+        """Show the last result, even if it came soon after the one before."""
         if self._skipped:
             self._send(self._skipped)
 
     def close(self) -> None:
-        """Let the readers go and stop serving."""
-        with suppress(RuntimeError):  # the loop is closed
+        """Close all connections and stop serving."""
+        with suppress(RuntimeError):  # the loop is already closed
             self._loop.call_soon_threadsafe(self._feed.close)
         self._server.should_exit = True
         self._thread.join(_LAST_WAIT_S)
@@ -152,12 +152,12 @@ class Web:
         self.put(content)
 
     def put(self, content: dict[str, Any]) -> None:
-        """Hand what is to be shown to the thread that serves; it has a `type`."""
-        with suppress(RuntimeError):  # the loop is closed, which was told
+        """Pass content for the page, which has a `type`, to the serving thread."""
+        with suppress(RuntimeError):  # the loop is closed, which a notice has reported
             self._loop.call_soon_threadsafe(self._feed.put, content)
 
     def _utc(self, record: Record) -> str:
-        """Return the time of day at which a record was heard: an event's start, a window's end."""
+        """Return the time of day of a record's audio: an event's start, a window's end."""
         time_s = record.start_s if isinstance(record, Event) else record.time_s
         heard_s, heard_at = self._heard
         heard = datetime.fromtimestamp(heard_at + time_s - heard_s, UTC)
@@ -169,7 +169,7 @@ class Web:
         try:
             with listening:
                 self._loop.run_until_complete(self._server.serve([listening]))
-        except Exception as error:  # noqa: BLE001 - whatever it is, listening goes on
+        except Exception as error:  # noqa: BLE001 - listening goes on after any error
             self._tell("web-lost", f"the web page has ended: {error}; start again to have it back")
         finally:
             self._loop.run_until_complete(self._end_connections())
@@ -177,7 +177,7 @@ class Web:
             self._loop.close()
 
     async def _end_connections(self) -> None:
-        """Close the connections and tasks that are still open when the server has stopped."""
+        """Close connections and tasks that are still open after the server has stopped."""
         for connection in list(self._server.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
@@ -188,7 +188,7 @@ class Web:
 
 
 def _addresses(listening: socket.socket, guard: Guard) -> tuple[str, list[str]]:
-    """Return `Web.url` and `Web.shown` of a server."""
+    """Return a server's `Web.url` and `Web.shown`."""
     port = listening.getsockname()[1]
     pages = [f"http://{name}:{port}/" for name in hosts(listening)]
     query = f"?token={quote(guard.token)}" if guard.token else ""
@@ -200,13 +200,13 @@ def _addresses(listening: socket.socket, guard: Guard) -> tuple[str, list[str]]:
 
 
 def _end_dead_connections(listening: socket.socket) -> None:
-    """Have the system end connections whose other side is gone or stalled.
+    """Make the system close connections whose other side is gone or stalled.
 
-    A telephone that leaves the network says no goodbye; in a month, such connections would use
-    up all there may be.
+    A telephone that leaves the network closes no connection. Within a month, such connections would
+    use up all that are allowed.
     """
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    with suppress(AttributeError):  # what Linux has; connections inherit it
+    with suppress(AttributeError):  # only Linux has these; connections inherit them
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _STALLED_MS // 1000)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STALLED_MS)

@@ -1,4 +1,4 @@
-"""Access to the web page: the address, the token, and the host names that are answered."""
+"""Access to the web page: the address, the token, and the allowed host names."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sernet_edge.runtime.errors import SernetError
 DEFAULT_ADDRESS = "127.0.0.1:8723"
 
 MIN_TOKEN = 16
-"""Characters of a token, at least: it must not be guessed by trying."""
+"""The least length of a token, so that nobody can guess it."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Address that a server listens on.
+    """An address to listen on.
 
     Attributes:
-        host: Name or address of one of this machine's interfaces; 0.0.0.0 and :: are all.
-        port: TCP port; 0 for any that is free.
+        host: Name or address of one of this machine's interfaces; 0.0.0.0 and :: mean all.
+        port: TCP port; 0 for any free one.
     """
 
     host: str
@@ -34,10 +34,10 @@ class Address:
 
     @classmethod
     def from_text(cls, text: str) -> Address:
-        """Take `PORT`, `HOST` or `HOST:PORT` apart; an IPv6 address stands in brackets.
+        """Parse `PORT`, `HOST` or `HOST:PORT`; an IPv6 address is in brackets.
 
         Raises:
-            ValueError: It has another form.
+            ValueError: The text has another form.
         """
         default_host, _, default_port = DEFAULT_ADDRESS.rpartition(":")
         if re.fullmatch(r"[0-9]+", text):
@@ -66,7 +66,7 @@ class Address:
             ):
                 hint = "give --web a name or an address of this computer, or 0.0.0.0 for all"
             if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-                reason = os.strerror(error.errno)  # without what Python adds
+                reason = os.strerror(error.errno)  # without Python's additions
             raise SernetError(
                 f"cannot serve the web page on {self.host} port {self.port}: {reason}",
                 hint=hint,
@@ -74,36 +74,36 @@ class Address:
 
 
 class Guard:
-    """Decides about requests.
+    """Decides which requests are allowed.
 
-    On a loopback address all programs of this machine are let in, but only under a name that means
-    this machine: a web page elsewhere could otherwise have its own name point here and read
-    along through the browser ("DNS rebinding"). On any other address a token is asked for, and a
-    browser that has shown it is remembered with a cookie. Names do not matter then: the browser
-    sends the cookie to the name that it came from alone.
+    On a loopback address, all programs of this machine are allowed, but only under a name of this
+    machine. Otherwise a foreign web page could let its own name point here and read along through
+    the browser ("DNS rebinding"). On any other address the guard asks for a token; a cookie
+    remembers a browser that has sent it. The name does not matter then: a browser sends the cookie
+    only to the name that set it.
     """
 
     COOKIE = "sernet_edge"
 
     token: str | None
-    """What is asked for, if anything."""
+    """The token to ask for; None for none."""
 
     is_token_new: bool
-    """Whether the token was made here, so that the user has yet to be told."""
+    """Whether the token was generated here, so that the user must be told."""
 
     def __init__(self, address: str, token: str | None) -> None:
         """Guard a server that listens on `address`, an IP address.
 
         Args:
-            address: Of the socket.
-            token: To be asked for; None for a new one, or none at all on loopback.
+            address: The socket's address.
+            token: Token to ask for; None for a new one, or for none on a loopback address.
         """
         self._loopback = ipaddress.ip_address(address).is_loopback
         self.is_token_new = token is None and not self._loopback
         self.token = token or (None if self._loopback else secrets.token_urlsafe(24))
 
     def knows_host(self, header: str) -> bool:
-        """Return whether the `Host` of a request may be answered."""
+        """Return whether a request with this `Host` is allowed."""
         if self.token is not None:
             return True
         host = re.sub(r":[0-9]*$", "", header).strip("[]").rstrip(".").lower()
@@ -115,14 +115,14 @@ class Guard:
             return False
 
     def knows_token(self, token: str) -> bool:
-        """Return whether this is the token; takes as long for any of one length."""
+        """Return whether this is the token; the time does not depend on which characters match."""
         return self.token is None or hmac.compare_digest(token.encode(), self.token.encode())
 
     def knows_cookie(self, cookie: str) -> bool:
-        """Return whether `cookie` was given to a browser that showed the token."""
+        """Return whether `cookie` belongs to a browser that has sent the token."""
         return self.token is None or hmac.compare_digest(cookie.encode(), self.cookie.encode())
 
     @property
     def cookie(self) -> str:
-        """The browser's cookie for the token; the token does not follow from it."""
+        """The cookie of a browser that has sent the token, which it does not reveal."""
         return hmac.new((self.token or "").encode(), b"cookie", hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Answers of the web server: login, the page and its parts, the live events."""
+"""The web server's endpoints: login, the page and its parts, the live events."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _FOLDER = files("sernet_edge.runtime.outputs") / "page"
 _SCRIPTS = ("page.js", "timeline.js", "words.js", "elements.js", "recordings.js", "guided.js")
 
 _HEADERS = {
-    # Nothing from elsewhere, nothing in the page itself, and no frame around it.
+    # Nothing from other servers, no inline code, no frame around the page.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src 'self'; media-src blob:; form-action 'self'; base-uri 'none'; "
     "frame-ancestors 'none'",
@@ -48,7 +48,7 @@ _HEADERS = {
 }
 
 _WRONG_TOKEN_S = 1.0
-"""Pause before a wrong token is refused, against trying many."""
+"""Delay before the answer to a wrong token, against guessing."""
 
 _MAX_FORM_BYTES = 2048
 
@@ -64,16 +64,16 @@ def application(
     recordings: RecordingPages | None = None,
     guided: GuidedPages | None = None,
 ) -> Starlette:
-    """Return the application that shows `feed` to readers that `guard` knows.
+    """Return the application that shows `feed` to the readers that `guard` allows.
 
     Args:
-        feed: What is shown.
-        health: What programs are told that watch the listener.
-        guard: Knows the readers.
-        connections: Are told of a connection that may stay open.
-        card: The model's card, which is sent as it is.
-        recordings: Answers about recordings; None where nothing is recorded.
-        guided: Answers in a guided session, whose page is then the first one; None for none.
+        feed: The records.
+        health: The state, for monitoring programs.
+        guard: Decides which requests are allowed.
+        connections: Told about connections that may stay open.
+        card: The model's card, sent as it is.
+        recordings: Endpoints for recordings; None if nothing is recorded.
+        guided: Endpoints of a guided session, whose page is then the first; None for no session.
     """
     door = _Door(guard)
     guarded = door.guarded
@@ -88,7 +88,7 @@ def application(
         Route("/events", guarded(_events(feed, connections))),
         Route("/card", guarded(_card(card))),
         *_health_routes(health, guarded),
-        # What the form that asks for the token needs, too.
+        # The login form needs these, too.
         Route("/page.css", guarded(_file("page.css", "text/css"), for_all=True)),
         Route("/icon.svg", guarded(_file("icon.svg", "image/svg+xml"), for_all=True)),
         Route("/login", guarded(door.enter, for_all=True), methods=["POST"]),
@@ -108,14 +108,14 @@ def application(
 
 
 class _Door:
-    """Lets in who may read the page, and asks others for the token."""
+    """Lets in readers with the token, and asks others for it."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._form = (_FOLDER / "login.html").read_text("utf-8")
 
     def guarded(self, endpoint: _Endpoint, *, for_all: bool = False) -> _Endpoint:
-        """Return an endpoint that answers only those who are let in."""
+        """Return an endpoint that answers only readers who are let in."""
         guard = self._guard
 
         @functools.wraps(endpoint)
@@ -138,7 +138,7 @@ class _Door:
         return checked
 
     async def enter(self, request: Request) -> Response:
-        """Let in who brings the token, in the address or the form; else ask for it."""
+        """Let in a reader with the token in the address or the form; else ask for it."""
         token = request.query_params.get("token")
         if request.method == "POST":
             token = await _token_of_form(request)
@@ -147,7 +147,7 @@ class _Door:
         if not self._guard.knows_token(token):
             await asyncio.sleep(_WRONG_TOKEN_S)
             return self._asked("This is not the token.")
-        # To the page without the token in its address, which is seen and kept.
+        # Redirect to an address without the token: addresses are visible, and stored in histories.
         response = RedirectResponse("/", 303)
         cookie = self._guard.cookie
         response.set_cookie(self._guard.COOKIE, cookie, httponly=True, samesite="lax")
@@ -158,7 +158,7 @@ class _Door:
 
 
 def _page(name: str, title: str) -> bytes:
-    """Return a page: the frame that all have in common around its own content."""
+    """Return a page: the common frame around the page's own content."""
     text = (_FOLDER / "frame.html").read_text("utf-8")
     content = (_FOLDER / f"{name}.html").read_text("utf-8")
     for place, own in (("title", title), ("name", name), ("content", content)):
@@ -167,7 +167,7 @@ def _page(name: str, title: str) -> bytes:
 
 
 def _file(name: str, media_type: str) -> _Endpoint:
-    """Return an endpoint that sends a file of the page."""
+    """Return an endpoint that sends one of the page's files."""
     return _sending((_FOLDER / name).read_bytes(), media_type)
 
 
@@ -182,7 +182,7 @@ def _events(feed: Feed, connections: Connections) -> _Endpoint:
     """Return the endpoint that sends the records as they come."""
 
     async def events(request: Request) -> Response:
-        # It could not read the answer, but it would take the place of a reader.
+        # The other page could not read the answer, but it would take a reader's place.
         if is_from_another_page(request):
             return PlainTextResponse("Only this server's own page may follow the events.\n", 403)
         if feed.is_full:
@@ -209,7 +209,7 @@ def _card(card: Path | None) -> _Endpoint:
 
 
 def _health_routes(health: Health, guarded: Callable[[_Endpoint], _Endpoint]) -> list[Route]:
-    """Return the routes for programs that watch the listener."""
+    """Return the endpoints for monitoring programs."""
 
     async def summary(request: Request) -> Response:
         told = health.summary()
@@ -229,7 +229,7 @@ def _health_routes(health: Health, guarded: Callable[[_Endpoint], _Endpoint]) ->
 
 
 def _is_known(request: Request, guard: Guard) -> bool:
-    """Return whether a request brings the cookie, or the token as programs do."""
+    """Return whether a request has the cookie, or the token as a program sends it."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and guard.knows_token(token.strip()):
         return True

@@ -1,6 +1,6 @@
-"""Limits the number and the time of the web server's connections.
+"""Limits the number and the duration of the web server's connections.
 
-uvicorn has no time-out for a request and no limit per address: a few dozen idle connections would
+uvicorn has no timeout for a request and no limit per address: a few dozen idle connections would
 lock out all readers.
 """
 
@@ -14,29 +14,29 @@ from collections import Counter
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 REQUEST_S = 10.0
-"""From the start of a connection, or from its last answer, to the end of its next answer."""
+"""Time limit from the start of a connection, or from its last answer, to its next answer."""
 
 _MAX_WAITING = 128
-"""Connections that may be waiting, of all addresses together, ..."""
+"""Limit of waiting connections, of all addresses together, ..."""
 
 _MAX_WAITING_PER_ADDRESS = 8
 """... and of one address. A browser opens six."""
 
 _GRACE_S = 0.25
-"""The limit per address closes no connection before: a request usually comes at once."""
+"""The limit per address closes no younger connection: a request usually comes at once."""
 
 
 class Connections:
-    """The open connections. Lives in one event loop.
+    """The open connections. Use it in one event loop only.
 
-    A connection either follows the events, and stays, or it waits for a request or an answer,
-    for `REQUEST_S` at most. Beyond a limit, the connection that has waited longest is closed, and
-    not the new one: idle connections keep no reader out, not even one of the same address.
+    A connection either receives the events and stays open, or waits for a request or an answer,
+    for at most `REQUEST_S`. Beyond a limit, the connection that has waited longest is closed, and
+    not the new one: idle connections keep no reader out, not even one with the same address.
     """
 
     def __init__(self) -> None:
         """Start without connections."""
-        # With its network, and since when it waits; the longest first.
+        # The network of each, and since when it waits; the one that waits longest first.
         self._waiting: dict[Connection, tuple[str, float]] = {}
 
     def __len__(self) -> int:
@@ -44,17 +44,17 @@ class Connections:
         return len(self._waiting)
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """Return the protocol that uvicorn makes an object of for each connection."""
+        """Return the class of a connection, for uvicorn."""
         return type("Connection", (Connection,), {"keeper": self})
 
     def stay(self, client: tuple[str, int] | None) -> None:
-        """Let the connection from this address and port stay until its answer ends."""
+        """Keep the connection from this address and port open until its answer ends."""
         for connection in list(self._waiting):
             if client and connection.client == client:
                 connection.stay()
 
     def enter(self, connection: Connection) -> None:
-        """Count a connection as waiting; close others where that makes too many."""
+        """Count a connection as waiting; if there are too many, close others."""
         network = _network(connection.client)
         if len(self._waiting) >= _MAX_WAITING:
             counts = Counter(its for its, _ in self._waiting.values())
@@ -63,11 +63,11 @@ class Connections:
         connection.loop.call_later(_GRACE_S, self._trim, network)
 
     def leave(self, connection: Connection) -> None:
-        """Count a connection as waiting no more."""
+        """Stop counting a connection as waiting."""
         self._waiting.pop(connection, None)
 
     def _trim(self, network: str) -> None:
-        """Close the oldest connections of a network that has more than it may."""
+        """Close a network's oldest connections beyond its limit."""
         since = [when for its, when in self._waiting.values() if its == network]
         old = sum(when <= time.monotonic() - _GRACE_S for when in since)
         self._close_oldest(network, min(old, len(since) - _MAX_WAITING_PER_ADDRESS))
@@ -80,18 +80,18 @@ class Connections:
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, with a time-out for each request and its answer."""
+    """uvicorn's connection, with a timeout for each request and its answer."""
 
     keeper: Connections
     _answer_due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the time for the first request."""
+        """Start the timeout of the first request."""
         super().connection_made(transport)
         self._begin_wait()
 
     def on_response_complete(self) -> None:
-        """Start the time for the next request."""
+        """Start the timeout of the next request."""
         self._end_wait()
         self._begin_wait()
         super().on_response_complete()
@@ -102,7 +102,7 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def stay(self) -> None:
-        """Take as much time as it needs for the answer that has begun."""
+        """Remove the timeout of the current answer."""
         self._end_wait()
 
     def _begin_wait(self) -> None:
@@ -117,7 +117,7 @@ class Connection(H11Protocol):
 
 
 def _network(client: tuple[str, int] | None) -> str:
-    """Return what one sender's connections have in common: an IPv6 network has many addresses."""
+    """Return the address of a sender; of an IPv6 sender, the network, as it has many addresses."""
     try:
         address = ipaddress.ip_address((client or ("", 0))[0].partition("%")[0])
     except ValueError:

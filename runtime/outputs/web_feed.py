@@ -13,31 +13,31 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 _HISTORY_S = 300.0
-"""Time that a new reader is shown, ..."""
+"""Length of the history that a new reader gets, ..."""
 
 _HISTORY_STEP_S = 0.5
-"""... with results at least so far apart, ..."""
+"""... the least time between its results, ..."""
 
 _LOG_LENGTH = 50
-"""... and so many events and notices."""
+"""... and the number of its events and notices."""
 
 _MAX_READERS = 16
 
 _MAX_BEHIND = 100
-"""Messages that a reader may be behind before it is let go; its browser then begins anew."""
+"""A reader that is more messages behind is disconnected; its browser reconnects."""
 
 _PING_S = 10.0
-"""A comment is sent when nothing was for this long, so that both sides notice a dead connection."""
+"""A comment is sent after this long without a message, so that both sides notice a dead link."""
 
 
 class Feed:
-    """Passes records on to readers, and keeps the last minutes for those to come.
+    """Passes records to readers, and stores the last minutes for new readers.
 
-    Lives in one event loop: its methods are called there and nowhere else.
+    Call its methods in one event loop only.
     """
 
     def __init__(self, session: dict[str, Any]) -> None:
-        """Start without history; `session` is what each reader is told first."""
+        """Start without history; `session` is the first message to each reader."""
         self._session = session
         self._results: deque[dict[str, Any]] = deque(maxlen=round(_HISTORY_S / _HISTORY_STEP_S))
         self._log: deque[dict[str, Any]] = deque(maxlen=_LOG_LENGTH)
@@ -46,11 +46,11 @@ class Feed:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more readers are taken."""
+        """Whether no more readers can connect."""
         return len(self._readers) >= _MAX_READERS
 
     def put(self, record: dict[str, Any]) -> None:
-        """Give a record to all readers."""
+        """Send a record to all readers."""
         if record["type"] == "result":
             self._result_came_s = time.monotonic()
         if record["type"] != "result":
@@ -67,12 +67,12 @@ class Feed:
                 self._let_go(reader)
 
     def close(self) -> None:
-        """Let all readers go."""
+        """Disconnect all readers."""
         for reader in list(self._readers):
             self._let_go(reader)
 
     async def messages(self) -> AsyncIterator[str]:
-        """Yield what one reader is sent, until it is let go."""
+        """Yield the messages to one reader, until it is disconnected."""
         reader: asyncio.Queue[str | None] = asyncio.Queue(_MAX_BEHIND)
         self._readers.add(reader)
         try:

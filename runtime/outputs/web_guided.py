@@ -1,4 +1,4 @@
-"""A guided session on the web page: answers come in, and the recorded clip goes out."""
+"""A guided session on the web page: receives the answers, and sends the recorded clip."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _MAX_ANSWER_BYTES = 256
 
 
 class GuidedPages:
-    """Answers of the server while a session is led through.
+    """The server's endpoints for a guided session.
 
     Attributes:
-        question: Number of the question that waits; an answer to another one comes too late.
+        question: Number of the current question; an answer to another one is too late.
         sound: The clip to play, a WAV file.
     """
 
@@ -29,7 +29,7 @@ class GuidedPages:
         self._answers: queue.SimpleQueue[tuple[int, str]] = queue.SimpleQueue()
 
     def answered(self) -> str | None:
-        """Return the answer to the question that waits; None for none yet."""
+        """Return the answer to the current question; None if there is none yet."""
         while True:
             try:
                 question, key = self._answers.get_nowait()
@@ -39,7 +39,7 @@ class GuidedPages:
                 return key
 
     async def answer(self, request: Request) -> Response:
-        """Take an answer: {"question": 3, "key": "r"}."""
+        """Receive an answer: {"question": 3, "key": "r"}."""
         if is_from_another_page(request):
             return PlainTextResponse("Only this server's own page may answer.\n", 403)
         try:

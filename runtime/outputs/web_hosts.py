@@ -1,4 +1,4 @@
-"""The names under which other machines of the network find this one."""
+"""Names under which other machines of the network reach this one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _SIOCGIFADDR = 0x8915
 
 
 def hosts(listening: socket.socket) -> list[str]:
-    """Return the names under which others reach a socket that listens, ready for a URL.
+    """Return the names under which others reach a listening socket, as they stand in a URL.
 
-    For a socket on all interfaces: this machine's address in its network, if it is in one, and
-    its `.local` name, which the network's other machines look up by multicast DNS (RFC 6762).
+    For a socket on all interfaces these are this machine's address in its network, if it has one,
+    and its `.local` name, which other machines of the network find by multicast DNS (RFC 6762).
     """
     host = listening.getsockname()[0]
     if not ipaddress.ip_address(host).is_unspecified:
@@ -27,15 +27,15 @@ def hosts(listening: socket.socket) -> list[str]:
 
 
 def _own_address(family: int) -> str:
-    """Return this machine's address in its network; empty if it is in none."""
-    # To connect a datagram socket sends nothing: it asks the system which of its addresses it
-    # would send from. Both addresses are for documentation (RFC 5737, RFC 3849).
+    """Return this machine's address in its network; empty if it has none."""
+    # Connecting a datagram socket sends nothing: the system only chooses the address that it would
+    # send from. Both targets are reserved for documentation (RFC 5737, RFC 3849).
     elsewhere = "192.0.2.1" if family == socket.AF_INET else "2001:db8::1"
     with socket.socket(family, socket.SOCK_DGRAM) as asking:
         try:
             asking.connect((elsewhere, 9))
             return str(asking.getsockname()[0])
-        except OSError:  # no way out of the local network
+        except OSError:  # no route out of the local network
             pass
         return _interface_address(asking) if family == socket.AF_INET else ""
 

@@ -1,4 +1,4 @@
-"""Recordings of events on the web page: listed, played, and marked as right or wrong."""
+"""Recordings of events on the web page: a list, their audio, and their marks."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ _MAX_MARK_BYTES = 2048
 
 
 class RecordingPages:
-    """Answers about the recordings of one folder.
+    """The server's endpoints for the recordings of one folder.
 
-    They go to this server's own page and to programs alone: another page that is open in a browser
-    on this machine must not mark, and need not know what was recorded.
+    They answer only this server's own page and programs. Another page, open in a browser on this
+    machine, must not mark recordings or know of them.
     """
 
     def __init__(self, folder: EventFolder, labels: Sequence[str]) -> None:
         """Serve a folder.
 
         Args:
-            folder: Of `listen --record`.
-            labels: The model's, one of which a mark may name.
+            folder: The folder of `listen --record`.
+            labels: The model's labels, which a mark may name.
         """
         self._folder = folder
         self._labels = [label for label in labels if label != NONE]
 
     async def listed(self, request: Request) -> Response:
-        """Answer with the newest recordings and the folder's name."""
+        """Send the newest recordings and the folder's name."""
         if is_from_another_page(request):
             return _refusal()
         try:
@@ -50,18 +50,18 @@ class RecordingPages:
         return JSONResponse({"folder": str(self._folder.path), "recordings": newest})
 
     async def audio(self, request: Request) -> Response:
-        """Answer with a recording's audio."""
+        """Send a recording's audio."""
         recording = self._asked_for(request)
         if isinstance(recording, Response):
             return recording
         try:
             content = await asyncio.to_thread(recording.path.read_bytes)
-        except OSError:  # it made room for another
+        except OSError:  # it was deleted to make room for another
             return _missing()
         return Response(content, media_type="audio/wav")
 
     async def mark(self, request: Request) -> Response:
-        """Take a mark, or take one back: {"verdict": ..., "label": ...}, or null."""
+        """Receive a mark, {"verdict": ..., "label": ...}, or null to remove it."""
         recording = self._asked_for(request)
         if isinstance(recording, Response):
             return recording
@@ -76,7 +76,7 @@ class RecordingPages:
         return JSONResponse(_entry(recording))
 
     def _asked_for(self, request: Request) -> Recording | Response:
-        """Return the recording that a request names, or the answer to a request in vain."""
+        """Return the recording that a request names, or the answer that there is none."""
         if is_from_another_page(request):
             return _refusal()
         return self._folder.find(request.path_params["name"]) or _missing()
@@ -85,7 +85,7 @@ class RecordingPages:
         """Return the mark in a request.
 
         Raises:
-            ValueError: There is none.
+            ValueError: The request contains no valid mark.
         """
         asked: Any = json.loads(body or b"")
         if asked is None:
@@ -102,11 +102,11 @@ class RecordingPages:
 
 
 def _entry(recording: Recording) -> dict[str, Any]:
-    """Return what the page shows of a recording."""
+    """Return a recording's entry in the page's list."""
     try:
         mark = recording.mark()
     except SernetError:
-        mark = None  # a damaged one can be set anew
+        mark = None  # a damaged mark can be replaced
     onset = datetime.fromisoformat(recording.began) + timedelta(seconds=recording.onset_s)
     lasted_s = None if recording.end_s is None else round(recording.end_s - recording.onset_s, 3)
     return {

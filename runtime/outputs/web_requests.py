@@ -1,4 +1,4 @@
-"""Requests to the web page: whose they are, and what they bring."""
+"""Checks of requests to the web page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from starlette.requests import Request
 
 
 def is_from_another_page(request: Request) -> bool:
-    """Return whether a browser asks in the name of a page that this server did not send.
+    """Return whether a browser sends the request for a page of another server.
 
-    Browsers send `Sec-Fetch-Site` to this machine itself and over TLS, `Origin` everywhere;
-    programs neither.
+    Browsers send `Sec-Fetch-Site` to loopback addresses and over TLS, and `Origin` everywhere;
+    programs send neither.
     """
     if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return True
@@ -18,7 +18,7 @@ def is_from_another_page(request: Request) -> bool:
 
 
 async def read_body(request: Request, most_bytes: int) -> bytes | None:
-    """Return the body of a request; None where it is longer than `most_bytes`."""
+    """Return the body of a request; None if it is longer than `most_bytes`."""
     body = b""
     async for part in request.stream():
         body += part

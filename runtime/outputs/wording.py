@@ -19,14 +19,14 @@ def clock(time_s: float) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 1 in whole per cents."""
+    """Return a share, 0..1, in whole per cent."""
     return f"{100 * share:.0f} %"
 
 
 def percentages(shares: Mapping[str, float]) -> dict[str, int]:
-    """Return shares of a whole in whole per cents that add up to 100.
+    """Return shares of a whole, in whole per cent that add up to 100.
 
-    Those with the largest remainders are rounded up. Without any share, all are 0.
+    Those with the largest remainders are rounded up. If all shares are 0, so are the results.
 
     Example:
         >>> percentages({"anger": 0.335, "fear": 0.335, "neutral": 0.33})
@@ -44,12 +44,12 @@ def percentages(shares: Mapping[str, float]) -> dict[str, int]:
 
 
 def arousal_text(arousal: float) -> str:
-    """Return an arousal, 0 (calm) to 1 (agitated), in words and whole per cents."""
+    """Return an arousal, 0 (calm) to 1 (agitated), in words and whole per cent."""
     return f"arousal {percent(arousal)}"
 
 
 def event_text(event: Event) -> str:
-    """Return what an event says, without its start."""
+    """Return an event in words, without its start time."""
     peak = f"peak {percent(event.peak)}"
     if event.end_s is None:
         return f"{event.label} goes on, {peak}"
@@ -57,12 +57,12 @@ def event_text(event: Event) -> str:
 
 
 def notice_text(notice: Notice) -> str:
-    """Return what a notice says, without its time."""
+    """Return a notice in words, without its time."""
     return f"warning: {notice.text}" if notice.level == "warning" else notice.text
 
 
 def remarks(result: Result, timing: bool) -> list[str]:
-    """Return what else there is to say about a result."""
+    """Return further facts about a result."""
     parts = []
     if timing:
         parts.append(f"features {result.feature_ms:.1f} ms, model {result.inference_ms:.1f} ms")
@@ -78,10 +78,10 @@ def remarks(result: Result, timing: bool) -> list[str]:
 
 
 class Summary:
-    """Counts over a whole recording."""
+    """Counts results of a whole recording."""
 
     def __init__(self) -> None:
-        """Start with no result."""
+        """Start without results."""
         self._total = 0
         self._unlabelled = 0
         self._leads: Counter[str] = Counter()
@@ -98,7 +98,7 @@ class Summary:
             self._sums[label] = self._sums.get(label, 0.0) + score
 
     def __str__(self) -> str:
-        """Return one line, empty without a result."""
+        """Return one line; empty without results."""
         if not self._total:
             return ""
         parts = []

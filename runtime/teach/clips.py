@@ -1,4 +1,4 @@
-"""Labelled clips: found in a folder or a table, read, and checked for what would mislead."""
+"""Labelled clips: finds them in a folder or a table, reads them, and checks their audio."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sernet_edge.runtime.gate import SILENT_DBFS, SpeechGate, is_available
 
 SHORTEST_S = 0.5
 LONGEST_S = 60.0
-"""Shorter and longer clips are left out: no word, and more than one emotion."""
+"""Clips of other lengths are left out: shorter ones hold no word, longer ones several emotions."""
 
 _LONG_S = 15.0
 _CLIPPED_SHARE = 0.001
@@ -31,13 +31,13 @@ _LEAST_SPEECH = 0.1
 
 @dataclass(frozen=True)
 class LabelledFile:
-    """An audio file and the emotion that is heard in it.
+    """An audio file and its emotion.
 
     Attributes:
         path: The file.
         label: The emotion, or `NONE`.
-        from_s: Where the clip begins in the file, in seconds.
-        until_s: Likewise where it ends; None: with the file.
+        from_s: Start of the clip in the file, in seconds.
+        until_s: End of the clip, likewise; None: the end of the file.
     """
 
     path: Path
@@ -55,15 +55,15 @@ class Clip:
 
 
 def find_clips(place: Path, may_be_empty: bool = False) -> list[LabelledFile]:
-    """List the clips of a folder that holds LABEL/x.wav, or of a table with path and label.
+    """List the clips of a folder with files LABEL/x.wav, or of a table with path and label.
 
     Args:
-        place: The folder; or a CSV file whose header names the columns path and label, with paths
-            that start from its own folder.
-        may_be_empty: Whether no clips at all are accepted.
+        place: The folder; or a CSV file with the columns path and label, whose paths are relative
+            to the CSV file's folder.
+        may_be_empty: Whether to accept a place without clips.
 
     Raises:
-        SernetError: It does not exist, holds no clip, or a table's row is wrong.
+        SernetError: The place does not exist or has no clips, or a row of the table is wrong.
     """
     if not place.exists():
         raise SernetError(f"{place} does not exist", "name the folder or the table of the clips")
@@ -76,10 +76,10 @@ def find_clips(place: Path, may_be_empty: bool = False) -> list[LabelledFile]:
 
 
 def check_labels(clips: Sequence[LabelledFile], contract: Contract) -> None:
-    """Refuse a label that the model does not have.
+    """Refuse labels that the model does not have.
 
     Raises:
-        SernetError: Names the first clip with one.
+        SernetError: Names the first clip with such a label.
     """
     for clip in clips:
         if clip.label not in contract.labels:
@@ -92,15 +92,15 @@ def check_labels(clips: Sequence[LabelledFile], contract: Contract) -> None:
 def read_clips(
     files: Sequence[LabelledFile], contract: Contract, tell: Callable[[str], None]
 ) -> list[Clip]:
-    """Read the clips; leave out, with a word on each, those that cannot teach.
+    """Read the clips; leave out, with a warning for each, those that cannot teach.
 
     Args:
         files: The clips to read.
         contract: Gives the rate.
-        tell: Takes a warning, one line.
+        tell: Called with each warning, one line.
 
     Raises:
-        SernetError: None is left.
+        SernetError: No clip is left.
     """
     clips: list[Clip] = []
     for file in files:
@@ -160,10 +160,10 @@ def _of_row(table: Path, line: int, row: dict[str, str | None]) -> LabelledFile:
 
 
 def _read(file: LabelledFile, contract: Contract) -> tuple[NDArray[np.int16], list[str]]:
-    """Return the audio of a clip, and what is wrong with it.
+    """Return the audio of a clip, and warnings about it.
 
     Raises:
-        AudioError: It cannot be read or used; the message stands for itself.
+        AudioError: It cannot be read or used; the message is complete.
     """
     path, rate_hz, warnings = file.path, contract.sample_rate_hz, []
     with closing(open_recording(path)) as source:
@@ -184,16 +184,16 @@ def _read(file: LabelledFile, contract: Contract) -> tuple[NDArray[np.int16], li
 
 
 def check_clip(samples: NDArray[np.int16], contract: Contract, label: str, name: str) -> list[str]:
-    """Return what to be warned of in a clip; each goes on behind its name.
+    """Return warnings about a clip, each to be written after the clip's name.
 
     Args:
         samples: int16 (samples,) at the contract's rate.
         contract: Gives the rate.
-        label: What is heard in it; no speech is looked for where that is `NONE`.
-        name: What to call it.
+        label: The clip's label; a clip with `NONE` needs no speech.
+        name: The clip's name.
 
     Raises:
-        AudioError: It cannot teach; the message stands for itself.
+        AudioError: It cannot be used; the message is complete.
     """
     seconds = len(samples) / contract.sample_rate_hz
     if seconds < SHORTEST_S:
@@ -213,7 +213,7 @@ def check_clip(samples: NDArray[np.int16], contract: Contract, label: str, name:
 
 
 def _holds_speech(samples: NDArray[np.int16], contract: Contract) -> bool:
-    """Whether enough of any window of the clip is voice, or of the clip if that is shorter."""
+    """Whether any window of the clip has enough voice; of a shorter clip, the whole clip."""
     gate = SpeechGate(contract)
     step, least = contract.sample_rate_hz, min(contract.window_samples, len(samples))
     for start in range(0, len(samples), step):
@@ -224,7 +224,7 @@ def _holds_speech(samples: NDArray[np.int16], contract: Contract) -> bool:
 
 
 def _without_contradictions(clips: Sequence[Clip], tell: Callable[[str], None]) -> list[Clip]:
-    """Return the clips without copies, and without all those whose audio has two labels."""
+    """Return the clips without copies, and without audio that has two labels."""
     by_audio: dict[bytes, list[Clip]] = {}
     for clip in clips:
         by_audio.setdefault(hashlib.sha256(clip.samples.tobytes()).digest(), []).append(clip)

@@ -1,4 +1,4 @@
-"""`sernet-edge teach`: the options, and what is printed."""
+"""`sernet-edge teach`: its command, and what it prints."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sernet_edge.runtime.teach.teaching import Taught
 @click.option(
     "--even-if-worse",
     is_flag=True,
-    help="Write a model that judges the clips worse than the old one does.",
+    help="Write the model even if it judges the clips worse than the old one does.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def teach(settings: LessonSettings, force: bool, even_if_worse: bool, as_json: bool) -> None:
@@ -35,7 +35,7 @@ def teach(settings: LessonSettings, force: bool, even_if_worse: bool, as_json: b
 
     CLIPS is a folder that holds EMOTION/x.wav, or a CSV table with the columns path and label.
     One clip of each emotion helps, two to four help more. An emotion without clips keeps its
-    weights. The clips stay where they are, and nothing of them but their number enters the model.
+    weights. The clips stay where they are; the model stores only how many there were.
     """
     if settings.forget is not None:
         forgetting.forget(settings.forget, force)
@@ -79,9 +79,9 @@ def _say_what_changed(taught: Path) -> None:
 
 
 def _teach(lesson: Lesson, base: ModelFile, even_if_worse: bool, as_json: bool) -> None:
-    """Teach, and write what comes of it."""
+    """Teach the model, and write the results."""
     if lesson.head is not None:
-        head_block(base)  # better to know now that it cannot be had
+        head_block(base)  # fail now if the model's head cannot be written
     contract = base.require_contract()
     read = read_clips(lesson.files(contract, _warn), contract, _warn)
     taught = teaching.teach(base, read, _warn, lambda done: _show(done, len(read)))

@@ -1,4 +1,4 @@
-"""Embeddings: what a model's last dense layer reads, of each window of a clip."""
+"""Embeddings: the inputs of a model's last dense layer, for each window of a clip."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sernet_edge.runtime.teach.head import HeadPlace
 
 
 class Embedder:
-    """A model that tells its embeddings.
+    """A model that returns its embeddings.
 
     Attributes:
         model: The model.
-        place: Where its head is.
-        front_end: Of the model's contract.
+        place: The position of its head.
+        front_end: The model's front end.
     """
 
     def __init__(self, file: ModelFile) -> None:
@@ -36,8 +36,8 @@ class Embedder:
     def windows(self, samples: NDArray[np.int16]) -> list[Float64]:
         """Return the rows of a clip's windows, each float64 (window_frames, feature_count).
 
-        The windows are those that `listen` judges: one each hop, whole ones only; digital silence
-        follows a clip that is shorter than a window.
+        These are the windows that `listen` judges: one each hop, whole ones only. A clip that is
+        shorter than a window is padded with digital silence.
 
         Args:
             samples: int16 (samples,) at the contract's rate.

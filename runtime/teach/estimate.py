@@ -1,4 +1,4 @@
-"""What to expect of a taught model: each clip judged by a head that was taught with the others."""
+"""Estimates a taught model's accuracy: each clip is judged by a head taught with the others."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sernet_edge.runtime.teach.fit import TaughtClips, softmax, teach_head
 from sernet_edge.runtime.teach.head import Head
 
 ENOUGH_CLIPS = 10
-"""From so many judged clips on, the threshold is fitted; fewer leave the old one."""
+"""With this many judged clips the threshold is fitted; with fewer the old one stays."""
 
 SURE_PRECISION = 0.9
-"""Share of right results wanted among those that count as sure."""
+"""Share of right results that is required of those above the threshold."""
 
-# More clips than this are left out in so many groups rather than one by one.
+# More clips than this are left out in this number of groups, and not one by one.
 _MOST_GROUPS = 30
 
-# How far the temperature may stray: the spread of its logarithm before any clip is seen.
+# Prior spread of the temperature's logarithm.
 _TEMPERATURE_SPREAD = 0.5
 _CONTRADICTS = 0.05
 
@@ -29,14 +29,14 @@ _CONTRADICTS = 0.05
 class Estimate:
     """Logits of the clips that could be judged.
 
-    A clip is judged by a head that was taught with the others. Where it is the only one of its
-    emotion, that head was not taught the emotion, and nothing can be said.
+    Each clip is judged by a head that was taught with the others. A clip that is the only one of
+    its emotion cannot be judged: that head was not taught the emotion.
 
     Attributes:
-        clips: Their numbers, int64 (judged,).
-        labels: int64 (judged,), what they are labelled.
-        logits: Of each its windows', float64 (windows, labels).
-        before: Likewise, of the head as it was.
+        clips: Numbers of the judged clips, int64 (judged,).
+        labels: Their labels, int64 (judged,).
+        logits: Logits of each clip's windows, float64 (windows, labels), from the taught heads.
+        before: The same from the old head.
     """
 
     clips: NDArray[np.int64]
@@ -46,23 +46,23 @@ class Estimate:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether the taught heads judged right."""
+        """Whether the taught heads judge each clip right, bool (judged,)."""
         return _scores(self.logits, 1.0).argmax(axis=1) == self.labels
 
     @property
     def right_before(self) -> NDArray[np.bool_]:
-        """Whether the head as it was judges right."""
+        """Whether the old head judges each clip right, bool (judged,)."""
         return _scores(self.before, 1.0).argmax(axis=1) == self.labels
 
     def uar(self, right: NDArray[np.bool_]) -> float:
-        """Return the mean over emotions of the share of their clips that are right."""
+        """Return the share of right clips of each emotion, averaged over emotions."""
         return float(np.mean([right[self.labels == c].mean() for c in np.unique(self.labels)]))
 
     def temperature(self) -> float:
-        """Return what to divide logits by, so that scores say how often they are right.
+        """Return the number to divide logits by, so that scores are probabilities.
 
-        The most likely one, if its logarithm is thought to be normal around 0 beforehand: few
-        clips hardly move it.
+        It is the most likely temperature, with a normal prior around 0 for its logarithm: a few
+        clips change it only a little.
         """
         if not len(self.labels):
             return 1.0
@@ -77,13 +77,14 @@ class Estimate:
         return float(candidates[np.argmin([cost(t) for t in candidates])])
 
     def unsure_below(self, temperature: float, before: float) -> float:
-        """Return the lowest top score from which on nine clips in ten are right.
+        """Return the lowest top score above which nine clips in ten are right.
 
-        Where no score keeps a tenth of the clips so, it is one above those of all wrong clips.
+        If no score keeps a tenth of the clips that way, return one above the scores of all wrong
+        clips.
 
         Args:
-            temperature: What the logits are divided by.
-            before: The threshold as it was, returned where too few clips were judged.
+            temperature: Number that the logits are divided by.
+            before: The old threshold, returned if too few clips were judged.
         """
         if len(self.labels) < ENOUGH_CLIPS:
             return before
@@ -99,7 +100,7 @@ class Estimate:
         return float(min(1.0, np.floor(top[~right].max() * 1000 + 1) / 1000))
 
     def contradicting(self) -> list[tuple[int, int]]:
-        """Return the clips that the others speak against, with the label that they speak for."""
+        """Return the clips whose label the other clips contradict, with the label they suggest."""
         scores = _scores(self.logits, 1.0)
         rows = np.arange(len(self.labels))
         against = np.flatnonzero(scores[rows, self.labels] < _CONTRADICTS)
@@ -109,7 +110,7 @@ class Estimate:
 def estimate(head: Head, clips: TaughtClips) -> Estimate:
     """Judge each clip with a head that was taught with the others.
 
-    Many clips are left out in groups, which share the clips of each emotion.
+    Many clips are left out in groups; each group has a share of the clips of each emotion.
     """
     counts = np.bincount(clips.labels, minlength=len(head.bias))
     order = np.argsort(clips.labels, kind="stable")
@@ -127,7 +128,7 @@ def estimate(head: Head, clips: TaughtClips) -> Estimate:
 
 
 def _scores(logits: tuple[Float64, ...], temperature: float) -> Float64:
-    """Return float64 (clips, labels): the mean over a clip's windows."""
+    """Return scores, averaged over each clip's windows, float64 (clips, labels)."""
     if not logits:
         return np.zeros((0, 1))
     return np.stack([softmax(part / temperature).mean(axis=0) for part in logits])

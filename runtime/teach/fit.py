@@ -1,4 +1,4 @@
-"""Fits a head to the windows of labelled clips, without straying far from the head it was."""
+"""Fits a head to the windows of labelled clips, and keeps it close to the old head."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sernet_edge.runtime.frontend import Float64
 from sernet_edge.runtime.teach.head import Head
 
 PULL = 0.06
-"""How strongly each squared change of a weight counts against the loss of one clip."""
+"""Weight of each squared change of a weight, relative to the loss of one clip."""
 
 OFFSET_SHARE = 0.15
-"""Share of the offset between a person's logits and usual ones that is taken out."""
+"""Share of the offset between a person's logits and usual ones that is corrected."""
 
-# Logits of a window that is right: the label's lies so far above the others. Its score is 0.77 of
-# seven.
+# How far the label's logit is above the others in a window that is judged right. With seven labels,
+# its score is 0.77.
 _USUAL_MARGIN = 3.0
 
 _PARTS = 6
@@ -31,8 +31,8 @@ class TaughtClips:
     """Embeddings of labelled clips.
 
     Attributes:
-        windows: For each clip float64 (windows, features).
-        labels: int64 (clips,), index of the label.
+        windows: Embeddings of each clip's windows, float64 (windows, features).
+        labels: int64 (clips,), indices of the labels.
     """
 
     windows: tuple[Float64, ...]
@@ -44,12 +44,12 @@ class TaughtClips:
 
     @property
     def stacked(self) -> Float64:
-        """All windows, one clip's after another's."""
+        """The windows of all clips in order, float64 (all windows, features)."""
         return np.concatenate(self.windows)
 
     @property
     def weights(self) -> Float64:
-        """Of each window: a clip's add up to 1."""
+        """Weights of the windows, float64 (all windows,); those of a clip add up to 1."""
         return np.concatenate([np.full(len(part), 1 / len(part)) for part in self.windows])
 
     def right(self, head: Head) -> int:
@@ -64,14 +64,15 @@ class TaughtClips:
 
 
 def teach_head(head: Head, clips: TaughtClips) -> Head:
-    """Return a head for the person whose clips these are.
+    """Return a head for the person who recorded these clips.
 
-    First the biases move: a person's logits are off by much the same whatever they feel, which
-    clips of one emotion are enough to see. Then the layer is fitted again to tell emotions apart.
-    A label without clips would lose to those that have some, so of that change only a part
-    counts: none with clips of one label, all of it with clips of each; in between a part that
-    grows as the square root of their number, or the least beyond that which judges as many clips
-    right as the whole does.
+    First the biases move. A person's logits have much the same offset in all emotions, so clips of
+    one emotion are enough to measure it. Then the layer is fitted to tell the emotions apart.
+
+    After a full fit, a label without clips would lose to the others. So only a part of the change
+    is used: none with clips of one label, all of it with clips of every label. In between, the part
+    grows as the square root of the number of labels with clips; it is made larger if the head
+    judges fewer clips right than the full change.
     """
     start = Head(head.weights, head.bias - OFFSET_SHARE * logit_offset(head, clips))
     covered = np.sqrt((len(np.unique(clips.labels)) - 1) / (len(head.bias) - 1))
@@ -84,7 +85,7 @@ def teach_head(head: Head, clips: TaughtClips) -> Head:
 
 
 def _between(start: Head, end: Head, part: float) -> Head:
-    """Return the head that lies `part`, 0..1, of the way from one to another."""
+    """Return the head a share `part`, 0..1, of the way from `start` to `end`."""
     return Head(
         start.weights + part * (end.weights - start.weights),
         start.bias + part * (end.bias - start.bias),
@@ -92,10 +93,10 @@ def _between(start: Head, end: Head, part: float) -> Head:
 
 
 def logit_offset(head: Head, clips: TaughtClips) -> Float64:
-    """Return by how much the clips' logits are off the usual ones, float64 (labels,).
+    """Return the offset between the clips' logits and usual ones, float64 (labels,).
 
-    It is the mean over the labels that have clips of the mean over their clips. Its own mean is
-    0: a number added to all logits changes no score.
+    It is averaged over the clips of each label, then over the labels with clips. Its own mean is 0,
+    since a number added to all logits changes no score.
     """
     logits = head.logits(clips.stacked)
     offsets = []
@@ -109,15 +110,15 @@ def logit_offset(head: Head, clips: TaughtClips) -> Float64:
 
 
 def refit(head: Head, clips: TaughtClips, pull: float = PULL) -> Head:
-    """Return the head under which the clips' labels are likely, pulled towards the one it was.
+    """Return a head that fits the clips' labels and stays close to the old head.
 
-    It has the least sum over clips of the cross-entropy, plus `pull` times the squared change of
-    all weights and biases. Labels without clips keep their weights.
+    It minimises the clips' summed cross-entropy, plus `pull` times the squared change of all
+    weights and biases. Labels without clips keep their weights.
 
-    The change lies in the span of the clips' windows, so that as many numbers are sought for each
-    label as there are windows. Each step goes to the least of a quadratic that lies above the
-    loss everywhere (Böhning, "Multinomial logistic regression algorithm", 1992): the loss never
-    rises, and no step size has to be chosen.
+    The change is in the span of the clips' windows, so there is one unknown for each label and
+    window. Each step goes to the minimum of a quadratic that is above the loss everywhere
+    (Böhning, "Multinomial logistic regression algorithm", 1992): the loss never rises, and no step
+    size has to be chosen.
     """
     # The bias is the weight of a feature that is always 1.
     features = np.hstack([clips.stacked, np.ones((len(clips.weights), 1))])
@@ -139,6 +140,6 @@ def refit(head: Head, clips: TaughtClips, pull: float = PULL) -> Head:
 
 
 def softmax(logits: Float64) -> Float64:
-    """Return float64 scores (windows, labels) of logits of the same shape."""
+    """Convert logits (windows, labels) to scores, float64 of the same shape."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)

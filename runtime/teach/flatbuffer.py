@@ -1,4 +1,4 @@
-"""Finds where a `.tflite` keeps its last dense layer, to replace it in place."""
+"""Finds the last dense layer in a `.tflite`, so that it can be replaced in place."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class TensorPlace:
     """A tensor of the model.
 
     Attributes:
-        index: As interpreters number it.
+        index: Its number in interpreters.
         type: Its name in the schema, lower case, such as "int8".
         shape: Its sizes.
-        data: Its values in the file; None: it is computed.
-        scales: The float32 scales of its quantisation; None: it has none.
-        zero_points: Likewise, int64; None where all are 0.
+        data: Its values in the file; None if it is computed.
+        scales: The float32 scales of its quantisation; None if it has none.
+        zero_points: The int64 zero points of its quantisation; None if all are 0.
     """
 
     index: int
@@ -49,14 +49,14 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class DensePlace:
-    """The dense layer whose outputs become scores.
+    """The dense layer before the softmax.
 
     Attributes:
-        embedding: What it reads, (1, features).
+        embedding: Its input, (1, features).
         weights: (labels, features).
         bias: (labels,).
-        logits: What it makes and the softmax reads, (1, labels).
-        scores: What the softmax makes, the model's output.
+        logits: Its output and the softmax's input, (1, labels).
+        scores: The softmax's output, which is the model's output.
     """
 
     embedding: TensorPlace
@@ -67,11 +67,11 @@ class DensePlace:
 
 
 def find_dense(flatbuffer: bytes, name: str) -> DensePlace:
-    """Return where the last dense layer lies.
+    """Return the positions of the last dense layer's tensors.
 
     Args:
-        flatbuffer: The model, without the archive behind it.
-        name: The model's, for errors.
+        flatbuffer: The model, without the archive after it.
+        name: The model's name in errors.
 
     Raises:
         ModelError: The model does not end in a dense layer with softmax, shares parts of that
@@ -92,7 +92,7 @@ class _NoHeadError(Exception):
 
 
 class _Reader(ModelTables):
-    """One pass over one file."""
+    """Reads one file."""
 
     def dense(self) -> DensePlace:
         softmax = self._maker(self.outputs[0], _SOFTMAX, "its scores come from")
@@ -113,7 +113,7 @@ class _Reader(ModelTables):
         return place
 
     def _maker(self, tensor: int, code: int, what: str) -> int:
-        """Return the operator that makes a tensor, which has to be of a kind."""
+        """Return the operator that outputs a tensor; it must be of the kind `code`."""
         for operator in self.operators:
             if tensor in self.made_by(operator):
                 found = self.code(operator)
@@ -124,7 +124,7 @@ class _Reader(ModelTables):
         raise _NoHeadError(f"{what} no operator")
 
     def _float_option(self, operator: int) -> float:
-        """Return the first option of an operator, a number; 0: it is not given."""
+        """Return the first option of an operator, a number; 0 if it is missing."""
         options = self.options(operator)
         at = None if options is None else self.field(options, 0)
         return 0.0 if at is None else float(struct.unpack_from("<f", self.data, at)[0])
@@ -152,7 +152,7 @@ class _Reader(ModelTables):
             raise ValueError("its last dense layer has no quantisation")
 
     def _check_unshared(self, place: DensePlace) -> None:
-        """Refuse a layer whose bytes another tensor uses: a change would be one of both."""
+        """Refuse a layer that shares bytes with another tensor, which would change, too."""
         own = {place.weights.index, place.bias.index, place.logits.index}
         changed = [
             span

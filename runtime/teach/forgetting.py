@@ -1,4 +1,4 @@
-"""`sernet-edge teach --forget`: deletes what was recorded and marked."""
+"""`sernet-edge teach --forget`: deletes recordings, marks and guided clips."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from sernet_edge.runtime.teach.guided_folder import forget_guided
 
 
 def forget(folder: Path, force: bool) -> None:
-    """Delete the recordings, marks and guided clips in a folder, once that is confirmed.
+    """Delete the recordings, marks and guided clips in a folder, after a confirmation.
 
     Args:
-        folder: Of `listen --record`, or of guided sessions.
-        force: Whether it is confirmed already.
+        folder: The folder of `listen --record`, or of guided sessions.
+        force: Whether to delete without asking.
 
     Raises:
-        SernetError: The folder cannot be read, a file cannot be deleted, or nobody can be asked.
+        SernetError: The folder cannot be read, a file cannot be deleted, or there is no terminal
+            to ask on.
     """
     if not folder.is_dir():
         raise SernetError(f"{folder} is not a folder", "name the folder of the clips")

@@ -1,7 +1,7 @@
-"""A guided session: asks for one clip after another at the microphone, and keeps them.
+"""A guided session: asks the person for one clip after another, and saves them.
 
-It can be ended at any time: each clip lies on the disk once it is kept, and the next session goes
-on from there.
+The person can end it at any time: each clip is written at once, and the next session continues
+there.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from sernet_edge.runtime.teach.guided_folder import GuidedFolder
 from sernet_edge.runtime.teach.prompts import MOST, Prompt, is_enough, next_prompt
 
 Blocks = Iterator[NDArray[np.int16] | Incident]
-"""A microphone's audio, int16 (n,) at the contract's rate, without end; see `sources.mono`."""
+"""A microphone's endless audio, int16 (n,) at the contract's rate; see `sources.mono`."""
 
 LONGEST_S = 15.0
-"""A recording ends by itself after so long."""
+"""The most seconds of a recording."""
 
 QUIET_DBFS = -45.0
-"""Speech below this level is told to be quiet."""
+"""If speech is below this level, the person is told that it is too quiet."""
 
-# Of a recording: the key that starts it is heard in the beginning, the one that ends it at the end.
+# Cut off both ends of a recording, where the microphone hears the key that starts or ends it.
 _KEY_START_S = 0.1
 _KEY_END_S = 0.2
 
@@ -39,11 +39,11 @@ _LEVEL_STEP_S = 0.1
 
 @dataclass(frozen=True)
 class Choice:
-    """Something that the person may answer.
+    """A possible answer of the person.
 
     Attributes:
-        key: What is typed; "" is the Enter key alone.
-        text: What it does, such as "records".
+        key: The text to type; "" is the Enter key alone.
+        text: Its effect, such as "records".
     """
 
     key: str
@@ -56,48 +56,48 @@ SKIP, END = Choice("s", "skip this emotion"), Choice("q", "end")
 
 
 class Face(Protocol):
-    """What the person sees, and answers with."""
+    """Shows the session to the person, and returns the person's answers."""
 
     def prompt(self, prompt: Prompt, done: int, total: int) -> None:
-        """Show what to say; `done` of `total` clips are there."""
+        """Show what to say; `done` of `total` clips are recorded."""
 
     def offer(self, choices: Sequence[Choice]) -> None:
-        """Show what may be answered now."""
+        """Show the possible answers."""
 
     def level(self, level: Level, seconds: float) -> None:
-        """Show how loud it is in a recording of so many seconds."""
+        """Show how loud a recording is, `seconds` after its start."""
 
     def tell(self, text: str) -> None:
-        """Show a remark."""
+        """Show a message."""
 
     def answer(self) -> str | None:
-        """Return the key that was chosen; None for none yet. Nobody there: `END`'s."""
+        """Return the chosen key; None if there is none yet; `END`'s if there is nobody to ask."""
 
 
 class Loudspeaker(Protocol):
-    """What plays a clip back; see `playback.Player`."""
+    """Plays clips; `playback.Player` is one."""
 
     def start(self, samples: NDArray[np.int16], rate_hz: int) -> None:
-        """Begin to play."""
+        """Start playing."""
 
     @property
     def plays(self) -> bool:
-        """Whether something is still to be heard."""
+        """Whether a clip is still playing."""
 
     def stop(self) -> None:
         """Be silent."""
 
 
 class _Ended(Exception):
-    """The person ends the session."""
+    """The person has ended the session."""
 
 
 class _Lost(Exception):
-    """Audio is missing in a recording."""
+    """Audio is missing from a recording."""
 
 
 class Guide:
-    """Leads through a session."""
+    """Runs a session."""
 
     def __init__(
         self,
@@ -110,11 +110,11 @@ class Guide:
         """Prepare a session.
 
         Args:
-            folder: Where the clips lie.
-            contract: Of the model to teach.
-            blocks: The microphone.
-            face: The person.
-            loudspeaker: Plays back.
+            folder: The folder of the clips.
+            contract: The contract of the model to teach.
+            blocks: The microphone's audio.
+            face: Shows the session to the person.
+            loudspeaker: Plays the clips.
         """
         self._folder = folder
         self._contract = contract
@@ -125,7 +125,6 @@ class Guide:
 
     def run(self) -> bool:
         """Record until all clips are there or the person ends; return whether they are enough.
-
         Raises:
             SernetError: A clip cannot be written, or the microphone fails.
         """
@@ -164,7 +163,7 @@ class Guide:
                 return
 
     def _good_recording(self, prompt: Prompt) -> NDArray[np.int16] | None:
-        """Return a recording that can teach; None, with a word on it, if it cannot."""
+        """Return a recording that can be used; None, after a message, if it cannot be."""
         try:
             samples, level = self._record()
         except _Lost:
@@ -182,7 +181,7 @@ class Guide:
         return samples
 
     def _record(self) -> tuple[NDArray[np.int16], Level]:
-        """Return what is said until the person stops, and how loud it is."""
+        """Record until the person stops it; return the recording and its level."""
         rate_hz = self._contract.sample_rate_hz
         self._face.offer((STOP,))
         parts, whole, step = [np.zeros(0, np.int16)], LevelMeter(), LevelMeter()
@@ -214,7 +213,7 @@ class Guide:
         self._loudspeaker.stop()
 
     def _ask(self, *choices: Choice) -> str:
-        """Return the key of the choice that the person makes."""
+        """Return the key that the person chooses."""
         self._face.offer(choices)
         for _ in self._heard():
             answer = self._face.answer()
@@ -227,20 +226,22 @@ class Guide:
         raise _Ended  # the microphone has ended
 
     def _stops(self) -> bool:
-        """Whether the person has answered anything."""
+        """Whether the person has given any answer."""
         answer = self._face.answer()
         if answer == END.key:
             raise _Ended
         return answer is not None
 
     def _heard(self, gaps: bool = False) -> Iterator[NDArray[np.int16]]:
-        """Yield the microphone's audio, also while it is not needed, so that none is lost later.
+        """Yield the microphone's audio.
+
+        It must be read all the time, or the microphone would lose audio later.
 
         Args:
-            gaps: Whether missing audio matters.
+            gaps: Whether missing audio is an error.
 
         Raises:
-            _Lost: It does, and some is missing.
+            _Lost: Audio is missing, and `gaps` is set.
         """
         for block in self._blocks:
             if not isinstance(block, Incident):
@@ -252,5 +253,5 @@ class Guide:
 
 
 def _total(counts: dict[str, int], skipped: set[str]) -> int:
-    """Return how many clips there are when the session has all."""
+    """Return the number of clips at the end of a complete session."""
     return sum(count if label in skipped else max(MOST, count) for label, count in counts.items())

@@ -1,4 +1,4 @@
-"""`sernet-edge teach --guided`: a session at the microphone, in the terminal or a browser."""
+"""`sernet-edge teach --guided`: a guided session, in the terminal or a browser."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from sernet_edge.runtime.teach.guided_folder import GuidedFolder
 from sernet_edge.runtime.teach.terminal_face import TerminalFace
 from sernet_edge.runtime.teach.web_face import WebFace
 
-# Time for the page to learn of the end before the server stops.
+# Time in which the page receives the end of the session before the server stops.
 _LAST_WAIT_S = 1.0
 
 _WELCOME = """\
-Say each sentence as you would say it to somebody when you feel so, in your own language if you
-like. Keep the distance from the microphone at which it will listen. You can end at any time: the
+Say each sentence as if you felt the emotion and spoke to somebody. You may use your own language.
+Keep the distance from the microphone at which it will listen later. You can end at any time: the
 same command goes on where you were."""
 
 
 def record_guided(
     path: Path, base: ModelFile, device: str | None, channel: int | None, web: Address | None
 ) -> bool:
-    """Lead through a session; return whether there are clips enough to teach with.
+    """Run a session; return whether there are enough clips to teach with.
 
     Args:
         path: The folder of the clips.
         base: The model to teach.
         device: Index or part of the name of a microphone; None: the default one.
-        channel: The one to record, counted from 0; None: the mean of all.
-        web: Where to serve a page; None: the session is in the terminal.
+        channel: The channel to record, counted from 0; None: the mean of all.
+        web: Address of the session's web page; None: the session is in the terminal.
 
     Raises:
         SernetError: The folder, the microphone or the address cannot be used.

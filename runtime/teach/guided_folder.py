@@ -19,17 +19,17 @@ _UNFINISHED = re.compile(r"\.guided-\d+-\w+\.wav")
 
 
 class GuidedFolder:
-    """A folder of clips that a session fills, now or in several goes."""
+    """A folder for the clips of one or more sessions."""
 
     def __init__(self, path: Path, contract: Contract) -> None:
         """Prepare the folder.
 
         Args:
-            path: Made if it is not there, for its owner's eyes alone.
+            path: Made if it does not exist, readable for its owner only.
             contract: Gives the labels and the rate.
 
         Raises:
-            SernetError: It cannot be made, or a label cannot be a folder's name.
+            SernetError: It cannot be made, or a label is not a valid folder name.
         """
         for label in contract.labels:
             if "/" in label or label.startswith("."):
@@ -45,10 +45,10 @@ class GuidedFolder:
             raise SernetError(f"cannot make the folder {path}: {error.strerror}") from error
 
     def counts(self) -> dict[str, int]:
-        """Return how many clips there are of each label.
+        """Return the number of clips of each label.
 
         Raises:
-            SernetError: A file lies outside of the labels' folders.
+            SernetError: A file is not in a label's folder.
         """
         clips = self._clips()
         return {
@@ -56,10 +56,10 @@ class GuidedFolder:
         }
 
     def save(self, label: str, samples: NDArray[np.int16]) -> Path:
-        """Write a clip, whole or not at all; return where.
+        """Write a clip, whole or not at all; return its path.
 
         Args:
-            label: What is heard in it.
+            label: The clip's label.
             samples: int16 (samples,) at the contract's rate.
 
         Raises:
@@ -83,10 +83,10 @@ class GuidedFolder:
 
 
 def forget_guided(path: Path) -> int:
-    """Delete the clips of guided sessions in a folder, and folders that are empty then.
+    """Delete the clips of guided sessions in a folder, and subfolders that are then empty.
 
     Returns:
-        How many clips there were.
+        The number of clips.
 
     Raises:
         OSError: A file cannot be deleted.

@@ -1,4 +1,4 @@
-"""A model's head: the dense layer from its embedding to its logits, read, quantised, replaced."""
+"""A model's head, the dense layer from embedding to logits: reads, quantises and replaces it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sernet_edge.runtime.frontend import Float64
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.teach.flatbuffer import DensePlace, TensorPlace, find_dense
 
-# The logits of an int8 model: what lies further below the highest than this has a score of 0 in
-# its steps of 1/256, and need not be told apart.
+# Range of an int8 model's logits. A label whose logit is lower than the highest by more than this
+# has a score of 0 in the output's steps of 1/256.
 _LOGIT_RANGE = 12.0
 
 
@@ -32,7 +32,7 @@ class Head:
     bias: Float64
 
     def logits(self, embeddings: Float64) -> Float64:
-        """Return float64 (windows, labels) of embeddings float64 (windows, features)."""
+        """Return logits, float64 (windows, labels), of embeddings, float64 (windows, features)."""
         return embeddings @ self.weights.T + self.bias
 
     def divided_by(self, temperature: float) -> Head:
@@ -42,14 +42,14 @@ class Head:
 
 @dataclass(frozen=True)
 class QuantisedHead:
-    """The int8 form of a head, as a `.tflite` holds it.
+    """The int8 form of a head, as in a `.tflite`.
 
     Attributes:
         weights: int8 (labels, features).
         bias: int32 (labels,), in steps of the embedding's scale times `weight_scale`.
-        weight_scale: One for all weights.
-        logit_scale: Of the int8 logits.
-        logit_zero_point: Likewise.
+        weight_scale: Scale of all weights.
+        logit_scale: Scale of the int8 logits.
+        logit_zero_point: Zero point of the int8 logits.
     """
 
     weights: NDArray[np.int8]
@@ -63,7 +63,7 @@ class HeadPlace:
     """The head inside one model file."""
 
     def __init__(self, file: ModelFile) -> None:
-        """Find it.
+        """Find the head in a model.
 
         Raises:
             ModelError: See `find_dense`.
@@ -80,22 +80,22 @@ class HeadPlace:
 
     @property
     def is_int8(self) -> bool:
-        """Whether the layer is quantised; it is float32 otherwise."""
+        """Whether the layer is int8; otherwise it is float32."""
         return self._place.weights.type == "int8"
 
     @property
     def embedding_index(self) -> int:
-        """The number of the tensor that the layer reads."""
+        """The number of the layer's input tensor."""
         return self._place.embedding.index
 
     @property
     def features(self) -> int:
-        """Values of an embedding."""
+        """Number of values in an embedding."""
         return self._place.weights.shape[1]
 
     @cached_property
     def embedding_scale(self) -> np.float32:
-        """Of the int8 embedding."""
+        """Scale of the int8 embedding."""
         return np.float32(self._array(self._place.embedding.scales, "<f4")[0])
 
     @cached_property
@@ -104,7 +104,7 @@ class HeadPlace:
         return self._zero_point(self._place.embedding)
 
     def dequantised(self, embeddings: NDArray[np.generic]) -> Float64:
-        """Return the values, float64, that embeddings of the interpreter stand for."""
+        """Convert embeddings of the interpreter to real values, float64."""
         values = embeddings.astype(np.float64)
         if not self.is_int8:
             return values
@@ -112,7 +112,7 @@ class HeadPlace:
 
     @cached_property
     def quantised(self) -> QuantisedHead:
-        """The layer as it is in the file; only where it `is_int8`."""
+        """The layer in the file, which must be int8."""
         place = self._place
         return QuantisedHead(
             self._array(place.weights.data, "<i1").reshape(place.weights.shape).astype(np.int8),
@@ -135,8 +135,8 @@ class HeadPlace:
         """Return the int8 form of a head.
 
         Args:
-            head: Of the same size.
-            embeddings: float64 (windows, features), whose logits the int8 range has to hold.
+            head: A head of the same size.
+            embeddings: float64 (windows, features); their logits must fit in the int8 range.
         """
         scale = np.float32(max(float(np.abs(head.weights).max()) / 127, 1e-9))
         weights = np.clip(np.rint(head.weights / float(scale)), -127, 127).astype(np.int8)
@@ -144,12 +144,12 @@ class HeadPlace:
         limit = 2.0**31 - 1
         bias = np.clip(np.rint(head.bias / step), -limit, limit).astype(np.int32)
         logits = head.logits(embeddings)
-        # The same number taken from all of a window's logits changes no score, but int8 logits
-        # are what they are: the highest of a window must not saturate.
+        # Scores depend only on differences of logits. Int8 logits still need the full range from 0
+        # to a window's highest one, which must not saturate.
         high = float(logits.max())
         low = max(float(logits.min()), high - 2 * _LOGIT_RANGE)
         low, high = min(low, 0.0), max(high, 0.0)
-        # A margin, since other speech than the clips comes.
+        # A margin for speech other than the clips.
         spare = 0.25 * (high - low) + 1e-6
         low, high = low - spare, high + spare
         logit_scale = np.float32((high - low) / 255)
@@ -160,7 +160,7 @@ class HeadPlace:
 
     @property
     def wiped(self) -> bytes:
-        """The flatbuffer with zeros for all that a head changes."""
+        """The flatbuffer with zeros in place of everything that a head changes."""
         data = bytearray(self._data)
         for tensor in (self._place.weights, self._place.bias, self._place.logits):
             for span in (tensor.data, tensor.scales, tensor.zero_points):
@@ -172,7 +172,7 @@ class HeadPlace:
         """Return the model with another head, without a contract.
 
         Args:
-            head: Quantised where the layer `is_int8`.
+            head: A `QuantisedHead` if the layer `is_int8`, else a `Head`.
         """
         data = bytearray(self._data)
         place = self._place
@@ -213,7 +213,7 @@ def dequantise(head: QuantisedHead, embedding_scale: np.float32) -> Head:
 
     Args:
         head: The int8 head.
-        embedding_scale: Of the int8 embedding that it reads.
+        embedding_scale: Scale of its int8 input.
     """
     step = float(np.float32(embedding_scale * head.weight_scale))
     return Head(

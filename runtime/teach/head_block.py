@@ -2,21 +2,21 @@
 
 All numbers are little-endian:
 
-| bytes | what |
+| bytes | content |
 |---|---|
 | 4 | `SEHD` |
 | 2 | version, 1 |
 | 2 | labels |
 | 4 | features |
-| 8 | the model that it fits: `model_id` |
+| 8 | the `model_id` of the model that it fits |
 | 8 | `Contract.taught` |
 | 4 | multiplier of the dense layer |
 | 4 | its shift, negative to the right |
 | 4 | zero point of the logits |
 | 4 + 4 + 4 | the softmax's multiplier, shift and smallest difference |
-| 4 x labels | biases, less the embedding's zero point times the sum of the label's weights |
-| labels x features | weights, int8, one label's after another's |
-| 4 | CRC-32 of all before |
+| 4 x labels | biases, minus the embedding's zero point times the sum of the label's weights |
+| labels x features | int8 weights, label by label |
+| 4 | CRC-32 of everything before |
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ _START = struct.Struct("<4sHHIQQiiiiii")
 
 
 def model_id(file: ModelFile) -> int:
-    """Return 64 bits that are the same for models which differ in nothing but their heads.
+    """Return 64 bits that are equal for models that differ only in their heads.
 
-    They are of the flatbuffer with its head wiped, and of what the contract says of features and
-    labels.
+    They are a hash of the flatbuffer with its head wiped, and of the contract's settings of
+    features
+    and labels.
 
     Raises:
         ModelError: See `HeadPlace`.
@@ -64,7 +65,7 @@ def head_block(file: ModelFile) -> bytes:
         )
     head = place.quantised
     labels, features = head.weights.shape
-    # As the interpreter: the scales' product is rounded to float32.
+    # As in the interpreter, the product of the scales is rounded to float32.
     product = float(np.float32(place.embedding_scale * head.weight_scale))
     multiplier, shift = quantize_multiplier(product / float(head.logit_scale))
     sums = head.weights.astype(np.int64).sum(axis=1)
@@ -86,5 +87,5 @@ def head_block(file: ModelFile) -> bytes:
 
 
 def block_bytes(labels: int, features: int) -> int:
-    """Return how long the block of a head of this size is."""
+    """Return the length of the block for a head of this size."""
     return _START.size + 4 * labels + labels * features + 4

@@ -1,6 +1,7 @@
-"""What a model was taught from, and with which clips: kept beside it, to teach anew.
+"""A lesson: the model and the clips that a model was taught from, stored to teach it again.
 
-MINE.tflite has MINE.lesson.json. It names files of this machine, which the model does not.
+MINE.tflite has MINE.lesson.json beside it. The lesson names files of this machine, which must not
+be in the model.
 """
 
 from __future__ import annotations
@@ -23,19 +24,19 @@ _FORMAT = DocumentFormat(
     "sernet-edge-lesson", 1, "a lesson of `sernet-edge teach`", "teach with the clips again"
 )
 
-# A model in the box is known by its name there: its file may be called otherwise after an upgrade.
+# The lesson names a model in the box by its name: an upgrade may rename its file.
 _IN_THE_BOX = {path: name for name, path in BOX.items()}
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """What to teach, with what.
+    """The model to teach, and the clips.
 
     Attributes:
-        base: The model to teach; None: the default one, whichever that is.
+        base: The model to teach; None: the default model of the installed version.
         clips: Folders and tables of labelled clips; see `find_clips`.
         marks: Folders of marked recordings; see `marked_clips`.
-        out: The taught model.
+        out: The taught model's file.
         head: The file of its head; None for none.
     """
 
@@ -54,8 +55,8 @@ class Lesson:
         """Return the clips.
 
         Args:
-            contract: Of the model to teach.
-            tell: Takes a warning, one line.
+            contract: The contract of the model to teach.
+            tell: Called with each warning, one line.
 
         Raises:
             SernetError: See `find_clips`, `check_labels` and `marked_clips`.
@@ -67,7 +68,7 @@ class Lesson:
         return files
 
     def write(self) -> None:
-        """Keep the lesson beside the taught model.
+        """Write the lesson beside the taught model.
 
         Raises:
             SernetError: It cannot be written.
@@ -83,7 +84,7 @@ class Lesson:
 
     @classmethod
     def of(cls, taught: Path) -> Lesson:
-        """Return the lesson that lies beside a taught model.
+        """Return the lesson of a taught model.
 
         Raises:
             SernetError: There is none, or it cannot be read.
@@ -108,7 +109,7 @@ class Lesson:
 
 
 def outdated(taught: ModelFile, path: Path) -> str:
-    """Return that the model which `taught` came from is another one now, in words, or "".
+    """Return a message if the model that `taught` was made from has changed, else "".
 
     Args:
         taught: A model, taught or not.

@@ -17,16 +17,16 @@ def marked_clips(
 ) -> list[LabelledFile]:
     """Return the marked recordings of a folder, the oldest first.
 
-    A clip is what the event's results judged: from a window before its onset to its end. Left out,
-    with a word on each, are labels that the model does not have.
+    A clip is the audio that the event's results judged, from a window before its onset to its end.
+    Labels that the model does not have are left out, with a warning.
 
     Args:
-        folder: Of `listen --record`.
-        contract: Of the model to teach.
-        tell: Takes a warning, one line.
+        folder: The folder of `listen --record`.
+        contract: The contract of the model to teach.
+        tell: Called with each warning, one line.
 
     Raises:
-        SernetError: The folder cannot be read, or it holds no mark that this model can learn from.
+        SernetError: The folder cannot be read, or holds no mark that this model can learn from.
     """
     clips, left_out = [], Counter[str]()
     for recording in reversed(list(EventFolder(folder).recordings())):

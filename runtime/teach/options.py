@@ -1,4 +1,4 @@
-"""The options of `teach` that say what to teach with, and where the result goes."""
+"""The options of `teach` that name the model, the clips and the results."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _FILE = click.Path(path_type=Path)
 
 @dataclass(frozen=True)
 class LessonSettings:
-    """What to teach, with what.
+    """The model to teach, the clips and the results.
 
     Attributes:
         clips: Folder or table of labelled clips.
         from_marks: Folder of marked recordings.
-        guided: Folder of clips to record first.
+        guided: Folder for clips that are first recorded.
         device: Index or part of the name of the microphone.
         channel: Its channel, counted from 0; None: the mean of all.
-        web: The address of a page for the session; None: it is in the terminal.
+        web: Address of the session's web page; None: the session is in the terminal.
         model: The model to teach; None: the default one.
-        out: The taught model.
+        out: The taught model's file.
         head: The file of its head.
-        repeat: A taught model to teach anew.
-        forget: A folder to delete the clips of.
+        repeat: A taught model to teach again.
+        forget: A folder whose clips are deleted.
     """
 
     clips: Path | None
@@ -47,7 +47,7 @@ class LessonSettings:
     forget: Path | None
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Refuse options that contradict each other."""
         sources = (self.clips, self.from_marks, self.guided)
         others = (*sources, self.model, self.out, self.head)
         for name in ("repeat", "forget"):
@@ -72,7 +72,7 @@ class LessonSettings:
             raise SettingError("out", f"{self.out} must end in .tflite")
 
     def lesson(self) -> Lesson | None:
-        """Return what to teach; None where clips are to be recorded alone."""
+        """Return the lesson; None if clips are only recorded."""
         if self.repeat is not None:
             return Lesson.of(self.repeat)
         if self.out is None:
@@ -104,14 +104,14 @@ lesson_options = option_group(
             "--channel",
             type=click.IntRange(0, 1023),
             metavar="N",
-            help="With --guided: the one channel to record, from 0.  [default: the mean of all]",
+            help="With --guided: the channel to record, from 0.  [default: the mean of all]",
         ),
         click.option(
             "--web",
             is_flag=False,
             flag_value=DEFAULT_ADDRESS,
             metavar="[HOST:PORT]",
-            help="With --guided: lead through it on a web page, not in the terminal.  [default, if "
+            help="With --guided: run the session on a web page, not in the terminal.  [default, if "
             f"given alone: {DEFAULT_ADDRESS}]",
         ),
         click.option(
@@ -131,7 +131,7 @@ lesson_options = option_group(
             "--repeat",
             type=_FILE,
             metavar="MINE.tflite",
-            help="Teach this model anew with its clips, after an upgrade of what it came from.",
+            help="Teach this model again with its clips, after an upgrade of its original model.",
         ),
         click.option(
             "--forget",

@@ -1,4 +1,4 @@
-"""Sentences to say in a guided session, and how: which clip is to be recorded next."""
+"""Sentences to say in a guided session, how to say them, and which clip comes next."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from sernet_edge.runtime.contract import NONE
 
 ENOUGH = 2
-"""Clips of each emotion with which a session is worth teaching from, ..."""
+"""Number of clips of each emotion that is enough to teach with, ..."""
 
 MOST = 4
-"""... and with which it ends: more help little (docs/evidence/teaching.md)."""
+"""... and that ends the session: more help little (docs/evidence/teaching.md)."""
 
-# They say nothing of an emotion, as the sentences of acted corpora. Each is said in all emotions,
-# so that what differs is the emotion.
+# Neutral sentences, as in acted corpora. Each is said in all emotions, so that only the emotion
+# differs.
 _SENTENCES = (
     "The cloth is lying on the fridge.",
     "Tonight I could tell him.",
@@ -41,9 +41,9 @@ class Prompt:
 
     Attributes:
         label: The emotion, or `NONE`.
-        sentence: What to say; empty where nobody is to speak.
+        sentence: The sentence to say; empty if nobody should speak.
         cue: How to say it; may be empty.
-        take: Which clip of its label it will be, counted from 1.
+        take: Number of the clip among those of its label, from 1.
     """
 
     label: str
@@ -53,11 +53,11 @@ class Prompt:
 
 
 def next_prompt(counts: Mapping[str, int], skipped: Collection[str] = ()) -> Prompt | None:
-    """Return the clip that is missing most, the first label first; None where all are there.
+    """Return the next clip: of the label with the fewest clips; None if all are recorded.
 
     Args:
-        counts: Clips by label, in the model's order.
-        skipped: Labels that the person does not want to say.
+        counts: Number of clips of each label, in the model's order.
+        skipped: Labels that the person has skipped.
     """
     wanted = [label for label in counts if label not in skipped and counts[label] < MOST]
     if not wanted:
@@ -70,6 +70,6 @@ def next_prompt(counts: Mapping[str, int], skipped: Collection[str] = ()) -> Pro
 
 
 def is_enough(counts: Mapping[str, int], skipped: Collection[str] = ()) -> bool:
-    """Whether there are clips enough of each label that is not skipped."""
+    """Whether there are enough clips of each label that is not skipped."""
     wanted = [label for label in counts if label not in skipped]
     return bool(wanted) and all(counts[label] >= ENOUGH for label in wanted)

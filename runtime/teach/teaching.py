@@ -1,4 +1,4 @@
-"""Teaches a model: clips in, a model file with another head out."""
+"""Teaches a model: fits a new head to clips, and writes it into the model's file."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from sernet_edge.runtime.teach.estimate import Estimate, estimate
 from sernet_edge.runtime.teach.fit import TaughtClips, softmax, teach_head
 from sernet_edge.runtime.teach.head import Head, QuantisedHead, dequantise
 
-# Of the scores of the finished model from those of the head that was fitted: int8 costs this.
+# Largest mean difference between the finished model's scores and the fitted head's, due to int8.
 _LARGEST_MEAN_DIFFERENCE = 0.05
 
-# Of a clip, evenly spaced: what is said for longer repeats itself.
+# Windows of a clip, evenly spaced. Longer clips repeat themselves.
 _MOST_WINDOWS = 20
 
 
 @dataclass(frozen=True)
 class Taught:
-    """A taught model and what there is to say about it.
+    """A taught model and its figures.
 
     Attributes:
         file: The model, with its contract.
-        estimate: How it judges clips that it was not taught with.
-        counts: Clips of each label.
-        temperature: What the logits were divided by.
+        estimate: Its results on clips that it was not taught with.
+        counts: Number of clips of each label.
+        temperature: Number that the logits were divided by.
     """
 
     file: ModelFile
@@ -45,20 +45,21 @@ class Taught:
 
     @property
     def untaught(self) -> list[str]:
-        """Labels without clips, whose weights stay as they were."""
+        """Labels without clips, which keep their weights."""
         return [label for label, count in self.counts.items() if not count]
 
     @property
     def is_worse(self) -> bool:
-        """Whether the old model judges the clips better than one taught with the others."""
+        """Whether the old model judges clips better than one taught with the other clips."""
         found = self.estimate
         return bool(len(found.clips)) and found.uar(found.right) < found.uar(found.right_before)
 
     def record(self) -> dict[str, Any]:
         """Return the figures for JSON and for the model's provenance.
 
-        `clips` by label; `judged`: how many of them a head was tried on that was taught with the
-        others, None for no figures; `uar` and `uar_before`, 0..1, over these; `temperature`.
+        `clips`: their number by label; `judged`: how many of them were judged by a head taught
+        with the others, None if none were; `uar` and `uar_before`, 0..1, over these;
+        `temperature`.
         """
         found = self.estimate
         judged = len(found.clips)
@@ -81,14 +82,14 @@ def teach(
 
     Args:
         file: The model.
-        clips: With labels of its own.
-        tell: Takes a warning, one line.
-        advance: Is told how many clips are understood.
+        clips: The clips, with labels that the model has.
+        tell: Called with each warning, one line.
+        advance: Called with the number of clips that are embedded.
 
     Raises:
         ModelError: The model cannot be taught; see `HeadPlace`.
         ContractError: See `Model`.
-        SernetError: The model normalises by a whole recording; no stream has one.
+        SernetError: The model's level needs a whole recording, which a stream does not have.
     """
     embedder = Embedder(file)
     contract, place = embedder.model.contract, embedder.place
@@ -131,7 +132,7 @@ def teach(
 
 
 def head_digest(head: Head | QuantisedHead) -> str:
-    """Return 16 hex digits that tell a head from others: `Contract.taught`."""
+    """Return 16 hex digits that identify a head: `Contract.taught`."""
     if isinstance(head, QuantisedHead):
         parts = [
             head.weights.astype("<i1"),
@@ -150,7 +151,7 @@ def _understand(
     tell: Callable[[str], None],
     advance: Callable[[int], None],
 ) -> TaughtClips:
-    """Return the clips' embeddings; warn of those unlike what the model was trained on."""
+    """Return the clips' embeddings; warn of clips that differ from the training speech."""
     contract = embedder.model.contract
     windows = []
     for done, clip in enumerate(clips):
@@ -175,7 +176,7 @@ def _verify(
     """Run the finished model on the first window of each clip.
 
     Raises:
-        ModelError: Its scores are not those of the head.
+        ModelError: Its scores differ from the head's.
     """
     model, place = finished.model, finished.place
     if isinstance(head, QuantisedHead):

@@ -1,4 +1,4 @@
-"""A guided session in the terminal: lines that are typed, and a bar for the level."""
+"""Shows a guided session in the terminal: the person types answers, a bar shows the level."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _LEAST_DBFS = -60.0
 
 
 class TerminalFace:
-    """See `guide.Face`. Answers are lines of standard input, read in a thread of their own."""
+    """See `guide.Face`. A thread of its own reads the answers, lines of standard input."""
 
     def __init__(self) -> None:
-        """Begin to read answers."""
+        """Start reading answers."""
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._has_bar = False
         self._at_end = False
@@ -36,12 +36,12 @@ class TerminalFace:
             self._print(f"\n    {prompt.sentence}\n")
 
     def offer(self, choices: Sequence[Choice]) -> None:
-        """Print what may be typed."""
+        """Print the possible answers."""
         named = [f"{choice.key or 'Enter'}: {choice.text}" for choice in choices]
         self._print(f"[{', '.join(named)}]")
 
     def level(self, level: Level, seconds: float) -> None:
-        """Draw the level over itself; where nobody looks, nothing is drawn."""
+        """Draw the level over the last one; draw nothing if the output is not a terminal."""
         if not sys.stderr.isatty():
             return
         share = max(0.0, min(1.0, 1 - level.dbfs / _LEAST_DBFS))
@@ -52,16 +52,16 @@ class TerminalFace:
         self._has_bar = True
 
     def tell(self, text: str) -> None:
-        """Print a remark."""
+        """Print a message."""
         self._print(text)
 
     def answer(self) -> str | None:
-        """Return the line that was typed, without spaces and in small letters."""
+        """Return the line that was typed, without spaces and in lower case."""
         try:
             line = self._lines.get_nowait()
         except queue.Empty:
             return END.key if self._at_end else None
-        if self._has_bar:  # on the line that the Enter key has begun
+        if self._has_bar:  # the Enter key has moved the cursor to the next line
             click.echo("\r\x1b[K", err=True, nl=False)
             self._has_bar = False
         return line
@@ -73,9 +73,9 @@ class TerminalFace:
         click.echo(text, err=True)
 
     def _read(self) -> None:
-        """Take lines until there are no more; runs in the thread.
+        """Read lines until there are no more; runs in the thread.
 
-        Not from `sys.stdin`: a thread that waits there keeps Python from ending.
+        It does not read `sys.stdin`: a thread that waits there keeps Python from ending.
         """
         typed = b""
         while part := os.read(0, 4096):

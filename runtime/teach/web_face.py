@@ -1,4 +1,4 @@
-"""A guided session on a web page: all that the page shows is one state, sent when it changes."""
+"""Shows a guided session on a web page, as one state that is sent when it changes."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from sernet_edge.runtime.outputs.web_guided import GuidedPages
 from sernet_edge.runtime.teach.guide import Choice
 from sernet_edge.runtime.teach.prompts import Prompt
 
-_REMARKS = 5
+_MESSAGES = 5
 
-# A page that was closed while it played does not say that it has ended.
+# A page that was closed while playing does not report the end of the clip.
 _PATIENCE_S = 5.0
 
 
 class WebFace:
-    """See `guide.Face` and `guide.Loudspeaker`: the page plays the clips, too."""
+    """See `guide.Face` and `guide.Loudspeaker`: the page also plays the clips."""
 
     def __init__(self, pages: GuidedPages, show: Callable[[dict[str, Any]], None]) -> None:
         """Show nothing yet.
 
         Args:
-            pages: Take the answers.
-            show: Sends a state to the pages that are open, and to those to come.
+            pages: Receives the answers.
+            show: Sends a state to all open pages, and to those opened later.
         """
         self._pages = pages
         self._show = show
-        self._told: deque[str] = deque(maxlen=_REMARKS)
+        self._told: deque[str] = deque(maxlen=_MESSAGES)
         self._state: dict[str, Any] = {"type": "guided", "prompt": None, "level": None}
         self._clips = 0
         self._silent_s = 0.0
@@ -57,7 +57,7 @@ class WebFace:
         self._change(level=shown)
 
     def tell(self, text: str) -> None:
-        """Show a remark above those before."""
+        """Add a message at the top."""
         self._told.appendleft(text)
         self._change()
 
@@ -66,12 +66,12 @@ class WebFace:
         return self._pages.answered()
 
     def end(self, text: str) -> None:
-        """Show that the session is over."""
+        """Show that the session has ended."""
         self._told.appendleft(text)
         self._change(prompt=None, choices=[], level=None, ended=True)
 
     def start(self, samples: NDArray[np.int16], rate_hz: int) -> None:
-        """Have the page play a clip."""
+        """Make the page play a clip."""
         sound = io.BytesIO()
         with wave.open(sound, "wb") as file:
             file.setparams((1, 2, rate_hz, 0, "NONE", ""))
@@ -83,11 +83,11 @@ class WebFace:
 
     @property
     def plays(self) -> bool:
-        """Whether the page may still play: it answers when it has ended."""
+        """Whether the page may still be playing; it answers at the clip's end."""
         return time.monotonic() < self._silent_s
 
     def stop(self) -> None:
-        """Have the page be silent."""
+        """Make the page stop playing."""
         self._silent_s = 0.0
         self._change(clip=None)
 

@@ -31,21 +31,21 @@ CROSS = {"cross-corpus": {"int8": {"four": {"mean": {"wa": 0.52}}}}}
     [
         (
             {"corpus": "emodb+nemo", "conversion": calibrated(strict=STRICT, **CROSS)},
-            "trained on emodb, nemo; right 52% of the time on corpora that it never heard "
+            "trained on emodb, nemo; right 52% of the time on corpora not used in training "
             "(four emotions)",
         ),
         (
             {"corpus": "emodb", "conversion": calibrated(strict=STRICT)},
-            "trained on emodb; right 80% of the time on other speakers of the same corpus, and "
-            "measured on no other",
+            "trained on emodb; right 80% of the time on other speakers of the same corpus; not "
+            "measured on other corpora",
         ),
         (
             {"corpus": "emodb", "metrics": {"wa": 0.7}, "conversion": {}},
-            "trained on emodb; right 70% of the time on a few other speakers of the same corpus, "
-            "and measured on no other",
+            "trained on emodb; right 70% of the time on a few other speakers of the same corpus; "
+            "not measured on other corpora",
         ),
-        ({"corpus": "csv", "metrics": {}}, "trained on csv; measured on no stranger"),
-        ({}, "trained on speech that nobody named; measured on no stranger"),
+        ({"corpus": "csv", "metrics": {}}, "trained on csv; not measured on other speakers"),
+        ({}, "trained on an unknown corpus; not measured on other speakers"),
     ],
 )  # fmt: skip
 def test_it_names_the_best_test_that_there_was(provenance: dict[str, Any], expected: str) -> None:
@@ -58,7 +58,7 @@ def test_it_names_the_best_test_that_there_was(provenance: dict[str, Any], expec
 )  # fmt: skip
 def test_a_provenance_of_another_form_says_nothing(conversion: Any) -> None:
     said = trust(contract(corpus="x", conversion=conversion, metrics=None))
-    assert said == "trained on x; measured on no stranger"
+    assert said == "trained on x; not measured on other speakers"
     assert licence(contract(licence=["MIT"])) == ""
 
 

@@ -1,8 +1,8 @@
-// Parts of the page, found, made and written.
+// Finds, makes and changes elements of the page.
 
 export const byId = (id) => document.getElementById(id);
 
-// A new element with a class and content; markup in the content stays text.
+// Make an element with a class and content; markup in the content stays text.
 export function element(name, className = "", ...content) {
   const made = document.createElement(name);
   made.className = className;
@@ -10,7 +10,7 @@ export function element(name, className = "", ...content) {
   return made;
 }
 
-// Write only what changed: a screen reader reads what is written.
+// Write a text only if it has changed, since a screen reader reads out every change.
 export function say(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }

@@ -2,7 +2,7 @@
 
 import { byId, element, say } from "./elements.js";
 
-let question = null; // the one that waits for an answer
+let question = null; // the number of the question that waits for an answer
 let clip = null; // the number of the clip that plays
 let player = null;
 let stream = null;
@@ -46,7 +46,7 @@ function showChoices(state) {
 
 function answer(number, key) {
   return fetch("answer", { method: "POST", body: JSON.stringify({ question: number, key }) })
-    .catch(() => {}); // the status tells of a lost connection
+    .catch(() => {}); // the status shows a lost connection
 }
 
 async function play(number) {

@@ -1,4 +1,4 @@
-// The page: takes what the listener says, and shows it.
+// The page: receives the listener's records and shows them.
 
 import { byId, element, say, swatch } from "./elements.js";
 import { beginRecordings, refreshRecordings } from "./recordings.js";
@@ -8,20 +8,20 @@ import { colourNames, duration, percent, percentages, position, timeOfDay } from
 const LOG_LENGTH = 50;
 const STALE_S = 3;
 const RETRY_MS = 5000;
-const LEAST_PERCENT = 3; // less of a bar is a sliver, which says nothing that the number doesn't
+const LEAST_PERCENT = 3; // a shorter bar is hardly visible; its number is enough
 
-const NONE = "none"; // the label of what is not speech
+const NONE = "none"; // the label for sound without speech
 
 let stream = null;
 let session = null;
 let colours = {};
 let bars = {};
 let results = [];
-let events = new Map(); // by id: an event's start and its end are one
-let lastAt = null; // when the last result came, on this browser's clock
+let events = new Map(); // by id: an event's start and its end share one entry
+let lastAt = null; // when the last result came, by this browser's clock
 let waits = false;
 
-// A label and its share; a label's direction of writing does not turn the number around.
+// Write a label and its share; a right-to-left label does not reverse the number.
 const labelled = (label, share) => [element("bdi", "", label), ` ${percent(share)}`];
 
 function sayShare(target, label, share) {
@@ -31,7 +31,7 @@ function sayShare(target, label, share) {
 
 const colourOf = (label) => `var(${colours[label]})`;
 
-// When a record was heard: the time of day, or the position in a recording.
+// Return the time of a record's audio: the time of day, or the position in a recording.
 function when(record, seconds) {
   return session.live && record.utc ? timeOfDay(new Date(record.utc)) : position(seconds);
 }
@@ -91,7 +91,7 @@ function makeBar(label) {
 function take(record) {
   if (!session) return;
   if (record.type === "result") {
-    // Half a second apart is as close as the timeline can show.
+    // Points closer than half a second cannot be told apart on the timeline.
     if (results.length > 1 && record.time_s - results.at(-2).time_s < 0.45) results.pop();
     results.push(record);
     lastAt = Date.now();
@@ -125,7 +125,7 @@ function put(record) {
   byId("events").hidden = !events.size;
 }
 
-// A notice's text, in which no option such as --hop is broken at its dashes.
+// Return a notice's text, in which the browser breaks no line inside an option such as --hop.
 function worded(text) {
   return text.split(/(--[a-z-]+)/).map((part, index) => (index % 2 ? element("code", "", part) : part));
 }
@@ -161,13 +161,13 @@ function showEvent(event) {
   say(event.peakText, percent(Math.round(100 * event.peak)));
 }
 
-// Show what came once the browser is about to draw, however much that was.
+// Draw the latest records at the next frame, however many have come until then.
 function showSoon() {
   if (!waits) requestAnimationFrame(showWhatWaits);
   waits = true;
 }
 
-// The state comes with the result: an old one would otherwise look live for a moment.
+// Draw the state together with the result: an old result would look live for a moment.
 function showWhatWaits() {
   if (!waits) return;
   waits = false;
@@ -219,7 +219,7 @@ function showArousal(arousal) {
   say(byId("arousal-text"), arousal === null ? "–" : percent(whole));
 }
 
-// Whether somebody spoke, as far as the gate and the model can tell.
+// Show whether somebody spoke, as far as the gate and the model can tell.
 const isSpeech = (result) => result.label !== null && result.label !== NONE;
 
 function showSound(result) {
@@ -274,13 +274,13 @@ const times = (number) => (number === 1 ? "once" : `${number} times`);
 function showTimeline() {
   if (!session) return;
   const last = results.at(-1);
-  // While nothing comes, time goes on all the same.
+  // The timeline moves on even while no results come.
   const silent_s = session.live && isStale() ? age() : 0;
   const end_s = (last?.time_s ?? 0) + silent_s;
   const lastHeard = session.live && last?.utc ? new Date(last.utc).getTime() : null;
   const dayAt = (time_s) => (
     lastHeard === null ? null : new Date(lastHeard + 1000 * (time_s - last.time_s)));
-  // An event that goes on is known to last up to the last result, and no longer.
+  // An event without an end has lasted at least until the last result.
   const spans = [...events.values()].map((event) => ({
     ...event, end_s: event.end_s ?? Math.max(event.start_s, last?.time_s ?? 0),
   }));
@@ -289,7 +289,7 @@ function showTimeline() {
   showShares();
 }
 
-// The timeline in numbers: how much of the results is each emotion's, unsure, or without speech.
+// Write the timeline as numbers: the share of each emotion, of unsure results and of no speech.
 function showShares() {
   const groups = [...session.labels.filter((label) => label !== NONE), "unsure", "no speech"];
   const groupOf = (result) => (!isSpeech(result) ? "no speech" : result.sure ? result.label : "unsure");
@@ -311,7 +311,7 @@ function showShares() {
 
 const age = () => (Date.now() - lastAt) / 1000;
 
-// Whether what is shown is no longer current.
+// Whether the shown result is old.
 function isStale() {
   if (stream.readyState !== EventSource.OPEN) return true;
   return lastAt !== null && age() > Math.max(STALE_S, session.hop_s + 2);
@@ -331,7 +331,7 @@ function showState() {
     .filter(Boolean).join(" · ");
 }
 
-// The state's name, in words, and what else there is to say.
+// Return the state's name, its text, and an explanation.
 function stateNow() {
   if (stream.readyState === EventSource.CLOSED) {
     return ["gone", "refused, trying again", "The listener turns this page away: reload it."];
@@ -348,7 +348,7 @@ function stateNow() {
   return ["live", "live", ""];
 }
 
-// A browser tries again by itself after a lost connection, not after a refusal.
+// A browser reconnects by itself after a lost connection, but not after a refusal.
 function connect() {
   stream = new EventSource("events");
   stream.addEventListener("session", (message) => begin(JSON.parse(message.data)));
@@ -360,7 +360,7 @@ function connect() {
 }
 
 function refresh() {
-  showWhatWaits(); // nothing is drawn in a hidden tab, whose title tells the state
+  showWhatWaits(); // nothing is drawn in a hidden tab, but its title shows the state
   showState();
   if (session && isStale()) showTimeline();
 }

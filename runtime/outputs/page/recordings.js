@@ -1,4 +1,4 @@
-// Recordings of events: each can be heard, and marked as right or wrong.
+// Recordings of events: plays them, and marks them as right or wrong.
 
 import { byId, element, say, swatch } from "./elements.js";
 import { duration, timeOfDay } from "./words.js";
@@ -7,10 +7,10 @@ const NONE = "none";
 
 let labels = [];
 let colourOf = () => "";
-let shown = new Map(); // by name: a recording's row
+let shown = new Map(); // a recording's row, by the recording's name
 let playing = null; // { audio, row }
 
-// Show the recordings of a session, if it keeps any.
+// Show the recordings, if the session keeps any.
 export function beginRecordings(session, colours) {
   byId("recordings-card").hidden = !session.records;
   if (!session.records) return;
@@ -21,7 +21,7 @@ export function beginRecordings(session, colours) {
   refreshRecordings();
 }
 
-// Ask for what there is by now.
+// Ask the listener for the current recordings.
 export async function refreshRecordings() {
   if (byId("recordings-card").hidden) return;
   const answer = await ask("recordings");
@@ -43,7 +43,7 @@ export async function refreshRecordings() {
   byId("no-recordings").hidden = shown.size > 0;
 }
 
-// A request; what is wrong is said on the page, and nothing returned.
+// Send a request and return the answer; after an error, show it and return nothing.
 async function ask(path, options = {}) {
   let problem = "The listener does not answer.";
   try {
@@ -53,7 +53,7 @@ async function ask(path, options = {}) {
       return answer;
     }
     problem = await answer.text();
-  } catch { /* said below */ }
+  } catch { /* shown below */ }
   showProblem(problem);
   return null;
 }
@@ -102,7 +102,7 @@ function option(value, text) {
   return made;
 }
 
-// Mark a recording; the same mark a second time takes it back.
+// Mark a recording; the same mark a second time removes it.
 async function setMark(row, mark) {
   const same = mark && mark.verdict !== "wrong" && row.mark?.verdict === mark.verdict;
   const answer = await ask(`recordings/${encodeURIComponent(row.name)}/mark`,
@@ -131,13 +131,13 @@ async function start(row) {
   stop();
   const answer = await ask(`recordings/${encodeURIComponent(row.name)}.wav`);
   if (!answer) return;
-  stop(); // what was begun meanwhile
+  stop(); // another recording may have started meanwhile
   const audio = new Audio(URL.createObjectURL(await answer.blob()));
   playing = { audio, row };
   showPlaying(row, true);
   audio.addEventListener("ended", () => { if (playing?.audio === audio) stop(); });
   audio.play().catch((error) => {
-    if (playing?.audio !== audio) return; // it was stopped before it began
+    if (playing?.audio !== audio) return; // the user stopped it before it began
     stop();
     showProblem(`The recording cannot be played: ${error.message}`);
   });

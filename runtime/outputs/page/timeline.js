@@ -1,4 +1,4 @@
-// The timeline: a row for each emotion, the stronger in colour the higher its score; below them
+// The timeline: a row for each emotion, with a stronger colour for a higher score, and below them
 // the level. Unsure results are hatched, events are underlined.
 
 import { hour, position } from "./words.js";
@@ -7,13 +7,13 @@ export const SPAN_S = 300;
 const ROW = 28;
 const LEVEL = 34;
 const AXIS = 22;
-const LINE = 3; // under an event
+const LINE = 3; // thickness of an event's underline
 const LEAST_SCORE = 0.05;
 
-// Draw on `canvas` what was heard in the SPAN_S before `end_s`, a time of the audio.
+// Draw the last SPAN_S before `end_s`, a time of the audio, on `canvas`.
 //
-// heard: { labels, results, events, hop_s }, with events of { label, start_s, end_s }.
-// colourOf gives a CSS variable's colour. dayAt gives a time of the audio as a Date, or null.
+// heard: { labels, results, events, hop_s }; an event is { label, start_s, end_s }.
+// colourOf returns a CSS variable's colour. dayAt converts a time of the audio to a Date, or null.
 export function drawTimeline(canvas, heard, colours, end_s, dayAt) {
   const style = getComputedStyle(document.documentElement);
   const paint = {
@@ -51,8 +51,8 @@ export function drawTimeline(canvas, heard, colours, end_s, dayAt) {
   drawAxis(paint, plot, dayAt);
 }
 
-// The results in sight, each with where it is drawn: whole pixels of the screen, so that
-// neighbours neither overlap nor leave a seam. Where nothing was heard there is no cell.
+// Return the visible results with their positions, in whole pixels of the screen, so that
+// neighbours neither overlap nor leave a seam. Audio without a result gets no cell.
 function cellsOf(heard, plot, ratio) {
   const snap = (time_s) => Math.max(plot.left, Math.round(plot.x(time_s) * ratio) / ratio);
   return heard.results.map((result, index) => {
@@ -95,7 +95,7 @@ function drawRow(paint, plot, cells, label, colour, index) {
   draw.globalAlpha = 1;
 }
 
-// Diagonal lines that move on with what they are drawn on.
+// Make a pattern of diagonal lines that moves with the timeline.
 function hatching(paint, plot, colour) {
   const size = Math.round(8 * paint.ratio);
   const tile = document.createElement("canvas");
@@ -131,7 +131,7 @@ function drawEvent(paint, plot, event, index) {
   paint.draw.fillRect(from, plot.top(index) + plot.tall(index) + 1, Math.max(2, to - from), LINE);
 }
 
-// Whole minutes of the day, or of a recording; at the right end, now.
+// Draw the axis: whole minutes of the day, or of a recording; at the right end, now.
 function drawAxis(paint, plot, dayAt) {
   const { draw } = paint;
   const y = plot.bottom + AXIS / 2 + 2;

@@ -1,11 +1,11 @@
-// Shares, times and colours, as the page words them.
+// Formats shares, times and colours for the page.
 
 const KNOWN = new Set(
   ["anger", "happiness", "sadness", "fear", "disgust", "boredom", "neutral", "surprise",
     "none"]);
 const OTHERS = 6;
 
-// The name of each label's colour in page.css; a colour stands beside its label, never alone.
+// The name of each label's colour in page.css. No information depends on the colour alone.
 export function colourNames(labels) {
   let others = 0;
   return Object.fromEntries(labels.map(
@@ -14,8 +14,8 @@ export function colourNames(labels) {
 
 export const percent = (whole) => `${whole} %`;
 
-// Shares of a whole, in whole per cents that add up to 100: those with the largest remainders
-// are rounded up.
+// Return shares of a whole, in whole per cent that add up to 100: those with the largest
+// remainders are rounded up.
 export function percentages(shares) {
   const total = shares.reduce((sum, share) => sum + share, 0);
   if (!total) return shares.map(() => 0);
@@ -31,26 +31,26 @@ export function percentages(shares) {
 
 const two = (n) => String(n).padStart(2, "0");
 
-// Seconds of a recording as 1:02:03 or 2:03.
+// Format seconds of a recording as 1:02:03 or 2:03.
 export function position(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-// A time of day here as 13:20:11, or without seconds 13:20.
+// Format a local time of day as 13:20:11, or without seconds as 13:20.
 export function hour(date, seconds = true) {
   const parts = [date.getHours(), date.getMinutes(), ...(seconds ? [date.getSeconds()] : [])];
   return parts.map(two).join(":");
 }
 
-// The same, with the date unless that is today's.
+// The same, with the date unless it is today.
 export function timeOfDay(date) {
   if (date.toDateString() === new Date().toDateString()) return hour(date);
   return `${date.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${hour(date)}`;
 }
 
-// A length of time: 3.5 s, 15 s, 2 min 5 s, 3 h 20 min.
+// Format a length of time: 3.5 s, 15 s, 2 min 5 s, 3 h 20 min.
 export function duration(seconds) {
   if (seconds < 9.95) return `${Number(seconds.toFixed(1))} s`;
   const whole = Math.round(seconds);
