@@ -1,4 +1,4 @@
-"""Makes what is needed next while what came before is being used."""
+"""Computes results in threads before they are needed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# More threads wait for each other in Python's lock.
+# With more threads, Python's lock becomes the bottleneck.
 _MOST_THREADS = 8
 
 
 def ahead(make: Callable[[int], T], count: int, threads: int | None = None) -> Iterator[T]:
-    """Yield make(0), make(1), ... make(count - 1), each begun before it is asked for.
+    """Yield make(0), make(1), ... make(count - 1), each computed ahead of its use.
 
-    Threads are enough: NumPy's and SciPy's functions let go of Python's lock while they compute.
+    Threads are enough: NumPy's and SciPy's functions release Python's lock while they compute.
 
     Args:
-        make: Makes one; its result may depend on the number alone.
-        count: How many to make.
-        threads: That make them; half of the cores if None, 8 at most.
+        make: Computes one result, which may depend on the number only.
+        count: Number of results.
+        threads: Number of threads; None: half the cores, at most 8.
     """
     if threads is None:
         has_affinity = hasattr(os, "sched_getaffinity")

@@ -1,7 +1,7 @@
-"""Other rooms, microphones and voices made from a recording, to train on, and masked features.
+"""Augmentation: simulates other rooms, microphones and voices, and masks features.
 
-Each function but `mask` takes and returns samples in int16 units as float64 (n,), not yet rounded.
-Each draws its random numbers from the generator it is given.
+Each function but `mask` takes and returns samples in int16 units as float64 (n,), not rounded.
+Each draws its random numbers from the generator that it is given.
 """
 
 from __future__ import annotations
@@ -17,33 +17,34 @@ from sernet_edge.runtime.frontend import Float32
 Samples = NDArray[np.float64]
 Int16 = NDArray[np.int16]
 
-# Knots of the random equaliser and the frequency of the lowest, whose octaves it spans.
+# Knots of the random equaliser, spaced evenly in octaves from the frequency of the lowest one.
 _EQUALISER_KNOTS = 8
 _EQUALISER_LOW_HZ = 60.0
 
-# A room's echo against the direct sound, in dB.
+# Level of a room's echo relative to the direct sound, in dB.
 _ECHO_DB = (-15.0, 0.0)
 
-# Noise is between the recipe's ratio and so many dB quieter.
+# The ratio of speech to noise is drawn from the recipe's value to this much more.
 _NOISE_RANGE_DB = 25.0
 
-# Speech is the blocks of this length that are at most so far below the loudest.
+# Blocks of this length count as speech if they are at most this much below the loudest one.
 _BLOCK_S = 0.02
 _SPEECH_DB = 25.0
 
-# A telephone's band: nothing below the first and above the last, everything between the others.
+# A telephone's band: no sound below the first and above the last, full gain between the middle two.
 _TELEPHONE_HZ = (200.0, 300.0, 3400.0, 3800.0)
 _TELEPHONE_RATE_HZ = 8_000
-_MU = 255.0  # of ITU-T G.711
+_MU = 255.0  # ITU-T G.711
 
 _FULL_SCALE = 32_768.0
 
 
 def faster(samples: Samples, count: int) -> Samples:
-    """Return the recording played so fast that it becomes `count` samples: another throat.
+    """Return the recording played so fast that it has `count` samples, like a smaller speaker.
 
-    Voice and tempo change together, by the factor n / `count`. What is beyond half the sample
-    rate is cut off. The ends are joined for it: within some milliseconds they hear each other.
+    Pitch, formants and tempo all change by the factor n / `count`. Frequencies beyond half the
+    sample rate are cut off. The resampling is circular: within some milliseconds, each end contains
+    a little of the other.
 
     Args:
         samples: float64 (n,); n is best a product of small primes, see `scipy.fft.next_fast_len`.
@@ -56,7 +57,7 @@ def faster(samples: Samples, count: int) -> Samples:
 
 
 def reverberant(samples: Samples, rate_hz: int, rt60_s: float, rng: np.random.Generator) -> Samples:
-    """Return the recording in a room whose echo falls by 60 dB in `rt60_s`; the length stays."""
+    """Return the recording in a room with the reverberation time `rt60_s`; the length stays."""
     count = int(rt60_s * rate_hz)
     if count < 2:
         return samples
@@ -79,10 +80,10 @@ def equalised(samples: Samples, rate_hz: int, most_db: float, rng: np.random.Gen
 
 @lru_cache(maxsize=4)
 def _equaliser_shares(count: int, rate_hz: int) -> NDArray[np.float32]:
-    """Return how much each knot counts at each frequency, float32 (knots, frequencies).
+    """Return the weight of each knot at each frequency, float32 (knots, frequencies).
 
     Args:
-        count: Samples whose spectrum is equalised.
+        count: Number of samples to equalise.
         rate_hz: Their rate.
     """
     bins = np.fft.rfftfreq(count, 1 / rate_hz)
@@ -93,12 +94,12 @@ def _equaliser_shares(count: int, rate_hz: int) -> NDArray[np.float32]:
 
 
 def noisy(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
-    """Return the recording with noise, between white and brown, of a ratio around `snr_db`.
+    """Return the recording with noise, between white and brown, at a random ratio.
 
-    The ratio is drawn from `snr_db` to 25 dB more, against the power of the whole recording.
+    The ratio is drawn from `snr_db` to 25 dB more, relative to the power of the whole recording.
     """
     ratio_db = snr_db + rng.uniform(0, _NOISE_RANGE_DB)
-    slope = rng.uniform(0, 2)  # of the power spectrum, 1 / f^slope
+    slope = rng.uniform(0, 2)  # the power spectrum is 1 / f^slope
     spectrum = np.fft.rfft(rng.standard_normal(len(samples)))
     spectrum[1:] *= np.arange(1, len(spectrum)) ** (-slope / 2)
     spectrum[0] = 0
@@ -109,10 +110,10 @@ def noisy(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
 
 
 def speech_power(samples: Samples, rate_hz: int) -> float:
-    """Return the mean power of the parts in which somebody speaks; 0 for digital silence.
+    """Return the mean power of the parts with speech; 0 for digital silence.
 
-    These are the blocks of 20 ms that are at most 25 dB below the loudest one. Silence around a
-    word doesn't count.
+    These parts are the blocks of 20 ms that are at most 25 dB below the loudest one. Silence
+    around a word doesn't count.
     """
     length = max(1, int(_BLOCK_S * rate_hz))
     count = max(1, len(samples) // length)
@@ -125,10 +126,10 @@ def with_noise(samples: Samples, noise: Int16, rate_hz: int, snr_db: float) -> S
     """Return the recording with a noise that is `snr_db` below its speech.
 
     Args:
-        samples: The recording, float64 (n,). Silence stays what it is.
-        noise: As many samples; silent ones change nothing.
-        rate_hz: Of both.
-        snr_db: The power of the speech against that of the noise; see `speech_power`.
+        samples: The recording, float64 (n,). Digital silence gets no noise.
+        noise: The noise, int16 (n,); a silent noise changes nothing.
+        rate_hz: The rate of both.
+        snr_db: Ratio of the speech's power to the noise's; see `speech_power`.
     """
     wide = noise.astype(np.float64)
     power = float(wide @ wide) / max(1, len(wide))
@@ -139,7 +140,7 @@ def with_noise(samples: Samples, noise: Int16, rate_hz: int, snr_db: float) -> S
 
 
 def telephone(samples: Samples, rate_hz: int) -> Samples:
-    """Return the recording over a telephone: 300 to 3400 Hz, 8 kHz, 8 bits of G.711's mu-law.
+    """Return the recording as over a telephone: 300 to 3400 Hz, 8 kHz, 8-bit mu-law (G.711).
 
     Args:
         samples: float64 (n,) in int16 units.
@@ -165,7 +166,7 @@ def _telephone_gain(bins: int, bin_hz: float) -> NDArray[np.float32]:
 
 
 def overloaded(samples: Samples, over_db: float) -> Samples:
-    """Return the recording so loud that its peak would be `over_db` above full scale, clipped."""
+    """Return the recording amplified to a peak `over_db` above full scale, and clipped."""
     peak = float(np.abs(samples).max(initial=0.0))
     if not peak:
         return samples
@@ -174,19 +175,19 @@ def overloaded(samples: Samples, over_db: float) -> Samples:
 
 
 def repeated(samples: Int16, count: int, pause: int) -> Int16:
-    """Return `count` samples in which a word is said again and again, with pauses of silence.
+    """Return `count` samples with a word repeated again and again, with silence between.
 
     Args:
         samples: The word, int16 (n,).
-        count: How many samples to return.
-        pause: Samples of digital silence after each time.
+        count: Number of samples to return.
+        pause: Samples of digital silence after each repetition.
     """
     once = np.pad(samples, (0, pause))
     return np.resize(once, count)
 
 
 def coloured_noise(count: int, rng: np.random.Generator) -> Samples:
-    """Return noise between white and brown, float64 (count,), at some level.
+    """Return noise between white and brown, float64 (count,), at an arbitrary level.
 
     The slope of its power spectrum is drawn from 0 (white) to -6 dB an octave (brown).
     """
@@ -197,7 +198,7 @@ def coloured_noise(count: int, rng: np.random.Generator) -> Samples:
 
 
 def at_level(samples: Samples, level_dbfs: float) -> Samples:
-    """Return the sound with its root mean square at a level in dB against full scale, 32768."""
+    """Return the sound scaled to a root mean square in dB relative to full scale, 32768."""
     power = float(samples @ samples) / max(1, len(samples))
     if not power:
         return samples

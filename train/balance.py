@@ -1,7 +1,7 @@
-"""What several corpora need to be trained on together: a fair share each, and no false lesson.
+"""Balances several corpora in one training, and the labels that each of them lacks.
 
-A corpus without "fear" says nothing about fear, so its recordings are scored among the labels of
-their own corpus alone.
+A corpus without "fear" says nothing about fear. So the loss of its recordings counts only the
+labels that their own corpus has.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sernet_edge.train.recipe import Recipe
 
 
 def drawn_shares(windows: Sequence[Utterance], recipe: Recipe) -> Float64 | None:
-    """Return how likely each window is drawn; None where each is seen once an epoch.
+    """Return the probability of each window; None if each is used once an epoch.
 
     Args:
-        windows: The utterance that each window is cut out of.
-        recipe: Of the training.
+        windows: The utterance of each window.
+        recipe: The training's recipe.
     """
     by_label = recipe.share_by_label()
     is_several = len({utterance.corpus for utterance in windows}) > 1
@@ -32,18 +32,18 @@ def drawn_shares(windows: Sequence[Utterance], recipe: Recipe) -> Float64 | None
 
 
 def balanced_shares(windows: Sequence[Utterance], by_label: Mapping[str, float]) -> Float64:
-    """Return how likely each window is drawn, so that corpora and labels are balanced.
+    """Return the probability of each window, so that corpora and labels are balanced.
 
-    A corpus is drawn by the square root of its number of windows: a large one more often than a
-    small one, but not in proportion, or the small one's language and rooms would hardly be heard.
-    Within it all labels are drawn equally often, but for those that `by_label` names.
+    A corpus is drawn in proportion to the square root of its number of windows. In proportion to
+    the number itself, a small corpus's language and rooms would hardly occur. Within a corpus all
+    labels are drawn equally often, except those in `by_label`.
 
     Args:
-        windows: The utterance that each window is cut out of.
+        windows: The utterance of each window.
         by_label: See `Recipe.label_shares`.
 
     Returns:
-        float64 (windows,), 1 in sum.
+        float64 (windows,), with the sum 1.
     """
     of_corpus = Counter(u.corpus for u in windows)
     of_label = Counter((u.corpus, u.label) for u in windows)
@@ -61,16 +61,16 @@ def balanced_shares(windows: Sequence[Utterance], by_label: Mapping[str, float])
 
 
 def known_labels(windows: Sequence[Utterance], labels: Sequence[str]) -> Float32 | None:
-    """Return which labels each window can teach: those that occur in its corpus.
+    """Return for each window which labels its corpus has.
 
-    Every corpus teaches what is not `NONE`, too: it holds speech.
+    Every corpus also has `NONE`: its speech teaches what is not `NONE`.
 
     Args:
-        windows: The utterance that each window is cut out of.
-        labels: In the order of the scores.
+        windows: The utterance of each window.
+        labels: Labels in the order of the scores.
 
     Returns:
-        float32 (windows, labels), 1 or 0; None if every corpus has all labels that any has.
+        float32 (windows, labels), 1 or 0; None if all corpora have the same labels.
     """
     own = labels_by_corpus(windows)
     if len({frozenset(known) for known in own.values()}) < 2:

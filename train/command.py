@@ -18,13 +18,13 @@ from sernet_edge.train.progress import TerminalProgress
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
-    help="Model to write, *.keras; its figures and picture are written beside it.",
+    help="File of the model, *.keras; its figures and picture are written beside it.",
 )
 @click.option(
     "--holdout",
     metavar="SPEAKERS",
     callback=names,
-    help="Speakers to test on and not to train on, separated by commas, or 'none'.  "
+    help="Speakers for the test only, separated by commas, or 'none'.  "
     "[default: the last two of each corpus]",
 )
 @skip_bad_option

@@ -1,4 +1,4 @@
-"""The figures of each epoch as a table for other programs."""
+"""Writes the figures of each epoch as a table, for other programs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from io import StringIO
 
 
 def epochs_table(rows: Sequence[Mapping[str, float]]) -> str:
-    """Return, as CSV with a header, a line for each epoch.
+    """Return CSV with a header and a line for each epoch.
 
     Args:
-        rows: The figures of each epoch by name; the same names in all.
+        rows: The figures of each epoch by name, with the same names in all epochs.
     """
     text = StringIO()
     table = csv.writer(text, lineterminator="\n")

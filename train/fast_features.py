@@ -1,7 +1,7 @@
-"""The front end in float32, twice as fast, for windows whose sound is changed at random.
+"""The front end in float32, twice as fast, for training windows that are changed at random.
 
-Its features differ from the runtime's in the fifth digit. A window that noise, rooms and gains
-have changed doesn't notice; whatever is tested or measured goes through the runtime's own.
+Its features differ from the runtime's in the fifth digit, which does not matter after random noise,
+rooms and gains. Tests and measurements use the runtime's own front end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sernet_edge.runtime.frontend import (
 
 
 class FastFrontEnd(FrontEnd):
-    """Computes what `FrontEnd` does, faster and less exactly."""
+    """Computes the same as `FrontEnd`, faster and less exactly."""
 
     block_frames = 64
 
@@ -36,7 +36,7 @@ class FastFrontEnd(FrontEnd):
             self._dct32 = dct_matrix(contract).T.astype(np.float32)
 
     def features(self, frames: Float64) -> Float64:
-        """Return features before any level; see `FrontEnd.features`."""
+        """Return features before the level is removed; see `FrontEnd.features`."""
         contract = self.contract
         if contract.first_feature != "c0":
             return super().features(frames)

@@ -1,7 +1,7 @@
 """The training loop, in Keras alone, so that any Keras backend can run it.
 
-Every random choice comes from the seed, the epoch and the place in it, so a run that was
-stopped goes on from its checkpoint as if it had not been.
+Every random choice depends only on the seed, the epoch and the position in it, so a run that was
+stopped continues from its checkpoint with the same results.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ class Fit:
     """One training run: a model, its optimiser and the epochs done so far.
 
     Attributes:
-        model: What is trained, from (batch, frames, features, 1) to scores.
+        model: The model to train, from (batch, frames, features, 1) to scores.
         taken: Names of the layers that start from another model's weights.
-        not_taken: Names of those that do not, though there is another model.
+        not_taken: Names of the layers that do not, if there is another model.
         windows: Cuts the windows; its contract is the model's.
-        history: One entry an epoch: the mean training loss and accuracy, and each loss by
-            itself where there are several.
-        checkpoint: The file that a stopped run goes on from; the caller's to remove when
-            the trained model is safe.
+        history: One entry an epoch: the mean training loss and accuracy; if there are several
+            losses, each of them, too.
+        checkpoint: The file from which a stopped run continues. The caller removes it when the
+            trained model is saved.
     """
 
     def __init__(
@@ -67,19 +67,20 @@ class Fit:
         checkpoint: Path,
         initial_weights: InitialWeights | None = None,
     ) -> None:
-        """Prepare to train `model`, or to go on where `checkpoint` stopped.
+        """Prepare to train `model`, or to continue from `checkpoint`.
 
         Args:
-            model: Freshly built; see `models`.
-            windows: Cuts and augments the windows; its recipe is followed.
-            recordings: What to train on.
-            seed: Of every random choice.
+            model: A freshly built model; see `models`.
+            windows: Cuts and augments the windows; its recipe is used.
+            recordings: The recordings to train on.
+            seed: Seed of every random choice.
             checkpoint: Written after each epoch.
-            initial_weights: The model's first weights, where they fit; None: the seed's.
+            initial_weights: The model's first weights, where they fit; None: the seed's random
+                weights.
 
         Raises:
-            SernetError: The checkpoint is of a run with other settings, or nothing of `initial`
-                fits.
+            SernetError: The checkpoint belongs to a run with other settings, or no layer fits the
+                initial weights.
         """
         self.model, self.history = model, History()
         initial = initial_weights.sha256 if initial_weights else None
@@ -96,12 +97,12 @@ class Fit:
         ]
         self._known = known_labels(utterances, labels)
         self._shares = drawn_shares(utterances, recipe)
-        # What the steps change; `model` follows it epoch by epoch.
+        # The model that the steps change; `model` gets its weights after each epoch.
         frames = windows.training_contract.window_frames
         self._learner = training_twin(model, frames, recipe.precision)
         self._label_weights = balanced_weights(self._targets) if recipe.class_weights else None
         if self._label_weights is not None and recipe.none_share:
-            self._label_weights[windows.contract.none_index] = 1.0  # Its share is the recipe's.
+            self._label_weights[windows.contract.none_index] = 1.0  # the recipe sets its share
         self._objective = Objective(self._learner, frames, recipe, self._known is not None)
         trained = self._objective.trained
         trained.optimizer.build(trained.trainable_variables)
@@ -111,7 +112,7 @@ class Fit:
             self._restore()
 
     def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
-        """Train the epochs that remain, calling `report(epoch, entry)` after each.
+        """Train the remaining epochs, and call `report(epoch, entry)` after each.
 
         Raises:
             SernetError: The loss or a weight is no longer a number; the last checkpoint stays.
@@ -121,7 +122,7 @@ class Fit:
             entry = self._epoch(epoch)
             weights = self._follow()
             trained = self._objective.trained.get_weights()
-            # The last step's damage shows in the weights alone.
+            # Damage by the last step shows only in the weights.
             if not all(np.isfinite(values).all() for values in (entry["loss"], *trained)):
                 kept = f"; {self.checkpoint} holds the epoch before" if epoch else ""
                 raise SernetError(
@@ -137,11 +138,11 @@ class Fit:
             report(epoch, entry)
 
     def finish(self) -> None:
-        """Give the model its final, averaged weights."""
+        """Set the model's final, averaged weights."""
         self.model.set_weights(self._average)
 
     def _follow(self) -> list[Any]:
-        """Give the model the weights that were learnt, and return them."""
+        """Copy the trained weights to the model, and return them."""
         weights: list[Any] = self._learner.get_weights()
         if self.model is not self._learner:
             self.model.set_weights(weights)
@@ -166,7 +167,7 @@ class Fit:
         return {name: total / count for name, total in totals.items()}
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        """Return the numbers of the windows that an epoch trains on, one after the other."""
+        """Return the numbers of the windows of an epoch, in order."""
         rng, count = np.random.default_rng([self._seed, epoch]), len(self._training)
         if self._shares is None:
             return rng.permutation(count)
@@ -174,9 +175,9 @@ class Fit:
         return rng.choice(count, drawn, p=self._shares)
 
     def _average_step(self, steps_before: int) -> None:
-        """Count the weights into their exponential moving average."""
+        """Add the current weights to their exponential moving average."""
         decay = self._recipe.ema
-        # Bias-corrected, as in Adam: the initial value, 0, has no weight in the average.
+        # Bias-corrected, as in Adam: the initial value, 0, gets no weight in the average.
         share = np.float32((1 - decay) / (1 - decay ** (steps_before + 1)))
         for average, weight in zip(self._average, self._learner.get_weights(), strict=True):
             average += share * (weight - average)
@@ -192,7 +193,7 @@ class Fit:
             targets = labels * (1 - smoothing) + smoothing / labels.shape[1]
         else:
             known = self._known[indices]
-            known[is_none] = 1.0  # What is not speech has none of the labels.
+            known[is_none] = 1.0  # a window without speech has none of the labels
             targets = among_known(labels, known, smoothing)
         if self._recipe.mixup:
             drawn = rng.beta(self._recipe.mixup, self._recipe.mixup, len(indices))
@@ -213,22 +214,22 @@ class Fit:
         return Batch(inputs, labels, targets.astype(np.float32))
 
     def _variables(self) -> list[Any]:
-        # All of them: weights, centers and decoder included, batch norm statistics, dropout's
-        # random state, Adam's moments.
+        # Everything that training changes: weights, centers and decoder, batch norm statistics,
+        # dropout's random state, Adam's moments.
         trained = self._objective.trained
         return [*trained.variables, *trained.optimizer.variables]
 
     def _save(self) -> None:
         arrays = {f"v{i}": np.asarray(v) for i, v in enumerate(self._variables())}
         arrays |= {f"a{i}": total for i, total in enumerate(self._average)}
-        # In memory first: a zip file that meets a full disk complains once more when it is freed.
+        # In memory first: after a write to a full disk, closing a zip file raises once more.
         content = io.BytesIO()
         np.savez(content, identity=self._identity, history=json.dumps(self.history), **arrays)
         write_bytes(self.checkpoint, content.getvalue())
 
     def _restore(self) -> None:
         try:
-            # Opened here: np.load leaves a damaged file that it opened itself open.
+            # Opened here: np.load would leave a damaged file open.
             with open(self.checkpoint, "rb") as file, np.load(file) as saved:
                 if str(saved["identity"]) != self._identity:
                     raise SernetError(
@@ -253,7 +254,7 @@ def _identity(
     seed: int,
     initial: str | None,
 ) -> str:
-    """Return a text that is the same for two runs only if they are the same run."""
+    """Return a text that is equal for two runs only if all their settings are equal."""
     return json.dumps(
         {
             "recipe": dataclasses.asdict(windows.recipe),
@@ -282,17 +283,17 @@ def start(
     """Prepare to train a model on `recordings`, whose statistics complete `contract`.
 
     Args:
-        contract: Of the model to be.
+        contract: The new model's contract, without statistics.
         recipe: See `Fit`.
-        recordings: Likewise.
-        seed: Likewise.
-        checkpoint: Likewise.
+        recordings: See `Fit`.
+        seed: See `Fit`.
+        checkpoint: See `Fit`.
         architecture: Its name in `models.ARCHITECTURES`.
         initial_weights: The first weights; None: the seed's random ones.
         noise: See `TrainingWindows`.
 
     Raises:
-        SernetError: The recordings cannot be trained on, or see `Fit`.
+        SernetError: The recordings cannot be used for training, or see `Fit`.
     """
     contract = with_statistics(contract, recordings)
     keras.utils.set_random_seed(seed)
@@ -302,7 +303,7 @@ def start(
 
 
 def predict(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:
-    """Return one row of scores for each recording: the mean over its windows.
+    """Return a row of scores for each recording, the mean over its windows.
 
     Args:
         model: From (batch, frames, features, 1) to softmax scores.
@@ -316,7 +317,7 @@ def predict(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:
 
 
 def score_windows(model: keras.Model, cut: Sequence[Float32]) -> np.ndarray[Any, Any]:
-    """Return one row of scores for each window of each recording, one after the other.
+    """Return a row of scores for each window of all recordings, in order.
 
     Args:
         model: From (batch, frames, features, 1) to softmax scores.

@@ -1,4 +1,4 @@
-"""Compares the front end with `python_speech_features` on a corpus, before anything is trained."""
+"""Compares the front end with `python_speech_features` on a corpus, before training."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from sernet_edge.runtime.frontend import Float64, FrontEnd, feature_rows, window
 from sernet_edge.train.recordings import Recording
 
 TOLERANCE = 1e-3
-"""Largest difference accepted, in units of the features before standardisation; two times what
-the rounding of logarithms to a 1024th makes."""
+"""Largest accepted difference, in units of the features before standardisation; twice the effect of
+rounding logarithms to a 1024th."""
 
 
 def reference_features(samples: NDArray[np.int16], contract: Contract) -> tuple[Float64, Float64]:
-    """Return the library's features and the unfloored energies they come from, of whole frames.
+    """Return the library's features of whole frames, and the unfloored energies before them.
 
     Returns:
         float64 (frames, feature_count), and (frames, mel_bands) or (frames, bins).
     """
     step, length = contract.frame_step_samples, contract.frame_length_samples
     frames = (len(samples) - length) // step + 1
-    # The library pads a last, partial frame; the front end has whole frames only.
+    # The library pads a last, partial frame; the front end uses whole frames only.
     whole = samples[: (frames - 1) * step + length] * (contract.full_scale / 32768.0)
     if contract.features == "spectrogram":
         whole = sigproc.preemphasis(whole, contract.preemphasis)
@@ -59,7 +59,7 @@ def reference_features(samples: NDArray[np.int16], contract: Contract) -> tuple[
 
 
 def check_front_end(recordings: Sequence[Recording], contract: Contract) -> float:
-    """Compare both front ends on frames where no band is under the floor.
+    """Compare both front ends on frames in which no band is below the floor.
 
     Returns:
         The largest absolute difference of a feature.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def backend_and_processor() -> dict[str, str]:
-    """Return the "backend" and the "processor" that Keras computes with, in words."""
+    """Return the "backend" and the "processor" that Keras uses, in words."""
     import keras
 
     backend = keras.backend.backend()
@@ -35,7 +35,7 @@ def backend_and_processor() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Return this computer's processor's name as Linux has it, elsewhere its architecture."""
+    """Return the processor's name from Linux; on other systems, its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Starts a training from another model's weights instead of random ones: transfer learning."""
+"""Transfer learning: starts a training from another model's weights instead of random ones."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.models.saved import load_saved
 
-# Its weights belong to the labels; a model with other labels cannot use them.
+# This layer depends on the labels; a model with other labels cannot use its weights.
 _OF_THE_LABELS = "scores"
 
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """A model that another one starts from.
+    """The model that a training starts from.
 
     Attributes:
         path: Its file, *.keras.
         contract: Its contract.
-        sha256: Of its file.
+        sha256: SHA-256 of its file.
     """
 
     path: Path
@@ -41,7 +41,7 @@ class InitialWeights:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """The member `initial` of the provenance of a model that starts from this one."""
+        """The entry `initial` in the provenance of a model that starts from this one."""
         known = self.contract.provenance
         inherited = ("architecture", "corpus", "holdout_speakers", "initial")
         return {
@@ -51,17 +51,17 @@ class InitialWeights:
         }
 
     def give_to(self, model: Any, labels: tuple[str, ...]) -> tuple[list[str], list[str]]:
-        """Give a Keras model the weights of those layers that have its names and shapes.
+        """Copy weights to the layers of a Keras model with the same names and shapes.
 
         Args:
             model: The model to train.
-            labels: Of `model`; the last layer is taken only if they are the same.
+            labels: Its labels; the last layer is copied only if they are the same.
 
         Returns:
-            The names of the layers that were given weights, and of those that were not.
+            The names of the layers that got weights, and of those that did not.
 
         Raises:
-            SernetError: The file is damaged, or nothing fits.
+            SernetError: The file is damaged, or no layer fits.
         """
         other = load_saved(self.path, self.contract)
         theirs = {layer.name: layer.get_weights() for layer in other.layers}

@@ -1,10 +1,10 @@
-"""The losses that training minimises: that of the scores and, where asked for, two more of the
-embedding. They are layers and losses of `keras` alone, in a model around the one that is trained.
+"""The losses of training: that of the scores and, if asked for, two more of the embedding.
 
-Center loss (Wen et al., "A discriminative feature learning approach for deep face recognition",
-ECCV 2016) pulls embeddings to the center of their class. Reconstruction makes a decoder find the
-input in the embedding, which keeps it from forgetting what it may need for other speakers. Both
-take part in training alone: the model that is saved has neither centers nor decoder.
+They are layers and losses of `keras` alone, in a model around the one that is trained. Center loss
+(Wen et al., "A discriminative feature learning approach for deep face recognition", ECCV 2016)
+pulls embeddings to the center of their class. Reconstruction makes a decoder recover the input from
+the embedding, which so keeps information that other speakers may need. Both serve only training:
+the saved model has no centers and no decoder.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from numpy.typing import NDArray
 from sernet_edge.train.recipe import Recipe
 
 CENTER_RATE = 0.5
-"""How far centers move to their class's embeddings in one step: Wen's alpha."""
+"""Share of the way that centers move to their class's embeddings in one step: Wen's alpha."""
 
-# The decoder doubles height and width once for each entry; these are its channels.
+# Each entry of the decoder doubles height and width; these are the channels.
 _DECODER_CHANNELS = (16, 16, 8)
 
 
 def scores_loss(recipe: Recipe) -> keras.losses.Loss:
     """Return the loss of (batch, labels) scores against targets of the same shape."""
-    # Labels are smoothed in the batch, before mixup.
+    # Label smoothing is applied to the batch, before mixup.
     if recipe.loss == "focal":
         return keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=recipe.focal_gamma)
     return keras.losses.CategoricalCrossentropy()
 
 
 class LossAmongKnown(keras.losses.Loss):  # type: ignore[misc]  # Keras has no types.
-    """The loss of the scores where windows know some of the labels alone.
+    """The loss of the scores if corpora have different labels.
 
-    The softmax of each window is over the labels that its corpus has: scores of others cost
-    nothing and learn nothing from it. Targets are those of `among_known`.
+    The softmax of each window is over the labels of its own corpus: scores of other labels cost
+    nothing and are not trained by it. Targets are those of `among_known`.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -61,12 +61,12 @@ class LossAmongKnown(keras.losses.Loss):  # type: ignore[misc]  # Keras has no t
 def among_known(
     labels: NDArray[np.float32], known: NDArray[np.float32], smoothing: float
 ) -> NDArray[np.float32]:
-    """Return the targets of windows that know some of the labels alone.
+    """Return the targets of windows whose corpora have different labels.
 
     Args:
         labels: float32 (batch, labels), one-hot.
-        known: float32 (batch, labels), 1 for each label that the window's corpus has, or 0.
-        smoothing: Share of the target given to all of the known labels alike.
+        known: float32 (batch, labels), 1 for each label of the window's corpus, else 0.
+        smoothing: Share of the target that is spread evenly over the known labels.
 
     Returns:
         float32 (batch, 1, 2, labels): the wanted scores, and the known labels.
@@ -78,14 +78,15 @@ def among_known(
 def mixed_among_known(
     targets: NDArray[np.float32], others: NDArray[np.float32], share: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """Return the targets of windows mixed in pairs, each of which keeps its own known labels.
+    """Return the targets of pairs of mixed windows; each window keeps its own known labels.
 
-    The loss of a mixed target is the mixed loss of its two targets, so here, too.
+    The loss of a mixed target is the weighted sum of the losses of both targets, as in mixup with a
+    single set of labels.
 
     Args:
         targets: float32 (batch, 1, 2, labels) from `among_known`.
-        others: Likewise, of the windows that are mixed in.
-        share: float32 (batch, 1), of the first window in the mix.
+        others: Targets of the windows that are mixed in, likewise.
+        share: float32 (batch, 1), the share of the first window in the mix.
 
     Returns:
         float32 (batch, 2, 2, labels).
@@ -96,7 +97,7 @@ def mixed_among_known(
 
 
 def _accuracy_among_known(y_true: Any, y_pred: Any) -> Any:
-    """Return (batch,): whether the label wanted most is the highest score of those known."""
+    """Return (batch,): whether the target's label has the highest score of the known labels."""
     known = ops.max(y_true[:, :, 1], axis=1)
     wanted = ops.sum(y_true[:, :, 0], axis=1)
     return ops.cast(
@@ -105,14 +106,14 @@ def _accuracy_among_known(y_true: Any, y_pred: Any) -> Any:
 
 
 def balanced_weights(targets: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a weight for each label, so that all labels weigh the same in sum.
+    """Return a weight for each label, so that all labels have the same total weight.
 
     Args:
-        targets: float32 (windows, labels), one-hot, of all that an epoch trains on.
+        targets: float32 (windows, labels), one-hot, of all windows of an epoch.
 
     Returns:
-        float32 (labels,): windows / (labels * windows of the label), mean 1 over windows; 0 for a
-        label without any.
+        float32 (labels,): windows / (labels * windows of the label), with mean 1 over windows; 0
+        for a label without windows.
     """
     counts = targets.sum(axis=0)
     shares = len(targets) / np.maximum(counts, 1) / np.count_nonzero(counts)
@@ -126,9 +127,9 @@ class Batch:
     Attributes:
         inputs: float32 (batch, frames, features, 1).
         labels: float32 (batch, labels), the share of each label: one-hot unless mixed.
-        targets: float32 (batch, labels), the wanted scores times how much the window
-            weighs: the losses of the scores are proportional to it. Where windows know some of
-            the labels alone, (batch, ways, 2, labels); see `among_known`.
+        targets: float32 (batch, labels), the wanted scores times the window's weight, to which
+            the losses of the scores are proportional. If corpora have different labels,
+            (batch, ways, 2, labels); see `among_known`.
     """
 
     inputs: NDArray[np.float32]
@@ -139,9 +140,9 @@ class Batch:
 class CenterDistance(layers.Layer):  # type: ignore[misc]  # Keras has no types.
     """Half the squared distance of an embedding to its class's center; learns the centers.
 
-    In training each center moves to the embeddings of its class by
-    rate * sum(embedding - center) / (1 + number of them), as Wen et al. do. Where targets are
-    mixed (mixup), an embedding belongs to each class by its share.
+    In a training step each center moves by rate * sum(embedding - center) / (1 + count) over its
+    class's embeddings, as in Wen et al. With mixed targets (mixup), an embedding belongs to each
+    class by its share.
     """
 
     def build(self, input_shape: Sequence[Sequence[int]]) -> None:
@@ -164,7 +165,7 @@ class CenterDistance(layers.Layer):  # type: ignore[misc]  # Keras has no types.
 
 
 def decoder(embedding: Any, frames: int, features: int) -> Any:
-    """Return (batch, frames, features, 1) made from an embedding (batch, width)."""
+    """Decode an embedding (batch, width) to an input (batch, frames, features, 1)."""
     factor = 2 ** len(_DECODER_CHANNELS)
     height, width = math.ceil(frames / factor), math.ceil(features / factor)
     first = _DECODER_CHANNELS[0]
@@ -184,10 +185,10 @@ def decoder(embedding: Any, frames: int, features: int) -> Any:
 
 
 class Objective:
-    """A model together with everything that its recipe minimises.
+    """A model together with all its losses.
 
     Attributes:
-        trained: The compiled Keras model to train: `model` itself, or one around it with more
+        trained: The compiled Keras model to train: `model` itself, or a model around it with more
             inputs and outputs.
     """
 
@@ -198,8 +199,8 @@ class Objective:
 
         Args:
             model: From (batch, frames, features, 1) to scores, with a layer "embedding".
-            frames: In a window.
-            recipe: Its losses and their weights are followed.
+            frames: Frames in a window.
+            recipe: Gives the losses and their weights.
             among_known: Whether targets are those of `among_known`.
         """
         self._center, self._reconstruction = bool(recipe.center_loss), bool(recipe.reconstruction)
@@ -209,7 +210,7 @@ class Objective:
             if among_known
             else "accuracy"
         )
-        # Without more losses nothing is around the model, and nothing can change its bits.
+        # With the scores' loss alone, the model is compiled as it is, so its results cannot change.
         if not self._is_multitask:
             self.trained = model
             self.trained.compile(optimizer=_optimiser(recipe), loss=loss, metrics=[accuracy])
@@ -222,7 +223,7 @@ class Objective:
         if self._center:
             inputs["labels"] = keras.Input((labels,), name="labels")
             outputs["center"] = CenterDistance(name="center")([embedding, inputs["labels"]])
-            # Of values above 0, against 0: their mean.
+            # The absolute error of positive values relative to 0 is their mean.
             losses["center"], weights["center"] = "mean_absolute_error", recipe.center_loss
         if self._reconstruction:
             outputs["reconstruction"] = decoder(embedding, frames, features)
@@ -244,8 +245,8 @@ class Objective:
         """Train on one batch.
 
         Returns:
-            "loss", the sum that is minimised; "accuracy"; with more losses "scores_loss",
-            "center_loss" and "reconstruction_loss", each by itself and unweighted.
+            "loss", the minimised sum; "accuracy"; with more losses "scores_loss", "center_loss"
+            and "reconstruction_loss", each unweighted.
         """
         if not self._is_multitask:
             results = self.trained.train_on_batch(batch.inputs, batch.targets, return_dict=True)

@@ -1,4 +1,4 @@
-"""The contract of a model to be: the settings of its front end, and its normalisation."""
+"""The contract of a new model: the settings of its front end, and its normalisation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import FrontEnd, feature_rows
 from sernet_edge.train.recordings import Recording
 
-# Digits kept of the normalisation vectors: few enough that the decimal text in the contract
-# and in a C header is the number itself, more than the features' own precision needs.
+# Digits of the normalisation vectors. They are few, so that the decimal text in the contract and in
+# a C header is exact, but more than the features' own precision.
 _SIGNIFICANT_DIGITS = 6
 
-# Every bin of a spectrogram costs the same. Up to here lie a voice's pitch and its first three
-# or four formants, in half of the bins.
+# All bins of a spectrogram cost the same. Half of them, up to this frequency, hold a voice's pitch
+# and its first three or four formants.
 _SPECTROGRAM_HIGH_HZ = 4000.0
 
 
@@ -28,14 +28,14 @@ def new_contract(
     features: Features = "mfcc",
     **rows: Any,
 ) -> Contract:
-    """Return the contract of a model to be; `with_statistics` fills in its normalisation.
+    """Return the contract of a new model; `with_statistics` adds its normalisation.
 
     Args:
         labels: See `Contract.labels`.
         level: See `Contract.level`.
         window_frames: See `Contract.window_frames`.
         features: See `Contract.features`.
-        rows: The contract's hop, and its fields about rows that windows share.
+        rows: The hop, and the contract's fields about rows that windows share.
     """
     return Contract(
         labels=labels,
@@ -52,11 +52,11 @@ def new_contract(
 def with_statistics(contract: Contract, recordings: Sequence[Recording]) -> Contract:
     """Return `contract` with the mean and deviation of each feature over `recordings`.
 
-    Statistics are of whole recordings; with the "window" level each recording's own mean
-    level stands for that of its windows.
+    Statistics are over whole recordings. With the level "window", a recording's mean level is used
+    in place of its windows' levels.
 
     Raises:
-        SernetError: All of them are silence.
+        SernetError: All recordings are silent.
     """
     front_end = FrontEnd(contract)
     rows = []

@@ -1,4 +1,4 @@
-"""The sounds of a folder in which nobody speaks: to train with, and to test on."""
+"""Sounds of a folder without speech, for training and testing."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sernet_edge.train.progress import QUIET, Progress
 
 Int16 = NDArray[np.int16]
 
-# Endings of the files that are read.
+# Endings of audio files.
 _AUDIO = frozenset(
     (".wav", ".ogg", ".oga", ".opus", ".flac", ".mp3", ".aif", ".aiff", ".au", ".w64", ".rf64")
 )
 
-# One clip in so many is kept for tests.
+# One in this number of clips is kept for tests.
 _TEST_ONE_IN = 5
 
-# Datasets such as ESC call parts of one recording by its number and a letter: 1-17150-A.
+# ESC and similar datasets name the parts of a recording by its number and a letter: 1-17150-A.
 _PART = re.compile(r"[-_][A-Z]$")
 
 
 @dataclass(frozen=True)
 class NoiseClip:
-    """One sound.
+    """A sound without speech.
 
     Attributes:
         name: Its path in the folder, with slashes.
@@ -50,9 +50,9 @@ class Noise:
 
     Attributes:
         training: Clips to train with.
-        testing: Clips that no training hears: about one in five. Which ones depends on their
-            names alone, so every run leaves out the same. Parts of one recording, which differ
-            in a last letter (1-17150-A, 1-17150-B), stay together.
+        testing: Clips that are never used in training, about one in five. The choice depends only
+            on the names, so every run keeps the same clips for tests. Parts of one recording,
+            which differ in a last letter (1-17150-A, 1-17150-B), stay together.
         skipped: A line on each file that was left out.
     """
 
@@ -67,14 +67,14 @@ class Noise:
         """Read the audio files in `folder` and in the folders below it.
 
         Args:
-            folder: Where they are.
+            folder: The folder.
             rate_hz: The rate wanted.
             skip_bad: Whether to leave out files that cannot be read.
-            progress: Receives a remark.
+            progress: Receives a message.
 
         Raises:
-            SettingError: `folder` is not a folder, or holds nothing but silence, or so few clips
-                that none is left to train with.
+            SettingError: `folder` is not a folder, contains only silence, or has too few clips to
+                train with.
             AudioError: A file cannot be read, and `skip_bad` is not set.
         """
         paths = noise_files(folder)
@@ -103,7 +103,7 @@ class Noise:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What a model's contract says about the noise that it was trained with."""
+        """The contract's entry about the noise that a model was trained with."""
         return {
             "clips": len(self.training),
             "clips_for_tests": len(self.testing),
@@ -125,7 +125,7 @@ def noise_files(folder: Path) -> list[Path]:
     """Return the audio files in `folder` and below it, sorted by name.
 
     Raises:
-        SettingError: It is not a folder, or holds no audio file.
+        SettingError: It is not a folder, or contains no audio file.
     """
     if not folder.is_dir():
         raise SettingError("noise", f"{folder} is not a folder")
@@ -153,12 +153,12 @@ def is_test_clip(name: str) -> bool:
 
 
 def excerpt(clips: Sequence[NoiseClip], count: int, rng: np.random.Generator) -> Int16:
-    """Return `count` samples from a random place of a random clip; a shorter clip is repeated.
+    """Return a random part of a random clip, int16 (count,); a shorter clip is repeated.
 
     Args:
-        clips: One at least.
-        count: How many samples, int16 (count,), to return.
-        rng: Chooses the clip, each as probable as the others, and the place.
+        clips: One or more clips.
+        count: Number of samples.
+        rng: Chooses the clip, all with the same probability, and the part.
     """
     samples = clips[int(rng.integers(len(clips)))].samples
     start = int(rng.integers(len(samples) if len(samples) < count else len(samples) - count + 1))
@@ -168,6 +168,6 @@ def excerpt(clips: Sequence[NoiseClip], count: int, rng: np.random.Generator) ->
 
 
 def _without_silent_ends(samples: Int16) -> Int16:
-    """Return the samples from the first to the last that is not 0."""
+    """Return the samples from the first to the last one that is not 0."""
     heard = np.flatnonzero(samples)
     return samples[heard[0] : heard[-1] + 1].copy() if len(heard) else samples[:0]

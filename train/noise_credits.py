@@ -2,7 +2,7 @@
 
     python -m sernet_edge.train.noise_credits NOISE --out NOISE.md
 
-NOISE is the folder that the training was given with `--noise`. Its file licences.csv names the
+NOISE is the folder of the training option `--noise`. Its file licences.csv names the
 source and the licence of each clip, in columns `file`, `licence` and `source`.
 """
 
@@ -63,7 +63,7 @@ def noise_credits(folder: Path) -> str:
 @click.argument("noise", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Page to write.")
 def main(noise: Path, out: Path) -> None:
-    """Write the credits of the clips of NOISE that a training hears."""
+    """Write the credits of the clips of NOISE that are used in training."""
     try:
         write_text(out, noise_credits(noise))
     except SettingError as error:

@@ -31,7 +31,7 @@ def _corpus_folders(
 def _mapping(
     context: click.Context, parameter: click.Parameter, given: Sequence[str]
 ) -> dict[str, str]:
-    """Return the other label for each label that --map names."""
+    """Return the new label of each label in --map."""
     renamed = {}
     for mapping in given:
         theirs, equals, ours = mapping.partition("=")
@@ -44,12 +44,12 @@ def _mapping(
 def names(
     _context: click.Context, _parameter: click.Parameter, given: str | None
 ) -> tuple[str, ...] | None:
-    """Return the names in a text with commas; a callback of an option."""
+    """Return the names in a comma-separated text; a callback of an option."""
     return None if given is None else tuple(name.strip() for name in given.split(","))
 
 
 def corpus_option(help_text: str, required: bool = True) -> Decorator:
-    """Return the option --corpus, which gives `CorpusFolder`s."""
+    """Return the option --corpus, whose values are `CorpusFolder`s."""
     return click.option(
         "--corpus",
         "corpora",
@@ -68,8 +68,8 @@ map_option = click.option(
     multiple=True,
     callback=_mapping,
     metavar="THEIRS=OURS",
-    help="Another label for a label of the corpora; THEIRS= leaves that label's recordings out. "
-    "May be repeated.",
+    help="A new label for a label of the corpora; THEIRS= leaves that label's recordings out. May "
+    "be repeated.",
 )
 
 labels_option = click.option(
@@ -78,12 +78,12 @@ labels_option = click.option(
     callback=names,
     help="Keep only recordings with these labels, separated by commas.  [default: all]",
 )
-"""After `map_option`: of the labels as they are called then."""
+"""Applies after `map_option`, to the new labels."""
 
 skip_bad_option = click.option(
     "--skip-bad",
     is_flag=True,
-    help="Leave out recordings that cannot be read, and name them.",
+    help="Leave out recordings that cannot be read, and list them.",
 )
 
 
@@ -126,8 +126,8 @@ _weight = click.FloatRange(0)
 
 _TRAINING_OPTIONS = (
     corpus_option(
-        "Corpus ({names}) and its folder or csv file. May be repeated: several corpora are "
-        "trained on together, each counted by the square root of its size."
+        "Corpus ({names}) and its folder or csv file. May be repeated: one training then uses all "
+        "of them, each weighted by the square root of its size."
     ),
     map_option,
     labels_option,
@@ -156,14 +156,14 @@ _TRAINING_OPTIONS = (
         "--init",
         type=click.Path(path_type=Path),
         metavar="MODEL.keras",
-        help="Start from this model's weights in all layers of the same name and shape.",
+        help="Start from this model's weights in all layers that have the same name and shape.",
     ),
     click.option(
         "--recipe",
         type=click.Choice(sorted(RECIPES)),
         default="default",
         show_default=True,
-        help="Named set of training settings; paper is the published one, robust is for other "
+        help="Named set of training settings; paper is the published one, robust is for new "
         "voices, rooms and microphones.",
     ),
     click.option(
@@ -262,10 +262,10 @@ class TrainingOptions:
     seed: int
 
     def model_settings(self) -> ModelSettings:
-        """Return the settings that the options make.
+        """Return the settings from the options.
 
         Raises:
-            click.BadParameter: --set makes a recipe that cannot be followed.
+            click.BadParameter: --set makes an impossible recipe.
             SettingError: See `recipe.check_noise`.
         """
         fitting = {"level": self.level, "window_frames": self.window_frames}
@@ -297,4 +297,4 @@ class TrainingOptions:
 
 
 training_options = option_group("options", TrainingOptions, _TRAINING_OPTIONS)
-"""Gives a click command the options of training as one argument, `options`."""
+"""Adds the options of training to a click command, as one argument `options`."""

@@ -1,4 +1,4 @@
-"""Reports the progress of a long piece of work: not at all, or on the terminal."""
+"""Reports the progress of a long task: not at all, or on the terminal."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import click
 
 
 class Progress:
-    """Takes the progress of a piece of work and ignores it; see `TerminalProgress`."""
+    """Ignores the progress of a task; see `TerminalProgress`."""
 
     def say(self, text: str) -> None:
-        """Take a remark or a warning, one line."""
+        """Report a message or a warning, one line."""
 
     def show(self, text: str) -> None:
-        """Take the state of the work, which the next call replaces."""
+        """Report the task's state, which the next call replaces."""
 
     def begin(self, label: str, total: int, done: int = 0, line_every: int = 0) -> None:
-        """Take notice that a series of `total` equal steps begins, `done` of them done before.
+        """Begin a series of `total` equal steps.
 
         Args:
-            label: One step, as in "epoch".
-            total: How many steps there are.
-            done: How many steps an earlier run did.
-            line_every: Steps between lines where the output is not a terminal; 0: no lines.
+            label: Name of a step, such as "epoch".
+            total: Number of steps.
+            done: Number of steps that an earlier run did.
+            line_every: Steps between lines if the output is not a terminal; 0: no lines.
         """
 
     def advance(self, figures: str = "") -> None:
-        """Take notice that one more step is done, with its figures in words."""
+        """Report that one more step is done, with its figures in words."""
 
 
 QUIET = Progress()
@@ -36,10 +36,10 @@ QUIET = Progress()
 
 
 class TerminalProgress(Progress):
-    """Writes to standard error: lines, and on a terminal a last line that changes."""
+    """Writes lines to standard error; on a terminal the last line changes in place."""
 
     def __init__(self) -> None:
-        """Find out whether standard error is a terminal."""
+        """Check whether standard error is a terminal."""
         self._live = sys.stderr.isatty()
         self._clear = "\r\x1b[K" if self._live else ""
         self.begin("", 0)

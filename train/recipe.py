@@ -1,4 +1,4 @@
-"""Settings of a training that are not part of the contract."""
+"""The settings of a training that are not part of the contract."""
 
 from __future__ import annotations
 
@@ -32,64 +32,66 @@ class Recipe:
     """The settings of one training run.
 
     Attributes:
-        epochs: Passes over the training utterances, each window of `segments` seen once a pass;
-            with `steps`, and with several corpora, as many draws of windows.
+        epochs: Passes over the training utterances; in a pass each window of `segments` is used
+            once. With `steps`, or several corpora, windows are drawn at random instead.
         batch_size: Windows in a step.
-        steps: Steps in an epoch whose windows are drawn at random, those of all labels of a corpus
-            equally often and those of each corpus by the square root of its number of windows.
-            0: of one corpus each window is seen once; of several as many are drawn as there are.
-        segments: Which windows an utterance is trained on. "random": one, at a place that is
-            drawn for every epoch. "middle": its middle. "all": as many as fit, side by side
-            around its middle and without overlap, each a sample of its own; what is left over
-            at both ends is not trained on. One that is shorter than a window stands at a random
-            place in silence, or in the middle of it.
-        test_segments: Which windows an utterance is tested on. "listen": those that `listen` would
-            score, one each hop from its beginning; their scores are averaged. "middle": its middle
-            alone, as above.
-        learning_rate: Its highest value.
-        schedule: "cosine" falls to 0 along half a cosine; "stairs" is times e^-0.15 at epoch 50
-            and every 20 epochs after it.
+        steps: Steps in an epoch with windows drawn at random: all labels of a corpus equally
+            often, and each corpus in proportion to the square root of its number of windows. 0:
+            with one corpus each window is used once; with several, as many are drawn as there are.
+        segments: The windows of an utterance to train on. "random": one, at a new random place in
+            every epoch. "middle": the one in the middle. "all": as many as fit side by side
+            around the middle without overlap; the rest at both ends is not used. An utterance
+            shorter than a window is put at a random place in silence, or in the middle of it.
+        test_segments: The windows of an utterance to test on. "listen": those that `listen` would
+            score, one each hop from the start; their scores are averaged. "middle": the one in the
+            middle.
+        learning_rate: The highest learning rate.
+        schedule: "cosine" falls to 0 along half a cosine; "stairs" multiplies by e^-0.15 at epoch
+            50 and every 20 epochs after it.
         weight_decay: Decoupled decay of AdamW; 0 is plain Adam.
         loss: "cross-entropy", or "focal" with alpha 1.
         focal_gamma: How much the focal loss reduces the weight of well-classified windows.
-        label_smoothing: Share of the target given to all classes alike.
-        mixup: Parameter of the Beta distribution two windows are mixed by; 0 is off.
-        speed: Each window is played faster or slower by up to this share, voice and all.
-        reverb_s: It stands in a room with up to so long a reverberation time (RT60); 0 is off.
-        equaliser_db: It goes through a random frequency response of up to so much either way.
-        noise_snr_db: Noise is added, at worst so far below the speech; 0 is off.
-        gain_db: Its level is changed by up to so much either way.
-        quiet_db: And may be so much lower still, as far from a microphone.
-        label_shares: How often labels are drawn, against 1 for all others: "fear=0.3" or
-            "fear=0.3,sadness=0.5". A model then says them as much less often.
-        short_share: So large a share of the windows holds 0.4 to 1.5 s of the recording, as one
-            word does: once, in digital silence, or again and again. This and the four shares
-            below are 0 to 1; 0 is off.
-        room_share: Share of windows that are heard in a simulated room; see `rooms`.
-        noise_share: Share of windows with noise from the folder that the training is given, 3 to
-            30 dB below the speech.
-        telephone_share: Share of windows that go over a telephone; see `augment.telephone`.
-        clip_share: Share of windows that are recorded 3 to 20 dB too loud, and clipped.
-        none_share: This share of the windows is not speech: clips of the folder of noise, coloured
-            noise at any level and digital silence. The model learns to call them "none".
+        label_smoothing: Share of the target that is spread evenly over all classes.
+        mixup: Parameter of the Beta distribution of the shares when two windows are mixed; 0 is
+            off.
+        speed: Each window is played faster or slower by up to this share, which also changes the
+            pitch.
+        reverb_s: Each window is put in a room with up to this reverberation time (RT60); 0 is off.
+        equaliser_db: Each window gets a random frequency response of up to +- this.
+        noise_snr_db: Each window gets noise, at most as loud as this ratio says; 0 is off.
+        gain_db: Each window's level is changed by up to +- this.
+        quiet_db: Each window's level may be lower by up to this in addition, as of a voice far from
+            the microphone.
+        label_shares: How often labels are drawn, relative to 1 for all others: "fear=0.3" or
+            "fear=0.3,sadness=0.5". The model then answers them less often in proportion.
+        short_share: Share of windows with only 0.4 to 1.5 s of the recording, the length of a
+            word: once, in digital silence, or repeated. This and the four shares below are 0 to 1;
+            0 is off.
+        room_share: Share of windows in a simulated room; see `rooms`.
+        noise_share: Share of windows with noise from the training's noise folder, 3 to 30 dB below
+            the speech.
+        telephone_share: Share of windows over a telephone; see `augment.telephone`.
+        clip_share: Share of windows that are 3 to 20 dB too loud, and clipped.
+        none_share: Share of windows without speech: clips of the noise folder, coloured noise at
+            any level, and digital silence. They train the label "none".
         time_mask_frames: Longest run of frames set to the mean (SpecAugment); 0 is off.
         mfcc_mask: Longest run of coefficients set to the mean (SpecAugment); 0 is off.
-        average_epochs: The final weights are the mean of those after each of the last so many
-            epochs, or of all if there are fewer; 1 takes the last epoch's.
-        ema: Above 0 the final weights are an exponential moving average instead: of those after
-            each step, which count this much less for every step since. Both averages are of
-            the batch norms' statistics, too, which fit averaged weights nearly, not exactly.
-        training_frames: Frames in a window to train on, where a network's rows do not depend on
-            the ends of its window (`Contract.stride_frames`); 0: as many as it is tested on.
-            Shorter windows take less time for a step. As long as a window that the network takes.
-        precision: What training computes in; weights are float32 with both. "bfloat16" is faster
-            for wide networks where the processor has instructions for it, slower elsewhere.
-        batch_norm_momentum: How slowly the batch norms' running statistics follow.
+        average_epochs: The final weights are the mean of those after each of the last epochs, this
+            many, or all if there are fewer; 1 takes the last epoch's.
+        ema: Above 0, the final weights are an exponential moving average instead: those after each
+            step are multiplied by this at every later step. Both averages include the batch norms'
+            statistics, which fit averaged weights only approximately.
+        training_frames: Frames in a training window, for a network whose rows do not depend on the
+            ends of its window (`Contract.stride_frames`); 0: as many as in a test window. Steps
+            with shorter windows take less time. It must be a valid window length of the network.
+        precision: Number format of the training; weights are float32 with both. "bfloat16" is
+            faster for wide networks if the processor has instructions for it, else slower.
+        batch_norm_momentum: Momentum of the batch norms' running statistics.
         class_weights: Whether the loss weights classes by inverse frequency.
-        center_loss: Weight of the mean over a batch of half the squared distance to the class's
-            center; 0 is off. See `losses`.
-        reconstruction: Weight of the mean squared error of the input that a decoder
-            reconstructs from the embedding, in standardised features; 0 is off.
+        center_loss: Weight of half the squared distance to the class's center, averaged over a
+            batch; 0 is off. See `losses`.
+        reconstruction: Weight of the mean squared error of the input that a decoder reconstructs
+            from the embedding, in standardised features; 0 is off.
     """
 
     epochs: int = 45
@@ -129,10 +131,10 @@ class Recipe:
     reconstruction: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse settings that nothing could be trained with.
+        """Refuse impossible settings.
 
         Raises:
-            ValueError: Names the first one that is wrong.
+            ValueError: Names the first wrong setting.
         """
         for name in ("epochs", "batch_size", "average_epochs"):
             if getattr(self, name) < 1:
@@ -162,7 +164,7 @@ class Recipe:
         """Return `label_shares` as numbers by label.
 
         Raises:
-            ValueError: It says no number above 0 for a label.
+            ValueError: A label has no number above 0.
         """
         shares: dict[str, float] = {}
         for text in filter(None, self.label_shares.split(",")):
@@ -179,18 +181,18 @@ class Recipe:
 
     @property
     def has_fixed_features(self) -> bool:
-        """Whether a window's features are the same in every epoch, but for masks."""
+        """Whether a window's features are the same in every epoch, except for masks."""
         sound = (self.speed, self.reverb_s, self.equaliser_db, self.noise_snr_db)
         gains = (self.gain_db, self.quiet_db)
         return self.segments != "random" and not any(sound + gains) and not self.is_robust
 
     @property
     def is_robust(self) -> bool:
-        """Whether some windows are short, not speech, in a room, in noise, or sound otherwise."""
+        """Whether some windows are short, without speech, in a room, in noise, or distorted."""
         return any(getattr(self, name) for name in _SHARES)
 
     def learning_rate_at(self, epoch: int, step: int, steps: int) -> float:
-        """Return the learning rate of step `step` of `steps` in epoch `epoch`, all from 0."""
+        """Return the learning rate at step `step` of `steps` in epoch `epoch`, all from 0."""
         if self.schedule == "stairs":
             return self.learning_rate * math.exp(-0.15 * max(0, (epoch - 50) // 20 + 1))
         progress = (epoch + step / steps) / self.epochs
@@ -198,14 +200,14 @@ class Recipe:
 
 
 def recipe_from(saved: Mapping[str, Any] | None) -> Recipe | None:
-    """Return the recipe that a run or a model was saved with.
+    """Return the recipe of a saved run or model.
 
     Args:
-        saved: Its settings by name. One that came later is missing, and has its default, which
-            changes nothing.
+        saved: Its settings by name. A setting that is newer than the run is missing, and gets its
+            default, which has no effect.
 
     Returns:
-        The recipe; None where `saved` is None or is of no recipe that this version knows.
+        The recipe; None if `saved` is None or this version does not know the recipe.
     """
     try:
         return None if saved is None else Recipe(**saved)
@@ -214,14 +216,14 @@ def recipe_from(saved: Mapping[str, Any] | None) -> Recipe | None:
 
 
 def check_noise(recipe: Recipe, is_given: bool) -> None:
-    """Refuse a recipe that needs a folder of noise without one, and a folder without use.
+    """Refuse a recipe that needs noise without a noise folder, and a folder that is not used.
 
     Args:
         recipe: The recipe.
-        is_given: Whether there is a folder.
+        is_given: Whether there is a noise folder.
 
     Raises:
-        SettingError: They do not fit.
+        SettingError: The recipe and the folder do not fit.
     """
     if recipe.noise_share and not is_given:
         raise SettingError(
@@ -239,7 +241,7 @@ def check_noise(recipe: Recipe, is_given: bool) -> None:
 
 RECIPES = {
     "default": Recipe(),
-    # For voices, rooms and microphones that the corpora lack. It needs a folder of noise.
+    # For voices, rooms and microphones that the corpora do not contain. Needs a noise folder.
     "robust": Recipe(
         speed=0.1,
         equaliser_db=6.0,
@@ -251,7 +253,7 @@ RECIPES = {
         clip_share=0.05,
         none_share=0.125,
     ),
-    # What the model `voices` is trained by: as robust, with more windows as they are, and speech as
+    # The recipe of the model `voices`: like robust, with more unchanged windows, and with speech as
     # quiet as far from a microphone. Fear is rarer in life than in a corpus.
     "voices": Recipe(
         epochs=30,
@@ -270,10 +272,10 @@ RECIPES = {
         clip_share=0.04,
         none_share=0.08,
     ),
-    # The published one: Adam, no augmentation, the last epoch's weights. Its authors' code trains
-    # and tests on the middle of each utterance, too, to within 8 ms: theirs are 3 s or 7 s to the
-    # sample, the contract's windows whole frames. Their stairs begin at epoch 60: they step where
-    # an epoch from 50 on is a multiple of 20. Not matched, the front end; see
+    # The published recipe: Adam, no augmentation, the last epoch's weights. The authors' code also
+    # trains and tests on the middle of each utterance. Their windows are exactly 3 s or 7 s, the
+    # contract's are whole frames, so they differ by up to 8 ms. Their stairs begin at epoch 60:
+    # they step where an epoch from 50 on is a multiple of 20. The front end differs; see
     # docs/guides/training.md.
     "paper": Recipe(
         epochs=300,

@@ -1,7 +1,7 @@
-"""The recordings of a corpus: read into memory, those that are bad named, and compared.
+"""Reads the recordings of a corpus, reports bad ones, and finds equal audio.
 
-Corpora are published with folders in them twice, and copied together by hand. Audio that is trained
-on and tested on makes figures that no new speaker will reach.
+Some published corpora contain a folder twice, and users copy corpora together by hand. If the same
+audio is in training and test, the figures are higher than for any new speaker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.progress import QUIET, Progress
 
 _NAMED = 3
-"""How many recordings a message names; it counts the others."""
+"""Number of recordings that a message names; it counts the others."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Recording:
 def read_recordings(
     utterances: Sequence[Utterance], contract: Contract, bad: list[str] | None = None
 ) -> list[Recording]:
-    """Read and, where needed, resample the audio of `utterances`.
+    """Read the audio of `utterances`, and resample it if needed.
 
     Args:
         utterances: The recordings to read.
         contract: Gives the sample rate and the length of a frame.
-        bad: Collects a line on each recording that cannot be used, which is left out. None: the
-            first such recording raises.
+        bad: Receives a line on each unusable recording, which is left out. None: the first such
+            recording raises an error.
 
     Raises:
         AudioError: A recording is unreadable or shorter than a frame, and `bad` is None.
@@ -71,9 +71,9 @@ class CorpusRecordings:
     """The recordings of a corpus.
 
     Attributes:
-        recordings: Those that can be used.
-        skipped: A line on each one that was left out.
-        same_audio: Those that hold the same audio.
+        recordings: The usable recordings.
+        skipped: A line on each recording that was left out.
+        same_audio: Recordings with equal audio.
     """
 
     recordings: list[Recording]
@@ -92,8 +92,8 @@ def read_corpus(
     Args:
         utterances: The recordings to read.
         contract: See `read_recordings`.
-        skip_bad: Whether to leave out recordings that cannot be used.
-        progress: Receives remarks.
+        skip_bad: Whether to leave out unusable recordings.
+        progress: Receives messages.
 
     Raises:
         AudioError: See `read_recordings`.
@@ -110,16 +110,15 @@ def read_corpus(
 def check_corpus(
     utterances: Sequence[Utterance], contract: Contract, progress: Progress = QUIET
 ) -> tuple[list[Utterance], list[str], SameAudio]:
-    """Read the recordings of `utterances` once, one at a time, and keep none.
+    """Read the recordings of `utterances` one at a time, and keep none in memory.
 
     Args:
         utterances: The recordings to read.
         contract: See `read_recordings`.
-        progress: Receives remarks on recordings of the same audio.
+        progress: Receives messages on recordings with equal audio.
 
     Returns:
-        The utterances that can be used, a line on each of the others, and those that hold the
-        same audio.
+        The usable utterances, a line on each of the others, and those with equal audio.
     """
     usable, bad, same_audio = list[Utterance](), list[str](), SameAudio()
     for utterance in utterances:
@@ -131,7 +130,7 @@ def check_corpus(
 
 
 def tell_skipped(skipped: Sequence[str], progress: Progress) -> None:
-    """Name the recordings that were left out, and count them."""
+    """Report the recordings that were left out, and their number."""
     for problem in skipped:
         progress.say(f"skipped: {problem}")
     if skipped:
@@ -139,36 +138,36 @@ def tell_skipped(skipped: Sequence[str], progress: Progress) -> None:
 
 
 def tell_doubts(same_audio: SameAudio, progress: Progress) -> None:
-    """Name the recordings that hold the same audio."""
+    """Report the recordings with equal audio."""
     for remark in same_audio.remarks():
         progress.say(f"warning: {remark}")
 
 
 class SameAudio:
-    """Finds recordings of the same samples, however their files are named, tagged or packed.
+    """Finds recordings with equal samples, whatever their names, tags and formats.
 
-    Digital silence is not compared: it is the same in all recordings and tells nothing.
+    Digital silence is not compared, since it is equal in all recordings.
     """
 
     def __init__(self, recordings: Iterable[Recording] = ()) -> None:
-        """Compare `recordings`; `add` takes more."""
+        """Compare `recordings`; `add` adds more."""
         self._by_samples: dict[bytes, list[Utterance]] = defaultdict(list)
         for recording in recordings:
             self.add(recording)
 
     def add(self, recording: Recording) -> None:
-        """Compare a recording with those before it; its samples are not kept."""
+        """Compare a recording with the earlier ones; its samples are not stored."""
         if recording.samples.any():
             key = hashlib.sha256(recording.samples.tobytes()).digest()
             self._by_samples[key].append(recording.utterance)
 
     @property
     def groups(self) -> list[list[Utterance]]:
-        """The utterances that share their audio with another, those of one audio together."""
+        """Groups of utterances with equal audio."""
         return [group for group in self._by_samples.values() if len(group) > 1]
 
     def remarks(self) -> list[str]:
-        """Return the doubts about the corpus: contradictions first, then mere copies."""
+        """Return messages about the groups: contradictions first, then copies."""
         labels, speakers, copies = list[str](), list[str](), list[str]()
         for group in self.groups:
             if len({utterance.label for utterance in group}) > 1:
@@ -189,12 +188,12 @@ class SameAudio:
     def check_split(
         self, training: Collection[Utterance], testing: Collection[Utterance], where: str = ""
     ) -> None:
-        """Check that nothing which is tested on is trained on under another name.
+        """Check that no test audio is also in training under another name.
 
         Args:
-            training: Utterances that are trained on.
-            testing: Utterances that are tested on.
-            where: Which split it is, for the error; empty if there is but one.
+            training: Utterances to train on.
+            testing: Utterances to test on.
+            where: The split's name, for the error; empty if there is only one.
 
         Raises:
             SernetError: Names the recordings.

@@ -1,4 +1,4 @@
-"""Impulse responses of rooms, computed with pyroomacoustics by the image source method.
+"""Impulse responses of rooms, computed with pyroomacoustics and the image source method.
 
 Allen and Berkley, "Image method for efficiently simulating small-room acoustics", 1979.
 """
@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.errors import SernetError
 
-# How many rooms there are, and the microphones in each: few rooms cost less time than many.
+# Number of rooms, and of microphones in each. A few rooms cost less time than many.
 _ROOMS = 64
 _PLACES = 4
 
-# Length, width and height in m, and the reverberation time in s: a bathroom to a classroom.
+# Length, width and height in m, and the reverberation time in s, from a bathroom to a classroom.
 _SMALLEST_M = (2.0, 2.0, 2.2)
 _LARGEST_M = (9.0, 7.0, 4.0)
 _RT60_S = (0.15, 0.7)
 
-# Between a voice and a wall or a microphone, in m.
+# Least distance between a voice and a wall or a microphone, in m.
 _LEAST_M = 0.3
 
-# Reflections after so many walls, or later than so many seconds, are left out.
+# Reflections from more walls than this, or later than this, are left out.
 _MOST_REFLECTIONS = 24
 _LONGEST_S = 0.6
 
@@ -41,14 +41,14 @@ class Rooms:
     """Impulse responses from a voice to a microphone.
 
     Attributes:
-        responses: Of each place, float32 (samples,): it begins with the direct sound, so that it
-            delays nothing, and its energy is 1, so that it changes no loudness.
+        responses: A response for each position, float32 (samples,). It begins with the direct
+            sound, so it delays nothing; its energy is 1, so it does not change the loudness.
     """
 
     responses: tuple[Response, ...]
 
     def heard(self, samples: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return `samples` (n,) heard in a random one of the rooms."""
+        """Return `samples` (n,) as they sound in a random room."""
         number = int(rng.integers(len(self.responses)))
         longest = max(map(len, self.responses))
         size = scipy.fft.next_fast_len(len(samples) + longest, real=True)
@@ -56,14 +56,14 @@ class Rooms:
         spectrum *= self._spectra(size)[number]
         return np.asarray(scipy.fft.irfft(spectrum, size)[: len(samples)], np.float64)
 
-    @lru_cache(maxsize=1)  # noqa: B019 - there is one bank for each rate, kept anyway
+    @lru_cache(maxsize=1)  # noqa: B019 - there is one `Rooms` for each rate, which is kept anyway
     def _spectra(self, size: int) -> NDArray[np.complex64]:
         return np.stack([scipy.fft.rfft(response, size) for response in self.responses])
 
 
 @lru_cache(maxsize=2)
 def rooms(rate_hz: int) -> Rooms:
-    """Return the same few hundred impulse responses each time, computed once: some seconds.
+    """Return a few hundred impulse responses, always the same; computed once, in some seconds.
 
     Raises:
         SernetError: pyroomacoustics is not installed.
@@ -76,7 +76,7 @@ def rooms(rate_hz: int) -> Rooms:
         rt60_s = rng.uniform(*_RT60_S)
         try:
             absorption, reflections = pyroomacoustics.inverse_sabine(rt60_s, size)
-        except ValueError:  # Walls that swallow everything would still be too few.
+        except ValueError:  # even walls that absorb everything would reflect too long
             continue
         low, high = np.full(3, _LEAST_M), size - _LEAST_M
         voice, places = rng.uniform(low, high), rng.uniform(low, high, (_PLACES, 3))
@@ -86,7 +86,7 @@ def rooms(rate_hz: int) -> Rooms:
 
 
 def small_room(rate_hz: int) -> Response:
-    """Return the response of a room that is none of `rooms`, to test in: see `Rooms.responses`.
+    """Return the response of a test room that is not in `rooms`; see `Rooms.responses`.
 
     It is 3.4 x 2.8 x 2.5 m, its RT60 by Sabine's formula is 0.4 s, and the voice is 2 m from the
     microphone.
@@ -119,15 +119,15 @@ def _responses(
     voice: NDArray[np.float64],
     microphones: NDArray[np.float64],
 ) -> list[Response]:
-    """Return what microphones (number, 3) hear of a voice (3,) in a room of `size` (3,), all in m.
+    """Return the responses from a voice (3,) to microphones (number, 3) in a room; all are in m.
 
     Args:
         rate_hz: Sample rate.
-        size: Length, width and height.
-        absorption: Share of the energy that each wall takes.
-        reflections: After so many a sound is left out.
-        voice: Where it is.
-        microphones: Where they are.
+        size: The room's length, width and height.
+        absorption: Share of the energy that each wall absorbs.
+        reflections: The most reflections of a sound.
+        voice: Position of the voice.
+        microphones: Positions of the microphones.
     """
     library = _library()
     room = library.ShoeBox(
@@ -140,8 +140,8 @@ def _responses(
 
 
 def _trimmed(response: NDArray[np.float64], rate_hz: int) -> Response:
-    """Return a response from the direct sound on, with the energy 1."""
-    # The direct sound is the first to come, and a fractional delay spreads it by some samples.
+    """Return a response from its direct sound on, scaled to the energy 1."""
+    # The direct sound arrives first; its fractional delay spreads it over some samples.
     first = int(np.argmax(np.abs(response) > np.abs(response).max() / 2))
     kept = response[max(0, first - 8) : first + int(_LONGEST_S * rate_hz)]
     return (kept / np.sqrt((kept**2).sum())).astype(np.float32)

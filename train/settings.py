@@ -1,4 +1,4 @@
-"""The settings that decide a model's weights: training and cross-validation share them."""
+"""The settings that determine a model's weights, shared by training and cross-validation."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """The settings that decide a model's weights.
+    """The settings that determine a model's weights.
 
     Attributes:
         corpora: The speech to train on.
         architecture: Its name in `ARCHITECTURES`.
         features: See `Contract.features`; `of_architecture` chooses the architecture's own.
         init: Model whose weights the training starts from; None: random weights.
-        recipe: How the model is trained.
+        recipe: The recipe of the training.
         level: See `Contract.level`.
         window_frames: See `Contract.window_frames`.
-        seed: Of every random choice.
-        noise: Folder of sounds in which nobody speaks; see `Recipe.noise_share`.
+        seed: Seed of every random choice.
+        noise: Folder of sounds without speech; see `Recipe.noise_share`.
     """
 
     corpora: CorpusChoice
@@ -53,8 +53,8 @@ class ModelSettings:
         Args:
             corpora: See `ModelSettings`.
             architecture: See `ModelSettings`.
-            recipe: The architecture's own losses and gain, where it has some, replace those in it.
-            others: More of `ModelSettings`.
+            recipe: The recipe; the architecture's own losses and gain, if any, replace its own.
+            others: Further fields of `ModelSettings`.
         """
         own = ARCHITECTURES[architecture]
         recipe = dataclasses.replace(
@@ -69,7 +69,7 @@ class ModelSettings:
     def provenance(
         self, initial_weights: InitialWeights | None, noise: Noise | None
     ) -> dict[str, Any]:
-        """Return what a model's contract says of the settings that it was trained with."""
+        """Return the contract's entries about the settings of the training."""
         return {
             "architecture": self.architecture,
             "initial": initial_weights.provenance if initial_weights else None,
@@ -79,14 +79,14 @@ class ModelSettings:
         }
 
     def new_contract(self, labels: tuple[str, ...]) -> Contract:
-        """Return the contract of the model to be; see `new_contract.new_contract`.
+        """Return the contract of the new model; see `new_contract.new_contract`.
 
         Args:
-            labels: Of the corpora. `NONE` comes after them, where the recipe teaches it.
+            labels: The corpora's labels. `NONE` is added if the recipe trains it.
 
         Raises:
             ContractError: The architecture's windows share rows, but not with this level or
-                this length of the window.
+                this window length.
         """
         own = ARCHITECTURES[self.architecture]
         if self.recipe.none_share and NONE not in labels:

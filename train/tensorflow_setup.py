@@ -1,4 +1,4 @@
-"""Sets TensorFlow up, before it is loaded, to be quiet and to repeat its results to the bit."""
+"""Configures TensorFlow before its import: it must be quiet, and repeat its results to the bit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 
-# With more threads, the order of its sums and so the weights differ from run to run, with
-# deterministic ops, too. Cores are put to use by training several folds at a time.
+# With more threads, the order of TensorFlow's sums differs from run to run, and so do the weights,
+# even with deterministic ops. Several folds are trained at a time to use all cores.
 _SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_NUM_INTRAOP_THREADS": "1",
@@ -20,10 +20,10 @@ _SETTINGS = {
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Discard standard output and standard error, C++ libraries' included, within the block.
+    """Discard standard output and standard error within the block, including C++ libraries'.
 
-    Load TensorFlow, or Keras, in such a block: it logs while it loads, before any of its own
-    settings hold. It does so while it converts, too; errors still arrive as exceptions.
+    Import TensorFlow, or Keras, in such a block: it logs during the import, before its own settings
+    apply, and during conversion. Errors still arrive as exceptions.
     """
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)

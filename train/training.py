@@ -26,7 +26,7 @@ from sernet_edge.train.tensorflow_setup import quietly
 if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
 
-# Recordings on which the front end is compared with python_speech_features.
+# Number of recordings on which the front end is compared with python_speech_features.
 _COMPARED_RECORDINGS = 10
 
 
@@ -35,12 +35,12 @@ class TrainingSettings:
     """The settings of one training.
 
     Attributes:
-        model: What decides the weights.
-        out: The model to write, *.keras; its figures and picture are written beside it.
-        holdout: Speakers to test on and not to train on; (): none; None: the last two.
+        model: The settings that determine the weights.
+        out: The model's file, *.keras; its figures and picture are written beside it.
+        holdout: Speakers for the test only; (): none; None: the last two.
         skip_bad: Whether to leave out recordings that cannot be read.
         log_csv: Whether to write a table of the epochs beside the model.
-        force: Whether to replace files that exist.
+        force: Whether to replace existing files.
     """
 
     model: ModelSettings
@@ -68,9 +68,9 @@ class Trained:
     Attributes:
         model: The `keras.Model`.
         contract: Its contract.
-        report: What OUT.metrics.json holds: provenance, figures on the held-out speakers, and
+        report: The content of OUT.metrics.json: provenance, figures on the held-out speakers, and
             the history of the epochs.
-        files: The files that were written.
+        files: The written files.
     """
 
     model: Any
@@ -82,16 +82,16 @@ class Trained:
 def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     """Train a model, test it on the held-out speakers and write it.
 
-    A training that was stopped goes on from the checkpoint beside `settings.out`.
+    A training that was stopped continues from the checkpoint beside `settings.out`.
 
     Args:
-        settings: What to train and where to write it.
-        progress: Receives remarks and the epochs.
+        settings: The model and the files.
+        progress: Receives messages and the epochs.
 
     Raises:
         SettingError: `settings.out` is not *.keras, or a speaker to hold out is not in the corpus.
-        SernetError: An output exists, the corpus cannot be read or trained on, the checkpoint is
-            of another training, or the training diverges.
+        SernetError: An output exists, the corpus cannot be read or used for training, the
+            checkpoint belongs to another training, or the training diverges.
     """
     model = settings.model
     _check_out(settings)
@@ -103,7 +103,7 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     rate_hz = draft.sample_rate_hz
     noise = Noise.read(model.noise, rate_hz, settings.skip_bad, progress) if model.noise else None
     read = read_corpus(utterances, draft, settings.skip_bad, progress)
-    # A label of unreadable recordings alone is not a label of the model.
+    # A label that only unreadable recordings have is not a label of the model.
     usable = [recording.utterance for recording in read.recordings]
     draft = model.new_contract(model.corpora.labels(usable))
     training, testing = _split(read, held_out)
@@ -136,7 +136,7 @@ def train(settings: TrainingSettings, progress: Progress = QUIET) -> Trained:
     report = {"model": settings.out.name, "contract_id": contract.id, **provenance, **results}
     report |= {"history": fit.history, "front_end_difference": difference}
     files = _write(settings, fit.model, contract, report, matrix)
-    # The checkpoint goes last, so that a full disk before it costs no training.
+    # The checkpoint is deleted last, so that no training is lost if the disk is full before.
     fit.checkpoint.unlink(missing_ok=True)
     return Trained(fit.model, contract, report, files)
 
@@ -150,10 +150,10 @@ def _check_out(settings: TrainingSettings) -> None:
 def _split(
     read: CorpusRecordings, held_out: Collection[str]
 ) -> tuple[list[Recording], list[Recording]]:
-    """Return the recordings to train on, and those of the speakers `held_out`.
+    """Return the training recordings, and those of the speakers `held_out`.
 
     Raises:
-        SernetError: There is none to train on, or the same audio is in both.
+        SernetError: There are no training recordings, or the same audio is in both groups.
     """
     training = [r for r in read.recordings if r.utterance.speaker not in held_out]
     testing = [r for r in read.recordings if r.utterance.speaker in held_out]
@@ -167,8 +167,8 @@ def _held_out_speakers(wanted: Sequence[str] | None, utterances: Sequence[Uttera
     """Return the speakers to hold out, sorted.
 
     Raises:
-        SettingError: One of them is not in the corpus, or no other speaker is.
-        SernetError: The corpus does not name its speakers, or has one speaker only.
+        SettingError: A speaker is not in the corpus, or no other speaker is.
+        SernetError: The corpus does not name its speakers, or has only one speaker.
     """
     if wanted is not None and not wanted:
         return []
@@ -193,7 +193,7 @@ def _held_out_speakers(wanted: Sequence[str] | None, utterances: Sequence[Uttera
 
 
 def _check_speakers(corpus: str, names: Collection[str]) -> None:
-    """Refuse to hold a speaker out of a corpus that does not name its speakers, or has but one."""
+    """Check that the corpus names its speakers and has more than one, before holding one out."""
     if "" in names:
         raise SernetError(
             f"{corpus} does not name the speaker of every recording, so no speaker can be held out",
@@ -209,18 +209,19 @@ def _check_speakers(corpus: str, names: Collection[str]) -> None:
 def _check_training_speech(
     training: Sequence[Recording], contract: Contract, progress: Progress
 ) -> float:
-    """Check the recordings to train on, and the front end on some of them.
+    """Check the training recordings, and the front end on some of them.
 
     Returns:
         The largest difference of a feature between the front end and python_speech_features.
 
     Raises:
+        SernetError: The difference is too large.
         SernetError: That difference is too large.
     """
     from sernet_edge.train.frontend_check import check_front_end
 
     learnt = {recording.utterance.label for recording in training}
-    # Recordings aren't what teaches "none".
+    # The label "none" needs no recordings in a corpus.
     if absent := [label for label in contract.labels if label not in {*learnt, NONE}]:
         progress.say(f"warning: no training recording is labelled {' or '.join(absent)}")
     compared = training[:: -(-len(training) // _COMPARED_RECORDINGS)]
@@ -230,7 +231,7 @@ def _check_training_speech(
 
 
 def _keras() -> str:
-    """Name Keras and its backend; both are loaded by now."""
+    """Return the names of Keras and its backend, which are already imported."""
     import keras
 
     return f"keras {keras.__version__} on {keras.backend.backend()}"
@@ -243,7 +244,7 @@ def _tell_initial_weights(
     held_out: Sequence[str],
     progress: Progress,
 ) -> None:
-    """Say which layers start from another model's weights, and whether that spoils the test."""
+    """Report which layers start from another model's weights, and whether that affects the test."""
     progress.say(
         f"{len(fit.taken)} layers start from {initial_weights.path}: {', '.join(fit.taken)}; "
         f"from random weights: {', '.join(fit.not_taken) or 'none'}"
@@ -256,7 +257,7 @@ def _tell_initial_weights(
 
 
 def _run(fit: Fit, settings: TrainingSettings, progress: Progress) -> None:
-    """Train the epochs that remain, and give the model its final weights."""
+    """Train the remaining epochs, and set the model's final weights."""
     if fit.history:
         progress.say(f"continuing after epoch {len(fit.history)}, from the checkpoint")
     progress.begin("epoch", settings.model.recipe.epochs, len(fit.history), line_every=10)
@@ -291,7 +292,7 @@ def _test(fit: Fit, testing: Sequence[Recording]) -> tuple[dict[str, Any], Any]:
 def _provenance(
     model: ModelSettings, held_out: list[str], skipped: int, results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return what a model's contract says of its speech, and of this training."""
+    """Return the contract's provenance, about the speech and this training."""
     return {
         "corpus": model.corpora.name,
         **({"map": dict(model.corpora.mapping)} if model.corpora.mapping else {}),
@@ -306,7 +307,7 @@ def _provenance(
 def _write(
     settings: TrainingSettings, model: Any, contract: Contract, report: dict[str, Any], matrix: Any
 ) -> tuple[Path, ...]:
-    """Write the model, its figures and the picture of its confusions; return their paths."""
+    """Write the model, its figures and the picture of its confusion matrix; return their paths."""
     from sernet_edge.train.evaluation import pictures
 
     with replacing(settings.out) as temporary:

@@ -1,6 +1,5 @@
-"""Cuts recordings into the windows that a model is tested on, and into those that it is trained on,
-which are changed at random.
-"""
+"""Cuts recordings into windows: unchanged ones for tests, and randomly changed ones for
+training."""
 
 from __future__ import annotations
 
@@ -28,50 +27,51 @@ from sernet_edge.train.noise import Noise, excerpt
 from sernet_edge.train.recipe import Recipe, TestSegments, check_noise
 from sernet_edge.train.recordings import Recording
 
-# Of `Recipe.short_share`: how long a word is, and the pause after it where it is repeated, in s.
+# For `Recipe.short_share`: the length of a word, and of the pause before its repetition, in s.
 _WORD_S = (0.4, 1.5)
 _PAUSE_S = (0.1, 1.0)
 _TRIES = 3
 
-# Of `Recipe.none_share`: shares of clips, of coloured noise, and (the rest) of digital silence;
-# the level of each in dB against full scale. -90 is one bit of dither. A part of the clips is
-# heard for a moment alone: a knock, a cough.
+# For `Recipe.none_share`: the shares of clips and of coloured noise (the rest is digital silence),
+# and the level of each in dB relative to full scale. -90 is one bit of dither. Some clips are cut
+# to
+# a moment, like a knock or a cough.
 _CLIPS, _COLOURED = 0.7, 0.2
 _BURSTS = 0.2
 _NONE_DBFS = (-70.0, -10.0)
 _COLOURED_DBFS = (-95.0, -15.0)
 
-# Of `Recipe.noise_share` and `Recipe.clip_share`.
+# For `Recipe.noise_share` and `Recipe.clip_share`.
 _SNR_DB = (3.0, 30.0)
 _OVERLOAD_DB = (3.0, 20.0)
 
 
 class Windows:
-    """Cuts recordings into the windows that a model is tested on.
+    """Cuts recordings into windows for tests.
 
     Attributes:
-        contract: The model's.
+        contract: The model's contract.
     """
 
     def __init__(self, contract: Contract, test_segments: TestSegments = "listen") -> None:
         """Prepare the front end of `contract`.
 
         Args:
-            contract: The model's.
-            test_segments: Which windows of a recording are scored; see `Recipe.test_segments`.
+            contract: The model's contract.
+            test_segments: The windows of a recording to score; see `Recipe.test_segments`.
         """
         self.contract = contract
         self._test_segments = test_segments
         self._segment_samples = contract.window_samples
-        # The "clip" level belongs to whole recordings; windows of scaled ones have none.
+        # The level "clip" is computed from whole recordings, before windows are cut.
         self._whole_clip = contract.level == "clip"
         self._front_end = FrontEnd(contract.replace(level="none") if self._whole_clip else contract)
 
     def test_windows(self, recording: Recording) -> Float32:
         """Return the windows to score, float32 (windows, window_frames, features).
 
-        See `Recipe.test_segments`. "listen" gives one window each hop; digital silence follows a
-        recording that is shorter than a window.
+        See `Recipe.test_segments`. With "listen" there is one window each hop; a recording that
+        is shorter than a window is padded with digital silence.
         """
         if self._test_segments == "middle":
             middle = self._cut_segment(recording, self.contract.window_samples)
@@ -79,7 +79,7 @@ class Windows:
         return recording_windows(self._front_end, self._samples(recording))
 
     def _features(self, samples: NDArray[np.int16]) -> Float32:
-        """Return the window, float32 (window_frames, features), of a window's samples."""
+        """Return a window's features, float32 (window_frames, features), from its samples."""
         return self._front_end.window_features(feature_rows(self._front_end, samples))
 
     def _samples(self, recording: Recording) -> NDArray[np.int16]:
@@ -88,43 +88,44 @@ class Windows:
     def _cut_segment(
         self, recording: Recording, count: int, segment: int = 0, segments: int = 1
     ) -> NDArray[np.int16]:
-        """Return `count` samples of one of the segments that lie side by side around the middle.
+        """Return `count` samples of one of the segments side by side around the middle.
 
-        As many samples are over before them as after them. A shorter recording stands in silence.
+        As many samples are left before the segments as after them. A shorter recording is padded
+        with silence.
         """
         samples = self._samples(recording)
         spare = len(samples) - count
         if spare < 0:
             return self._in_silence(samples, count, -spare // 2)
-        # `count` is not quite a segment where the speed changes: it has the same middle.
+        # If the speed changes, `count` is not a segment's length, but the middle is the same.
         length = self._segment_samples
         start = (spare - (segments - 1) * length) // 2 + segment * length
         start = min(max(start, 0), spare)
         return samples[start : start + count]
 
     def _in_silence(self, samples: NDArray[np.int16], count: int, before: int) -> NDArray[np.int16]:
-        """Return `count` samples: `before` of digital silence, a recording, silence again."""
+        """Return `count` samples: `before` of digital silence, the recording, silence again."""
         if self.contract.level == "running":
-            before = 0  # It starts with the speech, as it does in a file.
+            before = 0  # the running level starts with the speech, as in a file
         return np.pad(samples, (before, count - len(samples) - before))
 
 
 class TrainingWindows(Windows):
-    """Cuts recordings into windows as a recipe says, to train on and to test on.
+    """Cuts recordings into windows as a recipe says, for training and tests.
 
     Attributes:
-        recipe: How the windows to train on are cut and changed.
-        training_contract: The model's contract with the length of a window to train on.
-        noise: What `Recipe.noise_share` adds.
-        are_fixed: Whether a window is the same in every epoch, but for masks.
+        recipe: How to cut and change the training windows.
+        training_contract: The model's contract with the length of a training window.
+        noise: The noise for `Recipe.noise_share`.
+        are_fixed: Whether a window is the same in every epoch, except for masks.
     """
 
     def __init__(self, contract: Contract, recipe: Recipe, noise: Noise | None = None) -> None:
         """Prepare the front end of `contract` and the augmentation of `recipe`.
 
         Raises:
-            SettingError: See `check_noise` and `rooms`, or the network takes no window of
-                `Recipe.training_frames`.
+            SettingError: See `check_noise` and `rooms`; or `Recipe.training_frames` is not a valid
+                window length of the network.
         """
         super().__init__(contract, recipe.test_segments)
         self.training_contract = _training_contract(contract, recipe)
@@ -137,13 +138,13 @@ class TrainingWindows(Windows):
             from sernet_edge.train.rooms import rooms
 
             self._rooms = rooms(contract.sample_rate_hz)
-        # What is changed so much needs no more digits.
+        # Windows that are changed at random don't need the exact front end.
         self._training_front_end = (
             FastFrontEnd(self._front_end.contract) if recipe.is_robust else self._front_end
         )
 
     def segments(self, recording: Recording) -> int:
-        """Return how many windows of a recording an epoch trains on; see `Recipe.segments`."""
+        """Return the number of a recording's windows in an epoch; see `Recipe.segments`."""
         if self.recipe.segments != "all":
             return 1
         return max(1, len(recording.samples) // self._segment_samples)
@@ -151,14 +152,14 @@ class TrainingWindows(Windows):
     def training_window(
         self, recording: Recording, rng: np.random.Generator, segment: int = 0
     ) -> Float32:
-        """Return one window to train on, float32 (frames, features), not masked yet.
+        """Return one training window, float32 (frames, features), without masks.
 
-        It is as long as the training contract says.
+        Its length is the training contract's.
 
         Args:
-            recording: What to cut it from; see `Recipe.segments`.
+            recording: The recording; see `Recipe.segments`.
             rng: Source of the window's random changes.
-            segment: Which of the recording's `segments`.
+            segment: Index of one of the recording's `segments`.
         """
         recipe, samples = self.recipe, self.training_contract.window_samples
         factor = 1 + rng.uniform(-recipe.speed, recipe.speed) if recipe.speed else 1.0
@@ -177,10 +178,10 @@ class TrainingWindows(Windows):
         return self._heard(changed, rng, is_speech=True)
 
     def none_window(self, rng: np.random.Generator) -> Float32:
-        """Return one window in which nobody speaks, float32 (frames, features).
+        """Return one window without speech, float32 (frames, features).
 
         It comes from the training clips of `noise`, from coloured noise or from digital silence,
-        through the same rooms, microphones and lines as speech. See `Recipe.none_share`.
+        with the same rooms, microphones and lines as speech. See `Recipe.none_share`.
 
         Args:
             rng: Source of the window's random changes.
@@ -203,12 +204,12 @@ class TrainingWindows(Windows):
     def _heard(
         self, samples: augment.Samples, rng: np.random.Generator, is_speech: bool
     ) -> Float32:
-        """Return the features of a window's sound, in a room, over a line, at another gain.
+        """Return the features of a window's sound after rooms, noise, lines and gain.
 
         Args:
             samples: float64 (window_samples,).
             rng: Source of the random changes.
-            is_speech: Whether to add noise, which is below the speech.
+            is_speech: Whether to add noise, at a level relative to the speech.
         """
         recipe, rate_hz, changed = self.recipe, self.contract.sample_rate_hz, samples
         if recipe.reverb_s:
@@ -234,7 +235,7 @@ class TrainingWindows(Windows):
 
     @staticmethod
     def _drawn(share: float, rng: np.random.Generator) -> bool:
-        """Return whether a window is among a random share of them; 0 draws no number."""
+        """Return true with probability `share`; a share of 0 draws no random number."""
         return bool(share) and rng.random() < share
 
     def _word(
@@ -242,7 +243,7 @@ class TrainingWindows(Windows):
     ) -> NDArray[np.int16]:
         """Return `count` samples with a word's length of a sound; see `Recipe.short_share`.
 
-        It is the loudest of some random parts, so that it is hardly ever a pause.
+        It takes the loudest of some random parts, so that it is hardly ever a pause.
         """
         rate_hz = self.contract.sample_rate_hz
         length = min(len(samples), int(rng.uniform(*_WORD_S) * rate_hz), count)
@@ -256,7 +257,7 @@ class TrainingWindows(Windows):
     def _cut_anywhere(
         self, recording: Recording, count: int, rng: np.random.Generator
     ) -> NDArray[np.int16]:
-        """Return `count` samples from a random place; a shorter recording stands in silence."""
+        """Return `count` samples from a random place; a shorter recording is put in silence."""
         samples = self._samples(recording)
         spare = len(samples) - count
         start = int(rng.integers(abs(spare) + 1))
@@ -266,10 +267,10 @@ class TrainingWindows(Windows):
 
 
 def _training_contract(contract: Contract, recipe: Recipe) -> Contract:
-    """Return `contract` with the length of a window to train on; see `Recipe.training_frames`.
+    """Return `contract` with the length of a training window; see `Recipe.training_frames`.
 
     Raises:
-        SettingError: The network takes no window of that length.
+        SettingError: The length is not valid for the network.
     """
     if recipe.training_frames in (0, contract.window_frames):
         return contract
@@ -287,10 +288,10 @@ def _training_contract(contract: Contract, recipe: Recipe) -> Contract:
 
 
 class TrainingSet:
-    """The windows that an epoch goes through, by number: one or several of each recording."""
+    """The windows of an epoch, by number: one or more of each recording."""
 
     def __init__(self, windows: TrainingWindows, recordings: Sequence[Recording]) -> None:
-        """Prepare the windows that `windows` cuts out of `recordings`."""
+        """Prepare the windows of `recordings`, which `windows` cuts."""
         self._windows = windows
         self._segments = [
             (recording, segment)
@@ -300,7 +301,7 @@ class TrainingSet:
         self._kept: dict[int, Float32] = {}
 
     def __len__(self) -> int:
-        """Return how many windows there are."""
+        """Return the number of windows."""
         return len(self._segments)
 
     def windows(
@@ -309,12 +310,13 @@ class TrainingSet:
         """Return a batch of augmented windows.
 
         Args:
-            indices: The windows wanted. Some of them give way to windows in which nobody speaks;
-                see `Recipe.none_share`.
+            indices: The windows wanted. Some are replaced by windows without speech; see
+                `Recipe.none_share`.
             rng: Source of the random changes.
 
         Returns:
-            float32 (windows, frames, features), and bool (windows,): where nobody speaks.
+            float32 (windows, frames, features), and bool (windows,), true for windows without
+            speech.
         """
         share = self._windows.recipe.none_share
         is_none = rng.random(len(indices)) < share if share else np.zeros(len(indices), bool)
@@ -326,7 +328,7 @@ class TrainingSet:
 
     @property
     def utterances(self) -> list[Utterance]:
-        """The utterance that each window is cut out of."""
+        """The utterance of each window."""
         return [recording.utterance for recording, _ in self._segments]
 
     def window(self, index: int, rng: np.random.Generator) -> Float32:
@@ -350,10 +352,10 @@ class TrainingSet:
 
 
 def mean_by_recording(scores: NDArray[Any], cut: Sequence[Float32]) -> NDArray[Any]:
-    """Return the mean scores (recordings, labels) of scores (windows, labels).
+    """Return the mean scores of recordings (recordings, labels) from scores (windows, labels).
 
     Args:
-        scores: Of all windows of all recordings, one after the other.
+        scores: Scores of all windows of all recordings, in order.
         cut: Each recording's windows, for their number.
     """
     ends = np.cumsum([len(windows) for windows in cut])[:-1]

@@ -1,4 +1,4 @@
-"""Corpora of emotional speech, each read by its own module into a list of utterances."""
+"""Corpora of emotional speech; a module for each lists its utterances."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ class Corpus:
     """A corpus and its reader.
 
     Attributes:
-        labels: Its emotions in the order of a model's outputs; empty if they are read from the
-            recordings.
-        read: Lists the utterances in a place; raises SernetError if another thing lies there.
-        licence: Under which terms its speech is published.
-        citation: The publication its authors ask to be cited.
-        nature: The kind of speech, in words that follow "the corpus is"; empty if unknown.
-        published: How many utterances it has; 0 if unknown.
+        labels: Its emotions in the order of a model's outputs; empty if the recordings define
+            them.
+        read: Lists the utterances in a folder or table; raises SernetError if it holds something
+            else.
+        licence: Licence of its speech.
+        citation: The publication that its authors ask to be cited.
+        nature: The kind of speech, as it follows "the corpus is"; empty if unknown.
+        published: Number of its utterances; 0 if unknown.
         speakers: Its speakers; empty if unknown.
         voices: Corpora with the same `voices` have the same speakers under the same names.
     """
@@ -142,10 +143,10 @@ CORPORA = {
 
 
 def corpus_named(name: str) -> Corpus:
-    """Return what is known of the corpus of a name; see `choice.CorpusFolder.name`."""
+    """Return the `Corpus` for a name; see `choice.CorpusFolder.name`."""
     return CORPORA[name.partition(":")[0]]
 
 
 def voices_of(name: str) -> str:
-    """Return `Corpus.voices` of the corpus of this name; of one's own corpora, the name."""
+    """Return the `Corpus.voices` for a name; the name itself for a user's own corpus."""
     return CORPORA[name].voices if name in CORPORA else name

@@ -1,4 +1,4 @@
-"""The corpora that are wanted: where they lie, and which of their labels to keep."""
+"""The chosen corpora, their folders, and the labels to keep."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from sernet_edge.train.corpora.utterance import Utterance
 from sernet_edge.train.progress import QUIET, Progress
 
 JOINT = "+"
-"""What stands between the names of several corpora where one text names them all."""
+"""Separates the names of several corpora in one text."""
 
 
 _KINDS = ("folder", "csv")
-"""Those that are a way to write down any corpus, so that there can be several of them."""
+"""Formats for a user's own corpora; there can be several corpora of each."""
 
 
 @dataclass(frozen=True)
 class CorpusFolder:
-    """A corpus and where it lies on this computer.
+    """A corpus and its place on this computer.
 
     Attributes:
-        name: Its name in `CORPORA`. "csv" and "folder" may bear a name of their own after a
-            colon, such as "csv:phones", which tells several of them apart.
+        name: Its name in `CORPORA`. "csv" and "folder" may have a name of their own after a colon,
+            such as "csv:phones", so that several of them differ.
         path: Its folder or, for "csv", its table.
     """
 
@@ -60,7 +60,7 @@ class CorpusFolder:
         """List the utterances; warn of an incomplete copy.
 
         Raises:
-            SernetError: The place holds no such corpus.
+            SernetError: The folder or table is not such a corpus.
         """
         corpus = corpus_named(self.name)
         utterances = corpus.read(self.path)
@@ -70,7 +70,7 @@ class CorpusFolder:
 
 
 def shortfall(corpus: Corpus, utterances: Sequence[Utterance]) -> str:
-    """Say in words how a copy differs from the published corpus; empty if it does not."""
+    """Return how a copy differs from the published corpus, in words; empty if it does not."""
     if not corpus.published or len(utterances) == corpus.published:
         return ""
     found = {utterance.speaker for utterance in utterances}
@@ -82,12 +82,12 @@ def shortfall(corpus: Corpus, utterances: Sequence[Utterance]) -> str:
 
 @dataclass(frozen=True)
 class CorpusChoice:
-    """One corpus or several, and the labels that are wanted of them.
+    """One or more corpora, and the labels to keep.
 
     Attributes:
-        folders: The corpora, in the order of their names.
+        folders: The corpora, sorted by name.
         only: Labels to keep, in the order of a model's outputs; empty: all.
-        mapping: Other labels for labels of the corpora; "" leaves a label's recordings out.
+        mapping: New labels for labels of the corpora; "" leaves a label's recordings out.
     """
 
     folders: tuple[CorpusFolder, ...]
@@ -95,7 +95,7 @@ class CorpusChoice:
     mapping: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Put the corpora in order, so that the order they are given in changes nothing.
+        """Sort the corpora, so that the order in which they are given does not matter.
 
         Raises:
             SettingError: Two corpora have the same speakers, or fewer than two labels are wanted.
@@ -121,17 +121,17 @@ class CorpusChoice:
 
     @property
     def name(self) -> str:
-        """The names of the corpora as one text, which `names_in` takes apart."""
+        """The names of the corpora as one text, which `names_in` splits."""
         return JOINT.join(folder.name for folder in self.folders)
 
     @property
     def places(self) -> str:
-        """Where the corpora lie, for messages."""
+        """The places of the corpora, for messages."""
         return ", ".join(str(folder.path) for folder in self.folders)
 
     @property
     def is_several(self) -> bool:
-        """Whether these are several corpora."""
+        """Whether there are several corpora."""
         return len(self.folders) > 1
 
     def resolved(self) -> CorpusChoice:
@@ -140,14 +140,14 @@ class CorpusChoice:
         return dataclasses.replace(self, folders=tuple(folders))
 
     def utterances(self, progress: Progress = QUIET) -> list[Utterance]:
-        """List the wanted utterances of all corpora under their wanted labels.
+        """List the wanted utterances of all corpora, with their new labels.
 
-        Of several corpora each utterance has its corpus's name, which also begins its speaker's:
-        "emodb:03".
+        If there are several corpora, each utterance has its corpus's name, which also precedes its
+        speaker's name: "emodb:03".
 
         Raises:
-            SettingError: A label that is to be kept or mapped does not occur.
-            SernetError: A place holds no such corpus, or a corpus shares no label with another.
+            SettingError: A label to keep or to map does not occur.
+            SernetError: A place does not hold its corpus, or a corpus shares no label with another.
         """
         wanted, others = self.wanted_and_others(progress)
         if others:
@@ -159,11 +159,11 @@ class CorpusChoice:
     def wanted_and_others(
         self, progress: Progress = QUIET
     ) -> tuple[list[Utterance], list[Utterance]]:
-        """List the wanted utterances, see `utterances`, and those left out for their labels.
+        """List the wanted utterances, as `utterances` does, and those that are left out.
 
         Raises:
-            SettingError: A label that is to be kept or mapped does not occur.
-            SernetError: A place holds no such corpus.
+            SettingError: A label to keep or to map does not occur.
+            SernetError: A place does not hold its corpus.
         """
         found = [u for folder in self.folders for u in self._of(folder, progress)]
         labels = {u.label for u in found}
@@ -181,7 +181,7 @@ class CorpusChoice:
         return wanted, others
 
     def _of(self, folder: CorpusFolder, progress: Progress) -> list[Utterance]:
-        """Return a corpus's utterances; those of several corpora with the corpus's name."""
+        """Return a corpus's utterances, with the corpus's name if there are several."""
         utterances = folder.utterances(progress)
         if not self.is_several:
             return utterances
@@ -209,10 +209,11 @@ class CorpusChoice:
     def labels(self, utterances: Sequence[Utterance]) -> tuple[str, ...]:
         """Return the labels in the order of a model's outputs.
 
-        One corpus has an order of its own; otherwise they are those to keep, or all, sorted.
+        They are the labels to keep, in their order, if there are any. Otherwise a single corpus
+        has its own order; mapped labels, and those of several corpora, are sorted.
 
         Raises:
-            SernetError: There are fewer than two.
+            SernetError: There are fewer than two labels.
         """
         if self.only:
             return self.only
@@ -228,7 +229,7 @@ class CorpusChoice:
         return labels
 
     def check_teaches(self, utterances: Sequence[Utterance]) -> None:
-        """Refuse a corpus of one label among several corpora: it can teach no difference.
+        """Refuse a corpus with a single label among several corpora: it teaches no difference.
 
         Raises:
             SernetError: Names the corpus.
@@ -243,10 +244,10 @@ class CorpusChoice:
 
 
 def labels_of(corpus: Corpus, utterances: Sequence[Utterance]) -> tuple[str, ...]:
-    """Return the corpus's labels, or those that its utterances have, sorted.
+    """Return the corpus's labels, or the labels of its utterances, sorted.
 
     Raises:
-        SernetError: There are fewer than two.
+        SernetError: There are fewer than two labels.
     """
     if not utterances:
         raise SernetError("the corpus has no recording that can be used")
@@ -270,7 +271,7 @@ def _check_known(setting: str, labels: Iterable[str], known: Collection[str]) ->
 
 
 def in_words(counts: Mapping[str, int]) -> str:
-    """Return how many recordings have each label, in words."""
+    """Return the number of recordings with each label, in words."""
     return ", ".join(f"{count} of {label}" for label, count in sorted(counts.items()))
 
 
@@ -283,5 +284,5 @@ def labels_by_corpus(utterances: Sequence[Utterance]) -> dict[str, set[str]]:
 
 
 def names_in(name: Any) -> list[str]:
-    """Return the names of the corpora in `CorpusChoice.name`, as provenance and runs keep it."""
+    """Return the names of the corpora in a `CorpusChoice.name`, as a provenance or a run has it."""
     return str(name).split(JOINT)

@@ -40,7 +40,7 @@ def read(folder: Path) -> list[Utterance]:
     """List the utterances of CREMA-D in `folder`, at any depth, by file name.
 
     Raises:
-        SernetError: No such folder, no audio in it, or names that are not CREMA-D's.
+        SernetError: There is no such folder, it has no audio, or its names are not CREMA-D's.
     """
     return [
         Utterance(

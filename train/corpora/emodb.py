@@ -39,7 +39,7 @@ def read(folder: Path) -> list[Utterance]:
     """List the utterances of EMO-DB in `folder`, at any depth, by file name.
 
     Raises:
-        SernetError: No such folder, no audio in it, or names that are not EMO-DB's.
+        SernetError: There is no such folder, it has no audio, or its names are not EMO-DB's.
     """
     return [
         Utterance(

@@ -1,4 +1,4 @@
-"""Any corpus whose folders are named for the labels: LABEL/x.wav, or LABEL/SPEAKER/x.wav."""
+"""Any corpus in folders named after the labels: LABEL/x.wav, or LABEL/SPEAKER/x.wav."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sernet_edge.train.corpora.utterance import Utterance, label_named, recordin
 def read(folder: Path) -> list[Utterance]:
     """List the audio files below `folder`.
 
-    The folder inside it that a file lies in is its label; a folder inside that one is its
-    speaker. Without one the speakers are not known: such a corpus has no speaker-disjoint protocol.
+    The first folder in the path of a file is its label; a folder inside that one is its speaker.
+    Without it the speakers are unknown, and the corpus has no speaker-disjoint protocol.
 
     Raises:
-        SernetError: No such folder, no audio in it, or one that lies in no label's folder.
+        SernetError: There is no such folder, it has no audio, or a file is in no label's folder.
     """
     utterances = []
     for path in recordings_below(folder):

@@ -1,7 +1,7 @@
 """IEMOCAP, the Interactive Emotional Dyadic Motion Capture database, as papers use it.
 
 Four classes, happiness merged with excitement: 5,531 utterances of 10 speakers in 5 sessions.
-Labels stand in each session's evaluation files:
+Labels are in each session's evaluation files:
 
     [6.2901 - 8.2357]	Ses01F_impro01_F000	neu	[2.5000, 2.5000, 2.5000]
 """
@@ -41,14 +41,14 @@ _LINE = re.compile(
 
 
 def read(folder: Path, kind: str = "") -> list[Utterance]:
-    """List the utterances of the four classes in `folder`, the one that holds Session1 to 5.
+    """List the utterances of the four classes in `folder`, which contains Session1 to Session5.
 
     Args:
         folder: IEMOCAP_full_release.
         kind: "impro", "script", or "" for both.
 
     Raises:
-        SernetError: No session, a session without evaluation files, a WAV that is missing.
+        SernetError: There is no session, a session has no evaluation files, or a WAV is missing.
     """
     sessions = sorted(folder.glob("Session[1-5]"))
     if not sessions:
@@ -69,7 +69,8 @@ def read(folder: Path, kind: str = "") -> list[Utterance]:
                 path = session / "sentences" / "wav" / dialogue / f"{match['name']}.wav"
                 if not path.is_file():
                     raise SernetError(f"{evaluation} names {match['name']}, but {path} is missing")
-                # The turn's own letter says who speaks, the session's who wore the markers.
+                # The last letter of the turn's name is the speaker's; that of the session's name
+                # is the wearer's of the motion-capture markers.
                 speaker = f"{match['session']}{match['gender']}"
                 utterances.append(Utterance(path, _CODES[match["code"]], speaker))
     if not utterances:

@@ -1,14 +1,14 @@
 """MELD, the Multimodal EmotionLines Dataset: 13,708 utterances of a television series.
 
-`train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv` list the utterances; the films lie
-in `train_splits`, `dev_splits_complete` and `output_repeated_splits_test` as
-`diaDIALOGUE_uttUTTERANCE.mp4`. Their sound has to be extracted first, beside them:
+`train_sent_emo.csv`, `dev_sent_emo.csv` and `test_sent_emo.csv` list the utterances. The films are
+in `train_splits`, `dev_splits_complete` and `output_repeated_splits_test`, with names
+`diaDIALOGUE_uttUTTERANCE.mp4`. Extract their sound first, beside them:
 
     for f in */dia*.mp4; do ffmpeg -i "$f" -ac 1 -ar 16000 "${f%.mp4}.wav"; done
 
 Known faults: the film of dialogue 110, utterance 7 of the development part is missing, that of
-dialogue 125, utterance 3 of the training part is damaged; listed utterances without sound are
-left out. Speakers of small roles share names such as "Man" and "All".
+dialogue 125, utterance 3 of the training part is damaged. The reader leaves out listed utterances
+without sound. Speakers of small roles share names such as "Man" and "All".
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ _COLUMNS = ("Speaker", "Emotion", "Dialogue_ID", "Utterance_ID")
 
 
 def read(folder: Path) -> list[Utterance]:
-    """List the utterances whose sound was extracted, of all three parts that `folder` holds.
+    """List the utterances with extracted sound, of all three parts in `folder`.
 
     Raises:
-        SernetError: No table, one without its columns, an unknown emotion, or no sound.
+        SernetError: There is no table, a table lacks a column or has an unknown emotion, or there
+            is no sound.
     """
     tables = [folder / name for name in _PARTS if (folder / name).is_file()]
     if not tables:
@@ -75,7 +76,7 @@ def _read_table(table: Path) -> list[Utterance]:
         if path.suffix.lower() in AUDIO_SUFFIXES
     }
     utterances = []
-    # Of the text, which is not read, some is Windows-1252.
+    # Some of the text, which is not used, is Windows-1252.
     with table.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         rows = csv.DictReader(file)
         if missing := [name for name in _COLUMNS if name not in (rows.fieldnames or ())]:

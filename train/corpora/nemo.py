@@ -1,6 +1,6 @@
 """nEMO, the dataset of emotional speech in Polish: 4,481 utterances, 9 speakers, 6 emotions.
 
-`data.tsv` lists the recordings that lie in `samples/`, FLAC or WAV, with emotion and speaker.
+`data.tsv` lists the recordings in `samples/`, FLAC or WAV, with emotion and speaker.
 """
 
 from __future__ import annotations
@@ -29,12 +29,13 @@ _COLUMNS = ("file_id", "emotion", "speaker_id")
 
 
 def read(folder: Path) -> list[Utterance]:
-    """List the utterances of `folder`/data.tsv whose recordings lie in `folder`/samples.
+    """List the utterances of `folder`/data.tsv with recordings in `folder`/samples.
 
-    The published table names WAV files; copies exist that hold FLAC, and copies that hold a part.
+    The published table names WAV files. Some copies contain FLAC, or only a part of the files.
 
     Raises:
-        SernetError: No table, one without its columns, an unknown emotion, or no recording.
+        SernetError: There is no table, it lacks a column or has an unknown emotion, or there is
+            no recording.
     """
     table = folder / "data.tsv"
     if not table.is_file():
@@ -54,7 +55,7 @@ def read(folder: Path) -> list[Utterance]:
                 )
             path = _recording(folder / "samples", (row["file_id"] or "").strip())
             if path is not None:
-                # The published table pads speakers with blanks.
+                # The published table pads speakers' names with spaces.
                 speaker = (row["speaker_id"] or "").strip()
                 number = path.stem.rpartition("_")[2]
                 utterances.append(Utterance(path, _NAMES[emotion], speaker, sentence=number))
@@ -64,7 +65,7 @@ def read(folder: Path) -> list[Utterance]:
 
 
 def _recording(samples: Path, name: str) -> Path | None:
-    """Return the file of a recording under its own name or another format's; None: it is absent."""
+    """Return a recording's file, which may have another format than its name; None if missing."""
     named = samples / name
     for path in (named, named.with_suffix(".flac"), named.with_suffix(".wav")):
         if name and path.is_file():

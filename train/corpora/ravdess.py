@@ -34,7 +34,7 @@ def read(folder: Path) -> list[Utterance]:
     """List the audio-only speech in `folder`, at any depth; song and video are left out.
 
     Raises:
-        SernetError: No such folder, no audio in it, or names that are not RAVDESS's.
+        SernetError: There is no such folder, it has no audio, or its names are not RAVDESS's.
     """
     utterances = [
         Utterance(

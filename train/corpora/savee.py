@@ -1,7 +1,7 @@
 """SAVEE, Surrey Audio-Visual Expressed Emotion: 480 utterances of four men, 7 emotions.
 
 Files are named by emotion and number, `sa01.wav`, in a folder for each speaker, `DC`, `JE`, `JK`
-and `KL`; copies exist in one folder, with names such as `DC_sa01.wav`.
+and `KL`. Some copies have all files in one folder, with names such as `DC_sa01.wav`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def read(folder: Path) -> list[Utterance]:
     """List the utterances of SAVEE in `folder`, at any depth.
 
     Raises:
-        SernetError: No such folder, no audio in it, names that are not SAVEE's, or a recording
-            whose speaker neither its name nor its folder tells.
+        SernetError: There is no such folder, it has no audio, its names are not SAVEE's, or
+            neither the name nor the folder of a recording tells its speaker.
     """
     utterances = []
     for path, match in named_recordings(folder, _NAME, "SAVEE", "DC/sa01.wav"):

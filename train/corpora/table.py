@@ -1,8 +1,8 @@
-"""Any corpus, as a table of text: a header and the columns path, label and, if known, speaker.
+"""Any corpus, as a text table with a header and the columns path, label and, if known, speaker.
 
-Commas, semicolons, tabs or bars separate the columns; the header tells which. What can be read in
-one way only is read. Everything else is refused with its line: a value in the wrong column would
-train a wrong label silently.
+Commas, semicolons, tabs or bars separate the columns; the header shows which. The reader accepts
+only rows with a single possible meaning, and refuses all others with their line: a value in the
+wrong column would train a wrong label without an error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SEPARATORS = ",;\t|"
 _COLUMNS = ("path", "label", "speaker")
 _HEADER_HINT = "its first line must be path,label,speaker"
 
-# UTF-32 first: its little-endian mark begins with that of UTF-16.
+# UTF-32 comes first, since its little-endian mark begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -33,12 +33,12 @@ _MARKS = {
 def read(table: Path) -> list[Utterance]:
     """List the utterances of a table; relative paths start from the table's own folder.
 
-    Without a column speaker, or where it is empty, the speaker is unknown: such a corpus has no
-    speaker-disjoint protocol. A row that stands there twice counts once.
+    Where the column speaker is missing or empty, the speaker is unknown, and the corpus has no
+    speaker-disjoint protocol. A repeated row counts once.
 
     Raises:
-        SernetError: Unreadable, a column or value is missing, a row has more or fewer values than
-            the header, a recording does not exist or has two labels or speakers.
+        SernetError: The table is unreadable, a column or value is missing, a row has more or fewer
+            values than the header, or a recording does not exist or has two labels or speakers.
     """
     rows = _rows(table, _text(table))
     number, header = next(rows, (1, []))
@@ -68,14 +68,14 @@ def read(table: Path) -> list[Utterance]:
 
 
 def _text(table: Path) -> str:
-    """Return the text of the table: UTF-8, or UTF-16 and UTF-32 as spreadsheets write them."""
+    """Return the table's text, from UTF-8, or from UTF-16 or UTF-32, as spreadsheets write it."""
     try:
         data = table.read_bytes()
     except OSError as error:
         raise SernetError(f"cannot read the table {table}: {error.strerror}") from error
     encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
     if encoding == "utf-8" and len(data) % 2 == 0 and b"\0" in data[:2]:
-        # A header in Latin letters: the other byte of each is 0.
+        # The header has Latin letters only: one byte of each is 0.
         encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
     try:
         text = data.decode(encoding)
@@ -92,7 +92,7 @@ def _text(table: Path) -> str:
 
 
 def _rows(table: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield the rows that hold anything, the header first, each with its line's number."""
+    """Yield the rows that are not empty, with their line numbers; the header is first."""
     # Unlike str.splitlines, this splits at line ends only.
     lines = list(io.StringIO(text, newline=""))
     separator, skipped = _separator(lines)
@@ -118,20 +118,20 @@ def _separator(lines: list[str]) -> tuple[str, int]:
     for number, line in enumerate(lines):
         head = line.strip()
         if head[:4].lower() == "sep=" and len(head) == 5 and head[4] in _SEPARATORS:
-            return head[4], number + 1  # Excel writes this line, and reads it.
+            return head[4], number + 1  # a line of Excel's that names the separator
         if head.strip(_SEPARATORS):
             return max(_SEPARATORS, key=lambda one: (_found(head, one), head.count(one))), number
     return ",", 0
 
 
 def _found(head: str, separator: str) -> int:
-    """Return how many of the columns that must be there a header has with this separator."""
+    """Return how many of the required columns a header has with this separator."""
     names = {name.strip(' "').lower() for name in head.split(separator)}
     return len(names & {"path", "label"})
 
 
 def _places(where: str, header: list[str]) -> dict[str, int]:
-    """Return where the columns stand that matter; case does not."""
+    """Return the index of each known column; upper and lower case are the same."""
     names = [name.lower() for name in header]
     if missing := [name for name in _COLUMNS[:2] if name not in names]:
         found = f", only {', '.join(filter(None, header))}" if header else ""
@@ -139,12 +139,12 @@ def _places(where: str, header: list[str]) -> dict[str, int]:
             f"{where}: no column {' and no column '.join(missing)}{found}", _HEADER_HINT
         )
     if twice := [name for name in _COLUMNS if names.count(name) > 1]:
-        raise SernetError(f"{where}: the column {twice[0]} stands there twice", _HEADER_HINT)
+        raise SernetError(f"{where}: the column {twice[0]} appears twice", _HEADER_HINT)
     return {name: names.index(name) for name in _COLUMNS if name in names}
 
 
 def _check_row(where: str, values: list[str], header: list[str]) -> None:
-    """Refuse a row whose values do not stand under the header's names."""
+    """Refuse a row with more or fewer values than the header has names."""
     while len(values) > len(header) and not values[-1]:
         values.pop()
     if len(values) > len(header):
@@ -159,11 +159,11 @@ def _check_row(where: str, values: list[str], header: list[str]) -> None:
         )
     for value, name in zip(values, header, strict=False):
         if value and not name:
-            raise SernetError(f"{where}: {value!r} stands under no column's name")
+            raise SernetError(f"{where}: {value!r} is in a column without a name")
 
 
 def _recording(where: str, folder: Path, name: str) -> Path:
-    """Return the path of a recording that is there; Windows may have written its name."""
+    """Return the path of an existing recording; Windows may have written its name."""
     path = folder / name
     if not path.exists() and "\\" in name and (folder / name.replace("\\", "/")).exists():
         path = folder / name.replace("\\", "/")

@@ -2,7 +2,7 @@
 
 Files are named `SPEAKER_WORD_EMOTION.wav`, such as `OAF_back_angry.wav`; "ps" is pleasant
 surprise. Known faults: one file is named `OA_bite_neutral.wav`, and a widely copied archive holds
-every recording twice, which the comparison of recordings by their sound tells.
+every recording twice, which the check for equal audio reports.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read(folder: Path) -> list[Utterance]:
     """List the utterances of TESS in `folder`, at any depth, by file name.
 
     Raises:
-        SernetError: No such folder, no audio in it, or names that are not TESS's.
+        SernetError: There is no such folder, it has no audio, or its names are not TESS's.
     """
     return [
         Utterance(

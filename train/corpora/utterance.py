@@ -19,11 +19,11 @@ class Utterance:
     Attributes:
         path: The audio file.
         label: The emotion, one of the corpus's labels.
-        speaker: Who speaks; the same text for the same person throughout the corpus, and for
-            nobody else in other corpora that are read with it. Empty if it is not known.
-        corpus: The name of its corpus where several are read; empty where it is the only one.
-        sentence: What is said: the same text for the same words throughout the corpus. Empty if
-            it is not known.
+        speaker: The speaker: the same text for the same person throughout the corpus, and for no
+            other person in the corpora that are read with it. Empty if unknown.
+        corpus: Its corpus's name if several corpora are read; empty if there is only one.
+        sentence: The spoken words: the same text for the same words throughout the corpus. Empty
+            if unknown.
     """
 
     path: Path
@@ -34,16 +34,16 @@ class Utterance:
 
 
 def label_named(name: str, where: str) -> str:
-    """Return the label of this name, the same however Unicode spells it.
+    """Return a label's name in one Unicode form.
 
-    macOS writes `ü` in the names of folders as a `u` and its dots, tables have it as one letter.
+    macOS writes `ü` in the names of folders as `u` and two dots; tables have it as one character.
 
     Args:
-        name: As a folder or a table has it.
+        name: The name of a folder, or in a table.
         where: The folder or the table's line, for the error.
 
     Raises:
-        SernetError: No label may be named so.
+        SernetError: The name is not valid for a label.
     """
     label = unicodedata.normalize("NFC", name)
     if not is_label(label):
@@ -61,17 +61,17 @@ _MADE_BY_SYSTEMS = {
     "@eadir",  # Synology
     "#recycle",
 }
-"""Folders that hold no recordings of a corpus, though files in them may be named so."""
+"""Folders of systems and programs, which contain no recordings, though files may look so."""
 
 
 def recordings_below(folder: Path) -> list[Path]:
-    """Return every audio file in `folder` at any depth, by its name's ending, sorted.
+    """Return the audio files in `folder` at any depth, found by their endings, sorted.
 
-    Names that begin with a dot are skipped, folders and files, and folders that operating systems
-    make: trash, checkpoints, and the halves of files that macOS puts beside them.
+    Files and folders with a dot at the start of their names are skipped, and so are folders of
+    operating systems: trash, checkpoints, and macOS's parts of files.
 
     Raises:
-        SernetError: No such folder, or no audio in it.
+        SernetError: There is no such folder, or it has no audio.
     """
     if not folder.is_dir():
         raise SernetError(f"the corpus folder {folder} does not exist")
@@ -95,16 +95,16 @@ def _is_hidden(path: Path) -> bool:
 def named_recordings(
     folder: Path, name: re.Pattern[str], corpus: str, example: str
 ) -> list[tuple[Path, re.Match[str]]]:
-    """Return every audio file in `folder` with the match of its name.
+    """Return the audio files in `folder` with the matches of their names.
 
     Args:
-        folder: Searched at any depth.
-        name: What every file name must match whole.
+        folder: The folder, searched at any depth.
+        name: The pattern of a whole file name.
         corpus: The corpus's name, for errors.
-        example: A file name as it should be, likewise.
+        example: A correct file name, for errors.
 
     Raises:
-        SernetError: No such folder, no audio in it, or other names.
+        SernetError: There is no such folder, it has no audio, or a name does not match.
     """
     paths = recordings_below(folder)
     matches = [(path, name.fullmatch(path.name)) for path in paths]

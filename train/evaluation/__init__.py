@@ -1,1 +1,1 @@
-"""From scores to figures: protocols, metrics, saved runs, calibration and their pictures."""
+"""From scores to figures: protocols, metrics, saved runs, calibration and pictures."""

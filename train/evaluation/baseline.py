@@ -1,4 +1,4 @@
-"""A classical system to compare with: openSMILE's ComParE functionals and a linear SVM.
+"""A classical baseline: openSMILE's ComParE functionals and a linear SVM.
 
 F. Eyben, M. Wöllmer, B. Schuller: "openSMILE", ACM Multimedia 2010; the feature set is that of
 the INTERSPEECH 2016 Computational Paralinguistics Challenge, 6,373 numbers an utterance.
@@ -27,7 +27,7 @@ from sernet_edge.train.progress import QUIET, Progress
 from sernet_edge.train.recordings import Recording
 
 COMPLEXITIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-"""Candidates for the SVM's C."""
+"""Candidates for C, the SVM's parameter."""
 
 DESCRIPTION = {
     "architecture": "opensmile-svm",
@@ -39,7 +39,7 @@ DESCRIPTION = {
         "class_weight": "balanced",
     },
 }
-"""Its settings, for run.json."""
+"""The baseline's settings, for run.json."""
 
 
 def functionals(
@@ -48,14 +48,14 @@ def functionals(
     """Return the features of recordings, float32 (recordings, 6373).
 
     Args:
-        recordings: With audio at `rate_hz`.
-        rate_hz: Its rate.
-        progress: Receives a step for each recording.
+        recordings: Recordings with audio at `rate_hz`.
+        rate_hz: The sample rate.
+        progress: Called after each recording.
 
     Raises:
         SernetError: openSMILE is not installed.
     """
-    # In a process of its own: openSMILE aborts a process that has loaded TensorFlow.
+    # In a process of its own: openSMILE aborts a process that has imported TensorFlow.
     spawn = multiprocessing.get_context("spawn")
     rows = []
     progress.begin("openSMILE, recording", len(recordings))
@@ -91,13 +91,13 @@ def check(chosen: Sequence[Fold], utterances: Sequence[Utterance]) -> None:
     """Check that C can be chosen in every fold, before anything is computed.
 
     Raises:
-        SernetError: A fold has too few training speakers, or without one of them only one label is
-            left; names the fold.
+        SernetError: A fold has too few training speakers, or only one label without one of them;
+            names the fold.
     """
     for fold in chosen:
         training = [utterances[i] for i in fold.train]
         speakers = {utterance.speaker for utterance in training}
-        if "" in speakers:  # then C is chosen on random folds
+        if "" in speakers:  # C is then chosen on random folds
             continue
         if len(speakers) < 2:
             raise SernetError(
@@ -124,21 +124,21 @@ def train_and_score(
 ) -> tuple[Float64, float]:
     """Train on some utterances and score others.
 
-    C is the one with the best UAR when each training speaker in turn is left out, or where the
-    test utterances are a corpus of their own, each training corpus, of several; the test utterances
-    have no part in it.
+    C has the best UAR on training data, leaving out each training speaker in turn. If the test
+    utterances are a corpus of their own and there are several training corpora, each of these is
+    left out instead. The test utterances are not used.
 
     Args:
         features: float32 (utterances, features).
         utterances: Their labels and speakers.
-        labels: In the order of the scores.
-        train: Indices of those to train on.
-        test: Indices of those to score.
-        seed: Of the inner folds of a corpus that does not name its speakers.
+        labels: Labels in the order of the scores.
+        train: Indices of the training utterances.
+        test: Indices of the test utterances.
+        seed: Seed of the inner folds, for a corpus that does not name its speakers.
 
     Returns:
-        float64 (test utterances, labels), the softmax of the SVM's decision values, which is no
-        probability; and C.
+        float64 (test utterances, labels), the softmax of the SVM's decision values, which are not
+        probabilities; and C.
 
     Raises:
         SernetError: scikit-learn is not installed, or see `folds`.
@@ -185,7 +185,7 @@ def _scores(
     mean, std = features[train].mean(axis=0), features[train].std(axis=0)
     std[std == 0] = 1
     ours, theirs = ((features[some] - mean) / std for some in (train, test))
-    # With more features than utterances, their products are all that a linear SVM needs.
+    # There are more features than utterances, and a linear SVM needs only products of utterances.
     inner, outer = (some.astype(np.float64) @ ours.T.astype(np.float64) for some in (ours, theirs))
     values = np.full((len(complexities), len(test), labels), -np.inf)
     for index, complexity in enumerate(complexities):
@@ -196,14 +196,14 @@ def _scores(
             decision_function_shape="ovr",
         ).fit(inner, truth[train])
         decisions = machine.decision_function(outer)
-        if decisions.ndim == 1:  # of two classes it gives one column
+        if decisions.ndim == 1:  # with two classes there is only one column
             decisions = np.stack([-decisions, decisions], axis=1)
         values[index][:, machine.classes_] = decisions
     return values
 
 
 def versions() -> str:
-    """Name the packages that compute it, with their versions."""
+    """Return the names and versions of the packages that compute the baseline."""
     return ", ".join(f"{name} {metadata.version(name)}" for name in ("opensmile", "scikit-learn"))
 
 

@@ -1,9 +1,8 @@
 """Calibrates scores as probabilities: a temperature, and a threshold for sure results.
 
-Everything here is fitted on the scores that the models of a cross-validation gave to speakers, or
-to whole corpora, that they were not trained on. Temperature scaling is that of C. Guo et al., "On
-Calibration of Modern Neural Networks", ICML 2017: logits are divided by one number, which
-changes no window's label.
+Everything is fitted on a cross-validation's scores for speakers, or whole corpora, that its models
+were not trained on. Temperature scaling is that of C. Guo et al., "On Calibration of Modern Neural
+Networks", ICML 2017: logits are divided by one number, which changes no window's label.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from sernet_edge.runtime.frontend import Float64
 from sernet_edge.train.evaluation.saved_runs import Ints, finished_folds, read_json
 
 BINS = 10
-"""Of equal width, for the expected calibration error and the reliability diagram."""
+"""Bins of equal width, for the expected calibration error and the reliability diagram."""
 
 _LARGEST_TEMPERATURE = 20.0
 
@@ -32,12 +31,12 @@ class OutOfFold:
     """The scores of a cross-validation's models for speakers they were not trained on.
 
     Attributes:
-        logits: float64 (windows, labels), each row but for a constant; of all windows of all
-            utterances, one after the other.
-        windows: int64 (utterances,), how many windows each has.
+        logits: float64 (windows, labels), of all windows of all utterances in order; a constant
+            may be added to each row.
+        windows: int64 (utterances,), each utterance's number of windows.
         truth: int64 (utterances,), index of the label.
         speakers: Text (utterances,), the speaker's name.
-        corpora: Text (utterances,), the corpus's name, where each fold left a corpus out; None:
+        corpora: Text (utterances,), the corpus's name, if each fold left a corpus out; None if
             each left a speaker out.
     """
 
@@ -49,11 +48,11 @@ class OutOfFold:
 
     @property
     def groups(self) -> NDArray[np.str_]:
-        """Text (utterances,): what the fold that scored an utterance left out."""
+        """Text (utterances,): the speaker or corpus that the utterance's fold left out."""
         return self.speakers if self.corpora is None else self.corpora
 
     def scores(self, temperature: float) -> Float64:
-        """Return float64 (utterances, labels): the mean over an utterance's windows."""
+        """Return scores, averaged over each utterance's windows, float64 (utterances, labels)."""
         starts = np.cumsum(self.windows) - self.windows
         summed = np.add.reduceat(softmax(self.logits / temperature), starts, axis=0)
         return summed / self.windows[:, None]
@@ -74,7 +73,7 @@ def read_out_of_fold(run: Path) -> OutOfFold:
 
     Raises:
         SernetError: The folder holds no run or no finished fold, or the run tested on its training
-            speakers, whose scores are too high.
+            speakers, which makes its scores too high.
     """
     split = read_json(run / "run.json").get("split")
     if split == "random":
@@ -94,19 +93,19 @@ def read_out_of_fold(run: Path) -> OutOfFold:
 
 
 def _logits(fold: dict[str, Any]) -> Float64:
-    # The classical baseline scores whole utterances: each is one window.
+    # The classical baseline scores whole utterances: each counts as one window.
     scores = np.asarray(fold.get("float_window_scores", fold["float_scores"]), np.float64)
     return np.log(np.maximum(scores, np.finfo(np.float32).tiny))
 
 
 def softmax(logits: Float64) -> Float64:
-    """Return float64 scores (rows, labels) of logits (rows, labels)."""
+    """Convert logits (rows, labels) to scores, float64 of the same shape."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
 
 def fit_temperature(data: OutOfFold) -> float:
-    """Return the temperature under which the truth is most likely (least mean NLL)."""
+    """Return the temperature with the least mean negative log-likelihood of the truth."""
     from scipy.optimize import minimize_scalar
 
     rows = np.arange(len(data.truth))
@@ -121,9 +120,9 @@ def fit_temperature(data: OutOfFold) -> float:
 
 
 def calibrated_by_others(data: OutOfFold) -> Float64:
-    """Return scores (utterances, labels) whose temperature was fitted without their group.
+    """Return scores (utterances, labels), each with a temperature fitted without its group.
 
-    Figures of these scores therefore hold for a new speaker, or a new corpus, too.
+    Figures of these scores therefore also hold for a new speaker or corpus.
     """
     scores = np.empty((len(data.truth), data.logits.shape[1]))
     for group in np.unique(data.groups):
@@ -133,18 +132,19 @@ def calibrated_by_others(data: OutOfFold) -> Float64:
 
 
 def sure_by_others(data: OutOfFold, precision: float) -> dict[str, dict[str, float | None]]:
-    """Return how often sure results are right in each group, of a choice without that group.
+    """Return how often sure results are right in each group, with settings of the other groups.
 
-    Temperature and threshold are fitted on the other groups, so this is what a listener that
-    nothing was chosen on may expect.
+    Temperature and threshold are fitted on the other groups, so the figures hold for new speakers
+    or corpora.
 
     Args:
-        data: Of two groups or more.
+        data: Scores of two or more groups.
         precision: See `sure_threshold`.
 
     Returns:
-        By speaker, or by corpus: `from_score`, `share` of the decisions that are sure, and `right`
-        among them. None where no threshold on the others reaches the precision, or nothing is sure.
+        By speaker or corpus: `from_score`; `share`, of the decisions that are sure; and `right`,
+        the share of right ones among them. None if no threshold on the others reaches the
+        precision, or nothing is sure.
     """
     found: dict[str, dict[str, float | None]] = {}
     for group in np.unique(data.groups).tolist():
@@ -168,15 +168,16 @@ def sure_by_others(data: OutOfFold, precision: float) -> dict[str, dict[str, flo
 
 
 def across_corpora(run: Path) -> dict[str, Any]:
-    """Return how calibrated a run's scores of unheard corpora are, and how right sure ones.
+    """Return how well calibrated a run's scores of new corpora are, and how often sure ones are
+    right.
 
     Args:
-        run: Whose folds each left a corpus out, two of them finished or more.
+        run: A run whose folds each left a corpus out, with two or more finished folds.
 
     Returns:
-        JSON-ready: `ece_before` and `ece_after` (expected calibration error, each corpus's "after"
-        with the temperature of the others), and `sure`, for several wanted precisions what
-        `sure_by_others` gives.
+        JSON-ready: `ece_before` and `ece_after`, the expected calibration error (each corpus's
+        "after" uses the temperature of the others), and `sure`, the results of `sure_by_others`
+        for several precisions.
     """
     data = read_out_of_fold(run)
     return {
@@ -187,7 +188,7 @@ def across_corpora(run: Path) -> dict[str, Any]:
 
 
 def reliability(scores: Float64, truth: Ints) -> list[dict[str, float]]:
-    """Return, for each bin of the top score that is not empty, how often the top is right.
+    """Return how often the top score's label is right, for each bin that is not empty.
 
     Args:
         scores: float64 (utterances, labels).
@@ -211,25 +212,26 @@ def reliability(scores: Float64, truth: Ints) -> list[dict[str, float]]:
 
 
 def expected_calibration_error(scores: Float64, truth: Ints) -> float:
-    """Return the mean distance of top score and accuracy in `reliability`'s bins, by count."""
+    """Return the mean distance between top score and accuracy in `reliability`, by count."""
     bins = reliability(scores, truth)
     return sum(b["count"] * abs(b["score"] - b["accuracy"]) for b in bins) / len(truth)
 
 
 def sure_threshold(scores: Float64, truth: Ints, precision: float) -> float:
-    """Return the lowest top score from which on decisions are right often enough.
+    """Return the lowest threshold on the top score that reaches a precision.
 
     Args:
         scores: float64 (utterances, labels).
         truth: int64 (utterances,).
-        precision: Share of right ones that is wanted among the decisions with this top score
-            or more, 0..1.
+        precision: The required share of right decisions among those with at least the threshold's
+            top score, 0..1.
 
     Returns:
-        The threshold, rounded up to three decimals; 0 if all decisions together reach it.
+        The threshold, rounded up to three decimals; 0 if all decisions together reach the
+        precision.
 
     Raises:
-        SernetError: No threshold that keeps a tenth of the decisions does.
+        SernetError: No threshold that keeps a tenth of the decisions reaches the precision.
     """
     top, right = scores.max(axis=1), scores.argmax(axis=1) == truth
     if right.mean() >= precision:

@@ -1,7 +1,7 @@
-"""Conditions under which speech is heard in practice: quiet, noisy, in a room, over a telephone.
+"""Conditions of real use: quiet, noisy, in a room, over a telephone.
 
-The same recordings are judged clean and under each condition, so that what a model loses can be
-told from what it never had.
+The same recordings are tested clean and under each condition. This separates what a condition costs
+a model from what the model could not do anyway.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONDITIONS = {
     "telephone": "over a telephone: 300 to 3400 Hz, 8 kHz, 8 bits",
     "clipping": "recorded 10 dB too loud, and clipped",
 }
-"""What each of them is, by name."""
+"""Descriptions of the conditions, by name."""
 
 _QUIETER_DB = -20.0
 _SNR_DB = 10.0
@@ -37,12 +37,12 @@ _OVERLOAD_DB = 10.0
 
 @dataclass(frozen=True)
 class Conditions:
-    """Changes recordings as the conditions do, each recording always in the same way.
+    """Applies the conditions to recordings, to each recording always in the same way.
 
     Attributes:
         rate_hz: Sample rate of the recordings.
-        seed: Of the places of the noise.
-        noise: Clips that the models to test have not heard; (): coloured noise instead.
+        seed: Seed of the noise's positions.
+        noise: Noise clips that were not used in training; (): coloured noise instead.
     """
 
     rate_hz: int
@@ -55,7 +55,7 @@ class Conditions:
         Args:
             samples: int16 (n,).
             condition: A key of `CONDITIONS`.
-            index: The recording's number, which chooses its noise.
+            index: The recording's number, which selects its noise.
         """
         wide = samples.astype(np.float64)
         if condition == "quiet":

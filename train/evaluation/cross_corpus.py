@@ -1,7 +1,8 @@
-"""Figures of models that hear a corpus for the first time.
+"""Figures of models on corpora that they were not trained on.
 
-Corpora differ in their labels, so the figures that can be compared are of four emotions that nearly
-all have, where any other answer counts as wrong; and of arousal, which is told from them.
+Corpora have different labels, so their figures are compared on four emotions that nearly all of
+them have, where any other answer counts as wrong, and on arousal, which is computed from the
+scores.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sernet_edge.train.evaluation import metrics
 _HIGH = ("anger", "happiness")
 _LOW = ("neutral", "sadness")
 FOUR = (*_HIGH, *_LOW)
-"""The emotions that are compared across corpora: those of high arousal, and those of low."""
+"""The emotions that are compared across corpora: those of high arousal, then those of low."""
 
 _RESAMPLES = 2000
 
@@ -27,7 +28,7 @@ Ints = NDArray[np.int64]
 
 
 def arousal(scores: Float64, labels: Sequence[str]) -> Float64:
-    """Return `runtime.arousal.arousal` of many utterances, float64 (utterances,).
+    """Return `runtime.arousal.arousal` for many utterances, float64 (utterances,).
 
     Args:
         scores: float64 (utterances, labels).
@@ -58,12 +59,13 @@ def by_corpus(
         labels: The labels' names.
 
     Returns:
-        JSON-ready. `corpora`: by name the `utterances` of the four emotions, their `uar` and `wa`
-        (any other answer is wrong), and `arousal`, the balanced accuracy of `arousal` with its
-        threshold in the middle; each with its `..._interval` of 95 %, bootstrapped over speakers;
-        `all`, the figures of `metrics.summary` over all labels that the corpus has; and the same
-        three figures of its `speakers`. `mean`: the means of the three over the corpora, with
-        intervals over the speakers of each. A figure is None where no utterance tells.
+        JSON-ready. `corpora`, by name: `utterances`, the number with one of the four emotions;
+        `uar` and `wa`, where any other answer is wrong; `arousal`, the balanced accuracy of
+        `arousal` with the threshold 0.5; for each of these three its `..._interval` of 95 %,
+        bootstrapped over speakers; `all`, the figures of `metrics.summary` over all labels of the
+        corpus; and `speakers`, the same three figures by speaker. `mean`: the means of the three
+        over the corpora, with intervals over the speakers of each. A figure is None if no
+        utterance counts for it.
     """
     rng = np.random.default_rng(0)
     figures: dict[str, Any] = {}
@@ -95,8 +97,8 @@ def by_corpus(
 
 
 def _counts(truth: Ints, scores: Float64, labels: Sequence[str]) -> Ints:
-    """Return int64 (6, 2): of each of the four emotions, then of the agitated and of the calm
-    together, how many utterances are called rightly, and how many there are.
+    """Return int64 (6, 2): the number of right answers and of utterances. The rows are the four
+    emotions, then the emotions of high arousal together and those of low arousal together.
     """
     guess, agitated = scores.argmax(axis=1), arousal(scores, labels) > 0.5
     rows = []
@@ -110,7 +112,7 @@ def _counts(truth: Ints, scores: Float64, labels: Sequence[str]) -> Ints:
 
 
 def _shares(counts: Ints) -> Float64:
-    """Return UAR, WA and arousal, float64 (..., 3), of counts (..., 6, 2); NaN where none tells."""
+    """Convert counts (..., 6, 2) to UAR, WA and arousal, float64 (..., 3); NaN without a count."""
     right, all_ = counts[..., 0].astype(float), counts[..., 1].astype(float)
     recall = np.divide(right, all_, out=np.full(right.shape, np.nan), where=all_ > 0)
     four = slice(len(FOUR))

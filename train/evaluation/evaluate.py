@@ -31,7 +31,7 @@ from sernet_edge.train.tensorflow_setup import quietly
 from sernet_edge.train.windows import Windows
 
 Scorer = Callable[[Float32], NDArray[Any]]
-"""From float32 (windows, window_frames, features) to scores (windows, labels)."""
+"""A function from float32 (windows, window_frames, features) to scores (windows, labels)."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,15 @@ class EvaluationSettings:
 
     Attributes:
         model: A .tflite or .keras file with its contract.
-        corpora: The speech to test on, in the labels of the model; without a folder only noise is.
+        corpora: The speech to test on, in the labels of the model; without a folder only noise is
+            tested.
         speakers: Speakers to test on; None: all.
         skip_bad: Whether to leave out recordings that cannot be read.
-        conditions: Names in `conditions.CONDITIONS` to test the same recordings under, too.
-        noise: Folder of sounds without speech. A listener hears them, and its events are counted;
-            the condition "noise" takes them. A model that was trained with them hears only those
-            that were kept out of its training.
-        seed: Of the noise that is added to each recording.
+        conditions: Names in `conditions.CONDITIONS` under which to test the same recordings, too.
+        noise: Folder of sounds without speech. A listener gets them, and its events are counted;
+            the condition "noise" uses them. Of the noise that a model was trained with, only the
+            clips that were kept out of its training are used.
+        seed: Seed of the noise that is added to each recording.
     """
 
     model: Path
@@ -60,19 +61,19 @@ class EvaluationSettings:
 
 
 def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[str, Any]:
-    """Test a model on whole utterances: the mean of the scores of an utterance's windows.
+    """Test a model on whole utterances. An utterance's scores are the mean over its windows.
 
     Args:
         settings: The model and the speech.
-        progress: Receives remarks and the recordings.
+        progress: Receives messages, and a step for each recording.
 
     Returns:
         JSON-ready: `model` and `contract_id`. Of speech: `corpus`, `left_out` (recordings by
         label), `skipped` (a line each), `trained_on_these_speakers`, the figures of
-        `metrics.summary`, `calibration_error`, `reliability` and, where the model knows when it is
-        sure, `sure`; `four`, the figures of `cross_corpus.by_corpus`, with the number of speakers
-        which the model has heard in each corpus, `heard`; and `conditions`, see `_under`. Of noise:
-        `noise`, the figures of `false_events.false_events`.
+        `metrics.summary`, `calibration_error`, `reliability` and, if the model has a threshold,
+        `sure`; `four`, the figures of `cross_corpus.by_corpus`, with `heard`, the number of
+        speakers of each corpus that the model was trained on; and `conditions`, see `_under`. Of
+        noise: `noise`, the figures of `false_events.false_events`.
 
     Raises:
         SettingError: A speaker is not in the corpus, or a label not in the model; or there is
@@ -97,7 +98,7 @@ def evaluate(settings: EvaluationSettings, progress: Progress = QUIET) -> dict[s
 def _clips(
     settings: EvaluationSettings, contract: Contract, progress: Progress
 ) -> tuple[NoiseClip, ...]:
-    """Return the noise that the model has not heard."""
+    """Return the noise clips that were not used in the model's training."""
     if settings.noise is None:
         return ()
     noise = Noise.read(settings.noise, contract.sample_rate_hz, settings.skip_bad, progress)
@@ -108,15 +109,15 @@ def _clips(
             "noise", f"the model was trained with every clip of {settings.noise}: name other noise"
         )
     progress.say(
-        f"the model was trained with this noise: {len(noise.testing)} clips that it never heard "
-        "are left"
+        f"the model was trained with this noise: {len(noise.testing)} clips that were not used in "
+        "training are left"
     )
     return noise.testing
 
 
 @dataclass(frozen=True)
 class _Scoring:
-    """A model of any kind, as a listener asks it."""
+    """A model of any kind, as a listener calls it."""
 
     contract: Contract
     scorer: Scorer
@@ -133,7 +134,7 @@ def _on_speech(
     clips: Sequence[NoiseClip],
     progress: Progress,
 ) -> dict[str, Any]:
-    """Return the part of the report that is about speech; see `evaluate`."""
+    """Return the report's part about speech; see `evaluate`."""
     corpora = settings.corpora
     _check_mapping(corpora, contract.labels)
     utterances, others = corpora.wanted_and_others(progress)
@@ -168,7 +169,7 @@ def _on_speech(
 
 
 def _check_mapping(corpora: CorpusChoice, labels: Sequence[str]) -> None:
-    """Check that the labels of the corpora become labels that the model has."""
+    """Check that the mapped labels of the corpora are labels of the model."""
     if unknown := sorted(set(corpora.mapping.values()) - {"", *labels}):
         raise SettingError(
             "map",
@@ -188,7 +189,7 @@ def _scored(
 
     Returns:
         The utterances that could be read; their scores (utterances, labels) by condition, "" for
-        the recordings as they are; and a line on each of the others.
+        the unchanged recordings; and a line on each utterance that could not be read.
     """
     bad: list[str] = []
     windows = Windows(contract)
@@ -218,17 +219,17 @@ def _scored(
 def _under(
     clean: Mapping[str, Any], figures: Mapping[str, Any], four: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what a condition costs, JSON-ready.
+    """Return the costs of a condition, JSON-ready.
 
     Args:
-        clean: The report on the same recordings as they are.
-        figures: Those of `_figures` under the condition.
-        four: Those of `_by_corpus` under the condition.
+        clean: The report on the unchanged recordings.
+        figures: The result of `_figures` under the condition.
+        four: The result of `_by_corpus` under the condition.
 
     Returns:
-        `uar` and `wa`; `uar_lost` and `wa_lost`, the points of 1 by which they are lower than on
-        clean speech; `four_uar` and `four_uar_lost`, the same of the mean over corpora of four
-        emotions, None where no corpus has one of them.
+        `uar` and `wa`; `uar_lost` and `wa_lost`, how much lower they are than on clean speech;
+        `four_uar` and `four_uar_lost`, the same for the mean over corpora of four emotions, None
+        if no corpus has one of them.
     """
     found: dict[str, Any] = {}
     for name in ("uar", "wa"):
@@ -252,8 +253,8 @@ def _by_corpus(
         tested: The utterances.
         truth: int64 (utterances,), index of the label.
         scores: float64 (utterances, labels).
-        contract: The model's.
-        only: The name of the corpus, if there is but one.
+        contract: The model's contract.
+        only: The corpus's name, if there is only one.
         seen: Speakers that the model was trained on.
     """
     speakers = np.array([u.speaker for u in tested])
@@ -278,7 +279,7 @@ def _load(path: Path) -> tuple[Contract, Scorer]:
 
 
 def _spoken_by(speakers: Collection[str], *groups: list[Utterance]) -> tuple[list[Utterance], ...]:
-    """Return the utterances of some speakers, of each group."""
+    """Return the utterances of these speakers, for each group."""
     known = {utterance.speaker for group in groups for utterance in group}
     if unknown := sorted(set(speakers) - known):
         raise SettingError("speakers", f"no speaker {', '.join(unknown)} in this corpus")
@@ -289,7 +290,7 @@ def _check_labels(utterances: list[Utterance], labels: tuple[str, ...]) -> None:
     """Check that the model has all labels of the utterances.
 
     Raises:
-        SernetError: It lacks one, or there is no utterance.
+        SernetError: The model lacks a label, or there is no utterance.
     """
     if strange := sorted({u.label for u in utterances} - set(labels)):
         raise SernetError(

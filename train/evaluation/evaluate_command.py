@@ -28,7 +28,7 @@ from sernet_edge.train.progress import TerminalProgress
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """What a model is tested on, by the names of the options."""
+    """The data to test a model on; fields have the names of the options."""
 
     corpora: tuple[CorpusFolder, ...]
     mapping: dict[str, str]
@@ -68,15 +68,15 @@ _TESTED_OPTIONS = [
         "conditions",
         type=click.Choice([*CONDITIONS, "all"]),
         multiple=True,
-        help="Judge the same recordings under this condition, too, and say what it costs; may be "
+        help="Also test the same recordings under this condition, and report what it costs; may be "
         "repeated.",
     ),
     click.option(
         "--noise",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="Folder of sounds without speech: a listener without a gate hears them, and its "
-        "events are counted. The condition noise takes them.",
+        help="Folder of sounds without speech: a listener without a gate gets them, and its events "
+        "are counted. The condition noise uses them.",
     ),
     click.option(
         "--seed",
@@ -105,8 +105,8 @@ def evaluate_command(
     """Test MODEL, a .tflite or .keras with its contract, on whole utterances of a corpus, on
     noise, or on both.
 
-    An utterance's scores are the mean over its windows, one each hop; silence follows a shorter
-    utterance. The report names the speakers that the model was trained on.
+    An utterance's scores are the mean over its windows, one each hop; a shorter utterance is
+    padded with silence. The report names the speakers that the model was trained on.
     """
     if out is not None:
         if out.suffix != ".html":

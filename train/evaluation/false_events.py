@@ -1,4 +1,4 @@
-"""Counts the events that a listener makes of noise, in which there should be none."""
+"""Counts the events that a listener finds in noise, where there should be none."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from sernet_edge.train.progress import QUIET, Progress
 def false_events(
     model: Classifier, clips: Sequence[NoiseClip], progress: Progress = QUIET
 ) -> dict[str, Any]:
-    """Let a listener without a voice gate hear each clip, as `listen` does, and count.
+    """Run a listener without a voice gate on each clip, as `listen` does, and count.
 
     Args:
-        model: What judges.
-        clips: One at least. Each is a stream of its own; one shorter than a window is padded.
-        progress: Receives the clips.
+        model: The model.
+        clips: One or more clips. Each is a stream of its own; a clip shorter than a window is
+            padded.
+        progress: Receives a step for each clip.
 
     Returns:
-        JSON-ready: `clips`; `hours` of their sound; `windows`; `sure`, the share of windows that
-        are surely called an emotion; `labels`, how many windows each label leads; `events`, how
-        many begin; `events_per_hour`; and `event_labels`, how many events of each label.
+        JSON-ready: `clips`, their number; `hours` of their sound; `windows`; `sure`, the share of
+        windows with a sure emotion; `labels`, the number of windows that each label leads;
+        `events`, the number of events; `events_per_hour`; and `event_labels`, the number of events
+        of each label.
 
     Raises:
         SernetError: The model cannot be used on a stream.
@@ -53,14 +55,14 @@ def summary(
     sure: int,
     events: Counter[str],
 ) -> dict[str, Any]:
-    """Return what `false_events` does.
+    """Return the figures of `false_events`.
 
     Args:
-        clips: What was heard.
-        rate_hz: Its sample rate.
-        labels: How many windows each label leads.
-        sure: How many windows are surely called an emotion.
-        events: How many events of each label begin.
+        clips: The clips.
+        rate_hz: Their sample rate.
+        labels: Number of windows that each label leads.
+        sure: Number of windows with a sure emotion.
+        events: Number of events of each label.
     """
     hours = sum(len(clip.samples) for clip in clips) / rate_hz / 3600
     windows = sum(labels.values())

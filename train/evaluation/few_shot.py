@@ -1,8 +1,8 @@
-"""What teaching gives: speakers that a model never heard, taught with a few clips each.
+"""Measures the gain of teaching: new speakers, taught with a few clips each.
 
-A draw halves a speaker's sentences at random. K clips of each emotion, or as many as there are,
-come from the one half; the recordings of the other half are tested. So no sentence is on both
-sides. Where a corpus does not say which sentence is spoken, each recording is its own.
+A draw divides a speaker's sentences at random into two halves. K clips of each emotion, or as many
+as there are, come from one half; the recordings of the other half are tested. So no sentence is on
+both sides. If a corpus does not say which sentence is spoken, each recording counts as its own.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from sernet_edge.runtime.teach.head import Head, HeadPlace, dequantise
 from sernet_edge.train.recordings import Recording
 
 DRAWS = 5
-"""Random choices of clips for each speaker."""
+"""Number of random draws for each speaker."""
 
 WRONG_SHARE = 0.1
 """Share of clips that get a random label in the condition "wrong labels"."""
 
 _SEED = 1
 
-# Recordings of other speakers that are tested, at most.
+# The most recordings of other speakers that are tested.
 _MOST_OTHERS = 200
 
-# Each condition's taught heads, and the head before, by the names of their figures.
+# The name of each condition's figure, and that of the untaught head which it is compared with.
 CONDITIONS = {
     "taught": "untaught",
     "wrong labels": "untaught",
@@ -44,11 +44,11 @@ CONDITIONS = {
 
 @dataclass(frozen=True)
 class Speech:
-    """Recordings as a model's head sees them.
+    """Recordings as inputs of a model's head.
 
     Attributes:
-        labels: The model's.
-        windows: For each recording float64 (windows, features).
+        labels: The model's labels.
+        windows: Embeddings of each recording's windows, float64 (windows, features).
         truth: int64 (recordings,), index of the label.
         speakers: Text (recordings,).
         sentences: Text (recordings,).
@@ -66,7 +66,7 @@ class Speech:
 
         Args:
             embedder: The model.
-            recordings: Of any labels.
+            recordings: Recordings of any labels.
         """
         labels = embedder.model.contract.labels
         known = [recording for recording in recordings if recording.utterance.label in labels]
@@ -94,7 +94,7 @@ class Speech:
         )
 
     def taught(self, chosen: Sequence[int], truth: NDArray[np.int64] | None = None) -> TaughtClips:
-        """Return clips to teach with; `truth` has their labels where these shall be wrong."""
+        """Return clips to teach with; `truth` has their labels if they should be wrong."""
         labels = self.truth[np.asarray(chosen)] if truth is None else truth
         return TaughtClips(tuple(self.windows[i] for i in chosen), labels)
 
@@ -106,7 +106,7 @@ class Speech:
         Args:
             head: The head.
             tested: Numbers of the recordings.
-            windows: Of all recordings, in the place of their own.
+            windows: Other windows of all recordings, in place of their own.
         """
         heard = self.windows if windows is None else windows
         guess = [softmax(head.logits(heard[i])).mean(axis=0).argmax() for i in tested]
@@ -116,13 +116,13 @@ class Speech:
 
 @dataclass(frozen=True)
 class Draw:
-    """A choice of clips for one speaker.
+    """A random choice of clips for one speaker.
 
     Attributes:
-        chosen: Numbers of the recordings that teach.
-        tested: int64 (recordings,), numbers of those that test.
-        others: Likewise, recordings of other speakers; empty where there are none.
-        rng: For what else is to be drawn.
+        chosen: Numbers of the recordings to teach with.
+        tested: Numbers of the speaker's recordings to test on, int64 (recordings,).
+        others: Numbers of other speakers' recordings to test on, likewise; empty if there are none.
+        rng: Generator for further random numbers.
     """
 
     chosen: list[int]
@@ -132,13 +132,13 @@ class Draw:
 
 
 def draws(speech: Speech, speaker: str, clips: int, count: int = DRAWS) -> Iterator[Draw]:
-    """Yield choices for a speaker, the same at every call; none with less than two sentences.
+    """Yield draws for a speaker, the same at every call; none with fewer than two sentences.
 
     Args:
-        speech: Of this speaker, and maybe of others.
+        speech: Recordings of this speaker, and perhaps of others.
         speaker: The speaker.
-        clips: Of each emotion, K.
-        count: How many choices.
+        clips: K, the clips of each emotion.
+        count: Number of draws.
     """
     own = np.flatnonzero(speech.speakers == speaker)
     sentences = np.unique(speech.sentences[own])
@@ -157,9 +157,9 @@ def draws(speech: Speech, speaker: str, clips: int, count: int = DRAWS) -> Itera
 
 
 def conditions(place: HeadPlace, speech: Speech, draw: Draw) -> dict[str, float]:
-    """Return the UAR of a draw, 0..1, by the names in `CONDITIONS`, as far as there are clips.
+    """Return the UAR of a draw, 0..1, by the names in `CONDITIONS`, if there are enough clips.
 
-    "taught" has int8 weights where the model has; the others are of the head as it is fitted.
+    "taught" has int8 weights if the model has; the others use the fitted head.
     """
     head, clips = place.head, speech.taught(draw.chosen)
     fitted = finished = teach_head(head, clips)
@@ -187,13 +187,13 @@ def conditions(place: HeadPlace, speech: Speech, draw: Draw) -> dict[str, float]
 def by_speaker(
     speech: Speech, clips: int, measure: Callable[[Draw], Mapping[str, float]], count: int = DRAWS
 ) -> dict[str, dict[str, list[float]]]:
-    """Return the figures of each speaker, a list over draws for each of their names.
+    """Return the figures of each speaker by name, each a list over draws.
 
     Args:
-        speech: The recordings; who has less than two sentences is left out.
-        clips: Of each emotion, K.
-        measure: Gives the figures of a draw.
-        count: How many draws.
+        speech: The recordings; speakers with fewer than two sentences are left out.
+        clips: K, the clips of each emotion.
+        measure: Computes the figures of a draw.
+        count: Number of draws.
     """
     speakers: dict[str, dict[str, list[float]]] = {}
     for speaker in np.unique(speech.speakers).tolist():
@@ -204,12 +204,12 @@ def by_speaker(
 
 
 def over_draws(speakers: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
-    """Return for each figure the mean over speakers, a list over draws.
+    """Return each figure's mean over speakers, a list over draws.
 
-    A speaker who lacks a figure in some draws has no part in it.
+    A speaker who lacks a figure in some draws is left out of it.
 
     Args:
-        speakers: What `by_speaker` gives, of one model or of several that each tested others.
+        speakers: Results of `by_speaker`, of one model or of several that each tested others.
     """
     draws_made = max((len(figures["untaught"]) for figures in speakers.values()), default=0)
     names = dict.fromkeys(name for figures in speakers.values() for name in figures)
@@ -225,8 +225,8 @@ def over_draws(speakers: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[st
 def summary(clips: int, speakers: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Any]:
     """Return the figures of all speakers, JSON-ready.
 
-    `clips`, `draws`, `speakers`: how many; `uar`: what `over_draws` gives; `gains`: taught less
-    untaught, by speaker, 0..1, mean over draws.
+    `clips`, `draws`, `speakers`: their numbers; `uar`: the result of `over_draws`; `gains`: taught
+    minus untaught, by speaker, 0..1, mean over draws.
     """
     gains = {
         speaker: float(np.mean(figures["taught"]) - np.mean(figures["untaught"]))
@@ -243,7 +243,7 @@ def summary(clips: int, speakers: Mapping[str, Mapping[str, Sequence[float]]]) -
 
 
 def lines(figures: Mapping[str, Any]) -> list[str]:
-    """Return what `summary` gives in words, a line for each condition."""
+    """Return the result of `summary` in words, a line for each condition."""
     uar = figures["uar"]
     if not uar:
         return ["taught: no speaker says two sentences"]
@@ -258,5 +258,5 @@ def lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _range(values: Sequence[float]) -> str:
-    """Return the mean over draws, and the least and the most of them."""
+    """Return the mean over draws, with the lowest and the highest."""
     return f"{np.mean(values):.1%} ({min(values):.1%} to {max(values):.1%})"

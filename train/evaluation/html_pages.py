@@ -1,4 +1,4 @@
-"""Reports as HTML: one file, pictures inside, nothing to load from elsewhere."""
+"""Reports as HTML: one file with its pictures inside, which loads nothing else."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
     """Return the page of one model on one corpus.
 
     Args:
-        evaluation: What `sernet-edge evaluate --json` prints.
+        evaluation: The report that `sernet-edge evaluate --json` prints.
     """
     title = f"{Path(evaluation['model']).name} on {evaluation['corpus']}"
     labels = list(evaluation["classes"])
@@ -114,7 +114,7 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
         )
     if conditions := evaluation.get("conditions"):
         parts += [
-            "<h2>The same recordings heard otherwise</h2>",
+            "<h2>The same recordings under other conditions</h2>",
             _table(
                 ("condition", "UAR", "points lost"),
                 [
@@ -128,7 +128,7 @@ def evaluation_page(evaluation: Mapping[str, Any]) -> str:
             _paragraph(
                 f"In {60 * noise['hours']:.1f} min of noise a listener without a gate finds "
                 f"{noise['events']} events, {noise['events_per_hour']:.1f} an hour; "
-                f"{noise['sure']:.1%} of the windows are surely called an emotion."
+                f"{noise['sure']:.1%} of the windows have a sure emotion."
             )
         )
     parts += _left_out(evaluation)
@@ -149,7 +149,7 @@ def _left_out(evaluation: Mapping[str, Any]) -> list[str]:
 
 
 def _corpora(four: Mapping[str, Any]) -> list[str]:
-    """Return what `cross_corpus.by_corpus` gives as a table."""
+    """Return the result of `cross_corpus.by_corpus` as a table."""
     shares = ("uar", "wa", "arousal")
     rows = [
         (name, *map(_with_interval, [f] * len(shares), shares), heard(f).strip(" []"))
@@ -171,7 +171,7 @@ def runs_page(runs: Sequence[Path]) -> tuple[str, dict[str, bytes]]:
     """Return the page of cross-validation runs, and its pictures by name.
 
     Args:
-        runs: Their folders.
+        runs: The runs' folders.
 
     Raises:
         SernetError: See `pooled_figures`.
@@ -240,7 +240,7 @@ def _sizes(points: Iterable[Mapping[str, Any]]) -> str:
 
 
 def size_point(name: str, run: Path) -> dict[str, Any] | None:
-    """Return a run's place on the curve of accuracy against size; None if it has none.
+    """Return a run's point on the curve of accuracy against size; None if it has none.
 
     Returns:
         `name`, strict int8 `uar` and `uar_interval`, and the `size` in its fold files.
@@ -287,8 +287,8 @@ def run_pictures(run: Path, figures: Mapping[str, Any]) -> dict[str, bytes]:
         figures: Its `pooled_figures`.
 
     Returns:
-        By kind: "confusion", "speakers", "reliability" and "learning-curves", as far as the
-        run's protocol and its files allow.
+        Pictures by kind: "confusion", "speakers", "reliability" and "learning-curves", as far as
+        the run's protocol and files allow.
     """
     folds = finished_folds(run)
     protocol, by_precision = next(iter(figures["protocols"].items()))

@@ -1,4 +1,4 @@
-"""Text of any script in pictures: fonts that have its letters, where some are installed."""
+"""Finds fonts for text of any script in pictures, if such fonts are installed."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FIRST = "DejaVu Sans"
-"""Comes with matplotlib: Latin, Greek, Cyrillic and more."""
+"""The font in matplotlib: Latin, Greek, Cyrillic and more."""
 
 
 @contextmanager
 def legible(figure: Figure) -> Iterator[None]:
-    """Give all text of a figure the fonts that it needs; the block draws it.
+    """Set the fonts of all text in a figure; draw the figure within the block.
 
-    Letters that no installed font has are drawn as boxes; there are no warnings.
+    Letters that no installed font has are drawn as boxes, without warnings.
     """
     from matplotlib.text import Text
 
-    for axes in figure.axes:  # fills in the ticks' labels
+    for axes in figure.axes:  # makes the labels of the ticks
         axes.get_xticklabels()
         axes.get_yticklabels()
     texts = figure.findobj(Text)
@@ -38,7 +38,7 @@ def legible(figure: Figure) -> Iterator[None]:
             text.set_fontfamily([_FIRST, *fallbacks])
     log = logging.getLogger("matplotlib.font_manager")
     level = log.level
-    log.setLevel(logging.ERROR)  # It would tell that a font has no such weight.
+    log.setLevel(logging.ERROR)  # Otherwise it warns about fonts without the wanted weight.
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")
@@ -48,19 +48,19 @@ def legible(figure: Figure) -> Iterator[None]:
 
 
 def _fallbacks(letters: set[int]) -> list[str]:
-    """Return the families of few installed fonts that together have most of the letters."""
+    """Return the families of a few installed fonts that have most of the letters."""
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 
     missing = letters - set(FT2Font(font_manager.findfont(_FIRST)).get_charmap())
     if not missing:
         return []
-    found: dict[str, tuple[str, set[int]]] = {}  # by family: a file, and the letters that it has
+    found: dict[str, tuple[str, set[int]]] = {}  # by family: a file, and which letters it has
     for path in sorted(font_manager.findSystemFonts()):
         try:
             font = FT2Font(path)
             has = missing & set(font.get_charmap())
-        except (OSError, RuntimeError):  # a font of a kind that matplotlib does not read
+        except (OSError, RuntimeError):  # a kind of font that matplotlib does not read
             continue
         if has and len(has) > len(found.get(font.family_name, ("", ()))[1]):
             found[font.family_name] = path, has
@@ -70,7 +70,7 @@ def _fallbacks(letters: set[int]) -> list[str]:
         path, has = found.pop(family)
         if not has & missing:
             break
-        font_manager.fontManager.addfont(path)  # its list may be older than the font
+        font_manager.fontManager.addfont(path)  # matplotlib's list may be older than the font
         families.append(family)
         missing -= has
     return families

@@ -1,4 +1,4 @@
-"""Figures of merit over utterances."""
+"""Metrics over utterances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 def confusion_matrix(
     truth: Sequence[int] | NDArray[np.int64], guess: Sequence[int] | NDArray[np.int64], classes: int
 ) -> NDArray[np.int64]:
-    """Return counts, int64 (classes, classes): rows are the truth, columns the guess."""
+    """Return counts, int64 (classes, classes): rows are the truth, columns the answer."""
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (np.asarray(truth, int), np.asarray(guess, int)), 1)
     return matrix
@@ -21,8 +21,8 @@ def confusion_matrix(
 def summary(matrix: NDArray[np.int64], labels: Sequence[str]) -> dict[str, Any]:
     """Return WA, UAR, macro F1 and the figures of each class, shares in 0..1.
 
-    UAR and macro F1 are means over the classes that occur; a class that does not has
-    no recall (None).
+    UAR and macro F1 are means over the classes that occur; a class that does not occur has no
+    recall (None).
     """
     right, support, guessed = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
     recall = right / np.maximum(support, 1)

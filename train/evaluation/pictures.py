@@ -1,6 +1,6 @@
-"""The pictures of a report as PNG files, drawn without a display.
+"""Draws the pictures of a report as PNG files, without a display.
 
-Colours are those of M. Okabe and K. Ito, which colour-blind people tell apart too.
+The colours are those of M. Okabe and K. Ito, which colour-blind people can distinguish.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ def _png(figure: Figure) -> bytes:
 
 
 def _figure(width: float, height: float) -> Figure:
-    """Return an empty figure, in inches."""
+    """Return an empty figure; width and height are in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def confusion(matrix: NDArray[np.int64], labels: Sequence[str], title: str) -> bytes:
-    """Draw a confusion matrix, counts and shares of a row.
+    """Draw a confusion matrix with counts and shares of each row.
 
     Args:
-        matrix: int64 (labels, labels); rows are the truth, columns the guess.
-        labels: Their names.
-        title: Over the picture.
+        matrix: int64 (labels, labels); rows are the truth, columns the answer.
+        labels: The labels' names.
+        title: The picture's title.
     """
     size = len(labels)
     figure = _figure(1.6 + 0.75 * size, 1.4 + 0.7 * size)
@@ -75,11 +75,11 @@ def confusion(matrix: NDArray[np.int64], labels: Sequence[str], title: str) -> b
 def learning_curves(
     histories: Sequence[Sequence[Mapping[str, float]]], test_accuracies: Sequence[Sequence[float]]
 ) -> bytes:
-    """Draw how loss and accuracy went from epoch to epoch, a thin line a fold.
+    """Draw loss and accuracy over the epochs, a thin line for each fold.
 
     Args:
-        histories: Of each fold, an entry an epoch: `loss` and `accuracy` in training.
-        test_accuracies: Of each fold, the share of the test data that each epoch's weights get
+        histories: For each fold, an entry an epoch with `loss` and `accuracy` in training.
+        test_accuracies: For each fold, the share of the test data that each epoch's weights get
             right.
     """
     figure = _figure(9, 3.6)
@@ -114,7 +114,7 @@ def speakers(names: Sequence[str], counts: Sequence[int], accuracies: Mapping[st
     Args:
         names: The speakers.
         counts: Utterances of each.
-        accuracies: Of each precision, the share of each speaker's utterances that are right.
+        accuracies: For each precision, the share of each speaker's utterances that are right.
     """
     figure = _figure(max(6.0, 1.5 + 0.75 * len(names)), 3.6)
     axes = figure.subplots()

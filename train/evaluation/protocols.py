@@ -1,8 +1,8 @@
-"""Splits corpora into training and test data: the protocols that figures are quoted under.
+"""Protocols: how figures split corpora into training and test data.
 
-`strict` predicts the accuracy for a new speaker of a corpus, `cross-corpus` that for strangers: in
-another language, another room, another way to act. The other two exist for comparison with
-published figures, and say so wherever their results appear.
+`strict` predicts the accuracy for a new speaker of a corpus; `cross-corpus` that for other people,
+in another language, another room and with another way of acting. The other two protocols serve only
+the comparison with published figures, and their results always say so.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from sernet_edge.train.corpora.utterance import Utterance
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to split a corpus, and the caveat of its figures.
+    """A way to split a corpus, with the caveat of its figures.
 
     Attributes:
-        speaker_disjoint: Whether no test speaker is trained on.
-        caveat: Why its figures are optimistic; empty if they are not.
+        speaker_disjoint: Whether training and test speakers are different.
+        caveat: Why the figures are optimistic; empty if they are not.
     """
 
     speaker_disjoint: bool
@@ -45,7 +45,7 @@ PROTOCOLS = {
 """Protocols by name."""
 
 RANDOM_FOLDS = 10
-"""Folds of a split that mixes speakers, as the published figures do."""
+"""Number of folds of a split that mixes speakers, as in the published figures."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Fold:
 
 
 Split = Literal["speakers", "random", "corpora"]
-"""What a fold leaves out: a speaker, a random tenth, or a corpus."""
+"""What each fold leaves out for testing: a speaker, a random tenth, or a corpus."""
 
 
 def folds(
@@ -74,14 +74,15 @@ def folds(
 
     Args:
         split: What each fold leaves out.
-        utterances: Of all corpora.
-        seed: Of random folds.
-        test_corpus: Only its speakers are left out, and all other corpora are in the training of
-            every fold; None: those of all corpora are.
+        utterances: Utterances of all corpora.
+        seed: Seed of random folds.
+        test_corpus: Leave out only this corpus's speakers; all other corpora are in every fold's
+            training. None: leave out the speakers of all corpora.
 
     Raises:
-        SernetError: There is nothing to leave out: the corpus does not name its speakers or has but
-            one, there is but one corpus, or fewer than ten utterances are to be mixed.
+        SernetError: There is nothing to leave out: the corpus does not name its speakers or has
+            only one, there is only one corpus, or there are fewer than ten utterances for random
+            folds.
     """
     everything = range(len(utterances))
     if split == "random":
@@ -118,7 +119,7 @@ def folds(
 
 
 def _check_speakers(utterances: Sequence[Utterance]) -> None:
-    """Check that speakers can be left out one by one."""
+    """Check that each speaker can be left out."""
     if unnamed := sorted({u.corpus for u in utterances if not u.speaker}):
         raise SernetError(
             f"{f'the corpus {unnamed[0]}'.rstrip()} does not name the speaker of every recording, "
@@ -135,15 +136,15 @@ def _check_speakers(utterances: Sequence[Utterance]) -> None:
 def check_labels(
     chosen: Sequence[Fold], utterances: Sequence[Utterance], labels: Sequence[str]
 ) -> list[str]:
-    """Check that every label can be learnt in every fold, unless a fold leaves a corpus out.
+    """Check that every fold can learn every label, unless folds leave corpora out.
 
     Returns:
-        Remarks on the labels that a fold's test data lack, and on those that a test corpus alone
-        has.
+        Warnings about labels that a fold's test data lack, and about those that only the test
+        corpus has.
 
     Raises:
-        SernetError: A fold's training data lack a label; names both. Or those of a fold that leaves
-            a corpus out have fewer than two of its labels.
+        SernetError: A fold's training data lack a label; names both. Or the training data of a
+            fold that leaves a corpus out have fewer than two of that corpus's labels.
     """
     lacking: dict[str, list[str]] = {}
     remarks = []

@@ -19,10 +19,10 @@ from sernet_edge.train.recipe import recipe_from
 
 _RESAMPLES = 2000
 
-# Members of run.json that are not part of a configuration; the recipe's are compared one by one.
+# Members of run.json that are not part of a configuration. The recipe's are compared one by one.
 _NO_SETTING = ("seed", "made_with", "skipped", "labels", "recordings", "recipe")
 
-# What the last epochs of a split answer, and what the best epochs on the test data do.
+# The protocols of each split: for the last epochs, and for the best epochs on the test data.
 _PROTOCOLS_OF = {
     "speakers": ("strict", "test-epoch"),
     "corpora": ("cross-corpus", ""),
@@ -33,7 +33,7 @@ Ints = NDArray[np.int64]
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a file of a run.
+    """Return the object in a run's file.
 
     Raises:
         SernetError: The file is missing, unreadable or damaged.
@@ -57,13 +57,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Path]]]:
-    """Return runs of networks together with those that differ in their seed alone.
+    """Group runs of networks that differ in their seeds only.
 
     Args:
-        runs: Folders of runs.
+        runs: The runs' folders.
 
     Returns:
-        Of each configuration its settings, those of the recipe among the others, and its runs.
+        For each configuration its settings, including the recipe's, and its runs.
 
     Raises:
         SernetError: See `read_json`.
@@ -80,14 +80,14 @@ def by_configuration(runs: Iterable[Path]) -> list[tuple[dict[str, Any], list[Pa
 
 
 def finished_folds(run: Path, only: Collection[str] = ()) -> list[dict[str, Any]]:
-    """Return the contents of a run's fold files, in the order of their names.
+    """Return the contents of a run's fold files, sorted by name.
 
     Args:
         run: The run's folder.
         only: Names of folds; empty for all.
 
     Raises:
-        SernetError: A file is damaged, or there is none.
+        SernetError: A file is damaged, or there are no files.
     """
     paths = sorted(run.glob("fold-*.json"))
     folds = [read_json(path) for path in paths if not path.name.endswith(".epochs.json")]
@@ -99,20 +99,20 @@ def finished_folds(run: Path, only: Collection[str] = ()) -> list[dict[str, Any]
 
 
 def pooled_figures(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
-    """Return the figures of a run from the files of its folds.
+    """Return the figures of a run from its folds' files.
 
-    Predictions are pooled over the folds: a speaker without disgust has no recall of it, the
-    corpus has. Intervals are of 95 %, bootstrapped over speakers.
+    Predictions are pooled over the folds: a speaker may have no recording of disgust, and then has
+    no recall of it, but the corpus has one. Intervals are of 95 %, bootstrapped over speakers.
 
     Args:
         run: The run's folder.
         only: Folds to pool; empty for all.
 
     Returns:
-        JSON-ready: the run's settings, its finished `folds`, `computed_on` in words, and for
-        each protocol that the run answers for and each precision (float, int8) what
-        `metrics.summary` gives, with `uar_interval`, `wa_interval` and `caveat`; of
-        "cross-corpus" also, as `four`, what `cross_corpus.by_corpus` gives.
+        JSON-ready: the run's settings; its finished `folds`; `computed_on` in words; and for each
+        of the run's protocols and each precision (float, int8) the result of `metrics.summary`,
+        with `uar_interval`, `wa_interval` and `caveat`. "cross-corpus" also has `four`, the result
+        of `cross_corpus.by_corpus`.
 
     Raises:
         SernetError: The folder holds no run, or no finished fold.
@@ -160,23 +160,23 @@ def pooled_figures(run: Path, only: Collection[str] = ()) -> dict[str, Any]:
 
 
 def precisions(folds: Sequence[dict[str, Any]]) -> list[str]:
-    """Return which of "float" and "int8" all `folds` have scores of."""
+    """Return the precisions, "float" and "int8", that all `folds` have scores for."""
     return [name for name in ("float", "int8") if all(f"{name}_scores" in f for f in folds)]
 
 
 def last_guess(folds: Sequence[dict[str, Any]], precision: str) -> Ints:
-    """Return int64 (utterances,): the label that the final models give each utterance."""
+    """Return the final models' label of each utterance, int64 (utterances,)."""
     guess: Ints = np.concatenate([np.argmax(f[f"{precision}_scores"], axis=1) for f in folds])
     return guess
 
 
 def computed_on(fold: dict[str, Any]) -> str:
-    """Name the packages and the processor that computed a fold."""
+    """Return the packages and the processor that computed a fold, in words."""
     return f"{fold['backend']}, {fold['processor']}"
 
 
 def _best_epoch_guess(fold: dict[str, Any]) -> Ints:
-    """Return the guesses of the epoch that is right most often on the test data itself."""
+    """Return the answers of the epoch that is most accurate on the test data itself."""
     guesses = np.asarray(fold["guess_by_epoch"])
     right: Ints = (guesses == np.asarray(fold["truth"])).sum(axis=1)
     best: Ints = guesses[int(right.argmax())]
@@ -221,7 +221,7 @@ def as_text(report: dict[str, Any]) -> str:
 
 
 def _sure_lines(across: dict[str, Any]) -> list[str]:
-    """Return what `calibration.across_corpora` gives as a few lines."""
+    """Return the result of `calibration.across_corpora` as a few lines."""
     lines = [
         "chosen on the other corpora: calibration error "
         f"{across['ece_before']:.1%} -> {across['ece_after']:.1%}; right among sure:"
@@ -238,9 +238,9 @@ def _sure_lines(across: dict[str, Any]) -> list[str]:
 
 
 def four_lines(four: dict[str, Any]) -> list[str]:
-    """Return what `cross_corpus.by_corpus` gives as a line for each corpus.
+    """Return the result of `cross_corpus.by_corpus`, a line for each corpus.
 
-    Where it is known whether the model has heard a corpus, the line says so.
+    If it is known whether the model was trained on a corpus, the line says so.
     """
 
     def share(figures: dict[str, Any], name: str) -> str:
@@ -259,7 +259,7 @@ def four_lines(four: dict[str, Any]) -> list[str]:
 
 
 def heard(figures: dict[str, Any]) -> str:
-    """Say whether the model was trained on speakers of a corpus, if that is known."""
+    """Return whether the model was trained on speakers of a corpus, in words, if that is known."""
     if "heard" not in figures:
         return ""
     count = figures["heard"]

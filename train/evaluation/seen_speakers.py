@@ -1,7 +1,7 @@
-"""Finds the speakers that a model was trained on, also through its initial weights.
+"""Finds the speakers that a model, or the model of its initial weights, was trained on.
 
-A model's provenance names its corpora and the speakers it held out and, under `initial`, the
-provenance of the model that its weights started from.
+A model's provenance names its corpora and the speakers that were held out. Under `initial` it has
+the provenance of the model whose weights it started from.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from sernet_edge.train.corpora.choice import names_in
 def seen_speakers(provenance: Mapping[str, Any], corpus: str, speakers: Iterable[str]) -> list[str]:
     """Return those `speakers` of `corpus` that a model was trained on, sorted.
 
-    Corpora of the same voices, such as the parts of IEMOCAP, count as one. Recordings in a `csv`
-    or a `folder` are known by their speakers' names alone: one that holds EMO-DB is not EMO-DB.
+    Corpora with the same speakers, such as the parts of IEMOCAP, count as one. In a `csv` or a
+    `folder` only the speakers' names are compared: a folder that contains EMO-DB does not count as
+    EMO-DB.
 
     Args:
-        provenance: The model's.
-        corpus: Name of the corpus to test on; of several, `CorpusChoice.name`.
-        speakers: Of that corpus; of several, each with its corpus's name before it.
+        provenance: The model's provenance.
+        corpus: The name of the test corpus, or the `CorpusChoice.name` of several.
+        speakers: Its speakers; of several corpora, each with the corpus's name before it.
     """
     voices = {speaker: _voice(speaker, names_in(corpus)) for speaker in set(speakers)}
     found = set[str]()
@@ -35,13 +36,13 @@ def seen_speakers(provenance: Mapping[str, Any], corpus: str, speakers: Iterable
 
 
 def heard_voices(provenance: Mapping[str, Any]) -> set[str]:
-    """Return the `Corpus.voices` of all corpora that a model was trained on, all or in part."""
+    """Return the `Corpus.voices` of all corpora that a model was trained on, in whole or part."""
     trainings = _trainings(provenance)
     return {voices_of(name) for model in trainings for name in names_in(model["corpus"])}
 
 
 def _trainings(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the provenance of a model and of those that its weights started from, on corpora."""
+    """Yield the provenance of a model, and of each model that its weights started from."""
     model: Mapping[str, Any] | None = provenance
     while model:
         if "corpus" in model:
@@ -53,8 +54,9 @@ def _voice(speaker: str, names: list[str]) -> tuple[str, str]:
     """Return the voices of a speaker's corpus, and the speaker's own name.
 
     Args:
-        speaker: As a model's provenance or a test has it.
-        names: Of the corpora that were read together; of several, one begins the speaker's name.
+        speaker: The speaker, as in a model's provenance or a test.
+        names: The corpora that were read together; if there are several, the speaker's name starts
+            with one of them.
     """
     if len(names) > 1:
         for name in names:

@@ -1,8 +1,8 @@
 """Architectures: each module builds one family of Keras models, with `keras` alone.
 
-Every model goes from (batch, frames, features, 1) to (batch, labels) softmax scores and names
-two layers: "embedding", one vector for the window, and "scores", the dense softmax after it. The
-other names are fixed, too: `--init` finds weights by them.
+Every model converts (batch, frames, features, 1) to (batch, labels) softmax scores and names two
+layers: "embedding", a vector for the window, and "scores", the dense softmax after it. The other
+layers' names must not change either: `--init` finds weights by them.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from sernet_edge.runtime.contract import Contract, Features, Level
 
 @dataclass(frozen=True)
 class Architecture:
-    """A system that can be trained by name.
+    """A named system to train.
 
     Attributes:
         family: The module in this package, and the function in it, that builds it.
-        summary: One line for those who choose.
-        settings: What this one differs in from the rest of its family.
-        features: The front end's output that it is meant for; others work, too.
-        center_loss: See `Recipe.center_loss`; this one's own, for it belongs to the system.
-        reconstruction: Likewise.
-        level: The treatment of loudness that it is meant for.
-        gain_db: See `Recipe.gain_db`; a network that is not given the level learns from gain.
-            0: the recipe's.
+        summary: One line that describes it.
+        settings: Arguments of that function, where they differ from the family's defaults.
+        features: The features that it was designed for; others work, too.
+        center_loss: See `Recipe.center_loss`; a loss of this system's own.
+        reconstruction: See `Recipe.reconstruction`; likewise.
+        level: The treatment of loudness that it was designed for.
+        gain_db: See `Recipe.gain_db`; a network without level removal needs random gains. 0: the
+            recipe's.
         window_frames: See `Contract.window_frames`.
         hop_frames: See `Contract.hop_frames`.
         stride_frames: See `Contract.stride_frames`.
@@ -52,7 +52,7 @@ class Architecture:
 
     @property
     def rows(self) -> dict[str, int]:
-        """The contract's fields about rows that windows share, and the hop that fits them."""
+        """The contract's hop, and its fields about rows that windows share."""
         return {
             "hop_frames": self.hop_frames,
             "stride_frames": self.stride_frames,
@@ -61,11 +61,11 @@ class Architecture:
 
 
 def _streaming(summary: str, **settings: Any) -> Architecture:
-    """Return a relative of LIGHT-SERNET whose windows share rows.
+    """Return a variant of LIGHT-SERNET whose windows share rows.
 
-    Five pools halve the frames, hence the stride of 32. From the last map down to the paths, one
-    row is made of 2 * 1 + 2 = 4 rows of the map before, these of 10, 22, 46, and these, through
-    the paths' tallest kernel, of 2 * 46 + 10 = 102 frames.
+    Five pools halve the number of rows, hence the stride of 32 frames. One row of the last map
+    depends on 2 * 1 + 2 = 4 rows of the map before. Those depend on 10, these on 22 and on 46, and
+    these, through the tallest kernel of the paths, on 2 * 46 + 10 = 102 frames.
     """
     return Architecture(
         "light_sernet",
@@ -131,7 +131,7 @@ DEFAULT_ARCHITECTURE = "light-sernet"
 def build(name: str, contract: Contract, batch_norm_momentum: float) -> Any:
     """Return a freshly built `keras.Model` of architecture `name` for a contract's windows."""
     architecture = ARCHITECTURES[name]
-    # Loaded here: the names are wanted by --help, too, which must not wait for Keras.
+    # Imported here: --help needs the names, too, and must not wait for Keras.
     module = importlib.import_module(f"{__name__}.{architecture.family}")
     model = getattr(module, architecture.family)(
         contract.window_frames,
@@ -145,10 +145,9 @@ def build(name: str, contract: Contract, batch_norm_momentum: float) -> Any:
 
 
 def build_for_measuring(name: str, contract: Contract, seed: int) -> Any:
-    """Return `build`'s model with random weights throughout, which costs what a trained one does.
+    """Return `build`'s model with all weights random, which costs the same as a trained one.
 
-    The biases and batch norms of a fresh model are 0 and 1, and the converter leaves out what
-    changes nothing.
+    In a fresh model, biases are 0 and batch norms do nothing, and the converter would remove them.
     """
     import keras
 

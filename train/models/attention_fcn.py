@@ -3,17 +3,17 @@ Y. Tu, "Attention based fully convolutional network for speech emotion recogniti
 (arXiv 1806.01506).
 
 Its abstract says: fully convolutional, for speech of any length; attention to time-frequency
-regions of a spectrogram; a start from a network trained on images.
+regions of a spectrogram; initial weights from a network trained on images.
 
-Not confirmed by the abstract: the convolutions in AlexNet's style, and the attention as it is
-reported of the paper (see `attend`). Ours: kernels, strides and channels, which are AlexNet's own
-without its groups; "same" padding, so that short windows pass; batch normalisation in the place
-of local response normalisation, which has no int8 form; the attention as wide as the channels;
-dropout; the spectrogram, which is the contract's (64 ms frames every 16 ms, standardised), and
-training on windows of one length. Weights from ImageNet are not part of this project; `--init`
-starts from any model of this family instead.
+The abstract does not confirm the convolutions in AlexNet's style, nor the details of the attention
+(see `attend`), which are as others report them. These choices are this project's: kernels, strides
+and channels, which are AlexNet's without its groups; "same" padding, so that short windows work;
+batch normalisation instead of local response normalisation, which has no int8 form; an attention as
+wide as the channels; dropout; the spectrogram, which is the contract's (64 ms frames every 16 ms,
+standardised); and training on windows of one length. Weights from ImageNet are not part of this
+project; `--init` starts from any model of this family instead.
 
-Scaled down in attention-fcn-small: every layer has a quarter of the channels.
+attention-fcn-small is smaller: every layer has a quarter of the channels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from keras import layers, ops
 from sernet_edge.train.models import blocks
 
 ATTENTION_SCALE = 0.3
-"""The paper's lambda: below 1 it spreads the attention over more positions."""
+"""The paper's lambda; a value below 1 spreads the attention over more positions."""
 
 
 def attention_fcn(
@@ -40,12 +40,12 @@ def attention_fcn(
     """Build the network.
 
     Args:
-        frames: Not looked at: it takes windows of any length from 1 frame on; conversion
-            fixes the length.
+        frames: Not used: the network takes windows of 1 frame or more; conversion fixes the
+            length.
         features: Features in a frame.
         classes: Emotions.
-        batch_norm_momentum: How slowly the batch norms' running statistics follow.
-        width: Multiplies the channels of every convolution.
+        batch_norm_momentum: Momentum of the batch norms' running statistics.
+        width: Factor of the channels of every convolution.
 
     Returns:
         A model from (batch, any number of frames, features, 1) to (batch, classes) softmax
@@ -71,12 +71,12 @@ def attention_fcn(
 def attend(positions: Any) -> Any:
     """Return the sum of all positions, each weighted by its attention.
 
-    With a_i the channels at position i, e_i = u . tanh(W a_i + b), and the weights are
+    For a position i with channels a_i, e_i = u . tanh(W a_i + b); the weights are
     softmax(lambda e) over all positions.
 
-    That softmax is computed in two steps, exactly: over the frequencies of each time, and over
-    the times, by their log-sum-exp. A softmax has steps of 1/256 in int8. With some 150 positions
-    at once most weights would be one or two such steps; over a dozen at a time they are not.
+    The softmax is computed exactly in two steps: over the frequencies at each time, then over the
+    times by their log-sum-exp. An int8 softmax has steps of 1/256. Over some 150 positions at once,
+    most weights would be one or two steps; over a dozen they are larger.
 
     Args:
         positions: (batch, times, frequencies, channels); only the number of times may be unknown.
@@ -89,8 +89,8 @@ def attend(positions: Any) -> Any:
     e = layers.Conv2D(1, 1, use_bias=False, name="attention_energy")(e)
     e = layers.Rescaling(ATTENTION_SCALE, name="attention_scale")(e)
     e = layers.Reshape((-1, frequencies), name="attention_rows")(e)
-    # log_softmax(e) is e minus the log-sum-exp, at every frequency; the mean of the
-    # differences averages int8's rounding out.
+    # e - log_softmax(e) is the log-sum-exp, at every frequency. Their mean averages out int8's
+    # rounding errors.
     log_sum_exp = ops.mean(e - ops.log_softmax(e, axis=-1), axis=-1)
     within = layers.Softmax(name="attention_within_times")(e)
     across = layers.Softmax(name="attention_across_times")(log_sum_exp)

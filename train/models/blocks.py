@@ -1,5 +1,5 @@
-"""What the architectures share: how strongly weights are pulled to 0, what follows a convolution,
-and the end of a network.
+"""Parts that the architectures share: the weights' regulariser, what follows a convolution, and the
+end of a network.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _DROPOUT = 0.3
 
 
 def regulariser() -> regularizers.Regularizer:
-    """Return the regulariser of the weights of a convolution or of the last layer."""
+    """Return the regulariser for the weights of a convolution or the last layer."""
     return regularizers.L2(_L2)
 
 
@@ -33,17 +33,17 @@ def convolve(
 
     Args:
         x: (batch, height, width, channels).
-        name: The layers' is this and what they do: `name`_conv, `name`_norm, `name`_relu.
+        name: Start of the layers' names: `name`_conv, `name`_norm, `name`_relu.
         filters: Channels of the result.
-        kernel: Height and width, or both.
-        batch_norm_momentum: How slowly the batch norm's running statistics follow.
-        strides: Of the convolution, both ways.
-        use_bias: Whether the convolution has one, beside the batch norm's.
-        streams: Whether only the width is padded, so that no row depends on where a window ends.
+        kernel: Height and width, or one number for both.
+        batch_norm_momentum: Momentum of the batch norm's running statistics.
+        strides: Strides of the convolution in both directions.
+        use_bias: Whether the convolution has a bias, beside the batch norm's.
+        streams: Whether only the width is padded, so that no row depends on a window's ends.
 
     Returns:
-        (batch, height / strides, width / strides, filters), rounded up; if it `streams`, of the
-        height only as many rows as the kernel fits in.
+        (batch, height / strides, width / strides, filters), rounded up; if it `streams`, the
+        height is only as many rows as the kernel fits in.
     """
     if streams:
         x = pad_width(x, name, kernel if isinstance(kernel, int) else kernel[1])
@@ -60,7 +60,7 @@ def convolve(
 
 
 def pad_width(x: Any, name: str, kernel: int) -> Any:
-    """Put zeros left and right of (batch, height, width, channels), as "same" padding does."""
+    """Pad (batch, height, width, channels) with zeros left and right, as "same" padding does."""
     if kernel == 1:
         return x
     sides = ((kernel - 1) // 2, kernel // 2)
@@ -74,11 +74,11 @@ def normalise(x: Any, name: str, batch_norm_momentum: float) -> Any:
 
 
 def classifier(inputs: Any, embedding: Any, classes: int) -> keras.Model:
-    """Return the model from `inputs` to the softmax scores of what is embedded, after dropout.
+    """Return the model from `inputs` to softmax scores: dropout and a dense layer.
 
     Args:
-        inputs: The network's.
-        embedding: (batch, channels), made from them.
+        inputs: The network's input.
+        embedding: (batch, channels), computed from `inputs`.
         classes: Emotions.
     """
     x = layers.Dropout(_DROPOUT, name="dropout")(embedding)

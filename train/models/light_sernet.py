@@ -1,7 +1,7 @@
 """LIGHT-SERNET: A. Aftab et al., "LIGHT-SERNET: A lightweight fully convolutional neural network
 for speech emotion recognition", ICASSP 2022, with the layers of its authors' code.
 
-Its smaller relatives are not the authors': the width multiplier and the depthwise-separable
+Its smaller variants are not the authors': the width multiplier and the depthwise-separable
 convolutions are MobileNet's (Howard et al. 2017, arXiv 1704.04861).
 """
 
@@ -14,8 +14,8 @@ from keras import layers
 
 from sernet_edge.train.models import blocks
 
-# Kernels are time x frequency: both, what changes over time, what lies side by side in the
-# cepstrum. Their order is the one they are given up in: the last goes first.
+# Kernels, time x frequency: for patterns in both, over time, and across the cepstrum. With fewer
+# paths, the last of this list is left out first.
 _PATHS = {"both": (3, 3), "time": (11, 1), "frequency": (1, 9)}
 
 
@@ -30,20 +30,20 @@ def light_sernet(
     separable: bool = False,
     streams: bool = False,
 ) -> keras.Model:
-    """Build LIGHT-SERNET or a smaller relative.
+    """Build LIGHT-SERNET or a smaller variant.
 
     Args:
         frames: Frames in a window.
         features: Features in a frame.
         classes: Emotions.
-        batch_norm_momentum: How slowly the batch norms' running statistics follow.
-        width: Multiplies the channels of every convolution.
-        paths: Convolutions side by side at the input, 1 to 3.
-        separable: Whether the convolutions after the paths filter each channel by itself and
+        batch_norm_momentum: Momentum of the batch norms' running statistics.
+        width: Factor of the channels of every convolution.
+        paths: Number of parallel convolutions at the input, 1 to 3.
+        separable: Whether the convolutions after the paths filter each channel separately and
             mix the channels afterwards.
-        streams: Whether time is not padded. Each row of each layer then depends on its own
-            frames alone, and all windows that hold these frames share it. The paths, whose
-            kernels differ in height, are aligned on their newest rows.
+        streams: Whether time is not padded. Each row of each layer then depends only on its own
+            frames, and all windows with these frames share it. The paths have kernels of
+            different heights; their rows are aligned at the newest one.
 
     Returns:
         A model from (batch, frames, features, 1) to (batch, classes) softmax scores.
@@ -70,7 +70,7 @@ def light_sernet(
         return blocks.normalise(x, name, batch_norm_momentum)
 
     def pool(x: Any, name: str, size: tuple[int, int]) -> Any:
-        # "same" divides by the positions that exist. Windows that stream have whole pools in time.
+        # "same" divides by the number of existing positions. Streaming windows have whole pools.
         return layers.AveragePooling2D(size, padding="same", name=f"{name}_pool")(x)
 
     def path(name: str) -> Any:
@@ -82,7 +82,7 @@ def light_sernet(
 
     inputs = keras.Input((frames, features, 1), name="features")
     kept = list(_PATHS)[:paths]
-    # In the order of the authors' code, which fixes what the seed draws.
+    # The order is that of the authors' code, since it decides which random weights a layer gets.
     parallel = [path(name) for name in ("time", "frequency", "both") if name in kept]
     x = layers.Concatenate(name="paths")(parallel) if len(parallel) > 1 else parallel[0]
     for number, (filters, size) in enumerate(

@@ -2,9 +2,9 @@
 the manner of S. Tripathi et al., "Learning discriminative features using center loss and
 reconstruction as regularizer for speech emotion recognition", 2019 (arXiv 1906.08873).
 
-The abstract says what the losses are and that they supervise CNNs on spectrograms or MFCCs. It does
-not say which layers, and those here are ours: this is not a reproduction. The losses are in
-`losses`; the decoder that reconstructs is part of training alone.
+The abstract names the losses, and says that they supervise CNNs on spectrograms or MFCCs. It does
+not say which layers; the layers here are this project's own, so this is not a reproduction. The
+losses are in `losses`; the decoder serves only training.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def multitask_cnn(
         frames: Frames in a window.
         features: Features in a frame.
         classes: Emotions.
-        batch_norm_momentum: How slowly the batch norms' running statistics follow.
+        batch_norm_momentum: Momentum of the batch norms' running statistics.
 
     Returns:
         A model from (batch, frames, features, 1) to (batch, classes) softmax scores.

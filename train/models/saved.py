@@ -14,7 +14,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def load_saved(path: Path, contract: Contract) -> Any:
-    """Load a `keras.Model` and check its shapes against its contract.
+    """Load a `keras.Model`, and check its shapes against its contract.
 
     Raises:
         SernetError: The disk with the temporary files is full.
@@ -25,7 +25,7 @@ def load_saved(path: Path, contract: Contract) -> Any:
 
     try:
         model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises what the damaged part happens to cause.
+    except Exception as error:  # depending on the damage, Keras raises any exception
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise SernetError(
                 f"cannot unpack {path}: {os.strerror(error.errno)}",
@@ -39,7 +39,7 @@ def load_saved(path: Path, contract: Contract) -> Any:
         (None, contract.window_frames, contract.feature_count, 1),
         (None, len(contract.labels)),
     )
-    # A model may take windows of any length.
+    # A model may accept windows of any length.
     any_length = ((None, None, contract.feature_count, 1), expected[1])
     if (found := (model.input_shape, model.output_shape)) not in (expected, any_length):
         raise ContractError(

@@ -1,8 +1,8 @@
-"""A twin of a model that is trained in less time: in bfloat16, or on shorter windows.
+"""A twin of a model that trains faster: in bfloat16, or on shorter windows.
 
-Its weights stay float32. With bfloat16 (mixed precision) what is rounded to eight bits is what
-flows between layers, forwards and backwards. A twin is for training alone; what is tested, saved
-and converted is the model, which takes the twin's weights.
+Its weights stay float32. In bfloat16 (mixed precision), the values between layers are rounded to
+eight bits, forwards and backwards. The twin serves only training; the model itself, which gets the
+twin's weights, is tested, saved and converted.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from sernet_edge.train.recipe import Precision
 
 
 class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc]  # has no types
-    """Batch normalisation as one operation where TensorFlow has it, in training.
+    """Batch normalisation as one operation in training, where TensorFlow has it.
 
-    Keras computes it in a dozen, a good part of a training step on a CPU. The running variance is
-    that of a sample here, n / (n - 1) times Keras's, of n in the thousands and more.
+    Keras computes it in a dozen operations, which take much of a training step on a CPU. Here the
+    running variance is the sample variance, n / (n - 1) times Keras's, with n in the thousands.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -37,15 +37,15 @@ class FusedBatchNormalization(layers.BatchNormalization):  # type: ignore[misc] 
 
 
 def training_twin(model: keras.Model, frames: int, precision: Precision) -> keras.Model:
-    """Return a model of the same layers, names and weights to train in the place of `model`.
+    """Return a model with the same layers, names and weights, to train in the place of `model`.
 
     Args:
-        model: From (batch, frames, features, 1) to scores.
-        frames: Frames in a window to train on.
-        precision: What the twin computes in. The last layer computes in float32, as does the
-            loss that follows it.
+        model: The model, from (batch, frames, features, 1) to scores.
+        frames: Frames in a training window.
+        precision: The twin's precision. The last layer and the loss compute in float32.
 
     Returns:
+        The twin; `model` itself if the twin would not differ.
         The twin; `model` itself where nothing is different.
     """
     own_frames = model.input_shape[1]
@@ -54,7 +54,7 @@ def training_twin(model: keras.Model, frames: int, precision: Precision) -> kera
 
     def copy(layer: Any) -> Any:
         kind, settings = type(layer), layer.get_config()
-        # Operations that are not layers compute in the type of their input.
+        # Operations that are not layers compute in their input's type.
         rounds = precision == "bfloat16" and layer.name != "scores"
         if rounds and isinstance(layer, layers.Layer):
             settings["dtype"] = "mixed_bfloat16"
