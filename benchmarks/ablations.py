@@ -2,9 +2,10 @@
 
     python benchmarks/ablations.py benchmarks/runs --base NAME --out docs/evidence/ablations.md
 
-A row is a configuration; runs that differ in their seed alone share one. All that was tried and
-saved is there, failures included. What no setting of today says about a run, such as that it was
-made with another code, stands as `remark` in its run.json and makes it another configuration.
+A row is a configuration; runs that differ only in their seed share one. The page shows every
+configuration that was tried and saved, even failures. If a run differs in something that is not a
+setting, such as the code, the entry `remark` of its run.json says so and makes it another
+configuration.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ compared in float. [levels.md](levels.md) compares three levels on the same spea
 
 @click.command()
 @click.argument("runs", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--base", required=True, metavar="NAME", help="The run that others are held against.")
+@click.option("--base", required=True, metavar="NAME", help="Run that others are compared with.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(runs: Path, base: str, out: Path) -> None:
-    """Tabulate every configuration of a network in RUNS and in the archive beside it."""
+    """Write a table of every network's configuration in RUNS and in the archive beside it."""
     with all_runs(runs) as folder:
         write_page(folder, base, out)
 
@@ -68,7 +69,7 @@ def write_page(runs: Path, base: str, out: Path) -> None:
         SernetError: There is no run `base`, or it was not tested on the search's speakers.
     """
     settings = {path.parent: read_json(path) for path in sorted(runs.rglob("run.json"))}
-    # What was trained on other corpora first took no part in the search for a recipe.
+    # Runs that were first trained on other corpora were not part of the search for a recipe.
     networks = [
         run
         for run, its in settings.items()
@@ -108,7 +109,7 @@ def write_page(runs: Path, base: str, out: Path) -> None:
 
 
 def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Say what a configuration changes."""
+    """Return the settings that differ from the base, in words."""
     changes = [
         f"{name} {base[name]} → {other[name]}"
         for name in sorted(other)
@@ -118,10 +119,10 @@ def _changed(base: Mapping[str, Any], other: Mapping[str, Any]) -> str:
 
 
 def _mean(group: list[Path]) -> dict[str, Any] | None:
-    """Return the mean figures of runs over the search's speakers; None if none has them all.
+    """Return the mean figures of runs over the search's speakers; None if no run has all of them.
 
     Returns:
-        By precision, `uar` and `wa`, and `uars` of each run; int8 only of what was converted.
+        By precision, the means `uar` and `wa`, and `uars` of each run; int8 only of converted runs.
     """
     tested = [
         pooled_figures(run, SEARCH)["protocols"]["strict"]
@@ -142,14 +143,14 @@ def _mean(group: list[Path]) -> dict[str, Any] | None:
 
 
 def _judged_by(mean: Mapping[str, Any]) -> str:
-    """Return the precision whose figures a configuration stands by."""
+    """Return the precision whose figures are compared."""
     return "int8" if "int8" in mean else "float"
 
 
 def _folds(run: Path) -> set[str]:
     try:
         return {fold["fold"] for fold in finished_folds(run)}
-    except SernetError:  # none is finished
+    except SernetError:  # no fold is finished
         return set()
 
 

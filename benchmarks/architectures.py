@@ -2,7 +2,7 @@
 
     python benchmarks/architectures.py --out docs/evidence/architectures.md
 
-What a model takes does not depend on what it learnt, so the models have random weights.
+The models have random weights, since cost does not depend on the values of weights.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sernet_edge.train.tensorflow_setup import quietly
 _LABELS = ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")
 _LONG_WINDOW_FRAMES = 434
 
-# Windows of noise that set the ranges and are run.
+# Number of windows of noise that set the ranges and are then run.
 _WINDOWS = 4
 
 _HEAD = """\
@@ -130,14 +130,14 @@ class Cost:
     """Cost of an architecture for one window.
 
     Attributes:
-        name: In `ARCHITECTURES`.
-        contract: Its input.
-        parameters: Of the Keras model.
+        name: Its name in `ARCHITECTURES`.
+        contract: The contract of its input.
+        parameters: Parameters of the Keras model.
         macs: Multiply-accumulates.
-        flash_bytes: Of the flatbuffer.
+        flash_bytes: Size of the flatbuffer.
         tflm_bytes: TFLM's arena.
         engine_bytes: The native engine's working memory.
-        difference: Largest of a score between PC and TFLM, in steps.
+        difference: Largest difference of a score between PC and TFLM, in steps.
     """
 
     name: str
@@ -154,19 +154,19 @@ def measure(name: str, features: Features, window_frames: int) -> Cost:
     """Build, convert and run an architecture with random weights.
 
     Args:
-        name: In `ARCHITECTURES`.
+        name: Its name in `ARCHITECTURES`.
         features: See `Contract.features`.
         window_frames: See `Contract.window_frames`.
 
     Raises:
-        SernetError: The package tflite-micro is missing, or the native engine lacks something.
+        SernetError: The package tflite-micro is missing, or the native engine lacks an operator.
     """
     with quietly():
         from sernet_edge.convert.quantize import convert_model
 
     own = ARCHITECTURES[name]
     contract = new_contract(_LABELS, own.level, window_frames, features, **own.rows)
-    # With the statistics of the noise below, so that the contract is whole.
+    # The statistics are those of the noise below, to complete the contract.
     count = contract.feature_count
     contract = contract.replace(mean=(0.0,) * count, std=(1.0,) * count)
     model = build_for_measuring(name, contract, seed=1)
@@ -211,7 +211,7 @@ def page(costs: list[Cost]) -> str:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(out: Path) -> None:
-    """Measure every architecture; LIGHT-SERNET with every input and with 7 s, too."""
+    """Measure every architecture; LIGHT-SERNET also with every kind of features and with 7 s."""
     short = Contract.window_frames
     wanted: list[tuple[str, Features, int]] = [
         (name, own.features, own.window_frames) for name, own in ARCHITECTURES.items()

@@ -2,7 +2,7 @@
 
     python benchmarks/benchmark_page.py benchmarks/bench.json docs/evidence
 
-Tables and pictures are the run's; nothing on the page is typed by hand but what explains it.
+All figures and pictures come from the run; only explanations are written by hand.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def page(document: Section, run: str, pictures: list[str]) -> str:
         else "",
     )
     shown = "\n".join(f"![{Path(path).stem}]({path})\n" for path in pictures)
-    # The first model's layers stand for the others'.
+    # The page shows the layers of the first model only.
     found = tables(document, elf=True, every_layer=False)
     sources = "\n".join(
         f"* {name}: {source}"

@@ -1,4 +1,4 @@
-"""Measures whether a network is less biased towards the corpora it was trained on when told to be.
+"""Measures two methods against a network's bias towards its training corpora.
 
 python benchmarks/corpus_bias.py NOISE --corpus emodb DIR --corpus nemo DIR --corpus ravdess DIR \
     --map calm=neutral --out benchmarks/corpus-bias.json
@@ -14,15 +14,15 @@ from speech_bank import AS_RECORDED, BankWindows, System, comparison
 from sernet_edge.runtime.frontend import Float32
 from sernet_edge.train.recordings import Recording
 
-# MixStyle (Zhou et al., "Domain Generalization with MixStyle", ICLR 2021): half of the windows,
-# shares from a beta distribution.
+# MixStyle (Zhou et al., "Domain Generalization with MixStyle", ICLR 2021) changes half of the
+# windows, with shares from a beta distribution.
 _SHARE, _BETA = 0.5, 0.1
 
 
 class MixedStatistics(BankWindows):
-    """Gives a window the mean and spread of its features mixed with those of another window.
+    """Mixes the mean and spread of a window's features with those of another window.
 
-    The other window is of any recording that is trained on, of either corpus.
+    The other window is of any training recording, of the same corpus or another.
     """
 
     def training_window(
@@ -52,7 +52,8 @@ main = comparison(
     SYSTEMS,
     [AS_RECORDED],
     2,
-    "Compare ways against bias on corpora that training did not hear; takes half an hour.",
+    "Compare methods against corpus bias on corpora that are not used in training; takes half an "
+    "hour.",
 )
 
 

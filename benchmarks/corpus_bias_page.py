@@ -1,4 +1,4 @@
-"""Writes docs/evidence/corpus-bias.md from what `benchmarks/corpus_bias.py` measured.
+"""Writes docs/evidence/corpus-bias.md from the figures of `benchmarks/corpus_bias.py`.
 
 python benchmarks/corpus_bias_page.py benchmarks/corpus-bias.json --out docs/evidence/corpus-bias.md
 """
@@ -47,7 +47,7 @@ differences say nothing.
 @click.argument("saved", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(saved: Path, out: Path) -> None:
-    """Write the page about corpus bias from what was SAVED."""
+    """Write the page about corpus bias from the figures in SAVED."""
     figures = Figures.read(saved, tuple(SYSTEMS), (AS_RECORDED,))
     page = _PAGE.format(
         figures=figures, steps=RECIPES["voices"].steps, by_corpus=figures.by_corpus("training")

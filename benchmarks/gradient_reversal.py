@@ -1,7 +1,7 @@
-"""Trains a network whose embedding is to hide the corpus that a window comes from.
+"""Trains a network with an embedding that hides the corpus of a window.
 
 Ganin and Lempitsky, "Unsupervised Domain Adaptation by Backpropagation" (ICML 2015): a classifier
-of the corpus learns from the embedding, and the embedding learns the opposite.
+is trained to find the corpus from the embedding, and the embedding is trained to prevent it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from sernet_edge.train.fit import Fit
 from sernet_edge.train.losses import Batch
 
 WEIGHT = 0.3
-"""Of the corpus's loss, and of its reversed gradient."""
+"""Weight of the corpus classifier's loss, and of its reversed gradient."""
 
 _HIDDEN = 64
 
 
 class Reversal(layers.Layer):  # type: ignore[misc]  # Keras has no types.
-    """Passes values on, and their gradient back with the other sign."""
+    """Returns its inputs unchanged, and reverses the sign of their gradient."""
 
     def call(self, inputs: Any) -> Any:
         """Return the inputs."""
@@ -33,13 +33,13 @@ class Reversal(layers.Layer):  # type: ignore[misc]  # Keras has no types.
 
 @dataclass(frozen=True)
 class CorpusBatch(Batch):
-    """A batch that knows the corpora of its windows, int32 (batch,)."""
+    """A batch with the corpora of its windows, int32 (batch,)."""
 
     corpora: NDArray[np.int32]
 
 
 class _Adversary:
-    """What `ReversedFit` minimises: the loss of the scores, and that of the corpora."""
+    """The objective of `ReversedFit`: the losses of the scores and of the corpora."""
 
     def __init__(self, model: keras.Model, scores: keras.Model, corpora: int) -> None:
         hidden = Reversal(name="reversal")(model.get_layer("embedding").output)
@@ -61,7 +61,7 @@ class _Adversary:
 
 
 class ReversedFit(Fit):
-    """`Fit` with an adversary. Its recipe mixes no windows: a mixed one has no corpus."""
+    """`Fit` with a corpus classifier. Its recipe has no mixup: a mixed window has no corpus."""
 
     def __init__(self, *settings: Any) -> None:
         """Prepare the training; see `Fit`."""

@@ -1,8 +1,8 @@
-"""Compares the outputs of the interpreters, without and with their delegate.
+"""Compares the scores of the interpreters, without and with their delegate.
 
-Takes the windows of a corpus as `listen` does, runs the model on each of them in every way, and
-compares with the first. `listen` never uses the delegate (XNNPACK, where there is one); this says
-what it would change.
+It cuts a corpus into windows as `listen` does, runs the model on each window with every interpreter
+and delegate, and compares with the first. `listen` never uses the delegate (XNNPACK, if there is
+one); this script shows what the delegate would change.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sernet_edge.runtime.interpreter import INTERPRETERS, Model, load
 from sernet_edge.runtime.models import BOX
 
 Scores = NDArray[np.int16]
-"""Of windows by labels, in steps of the output's scale, 1/256."""
+"""Scores (windows, labels) in steps of the output's scale, 1/256."""
 
 
 def main() -> None:
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path, help="a folder of WAV files")
     parser.add_argument("--model", type=Path, default=BOX["emodb"], help="[the one that ships]")
-    parser.add_argument("--every", type=int, default=1, help="take each N-th file only [1]")
+    parser.add_argument("--every", type=int, default=1, help="use only each N-th file [1]")
     arguments = parser.parse_args()
     files = sorted(arguments.corpus.rglob("*.wav"))[:: arguments.every]
     if not files:

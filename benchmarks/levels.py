@@ -1,10 +1,10 @@
-"""Measures which way of taking loudness out of the features serves a listener best.
+"""Measures which way of removing loudness from the features is best for a listener.
 
     python benchmarks/levels.py CORPUS_DIR --out docs/evidence/levels.md
 
 Trains LIGHT-SERNET once for each level and split, with the default recipe, and tests it on
-held-out speakers as recorded, quieter, louder, and in a stream that has heard a quiet room
-before the speech begins, as a microphone has.
+held-out speakers as recorded, quieter, louder, and in a stream where a quiet room precedes the
+speech, as at a microphone.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from sernet_edge.train.tensorflow_setup import quietly
 
 LEVELS = ("none", "running", "window")
 
-# Between them each of EMO-DB's first five speakers is tested once; the other five take no
-# part in any choice.
+# Together they test each of EMO-DB's first five speakers once; the other five take no part in any
+# choice.
 SPLITS = (("03", "09", "11"), ("08", "10"))
 
 _ROOM_S = 3.0
@@ -44,7 +44,7 @@ CONDITIONS: dict[str, float | None] = {
     "10 dB louder": 10.0,
     "after a quiet room": None,
 }
-"""Name -> gain in dB, or None for speech that follows room noise."""
+"""Gain in dB by condition, or None for speech that follows room noise."""
 
 
 def windows_of(
@@ -52,8 +52,8 @@ def windows_of(
 ) -> Float32:
     """Return the windows of one recording under one condition, float32 (windows, frames, features).
 
-    Scored windows start with the speech, also where a room was heard before it: what that
-    history does to them is what is measured.
+    The windows start with the speech, even if a quiet room precedes it. So the condition measures
+    the effect of the earlier audio on them.
     """
     contract = front_end.contract
     samples = np.pad(samples, (0, max(0, contract.window_samples - len(samples))))

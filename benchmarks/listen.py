@@ -1,7 +1,7 @@
 """Measures the cost of `sernet-edge listen` on this machine: time, memory, start and size.
 
-Times that are compared are processor times, taken in turn; each ratio is the median over the
-turns. `--out` writes the page in docs; `--soak` adds what benchmarks/soak.py found.
+Times that are compared are processor times of alternating runs; each ratio is the median over the
+runs. `--out` writes the page in docs; `--soak` adds the figures of benchmarks/soak.py.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sernet_edge.runtime.outputs.lines import Standard
 _ROOT = Path(__file__).parents[1]
 _INTERPRETERS = interpreter.INTERPRETERS
 
-# A microphone's blocks.
+# Length of a microphone's blocks.
 _BLOCK_SAMPLES = 800
 
 
@@ -43,7 +43,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--out", type=Path, help="write the figures there, as Markdown")
+    parser.add_argument("--out", type=Path, help="file for the figures, as Markdown")
     parser.add_argument("--soak", type=Path, nargs="*", default=[], help="figures of soak.py")
     parser.add_argument(
         "--install",
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _front_end(turns: int) -> dict[str, float]:
-    """Compare the features of a hop, as they come, with those of a window, computed anew."""
+    """Compare the features of a hop, computed in a stream, with those of a whole window."""
     from sernet_edge.train.frontend_check import reference_features
 
     contract = interpreter.load(DEFAULT_MODEL).contract
@@ -95,7 +95,7 @@ def _front_end(turns: int) -> dict[str, float]:
         front_end.window_features(rows)
 
     hop_ms, window_ms, ratio = _compare(streamed, lambda: _mfcc(audio, contract), turns)
-    # They compute the same, or the comparison would be void.
+    # Both must compute the same, or the comparison is meaningless.
     expected, _ = reference_features(audio, contract)
     assert np.abs(rows - expected).max() < 1e-3
     return {"hop_ms": hop_ms, "python_speech_features_window_ms": window_ms, "times": ratio}
@@ -125,7 +125,7 @@ def _mfcc(audio: Any, contract: Any) -> None:
 def _compare(
     ours: Callable[[], None], theirs: Callable[[], None], turns: int
 ) -> tuple[float, float, float]:
-    """Return the median milliseconds of both, and the median of theirs over ours."""
+    """Return the median milliseconds of both functions, and the median ratio of theirs to ours."""
     times = []
     for _ in range(turns + 1):
         began = time.process_time()
@@ -133,7 +133,7 @@ def _compare(
         between = time.process_time()
         theirs()
         times.append((between - began, time.process_time() - between))
-    mine, other = zip(*times[1:], strict=True)  # the first turn warms up
+    mine, other = zip(*times[1:], strict=True)  # the first run only warms up
     ratio = statistics.median(b / a for a, b in times[1:])
     return 1000 * statistics.median(mine), 1000 * statistics.median(other), ratio
 
@@ -141,8 +141,8 @@ def _compare(
 def _hop(turns: int) -> dict[str, float]:
     """Split the time of a hop, from a microphone's blocks to a line of JSON.
 
-    Around the interpreter is everything but its `invoke`: features, gate, quantisation, smoothing,
-    events, the output.
+    The time around the interpreter is everything but its `invoke`: features, gate, quantisation,
+    smoothing, events, the output.
     """
     model = interpreter.load(DEFAULT_MODEL)
     contract = model.contract
@@ -179,13 +179,13 @@ def _hop(turns: int) -> dict[str, float]:
     around_ms, interpreter_ms, ratio = measured(None)
     figures = {"interpreter_ms": interpreter_ms, "around_ms": around_ms, "share": ratio}
     if is_available(contract):
-        # Noise is not speech: the gate stays closed, and what is left is what silence costs.
+        # Noise is not speech, so the gate stays closed: this is the cost of silence.
         figures["silence_with_gate_ms"] = measured(SpeechGate(contract))[0]
     return figures
 
 
 def _in_process_of(name: str, turns: int) -> dict[str, float]:
-    """Return `_hop` with another interpreter, which a process chooses once."""
+    """Return the result of `_hop` for another interpreter, in a process of its own."""
     command = [sys.executable, __file__, "--hop-only", "--turns", str(turns)]
     done = subprocess.run(command, env=_environment(name), capture_output=True, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -207,7 +207,7 @@ def _listen(name: str, *options: str) -> subprocess.Popen[bytes]:
 
 
 def _start_s(name: str) -> float:
-    """Return the median time from the start of the command until it takes audio from its pipe."""
+    """Return the median time from the command's start until it reads audio from its pipe."""
     times = []
     for _ in range(5):
         began = time.perf_counter()
@@ -216,7 +216,7 @@ def _start_s(name: str) -> float:
         pipe = process.stdin.fileno()
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
         os.write(pipe, bytes(4096))
-        # The pipe is full until somebody reads.
+        # The pipe stays full until the command reads.
         select.select([], [pipe], [], 60)
         times.append(time.perf_counter() - began)
         process.terminate()

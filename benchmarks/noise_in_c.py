@@ -1,9 +1,9 @@
-"""Counts the events that an exported model makes of noise, as `evaluate --noise` counts `listen`'s.
+"""Counts the events of an exported model in noise, as `evaluate --noise` does for `listen`.
 
 python benchmarks/noise_in_c.py voices NOISE > benchmarks/strangers/noise-voices-in-c.json
 
 The model is exported and compiled for this computer, with the decisions and the drift in C. It
-hears the clips of NOISE that no training has heard, each as a stream of its own.
+gets the clips of NOISE that are not used in training, each as a stream of its own.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _EVENT = re.compile(r"^event \d+, (\S+): begins", re.MULTILINE)
 @click.argument("model", type=MODEL_PATH)
 @click.argument("noise", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(model: Path, noise: Path) -> None:
-    """Count what the export of MODEL makes of NOISE; write JSON to standard output."""
+    """Count the events of MODEL's export in NOISE; write JSON to standard output."""
     file = ModelFile.read(model)
     contract = file.require_contract()
     clips = Noise.read(noise, contract.sample_rate_hz).testing
@@ -51,23 +51,23 @@ def main(model: Path, noise: Path) -> None:
 
 
 def _program(model: Path, bundle: Path) -> Path:
-    """Return the demo of an exported model, compiled."""
+    """Compile the demo of an exported model; return its path."""
     export = [sys.executable, "-m", "sernet_edge", "export", str(model), "--out", str(bundle)]
     for command in (export, ["make", "-C", str(bundle), "demo_host", f"OPTIONS={_OPTIONS}"]):
-        # What went wrong is on standard error by then.
+        # Error messages have already gone to standard error.
         if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:
             raise SernetError(f"`{' '.join(command[:4])}` failed")
     return bundle / "demo_host"
 
 
 def _counts(program: Path, clips: Sequence[NoiseClip], rate_hz: int, path: Path) -> dict[str, Any]:
-    """Return what `false_events` does, counted in the program's output.
+    """Return the figures of `false_events`, counted in the program's output.
 
     Args:
-        program: Takes a WAV file, and prints results and events.
-        clips: What it hears.
+        program: Reads a WAV file, and prints results and events.
+        clips: The clips.
         rate_hz: Their sample rate.
-        path: Where each clip is put.
+        path: File for each clip in turn.
     """
     labels: Counter[str] = Counter()
     events: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Writes docs/evidence/other-models.md from what `sernet_edge.bench.others --json` printed.
+"""Writes docs/evidence/other-models.md from the output of `sernet_edge.bench.others --json`.
 
 python benchmarks/other_models.py benchmarks/other-models.json --out docs/evidence/other-models.md
 """
@@ -31,7 +31,7 @@ _MODELS = {
     "mww_okay_nabu": "microWakeWord, okay_nabu",
     "mww_vad": "microWakeWord, voice activity",
 }
-"""Where the models come from, by the names of their files; in the order of the page."""
+"""Origins of the models, by file name, in the page's order."""
 
 _CORES = {"m4": "Cortex-M4", "m55": "Cortex-M55"}
 
@@ -89,7 +89,7 @@ def _table(core: str, rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
 
 
 def _summary(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
-    """Return which networks take more instructions, or more than half of the RAM."""
+    """Return which networks need more instructions, or more than half of the RAM."""
     lines = []
     for core, title in _CORES.items():
         slower = [name for name, row in rows if _ratio(row, core, "instructions") > 1]

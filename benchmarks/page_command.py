@@ -1,4 +1,4 @@
-"""Ends a command that makes a page with one line about an error, never a traceback."""
+"""Runs a command that writes a page; an error is one line, never a traceback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sernet_edge.runtime.errors import SernetError
 
 
 def run_page_command(command: click.Command) -> None:
-    """Run a command with the arguments of the program; exit with 1 if it fails."""
+    """Run a command with the program's arguments; exit with 1 if it fails."""
     try:
         command()
     except SernetError as error:

@@ -1,8 +1,8 @@
-"""Takes the pictures of the live view and of the web page that the documents show.
+"""Takes the pictures of the live view and the web page for the documentation.
 
-Needs a graphical browser's engine (Debian's chromium and chromium-driver) and, for the page, EMO-DB
-in the folder that SERNET_EMODB names: the page is shown after five minutes of its recordings, heard
-as fast as they were spoken.
+It needs a browser (Debian's chromium and chromium-driver) and, for the page, EMO-DB in the folder
+that SERNET_EMODB names: the page is shown after five minutes of EMO-DB's recordings, at the speed
+of speech.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ def _take_terminal(path: Path) -> None:
     while True:
         try:
             data = os.read(ours, 65_536)
-        except OSError:  # the other end is closed
+        except OSError:  # the program has closed the other end
             break
-        stream.feed(data.replace(b"\x1b[2m", b"\x1b[90m"))  # pyte knows no dim text
+        stream.feed(data.replace(b"\x1b[2m", b"\x1b[90m"))  # pyte does not support dim text
     os.close(ours)
     if process.wait() != 0:
         raise SystemExit("listen failed")
@@ -115,7 +115,7 @@ def _row(screen: pyte.Screen, line: int) -> str:
 
 
 def _take_page(path: Path, emodb: Path) -> None:
-    """Show the page after five minutes of speech."""
+    """Take a picture of the page after five minutes of speech."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     process = subprocess.Popen(
@@ -137,11 +137,11 @@ def _take_page(path: Path, emodb: Path) -> None:
 
 
 def _conversation(emodb: Path, seconds: int) -> NDArray[np.int16]:
-    """Return recordings one after another, some of one speaker's mood at a time, with pauses."""
+    """Return recordings in a row with pauses, a few of one speaker and emotion at a time."""
     chance = random.Random(4)
     by_mood: dict[tuple[str, str], list[Path]] = {}
     for file in sorted(emodb.rglob("*.wav")):
-        # EMO-DB's names: two digits for the speaker, three for the text, a letter for the mood.
+        # EMO-DB's names: two digits for the speaker, three for the text, a letter for the emotion.
         by_mood.setdefault((file.name[:2], file.name[5]), []).append(file)
     noise = np.random.default_rng(4)
     parts: list[NDArray[np.int16]] = []
@@ -155,7 +155,7 @@ def _conversation(emodb: Path, seconds: int) -> NDArray[np.int16]:
 
 
 def _speak(speech: NDArray[np.int16], pipe: IO[bytes]) -> None:
-    """Write samples as fast as they were spoken, and keep the pipe open."""
+    """Write samples at the speed of speech, and keep the pipe open."""
     began_s = time.monotonic()
     block = _RATE_HZ // 10
     for start in range(0, len(speech), block):
@@ -166,7 +166,7 @@ def _speak(speech: NDArray[np.int16], pipe: IO[bytes]) -> None:
 
 @contextmanager
 def _browser(width: int, height: int) -> Iterator[webdriver.Chrome]:
-    """A headless Chromium of a size, twice as sharp."""
+    """A headless Chromium of this size, with doubled resolution."""
     program, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (program and driver):
         raise SystemExit("the Debian packages chromium and chromium-driver are needed")

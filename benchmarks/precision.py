@@ -1,6 +1,6 @@
 """Measures the time of a training step in float32 and in bfloat16 on this machine.
 
-Processor times of single steps on one thread, taken in turn; each ratio is of medians.
+It takes processor times of alternating single steps on one thread; each ratio is of medians.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LABELS = tuple("abcdefg")
 def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=20, help="of each precision [20]")
+    parser.add_argument("--steps", type=int, default=20, help="steps of each precision [20]")
     parser.add_argument(
         "--architecture",
         nargs="+",
@@ -67,7 +67,7 @@ def _medians(architecture: str, steps: int) -> tuple[float, float]:
         for learner, taken in zip(learners, times, strict=True):
             before = time.process_time()
             learner.step(batch)
-            if turn >= 3:  # The first ones build the graph and fill caches.
+            if turn >= 3:  # the first steps build the graph and fill caches
                 taken.append(time.process_time() - before)
     return statistics.median(times[0]), statistics.median(times[1])
 

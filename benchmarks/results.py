@@ -2,8 +2,8 @@
 
     python benchmarks/results.py benchmarks/runs --out docs/evidence/results.md
 
-Every figure is computed anew from the predictions; none is typed in, but those that others
-published, which say where they are from. Pictures go to a folder `pictures` beside the page.
+Every figure is computed from the predictions, except other authors' published figures, which name
+their sources. Pictures go to a folder `pictures` beside the page.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ training differs as well: the authors train for 300 epochs on features of anothe
 """
 
 SEARCH = ("03", "08", "09", "10", "11")
-"""Speakers of EMO-DB that choices may look at; see `levels.SPLITS`."""
+"""Speakers of EMO-DB that choices may use; see `levels.SPLITS`."""
 
 UNTOUCHED = ("12", "13", "14", "15", "16")
-"""The other speakers: no choice may look at them."""
+"""The other speakers: no choice may use them."""
 
 _SPEAKERS = len(CORPORA["emodb"].speakers)
 
-# Settings that an architecture sets itself, and the one that changes only the time of training.
+# Settings that an architecture sets itself, and `precision`, which changes only the training time.
 _ARCHITECTURES_OWN = {"center_loss", "reconstruction", "precision"}
 
 _HEAD = """\
@@ -93,16 +93,16 @@ Float and int8 are the same weights before and after conversion.
 @click.argument("runs", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(runs: Path, out: Path) -> None:
-    """Tabulate the runs in RUNS, and in the archive beside it, that test more than the search."""
+    """Write a table of the runs in RUNS and in its archive that test more than the search."""
     with all_runs(runs) as folder:
         write_page(folder, out)
 
 
 def write_page(runs: Path, out: Path) -> None:
-    """Write the page, and its pictures beside it, of the runs in a folder.
+    """Write the page of the runs in a folder, and its pictures beside it.
 
     Raises:
-        SernetError: None of them tests more speakers than the search does, or one is damaged.
+        SernetError: No run tests more speakers than the search does, or a run is damaged.
     """
     folders = {path.parent.name: path.parent for path in sorted(runs.glob("*/run.json"))}
     reports = {name: pooled_figures(folder) for name, folder in folders.items()}
@@ -139,7 +139,7 @@ def write_page(runs: Path, out: Path) -> None:
         {name: folders[name] for name, run in reports.items() if "strict" in run["protocols"]}
     )
     for name, run in reports.items():
-        # The confusion matrix is a table here.
+        # The page has the confusion matrix as a table.
         own = run_pictures(folders[name], run)
         del own["confusion"]
         drawn |= {f"{name}-{kind}": png for kind, png in own.items()}
@@ -151,12 +151,12 @@ def write_page(runs: Path, out: Path) -> None:
 
 
 def _system(run: Mapping[str, Any]) -> str:
-    """Name the trained system and its seed."""
+    """Return the trained system and its seed, in words."""
     return f"{_trained(run)}, seed {run['seed']}"
 
 
 def _trained(run: Mapping[str, Any]) -> str:
-    """Name the trained system: its architecture and the main settings of its recipe."""
+    """Return the trained system in words: its architecture and main settings."""
     recipe = run["recipe"]
     parts = [run["architecture"], recipe.get("loss")]
     parts += [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []
@@ -169,15 +169,15 @@ def _trained(run: Mapping[str, Any]) -> str:
 
 
 def _is_part(run: Mapping[str, Any]) -> bool:
-    """Whether some speakers are left that a run of all of them would test."""
+    """Whether the run left out some speakers that a complete run would test."""
     return run["split"] == "speakers" and len(run["folds"]) < _SPEAKERS
 
 
 def _is_of_the_curve(run: Mapping[str, Any]) -> bool:
-    """Whether a run of everybody differs from others in what is trained rather than in how."""
-    if "level" not in run or _is_part(run):  # the classical baseline has no recipe of training
+    """Whether a complete run differs from others in its architecture, and not in its recipe."""
+    if "level" not in run or _is_part(run):  # the classical baseline has no recipe
         return False
-    # A setting that is newer than the run was off.
+    # A setting that is newer than the run was off then.
     own = dataclasses.asdict(Recipe(**run["recipe"]))
     changed = {k for k, v in dataclasses.asdict(Recipe()).items() if own[k] != v}
     return changed <= _ARCHITECTURES_OWN
@@ -203,8 +203,8 @@ def _seeds(
 
     Args:
         everybody: Folders of the networks' runs that test all speakers.
-        reports: Of all runs, by name.
-        untouched: Of their strict figures, those of the speakers 12 to 16, likewise.
+        reports: Reports of all runs, by name.
+        untouched: Their strict figures on the speakers 12 to 16, by name.
     """
     rows = []
     for _, runs in by_configuration(everybody):
@@ -293,7 +293,7 @@ def _cost_of_int8(folders: Mapping[str, Path]) -> list[str]:
 
 
 def _changes(folds: Sequence[dict[str, Any]]) -> NDArray[np.int64]:
-    """Count the utterances of `folds`, and those whose label changes, is lost and is won."""
+    """Count the utterances of `folds`, and those with a changed, a lost and a won label."""
     truth = np.concatenate([fold["truth"] for fold in folds])
     before, after = last_guess(folds, "float"), last_guess(folds, "int8")
     lost, won = (before == truth) & (after != truth), (before != truth) & (after == truth)
@@ -305,7 +305,7 @@ def _picture(name: str) -> str:
 
 
 def _section(name: str, run: Mapping[str, Any]) -> list[str]:
-    """Return a section with the confusion matrix of the run's first protocol, int8 if it has it."""
+    """Return a section with the confusion matrix of the run's first protocol, int8 if possible."""
     protocol, precisions = next(iter(run["protocols"].items()))
     precision = "int8" if "int8" in precisions else "float"
     figures = precisions[precision]

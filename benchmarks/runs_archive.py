@@ -1,11 +1,11 @@
-"""The saved cross-validations: those that a page quotes are plain files, the rest an archive.
+"""The saved cross-validations: runs that a page quotes are plain files, the rest is an archive.
 
     python benchmarks/runs_archive.py unpack benchmarks/runs FOLDER
     python benchmarks/runs_archive.py pack benchmarks/runs FOLDER
 
-`unpack` writes the runs of both to FOLDER, `pack` makes the archive of the runs in FOLDER. It lies
-beside the plain runs as RUNS.tar.xz, its checksum as RUNS.tar.xz.sha256, which `sha256sum --check`
-reads.
+`unpack` writes all runs to FOLDER; `pack` makes the archive from the runs in FOLDER. The archive is
+RUNS.tar.xz beside the folder of plain runs, its checksum RUNS.tar.xz.sha256, for
+`sha256sum --check`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from sernet_edge.runtime.files import write_bytes, write_text
 def all_runs(runs: Path) -> Iterator[Path]:
     """Yield a folder with the plain runs in `runs` and those of the archive beside it.
 
-    Without an archive that is `runs` itself.
+    If there is no archive, that is `runs` itself.
 
     Raises:
         SernetError: See `unpack`.
@@ -44,7 +44,7 @@ def all_runs(runs: Path) -> Iterator[Path]:
 
 
 def archive_of(runs: Path) -> Path:
-    """Return where the archive of the runs beside the plain ones in `runs` lies."""
+    """Return the path of the archive beside the plain runs in `runs`."""
     return runs.with_name(f"{runs.name}.tar.xz")
 
 
@@ -76,7 +76,7 @@ def unpack(runs: Path, folder: Path) -> None:
 def pack(runs: Path, folder: Path) -> None:
     """Make the archive beside `runs` from the runs in `folder`.
 
-    The same files give the same bytes.
+    The same files always give the same bytes.
     """
     buffer = BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:xz", format=tarfile.PAX_FORMAT) as tar:

@@ -1,4 +1,4 @@
-"""Reads what `speech_bank.measure` wrote, and shows it as tables of means and ranges of seeds."""
+"""Reads the figures of `speech_bank.measure`, and formats tables of means and ranges of seeds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Figures:
     """The figures of a file.
 
     Attributes:
-        name: The file's, for the page.
-        epochs: Of each training.
-        systems: What was compared.
-        corpora: What was tested, in the order of their names.
-        conditions: How it was heard.
+        name: The file's name, for the page.
+        epochs: Epochs of each training.
+        systems: The compared systems.
+        corpora: The tested corpora, sorted by name.
+        conditions: The conditions of the test.
         values: UAR in percent, float64 (systems, seeds, corpora, conditions).
     """
 
@@ -38,7 +38,7 @@ class Figures:
         """Read the figures of `systems`.
 
         Raises:
-            SernetError: The file is another one, or lacks figures.
+            SernetError: The file holds something else, or lacks figures.
         """
         try:
             document = json.loads(path.read_text())
@@ -67,12 +67,12 @@ class Figures:
 
     @property
     def seeds(self) -> int:
-        """How many seeds there are."""
+        """Number of seeds."""
         return self.values.shape[1]
 
     @property
     def spread(self) -> float:
-        """The largest range of a system's seeds: mean over corpora, first condition, in points."""
+        """The largest range of a system's seeds, of means over corpora in the first condition."""
         return float(np.ptp(self.values[..., 0].mean(axis=2), axis=1).max())
 
     def by_condition(self, first: str) -> str:
@@ -80,13 +80,13 @@ class Figures:
         return self._table(first, self.conditions, self.values.mean(axis=2))
 
     def by_corpus(self, first: str) -> str:
-        """Return the table of the corpora in the first condition, and of their mean."""
+        """Return the table of the corpora and their mean, in the first condition."""
         values = self.values[..., 0]
         both = np.concatenate([values, values.mean(axis=2, keepdims=True)], axis=2)
         return self._table(first, [*self.corpora, "mean"], both)
 
     def _table(self, first: str, columns: Sequence[str], values: NDArray[np.float64]) -> str:
-        """Return a table of values (systems, seeds, columns): mean and range of the seeds."""
+        """Return a table of values (systems, seeds, columns), with mean and range of the seeds."""
         lines = [
             f"| {first} | {' | '.join(columns)} |",
             "|---" * (len(columns) + 1) + "|",

@@ -61,7 +61,7 @@ def _print_row(interpreter: str, path: Path, strides: float) -> None:
         found: NDArray[np.float32] = shared.run(window)
         took[n] = between - began, time.process_time() - between
         same = same and bool(np.array_equal(expected, found))
-    # The first window is computed whole either way, the second one makes the interpreters ready.
+    # The first window is computed whole in both cases; the second makes the interpreters ready.
     ms = 1000 * np.min(took[2:], axis=0) / (hop * contract.frame_step_s)
     click.echo(
         f"| {interpreter} | {path.stem} | {hop * contract.frame_step_s:.3f} | {ms[0]:.2f} | "

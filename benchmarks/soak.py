@@ -1,9 +1,9 @@
-"""Hours of audio through the real `sernet-edge listen`, faster than they last.
+"""Runs hours of audio through the real `sernet-edge listen`, faster than real time.
 
-The command runs in a process of its own with the speech gate, recordings, MQTT and the web page on,
-and reads raw samples from a pipe. A broker takes what it publishes; readers follow the page, come
-and go, and ask for its state. Every result is checked against where it must lie, so that none is
-lost or doubled, and the process's resident memory is read from /proc. Exits with 1 when a result is
+The command runs in a process of its own with the speech gate, recordings, MQTT and the web page,
+and reads raw samples from a pipe. A broker receives what it publishes; readers follow the page,
+come and go, and ask for its state. The script checks the time of every result, so that none is lost
+or repeated, and reads the process's resident memory from /proc. It exits with 1 if a result is
 missing or memory has grown.
 """
 
@@ -36,12 +36,12 @@ from sernet_edge.runtime.models import DEFAULT_MODEL
 
 _SPEECH = Path(__file__).parents[1] / "docs" / "demo" / "two_moods.wav"
 
-# Memory at the end is compared with memory after so much audio.
+# Memory at the end is compared with memory after this much audio.
 _SETTLED_S = 600.0
 _MOST_GROWTH_MB = 2.0
-# How often memory is read, in audio.
+# Memory is read after each such stretch of audio.
 _READ_EVERY_S = 60.0
-# A program on the web page stays so long, and the next one comes.
+# How long a reader of the web page stays before the next one comes.
 _VISIT_S = 5.0
 
 
@@ -52,9 +52,9 @@ def main() -> None:
     )
     parser.add_argument("--hours", type=float, default=10.0, help="hours of audio [10]")
     parser.add_argument("--hop", type=float, help="seconds between results [the model's]")
-    parser.add_argument("--alone", action="store_true", help="gate and outputs off")
-    parser.add_argument("--paced", action="store_true", help="audio comes as fast as it lasts")
-    parser.add_argument("--out", type=Path, help="write the figures there, as JSON")
+    parser.add_argument("--alone", action="store_true", help="without gate and outputs")
+    parser.add_argument("--paced", action="store_true", help="audio comes in real time")
+    parser.add_argument("--out", type=Path, help="file for the figures, as JSON")
     arguments = parser.parse_args()
     figures = soak(arguments.hours, arguments.hop, arguments.alone, arguments.paced)
     text = json.dumps(figures, indent=1) + "\n"
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def soak(hours: float, hop_s: float | None, alone: bool, paced: bool) -> dict[str, Any]:
-    """Return the figures of `hours` of audio; those of memory in MB of 10^6 bytes."""
+    """Return the figures of `hours` of audio; memory is in MB of 10^6 bytes."""
     contract = interpreter.load(DEFAULT_MODEL).contract
     hop_frames = contract.hop_frames
     options = ["--input", "-", "--json", "--no-timing", "--gate", "off" if alone else "on"]
@@ -125,7 +125,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def _feed(
     process: subprocess.Popen[bytes], reader: _Reader, samples: int, paced_hz: int | None
 ) -> float:
-    """Give the process its audio, and wait for its last result; return the seconds taken."""
+    """Write audio to the process, and wait for its last result; return the seconds taken."""
     assert process.stdin is not None
     began = time.monotonic()
     reader.start()
@@ -138,7 +138,7 @@ def _feed(
             time.sleep(max(0.0, began + written / (2 * paced_hz) - time.monotonic()))
         if reader.complaint or process.poll() is not None:
             break
-    # The pipe stays open until the last result is here, so that the process is still listening.
+    # The pipe stays open until the last result, so that the process goes on listening.
     process.stdin.flush()
     reader.all_here.wait(timeout=600)
     took_s = time.monotonic() - began
@@ -148,7 +148,7 @@ def _feed(
 
 
 def _audio(samples: int) -> Iterator[bytes]:
-    """Yield so many samples of speech, now loud, now soft, with pauses, in pieces of any size."""
+    """Yield speech, loud and soft, with pauses, in pieces of any size."""
     with wave.open(str(_SPEECH)) as file:
         speech = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64)
     rng = np.random.default_rng(1)
@@ -162,28 +162,28 @@ def _audio(samples: int) -> Iterator[bytes]:
         data = memoryview(variants[rng.integers(len(variants))])[:left]
         left -= len(data)
         while data:
-            # Odd sizes too: a piece may end in the middle of a sample.
+            # The size may be odd: a piece may end in the middle of a sample.
             piece = data[: int(rng.integers(1, 40_000))]
             data = data[len(piece) :]
             yield bytes(piece)
 
 
 class _Around:
-    """What a listener in use has around it: a folder, a broker, and readers of the web page."""
+    """What surrounds a listener in use: a folder, a broker, and readers of the web page."""
 
     def __init__(self, folder: Path) -> None:
         self._kept = folder / "kept"
         self._web_port, mqtt_port = _free_port(), _free_port()
         config = folder / "mosquitto.conf"
         config.write_text(f"listener {mqtt_port} 127.0.0.1\nallow_anonymous true\n")
-        # Debian has it where only root looks.
+        # Debian installs it in a folder that is only in root's path.
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
         if program is None:
             sys.exit("the Debian package mosquitto is needed, or --alone")
         log = subprocess.DEVNULL
         self._broker = subprocess.Popen([program, "-c", config], stdout=log, stderr=log)
         self.options = [
-            # The sample's voices are a synthesiser's: all that leads counts as an event.
+            # The sample has synthetic voices: every leading label counts as an event.
             *("--unsure-below", "0", "--evidence", "0"),
             *("--record", str(self._kept), "--record-limit", "20"),
             *("--mqtt", f"mqtt://127.0.0.1:{mqtt_port}/soak"),
@@ -197,18 +197,18 @@ class _Around:
         ]
 
     def start(self) -> None:
-        """Begin to read the page, as soon as it is served."""
+        """Start reading the page, once the listener serves it."""
         for reader in self._readers:
             reader.start()
 
     def counts(self) -> dict[str, int]:
-        """Return what was read and kept; none of it may be 0."""
+        """Return the numbers of messages and files; none may be 0."""
         paths = ("/events", "/health", "/state", "/metrics", "/recordings")
         recordings = {"recordings": len(list(self._kept.glob("*.wav")))}
         return {path: self._answers[path] for path in paths} | recordings
 
     def close(self) -> None:
-        """End readers and broker."""
+        """Stop the readers and the broker."""
         self._ends.set()
         for reader in self._readers:
             reader.join(_VISIT_S + 30)
@@ -216,7 +216,7 @@ class _Around:
         self._broker.wait()
 
     def _read_events(self) -> None:
-        """Follow the page, over a new connection every few seconds."""
+        """Follow the page, with a new connection every few seconds."""
         while not self._ends.wait(0.1):
             with suppress(OSError, http.client.HTTPException):
                 connection = http.client.HTTPConnection("127.0.0.1", self._web_port, timeout=30)
@@ -228,7 +228,7 @@ class _Around:
                 connection.close()
 
     def _ask(self) -> None:
-        """Ask for the page's state all the time."""
+        """Request the page's state again and again."""
         while not self._ends.wait(0.2):
             for path in ("/health", "/state", "/metrics", "/recordings"):
                 with suppress(OSError, http.client.HTTPException):
@@ -247,7 +247,7 @@ def _free_port() -> int:
 
 
 class _Reader(threading.Thread):
-    """Reads the records, checks each result's place, and reads memory as they come."""
+    """Reads the records, checks each result's time, and reads memory meanwhile."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], contract: Contract, hop_frames: int, samples: int

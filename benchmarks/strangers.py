@@ -1,8 +1,8 @@
-"""Writes docs/evidence/strangers.md: how well models judge corpora that they have never heard.
+"""Writes docs/evidence/strangers.md: how well models do on corpora they were not trained on.
 
     python benchmarks/strangers.py benchmarks/strangers --out docs/evidence/strangers.md
 
-Each folder there is a run of `cross-validate --split corpora`. `make models` trains them, and
+Each folder there is a run of `cross-validate --split corpora`. `make models` trains the models, and
 `make strangers` measures the rest. Every figure is computed from saved predictions.
 """
 
@@ -71,7 +71,7 @@ def page(folder: Path) -> str:
     """Return the page, Markdown, of the runs in a folder.
 
     Raises:
-        SernetError: There is none, or one is damaged.
+        SernetError: There is no run, or a run is damaged.
     """
     runs = sorted(path.parent for path in folder.glob("*/run.json"))
     if not runs:
@@ -105,7 +105,7 @@ _NAMES = {"uar": "UAR", "wa": "WA", "arousal": "arousal"}
 
 
 def _means_of_seeds(reports: dict[Path, dict[str, Any]], corpora: Sequence[str]) -> list[list[str]]:
-    """Return rows of the mean over the runs of a name that differ in their seed alone."""
+    """Return rows of the mean over runs of one name that differ only in their seed."""
     by_name: dict[str, list[dict[str, Any]]] = {}
     for run, report in reports.items():
         name = run.name.rpartition("-seed")[0]
@@ -187,7 +187,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 @click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(folder: Path, out: Path) -> None:
-    """Tabulate the runs in FOLDER, and in the archive beside it."""
+    """Write tables of the runs in FOLDER, and in the archive beside it."""
     with all_runs(folder) as runs:
         write_text(out, page(runs))
 

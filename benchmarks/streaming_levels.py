@@ -1,15 +1,15 @@
-"""Measures which way of taking loudness out of the features serves a network that shares rows.
+"""Measures which way of removing loudness from the features is best for a network with shared rows.
 
 python benchmarks/streaming_levels.py NOISE --corpus emodb DIR --corpus nemo DIR \
     --corpus ravdess DIR --map calm=neutral --out benchmarks/streaming-levels.json
 python benchmarks/streaming_levels_page.py benchmarks/streaming-levels.json \
     --out docs/evidence/streaming-levels.md
 
-Rows that windows share may depend on earlier frames, never on the window. For each level and seed
-a network of half width is trained on all corpora but one and tested on that one, under several
-conditions. A network for whole windows, whose level is the window's, stands beside them. All of
-them are trained on the same changed windows, which are made once. A figure that is in OUT is not
-measured again.
+Rows that windows share may depend on earlier frames, but never on the window. For each level and
+seed, a network of half width is trained on all corpora but one, and tested on that one under
+several conditions. A network for whole windows, with the window's level, is compared with them. All
+of them are trained on the same changed windows, which are made once. Figures that OUT already
+contains are not measured again.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from speech_bank import CONDITIONS, System, cepstrum, comparison
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.frontend import Float64
 
-# Of per-channel energy normalisation: what Wang et al. (Trainable Frontend For Robust and
-# Far-Field Keyword Spotting, 2017) and librosa take by default. The scale is that of 32 bits.
+# Parameters of per-channel energy normalisation, as in Wang et al. (Trainable Frontend For Robust
+# and Far-Field Keyword Spotting, 2017) and librosa. The scale is that of 32-bit samples.
 _PCEN_GAIN, _PCEN_BIAS, _PCEN_POWER, _PCEN_EPSILON = 0.98, 2.0, 0.5, 1e-6
 _PCEN_S = 0.4
 _PCEN_SCALE = 2.0**31
 
-# The maximum sinks by so much until a louder frame lifts it.
+# The maximum falls by this much until a louder frame raises it.
 _SINKS_DB_PER_S = 3.0
 
 
 def _below_maximum(logs: Float64, contract: Contract) -> Float64:
-    """Return MFCCs whose c0 is how far the frame lies below the loudest one of late."""
+    """Return MFCCs in which c0 is the frame's level relative to a slowly falling maximum."""
     rows = cepstrum(logs, contract)
-    # What a gain of one decibel adds to c0.
+    # Increase of c0 for a gain of one decibel.
     decibel = np.log(10) / 10 * np.sqrt(logs.shape[1])
     sinks = _SINKS_DB_PER_S * contract.frame_step_s * decibel
     falling = rows[:, 0] + sinks * np.arange(len(rows))
@@ -44,7 +44,7 @@ def _below_maximum(logs: Float64, contract: Contract) -> Float64:
 
 
 def _pcen(logs: Float64, contract: Contract) -> Float64:
-    """Return the cepstrum of energies that each band's own recent mean normalises."""
+    """Return the cepstrum of energies, each divided by its band's recent mean."""
     energies = np.exp(logs) * _PCEN_SCALE
     share = 1 - np.exp(-contract.frame_step_s / _PCEN_S)
     smooth, _ = scipy.signal.lfilter(
@@ -66,7 +66,7 @@ main = comparison(
     SYSTEMS,
     tuple(CONDITIONS),
     3,
-    "Compare the levels on corpora that training did not hear; takes an hour.",
+    "Compare the levels on corpora that are not used in training; takes an hour.",
 )
 
 

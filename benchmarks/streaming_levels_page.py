@@ -1,4 +1,4 @@
-"""Writes docs/evidence/streaming-levels.md from what `benchmarks/streaming_levels.py` measured.
+"""Writes docs/evidence/streaming-levels.md from the figures of `benchmarks/streaming_levels.py`.
 
 python benchmarks/streaming_levels_page.py benchmarks/streaming-levels.json \
     --out docs/evidence/streaming-levels.md
@@ -56,7 +56,7 @@ Smaller differences say nothing.
 @click.argument("saved", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Markdown to write.")
 def main(saved: Path, out: Path) -> None:
-    """Write the page about levels from what was SAVED."""
+    """Write the page about levels from the figures in SAVED."""
     figures = Figures.read(saved, tuple(SYSTEMS), tuple(CONDITIONS))
     page = _PAGE.format(
         figures=figures,

@@ -1,4 +1,4 @@
-"""Measures what teaching gives, by the protocol of `cross-validate --teach`.
+"""Measures the gain of teaching, by the protocol of `cross-validate --teach`.
 
 python benchmarks/teaching.py --folds runs/voices-seed1 --corpus emodb DIR --corpus ravdess DIR \
     --corpus nemo DIR --out benchmarks/teaching.json
@@ -34,13 +34,13 @@ from sernet_edge.train.recordings import Recording, read_recordings
 
 FOUR = ("anger", "happiness", "neutral", "sadness")
 
-# Of the streams without labels.
+# Seed of the streams without labels.
 _SEED = 1
 
-# A cheap microphone: little below 300 Hz, little above 3 kHz, half as loud.
+# A cheap microphone: it attenuates below 300 Hz and above 3 kHz, and halves the level.
 _LOW_HZ, _HIGH_HZ, _GAIN = 300.0, 3000.0, 0.5
 
-# Figures of `few_shot.conditions` by their names in the file.
+# Names in the file for figures of `few_shot.conditions`.
 _NAMES = {"taught": "int8", "other people": "others", "other people untaught": "others untaught"}
 
 Windows = NDArray[np.float64]
@@ -52,8 +52,8 @@ Windows = NDArray[np.float64]
     "--folds",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     metavar="RUN",
-    help="Instead of --model: of a cross-validation of corpora with --keep-models, each corpus's "
-    "own model, which never heard it.",
+    help="Instead of --model: a cross-validation of corpora with --keep-models; each corpus is "
+    "tested with the model that was not trained on it.",
 )
 @click.option(
     "--corpus", "corpora", type=(str, click.Path(path_type=Path)), multiple=True, required=True
@@ -62,7 +62,7 @@ Windows = NDArray[np.float64]
 @click.option(
     "--microphone/--no-microphone",
     default=True,
-    help="Also test through another microphone, which takes twice the time.",
+    help="Also test through another microphone; takes twice the time.",
 )
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="*.json")
 def main(
@@ -114,7 +114,7 @@ def _heard_otherwise(embedder: Embedder, recordings: Sequence[Recording]) -> lis
 def _through_microphone(samples: NDArray[np.int16], rate_hz: int) -> NDArray[np.int16]:
     spectrum = np.fft.rfft(samples.astype(np.float64))
     hz = np.fft.rfftfreq(len(samples), 1 / rate_hz)
-    # First-order slopes, without their phase: the features do not see it.
+    # First-order slopes without their phase, which does not affect the features.
     response = (hz / np.hypot(hz, _LOW_HZ)) * (_HIGH_HZ / np.hypot(hz, _HIGH_HZ))
     shaped = np.fft.irfft(_GAIN * response * spectrum, len(samples))
     return np.clip(np.rint(shaped), -32768, 32767).astype(np.int16)
@@ -160,7 +160,7 @@ def _one_draw(
 
 
 def _unlabelled(head: Head, speech: Speech, draws: int) -> dict[str, list[float]]:
-    """Return the UAR of streams with and without adaptation to stated shares, a list over draws."""
+    """Return the UAR of streams with and without adaptation to given shares, lists over draws."""
     equal = np.zeros(len(head.bias))
     equal[np.unique(speech.truth)] = 1 / len(np.unique(speech.truth))
     neutral = np.where(np.arange(len(equal)) == speech.labels.index("neutral"), 0.8, 0.0)

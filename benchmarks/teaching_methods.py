@@ -1,4 +1,4 @@
-"""Ways of adapting a head to a person, to compare with the one that `teach` uses."""
+"""Methods of adapting a head to a person, for comparison with the method of `teach`."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ Method = Callable[[Head, TaughtClips], Head]
 
 
 def untaught(head: Head, clips: TaughtClips) -> Head:
-    """Return the head as it is."""
+    """Return the head unchanged."""
     return head
 
 
 def statistics(head: Head, clips: TaughtClips) -> Head:
-    """Take the whole offset of the person's logits out of the biases; keep the weights."""
+    """Subtract the whole offset of the person's logits from the biases; keep the weights."""
     return Head(head.weights, head.bias - logit_offset(head, clips))
 
 
 def class_means(head: Head, clips: TaughtClips) -> Head:
-    """Judge by the squared distance to each emotion's mean embedding; others never win."""
+    """Choose the nearest mean embedding of an emotion; emotions without clips never win."""
     labels = np.unique(clips.labels)
     weights = np.zeros_like(head.weights)
     bias = np.full(len(head.bias), -1e3)
     for label in labels:
         own = clips.window_labels == label
         mean = np.average(clips.stacked[own], axis=0, weights=clips.weights[own])
-        # Half the squared distance, without the part that all emotions share.
+        # Half the squared distance, without the term that is the same for all emotions.
         weights[label], bias[label] = mean, -0.5 * float(mean @ mean)
     return Head(weights, bias)
 

@@ -1,9 +1,9 @@
-"""Writes docs/evidence/teaching.md from what `benchmarks/teaching.py` measured.
+"""Writes docs/evidence/teaching.md from the figures of `benchmarks/teaching.py`.
 
 python benchmarks/teaching_page.py benchmarks/teaching.json benchmarks/teaching-strict \
     --out docs/evidence/teaching.md
 
-The folder holds what `cross-validate --teach K --json` printed under the protocol `strict`, as
+The folder contains the output of `cross-validate --teach K --json` under the protocol `strict`, as
 K.json.
 """
 
@@ -86,9 +86,9 @@ def page(document: dict[str, Any], saved: str, strict: Sequence[dict[str, Any]] 
     """Return the page, Markdown.
 
     Args:
-        document: What `benchmarks/teaching.py` wrote.
+        document: The figures of `benchmarks/teaching.py`.
         saved: The file's name, for the page.
-        strict: What `cross-validate --teach K --json` printed of one run, for each K.
+        strict: The outputs of `cross-validate --teach K --json` for one run, for each K.
     """
     head = _HEAD.format(
         saved=saved,
@@ -115,10 +115,10 @@ def _strict(reports: Sequence[dict[str, Any]]) -> str:
 
 
 def _heard(corpora: str, tested: str) -> str:
-    """Return what a model was trained on, and whether it has heard the tested corpus.
+    """Return the training corpora in words, and whether the tested corpus is among them.
 
     Args:
-        corpora: As the contract names them, with + between several.
+        corpora: The contract's corpora, with + between several.
         tested: The corpus whose speakers are taught.
     """
     trained = names_in(corpora)

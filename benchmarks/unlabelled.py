@@ -1,4 +1,4 @@
-"""Adapts a head to a stream without labels: mean scores are matched to shares stated beforehand."""
+"""Adapts a head to a stream without labels: it matches the mean scores to given shares."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from sernet_edge.runtime.teach.head import Head
 Floats = NDArray[np.float64]
 
 _MEMORY = 0.95
-"""Of the running mean of scores, each clip's share in it is the rest."""
+"""Weight of the old mean in the running mean of scores; a new clip has the rest."""
 _RATE = 0.1
-"""Of the distance between the mean's logarithm and the shares', taken out with each clip."""
+"""Share of the difference between the mean's and the given shares' logarithms that each clip
+corrects."""
 _LEAST_SHARE = 0.01
 
 CLIPS = 200
-"""In a stream, as many as half an hour with an utterance every ten seconds; the second half is
-judged."""
+"""Number of clips in a stream, as in half an hour with an utterance every ten seconds. The second
+half is tested."""
 
 
 def guesses(head: Head, stream: Sequence[Floats], shares: Floats) -> NDArray[np.int64]:
     """Return the label of each clip of a stream, int64 (clips,), while the head adapts.
 
     Args:
-        head: As it is at the start.
-        stream: Of each clip its windows, float64 (windows, features).
-        shares: How much of the stream each label is thought to have, float64 (labels,).
+        head: The head at the start.
+        stream: The windows of each clip, float64 (windows, features).
+        shares: The assumed share of each label in the stream, float64 (labels,).
     """
     shares = np.maximum(shares, _LEAST_SHARE)
     shares /= shares.sum()
@@ -45,11 +46,11 @@ def guesses(head: Head, stream: Sequence[Floats], shares: Floats) -> NDArray[np.
 def stream_of(
     truth: NDArray[np.int64], shares: Floats, rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return which of a speaker's recordings follow each other in a stream, int64 (CLIPS,).
+    """Return a speaker's recordings in the order of a stream, int64 (CLIPS,).
 
     Args:
-        truth: Of the recordings, index of the label.
-        shares: Of each label in the stream.
+        truth: Label of each recording, as an index.
+        shares: Share of each label in the stream.
         rng: Chooses labels and recordings.
     """
     present = np.unique(truth)

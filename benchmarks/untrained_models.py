@@ -1,4 +1,4 @@
-"""Writes architectures with random weights, which cost what trained ones do, as `.tflite`.
+"""Writes architectures with random weights as `.tflite`; they cost the same as trained ones.
 
 python benchmarks/untrained_models.py light-sernet-stream ... --out build/untrained
 """
@@ -19,12 +19,12 @@ from sernet_edge.train.tensorflow_setup import quietly
 
 _LABELS = ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")
 
-# Windows of noise that set the ranges.
+# Number of windows of noise that set the ranges.
 _WINDOWS = 20
 
 
 def untrained(name: str) -> ModelFile:
-    """Return an architecture with random weights, int8, for the features and windows it is for."""
+    """Return an int8 architecture with random weights, with its own features and window."""
     with quietly():
         from sernet_edge.convert.quantize import convert_model
 

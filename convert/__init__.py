@@ -1,1 +1,1 @@
-"""From a Keras model to a `.tflite` with its contract, verified, and a C header."""
+"""Converts a Keras model to a `.tflite` with its contract and a C header, and verifies it."""

@@ -1,4 +1,4 @@
-"""Chooses the speech that sets the ranges of an int8 model."""
+"""Chooses the windows of speech that set the ranges of an int8 model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sernet_edge.train.recipe import Recipe
 from sernet_edge.train.recordings import Recording
 from sernet_edge.train.windows import TrainingWindows
 
-# As training cuts its windows, at random places, but without its distortions.
+# Windows at random places, as in training, but without changes to the sound.
 _PLAIN = Recipe(gain_db=0.0, time_mask_frames=0, mfcc_mask=0)
 
 
@@ -26,19 +26,19 @@ def calibration_windows(
 ) -> tuple[Float32, list[int]]:
     """Cut one window out of each of `count` recordings, or of all if there are fewer.
 
-    Where the training was for other rooms and microphones, the windows have its gains, too, and
-    the share of it that was not speech gives way to silence and coloured noise: the ranges must
-    hold what the model was made to hear.
+    If the recipe changes the sound for other rooms and microphones, the windows get its gains, too,
+    and silence and coloured noise replace the recipe's share of windows without speech: the ranges
+    must cover what the model was trained on.
 
     Args:
-        contract: The model's.
-        recordings: Of training speakers.
-        count: How many to choose.
-        seed: Of the choice.
-        recipe: The training's; None: one without such changes.
+        contract: The model's contract.
+        recordings: Recordings of training speakers.
+        count: Number of recordings to choose.
+        seed: Seed of the choice.
+        recipe: The training's recipe; None: one without such changes.
 
     Returns:
-        float32 (windows, window_frames, features), and the indices of the recordings chosen.
+        float32 (windows, window_frames, features), and the indices of the chosen recordings.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.choice(len(recordings), min(count, len(recordings)), replace=False).tolist()

@@ -133,7 +133,7 @@ def model_card(file: ModelFile, credits: str = "") -> str:
 
     Args:
         file: The `.tflite`.
-        credits: Where the noise is credited that the model was trained with; empty: nowhere.
+        credits: Path of the credits of the training's noise; empty: there are none.
     """
     contract = file.require_contract()
     provenance: dict[str, Any] = dict(contract.provenance)
@@ -173,7 +173,7 @@ def _data_licence(names: list[str]) -> str:
 
 
 def _noise(provenance: dict[str, Any], credits: str) -> str:
-    """Say how much noise the model was trained with, and where it is credited."""
+    """Return how much noise the model was trained with, and where it is credited, in words."""
     noise = provenance.get("noise")
     if not noise:
         return ""
@@ -182,7 +182,7 @@ def _noise(provenance: dict[str, Any], credits: str) -> str:
 
 
 def _nature(names: list[str]) -> str:
-    """Say what kind of speech the corpora hold, where it is known."""
+    """Return the kinds of speech in the corpora, as far as known, in words."""
     natures = {name: corpus_named(name).nature for name in names}
     if len(names) == 1:
         (nature,) = natures.values()
@@ -243,7 +243,7 @@ def _reaches(provenance: dict[str, Any]) -> str:
 
 
 def _cross_corpus(fitted: dict[str, Any]) -> str:
-    """Return the accuracy on corpora that the models of a cross-validation never heard."""
+    """Return the accuracy on corpora that the models of a cross-validation were not trained on."""
 
     def share(figures: dict[str, Any], name: str) -> str:
         if figures[name] is None:
@@ -272,7 +272,7 @@ def _cross_corpus(fitted: dict[str, Any]) -> str:
 
 
 def _innocent(provenance: dict[str, Any]) -> str:
-    """Say whether the held-out speakers had a part in the training."""
+    """Return whether the held-out speakers took part in the training, in words."""
     if known := seen_speakers(provenance, provenance["corpus"], provenance["holdout_speakers"]):
         return (
             f"but the model that it started from was trained on {', '.join(known)}: these figures "
@@ -282,7 +282,7 @@ def _innocent(provenance: dict[str, Any]) -> str:
 
 
 def _scores(contract: Contract) -> str:
-    """Explain the scores."""
+    """Return an explanation of the scores."""
     fitted = contract.provenance["conversion"].get("calibration")
     apart = (
         " and that this model did not hold out" if contract.provenance["holdout_speakers"] else ""

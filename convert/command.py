@@ -32,15 +32,15 @@ _conversion_options = option_group(
     (
         click.argument("model", type=click.Path(path_type=Path)),
         corpus_option(
-            "Corpus ({names}) that the model was trained on, and its folder or csv file; to be "
-            "repeated for a model of several corpora. Recordings of the training speakers "
-            "calibrate the quantisation; the others verify it."
+            "Corpus ({names}) that the model was trained on, and its folder or csv file; repeat it "
+            "for a model of several corpora. Recordings of the training speakers calibrate the "
+            "quantisation; the others verify it."
         ),
         click.option(
             "--out",
             type=click.Path(path_type=Path, dir_okay=False),
             required=True,
-            help="Model to write, *.tflite; an int8 model's C header goes beside it, *.h.",
+            help="File of the model, *.tflite; an int8 model's C header goes beside it, *.h.",
         ),
         click.option(
             "--precision",
@@ -54,7 +54,7 @@ _conversion_options = option_group(
             type=click.IntRange(1),
             default=ConversionSettings.windows,
             show_default=True,
-            help="Windows of speech that calibrate the quantisation.",
+            help="Number of windows of speech that calibrate the quantisation.",
         ),
         click.option(
             "--seed",
@@ -67,9 +67,9 @@ _conversion_options = option_group(
             "--calibrate-from",
             type=click.Path(path_type=Path),
             metavar="RUN",
-            help="Folder of a cross-validation of this system. Its scores of speakers it was not "
-            "trained on turn the model's scores into probabilities and set the score from which a "
-            "result counts as sure.",
+            help="Folder of a cross-validation of this system. Its scores of speakers that its "
+            "models were not trained on calibrate the model's scores as probabilities, and set the "
+            "score from which a result is sure.",
         ),
         click.option(
             "--sure-precision",
@@ -77,14 +77,14 @@ _conversion_options = option_group(
             default=ConversionSettings.sure_precision,
             show_default=True,
             callback=finite,
-            help="Share of right results among those that count as sure, with --calibrate-from.",
+            help="Share of right results that is required of sure ones, with --calibrate-from.",
         ),
         click.option(
             "--licence",
             metavar="SPDX",
             callback=_checked_licence,
-            help="Licence of the model, such as CC-BY-NC-SA-4.0; its exports name it.  "
-            "[default: none named]",
+            help="Licence of the model, such as CC-BY-NC-SA-4.0; exports of the model name it.  "
+            "[default: none]",
         ),
         click.option(
             "--noise",
@@ -102,7 +102,7 @@ _conversion_options = option_group(
 @_conversion_options
 @click.option("--json", "as_json", is_flag=True, help="Print the verification as JSON.")
 def convert(settings: ConversionSettings, as_json: bool) -> None:
-    """Quantise the Keras model MODEL to a .tflite that carries its contract.
+    """Quantise the Keras model MODEL to a .tflite with its contract.
 
     Writes OUT, its verification (.verify.json) and, for int8, its C header (.h).
     """

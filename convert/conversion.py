@@ -33,18 +33,18 @@ class ConversionSettings:
     Attributes:
         model: The Keras model, with its contract.
         corpora: The corpora that the model was trained on.
-        out: The model to write, *.tflite; its verification and an int8 model's C header are
-            written beside it.
+        out: The model's file, *.tflite; its verification and an int8 model's C header are written
+            beside it.
         precision: See `quantize.convert_model`.
-        windows: Windows of speech that calibrate the quantisation.
-        seed: Of the choice of those windows.
+        windows: Number of windows of speech that calibrate the quantisation.
+        seed: Seed of the choice of those windows.
         calibrate_from: Folder of a cross-validation of the same system, which calibrates the
             scores; None leaves them as they are.
-        sure_precision: Share of right results wanted among those that count as sure, 0..1.
-        licence: SPDX expression of the model's licence, which its exports name; None names none.
-        noise: Folder of the noise that the model was trained with; None: with none.
+        sure_precision: Share of right results that is required of sure ones, 0..1.
+        licence: SPDX expression of the model's licence, which its exports name; None: no licence.
+        noise: Folder of the noise that the model was trained with; None: no noise.
         skip_bad: Whether to leave out recordings that cannot be read.
-        force: Whether to replace files that exist.
+        force: Whether to replace existing files.
     """
 
     model: Path
@@ -83,8 +83,8 @@ class Converted:
     Attributes:
         file: The `.tflite`.
         contract: The contract in it.
-        report: What OUT.verify.json holds.
-        files: The files that were written.
+        report: The content of OUT.verify.json.
+        files: The written files.
     """
 
     file: ModelFile
@@ -94,11 +94,11 @@ class Converted:
 
 
 def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Converted:
-    """Convert a Keras model, verify it on speech that did not calibrate it, and write it.
+    """Convert a Keras model, verify it on other speech than that of the calibration, and write it.
 
     Args:
-        settings: What to convert and where to write it.
-        progress: Receives remarks.
+        settings: The model and the files.
+        progress: Receives messages.
 
     Raises:
         SettingError: `settings.out` is not *.tflite, or the model was trained on other corpora or
@@ -114,7 +114,7 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     utterances = [u for u in corpora.utterances(progress) if u.label in contract.labels]
     fitted = _fitted(settings, contract)
     noise = _training_noise(settings, contract, progress)
-    # TensorFlow takes seconds to load: everything cheap is checked by now.
+    # TensorFlow takes seconds to import, so all quick checks come before it.
     with quietly():
         from sernet_edge.convert import calibrate, quantize, verify
 
@@ -156,13 +156,13 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
 
 
 def _fitted(settings: ConversionSettings, contract: Contract) -> dict[str, Any] | None:
-    """Return what `temperature_from` fits; None where no cross-validation is given."""
+    """Return the result of `temperature_from`; None if there is no cross-validation."""
     run = settings.calibrate_from
     return temperature_from(run, contract, settings.sure_precision) if run else None
 
 
 def _parent(path: Path, contract: Contract, fitted: dict[str, Any] | None) -> Any:
-    """Return the `keras.Model` to convert, with the temperature in it."""
+    """Return the `keras.Model` to convert, with the temperature folded in."""
     parent = load_saved(path, contract)
     if fitted:
         fold_temperature(parent, fitted["temperature"])
@@ -170,11 +170,11 @@ def _parent(path: Path, contract: Contract, fitted: dict[str, Any] | None) -> An
 
 
 def _training_corpora(settings: ConversionSettings, contract: Contract) -> CorpusChoice:
-    """Return the corpora that the model was trained on, under the labels that it knows them by.
+    """Return the corpora that the model was trained on, with the model's labels.
 
     Raises:
-        SettingError: They are others than those given.
-        SernetError: The contract names none.
+        SettingError: The given corpora are not those of the training.
+        SernetError: The contract names no corpora.
     """
     name, given = contract.provenance.get("corpus"), CorpusChoice(settings.corpora)
     if not name:
@@ -196,10 +196,10 @@ def _training_corpora(settings: ConversionSettings, contract: Contract) -> Corpu
 def _training_noise(
     settings: ConversionSettings, contract: Contract, progress: Progress
 ) -> Noise | None:
-    """Return the noise that the model was trained with; None where that was none.
+    """Return the noise that the model was trained with; None if there was none.
 
     Raises:
-        SettingError: No folder is given, or one of other noise.
+        SettingError: The folder is missing, or holds other noise.
         SernetError: See `Noise.read`.
     """
     trained: Any = contract.provenance.get("noise")
@@ -227,10 +227,10 @@ def _training_noise(
 def _training_recordings(
     recordings: Sequence[Recording], contract: Contract, corpora: CorpusChoice
 ) -> list[Recording]:
-    """Return the recordings of the speakers that the model was trained on.
+    """Return the recordings of the training speakers.
 
     Raises:
-        SernetError: There is none.
+        SernetError: There are none.
     """
     held_out = contract.provenance.get("holdout_speakers", ())
     training = [r for r in recordings if r.utterance.speaker not in held_out]
@@ -250,20 +250,23 @@ def _verifying_recordings(
     contract: Contract,
     corpora: CorpusChoice,
 ) -> tuple[list[Recording], str]:
-    """Return the recordings to verify on: of the held-out speakers, or without calibrating ones.
+    """Return the recordings to verify on.
+
+    They are those of the held-out speakers; if there are no such speakers, those that did not
+    calibrate the quantisation.
 
     Args:
-        recordings: Of the whole corpora.
-        training: Of the training speakers.
+        recordings: Recordings of the whole corpora.
+        training: Recordings of the training speakers.
         chosen: Indices of the `training` recordings that calibrate the quantisation.
-        contract: Of the model.
-        corpora: Where they lie, for errors.
+        contract: The model's contract.
+        corpora: The corpora, for errors.
 
     Returns:
-        The recordings, and in words which they are.
+        The recordings, and a description of them in words.
 
     Raises:
-        SernetError: There is none.
+        SernetError: There are none.
     """
     held_out = contract.provenance.get("holdout_speakers", ())
     if held_out:
@@ -281,7 +284,7 @@ def _verifying_recordings(
 
 
 def _provenance(contract: Contract, report: dict[str, Any], licence: str | None) -> dict[str, Any]:
-    """Return the model's provenance with the conversion, of whose report it keeps a part."""
+    """Return the model's provenance with a part of the conversion's report."""
     brief = {k: v for k, v in report.items() if k not in ("model", "float", "converted")}
     brief |= {name: {k: report[name][k] for k in ("wa", "uar")} for name in ("float", "converted")}
     named = {"licence": licence} if licence else {}

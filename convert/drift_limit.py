@@ -1,4 +1,4 @@
-"""Finds the drift limit: beyond it a device tells that a sound is unlike the training speech."""
+"""Finds the drift limit, above which a sound differs too much from the training speech."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sernet_edge.train.recordings import Recording
 from sernet_edge.train.windows import TrainingWindows
 
 PERCENTILE = 99
-"""Of the training windows lie within the limit. On EMO-DB no window of a speaker that was left
-out then lies beyond it, and every one of noise or a tone does."""
+"""Share of the training windows that are within the limit. On EMO-DB, all windows of left-out
+speakers are then within it, and all windows of noise or tones are beyond it."""
 
-# Drift is of features before they are limited; no standardised feature is as far from 0 as this.
+# Drift is measured before features are clipped; no standardised feature reaches this value.
 _NO_CLIP = 1e4
 
 _SEED = 1
@@ -33,15 +33,15 @@ def drift_limit(
 ) -> float:
     """Return `Contract.drift_limit` for a model that was trained on `recordings`.
 
-    Windows are those that `listen` would score or, where the training was for other rooms and
-    microphones, one of each recording as the training heard it: in noise and over the telephone,
-    too. With the level "clip", which no live stream has, there is no limit: 0.
+    The windows are those that `listen` would score. If the training changed the sound for other
+    rooms and microphones, they are one window of each recording with the same changes, such as
+    noise and the telephone. With the level "clip", which is impossible live, there is no limit: 0.
 
     Args:
-        contract: The model's.
-        recordings: What it was trained on.
-        recipe: The training's; None: one that does not change the sound.
-        noise: What it added.
+        contract: The model's contract.
+        recordings: The recordings that it was trained on.
+        recipe: The training's recipe; None: one that does not change the sound.
+        noise: The noise of the training.
     """
     if contract.level == "clip":
         return 0.0

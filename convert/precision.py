@@ -1,4 +1,4 @@
-"""The number formats that a model can be converted to; light to import."""
+"""The number formats of converted models; quick to import."""
 
 from typing import Literal
 

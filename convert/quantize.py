@@ -14,8 +14,8 @@ from sernet_edge.runtime.interpreter import interpreter_module
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.tensorflow_setup import quietly
 
-# tflite-runtime fails in a process where TensorFlow's copy of the same C++ code came first;
-# the other way round both work, and a converted model can be verified where it was made.
+# tflite-runtime fails in a process that has imported TensorFlow's copy of the same C++ code first.
+# In this order both work, and a model can be verified in the process that converts it.
 interpreter_module()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
@@ -29,11 +29,12 @@ def convert_model(model: keras.Model, precision: Precision, calibration: Float32
     """Convert a Keras model with one input and one output.
 
     Args:
-        model: From (batch, frames, features, 1) to (batch, labels); may take any number of frames.
-        precision: "int8": weights, activations, input and output; "float32": nothing;
-            "float16": weights, as float16; "dynamic": weights only, as int8.
-        calibration: float32 (windows, frames, features), whose values only "int8" looks at; their
-            number of frames becomes the model's.
+        model: From (batch, frames, features, 1) to (batch, labels); may accept any number of
+            frames.
+        precision: "int8": weights, activations, input and output are int8; "float32": nothing is
+            quantised; "float16": weights are float16; "dynamic": only weights are int8.
+        calibration: float32 (windows, frames, features). Only "int8" uses the values; the number
+            of frames becomes the model's.
 
     Returns:
         The flatbuffer, with a batch of 1.
@@ -41,12 +42,12 @@ def convert_model(model: keras.Model, precision: Precision, calibration: Float32
     Raises:
         SernetError: The converter failed, or left a float tensor in an int8 model.
     """
-    # With a free size the converter leaves arithmetic on shapes in the graph.
+    # With a variable size the converter would leave arithmetic on shapes in the graph.
     inputs = keras.Input(batch_shape=(1, *calibration.shape[1:], 1), name="features")
     fixed = keras.Model(inputs, model(inputs, training=False), name=model.name)
     converter = tf.lite.TFLiteConverter.from_keras_model(fixed)
-    # Interpreters disagree by one on int8 dense layers with a scale for each output, and
-    # tflite-runtime 2.14 has no dynamic-range ones.
+    # In int8 dense layers with a scale for each output, interpreters differ by one; tflite-runtime
+    # 2.14 does not support them in dynamic-range models.
     converter._experimental_disable_per_channel_quantization_for_dense_layers = True
     if precision != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -65,7 +66,7 @@ def convert_model(model: keras.Model, precision: Precision, calibration: Float32
     try:
         with quietly():
             flatbuffer: bytes = converter.convert()
-    except Exception as error:  # The converter raises whatever MLIR gives it.
+    except Exception as error:  # the converter raises any exception of MLIR
         raise SernetError(f"TensorFlow cannot convert the model: {_reason(error)}") from error
     if precision == "int8" and (
         found := float_tensors(ModelFile("the converted model", flatbuffer))
@@ -89,7 +90,7 @@ def float_tensors(file: ModelFile) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """Return the one line of the converter's pages of diagnostics that names the op."""
+    """Return the line of the converter's long diagnostics that names the op."""
     lines = str(error).strip().splitlines() or [repr(error)]
     named = re.search(r"'tfl?\.\w+' op .*|[^\n]*not yet supported for op[^\n]*", "\n".join(lines))
     return named.group() if named else lines[-1]

@@ -1,6 +1,6 @@
 """Fits a temperature on a cross-validation and folds it into a model's last layer.
 
-There it costs nothing, and every consumer of the model has it: a Pi and a microcontroller agree.
+The division then costs nothing, and a Pi and a microcontroller give the same scores.
 """
 
 from __future__ import annotations
@@ -24,27 +24,26 @@ from sernet_edge.train.evaluation.calibration import (
 from sernet_edge.train.evaluation.saved_runs import finished_folds, pooled_figures, read_json
 from sernet_edge.train.recipe import recipe_from
 
-# The figures of a corpus that a model's provenance keeps.
+# The figures of a corpus that are stored in a model's provenance.
 _CROSS_CORPUS = (
     "utterances", "uar", "uar_interval", "wa", "wa_interval", "arousal", "arousal_interval",
 )  # fmt: skip
 
 
 def temperature_from(run: Path, contract: Contract, sure_precision: float) -> dict[str, Any]:
-    """Fit a temperature, and the score from which on a result is sure, on a run.
+    """Fit a temperature, and the score from which a result is sure, to a run's scores.
 
     Args:
-        run: A folder of `sernet-edge cross-validate`, of the system that `contract` is of.
-        contract: The model's.
-        sure_precision: Share of right ones wanted among the results that are sure, 0..1.
+        run: A folder of `sernet-edge cross-validate`, with the model's system.
+        contract: The model's contract.
+        sure_precision: Share of right results that is required of sure ones, 0..1.
 
     Returns:
-        JSON-ready, for the model's provenance: `run`, `folds`, `utterances` (that it was fitted
-        on: without those of speakers that the model held out), `temperature`,
-        `ece_before` and `ece_after` (expected calibration error over utterances, each
-        speaker's "after" with the temperature of the others), `sure_precision`,
-        `unsure_below` and `sure_share` (of the utterances), and, by precision, the run's
-        `strict` figures; of a run whose folds each left a corpus out, its
+        JSON-ready, for the model's provenance: `run`, `folds`, `utterances` (the number used,
+        without speakers that the model held out), `temperature`, `ece_before` and `ece_after`
+        (expected calibration error over utterances, each speaker's "after" with the temperature of
+        the others), `sure_precision`, `unsure_below` and `sure_share` (of the utterances), and, by
+        precision, the run's `strict` figures. If its folds each left a corpus out, instead its
         `cross-corpus` figures of four emotions, and `sure_by_corpus`, see `sure_by_others`.
 
     Raises:
@@ -53,7 +52,7 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
     """
     _check_same_system(run, contract)
     data = read_out_of_fold(run)
-    # The model's held-out speakers have no part in its temperature.
+    # Scores of the model's held-out speakers are not used.
     held_out: Any = contract.provenance.get("holdout_speakers", ())
     data = data.of(~np.isin(data.speakers, list(held_out)))
     if not len(data.truth):
@@ -79,7 +78,7 @@ def temperature_from(run: Path, contract: Contract, sure_precision: float) -> di
 
 
 def _reached(run: Path, data: OutOfFold, sure_precision: float) -> dict[str, Any]:
-    """Return what the models of a run reach on speakers, or corpora, that they never heard."""
+    """Return the figures of a run's models on speakers or corpora they were not trained on."""
     protocols = pooled_figures(run)["protocols"]
     if "strict" in protocols:
         keys = ("uar", "uar_interval", "wa", "macro_f1")
@@ -106,7 +105,7 @@ def _reached(run: Path, data: OutOfFold, sure_precision: float) -> dict[str, Any
 
 
 def _brief(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures of a corpus, or their means, without those of its speakers and labels."""
+    """Return the figures of a corpus, or their means, without those by speaker and label."""
     return {key: value for key, value in found.items() if key in _CROSS_CORPUS}
 
 

@@ -1,4 +1,4 @@
-"""Compares a converted model with the Keras model it came from, on speech."""
+"""Compares a converted model with its Keras model on speech."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sernet_edge.train.recordings import Recording
 from sernet_edge.train.windows import Windows, mean_by_recording
 
 AGREEMENT = ("windows", "label_agreement", "largest_score_difference", "mean_score_difference")
-"""What `verify` says of how alike two models are."""
+"""The report of `verify` on the differences between two models."""
 
-# Keras's scores differ in the seventh digit from one process to the next. Fewer digits of a figure
-# make two conversions of a model equal to the byte.
+# Keras's scores differ in the seventh digit between processes. With fewer digits, two conversions
+# of a model are equal to the byte.
 _DECIMALS = 6
 
 
@@ -24,14 +24,14 @@ def verify(parent: Any, converted: Model, recordings: Sequence[Recording]) -> di
     """Score every window of `recordings` with both models.
 
     Args:
-        parent: The Keras model; None: `converted` alone is scored.
-        converted: The model that was made of it.
-        recordings: Whose labels are the model's.
+        parent: The Keras model; None: only `converted` is scored.
+        converted: The converted model.
+        recordings: Recordings with the model's labels.
 
     Returns:
         JSON-ready: `windows` compared, `label_agreement` (share with the same label),
-        `largest_score_difference`, `mean_score_difference`, and for each model the metrics
-        of whole recordings, `float` (Keras) and `converted`; without a parent `converted` alone.
+        `largest_score_difference`, `mean_score_difference`, and the metrics of whole recordings for
+        each model, `float` (Keras) and `converted`; without a parent only `converted`.
     """
     windows = Windows(converted.contract)
     cut = [windows.test_windows(recording) for recording in recordings]

@@ -121,8 +121,7 @@ class FrontEnd:
     """
 
     # This bounds the memory for long recordings. With larger blocks malloc returns the arrays to
-    # the
-    # system after each block and must fetch fresh pages: 64 frames take twice the time.
+    # the system after each block and must fetch fresh pages: 64 frames take twice the time.
     block_frames = 16
 
     def __init__(self, contract: Contract) -> None:

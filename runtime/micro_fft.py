@@ -3,8 +3,7 @@
 A real FFT of N points is computed as a complex one of N/2: even samples are the real parts, odd
 samples the imaginary parts, and the result is separated. The complex FFT decimates in time by 4,
 and by 2 in its first stage if N/2 is not a power of 4. Each stage divides its input by its radix,
-so
-the spectrum is divided by N. Sums wrap around at 16 bits.
+so the spectrum is divided by N. Sums wrap around at 16 bits.
 """
 
 from __future__ import annotations

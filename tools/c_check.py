@@ -1,4 +1,4 @@
-"""Looks at the C of an export with static analysers: python tools/c_check.py MODEL...
+"""Checks the C of an export with static analysers: python tools/c_check.py MODEL...
 
 gcc and clang with -Wconversion and -Wsign-conversion, on every core whose compiler is installed,
 gcc's analyser, cppcheck and clang-tidy. Exits with 1 if one of them finds something.
@@ -23,11 +23,11 @@ _STRICT = (
 )  # fmt: skip
 
 _OPTIONS = ("-DSERNET_MEASURE_DRIFT",)
-"""Parts of the library that are compiled on demand."""
+"""Parts of the library that are compiled only on request."""
 
-# Right shifts of negative numbers are arithmetic in every compiler that is supported, and a test
-# shows it. Products of 32 bits as indices, shifts and divisors are bounded by the plan, which the
-# analysers do not know. `-Wconversion` judges conversions.
+# Right shifts of negative numbers are arithmetic in every supported compiler, and a test shows it.
+# The plan bounds 32-bit products that serve as indices, shifts and divisors, which the analysers
+# cannot know. `-Wconversion` checks conversions.
 _CPPCHECK = (
     "cppcheck", "--std=c99", "--enable=warning,portability,performance", "--quiet",
     "--error-exitcode=1", "--suppress=shiftTooManyBitsSigned", "--inline-suppr",
@@ -63,13 +63,13 @@ def commands(sources: list[Path], options: list[str]) -> Iterator[tuple[str, lis
 
 
 def check(model: Path) -> int:
-    """Check one model's export; return how many checks found something."""
+    """Check one model's export; return how many checks report something."""
     found = 0
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "c"
         planned = PlannedModel.read(ModelFile.read(model))
         write_files(bundle_files(planned), folder, False)
-        # Tables hold no code.
+        # Files that contain only tables.
         tables = ("sernet_model.c", "sernet_golden")
         sources = sorted(p for p in (folder / "src").glob("*.c") if not p.name.startswith(tables))
         options = [*_OPTIONS, *(["-DSERNET_HEAD"] if planned.stream is None else [])]

@@ -1,4 +1,4 @@
-"""Makes the reference of the C interface, in Markdown, out of the headers.
+"""Generates the reference of the C interface, in Markdown, from the headers.
 
 A comment belongs to the declaration that follows it: a function, a type or a macro.
 """
@@ -19,7 +19,7 @@ HEADERS = (
     "sernet_network.h",
     "sernet_frontend.h",
 )
-"""Headers that users include, the one to begin with first."""
+"""Headers that users include; the first is the one to begin with."""
 
 _FOLDER = Path(__file__).parents[1] / "firmware_export" / "csrc"
 
@@ -56,7 +56,7 @@ def declarations(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield name, comment and code of each declaration with a comment right before it."""
     for match in _COMMENT.finditer(text):
         if "\n" not in text[: match.start()] or text[: match.start()].rsplit("\n", 1)[1].strip():
-            continue  # a remark at the end of a line
+            continue  # a comment at the end of a line
         code = _declaration(text[match.end() :])
         found = _FUNCTION.search(code) or _TYPE.search(code) or _MACRO.search(code)
         if found and not code.startswith("#if"):
@@ -64,7 +64,7 @@ def declarations(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _declaration(after: str) -> str:
-    """Return the declaration that a text begins with; empty where there is none."""
+    """Return the declaration at the start of a text; empty if there is none."""
     after = re.sub(r"^\n", "", after)
     if after.startswith("\n"):
         return ""
@@ -74,7 +74,7 @@ def _declaration(after: str) -> str:
         if line.startswith("#") and not depth and lines and not lines[-1].endswith("\\"):
             break
         bare = _COMMENT.sub("", line)
-        if bare.endswith(") {"):  # a function in a header: its body is its own
+        if bare.endswith(") {"):  # an inline function: its body is left out
             lines.append(bare.removesuffix(" {") + ";")
             break
         lines.append(line)
@@ -89,7 +89,7 @@ def _declaration(after: str) -> str:
 
 
 def _prose(comment: str) -> str:
-    """Return a comment's text as Markdown; what it indents is code."""
+    """Return a comment's text as Markdown; its indented lines are code."""
     lines = [re.sub(r"^ ?\* ?", "", line.strip("\n")) for line in comment.split("\n")]
     text = "\n".join(line.rstrip() for line in lines).strip()
     return text.replace("<", "&lt;") if "    " not in text else text

@@ -1,4 +1,4 @@
-"""Makes the reference of the command line, in Markdown, out of the commands themselves."""
+"""Generates the reference of the command line, in Markdown, from the commands."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _command(command: click.Command, parent: click.Context, name: str) -> list[s
 
 
 def _text(text: str | None) -> str:
-    """Return a command's help without click's marks for its own wrapping."""
+    """Return a command's help without click's marks against wrapping."""
     return inspect.cleandoc((text or "").replace("\b\n", "").replace("\f", ""))
 
 
@@ -69,5 +69,5 @@ def _cell(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Return text that is none of Markdown's."""
+    """Escape characters that are special in Markdown."""
     return re.sub(r"([\[\]*_`|])", r"\\\1", text).replace("<", "&lt;")

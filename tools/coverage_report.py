@@ -1,11 +1,11 @@
-"""Runs tests and shows which lines of the package's Python and C they reach.
+"""Runs tests and shows which lines of the package's Python and C they execute.
 
 python tools/coverage_report.py FOLDER tests/runtime tests/cli [-- OPTIONS OF PYTEST]
 
-Python is measured by coverage.py, branches and the tests' own processes included. C is measured by
-gcov, in what the tests compile for this computer with gcc: what only clang or another core's
-compiler sees does not count. FOLDER keeps what was reached, so that a later run with other tests
-adds to it; it gets python.txt and c.txt, which name the lines that no test reached.
+coverage.py measures Python, with branches and the tests' own processes. gcov measures C, in what
+the tests compile with gcc for this computer: code for clang or for another core does not count.
+FOLDER stores the counts, so that a later run with other tests adds to them. It also gets python.txt
+and c.txt, which list the lines that no test executed.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("runtime", "train", "convert", "firmware_export", "sernet_edge")
 
 Lines = dict[str, dict[int, int]]
-"""How often each line of code was run, by a C file's name and the line's number."""
+"""How often each line of code was executed, by a C file's name and the line's number."""
 
 
 def main() -> None:
-    """Run the tests and print both tables; exits as pytest does."""
+    """Run the tests and print both tables; exit as pytest does."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("tests", nargs="+")
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _run(folder: Path, tests: list[str]) -> int:
-    """Run the tests under coverage.py, with a gcc that counts lines."""
+    """Run the tests under coverage.py, with a gcc that counts executed lines."""
     compilers = folder / "bin"
     compilers.mkdir(exist_ok=True)
     for name in ("gcc", "g++"):
@@ -58,14 +58,14 @@ def _run(folder: Path, tests: list[str]) -> int:
     command = [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "--branch"]
     command += ["--parallel-mode", f"--data-file={folder / 'data'}", f"--source={sources}"]
     command += ["-m", "pytest", "-q", f"--basetemp={folder / 'tmp'}"]
-    # A program that may not write any file could not say what it reached.
+    # The tests of a full disk forbid all writes, so their processes could not store counts.
     command += ["-k", "not full_disk", *tests]
     environment = os.environ | {"PATH": f"{compilers}:{os.environ['PATH']}"}
     return subprocess.run(command, cwd=ROOT, env=environment).returncode
 
 
 def _python(folder: Path) -> dict[str, dict[str, int]]:
-    """Return coverage.py's sums by file; write what is missing to python.txt."""
+    """Return coverage.py's sums by file; write the missing lines to python.txt."""
     data = f"--data-file={folder / 'data'}"
     coverage = [sys.executable, "-m", "coverage"]
     subprocess.run([*coverage, "combine", "-q", "--append", data], cwd=folder)
@@ -79,7 +79,7 @@ def _python(folder: Path) -> dict[str, dict[str, int]]:
 
 
 def python_table(files: Mapping[str, Mapping[str, int]]) -> str:
-    """Return lines and branches reached of each package."""
+    """Return the executed lines and branches of each package."""
     sums: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     names = ("covered_lines", "num_statements", "covered_branches", "num_branches")
     for path, summary in files.items():
@@ -98,7 +98,7 @@ def python_table(files: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def _measured(folder: Path) -> Iterator[Lines]:
-    """Yield what gcov says of each object that was run."""
+    """Yield gcov's counts for each object that was executed."""
     for counts in sorted(folder.rglob("*.gcda")):
         done = subprocess.run(
             ["gcov", "--json-format", "--stdout", counts.name],
@@ -116,7 +116,7 @@ def _measured(folder: Path) -> Iterator[Lines]:
 
 
 def _kept(path: Path) -> Lines:
-    """Return what an earlier run kept."""
+    """Return the stored counts of an earlier run."""
     if not path.exists():
         return {}
     kept = json.loads(path.read_text())
@@ -124,7 +124,7 @@ def _kept(path: Path) -> Lines:
 
 
 def merged(*parts: Lines) -> Lines:
-    """Return the sums of several counts; only of the files that are exported as they are."""
+    """Return the sums of several counts, only of files that every export contains unchanged."""
     own = {path.name for path in (ROOT / "firmware_export").rglob("*.[ch]")}
     sums: defaultdict[str, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     for part in parts:
@@ -135,7 +135,7 @@ def merged(*parts: Lines) -> Lines:
 
 
 def c_table(files: Lines) -> str:
-    """Return the lines reached of each C file."""
+    """Return the executed lines of each C file."""
     rows = [f"{'C on this computer':28}{'lines':>16}"]
     reached = {name: sum(count > 0 for count in lines.values()) for name, lines in files.items()}
     for name, lines in files.items():
@@ -147,7 +147,7 @@ def c_table(files: Lines) -> str:
 
 
 def missing_lines(files: Lines) -> str:
-    """Return the numbers of the lines that were not reached, a file a line."""
+    """Return the numbers of the lines that were not executed, a line for each file."""
     rows = [
         f"{name}: {' '.join(str(number) for number in sorted(lines) if not lines[number])}"
         for name, lines in files.items()

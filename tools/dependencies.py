@@ -37,9 +37,9 @@ class Dependency:
     """A requirement in pyproject.toml.
 
     Attributes:
-        extra: The extra that brings it; "" for the base install.
-        requirement: As pip reads it, such as `numpy>=1.24,<2; python_version < '3.12'`.
-        reason: The comment above it; "" where there is none.
+        extra: The extra that installs it; "" for the base install.
+        requirement: pip's form, such as `numpy>=1.24,<2; python_version < '3.12'`.
+        reason: The comment above it; "" if there is none.
     """
 
     extra: str
@@ -48,7 +48,7 @@ class Dependency:
 
 
 def dependencies(text: str) -> list[Dependency]:
-    """Return the requirements of a pyproject.toml in its order, with the comments above them."""
+    """Return the requirements of a pyproject.toml in order, with the comments above them."""
     project = tomllib.loads(text)["project"]
     groups = {"": project["dependencies"], **project["optional-dependencies"]}
     known = {requirement for group in groups.values() for requirement in group}

@@ -2,8 +2,8 @@
 
 python tools/release.py --python .venv/bin/python --out dist [--draft]
 
-The wheel is installed into an empty environment, and what it installs exports the bundles. Each
-bundle is unpacked and its self-test compiled and run without Python.
+The wheel is installed into an empty environment, which then exports the bundles. Each bundle is
+unpacked, and its self-test is compiled and run without Python.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from sernet_edge.runtime.files import write_text
 ROOT = Path(__file__).parents[1]
 
 _SINCE_1980 = (1980, 1, 1, 0, 0, 0)
-"""Time of each file in a zip, so that two releases of one commit are equal."""
+"""Timestamp of every file in a zip, so that two releases of one commit are equal."""
 
 
 def check_changelog(text: str, version: str, draft: bool) -> None:
     """Check that the newest heading is `## VERSION (YYYY-MM-DD)`; drafts need no date.
 
     Raises:
-        SernetError: It is another one.
+        SernetError: The heading is different.
     """
     heading = re.search(r"^## (\S+) \((.*)\)$", text, re.MULTILINE)
     newest = heading[1] if heading else "nothing"
@@ -53,7 +53,7 @@ def check_changelog(text: str, version: str, draft: bool) -> None:
 
 
 def check_committed() -> None:
-    """Check that the clone holds what its commit holds.
+    """Check that no file differs from the commit.
 
     Raises:
         SernetError: A file differs.
@@ -67,10 +67,10 @@ def check_committed() -> None:
 
 
 def empty(out: Path) -> None:
-    """Make the release's folder, or take the files of an earlier release out of it.
+    """Make the release's folder, or remove the files of an earlier release from it.
 
     Raises:
-        SernetError: It holds something else.
+        SernetError: It contains other files.
     """
     out.mkdir(parents=True, exist_ok=True)
     for path in sorted(out.iterdir()):
@@ -92,7 +92,7 @@ def build(out: Path) -> tuple[Path, Path]:
 
 
 def install(wheel: Path, python: Path, folder: Path) -> Path:
-    """Install the wheel, ready to export, into an empty environment; return its Python."""
+    """Install the wheel with the packages for export into an empty environment."""
     _run([python, "-m", "venv", folder])
     inside = folder / "bin" / "python"
     _run([inside, "-m", "pip", "install", "--quiet", f"{wheel}[firmware]"])
@@ -100,7 +100,7 @@ def install(wheel: Path, python: Path, folder: Path) -> Path:
 
 
 def bundle(model: Path, python: Path, out: Path) -> Path:
-    """Export a model as C99, check that the result needs no Python, and return its zip."""
+    """Export a model as C99, check that the result works without Python, and return its zip."""
     name = f"sernet_edge-{__version__}-{model.stem}-c"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / name
@@ -116,7 +116,7 @@ def bundle(model: Path, python: Path, out: Path) -> Path:
 
 
 def bill_of_materials(python: Path, out: Path) -> Path:
-    """Write what the base install brings, in CycloneDX's form; return the file."""
+    """Write a list of the base install's packages in CycloneDX format; return the file."""
     target = out / f"sernet_edge-{__version__}-sbom.cdx.json"
     program = Path(sys.executable).with_name("cyclonedx-py")
     options = ["--pyproject", ROOT / "pyproject.toml", "--output-reproducible", "--validate"]
@@ -140,7 +140,7 @@ def _zip(folder: Path, archive: Path) -> None:
 
 
 def _without_python(folder: Path) -> Path:
-    """Return a folder with the programs that a C compilation needs, and no Python."""
+    """Return a folder with the programs for compiling C, and without Python."""
     programs = folder / "programs"
     programs.mkdir()
     for name in ("make", "gcc", "cc", "ld", "as", "ar", "sh", "rm", "mkdir", "uname", "cmp"):
@@ -164,7 +164,7 @@ def _output(command: Sequence[str]) -> str:
 
 
 def main() -> None:
-    """Make the release; exits with 1 when a check fails."""
+    """Make the release; exit with 1 if a check fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="to install with")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder of the release")

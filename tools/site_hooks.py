@@ -1,4 +1,4 @@
-"""MkDocs' hooks: pages from elsewhere in the repository, references, and links between them all."""
+"""MkDocs' hooks: add pages from elsewhere in the repository, references, and links between them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import cli_reference
 
 ROOT = Path(__file__).parents[1]
 
-# Page of the site -> file of the repository.
+# Page of the site: file of the repository.
 PAGES = {
     "readme.md": "README.md",
     "changelog.md": "CHANGELOG.md",
@@ -65,7 +65,7 @@ _NAMES = (
 
 _no_caches = shutil.ignore_patterns("__pycache__", "csrc", "layouts", "*.tflite")
 
-# The search runs in a worker, which browsers refuse to pages that are opened from a folder.
+# The search runs in a worker. Browsers refuse workers to pages that are opened from a folder.
 _WORKER = Path(__file__).with_name("iframe_worker.js")
 _WORKER_ELSEWHERE = re.compile(r'src="https://[^"]*/iframe-worker/shim"')
 
@@ -77,7 +77,7 @@ _LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
 
 
 def on_pre_build(config: Any) -> None:
-    """Copy the packages under their own names, for the reference of Python."""
+    """Copy the packages under their import names, for the Python reference."""
     tree = ROOT / "build" / "site-tree" / "sernet_edge"
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(ROOT / "sernet_edge", tree, ignore=_no_caches)
@@ -86,7 +86,7 @@ def on_pre_build(config: Any) -> None:
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Add the pages that do not lie in docs/."""
+    """Add the pages that are not in docs/."""
     generated = {page: (ROOT / source).read_text("utf-8") for page, source in PAGES.items()}
     generated["reference/commands.md"] = cli_reference.reference()
     generated["reference/c.md"] = c_reference.reference()
@@ -97,10 +97,10 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_post_build(config: Any) -> None:
-    """Take the search's helper from here, and refuse a page that would load something else.
+    """Copy the worker for the search, and refuse pages that load anything from other servers.
 
     Raises:
-        PluginError: A page loads a script, a style or a picture from elsewhere.
+        PluginError: A page loads a script, a style or a picture from another server.
     """
     site = Path(config.site_dir)
     shutil.copy(_WORKER, site / "assets" / "javascripts" / "iframe-worker.js")
@@ -115,7 +115,7 @@ def on_post_build(config: Any) -> None:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str:
-    """Turn links between files of the repository into links between pages of the site."""
+    """Convert links between files of the repository to links between pages of the site."""
     here = page.file.src_uri
     source = PAGES.get(here, f"docs/{here}")
     parts = re.split(r"(^```.*?^```\n?)", markdown, flags=re.MULTILINE | re.DOTALL)
@@ -138,6 +138,6 @@ def _link(match: re.Match[str], here: str, source: str) -> str:
     elif (ROOT / target).exists():
         return f"`{target}`" if shown.strip("[]").strip("`") == target else f"{shown[1:-1]}"
     else:
-        return match[0]  # which mkdocs refuses
+        return match[0]  # mkdocs reports it as an error
     way = os.path.relpath(found, posixpath.dirname(here) or ".")
     return f"{shown}({way}{'#' if anchor else ''}{anchor})"

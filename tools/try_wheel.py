@@ -1,4 +1,4 @@
-"""Installs a wheel into an empty environment of each Python given, and uses it there.
+"""Installs a wheel into an empty environment for each given Python, and uses it there.
 
 python tools/try_wheel.py dist/*.whl --python python3.11 --python python3.12 [--extras all]
 """
@@ -20,10 +20,10 @@ SAMPLE = ROOT / "docs" / "demo" / "two_moods.wav"
 
 
 def try_wheel(wheel: Path, python: str, extras: str, folder: Path) -> str:
-    """Install a wheel, listen to the sample with it, and with extras export; say what was done.
+    """Install a wheel and listen to the sample; with extras, export, too; return a summary.
 
     Raises:
-        SernetError: A step failed; names it and shows its end.
+        SernetError: A step failed; names it and shows the end of its output.
     """
     _run([python, "-m", "venv", "empty"], folder)
     inside = folder / "empty" / "bin"
@@ -55,7 +55,7 @@ def _run(command: Sequence[object], folder: Path) -> str:
 
 
 def main() -> None:
-    """Try the wheel with each Python; exits with 1 at the first failure."""
+    """Try the wheel with each Python; exit with 1 at the first failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheel", type=Path)
     parser.add_argument("--python", action="append", required=True, help="may be repeated")

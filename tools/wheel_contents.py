@@ -1,4 +1,4 @@
-"""Checks that a wheel holds the files of the packages in the repository, and nothing else."""
+"""Checks that a wheel contains the files of the repository's packages, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sernet_edge.runtime.errors import SernetError
 
 
 def installed_names(tracked: Iterable[str], folders: dict[str, str]) -> set[str]:
-    """Return where the files of a repository lie in its wheel.
+    """Return the paths in the wheel of the repository's files.
 
     Args:
         tracked: Paths in the repository.
-        folders: Package -> folder in the repository, setuptools' `package-dir`.
+        folders: Folder of each package in the repository, as in setuptools' `package-dir`.
     """
     place = {folder: package.replace(".", "/") for package, folder in folders.items()}
     names = map(PurePosixPath, tracked)
@@ -31,7 +31,7 @@ def check_wheel(wheel: Path, root: Path) -> None:
     """Compare a wheel with the files that git tracks below `root`.
 
     Raises:
-        SernetError: A file is missing or there without reason; names them.
+        SernetError: Files are missing, or files are not tracked; names them.
     """
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     tracked = subprocess.run(

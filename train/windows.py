@@ -1,5 +1,4 @@
-"""Cuts recordings into windows: unchanged ones for tests, and randomly changed ones for
-training."""
+"""Cuts recordings into windows: unchanged for tests, randomly changed for training."""
 
 from __future__ import annotations
 
@@ -34,8 +33,7 @@ _TRIES = 3
 
 # For `Recipe.none_share`: the shares of clips and of coloured noise (the rest is digital silence),
 # and the level of each in dB relative to full scale. -90 is one bit of dither. Some clips are cut
-# to
-# a moment, like a knock or a cough.
+# to a moment, like a knock or a cough.
 _CLIPS, _COLOURED = 0.7, 0.2
 _BURSTS = 0.2
 _NONE_DBFS = (-70.0, -10.0)

@@ -83,8 +83,7 @@ class Microphone:
         self.lag_s = 0.0
         self.live = True
         # A signal's exception must not interrupt `rescan`: sounddevice would lose count of how
-        # often
-        # it started PortAudio, and print an error when Python ends.
+        # often it started PortAudio, and print an error when Python ends.
         self.ticks = True
         self.notes: list[str] = []
         # Not a `Queue`: an exception from a signal handler can leave its lock locked for ever.

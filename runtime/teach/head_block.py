@@ -40,8 +40,7 @@ def model_id(file: ModelFile) -> int:
     """Return 64 bits that are equal for models that differ only in their heads.
 
     They are a hash of the flatbuffer with its head wiped, and of the contract's settings of
-    features
-    and labels.
+    features and labels.
 
     Raises:
         ModelError: See `HeadPlace`.
