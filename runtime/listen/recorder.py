@@ -178,7 +178,8 @@ class EventRecorder:
         try:
             with replacing(audio) as path, wave.open(str(path), "wb") as file:
                 file.setparams((1, 2, self._rate_hz, 0, "NONE", ""))
-                file.writeframes(samples.astype("<i2").tobytes())
+                # Without a copy: the allocator would keep the megabytes of the longest event.
+                file.writeframes(samples.data)
             text = json.dumps({"audio": audio.name, **about}, ensure_ascii=False, indent=1)
             write_text(audio.with_suffix(".json"), f"{text}\n")
         except BaseException:

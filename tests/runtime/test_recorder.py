@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import tracemalloc
 import wave
 from pathlib import Path
 
@@ -110,6 +111,20 @@ def test_a_long_event_is_cut_after_a_minute(tmp_path: Path) -> None:
     )
     stream.feed(1, event("end", 9.5, 79.0))
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_long_recording_is_written_without_a_copy_of_its_audio(tmp_path: Path) -> None:
+    stream = Stream(tmp_path)
+    stream.feed(10, event("start", 9.5))
+    for _ in range(50):
+        stream.feed(1)
+    tracemalloc.start()
+    stream.feed(0.1, event("end", 9.5, 59.0))
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    (path,) = tmp_path.glob("*.wav")
+    assert path.stat().st_size > 1_600_000
+    assert most_bytes < 200_000
 
 
 def test_no_recording_reaches_over_a_gap(tmp_path: Path) -> None:
