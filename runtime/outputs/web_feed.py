@@ -39,8 +39,10 @@ class Feed:
     def __init__(self, session: dict[str, Any]) -> None:
         """Start without history; `session` is the first message to each reader."""
         self._session = session
-        self._results: deque[dict[str, Any]] = deque(maxlen=round(_HISTORY_S / _HISTORY_STEP_S))
-        self._log: deque[dict[str, Any]] = deque(maxlen=_LOG_LENGTH)
+        # The history is kept as JSON: as dictionaries it would take three times the memory.
+        self._results: deque[str] = deque(maxlen=round(_HISTORY_S / _HISTORY_STEP_S))
+        self._log: deque[str] = deque(maxlen=_LOG_LENGTH)
+        self._next_result_s = float("-inf")  # the audio's time of the next result to keep
         self._result_came_s: float | None = None
         self._readers: set[asyncio.Queue[str | None]] = set()
 
@@ -51,15 +53,15 @@ class Feed:
 
     def put(self, record: dict[str, Any]) -> None:
         """Send a record to all readers."""
-        if record["type"] == "result":
-            self._result_came_s = time.monotonic()
+        text = _json(record)
         if record["type"] != "result":
-            self._log.append(record)
-        elif not self._results or (
-            record["time_s"] - self._results[-1]["time_s"] >= 0.9 * _HISTORY_STEP_S
-        ):
-            self._results.append(record)
-        message = _message("record", record)
+            self._log.append(text)
+        else:
+            self._result_came_s = time.monotonic()
+            if record["time_s"] >= self._next_result_s:
+                self._next_result_s = record["time_s"] + 0.9 * _HISTORY_STEP_S
+                self._results.append(text)
+        message = _message("record", text)
         for reader in list(self._readers):
             try:
                 reader.put_nowait(message)
@@ -76,8 +78,7 @@ class Feed:
         reader: asyncio.Queue[str | None] = asyncio.Queue(_MAX_BEHIND)
         self._readers.add(reader)
         try:
-            history = {"results": list(self._results), "log": list(self._log), "age_s": self._age_s}
-            yield "retry: 2000\n" + _message("session", self._session | history)
+            yield "retry: 2000\n" + _message("session", self._session_text())
             while True:
                 try:
                     message = await asyncio.wait_for(reader.get(), _PING_S)
@@ -88,6 +89,12 @@ class Feed:
                 yield message
         finally:
             self._readers.discard(reader)
+
+    def _session_text(self) -> str:
+        """Return the session with its history, as JSON."""
+        session = _json({**self._session, "age_s": self._age_s}).removesuffix("}")
+        results, log = ", ".join(self._results), ", ".join(self._log)
+        return f'{session}, "results": [{results}], "log": [{log}]}}'
 
     @property
     def _age_s(self) -> float | None:
@@ -102,5 +109,9 @@ class Feed:
         reader.put_nowait(None)
 
 
-def _message(kind: str, content: dict[str, Any]) -> str:
-    return f"event: {kind}\ndata: {json.dumps(content, ensure_ascii=False)}\n\n"
+def _json(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False)
+
+
+def _message(kind: str, text: str) -> str:
+    return f"event: {kind}\ndata: {text}\n\n"

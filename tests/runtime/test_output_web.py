@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import tracemalloc
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,7 @@ from web_cases import Serve, complaints, port, request, text
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.web import Web
 from sernet_edge.runtime.outputs.web_access import Address, Guard
+from sernet_edge.runtime.outputs.web_feed import Feed
 from sernet_edge.runtime.records import Event, Notice
 from sernet_edge.runtime.trust import INTENDED_USE
 
@@ -156,6 +158,16 @@ def test_the_history_is_five_minutes_whatever_the_hop(serve: Serve) -> None:
     assert len(times) <= 600
     assert times[-1] - times[0] >= 290
     assert times[-1] > 402
+
+
+def test_the_history_takes_little_more_memory_than_what_a_reader_is_sent() -> None:
+    feed = Feed({"type": "session"})
+    tracemalloc.start()
+    for index in range(600):
+        feed.put(result(3 + index / 2).record())
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 1.2 * 600 * len(json.dumps(result().record()))
 
 
 def test_results_faster_than_a_page_can_show_are_thinned_but_for_the_last(
