@@ -66,6 +66,10 @@ class SharedRows:
     def run(self, window: Int8) -> Int8:
         """Return the scores, int8 (labels,), of a window, int8 (frames, features, channels)."""
         new = self._new_frames(window)
+        if new > self._apart * len(self._last_map.get(0, ())):
+            # The windows share no row of the last map. With the rows that were kept, the stages
+            # would get more than a window has, and an interpreter never gives memory back.
+            new = len(window)
         self._begin += new
         if new == len(window):
             self._begin, self._last_map = 0, {}

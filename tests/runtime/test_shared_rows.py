@@ -129,6 +129,21 @@ def test_rows_that_happen_to_be_equal_after_a_gap_are_no_finer_hop() -> None:
     assert computed == [STRIDE + 3, 1 + 2, 6]
 
 
+def test_no_interpreter_is_given_more_rows_than_a_window_has() -> None:
+    computed: list[int] = []
+    shared, frames = counting(computed), stream_contract().window_frames
+    rows = np.random.default_rng(3).integers(-128, 128, (2 * frames, 40, 1), np.int8)
+    for begin in range(STRIDE, frames, STRIDE):
+        computed.clear()
+        shared.run(rows[:frames])
+        most = list(computed)
+        computed.clear()
+        shared.run(rows[begin : begin + frames])
+        assert all(
+            given <= of_a_window for given, of_a_window in zip(computed, most, strict=True)
+        ), begin
+
+
 def test_a_window_computes_only_the_rows_that_the_last_one_lacked() -> None:
     computed: list[int] = []
     shared = counting(computed)
