@@ -167,19 +167,12 @@ class EventFolder:
         except OSError as error:
             raise SernetError(f"cannot read {self.path}: {error.strerror}") from error
         for _, path in reversed(files):
-            if path.suffix == ".wav" and (recording := self.find(path.stem)) is not None:
+            if path.suffix == ".wav" and (recording := _read(path)) is not None:
                 yield recording
 
     def find(self, name: str) -> Recording | None:
         """Return the recording with this name; None if there is none."""
-        if not _RECORDING.fullmatch(name):
-            return None
-        path = self.path / f"{name}.wav"
-        try:
-            about = json.loads(path.with_suffix(".json").read_bytes())
-            return _recording(path, about) if path.is_file() else None
-        except (OSError, ValueError, RecursionError, KeyError, TypeError):
-            return None
+        return _read(self.path / f"{name}.wav") if _RECORDING.fullmatch(name) else None
 
     def forget(self) -> tuple[int, int]:
         """Delete all recordings and marks; return how many of each there were.
@@ -199,6 +192,15 @@ class EventFolder:
             where = error.filename or self.path
             raise SernetError(f"cannot delete {where}: {error.strerror}") from error
         return recordings, marks
+
+
+def _read(path: Path) -> Recording | None:
+    """Return the recording whose audio is at `path`; None where it is not whole."""
+    try:
+        about = json.loads(path.with_suffix(".json").read_bytes())
+        return _recording(path, about) if path.is_file() else None
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
 
 
 def _recording(path: Path, about: dict[str, Any]) -> Recording:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import wave
 from pathlib import Path
 
@@ -42,6 +43,17 @@ def test_recordings_say_where_their_event_lies(tmp_path: Path) -> None:
     assert (recording.onset_s, recording.end_s, recording.label) == (3.0, 5.0, "anger")
     with wave.open(str(recording.path)) as file:
         assert file.getnframes() == 6 * 16_000
+
+
+def test_listing_the_recordings_fills_no_table_of_the_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = record(tmp_path, 3)
+    interned: list[str] = []
+    intern = sys.intern
+    monkeypatch.setattr(sys, "intern", lambda name: interned.append(name) or intern(name))
+    assert len([(one, one.mark()) for one in folder.recordings()]) == 3
+    assert not [name for name in interned if name.startswith("0000")]
 
 
 @pytest.mark.parametrize(
