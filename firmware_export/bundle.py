@@ -1,4 +1,4 @@
-"""The firmware bundle: a folder that builds without anything else."""
+"""The firmware bundle: a folder of C that needs no other library, with build file and README."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ API_HEADERS = (
     *("sernet_serial.h", "sernet_dwt.h", "sernet_crc32.h"),
 )
 WHOLE_WINDOWS, SHARED_ROWS = "sernet_windows.c", "sernet_shared_rows.c"
-"""How rows come to the network; a bundle holds one of the two."""
+"""Files that pass rows to the network; a bundle holds one of the two."""
 
 COMMON_SOURCES = (*API_SOURCES, *API_HEADERS)
-"""Files of csrc/ that every bundle holds."""
+"""Files of csrc/ in every bundle."""
 
 NATIVE_SOURCES = (
     *(*emit.ENGINE_SOURCES, *emit.ENGINE_HEADERS),
@@ -59,7 +59,7 @@ QEMU_FILES = (
     *("board.c", "board.h", "demo.c", "serial.c"),
     *(*(f"{core.name}.ld" for core in BOARDS), "sections.ld"),
 )
-"""Files of qemu/ that a plain bundle holds: the bare-metal programs."""
+"""Files of qemu/ in a plain bundle: the bare-metal programs."""
 
 EXAMPLES = ("demo_host.c", "selftest.c")
 
@@ -67,40 +67,40 @@ MODEL = "sernet_model"
 """The C name of the network in a bundle."""
 
 _AS_IT_COMES = (
-    "Features are final as soon as their frame is: the network keeps up with the audio, and at a\n"
-    "  window's end one row is left to do."
+    "The features of a frame are final at once, so the network computes while the audio arrives.\n"
+    "  At a window's end one row remains."
 )
 _LEVELS = {
     "none": _AS_IT_COMES,
     "running": _AS_IT_COMES,
     "window": (
-        "This model takes the window's mean loudness out of its features. So the network cannot\n"
-        "  start before the window's end, and a result comes one run of the network after it;\n"
-        "  that costs {level_bytes:,} bytes of RAM. Models trained with `--level running` do the\n"
-        "  work while the audio arrives."
+        "This model subtracts the window's mean loudness from its features. So the network cannot\n"
+        "  start before the window's end, and a result comes one run of the network later;\n"
+        "  the features that wait take {level_bytes:,} bytes of RAM. The network of a model\n"
+        "  trained with `--level running` computes while the audio arrives."
     ),
 }
 
 _SHARED_ROWS_TEXT = (
-    "Features are final as soon as their frame is: the network keeps up with the audio, and at a\n"
-    "  window's end no more than one row's work is left."
+    "The features of a frame are final at once, so the network computes while the audio arrives.\n"
+    "  At a window's end at most one row's work remains."
 )
 
 _QUEUE_TEXT = (
-    "| `SERNET_QUEUE_ROWS=n` | room for n frames that the network has yet to take, instead of 16; "
-    "more, where a program is long without a call of `sernet_work` or `sernet_poll` |\n"
+    "| `SERNET_QUEUE_ROWS=n` | room for n frames that the network has not taken yet, instead of "
+    "16: more if your program does not call `sernet_work` or `sernet_poll` for a longer time |\n"
 )
 
 
 def bundle_files(planned: PlannedModel) -> dict[str, str]:
-    """Return the text of every file of a bundle for the native engine by its path in it.
+    """Return the files of a bundle for the native engine: text by path in the bundle.
 
     Args:
-        planned: Of a `.tflite` with its contract.
+        planned: The plan of a `.tflite` with a contract.
 
     Raises:
-        SernetError: The interpreter cannot run the model, or its contract has something that the
-            C code does not know.
+        SernetError: The interpreter cannot run the model, or the C code does not support its
+            contract.
     """
     model = Model(planned.file)
     texts, windows = _common_files(model)
@@ -115,7 +115,7 @@ def bundle_files(planned: PlannedModel) -> dict[str, str]:
 
 
 def _whole_windows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str, str]:
-    """Return the files of a network that computes each window whole, with golden windows."""
+    """Return the files for whole windows, with golden windows."""
     network, plan = planned.network, planned.plan
     outputs = golden.golden_outputs(planned.file, windows)
     return {
@@ -127,11 +127,11 @@ def _whole_windows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str
 
 
 def _shared_rows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str, str]:
-    """Return the files of a network whose windows share rows, with a golden stream."""
+    """Return the files for shared rows, with a golden stream."""
     network, stream = planned.network, planned.stream
     assert stream is not None
     height, hop = stream.window_frames, stream.hop_frames
-    # As many rows as end with a window.
+    # So many rows that the last one ends a window.
     count = height + (windows.shape[0] - 1) * height // hop * hop
     rows = windows.reshape(-1, network.input.row_bytes)[:count]
     outputs = golden.golden_outputs(planned.file, golden.stream_windows(rows, height, hop))
@@ -144,7 +144,7 @@ def _shared_rows(planned: PlannedModel, windows: NDArray[np.int8]) -> dict[str, 
 
 
 def _hop_macro(planned: PlannedModel) -> str:
-    """Return C for a hop that is not the contract's."""
+    """Return the macro of a hop that differs from the contract's; otherwise nothing."""
     if planned.hop_frames == planned.file.require_contract().hop_frames:
         return ""
     return (
@@ -154,11 +154,11 @@ def _hop_macro(planned: PlannedModel) -> str:
 
 
 def tflm_bundle_files(model: Model) -> dict[str, str]:
-    """Return the text of every file of a bundle for TensorFlow Lite Micro by its path in it.
+    """Return the files of a bundle for TensorFlow Lite Micro: text by path in the bundle.
 
     Raises:
-        SernetError: The package tflite-micro is missing or cannot run the model, or the model's
-            contract is beyond the C front end.
+        SernetError: The package tflite-micro is missing or cannot run the model, or the C front end
+            does not support the contract.
     """
     texts, windows = _common_files(model)
     texts[f"src/{WHOLE_WINDOWS}"] = engine_file(WHOLE_WINDOWS)
@@ -179,13 +179,13 @@ def with_tflm(
     windows: NDArray[np.int8],
     facts: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return the files of a bundle with those for TensorFlow Lite Micro.
+    """Add the files for TensorFlow Lite Micro to a bundle.
 
     Args:
-        texts: The others.
+        texts: The bundle's other files.
         measured: The model.
-        windows: Of the golden vectors, int8 (windows, values).
-        facts: Of the README's placeholders.
+        windows: The inputs of the golden vectors, int8 (windows, values).
+        facts: Values of placeholders in the README, by name.
     """
     texts |= {f"src/{path}": engine_file(path) for path in TFLM_SOURCES}
     texts |= {
@@ -203,7 +203,7 @@ def with_tflm(
 
 
 def _tflm_facts(measured: tflm.MeasuredModel) -> dict[str, str]:
-    """Return the values of the README's placeholders."""
+    """Return the values of the README's placeholders, by name."""
     state_bytes = measured.arena_bytes + measured.margin_bytes + measured.object_bytes
     return {
         "MODEL": Path(measured.file.name).name,
@@ -217,9 +217,9 @@ def _tflm_facts(measured: tflm.MeasuredModel) -> dict[str, str]:
 
 
 def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
-    """Return the files that both engines share, and windows for the golden vectors.
+    """Return the files that both engines share, and the inputs of the golden vectors.
 
-    The windows, int8 (2, values), are the golden audio's features and noise.
+    The inputs, int8 (2, values), are the features of the golden audio, and noise.
     """
     header, source = frontend_tables.contract_header(model), frontend_tables.contract_source(model)
     pcm = golden_pcm.golden_pcm(model.contract)
@@ -240,15 +240,15 @@ def _common_files(model: Model) -> tuple[dict[str, str], NDArray[np.int8]]:
 
 
 def write_files(texts: Mapping[str, str], out: Path, force: bool) -> None:
-    """Write a bundle to a folder, made if it is missing.
+    """Write a bundle to a folder; create the folder if it is missing.
 
     Args:
-        texts: By path in the bundle.
+        texts: Text by path in the bundle.
         out: The folder.
-        force: Whether the folder may hold something already; other files in it stay.
+        force: Whether the folder may hold files already; those outside the bundle stay.
 
     Raises:
-        SernetError: The folder is not empty, or cannot be written.
+        SernetError: The folder is not empty, or writing fails.
     """
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())) and not force:
@@ -267,7 +267,7 @@ def write_files(texts: Mapping[str, str], out: Path, force: bool) -> None:
 
 
 def makefile(kind: str) -> str:
-    """Return the plain bundle's Makefile with the boards that it builds for.
+    """Return the plain bundle's Makefile with its boards filled in.
 
     Args:
         kind: "AUDIO" or "ROWS"; see `layout`.
@@ -287,7 +287,7 @@ def _readme(model: Model, planned: PlannedModel) -> str:
     frames, labels = contract.window_frames, contract.labels
     kept_bytes = frontend_tables.kept_bytes(contract)
     if stream:
-        # A count of 1 or 2 bytes for each row of a window.
+        # sernet_shared_rows.c counts limited features: 1 or 2 bytes for each row of a window.
         counts = frames * (1 if contract.feature_count < 256 else 2)
         ring_bytes = c_constant("sernet.h", "SERNET_QUEUE_ROWS") * contract.feature_count + counts
         level_text = _SHARED_ROWS_TEXT
@@ -314,7 +314,7 @@ def _readme(model: Model, planned: PlannedModel) -> str:
         net_bytes=planned.state_bytes,
         ring_bytes=ring_bytes,
         frontend_bytes=frontend_bytes,
-        # Counters and scores; their padding depends on the compiler.
+        # 100 bytes for counters and scores; the exact size depends on the compiler's padding.
         state_bytes=planned.state_bytes + ring_bytes + frontend_bytes + 100,
         weight_bytes=planned.network.weight_bytes,
         table_bytes=frontend_tables.table_bytes(contract),
@@ -322,27 +322,27 @@ def _readme(model: Model, planned: PlannedModel) -> str:
 
 
 def _every_text(planned: PlannedModel) -> str:
-    """Return what other distances between results are for."""
+    """Return the README's text on other hops."""
     stream, instead = planned.stream, f"instead of every {planned.hop_frames}"
     if stream is None:
-        return f"{instead}; a slow core needs more"
+        return f"{instead}; a slow core needs a larger n"
     finer = "".join(f"{hop}, " for hop in stream.finer_hops)
     return (
-        f"{instead}: {finer}any multiple of {stream.stride_frames}; finer hops take "
+        f"{instead}: {finer}any multiple of {stream.stride_frames}; for shorter hops use "
         "`sernet-edge export --hop`"
     )
 
 
 def _way_text(contract: Contract, planned: PlannedModel) -> str:
-    """Return how the network runs, and why."""
+    """Return the README's text on whether windows share rows, and why."""
     if planned.stream:
         return (
-            f"The network computes each row once: {planned.reason}.\nSo listening costs nearly "
-            "the same at any `SERNET_EVERY_FRAMES`."
+            f"The network computes each row once: {planned.reason}.\nSo the work per second is "
+            "nearly the same at any `SERNET_EVERY_FRAMES`."
         )
     at_once = contract.window_frames / planned.hop_frames
     return (
-        f"Each result runs the network once over the whole window: {planned.hop_frames} frames "
-        f"pass between two,\nso {at_once:.1f} windows overlap at any time, and the network "
-        f"computes each frame that often. The reason:\n{planned.reason}."
+        f"For each result the network runs over the whole window. A result comes every "
+        f"{planned.hop_frames} frames,\nso {at_once:.1f} windows overlap at any time, and the "
+        f"network computes each frame that often. The reason:\n{planned.reason}."
     )

@@ -1,4 +1,4 @@
-"""`sernet-edge export`: a `.tflite` turned into C for firmware."""
+"""`sernet-edge export`: turns a `.tflite` into C for firmware."""
 
 from __future__ import annotations
 
@@ -46,44 +46,44 @@ def _checked_name(
     type=click.Choice(["native", "tflm"]),
     default="native",
     show_default=True,
-    help="What runs the network: the row engine, or a TensorFlow Lite Micro of yours (tflm).",
+    help="What runs the network: the native engine, or your own TensorFlow Lite Micro (tflm).",
 )
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),
-    help="Build files and folders as an ecosystem expects them.  [default: plain; tflm: cmake]",
+    help="Folders and build files for a build system.  [default: plain; tflm: cmake]",
 )
 @click.option(
     "--name",
     metavar="NAME",
     callback=_checked_name,
-    help="Begin the model's files, symbols and macros with NAME instead of sernet, so that several "
-    "exports fit into one firmware.",
+    help="Begin the model's files, symbols and macros with NAME instead of sernet, so that one "
+    "firmware can hold several exports.",
 )
 @click.option(
     "--weights",
     type=click.Choice(["internal", "external"]),
     default="internal",
     show_default=True,
-    help="Where the weights will lie. Those in a slow memory outside the chip are read as rarely "
-    "as RAM allows.",
+    help="Where the weights will lie. With external, a slow memory outside the chip, the engine "
+    "reads them as rarely as RAM allows.",
 )
 @click.option(
     "--ram",
     type=click.IntRange(1),
     metavar="BYTES",
-    help="With --weights external: what the network's state may take.  [default: any]",
+    help="With --weights external: limit of the network's state.  [default: no limit]",
 )
 @click.option(
     "--hop",
     type=click.FloatRange(0, 3600, min_open=True),
     callback=finite,
     metavar="SECONDS",
-    help="Time between results, rounded to whole frames. Where windows share rows, one below their "
-    "stride takes more memory and work; `sernet-edge inspect` says how much.  "
+    help="Time between results, rounded to whole frames. For a model with shared rows, a hop below "
+    "the stride takes more memory and work; `sernet-edge inspect` says how much.  "
     "[default: the model's]",
 )
-@click.option("--force", is_flag=True, help="Overwrite what exists.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def export(
     model: Path,
     out: Path | None,
@@ -98,8 +98,9 @@ def export(
 ) -> None:
     """Turn MODEL, a .tflite, into C for firmware.
 
-    A model made by `sernet-edge convert` brings its front end: audio in, labels out. Of any other
-    int8 model comes the network alone: rows of its input in, its output at the end.
+    A model with a contract, as `sernet-edge convert` makes it, is exported with its front end: it
+    takes audio and gives labels. Any other int8 model is exported as the network alone: it takes
+    the rows of its input and gives its output.
     """
     if (out is None) == (header is None):
         raise click.UsageError("Give either --out DIR or --header FILE.h.")
@@ -117,7 +118,7 @@ def export(
         raise click.BadParameter(f"{header} must end in .h", param_hint="--header")
     file = ModelFile.read(model)
     if out is not None:
-        # Here, since --header does without the parser's package.
+        # Not at the top: --header must work without the package `tflite`, which these import.
         from sernet_edge.firmware_export import bundle
         from sernet_edge.firmware_export.plan import External
 
@@ -153,13 +154,13 @@ def _header(file: ModelFile, name: str | None) -> str:
 
 
 _Files = tuple[dict[str, str], frozenset[str], list[str]]
-"""The texts of a bundle by their paths, those that several models share, and remarks on it."""
+"""Text by path; names of the files that all models share; remarks for the user."""
 
 
 def _native_files(
     file: ModelFile, layout: str, external: External | None, hop_s: float | None
 ) -> _Files:
-    """Return a bundle for the row engine."""
+    """Return a bundle for the native engine."""
     from sernet_edge.firmware_export import bundle, hops, network_bundle, traffic
     from sernet_edge.firmware_export.cores import CORES
     from sernet_edge.firmware_export.planned import PlannedModel

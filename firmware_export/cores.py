@@ -1,4 +1,4 @@
-"""Cores that the C code is built for: compiler flags, and the QEMU board that runs them."""
+"""The supported cores: compiler flags of each, and the QEMU board that runs its code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RISCV = ("riscv64-unknown-elf-gcc", "--specs=picolibc.specs", "-msmall-data-limi
 
 @dataclass(frozen=True)
 class Core:
-    """A core and the QEMU board that has one, or one that runs the same instructions."""
+    """A core, and a QEMU board with this core or with one that runs all its instructions."""
 
     name: str
     flags: tuple[str, ...]
@@ -28,14 +28,14 @@ class Core:
 CORES = {
     core.name: core
     for core in (
-        # QEMU has no M0+ with the memory for a test; an M3 knows all its instructions.
+        # QEMU's M0+ boards have too little memory for a test; an M3 runs all its instructions.
         Core("m0plus", ("-mcpu=cortex-m0plus", "-mfloat-abi=soft"), "mps2-an385"),
         Core("m3", ("-mcpu=cortex-m3", "-mfloat-abi=soft"), "mps2-an385"),
         Core("m4", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"), "mps2-an386"),
         Core("m7", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16"), "mps2-an500"),
         Core("m33", ("-mcpu=cortex-m33", "-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"), "mps2-an505"),
         Core("m55", ("-mcpu=cortex-m55", "-mfloat-abi=hard"), "mps3-an547"),
-        # The ESP32-C3's kind.
+        # The instruction set of the ESP32-C3.
         Core(
             "rv32imc",
             ("-march=rv32imc", "-mabi=ilp32"),

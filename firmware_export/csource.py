@@ -1,4 +1,4 @@
-"""The C library in csrc/: its files, and the constants that Python takes from them."""
+"""Access to the C library in csrc/: its files, and constants that Python reads from them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ def engine_file(name: str) -> str:
 
 
 def c_constant(file: str, name: str) -> int:
-    """Return a whole number that a file in csrc/ defines as a macro, its one definition.
+    """Return the whole number that a file in csrc/ defines as the macro `name`.
 
     Raises:
-        ValueError: The file defines no such number, or several.
+        ValueError: The file does not define this number exactly once.
     """
     found = re.findall(rf"^#define {name} (\d+)u?\b", engine_file(file), re.MULTILINE)
     if len(found) != 1:

@@ -1,4 +1,4 @@
-"""Reads operators that compute each value by itself: functions of one value, sums and products."""
+"""Reads element-wise operators: functions of one value, sums and products."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sernet_edge.firmware_export.tensors import short_name
 
 
 def one_value(layers: Layers, operator: Operator) -> None:
-    """Read a function of one value, which becomes a table."""
+    """Read a function of one value; it becomes a table of 256 outputs."""
     operands.check_count(layers, operator, 2 if operator.name == "PRELU" else 1)
     if operator.name == "PRELU" and _has_slopes(layers, operator):
         _prelu_of_slopes(layers, operator)
@@ -33,11 +33,11 @@ def _add_table(
 
 
 def _ends(layers: Layers, operator: Operator) -> tuple[int, Tensor, Tensor]:
-    """Return the layer that makes the first input, its tensor, and the output in equal rows."""
+    """Return the layer that makes the first input, its tensor, and the output, both in its rows."""
     operand = operator.operands[0]
     index = layers.index_of(operand)
     assert operand is not None
-    # Only a QUANTIZE takes or makes uint8, and only the model's ends are of that type.
+    # Only the model's input and output may be uint8, and only a QUANTIZE may read or make them.
     is_quantize = operator.name == "QUANTIZE"
     layers.tensors.rows(operand, is_quantize and index == 0)
     source = layers[index].output
@@ -48,7 +48,7 @@ def _ends(layers: Layers, operator: Operator) -> tuple[int, Tensor, Tensor]:
 
 
 def _table(function: Callable[..., Int8Array]) -> Callable[..., Int8Array]:
-    """Return a maker of tables whose errors name the operator."""
+    """Wrap a maker of tables so that its errors name the operator."""
 
     def make(layers: Layers, operator: Operator, source: Tensor, made: Tensor) -> Int8Array:
         try:
@@ -64,7 +64,7 @@ def _plain(function: Callable[[Tensor, Tensor], Int8Array]) -> Callable[..., Int
 
 
 def _relu6(layers: Layers, _operator: Operator, source: Tensor, made: Tensor) -> Int8Array:
-    # TensorFlow Lite Micro only clamps, TensorFlow Lite also rescales.
+    # TensorFlow Lite Micro only clamps, TensorFlow Lite also rescales: with one scale they agree.
     operands.check_same_quantisation(layers, source, made)
     return tables.relu6(source, made)
 
@@ -95,7 +95,7 @@ def _has_slopes(layers: Layers, operator: Operator) -> bool:
 
 
 def _prelu_of_slopes(layers: Layers, operator: Operator) -> None:
-    """Read a PRELU whose slopes differ, by channel as a rule: an operator of two values."""
+    """Read a PRELU with several slopes, usually one a channel, as an operator of two values."""
     source, slopes = operator.operands
     if source is None or slopes is None:
         raise layers.tensors.damaged("there is no tensor -1")
@@ -127,7 +127,7 @@ _TABLES: dict[str, Callable[..., Int8Array]] = {
 }
 
 ONE_VALUE = tuple(_TABLES)
-"""Names of the operators that are functions of one value."""
+"""Operators that are functions of one value."""
 
 
 # Sums, differences and products
@@ -135,7 +135,7 @@ ONE_VALUE = tuple(_TABLES)
 _BINARY_OPTIONS = {"ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions"}
 
 BINARY = tuple(_BINARY_OPTIONS)
-"""Names of the operators of two values."""
+"""Operators of two values."""
 
 
 def binary(layers: Layers, operator: Operator) -> None:
@@ -170,7 +170,7 @@ def _of_two(
     shapes = [layers.tensors.row_shape(tensor) for tensor in pair]
     output = made
     if shapes[0] == shapes[1] == made.shape:
-        # Values side by side, whatever the rows.
+        # Equal shapes: the values pair up in order, so the rows may have any shape.
         source = layers[indices[0]].output
         output = made.shaped(source.shape)
         indices[1] = layers.shaped(indices[1], source.shape)
@@ -192,7 +192,7 @@ def _with_constant(
         raise layers.tensors.refusal(
             f"its constant {short_name(constant)!r} has shape {list(values.shape)}"
         )
-    # (height, channels) stands for (height, 1, channels) where the output has three dimensions.
+    # With an output of three dimensions, (height, channels) means (height, 1, channels).
     rank = len(pair[1 - place].fixed_shape)
     dimensions = (1,) * (rank - values.ndim) + values.shape
     if rank == 3:
@@ -203,7 +203,7 @@ def _with_constant(
     _check_broadcast(layers, dimensions, made, short_name(constant))
     output = made
     if shape == made.shape and dimensions[:2] == (1, 1):
-        # The same for all positions, whatever the rows.
+        # The constant is the same at all positions, so the rows may have any shape.
         source = layers[index].output
         if source.channels == made.channels or values.size == 1:
             output = made.shaped(source.shape)

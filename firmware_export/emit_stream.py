@@ -1,4 +1,4 @@
-"""Emits a network whose windows share rows as C: the tables of its body and of its head."""
+"""Emits a network with shared rows as C: the tables of its body and of its head."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from sernet_edge.firmware_export.streaming import ENDLESS, Stream
 STREAM_SOURCES = ("sernet_stream.c", "sernet_selftest_stream.c")
 STREAM_HEADERS = ("sernet_stream.h",)
 
-# Hops, in strides, that a compiler's error names the neighbours of.
+# The compiler's error names the nearest hops up to this many strides.
 _NAMED_STRIDES = 32
 
 
 def stream_header(network: Network, stream: Stream, name: str, constants: str = "") -> str:
-    """Return the header of a network whose windows share rows.
+    """Return the header of a network with shared rows.
 
     Args:
-        network: As it was read.
+        network: From the reader.
         stream: Its plan.
         name: The C name of the network, lower case.
         constants: More lines of C.
     """
     upper = name.upper()
     constants += (
-        "/* Windows share all rows that begin a multiple of so many rows of the input apart. */\n"
+        "/* Windows share rows if they begin a multiple of this many input rows apart. */\n"
         f"#define {upper}_STRIDE_ROWS {stream.stride_frames}\n" + _hop_check(stream)
     )
     return network_header(network, stream.body, name, "sernet_stream.h", "sernet_stream", constants)
@@ -44,7 +44,7 @@ def _hop_check(stream: Stream) -> str:
     works = [f"{every} % {stride} == 0", *(f"{every} == {hop}" for hop in stream.finer_hops)]
     hops = [*stream.finer_hops, *(stride * n for n in range(1, _NAMED_STRIDES + 1))]
     lines = [
-        "/* A hop is a multiple of the stride, or divides it and was exported for. */",
+        "/* A hop is a multiple of the stride, or a divisor of it that the export planned for. */",
         f"#if defined({every}) && !({' || '.join(works)})",
         f"#if {every} < {finest}",
         f'#error "{every}: exported for {finest} or more; sernet-edge export --hop has finer ones"',
@@ -76,7 +76,7 @@ def stream_source(stream: Stream, name: str) -> str:
 
 
 def _endless(body: Plan) -> Plan:
-    """Return a body none of whose layers ever comes to its last row."""
+    """Return the body with so many steps in each layer that no layer reaches its last row."""
     return replace(
         body,
         stages=tuple(

@@ -1,6 +1,6 @@
-"""gemmlowp's fixed-point functions, to the bit, on arrays of int64 that hold int32.
+"""gemmlowp's fixed-point functions, to the bit, on int32 values in int64 arrays.
 
-Numbers are named after their integer bits: Q0 has 31 bits after the point, Q5 has 26.
+A format's number is its integer bits: Q0 has 31 bits after the binary point, Q5 has 26.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ def round_shift(x: Int64Array, bits: Int64Array | int) -> Int64Array:
 
 
 def rescale(x: Int64Array, multiplier: Int64Array | int, shift: Int64Array | int) -> Int64Array:
-    """Return `quantisation.rescale` of an array."""
+    """Return `quantisation.rescale` of each value of an array."""
     shift = np.asarray(shift, np.int64)
     x = ((x << np.maximum(shift, 0)) + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
     return round_shift(high(x, multiplier), np.maximum(-shift, 0))
 
 
 def saturating_left(x: Int64Array, bits: int) -> Int64Array:
-    """Return x * 2**bits within 32 bits."""
+    """Return x * 2**bits, limited to 32 bits."""
     return np.clip(x << bits, -(1 << 31), MOST)
 
 
 def exp(x: Int64Array, integer_bits: int = 5) -> Int64Array:
-    """Return exp of x <= 0, as Q0: exp_on_negative_values.
+    """Return exp(x) in Q0 (exp_on_negative_values).
 
     Args:
-        x: With so many integer bits.
+        x: At most 0, with `integer_bits` integer bits.
         integer_bits: At most 5.
     """
     fraction = 31 - integer_bits
@@ -61,7 +61,7 @@ def exp(x: Int64Array, integer_bits: int = 5) -> Int64Array:
 
 
 def _newton(x: Int64Array) -> tuple[Int64Array, Int64Array]:
-    """Return (1 + x) / 2 in Q0 of x in Q0, and its reciprocal in Q2."""
+    """Return (1 + x) / 2 in Q0, and its reciprocal in Q2; x is in Q0."""
     half = (x + (1 << 31)) // 2
     y = 1515870810 + high(half, -1010580540)
     for _ in range(3):
@@ -70,20 +70,20 @@ def _newton(x: Int64Array) -> tuple[Int64Array, Int64Array]:
 
 
 def reciprocal(x: Int64Array) -> Int64Array:
-    """Return 1 / (1 + x) of 0 <= x < 1, Q0: one_over_one_plus_x_for_x_in_0_1."""
+    """Return 1 / (1 + x) for 0 <= x < 1, both in Q0 (one_over_one_plus_x_for_x_in_0_1)."""
     return saturating_left(_newton(np.asarray(x, np.int64))[1], 1)
 
 
 def log(x: Int64Array) -> Int64Array:
-    """Return the logarithm in Q5 of x >= 1 in Q12: log_x_for_x_greater_than_or_equal_to_1."""
+    """Return log(x) in Q5 for x >= 1 in Q12 (log_x_for_x_greater_than_or_equal_to_1)."""
     x = np.asarray(x, np.int64)
 
     def leading(values: Int64Array) -> Int64Array:
-        """Leading zeros of numbers of 32 bits above 0."""
+        """Return the leading zeros of 32-bit numbers above 0."""
         return np.asarray(32 - np.frexp(values.astype(np.float64))[1], np.int64)
 
-    # x is 2**power times r, which keeps near the fourth root of 1/2: of two ways the one with
-    # the smaller r, one of them by way of x times the root of 1/2.
+    # x = 2**power * r, with r near the fourth root of 1/2. There are two ways to split x, one of
+    # them after a multiplication by the root of 1/2; the one with the smaller r counts.
     root, center, quarter = 1518500250, 1805811301, 1 << 23
     zeros, rooted = leading(x), high(x, root)
     rooted_zeros = leading(rooted) - 1
@@ -109,7 +109,7 @@ def logistic(x: Int64Array, integer_bits: int) -> Int64Array:
 
 def tanh(x: Int64Array, integer_bits: int) -> Int64Array:
     """Return tanh(x) in Q0."""
-    # exp(-2|x|): the same bits with one more of them before the point.
+    # With one more integer bit the same bits mean 2|x|, so this is exp(-2|x|).
     _, inverse = _newton(exp(-np.abs(x), integer_bits + 1))
     size = saturating_left(inverse - (1 << 29), 2)
     return np.where(x < 0, -size, np.where(x == 0, 0, size))

@@ -1,7 +1,7 @@
-"""The front end's constants as C: what csrc/sernet_frontend.c computes with.
+"""Emits the front end's constants as C, for csrc/sernet_frontend.c.
 
-All constants come from the contract through `runtime.frontend`, in float64, and are rounded once.
-An integer that stands for a fraction is called by its binary places: Q22 is a number times 2^22.
+`runtime.frontend` computes all constants from the contract in float64; here each is rounded once.
+An integer that stands for a fraction is named by its binary places: Q22 is a number times 2^22.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from sernet_edge.runtime.interpreter import Model
 FRONTEND_VERSION = c_constant("sernet_frontend.h", "SERNET_FRONTEND_VERSION")
 
 
-# Binary places.
+# Binary places of the C code's integers.
 _LOG_BITS = c_constant("sernet_log.h", "SERNET_LOG_BITS")  # logarithms of energies
 _COSINE_BITS = c_constant("sernet_frontend.c", "COSINE_BITS")
-# Sums over bands, c0 among them, and levels.
+# Sums over bands, including c0, and levels.
 _SUM_BITS = c_constant("sernet_frontend.c", "SUM_BITS")
 # Intervals of the logarithm's table.
 _LOG_STEPS = 1 << c_constant("sernet_log.h", "SERNET_LOG_INDEX_BITS")
 
-# What a logarithm of a filter's energy can come to; sums of a few fit an integer.
+# Limit of the logarithm of a band's energy: the sum of MOST_BANDS_ADDED of them fits an integer.
 _MAX_LOG = 2.0 ** (31 - _LOG_BITS) / c_constant("sernet_frontend.c", "MOST_BANDS_ADDED") - 4
 
 _MOST_ENERGY = 2**60 * 0.751
-"""What a frame's powers sum to at most.
+"""The largest sum of a frame's powers.
 
-Samples are below 2^30 and the mean square of the Hann window, and of every other one in the table,
-is at most 3/8, so the sum over half of the bins, divided by (fft_size/2)^2, is at most
-2 * 3/8 * 2^60; the rest is for rounding.
+Samples are below 2^30, and the mean square of every window function in the table is at most 3/8
+(the Hann window's). So the sum over half of the bins, divided by (fft_size/2)^2, is at most
+2 * 3/8 * 2^60; the rest of the factor 0.751 allows for rounding.
 """
 
 
@@ -72,8 +72,8 @@ def _mel_corners(contract: Contract) -> list[int]:
 
 
 def _mel_shift(corners: list[int]) -> int:
-    """Return by how many bits sums of powers are shifted so that 64 bits hold their sum."""
-    # A power counts as often as its bin is above the lower corner.
+    """Return the shift, in bits, with which the sums of sums of powers fit 64 bits."""
+    # The sum of running sums counts a bin's power once for each bin from there to the corner.
     most = max(high - low - 1 for low, high in pairwise(corners))
     return max(0, math.ceil(math.log2(max(most, 1) * _MOST_ENERGY)) - 64)
 
@@ -85,7 +85,7 @@ def contract_header(model: Model) -> str:
         model: A full-int8 model.
 
     Raises:
-        ContractError: The C front end cannot follow the contract; says which setting.
+        ContractError: The C front end does not support a setting; the message names it.
     """
     _check(model)
     try:
@@ -118,7 +118,7 @@ extern "C" {{
 
 
 def _derived_macros(model: Model) -> str:
-    """Return the macros of what follows from the contract and the model's quantisation.
+    """Return the macros that follow from the contract and the model's quantisation.
 
     Raises:
         OverflowError: A number does not fit a 32-bit float.
@@ -126,7 +126,7 @@ def _derived_macros(model: Model) -> str:
     contract = model.contract
     low, high = model.quantise(np.array([-contract.clip, contract.clip], np.float32))
     return f"""\
-/* For the front end's code: what follows from the contract and the model's quantisation. */
+/* For the front end's code; computed from the contract and the model's quantisation. */
 #define SERNET_TABLES_VERSION {FRONTEND_VERSION}
 #define SERNET_FFT_LOG2 {contract.fft_size.bit_length() - 1}
 {_feature_macros(model)}
@@ -136,24 +136,24 @@ def _derived_macros(model: Model) -> str:
 #define SERNET_SCORE_SCALE {c_float(model.output_scale)}
 #define SERNET_SCORE_ZERO_POINT ({model.output_zero_point})
 
-/* For sernet_decide.h and the gate: what `sernet-edge listen` decides with, to the bit. */
+/* For sernet_decide.h and the gate: the settings of `sernet-edge listen`, to the bit. */
 {_decision_macros(contract)}
 
-/* For sernet_drift.c, in steps of the model's input: that step over a window's frames, Q40, its
- * logarithm, Q22, and the least that a window's squared frames times the variance count as. */
+/* For sernet_drift.c: a step of the model's input divided by a window's frames, Q40; its logarithm,
+ * Q22; and a floor for a variance times a window's squared frames, in squared steps. */
 {_drift_macros(model)}
 """
 
 
 def _feature_macros(model: Model) -> str:
-    """Return the macros that only the code of the contract's kind of features reads."""
+    """Return the macros that only the code for the contract's features reads."""
     contract = model.contract
     if contract.features == "micro":
         return micro_source.micro_macros(contract)
     fft_log2 = contract.fft_size.bit_length() - 1
-    # What samples are multiplied by and powers are divided by are powers of two.
+    # All factors on samples and powers are powers of two, so an exponent is enough.
     sample_exponent = 0 if contract.sample_scale == "int16" else -15
-    # Pre-emphasised samples may be twice as large, so they are halved; and see `_window`.
+    # Pre-emphasis can double a sample, so the C halves it; `_window` may halve it once more.
     halvings = (contract.preemphasis > 0) + _is_halved(contract)
     return f"""\
 #define SERNET_POWER_EXPONENT ({2 * (sample_exponent + halvings) + fft_log2 - 32})
@@ -163,7 +163,7 @@ def _feature_macros(model: Model) -> str:
 
 
 def _table_declarations(contract: Contract) -> str:
-    """Return the declarations of the tables that the front end of a contract reads."""
+    """Return the declarations of the tables of a contract's front end."""
     if contract.features == "micro":
         own = micro_source.micro_declarations(contract)
     else:
@@ -171,7 +171,7 @@ def _table_declarations(contract: Contract) -> str:
     return f"""\
 typedef struct {{
     uint32_t reciprocal; /* Q32, of the middle of an interval of 1..2 */
-    int32_t log;         /* Q30, of what the reciprocal is of */
+    int32_t log;         /* Q30, the logarithm of that middle */
 }} sernet_log_entry;
 
 extern const char *const sernet_labels[SERNET_LABEL_COUNT]; /* UTF-8 */
@@ -180,37 +180,37 @@ extern const sernet_log_entry sernet_log_table[{_LOG_STEPS}];
 
 
 def _own_declarations(contract: Contract) -> str:
-    """Return the declarations of the tables of this project's own features."""
+    """Return the declarations of the tables of all features except "micro"."""
     tables = ""
     if contract.features != "spectrogram":
         tables += _MEL_CORNERS.format(shift=_mel_shift(_mel_corners(contract)))
     if contract.features == "mfcc":
         tables += _COSINE
     return f"""\
-/* Q31; sample n of the later half has the weight of sample SERNET_WINDOW_MIRROR - n. */
+/* Q31; sample n of the second half has the weight of sample SERNET_WINDOW_MIRROR - n. */
 extern const int32_t sernet_window[SERNET_FRAME_LENGTH_SAMPLES / 2 + 1];
 extern const int32_t sernet_sine[SERNET_FFT_SIZE / 4 + 1]; /* sin(2 pi n / FFT size), Q31 */
 {tables}\
-/* Feature k is gain * (sum over bands, or a band's logarithm) - offset: the DCT's factor, the
- * standardisation and the model's quantisation in one. */
+/* Feature k is gain * (sum over bands, or a band's logarithm) - offset. One gain and one offset
+ * hold the DCT's factor, the standardisation and the model's quantisation. */
 extern const int32_t sernet_gain[SERNET_FEATURE_COUNT];   /* Q(SERNET_GAIN_BITS) */
 extern const int64_t sernet_offset[SERNET_FEATURE_COUNT]; /* Q({_SUM_BITS} + SERNET_GAIN_BITS) */
 """
 
 
 def _mirror(contract: Contract) -> int:
-    """Return which sample the first one's weight belongs to, too."""
+    """Return the sample that has the same weight as sample 0."""
     is_periodic = contract.window_function == "hann_periodic"
     return contract.frame_length_samples - (not is_periodic)
 
 
 def _is_halved(contract: Contract) -> bool:
-    """Return whether the table holds half of the window, whose mean must not be above a half."""
+    """Return whether the table halves the weights, so that their mean is at most a half."""
     return contract.window_function in ("hamming", "rectangle")
 
 
 def _window(contract: Contract) -> NDArray[np.float64]:
-    """Return the earlier half of the window and one value more, as the table holds it."""
+    """Return the table's weights: the first half of the window function and one value more."""
     half = contract.frame_length_samples // 2
     return window_function(contract)[: half + 1] / (1 + _is_halved(contract))
 
@@ -223,7 +223,7 @@ def _preemphasis(contract: Contract) -> str:
 
 
 def _decision_macros(contract: Contract) -> str:
-    """Return what decides about scores and silence."""
+    """Return the macros of the settings of `listen` for scores and silence."""
     numbers = {
         "SMOOTHING": contract.smoothing,
         "UNSURE_BELOW": contract.unsure_below,
@@ -238,7 +238,7 @@ def _decision_macros(contract: Contract) -> str:
 
 
 def _drift_macros(model: Model) -> str:
-    """Return what measures the drift of a window of the model's int8 input."""
+    """Return the macros with which C measures the drift of a window of int8 inputs."""
     step = model.input_scale / model.contract.window_frames
     return (
         f"#define SERNET_DRIFT_STEP {round(step * 2**40)}u\n"
@@ -277,7 +277,7 @@ def contract_source(model: Model) -> str:
 
 
 def _own_tables(model: Model) -> str:
-    """Return the definitions of the tables of this project's own features."""
+    """Return the definitions of the tables of all features except "micro"."""
     contract = model.contract
     size, bands = contract.fft_size, contract.mel_bands
     sine = np.sin(2 * np.pi * np.arange(size // 4 + 1) / size)
@@ -286,7 +286,7 @@ def _own_tables(model: Model) -> str:
     tables = ""
     if contract.features != "spectrogram":
         corners = _mel_corners(contract)
-        # Between neighbours there is nothing to multiply, and 2^32 would not fit.
+        # With a width of 1 nothing is multiplied, and 2^32 would not fit.
         reciprocals = [
             f"{round(2**32 / width)}u" if (width := high - low) > 1 else "0"
             for low, high in pairwise(corners)
@@ -308,7 +308,7 @@ def _own_tables(model: Model) -> str:
 
 
 def table_bytes(contract: Contract) -> int:
-    """Return the flash that the tables take, bytes, labels excluded."""
+    """Return the bytes of flash of the tables, without the labels."""
     if contract.features == "micro":
         return 8 * _LOG_STEPS + micro_source.micro_table_bytes(contract)
     reals = contract.frame_length_samples // 2 + 1 + contract.fft_size // 4 + 1
@@ -318,7 +318,7 @@ def table_bytes(contract: Contract) -> int:
 
 
 def bins_bytes(contract: Contract) -> int:
-    """Return the RAM that a frame's spectrum takes while its features are computed, bytes."""
+    """Return the bytes of RAM of a frame's spectrum, needed while its features are computed."""
     if contract.features == "micro":
         return 4 * (contract.fft_size // 2)
     has_last = contract.features == "spectrogram" or contract.first_feature == "energy"
@@ -326,21 +326,21 @@ def bins_bytes(contract: Contract) -> int:
 
 
 def frame_bytes(contract: Contract) -> int:
-    """Return the RAM that the front end keeps from frame to frame, its counters excluded, bytes."""
+    """Return the bytes of RAM that the front end keeps from frame to frame, without counters."""
     noise_bytes = 4 * contract.feature_count if contract.features == "micro" else 0
     return 2 * contract.frame_length_samples + noise_bytes
 
 
 def kept_bytes(contract: Contract) -> int:
-    """Return the bytes of RAM that a frame keeps beside its features until its level is known."""
+    """Return the bytes of RAM of a frame besides its features, until the level is known."""
     if contract.level != "window":
         return 0
-    # Its own level; and of features that all wait for the window's, the higher bytes.
+    # The frame's level, 4 bytes. Features that all wait have 16 bits: 1 byte more each.
     return 4 if contract.features == "mfcc" else 4 + contract.feature_count
 
 
 def _check(model: Model) -> None:
-    """Refuse a contract that the C code cannot compute."""
+    """Refuse a contract that the C code does not support."""
     contract, name = model.contract, model.name
     if not model.is_int8:
         raise ContractError(f"{name}: the model's input and output must be int8")
@@ -351,7 +351,7 @@ def _check(model: Model) -> None:
             "train with another --level",
         )
     if contract.features == "micro":
-        FrontEnd(contract)  # which refuses filters that cannot be
+        FrontEnd(contract)  # refuses impossible filters
         return
     if contract.fft_size < 32 or contract.frame_length_samples % 2:
         raise ContractError(
@@ -362,7 +362,7 @@ def _check(model: Model) -> None:
         raise ContractError(
             f"{name}: the C front end's pre-emphasis needs frames that follow without a gap"
         )
-    # Sums over bands are 32-bit integers, features that are logarithms 16-bit ones.
+    # Sums over bands have 32 bits, features that are logarithms have 16.
     is_mfcc = contract.features == "mfcc"
     beyond = abs(math.log(contract.energy_floor)) >= (_MAX_LOG if is_mfcc else 2**15 / LOG_STEPS)
     if beyond or (is_mfcc and contract.mel_bands * _MAX_LOG >= 2 ** (31 - _SUM_BITS)):
@@ -376,13 +376,13 @@ def _check(model: Model) -> None:
 
 
 def _standardisation(model: Model) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return gain and offset of logarithms, or of the plain sums that `sernet_cosine` gives."""
+    """Return gain and offset, (features,) each, of logarithms or of sums with `sernet_cosine`."""
     contract = model.contract
     steps = np.asarray(contract.std) * np.float64(model.input_scale)
     offset = np.asarray(contract.mean) / steps
     if contract.features != "mfcc":
         return 1 / steps, offset
-    # The DCT's factor, with the cosine's own 1 at band 0 of the first coefficient divided out.
+    # The factor of the orthonormal DCT: its matrix divided by the plain cosines, at band 0.
     matrix = dct_matrix(contract)
     cosines = np.cos(np.pi * np.arange(contract.mfcc_count) / (2 * contract.mel_bands))
     gain = matrix[:, 0] / cosines / steps
@@ -392,7 +392,7 @@ def _standardisation(model: Model) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def _gain_bits(model: Model) -> int:
-    """Return the most binary places at which every gain fits 31 bits."""
+    """Return the largest number of binary places with which every gain fits 31 bits."""
     return min(28, 30 - math.ceil(math.log2(np.abs(_standardisation(model)[0]).max())))
 
 
@@ -408,5 +408,5 @@ def _integers(values: NDArray[np.float64], bits: int) -> list[str]:
 
 
 def _fractions(values: NDArray[np.float64]) -> list[str]:
-    """Return numbers of 0 to 1 as Q31, in which 1 does not fit."""
+    """Return numbers of 0 to 1 as Q31; 1, which does not fit, becomes the largest value."""
     return [str(min(round(value * 2**31), 2**31 - 1)) for value in values.tolist()]

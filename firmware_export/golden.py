@@ -1,4 +1,4 @@
-"""Golden vectors: inputs and what the interpreter makes of them, as C for the self-test."""
+"""Golden vectors: inputs and the interpreter's outputs for them, as C for the self-test."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ def golden_outputs(file: ModelFile, inputs: NDArray[np.int8]) -> NDArray[np.int8
 
     Args:
         file: A full-int8 `.tflite`.
-        inputs: int8 (windows, ...) of the model's input shape without the batch; bytes, where its
-            input is uint8. One follows the other, for models that keep a state.
+        inputs: int8 (windows, ...) in the model's input shape without the batch; for a uint8 input
+            its bytes. A model with a state sees them one after the other.
 
     Returns:
-        int8 (windows, values); bytes, where the model's output is uint8.
+        int8 (windows, values); for a uint8 output its bytes.
 
     Raises:
-        ModelError: TensorFlow Lite refuses the model, and the engine's own reference does, too.
+        ModelError: Both TensorFlow Lite and the engine's own reference refuse the model.
     """
     module, network = interpreter_module(), _engine_network(file)
-    # LiteRT rounds dense layers with a scale for each output in floating point, once.
+    # For dense layers with a scale for each output, LiteRT rounds once, in floating point.
     rounds_otherwise = module.__name__.startswith("ai_edge_litert")
     if network is None or not (rounds_otherwise and _has_channelwise_dense_layer(network)):
         try:
             return _interpreted(module, file, inputs)
         except (ValueError, RuntimeError) as error:
-            # TensorFlow Lite Micro takes files that TensorFlow Lite finds fault with, and so does
-            # the engine: person_detect's biases have scales along an axis that they lack.
+            # TensorFlow Lite Micro and the engine take some files that TensorFlow Lite refuses: the
+            # biases of person_detect have scales along an axis that the biases do not have.
             if network is None:
                 reason = str(error).partition("\n")[0][:200]
                 raise ModelError(
@@ -79,7 +79,7 @@ def _has_channelwise_dense_layer(network: Network) -> bool:
 
 
 def adversarial_windows(network: Network, seed: int = 0) -> NDArray[np.int8]:
-    """Return windows that real speech never makes, int8 (3, values): lowest, highest, noise."""
+    """Return windows unlike real speech, int8 (3, values): all lowest, all highest, noise."""
     size = network.input.height * network.input.row_bytes
     noise = np.random.default_rng(seed).integers(-128, 128, size)
     return np.stack([np.full(size, -128), np.full(size, 127), noise]).astype(np.int8)
@@ -91,7 +91,7 @@ def golden_source(
     """Return C that defines `const sernet_golden NAME_golden` with whole windows.
 
     Args:
-        network: The network that the C tables called `name` describe.
+        network: The network of the C tables called `name`.
         inputs: int8 (windows, values).
         outputs: int8 (windows, values).
         name: The network's C name.
@@ -107,9 +107,9 @@ def golden_stream_source(
     """Return C that defines `const sernet_golden NAME_golden` with windows that share rows.
 
     Args:
-        network: The network that the C tables called `name` describe.
+        network: The network of the C tables called `name`.
         hop_rows: Rows from one window to the next.
-        inputs: int8 (rows, values): as many as the windows need.
+        inputs: int8 (rows, values): the rows of all windows.
         outputs: int8 (windows, values).
         name: The network's C name.
     """
@@ -136,8 +136,8 @@ def stream_windows(rows: NDArray[np.int8], window_rows: int, hop_rows: int) -> N
 
     Args:
         rows: int8 (rows, values), at least a window.
-        window_rows: In a window.
-        hop_rows: From one window to the next.
+        window_rows: Rows in a window.
+        hop_rows: Rows from one window to the next.
     """
     starts = range(0, len(rows) - window_rows + 1, hop_rows)
     return np.stack([rows[start : start + window_rows].ravel() for start in starts])

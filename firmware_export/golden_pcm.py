@@ -1,4 +1,4 @@
-"""Golden audio: what the front end makes of it, as C for the self-test."""
+"""Golden audio and the front end's features of it, as C for the self-test."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sernet_edge.runtime.interpreter import Model
 def golden_pcm(contract: Contract) -> NDArray[np.int16]:
     """Return one window of audio that uses the front end's range, int16 (window_samples,).
 
-    Something like a voice with a gliding pitch, in syllables from loud to faint, then faint
-    noise, then digital silence, which the energy floor is for.
+    It resembles a voice with a gliding pitch, in syllables from loud to faint. Then comes faint
+    noise, then digital silence, which tests the energy floor.
     """
     count = contract.window_samples
     time = np.arange(count) / contract.sample_rate_hz
@@ -23,7 +23,7 @@ def golden_pcm(contract: Contract) -> NDArray[np.int16]:
     voice = sum(np.sin(h * phase) / h for h in range(1, 20))
     loudness = 10 ** (-4.5 * time / time[-1]) * (1 + np.sin(2 * np.pi * 3 * time))
     noise = np.random.default_rng(1).integers(-3, 4, count)
-    # Ends a tenth early, in zeros.
+    # The last tenth is zeros.
     sounding = np.arange(count) < count * 9 // 10
     samples = np.rint(sounding * (9000 * voice * loudness + noise))
     return np.clip(samples, -32768, 32767).astype(np.int16)

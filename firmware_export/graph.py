@@ -1,8 +1,8 @@
-"""Reads what any `.tflite` says of itself: operators, tensors, constants, options, MACs.
+"""Reads any `.tflite`: operators, tensors, constants, options, MACs.
 
-Unlike `firmware_export.reader`, which refuses what the engine cannot run, this takes every model
-that the format allows. It is the one module that reads flatbuffers, with the package `tflite`,
-and needs nothing that runs a model.
+`firmware_export.reader` refuses operators that the engine cannot run; this module takes every model
+that the format allows. It is the only module that reads flatbuffers. It uses the package `tflite`,
+and no interpreter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OPERATORS = _names(tflite.BuiltinOperator)
 _TYPES = {number: name.lower() for number, name in _names(tflite.TensorType).items()}
 _OPTION_KINDS = _names(tflite.BuiltinOptions)
 
-# The options that are read: by kind, the fields, and what names their values.
+# The options to read: kind -> field -> names of the field's values, {} if they have none.
 _ACTIVATION = {"FusedActivationFunction": _names(tflite.ActivationFunctionType)}
 _PADDING = {"Padding": _names(tflite.Padding), "StrideH": {}, "StrideW": {}}
 _DILATION: dict[str, dict[int, str]] = {"DilationHFactor": {}, "DilationWFactor": {}}
@@ -60,7 +60,7 @@ _OPTIONS: dict[str, dict[str, dict[int, str]]] = {
     },
 }
 
-# Types of what was trained; other constants are shapes, axes and paddings.
+# Types of trained constants; constants of other types are shapes, axes and paddings.
 _WEIGHT_TYPES = ("float32", "float16", "int8", "int4", "int16", "uint8")
 _HAVE_BIAS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 # Operators that multiply by a constant of several dimensions without summing.
@@ -73,16 +73,16 @@ class Tensor:
 
     Attributes:
         index: Its place among the graph's tensors.
-        name: As in the file.
-        shape: Its sizes; -1 is one that is not fixed.
-        fixed_shape: Its sizes as they are until an interpreter is told others.
+        name: Its name in the file.
+        shape: Its sizes; -1 for an undefined size.
+        fixed_shape: Its sizes, with the interpreter's default for an undefined size.
         type: Such as "int8".
-        scales: Real values of a step, one, or one a channel; none: not quantised.
-        zero_points: Likewise.
-        scales_axis: Along which axis `scales` are.
+        scales: Real value of a step: one, or one for each channel; empty if not quantised.
+        zero_points: One for each scale, or one for all.
+        scales_axis: The axis of the channels of `scales`.
         is_variable: Whether it keeps its values from one run to the next.
-        is_sparse: Whether its zeros are left out.
-        data: The bytes of a constant, uint8 (n,), in the file; none: it is computed.
+        is_sparse: Whether the file leaves out its zeros.
+        data: The bytes of a constant in the file, uint8 (n,); empty for a computed tensor.
     """
 
     index: int
@@ -99,12 +99,12 @@ class Tensor:
 
     @property
     def constant_bytes(self) -> int:
-        """Of its data in the file; 0: it is computed."""
+        """Bytes of its data in the file; 0 for a computed tensor."""
         return len(self.data)
 
     @property
     def channel_axis(self) -> int | None:
-        """Along which axis `scales` are, if there are several."""
+        """The axis of the channels of `scales`; None if there are not several scales."""
         return self.scales_axis if len(self.scales) > 1 else None
 
     @property
@@ -118,14 +118,14 @@ class Operator:
     """An operator.
 
     Attributes:
-        name: The schema's, such as "CONV_2D"; a custom one's own.
-        is_builtin: Whether the schema has it.
-        version: Of the operator, as interpreters must know it.
-        operands: The tensors that it reads, each at its place; None: left out.
-        outputs: What it makes.
-        options_kind: The schema's name of its options, such as "Conv2DOptions"; "": it has none.
-        options: Those of `options_kind` that are known here; an enumeration's value is its name,
-            or a number that the schema does not name.
+        name: The schema's name, such as "CONV_2D", or a custom operator's own name.
+        is_builtin: Whether the schema has the operator.
+        version: The operator's version, which an interpreter must support.
+        operands: The tensors that it reads, in order; None for one that the file leaves out.
+        outputs: The tensors that it makes.
+        options_kind: The schema's name of its options, such as "Conv2DOptions"; "" without options.
+        options: The options that this module reads. The value of an enumeration is its name, or its
+            number if the schema has no name for it.
     """
 
     name: str
@@ -138,27 +138,27 @@ class Operator:
 
     @property
     def label(self) -> str:
-        """Its name in errors."""
+        """The operator's name in errors."""
         return self.name if self.is_builtin else f"CUSTOM {self.name[:60]!r}"
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """The operands that are there."""
+        """The operands, without those that the file leaves out."""
         return tuple(t for t in self.operands if t is not None)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        """Computed tensors that it reads."""
+        """The computed operands."""
         return tuple(t for t in self.tensors if not t.constant_bytes)
 
     @property
     def constants(self) -> tuple[Tensor, ...]:
-        """Constant tensors that it reads."""
+        """The constant operands."""
         return tuple(t for t in self.tensors if t.constant_bytes)
 
     @property
     def trained(self) -> dict[int, Tensor]:
-        """Weights and biases among the constants, by their index."""
+        """The weights and biases, by tensor index."""
         return {
             tensor.index: tensor
             for place, tensor in enumerate(self.operands)
@@ -174,12 +174,12 @@ class Operator:
 
     @property
     def parameters(self) -> int:
-        """Trained values among the constants."""
+        """The number of trained values."""
         return sum(tensor.elements for tensor in self.trained.values())
 
     @property
     def macs(self) -> int | None:
-        """Multiply-accumulates, those with padding included; None: not known for this operator."""
+        """Multiply-accumulates, including those with padding; None if this operator is unknown."""
         inputs = self.tensors
         if not self.outputs or len(inputs) < 2:
             return 0
@@ -201,12 +201,12 @@ class Graph:
     """A graph of operators.
 
     Attributes:
-        description: What the converter wrote into the file.
-        subgraphs: How many graphs the file has; the first is the main one.
-        tensors: All of them, used or not.
-        inputs: What the caller gives.
-        outputs: What the caller gets.
-        operators: In the order in which they run.
+        description: The converter's text in the file.
+        subgraphs: The number of graphs in the file; the first is the main graph.
+        tensors: All tensors, used or not.
+        inputs: The tensors that the caller sets.
+        outputs: The tensors that the caller reads.
+        operators: The operators, in execution order.
     """
 
     description: str
@@ -218,7 +218,7 @@ class Graph:
 
     @cached_property
     def parameters(self) -> int:
-        """Trained values, each counted once."""
+        """The number of trained values; a tensor used twice counts once."""
         trained: dict[int, Tensor] = {}
         for operator in self.operators:
             trained |= operator.trained
@@ -237,10 +237,10 @@ def read_graphs(file: ModelFile) -> tuple[Graph, ...]:
         file: With or without a contract.
 
     Returns:
-        The main graph and those that its control flow calls.
+        The main graph, then the graphs that its control flow calls.
 
     Raises:
-        ModelError: It is none, or is damaged.
+        ModelError: The file is not a `.tflite`, or is damaged.
     """
     if not file.is_flatbuffer:
         raise ModelError(
@@ -251,7 +251,7 @@ def read_graphs(file: ModelFile) -> tuple[Graph, ...]:
     except _Damage as damage:
         reason: object = damage
     except (struct.error, ValueError, IndexError, TypeError, AttributeError, OverflowError) as e:
-        # What the flatbuffer library raises when an offset or a length points nowhere.
+        # The flatbuffer library raises these when an offset or a length points outside the file.
         reason = e
     raise ModelError(
         f"{file.name}: the model is damaged or truncated: {reason}", "get the file again"
@@ -259,16 +259,16 @@ def read_graphs(file: ModelFile) -> tuple[Graph, ...]:
 
 
 class _Damage(Exception):
-    """Something that an undamaged file cannot hold."""
+    """The file contradicts the format."""
 
 
 class _Parser:
-    """One pass over one file; see `read_graphs`."""
+    """Parses one file in one pass; see `read_graphs`."""
 
     def __init__(self, flatbuffer: bytes) -> None:
         self._bytes = len(flatbuffer)
-        # Of all lists together. An entry takes four bytes, so a whole file cannot use this up;
-        # a damaged one, whose lists overlap, must not take a reader's time and memory.
+        # A limit for all lists together. An entry takes four bytes, so an undamaged file stays far
+        # below it. The lists of a damaged file may overlap and would take endless time and memory.
         self._entries_left = len(flatbuffer)
         self._model = tflite.Model.GetRootAs(flatbuffer, 0)
         self._tensors: tuple[Tensor, ...] = ()
@@ -295,7 +295,7 @@ class _Parser:
         )
 
     def _listed(self, length: int) -> int:
-        """Return the length of a list that is read entry by entry."""
+        """Return a list's length after checking it against the limit of all entries."""
         if not 0 <= length <= self._entries_left:
             raise _Damage(f"it claims a list of {length} entries in {self._bytes} bytes")
         self._entries_left -= length
@@ -369,7 +369,7 @@ class _Parser:
         is_builtin = number in _OPERATORS and name != "CUSTOM"
         if name == "CUSTOM":
             name = self._text(code.CustomCode()) or name
-        # -1 is an input that is left out.
+        # -1 means that the file leaves out this input.
         indices = [raw.Inputs(i) for i in range(self._listed(raw.InputsLength()))]
         self._those([index for index in indices if index != -1])
         kind, options = _options(raw)
@@ -385,7 +385,7 @@ class _Parser:
 
 
 def _options(raw: Any) -> tuple[str, dict[str, Any]]:
-    """Return the kind of an operator's options, and those that are known."""
+    """Return the kind of an operator's options, and the options in `_OPTIONS`."""
     kind, table = _OPTION_KINDS.get(raw.BuiltinOptionsType(), ""), raw.BuiltinOptions()
     if table is None or kind not in _OPTIONS:
         return kind if table is not None else "", {}
@@ -396,12 +396,12 @@ def _options(raw: Any) -> tuple[str, dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """Return an option's value, text decoded."""
+    """Return an option's value; bytes become text."""
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def quantised(tensor: Tensor) -> dict[str, Any] | None:
-    """Return a tensor's quantisation for JSON, None for one without."""
+    """Return a tensor's quantisation for JSON; None if it is not quantised."""
     if not tensor.scales:
         return None
     scales = np.array(tensor.scales, np.float32)

@@ -1,4 +1,4 @@
-"""What a firmware has to know of its model to load another head: see csrc/sernet_head.h."""
+"""Emits sernet_head_model.h: facts of the model that csrc/sernet_head.c needs to load a head."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def head_model_header(planned: PlannedModel) -> str:
     """Return sernet_head_model.h.
 
     Args:
-        planned: The model. Where its windows share rows, the head is what follows the mean.
+        planned: The model. With shared rows, the head consists of the layers after the mean.
     """
     features = identity = 0
-    # A model that cannot be taught can be exported all the same.
+    # A model that `teach` refuses can still be exported.
     with suppress(ModelError):
         features, identity = HeadPlace(planned.file).features, model_id(planned.file)
     plan = planned.stream.head if planned.stream else planned.plan
@@ -27,13 +27,13 @@ def head_model_header(planned: PlannedModel) -> str:
 #ifndef SERNET_HEAD_MODEL_H
 #define SERNET_HEAD_MODEL_H
 
-/* What the last dense layer reads; 0: the model has none that could be replaced. */
+/* Inputs of the last dense layer; 0: the model has no dense layer that could be replaced. */
 #define SERNET_HEAD_FEATURES {features}
 
-/* Layers of SERNET_HEAD_NET, the input's included. */
+/* Layers of SERNET_HEAD_NET, including the input. */
 #define SERNET_HEAD_LAYERS {len(plan.stages)}
 
-/* The same in models that differ in nothing but the last dense layer. */
+/* Equal in models that differ only in the last dense layer. */
 #define SERNET_HEAD_MODEL_U64 0x{identity:016x}ULL
 
 #endif

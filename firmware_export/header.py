@@ -1,8 +1,7 @@
-"""The C header that carries a model and its contract into firmware: one file, no parser needed.
+"""Writes a model and its contract as one C header, so that firmware needs no parser.
 
-The model is a byte array for TensorFlow Lite Micro; everything else that the firmware must
-share with training stands beside it as macros and small tables. The text depends on the
-model file's content alone, so two exports are byte-identical.
+The model is a byte array for TensorFlow Lite Micro. The contract's settings are macros and small
+tables. The text depends only on the content of the model file, so two exports are byte-identical.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ _BYTES_PER_LINE = 20
 _FLOATS_PER_LINE = 6
 
 ALIGN_16 = """\
-/* With another compiler define SERNET_ALIGN_16 yourself: what it writes before a
- * definition to align it to 16 bytes. */
+/* For another compiler define SERNET_ALIGN_16 yourself: the text before a definition that
+ * aligns it to 16 bytes. */
 #ifndef SERNET_ALIGN_16
 #if defined(__cplusplus) && (__cplusplus >= 201103L || defined(_MSC_VER))
 #define SERNET_ALIGN_16 alignas(16)
@@ -52,8 +51,7 @@ _TEMPLATE = """\
  *     #define SERNET_MODEL_IMPLEMENTATION
  *     #include "model.h"
  *
- * (under the name that this file has) emits the data. Everything is const, so that it stays
- * in flash.
+ * (with this file's name) defines the data. All of it is const, so it stays in flash.
  */
 #if defined(SERNET_MODEL_H) && SERNET_MODEL_CHECKSUM_U64 != {checksum}
 #error "two different models' headers are included in one source file"
@@ -69,7 +67,7 @@ _TEMPLATE = """\
 extern "C" {{
 #endif
 
-/* The TensorFlow Lite flatbuffer, aligned to 16 bytes as its tensors are inside it. */
+/* The TensorFlow Lite flatbuffer, aligned to 16 bytes because its tensors are. */
 extern const unsigned char sernet_model[SERNET_MODEL_BYTES];
 
 /* UTF-8 class names, in the order of the model's outputs. */
@@ -122,12 +120,13 @@ def model_header(file: ModelFile) -> str:
     """Return the text of the C header of a model, ASCII, C99 to C++.
 
     Args:
-        file: A `.tflite` of any precision with its contract; its name does not enter the text.
+        file: A `.tflite` of any precision with its contract; the text does not contain its name.
 
     Raises:
-        ModelError: Not a TFLite model, a damaged one, or one that is int8 at one end only.
-        ContractError: No contract, one that does not fit the model, or one with a number
-            that a 32-bit float cannot hold.
+        ModelError: The file is not a TFLite model or is damaged, or only one of the model's input
+            and output is int8.
+        ContractError: The contract is missing, does not fit the model, or has a number that does
+            not fit a 32-bit float.
     """
     model = Model(file)
     contract = model.contract
@@ -153,7 +152,7 @@ def model_header(file: ModelFile) -> str:
 
 
 def _macros(model: Model, contract: Contract, model_bytes: int) -> list[str]:
-    """Return the lines that define every scalar of the model and its contract."""
+    """Return the lines that define the numbers of the model and its contract."""
     lines = [
         f"#define SERNET_MODEL_GENERATOR {c_string(GENERATOR)}",
         "",
@@ -178,7 +177,7 @@ def _macros(model: Model, contract: Contract, model_bytes: int) -> list[str]:
 
 
 def contract_macros(contract: Contract) -> list[str]:
-    """Return the lines that define every scalar of a contract.
+    """Return the lines that define the numbers of a contract.
 
     Raises:
         OverflowError: A number does not fit a 32-bit float.
@@ -189,7 +188,7 @@ def contract_macros(contract: Contract) -> list[str]:
         f"#define SERNET_CONTRACT_ID_U64 0x{contract.id}ULL",
         f"#define SERNET_CONTRACT_VERSION {contract.version}",
         "",
-        "/* Samples: 16-bit PCM is used as it is (INT16) or divided by 32768 (UNIT). */",
+        "/* Samples: 16-bit PCM, unchanged (INT16) or divided by 32768 (UNIT). */",
         f"#define SERNET_SAMPLE_RATE_HZ {contract.sample_rate_hz}",
         *_choice("sample_scale", contract),
         "",
@@ -210,9 +209,10 @@ def contract_macros(contract: Contract) -> list[str]:
         *_floor(contract),
         f"#define SERNET_FEATURE_COUNT {contract.feature_count}",
         "",
-        "/* How loudness is taken out of the features: not at all; by their level's running mean,",
-        " * with the time constant below; by its mean over the window; or, never live, by dividing",
-        " * the samples by the recording's 99.9th percentile. */",
+        "/* How the front end takes loudness out of the features. NONE: not at all. RUNNING: it",
+        " * subtracts the running mean of their level, with the time constant below. WINDOW: it",
+        " * subtracts the level's mean over the window. CLIP, only for recordings: it divides the",
+        " * samples by their 99.9th percentile. */",
         *_choice("level", contract),
         f"#define SERNET_LEVEL_FRAMES {contract.level_frames}",
         "",
@@ -224,33 +224,31 @@ def contract_macros(contract: Contract) -> list[str]:
 
 
 def _decision_settings(contract: Contract) -> list[str]:
-    """Return the lines of the contract's windows, and of what is made of their scores."""
+    """Return the lines of the contract's windows and of the decisions on their scores."""
     sides = contract.arousal_sides or (0,) * len(contract.labels)
     none = len(contract.labels) if contract.none_index is None else contract.none_index
     return [
-        "/* The model sees a window of frames; a decision every hop; the smoothed scores are",
-        " * smoothing * earlier ones + (1 - smoothing) * new ones. */",
+        "/* The model takes a window of frames, every hop. The smoothed scores are",
+        " * smoothing * earlier scores + (1 - smoothing) * new scores. */",
         f"#define SERNET_WINDOW_FRAMES {contract.window_frames}",
         f"#define SERNET_WINDOW_SAMPLES {contract.window_samples}",
         f"#define SERNET_HOP_FRAMES {contract.hop_frames}",
-        "/* Where windows share rows: frames from one row of the last feature map to the next, of",
-        " * which a hop is a multiple or a divisor, and frames that one row is made of. 0: they do",
-        " * not. */",
+        "/* If windows share rows: frames from one row of the last feature map to the next (a hop",
+        " * is a multiple or a divisor of it), and frames that one row depends on; else 0. */",
         f"#define SERNET_STRIDE_FRAMES {contract.stride_frames}",
         f"#define SERNET_RECEPTIVE_FRAMES {contract.receptive_frames}",
         f"#define SERNET_SMOOTHING {c_float(contract.smoothing)}",
         "",
-        "/* A decision whose top smoothed score is lower is unsure; 0 is off. */",
+        "/* A result with a lower top smoothed score is unsure; 0 is off. */",
         f"#define SERNET_UNSURE_BELOW {c_float(contract.unsure_below)}",
         "",
-        "/* A window whose features drift further is unlike what the model was calibrated on;",
-        " * 0 is off. */",
+        "/* A window with a higher drift is unlike the speech of the calibration; 0 is off. */",
         f"#define SERNET_DRIFT_LIMIT {c_float(contract.drift_limit)}",
         "",
-        "/* The label of what is not speech, an index of sernet_labels; if the model has none, the",
-        " * number of labels. */",
+        "/* The label for sounds without speech, an index of sernet_labels; the number of labels,",
+        " * if the model has no such label. */",
         f"#define SERNET_LABEL_NONE {none}",
-        "/* Of each label: 1 for an emotion of high arousal, -1 of low, 0 for neither. */",
+        "/* For each label: 1 for an emotion of high arousal, -1 of low, 0 for neither. */",
         f"#define SERNET_HAS_AROUSAL {int(contract.arousal_sides is not None)}",
         f"#define SERNET_AROUSAL_SIDES {{{', '.join(map(str, sides))}}}",
     ]
@@ -258,21 +256,21 @@ def _decision_settings(contract: Contract) -> list[str]:
 
 _FEATURES = {
     "mfcc": (
-        "/* Mel energies, at least the floor; features = orthonormal DCT-II of their logarithms;",
-        " * a frame's level is feature 0, and is taken out of that one alone. */",
+        "/* Mel energies are raised to the floor; features = orthonormal DCT-II of the logarithms.",
+        " * A frame's level is feature 0; it is subtracted from feature 0 only. */",
     ),
     "mel": (
-        "/* Features = logarithms, to 1/1024, of mel energies, at least the floor; a frame's level",
-        " * is their mean, and is taken out of each. */",
+        "/* Features = logarithms, to 1/1024, of mel energies, which are raised to the floor. A",
+        " * frame's level is their mean; it is subtracted from each of them. */",
     ),
     "spectrogram": (
-        "/* Features = logarithms, to 1/1024, of the power, at least the floor, of the FFT's bins",
-        " * from the first one on; a frame's level is their mean, and is taken out of each. */",
+        "/* Features = logarithms, to 1/1024, of the power, raised to the floor, of the FFT's bins",
+        " * from FIRST_BIN on. A frame's level is their mean; it is subtracted from each. */",
     ),
     "micro": (
-        "/* The TensorFlow Lite Micro frontend, whose settings are named as in TensorFlow's",
-        " * audio_microfrontend. Of its output v the model's input stands for v * SCALE; or, where",
-        " * DIVISOR is not 0, for min(255, (256 v + DIVISOR / 2) / DIVISOR) * SCALE. */",
+        "/* The TensorFlow Lite Micro frontend; its settings have the names of TensorFlow's",
+        " * audio_microfrontend. With its output v, the model's input means v * SCALE; if DIVISOR",
+        " * is not 0, it means min(255, (256 v + DIVISOR / 2) / DIVISOR) * SCALE. */",
     ),
 }
 
@@ -294,7 +292,7 @@ def _micro_settings(settings: MicroSettings) -> list[str]:
 
 
 def _feature_settings(contract: Contract) -> list[str]:
-    """Return the lines that define the settings of some kinds of features alone."""
+    """Return the lines of settings that only some kinds of features have."""
     if contract.features == "spectrogram":
         return [f"#define SERNET_FIRST_BIN {contract.spectrum_bins[0]}"]
     bands = [f"#define SERNET_MEL_BANDS {contract.mel_bands}"]
@@ -310,7 +308,7 @@ def _cepstral_settings(contract: Contract) -> list[str]:
     lines = []
     if contract.preemphasis:
         lines += [
-            "/* Of each sample this much of the one before is subtracted first. */",
+            "/* First, this much of the sample before is subtracted from each sample. */",
             f"#define SERNET_PREEMPHASIS {c_float(contract.preemphasis)}",
         ]
     if contract.lifter:
@@ -327,9 +325,9 @@ def _cepstral_settings(contract: Contract) -> list[str]:
 
 
 def _choice(field: str, contract: Contract) -> list[str]:
-    """Return a macro for each value that the contract's `field` can have, and for the one it has.
+    """Return a macro for each possible value of a contract's field, and one for its value.
 
-    They count from 1: an undefined name is 0 in #if, and must not match.
+    The numbers start at 1, because an undefined name is 0 in #if and must not match.
     """
     macro = f"SERNET_{field.upper()}"
     options: Sequence[str] = get_args(get_type_hints(Contract)[field])
@@ -342,12 +340,12 @@ def _choice(field: str, contract: Contract) -> list[str]:
 
 
 def byte_rows(data: bytes) -> str:
-    """Return an array's initialiser."""
+    """Return the initialiser of a byte array."""
     return c_rows([f"0x{byte:02x}" for byte in data], _BYTES_PER_LINE, ",")
 
 
 def c_rows(values: Iterable[str], per_line: int, separator: str = ", ") -> str:
-    """Return an initialiser's values, `per_line` of them a line."""
+    """Return the values of an initialiser, `per_line` values a line."""
     listed = list(values)
     lines = (listed[n : n + per_line] for n in range(0, len(listed), per_line))
     return ",\n".join("    " + separator.join(line) for line in lines)
@@ -362,22 +360,22 @@ def c_float(value: float) -> str:
     """Return the shortest C constant that reads back as `value` rounded to float32.
 
     Raises:
-        OverflowError: Rounding makes it infinite, or makes a number zero that was not.
+        OverflowError: Rounding makes the value infinite, or makes a value other than 0 zero.
     """
     with np.errstate(over="ignore", under="ignore"):
         rounded = np.float32(value)
     if not np.isfinite(rounded) or (rounded == 0) != (value == 0):
         raise OverflowError(f"the contract's number {value!r} does not fit a 32-bit float")
-    # str() of a NumPy scalar is the shortest text that is unique among float32 values, and
-    # always has a point or an exponent.
+    # str() of a NumPy float32 is the shortest text that reads back as the same float32. It always
+    # has a point or an exponent.
     return f"{rounded!s}f"
 
 
 def c_string(text: str) -> str:
     """Return `text` as a C string literal of its UTF-8 bytes, in ASCII.
 
-    Octal escapes end after three digits, so that no digit after one can be taken for a part
-    of it; a question mark is escaped because two of them may start a trigraph.
+    Octal escapes always have three digits, so a digit after an escape is not read as a part of it.
+    Question marks are escaped because two of them may start a trigraph.
     """
     return '"' + "".join(map(_c_char, readable(text).encode())) + '"'
 

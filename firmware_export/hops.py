@@ -1,4 +1,4 @@
-"""What listening costs at a hop, before anything is built: MACs and memory."""
+"""Computes the MACs and the memory of listening at a hop, from the plan alone."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sernet_edge.runtime.errors import ModelError
 
 @dataclass(frozen=True)
 class Cost:
-    """What the network costs in one of the two ways to run it.
+    """Cost of a network with whole windows or with shared rows.
 
     Attributes:
         macs: Multiply-accumulates for a second of audio.
-        state_bytes: Size of its state.
+        state_bytes: Size of the network's state.
     """
 
     macs: int
@@ -26,14 +26,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class HopCost:
-    """What the network costs at a hop.
+    """Cost of a network at a hop.
 
     Attributes:
         hop_frames: Frames from one result to the next.
-        hop_s: Seconds.
-        shared: Where each row is computed once for all windows that hold it; None where windows do
-            not share rows, or not at this hop.
-        whole: Where each window is computed whole.
+        hop_s: Seconds from one result to the next.
+        shared: The cost with shared rows; None: windows do not share rows, or not at this hop.
+        whole: The cost with whole windows.
     """
 
     hop_frames: int
@@ -43,13 +42,13 @@ class HopCost:
 
 
 def hop_costs(planned: PlannedModel) -> list[HopCost]:
-    """Return the costs at the hop that a model was planned for, and at others, descending.
+    """Return the costs at the planned hop and at others, from the longest hop to the shortest.
 
-    Others are the stride of a network whose windows share rows, a half and a quarter of it, where
-    these are whole frames.
+    With shared rows the others are the stride, and a half and a quarter of it if these are whole
+    frames.
 
     Args:
-        planned: Of a `.tflite` with its contract.
+        planned: The plan of a `.tflite` with a contract.
     """
     hops = {planned.hop_frames}
     if planned.stream is not None:
@@ -59,10 +58,10 @@ def hop_costs(planned: PlannedModel) -> list[HopCost]:
 
 
 def stream_cost(stream: Stream, hop_frames: int, frame_step_s: float) -> Cost:
-    """Return what a network costs that computes each row once.
+    """Return the cost of a network with shared rows.
 
     Args:
-        stream: Its plan.
+        stream: The network's plan.
         hop_frames: Frames from one result to the next.
         frame_step_s: Seconds from one frame to the next.
     """
@@ -71,7 +70,7 @@ def stream_cost(stream: Stream, hop_frames: int, frame_step_s: float) -> Cost:
 
 
 def sentence(planned: PlannedModel) -> str:
-    """Return what a model costs at the hop that it was planned for, for people."""
+    """Return a sentence for the user about the MACs at the planned hop."""
     contract = planned.file.require_contract()
     hop_s = planned.hop_frames * contract.frame_step_s
     cost = (

@@ -1,4 +1,4 @@
-"""Which model a firmware was made of, as a constant in it."""
+"""Emits the constant that tells which model a firmware was exported from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def model_checksum(file: ModelFile) -> int:
 def identity_header(file: ModelFile) -> str:
     """Return sernet_identity.h.
 
-    The contract's id does not tell two models apart that were trained with the same settings.
+    Two models trained with the same settings have the same contract id; their checksums differ.
 
     Args:
         file: The `.tflite`.

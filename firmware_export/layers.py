@@ -1,4 +1,4 @@
-"""The layers of a network while it is read, and which of them made which tensor of the file."""
+"""The layers of a network while it is read, and for each tensor the layer that makes it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Padded:
-    """A tensor of the file: a layer's, with padding around it that is not there yet.
+    """A tensor of the file as a layer's tensor with padding that no layer has added yet.
 
-    Convolutions pad by themselves; for the others a layer of its own does.
+    A convolution adds the padding itself; for other operators the reader appends a PAD layer.
 
     Attributes:
-        index: Of the layer.
+        index: The layer.
         rows: Rows of padding, before and after.
         columns: Positions of padding in each row, left and right.
     """
@@ -35,10 +35,10 @@ class Padded:
 
 
 class Layers:
-    """The layers that were read so far.
+    """The layers read so far.
 
-    A layer's rows need not have the shape of the tensor that it makes, only its values in the same
-    order: RESHAPE and its like add no layer. Whoever needs a shape asks for it.
+    A layer has the values of its tensor in the tensor's order, but its rows may have another shape:
+    so RESHAPE and similar operators add no layer. A reader that needs a shape calls `shaped`.
 
     Attributes:
         tensors: Checks and reads the file's tensors, and knows the place for errors.
@@ -49,7 +49,7 @@ class Layers:
         self.tensors = tensors
         self._layers: list[Layer] = []
         self._made: dict[int, Padded] = {}  # by the tensor's index
-        self._shaped: dict[tuple[int, Shape], int] = {}  # what `shaped` made
+        self._shaped: dict[tuple[int, Shape], int] = {}  # layers that `shaped` appended
 
     def __getitem__(self, index: int) -> Layer:
         """Return a layer."""
@@ -61,18 +61,18 @@ class Layers:
         return self.append(layer)
 
     def append(self, layer: Layer) -> int:
-        """Append a layer whose tensor the file does not have; return its index."""
+        """Append a layer that makes no tensor of the file; return its index."""
         self._layers.append(layer)
         return len(self._layers) - 1
 
     def assign(self, tensor: graph.Tensor, made: Padded) -> None:
-        """Note what makes a tensor."""
+        """Record which layer makes a tensor."""
         if tensor.index in self._made:
             raise self.tensors.damaged(f"tensor {short_name(tensor)!r} is made twice")
         self._made[tensor.index] = made
 
     def alias(self, tensor: graph.Tensor, index: int) -> None:
-        """Note that a layer that was made before has a tensor's values."""
+        """Record that an existing layer has a tensor's values."""
         self.assign(tensor, Padded(index))
 
     def is_made(self, tensor: graph.Tensor | None) -> bool:
@@ -80,7 +80,7 @@ class Layers:
         return tensor is not None and tensor.index in self._made
 
     def padded(self, tensor: graph.Tensor | None) -> Padded:
-        """Return what makes a tensor: a layer, and padding that is yet to be done."""
+        """Return the layer that makes a tensor, and the padding that no layer has added yet."""
         if tensor is None:
             raise self.tensors.damaged("there is no tensor -1")
         if tensor.index not in self._made:
@@ -94,7 +94,7 @@ class Layers:
         return self._made[tensor.index]
 
     def index_of(self, tensor: graph.Tensor | None) -> int:
-        """Return the layer that makes a tensor, in rows of any shape, padding done."""
+        """Return the layer that makes a tensor, with its padding, in rows of any shape."""
         padded = self.padded(tensor)
         if not padded.is_padded:
             return padded.index
@@ -105,7 +105,7 @@ class Layers:
         return made
 
     def shaped(self, index: int, shape: Shape) -> int:
-        """Return the layer that has the values of a layer in rows of a shape.
+        """Return a layer with the values of layer `index` in rows of `shape`.
 
         Raises:
             ModelError: The rows are too long for the engine.
@@ -121,7 +121,7 @@ class Layers:
         return self._shaped[index, shape]
 
     def _moved(self, index: int, shape: Shape) -> int:
-        """Append layers that join the rows of a layer, or split them."""
+        """Append layers that join or split the rows of a layer."""
         tensor = self._layers[index].output
         row_bytes = shape[1] * shape[2]
         if tensor.height % shape[0] == 0:
@@ -140,11 +140,11 @@ class Layers:
             )
 
     def whole(self, index: int) -> int:
-        """Return the layer that has the values of a layer in one row."""
+        """Return a layer with the values of layer `index` in one row."""
         return self.shaped(index, (1, 1, math.prod(self._layers[index].output.shape)))
 
     def _is_free(self, index: int, height: int) -> bool:
-        """Return whether a layer's rows may as well have another shape: nobody reads them yet."""
+        """Return whether a layer's rows can still change shape, because no layer reads them yet."""
         if any(index in other.inputs for other in self._layers):
             return False
         while self._layers[index].output.height in (1, height):
@@ -159,7 +159,7 @@ class Layers:
         return False
 
     def _reshape(self, index: int, shape: Shape) -> None:
-        """Give a free layer, and those before it, rows of another shape."""
+        """Give a free layer, and the layers before it, rows of another shape."""
         while True:
             layer = self._layers[index]
             self._layers[index] = replace(layer, output=layer.output.shaped(shape))
@@ -168,7 +168,7 @@ class Layers:
             (index,) = layer.inputs
 
     def needed_for(self, output: int) -> tuple[Layer, ...]:
-        """Return the layers that the output depends on, renumbered, the output's last."""
+        """Return the layers that the output depends on, renumbered; the last makes the output."""
         needed = self._closure(output)
         if 0 not in needed:
             raise self.tensors.refusal("the output does not depend on the input")
@@ -177,7 +177,7 @@ class Layers:
         states = {self._layers[i].inputs[1] for i in needed if self._layers[i].op == "ASSIGN"}
         is_read = any(output in self._layers[i].inputs for i in needed)
         if is_read or states.intersection(self._layers[output].inputs):
-            # A state is written after it; a copy comes last.
+            # The output must be the last layer, but an ASSIGN follows it: append a copy of it.
             made = self._layers[output].output
             output = self.append(Layer("COLLECT", (output,), made))
             needed.add(output)
@@ -188,7 +188,7 @@ class Layers:
         )
 
     def _closure(self, output: int) -> set[int]:
-        """Return what a layer depends on, through states from earlier windows, too."""
+        """Return the layers that a layer depends on, including those that write its states."""
         needed, assigned = {output}, {output}
         while assigned:
             for index in range(max(needed), -1, -1):

@@ -1,10 +1,10 @@
-"""Rearranges a bundle into what an ecosystem expects: its folders and its build files.
+"""Arranges a bundle for a build system: its folders and its build files.
 
-A layout is a folder of templates in layouts/, laid out as in the bundle. In them `@VERSION@` is
-the bundle's version, and a line with `@SOURCE@` is repeated for each file to compile, one with
-`@GOLDEN@` for each file of golden vectors. Lines that begin with `@AUDIO ` are for bundles that
-take audio, those with `@ROWS ` for bundles of a network alone. The sources stay in src/
-everywhere: that is where all of these ecosystems look.
+A layout is a folder of templates in layouts/, with the folders of the bundle. In a template
+`@VERSION@` becomes the bundle's version. A line with `@SOURCE@` is repeated for each file to
+compile, a line with `@GOLDEN@` for each file of golden vectors. Lines that begin with `@AUDIO ` are
+only for bundles that take audio, lines with `@ROWS ` only for bundles of a network alone. The
+sources stay in src/, because all of these build systems look there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from sernet_edge import __version__
 
 COMPILED = (".c", ".S", ".cc")
-"""Suffixes of what is compiled; the rest of src/ are headers."""
+"""Suffixes of the files to compile; the other files of src/ are headers."""
 
 _README_BUILD = re.compile(r"^## Try it on this computer\n\n(?: {4}.*\n)+", re.MULTILINE)
 
@@ -28,18 +28,18 @@ def _same(path: str) -> str:
 
 
 def _programs_in_extras(path: str) -> str:
-    """Programs for a computer where `examples/` or `samples/` is for the ecosystem's own."""
+    """Move programs for a computer to extras/: examples/ is for the build system's examples."""
     return path.replace("examples/", "extras/", 1)
 
 
 def _arduino(path: str) -> str:
-    """A sketch is a folder whose sources are all compiled with it."""
+    """Put the golden vectors into their sketch's folder, because Arduino compiles that folder."""
     if PurePosixPath(path).name.startswith("sernet_golden"):
         return path.replace("examples/", "examples/SelfTest/", 1)
     return _programs_in_extras(path)
 
 
-# Layout -> where a path of the plain bundle goes.
+# Layout -> function from a path in the plain bundle to the path in this layout.
 _PLACES: dict[str, Callable[[str], str]] = {
     "plain": _same,
     "cmake": _same,
@@ -51,7 +51,7 @@ _PLACES: dict[str, Callable[[str], str]] = {
 
 LAYOUTS = tuple(_PLACES)
 
-# Programs that take audio.
+# Example programs that take audio; a bundle of a network alone leaves them out.
 _AUDIO_EXAMPLES = re.compile(r"(examples|samples)/(Emotions|BoardTest|listen)/")
 _KIND = re.compile(r"@(AUDIO|ROWS) ?(.*)", re.DOTALL)
 
@@ -61,12 +61,12 @@ def arrange(layout: str, bundle: Mapping[str, str], version: str = __version__) 
 
     Args:
         layout: One of `LAYOUTS`.
-        bundle: The plain bundle: text by path. Sources and headers are in src/, programs for a
+        bundle: The plain bundle, text by path: sources and headers in src/, programs for a
             computer in examples/.
-        version: Of the bundle, as the manifests say it.
+        version: The bundle's version, for the manifests.
 
     Returns:
-        Text by path. Same arguments, same result.
+        Text by path.
     """
     if layout == "plain":
         return dict(bundle)
@@ -74,7 +74,7 @@ def arrange(layout: str, bundle: Mapping[str, str], version: str = __version__) 
     files = {
         place(path): text
         for path, text in bundle.items()
-        if path != "Makefile" and not path.startswith("qemu/")  # which the Makefile builds
+        if path != "Makefile" and not path.startswith("qemu/")  # only the Makefile builds qemu/
     }
     build = filled(layout, list(bundle), version)
     build["README.md"] = _readme(bundle["README.md"], build["README.md"])
@@ -86,8 +86,8 @@ def filled(layout: str, paths: Iterable[str], version: str = __version__) -> dic
 
     Args:
         layout: The name of a folder in layouts/.
-        paths: Of the bundle's files.
-        version: Of the bundle.
+        paths: The paths of the bundle's files.
+        version: The bundle's version.
     """
     paths = list(paths)
     sources = sorted(p for p in paths if p.startswith("src/") and p.endswith(COMPILED))
@@ -105,10 +105,10 @@ def filled(layout: str, paths: Iterable[str], version: str = __version__) -> dic
 
 
 def of_kind(template: str, kind: str) -> str:
-    """Return a template with the lines for one kind of bundle.
+    """Return a template without the lines for the other kind of bundle.
 
     Args:
-        template: See above.
+        template: A template as the module describes it.
         kind: "AUDIO" or "ROWS".
     """
     lines = []
@@ -122,7 +122,7 @@ def of_kind(template: str, kind: str) -> str:
 
 
 def _readme(plain: str, how: str) -> str:
-    """Return the README with `how` in place of its section on make."""
+    """Return the plain README with `how` in place of its section on make."""
     text, found = _README_BUILD.subn(lambda _: f"## Try it\n\n{how}", plain)
     if found != 1:
         raise ValueError("the bundle's README has no section on how to try it")
@@ -130,7 +130,7 @@ def _readme(plain: str, how: str) -> str:
 
 
 def _repeated(text: str, placeholder: str, files: list[str]) -> str:
-    """Return a text whose lines with a placeholder are there for each of some files."""
+    """Return a text in which each line with a placeholder is repeated for every file."""
     lines = []
     for line in text.splitlines(keepends=True):
         found = files if placeholder in line else [""]

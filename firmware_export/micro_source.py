@@ -1,7 +1,7 @@
-"""The tables of the features "micro" as C: what csrc/sernet_micro.c computes with.
+"""Emits the tables of the features "micro" as C, for csrc/sernet_micro.c.
 
-They are those of `runtime.micro_tables` and `runtime.micro_fft`, as they are. Only what the model's
-input is of the frontend's output is a table of its own.
+The tables are those of `runtime.micro_tables` and `runtime.micro_fft`. One more table maps the
+frontend's output to the model's input.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from sernet_edge.runtime.micro_frontend import settings_of
 from sernet_edge.runtime.micro_settings import SNR_BITS, correction_bits
 
 SOURCES, HEADERS = ("sernet_micro.c",), ("sernet_micro.h",)
-"""Files of csrc/ that stand where other features have sernet_spectrum.c and .h."""
+"""Files of csrc/ that replace sernet_spectrum.c and .h."""
 
 _OUTPUTS = 65_536
-"""How many values the frontend's output can have."""
+"""The number of possible values of the frontend's output."""
 
 
 def micro_macros(contract: Contract) -> str:
@@ -34,11 +34,11 @@ def micro_macros(contract: Contract) -> str:
     correction = correction_bits(contract.fft_size)
     lines = [
         f"#define SERNET_MICRO_FIRST_BIN {micro_tables.filters(contract).first}",
-        "/* Weights of new values in the estimate of the noise, and what remains at least; Q14. */",
+        "/* Weights of new values in the noise estimate, and the least share that remains; Q14. */",
         f"#define SERNET_MICRO_EVEN {even}u",
         f"#define SERNET_MICRO_ODD {odd}u",
         f"#define SERNET_MICRO_LEAST {least}u",
-        "/* Binary places that the FFT has taken off. */",
+        "/* Binary places by which the FFT has divided. */",
         f"#define SERNET_MICRO_CORRECTION ({correction})",
     ]
     if settings.enable_pcan:
@@ -50,23 +50,23 @@ def micro_declarations(contract: Contract) -> str:
     """Return the declarations of the tables; see `micro_tables_source`."""
     filters = micro_tables.filters(contract)
     pcan = (
-        "/* Of an estimate of n bits: the parabola's value, slope and bend. */\n"
+        "/* For a noise estimate of n bits: value, slope and bend of a parabola. */\n"
         "extern const int16_t sernet_pcan_gains[33][3];\n"
         if settings_of(contract).enable_pcan
         else ""
     )
     return f"""\
 extern const int16_t sernet_window[SERNET_FRAME_LENGTH_SAMPLES]; /* Q12 */
-/* e^(-2 pi i n / (FFT size / 2)), and the factors that take bins 1 and later apart; Q15. */
+/* e^(-2 pi i n / (FFT size / 2)), and the factors that separate bins 1 and later; Q15. */
 extern const int16_t sernet_turns[SERNET_FFT_SIZE * 3 / 8][2];
 extern const int16_t sernet_parting[SERNET_FFT_SIZE / 4][2];
-/* Bins run by run: weights in the filter that falls and in the one that rises, Q12; and the bin
- * after each run. In the first run nothing falls, in the last one nothing rises. */
+/* Bins, run by run: weights in the falling and in the rising filter, Q12; and the bin after each
+ * run. The first run has no falling filter, the last run has no rising filter. */
 extern const uint16_t sernet_micro_weights[{len(filters.falling)}][2];
 extern const uint16_t sernet_micro_ends[SERNET_FEATURE_COUNT + 1];
 {pcan}\
 extern const uint16_t sernet_micro_logs[{micro_tables.LOG_SEGMENTS + 1}]; /* log2(1 + t) - t, Q16 */
-/* The frontend's outputs at which the model's input of -127, -126 ... 127 begins. */
+/* The lowest outputs of the frontend that become the model's input -127, -126 ... 127. */
 extern const uint16_t sernet_micro_starts[255];
 """
 
@@ -96,7 +96,7 @@ def micro_tables_source(model: Model) -> str:
 
 
 def micro_table_bytes(contract: Contract) -> int:
-    """Return the flash that the tables take, bytes."""
+    """Return the bytes of flash of the tables."""
     filters, size = micro_tables.filters(contract), contract.fft_size
     turns = 4 * (size * 3 // 8 + size // 4)
     fixed = 2 * (micro_tables.LOG_SEGMENTS + 1 + 255)
@@ -108,11 +108,11 @@ def micro_table_bytes(contract: Contract) -> int:
 
 
 def _starts(model: Model) -> NDArray[np.int64]:
-    """Return the least outputs of the frontend that are at least -127, -126 ... 127, (255,)."""
+    """Return the lowest outputs of the frontend that become -127, -126 ... 127, int64 (255,)."""
     front_end = FrontEnd(model.contract)
     outputs = np.arange(_OUTPUTS, dtype=np.float64)
     inputs = model.quantise(front_end.window_features(outputs))
-    # The logarithms end below the last value, which stands for never.
+    # The frontend's logarithms stay below the last output, so it means that an input never occurs.
     return np.minimum(np.searchsorted(inputs, np.arange(-127, 128)), _OUTPUTS - 1)
 
 

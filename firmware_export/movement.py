@@ -15,25 +15,25 @@ SHAPE_ARITHMETIC = (
     *("SHAPE", "STRIDED_SLICE", "SLICE", "PACK", "CONCATENATION", "GATHER", "CAST", "EXPAND_DIMS"),
     *("SQUEEZE", "RESHAPE", "MUL", "ADD", "SUB", "REDUCE_PROD"),
 )
-"""Operators that restate shapes: all shapes are fixed, so what they compute is in the file."""
+"""Operators that compute shapes. All shapes are fixed, so the file already has their results."""
 
 
 def is_shape_arithmetic(operator: Operator) -> bool:
-    """Return whether an operator computes a shape and nothing else."""
+    """Return whether an operator only computes a shape."""
     return operator.name in SHAPE_ARITHMETIC and all(
         tensor.type in ("int32", "int64") for tensor in operator.outputs
     )
 
 
 def reshape(layers: Layers, operator: Operator) -> None:
-    """Read a RESHAPE, SQUEEZE or EXPAND_DIMS: the same values under another shape."""
-    # Further inputs say what the output's shape says, too.
+    """Read a RESHAPE, SQUEEZE or EXPAND_DIMS: the same values in another shape."""
+    # A second input repeats the output's shape.
     operands.check_count(layers, operator, 1, 2)
     _alias(layers, operator)
 
 
 def _alias(layers: Layers, operator: Operator) -> None:
-    """Note that an operator's output has its input's values in the same order."""
+    """Record that an operator's output has its input's values in the same order."""
     operand, result = operator.operands[0], operator.outputs[0]
     padded = layers.padded(operand)
     assert operand is not None
@@ -62,12 +62,12 @@ def transpose(layers: Layers, operator: Operator) -> None:
         return
     operands.check_same_quantisation(layers, source, made)
     _check_output_shape(layers, operator.outputs[0], [sizes[axis] for axis in order])
-    # Values from one index of a dimension to the next, in the order of the output's dimensions.
+    # The input's strides, in values, in the order of the output's dimensions.
     apart = [math.prod(sizes[axis + 1 :]) for axis in order]
     row, channel = apart[_row_axis(sizes)], apart[-1]
     position = apart[-2] if len(sizes) > 3 else 0
     if order[_row_axis(sizes)] == _row_axis(sizes):
-        # Time stays where it is: values move within each row.
+        # Time keeps its place, so values only move within a row.
         kernel, strides = Kernel(), (position, channel, 0)
     else:
         index = layers.whole(index)
@@ -76,7 +76,7 @@ def transpose(layers: Layers, operator: Operator) -> None:
 
 
 def _row_axis(sizes: Sequence[int]) -> int:
-    """Return the dimension that rows count."""
+    """Return the dimension that is the height: its index counts rows."""
     return len(sizes) - 3 if len(sizes) > 3 else len(sizes) - 2
 
 
@@ -86,7 +86,7 @@ def _check_output_shape(layers: Layers, tensor: graph.Tensor, lengths: list[int]
 
 
 def pad(layers: Layers, operator: Operator) -> None:
-    """Read a PAD of rows and of positions in them."""
+    """Read a PAD that adds rows, or positions to each row."""
     operands.check_count(layers, operator, 2)
     operand, result = operator.operands[0], operator.outputs[0]
     index = layers.index_of(operand)
@@ -183,7 +183,7 @@ def split(layers: Layers, operator: Operator) -> None:
 def _slice(
     layers: Layers, operator: Operator, result: graph.Tensor, bounds: list[tuple[int, int, int]]
 ) -> None:
-    """Append the layer that copies from `bounds`, (first, end, step) of each dimension."""
+    """Append the layer that copies the range `bounds`, (first, end, step) for each dimension."""
     index = operands.natural(layers, operator, 0)
     source, made = layers[index].output, layers.tensors.rows(result)
     lengths = [max(0, -(-(end - first) // step)) for first, end, step in bounds]

@@ -1,8 +1,8 @@
-"""Gives an export a name of its own, so that several models fit into one firmware.
+"""Gives an export its own name, so that one firmware can hold several models.
 
 The model's files, symbols and macros begin with the name instead of `sernet`. The engine's files
-hold nothing of a model: they keep their names and are the same in all exports, so one copy of them
-serves all models. Macros that a whole program is compiled with keep their names, too.
+contain no part of a model: they keep their names and are equal in all exports, so one copy serves
+all models. Macros for the whole program keep their names, too.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 
-# For the whole program.
+# Macros for the whole program, which keep their names.
 _OPTIONS = {
     "SERNET_PORTABLE",
     "SERNET_WEIGHTS_SECTION",
@@ -24,7 +24,8 @@ _OPTIONS = {
 _NAME = re.compile(r"[a-z](_?[a-z0-9])*")
 _MOST_CHARACTERS = 24
 
-# `#include <string.h>` must not find the model's header; a target of CMake has such a name.
+# Names of standard headers, since `#include <string.h>` must not find the model's header, and names
+# of CMake targets.
 _TAKEN = frozenset(
     [
         *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale"),
@@ -45,17 +46,17 @@ _SOURCES = re.compile(r"(?:^ +\S*src/\S+\n)+", re.MULTILINE)
 _README = """
 ## Several models in one firmware
 
-This export is called `{name}`: what belongs to its model begins with `{name}_` or `{upper}_`.
+This export is called `{name}`: all names of its model begin with `{name}_` or `{upper}_`.
 {engine}Export the other models with other names and the same version of sernet-edge.
 """
-_SHARED = """The engine's files ({files}) are the same in every export and serve all
-models. So `src/` of several exports may be copied into one folder; libraries of several exports
-link as they are.
+_SHARED = """The engine's files ({files}) are equal in every export and serve all
+models. So you may copy `src/` of several exports into one folder, or link the libraries of several
+exports.
 """
 
 
 def problem_with(name: str) -> str:
-    """Return why an export cannot be called `name`; empty if it can."""
+    """Return why an export cannot have the name `name`; "" if it can."""
     if not _NAME.fullmatch(name) or len(name) > _MOST_CHARACTERS:
         return (
             f"{name!r} must begin with a lower-case letter, hold letters, digits and single "
@@ -72,8 +73,8 @@ def named(
     """Return the files of an export under a name.
 
     Args:
-        texts: By path in the export.
-        name: One that `problem_with` finds nothing wrong with.
+        texts: Text by path in the export.
+        name: A name that `problem_with` accepts.
         engine: Names of the files in src/ that all models share.
     """
     shared = {path: text for path, text in texts.items() if PurePosixPath(path).name in engine}
@@ -112,7 +113,7 @@ def _renaming(name: str, engine: frozenset[str], kept: set[str]) -> Callable[[re
 
 
 def _text(text: str, name: str, rename: Callable[[re.Match[str]], str]) -> str:
-    # Files first: `sernet_golden.c` is not a type, `sernet_golden` is one.
+    # File names first: `sernet_golden.c` is a file to rename, `sernet_golden` a type of the engine.
     parts = re.split(f"({_FILE.pattern})", text)
     for index, part in enumerate(parts):
         if index % 2:
@@ -126,7 +127,7 @@ def _text(text: str, name: str, rename: Callable[[re.Match[str]], str]) -> str:
 
 
 def _share_engine(texts: dict[str, str], engine: frozenset[str]) -> None:
-    """Make build files take the engine once, where all objects of a library are linked."""
+    """Change build files so that a program links the engine only once."""
     if "library.properties" in texts:
         # The linker takes from an archive only the objects that are still missing.
         texts["library.properties"] += "dot_a_linkage=true\n"

@@ -1,4 +1,4 @@
-"""A network as the engine runs it: layers that make one tensor of rows each."""
+"""The network as the engine runs it: a list of layers, each of which makes one tensor of rows."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-# What a microcontroller's row engine could never need, and what its 16-bit fields hold.
+# Limits far above the needs of a microcontroller; the engine's 16-bit fields hold MAX_DIMENSION.
 MAX_DIMENSION = 32_767
 MAX_TENSORS = 4_096
 MAX_LAYERS = 250
-# So that no sum of int8 products leaves 32 bits: 2**16 * 255 * 128 < 2**31.
+# With this limit no sum of int8 products leaves 32 bits: 2**16 * 255 * 128 < 2**31.
 MAX_KERNEL_ELEMENTS = 65_536
 WHOLE_ROWS = 255
-"""Rows that a layer waits for which needs its inputs whole: all that there are, up to this."""
+"""Kernel height of a layer that waits for all rows of its inputs; they may have up to so many."""
 
 Int8Array = NDArray[np.int8]
 Int32Array = NDArray[np.int32]
@@ -26,14 +26,14 @@ class Tensor:
     """An int8 tensor as rows.
 
     Attributes:
-        name: As in the file.
-        height: Rows; time, where the tensor still has it.
+        name: Its name in the file.
+        height: Rows; time, if the tensor has a time axis.
         width: Positions in a row; frequency.
         channels: Values at a position; the fastest index.
         scale: Real value of one step.
         zero_point: The value that means 0.0.
         is_unsigned: Whether it holds uint8, whose bytes the engine handles as int8. Only the
-            model's input and output may.
+            model's input and output may be uint8.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Tensor:
         return self.height, self.width, self.channels
 
     def shaped(self, shape: tuple[int, int, int]) -> Tensor:
-        """Return it with another height, width and channels."""
+        """Return the tensor with another height, width and channels."""
         return replace(self, height=shape[0], width=shape[1], channels=shape[2])
 
 
@@ -80,9 +80,9 @@ class Constant:
     """A constant operand of an ADD, SUB, MUL or PRELU.
 
     Attributes:
-        values: int8 (height, width, channels), each the output's or 1.
-        tensor: What it holds.
-        place: Which operand it is, 0 or 1.
+        values: int8 (height, width, channels); each size is the output's or 1.
+        tensor: Its sizes, scale and zero point.
+        place: The number of the operand, 0 or 1.
     """
 
     values: Int8Array
@@ -92,33 +92,33 @@ class Constant:
 
 @dataclass(frozen=True)
 class Layer:
-    """One operation and the tensor it makes.
+    """One operation and the tensor that it makes.
 
     Attributes:
         op: "INPUT", or the TFLite operator that defines the arithmetic, or one that only moves
-            data: "COLLECT" joins `height in / height out` rows into one, "ARRANGE" makes rows of
-            values of one row in any order, "SLICE" leaves out values, "STACK" puts tensors one
+            data: "COLLECT" joins `height in / height out` rows into one, "ARRANGE" makes rows from
+            the values of one row in any order, "SLICE" leaves out values, "STACK" puts tensors one
             below the other. "STATE" has the rows that the window before left, "ASSIGN" writes them.
         inputs: Indices of the layers whose tensors it reads. ASSIGN: the new values, the STATE, and
-            layers that must be done before, since they read the old values.
-        output: The tensor it makes.
-        kernel: For convolutions and pools.
-        weights: CONV_2D and FULLY_CONNECTED: int8 (out, kh, kw, in), where a FULLY_CONNECTED's `in`
-            may be all rows of its input together; DEPTHWISE_CONV_2D: int8 (kh, kw, out).
+            the layers that read the old values and must therefore be done first.
+        output: The tensor that it makes.
+        kernel: Geometry of a convolution, a pool, or an operator that moves rows.
+        weights: CONV_2D and FULLY_CONNECTED: int8 (out, kh, kw, in); the `in` of a FULLY_CONNECTED
+            may be all rows of its input together. DEPTHWISE_CONV_2D: int8 (kh, kw, out).
         bias: int32 (out,).
         weight_scales: float32 (out,) per channel, or (1,) per tensor.
         activation: Real limits of a fused activation; None: no limit.
         axes: MEAN, SUM, REDUCE_MAX: whether it reduces (height, width).
-        beta: SOFTMAX.
-        table: Functions of one value: int8 (256,), what -128 to 127 become.
-        constant: ADD, SUB, MUL: the operand that is not a layer; PRELU: slopes that differ.
-        crop: SLICE: the first position and the step from one to the next, then the first channel
-            and the step.
-        strides: ARRANGE: values from one position of the source's row to the next, and from one
-            channel to the next; then from the first value of one output row to the next's.
-            BATCH_MATMUL: values in a row of the second input from one summand to the next, and from
-            one sum to the next.
-        initial: STATE: int8 (height, width, channels), what the first window finds.
+        beta: Factor of a SOFTMAX's input.
+        table: Functions of one value: int8 (256,), the outputs for -128 to 127.
+        constant: ADD, SUB, MUL: the operand that is not a layer; PRELU: the slopes, if they differ.
+        crop: SLICE: the first position and the step from one position to the next, then the first
+            channel and the step from one channel to the next.
+        strides: ARRANGE: distances in the source's row, in values: from one position of the output
+            to the next, from one channel to the next, and from one output row to the next.
+            BATCH_MATMUL: distances in a row of the second input, in values: from one summand to the
+            next, and from one sum to the next.
+        initial: STATE: int8 (height, width, channels), the values before the first window.
     """
 
     op: str
@@ -138,13 +138,13 @@ class Layer:
     initial: Int8Array = field(default_factory=lambda: np.zeros(0, np.int8))
 
     def is_of_rows(self, source: Tensor) -> bool:
-        """Return whether a SLICE takes whole rows, one after the other."""
+        """Return whether a SLICE copies whole rows, without leaving out rows between them."""
         same = (self.output.width, self.output.channels) == (source.width, source.channels)
         return same and self.kernel.stride[0] == 1
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates with a weight in one window, those with padding included."""
+        """Multiply-accumulates with a weight in one window, including those with padding."""
         return self.output.height * self.output.width * self.weights.size
 
 
@@ -153,8 +153,8 @@ class Network:
     """A whole model: layers in an order in which each comes after its inputs.
 
     Attributes:
-        layers: The first is the one INPUT; the last makes the output tensor.
-        weight_bytes: int8 weights and int32 biases in the file, in bytes.
+        layers: The first is the only INPUT; the last makes the output tensor.
+        weight_bytes: Bytes of the int8 weights and int32 biases in the file.
     """
 
     layers: tuple[Layer, ...]
@@ -162,7 +162,7 @@ class Network:
 
     @property
     def state_bytes(self) -> int:
-        """Bytes that it keeps from one window to the next."""
+        """Bytes that the network keeps from one window to the next."""
         return sum(layer.initial.size for layer in self.layers)
 
     @property

@@ -1,6 +1,6 @@
-"""The bundle of a network alone: rows in, its output at the end of each window.
+"""The bundle of a network alone, which takes rows and gives its output after each window.
 
-For models without a contract: the network is known, its front end and labels are not.
+It is for models without a contract, whose front end and labels are unknown.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ _QEMU = ("board.c", "board.h", *(f"{core.name}.ld" for core in bundle.BOARDS), "
 
 
 def network_bundle_files(planned: PlannedModel) -> dict[str, str]:
-    """Return the text of every file of a bundle for the native engine by its path in it.
+    """Return the files of a bundle for the native engine: text by path in the bundle.
 
     Args:
-        planned: Of a `.tflite`; its contract, if it has one, is not looked at.
+        planned: The plan of a `.tflite`; the function ignores a contract.
 
     Raises:
-        ModelError: Nothing that computes the reference's bits can run the model.
+        ModelError: Neither the interpreter nor the engine's reference can run the model, so golden
+            vectors cannot be made.
     """
     network, plan, name = planned.network, planned.plan, bundle.MODEL
     windows = _windows(network.input, network.state_bytes > 0)
@@ -48,11 +49,11 @@ def network_bundle_files(planned: PlannedModel) -> dict[str, str]:
 
 
 def tflm_network_bundle_files(file: ModelFile) -> dict[str, str]:
-    """Return the text of every file of a bundle for TensorFlow Lite Micro by its path in it.
+    """Return the files of a bundle for TensorFlow Lite Micro: text by path in the bundle.
 
     Raises:
-        SernetError: The package tflite-micro is missing or cannot run the model, or the model's
-            ends are not one tensor of int8 or uint8 each.
+        SernetError: The package tflite-micro is missing or cannot run the model, or the model has
+            not exactly one input and one output of int8 or uint8.
     """
     source, result = tflm.file_ends(file)
     windows = _windows(source, tflm.variables(file) > 0)
@@ -69,12 +70,12 @@ def _common_files() -> dict[str, str]:
     }
 
 
-# Of windows in the golden vectors, where a network keeps a state that many windows fill.
+# Limits of the golden vectors of a network with a state, which many windows have to fill.
 _GOLDEN_BYTES, _MOST_WINDOWS = 8192, 32
 
 
 def _windows(source: Tensor, keeps_state: bool) -> NDArray[np.int8]:
-    """Return windows of noise and of smooth rows for the golden vectors, int8 (windows, values)."""
+    """Return windows of noise and of smooth rows for golden vectors, int8 (windows, values)."""
     rng, size = np.random.default_rng(0), source.height * source.row_bytes
     pairs = min(_MOST_WINDOWS, _GOLDEN_BYTES // size) // 2 if keeps_state else 1
     windows = []
@@ -87,7 +88,7 @@ def _windows(source: Tensor, keeps_state: bool) -> NDArray[np.int8]:
 
 _KEPT = """
 The network keeps {bytes:,} bytes from one window to the next, so push every row in order;
-`sernet_init` makes it forget them.
+`sernet_init` resets them.
 """
 
 
@@ -109,7 +110,7 @@ def _readme(planned: PlannedModel) -> str:
         low=low,
         high=low + 255,
         dtype="uint8" if source.is_unsigned else "int8",
-        # What the interface adds: two counters.
+        # 8 bytes for the interface's two counters.
         state_bytes=8 + -(-plan.state_bytes(planned.plan) // 8) * 8,
         kept=_KEPT.format(bytes=network.state_bytes) if network.state_bytes else "",
         weight_bytes=network.weight_bytes,

@@ -1,4 +1,4 @@
-"""What the readers of operators share: checks of operands and options."""
+"""Checks of operands and options, shared by the readers of operators."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _ACTIVATIONS: dict[Any, tuple[float | None, float | None]] = {
 
 
 def check_count(layers: Layers, operator: Operator, *allowed: int) -> None:
-    """Refuse an operator that has another number of inputs."""
+    """Refuse an operator if its number of inputs is not in `allowed`."""
     if len(operator.operands) not in allowed:
         raise layers.tensors.damaged(f"it has {len(operator.operands)} inputs")
 
 
 def options(layers: Layers, operator: Operator, kind: str, *counts: int) -> dict[str, Any]:
-    """Return an operator's options after checking its number of inputs, unless any will do."""
+    """Return an operator's options; check its number of inputs first, if `counts` are given."""
     if counts:
         check_count(layers, operator, *counts)
     if operator.options_kind != kind:
@@ -43,16 +43,16 @@ def int32(layers: Layers, operator: Operator, number: int) -> NDArray[Any]:
 
 
 def ends(layers: Layers, operator: Operator) -> tuple[int, Tensor, Tensor]:
-    """Return the layer that makes the first input, its tensor and the output.
+    """Return the layer that makes the first input, the layer's tensor, and the output tensor.
 
-    The layer's rows have the shape of the file's tensor.
+    The layer's rows have the shape of the tensor in the file.
     """
     index = natural(layers, operator, 0)
     return index, layers[index].output, layers.tensors.rows(operator.outputs[0])
 
 
 def natural(layers: Layers, operator: Operator, number: int) -> int:
-    """Return the layer that makes an input, in rows of the file's shape."""
+    """Return the layer that makes an input, with rows in the shape of the tensor in the file."""
     operand = operator.operands[number]
     index = layers.index_of(operand)
     assert operand is not None
@@ -68,19 +68,19 @@ def activation(layers: Layers, chosen: dict[str, Any]) -> tuple[float | None, fl
 
 
 def check_same_shape(layers: Layers, source: Tensor, made: Tensor) -> None:
-    """Refuse an output of another shape than the input's."""
+    """Refuse an output whose shape differs from the input's."""
     if source.shape != made.shape:
         raise layers.tensors.damaged(f"{source.shape} becomes {made.shape}")
 
 
 def check_same_quantisation(layers: Layers, source: Tensor, made: Tensor) -> None:
-    """Refuse an output whose scale or zero point is not the input's."""
+    """Refuse an output whose scale or zero point differs from the input's."""
     if (source.scale, source.zero_point) != (made.scale, made.zero_point):
         raise layers.tensors.refusal("its input and output are quantised differently")
 
 
 def check_output(layers: Layers, made: Tensor, scale: float, zero_point: int) -> None:
-    """Refuse an output that has not the scale and zero point that its operator demands."""
+    """Refuse an output without the scale and zero point that its operator requires."""
     if (made.scale, made.zero_point) != (np.float32(scale), zero_point):
         raise layers.tensors.refusal(
             f"its output must have scale 1/{1 / scale:.0f} and zero point {zero_point}"

@@ -1,4 +1,4 @@
-"""Turns a graph's operators into layers, a function for each that the engine knows."""
+"""Turns the operators of a graph into layers, with one function for each supported operator."""
 
 from __future__ import annotations
 
@@ -20,25 +20,31 @@ from sernet_edge.firmware_export.tensors import Weights
 
 
 def same_padding(size: int, span: int, stride: int) -> tuple[int, int]:
-    """Return (output size, padding before) of TensorFlow's "SAME" along one axis."""
+    """Return (output size, padding before) for TensorFlow's "SAME" along one axis."""
     out = -(-size // stride)
     return out, max((out - 1) * stride + span - size, 0) // 2
 
 
 class _Ends:
-    """What a convolution or pool reads and makes, turned so that time runs along the rows.
+    """The input and output of a convolution or pool, turned so that time is the height.
 
-    A Conv1D is a CONV_2D over (1, 1, time, channels), whose height is 1. Its tensors are rows
-    of (time, 1, channels) all the same: then height and width change places throughout.
+    Converters write a Conv1D as a CONV_2D over (1, 1, time, channels), with height 1. The engine
+    needs rows of (time, 1, channels), so height and width are exchanged.
+
+    Attributes:
+        turned: Whether height and width are exchanged.
+        padded: The layer that makes the input, and the padding around it.
+        made: The output.
+        source: The input, without the padding.
     """
 
     def __init__(self, layers: Layers, operator: Operator, pads: bool) -> None:
-        """Look at the first input.
+        """Find the input and the output.
 
         Args:
-            layers: Those read so far.
+            layers: The layers read so far.
             operator: The convolution or pool.
-            pads: Whether it can take padding in.
+            pads: Whether the operator's kernel can include padding.
         """
         operand, tensors = operator.operands[0], layers.tensors
         if not pads:
@@ -67,8 +73,9 @@ class _Ends:
         """Return a kernel after checking that the output has the size that it gives.
 
         Args:
-            layers: Those read so far; a PAD that the kernel cannot take in becomes one.
-            options: The operator's.
+            layers: The layers read so far; if the kernel cannot include a PAD, this appends a layer
+                for it.
+            options: The operator's options.
             size: Taps, (height, width).
         """
         down, right = (options.get(f"Dilation{axis}Factor", 1) for axis in "HW")
@@ -112,7 +119,7 @@ class _Ends:
         return replace(kernel, padding=(padding[0], padding[1]))
 
     def _pad(self, layers: Layers) -> None:
-        """Let a layer of its own do the padding."""
+        """Append a layer that does the padding."""
         layer = pad_layer(self.padded, self.source, self.source.name)
         self.padded, self.source = Padded(layers.append(layer)), layer.output
 
@@ -155,12 +162,12 @@ def conv_2d(layers: Layers, operator: Operator) -> None:
 
 
 def _grouped(layers: Layers, operator: Operator, whole: Layer) -> None:
-    """Append a convolution for each group of channels, and what joins them.
+    """Append a convolution for each group of channels, and a layer that joins their outputs.
 
     Args:
-        layers: Those read so far.
+        layers: The layers read so far.
         operator: The convolution.
-        whole: All of it, its weights (out, height, width, in of a group).
+        whole: The whole convolution, with weights (out, height, width, in of a group).
     """
     (index,) = whole.inputs
     source, made = layers[index].output, whole.output
@@ -207,7 +214,7 @@ def depthwise_conv_2d(layers: Layers, operator: Operator) -> None:
     values = values[0].transpose(1, 0, 2) if ends.turned else values[0]
     name = "DEPTHWISE_CONV_2D"
     if ends.source.channels == 1:
-        # One channel in: the same sums as those of a convolution.
+        # With one input channel the sums are those of a convolution.
         name, values = "CONV_2D", values.transpose(2, 0, 1)[..., None]
     layer = Layer(
         name,
@@ -238,10 +245,11 @@ def fully_connected(layers: Layers, operator: Operator) -> None:
     if depth * positions != source.height * source.row_bytes:
         raise layers.tensors.damaged(f"weights {values.shape} do not fit input and output")
     rows = layers[index].output
-    # The sums of one position, of 4 bytes each, can take in a row at a time.
+    # For one position the engine can add up row by row, if the sums, of 4 bytes each, are smaller
+    # than the input.
     sums = positions == 1 and (rows.height == 1 or 4 * made.channels <= depth)
     if rows.channels != depth and not sums:
-        # The operator flattens its input by itself.
+        # Without row-by-row sums, the input must come in rows of `depth` channels.
         index = layers.shaped(index, (made.height, made.width, depth))
         rows = layers[index].output
     if rows.channels == depth:
@@ -268,7 +276,7 @@ def pool_2d(layers: Layers, operator: Operator) -> None:
     _check_kernel_size(layers, kernel.size[0] * kernel.size[1])
     if made.channels != source.channels:
         raise layers.tensors.damaged(f"{source.channels} channels become {made.channels}")
-    # The tolerance is the interpreter's own.
+    # The interpreter has this tolerance, too.
     if abs(float(made.scale) - float(source.scale)) > 1e-6 or made.zero_point != source.zero_point:
         raise layers.tensors.refusal("its input and output are quantised differently")
     activation = operands.activation(layers, options)
@@ -291,7 +299,6 @@ def concatenation(layers: Layers, operator: Operator) -> None:
         raise layers.tensors.refusal("it has a fused activation")
     rank, given = len(operator.outputs[0].fixed_shape), options["Axis"]
     axis = given % rank if -rank <= given < rank else -1
-    # Joined along channels; along width, one position's channels follow another's.
     along_channels, along_width = axis == rank - 1, axis == rank - 2 and rank > 3
     along_time = axis == (rank - 3 if rank > 3 else 1) and rank > 2
     if not (along_channels or along_width or along_time):
@@ -325,7 +332,7 @@ def concatenation(layers: Layers, operator: Operator) -> None:
 
 
 def reduction(layers: Layers, operator: Operator) -> None:
-    """Read a MEAN, SUM or REDUCE_MAX over time, frequency or both, or channels alone."""
+    """Read a MEAN, SUM or REDUCE_MAX over time, frequency or both, or over channels alone."""
     operands.check_count(layers, operator, 2)
     operand = operator.operands[0]
     index = layers.index_of(operand)
@@ -348,7 +355,7 @@ def reduction(layers: Layers, operator: Operator) -> None:
     if of_channels:
         index = layers.shaped(index, (named.height, named.channels, 1))
     elif named.height == 1 < named.width and layers[index].output.shape == turned:
-        # Time is the file's width.
+        # In the file, time is the width.
         height, width = width, False
     else:
         index = layers.shaped(index, named.shape)
@@ -377,20 +384,20 @@ def log_softmax(layers: Layers, operator: Operator) -> None:
 
 
 _MOST_EXPS = 4095
-"""Whose sum keeps within the 12 bits before the point that the interpreter gives it."""
+"""The most exponentials in a sum: the interpreter's sum has 12 bits before the point."""
 
 
 def _softmax(
     layers: Layers, operator: Operator, beta: float, scale: float, zero_point: int
 ) -> None:
-    """Append a layer that turns the channels of each position into shares or their logarithms.
+    """Append a SOFTMAX or LOG_SOFTMAX over the channels of each position.
 
     Args:
-        layers: Those read so far.
+        layers: The layers read so far.
         operator: The operator.
-        beta: What its input is multiplied by.
-        scale: That the output must have.
-        zero_point: Likewise.
+        beta: Factor of the input.
+        scale: The scale that the output must have.
+        zero_point: The zero point that the output must have.
     """
     operand = operator.operands[0]
     index = layers.index_of(operand)
@@ -406,17 +413,17 @@ def _softmax(
         raise layers.tensors.refusal(
             f"it has {made.channels} channels; the engine takes up to {_MOST_EXPS}"
         )
-    # The interpreter's own check: one step of the input must be at least 2**-26.
+    # The interpreter checks the same: one step of the input must be above 2**-26.
     if beta * float(source.scale) * 2.0**26 <= 1:
         raise layers.tensors.refusal(f"its input's scale {source.scale} is too small")
     layers.add(operator.outputs[0], Layer(operator.name, (index,), made, beta=beta))
 
 
 def batch_matmul(layers: Layers, operator: Operator) -> None:
-    """Read a BATCH_MATMUL of two tensors that are computed.
+    """Read a BATCH_MATMUL of two computed tensors.
 
-    Each row of the output is a product of matrices: of one row of either input, or of a row of
-    the first and all of the second, where that has one matrix alone.
+    Each row of the output is a product of two matrices: of the same row of both inputs; or, if the
+    second input is a single matrix, of a row of the first input and this matrix.
     """
     options = operands.options(layers, operator, "BatchMatMulOptions", 2)
     if options["AdjX"]:
@@ -430,14 +437,14 @@ def batch_matmul(layers: Layers, operator: Operator) -> None:
     if not ranks <= {3, 4} or len(ranks) > 1:
         raise layers.tensors.refusal(f"its inputs have shapes {shapes}")
     if ranks == {3}:
-        # One matrix, whose rows the first input's and the output's rows are.
+        # A single matrix: the rows of the first input and of the output are its rows.
         shapes[1] = (1, shapes[1][0], shapes[1][2])
     (height, width, depth), (batches, *sizes) = shapes
     down, across = reversed(sizes) if options["AdjY"] else sizes
     if down != depth or made.shape != (height, width, across) or batches not in (1, height):
         raise layers.tensors.refusal(f"shapes {shapes} become {made.shape}")
     indices = [layers.shaped(i, shape) for i, shape in zip(indices, shapes, strict=True)]
-    # Of the second input, values from one summand to the next and from one sum to the next.
+    # Distances in the second input: from one summand to the next, and from one sum to the next.
     apart = (1, depth, 0) if options["AdjY"] else (across, 1, 0)
     layer = Layer("BATCH_MATMUL", tuple(indices), made, strides=apart)
     layers.add(operator.outputs[0], layer)
@@ -468,10 +475,10 @@ READERS: dict[str, Callable[[Layers, Operator], None]] = {
     **dict.fromkeys(elementwise.ONE_VALUE, elementwise.one_value),
     **dict.fromkeys(elementwise.BINARY, elementwise.binary),
 }
-"""By the schema's name of the operator: what appends its layers."""
+"""The reader of each operator, by its name in the schema."""
 
 SPLITS = ("SPLIT", "SPLIT_V")
-"""Operators that make several tensors."""
+"""Operators with several outputs."""
 
 
 def _weights(layers: Layers, operator: Operator, channels: int, axis: int) -> Weights:

@@ -1,21 +1,20 @@
-"""Plans how a network runs row by row: which rows are kept, where, and for how long.
+"""Plans how a network runs row by row: which rows the engine keeps, where, and for how long.
 
-Each layer advances in steps. A step of most layers makes one row of its tensor; a step of a
-layer that gathers rows (MEAN over time, a tall pool, COLLECT) takes one row in, and its row is
-there after the last. A tensor is kept in a ring: row r lies at place `r % ring_rows`.
+Each layer advances in steps. A step of most layers makes one row of its tensor. A step of a layer
+that gathers rows (MEAN over time, a tall pool, COLLECT) takes in one row; the last step makes its
+row. A tensor lies in a ring: row r lies at place `r % ring_rows`.
 
-Two kinds of layers keep the rings small:
+Two rules keep the rings small:
 
-* A layer whose every row is read by one step of one other layer waits until that step
-  wants its rows. So the two rows that a pool averages exist for a moment only, and of
-  several branches that are joined none runs ahead of the others.
-  Only for kernels that are too tall it doesn't: what its own rows are made from
-  would have to be kept meanwhile.
-* Every other layer advances as soon as its inputs are there, the last one first.
+* A layer *waits* if only one step of only one other layer reads each of its rows. It runs only
+  when that step needs the row. So the two rows of a 2 x 2 pool exist only for a moment, and no
+  branch before a CONCATENATION runs ahead of the others. A layer does not wait for a kernel that
+  is too tall, because the engine would have to keep the rows that its own rows depend on.
+* Every other layer advances as soon as its input rows exist, the last layer first.
 
-Here that rule is played through for a whole window. What the rings had to hold gives
-their heights; which of them never held rows at the same time gives what may share memory.
-The C engine follows the same rule and so needs no checks.
+This module simulates the rules for a whole window. The most rows that a ring held give its height;
+rings that never held rows at the same time may share memory. The C engine follows the same rules,
+so it needs no checks.
 """
 
 from __future__ import annotations
@@ -36,18 +35,18 @@ from sernet_edge.firmware_export.network import (
 from sernet_edge.runtime.errors import ModelError
 
 ALIGNMENT = c_constant("sernet_engine.h", "SERNET_STATE_ALIGN")
-"""Of every buffer in the arena, in bytes: kernels load pairs of words."""
+"""Alignment of every buffer in the arena, in bytes: kernels load pairs of words."""
 
 MAX_ARENA_BYTES = 16 * 1024 * 1024
-# Playing the schedule takes time in proportion to steps times layers; a minute of speech
-# through LIGHT-SERNET is half a million.
+# Limit of steps times layers, which the time of the simulation is proportional to. A minute of
+# speech through LIGHT-SERNET takes half a million.
 MAX_WORK = 4_000_000
 
 FEWEST_PIXELS, MOST_PIXELS = 2, 3
 """Positions whose inputs a convolution gathers at a time, as int16. Three take the fewest
-instructions, two the least memory; Helium's three columns of int8 fit in either."""
+instructions, two the least memory; Helium's three columns of int8 fit in the memory of both."""
 
-# The fewest instructions are worth so little more memory: one part in so many of the arena.
+# Three positions may make the arena larger by this fraction: a tenth.
 _SPEED_SHARE = 10
 
 _MOST_TAPS = 256
@@ -57,7 +56,7 @@ _MOST_POSITIONS = 255
 _PIECE = c_constant("sernet_conv.c", "PIECE")
 
 TALL_POOL = 8
-"""Rows from which on a pool that shares none with the next gathers them one by one."""
+"""Height from which a pool gathers its rows one by one, if its next step shares none of them."""
 
 
 @dataclass(frozen=True)
@@ -65,17 +64,17 @@ class Stage:
     """How one layer runs.
 
     Attributes:
-        layer: What it computes.
-        steps: Steps in a window; rows that nobody reads are not made.
+        layer: The layer.
+        steps: Steps in a window; the engine does not make rows that no layer reads.
         join: Input rows, and steps, for each row of the tensor.
-        waits: Whether it advances only when its reader wants a row.
-        group_start: The lowest index of the layers that run on this one's demand.
-        wakes: Layers that may advance when this one has made a row, in order; none if it waits.
-        ring_rows: Rows of its tensor that are kept.
-        ring_offset: Where in the arena, bytes.
+        waits: Whether it runs only when its reader needs a row.
+        group_start: The lowest index of the layers that run because this one needs their rows.
+        wakes: Layers that may advance when this one has made a row, in order; empty if it waits.
+        ring_rows: Rows of its tensor in the ring.
+        ring_offset: The ring's place in the arena, bytes.
         pixels: Positions that a convolution gathers at a time.
         scratch_bytes: Working memory of a step; for MEAN, of its sums.
-        scratch_offset: Where in the arena, bytes.
+        scratch_offset: The working memory's place in the arena, bytes.
         copies_weights: Whether a convolution copies weights into its working memory, a few channels
             at a time, before it multiplies them with all of its `pixels`.
     """
@@ -95,7 +94,7 @@ class Stage:
 
     @property
     def reads(self) -> Kernel:
-        """How its steps move over the rows of its inputs."""
+        """How the steps move over the rows of the inputs."""
         return reads_of(self.layer, self.join)
 
 
@@ -106,9 +105,9 @@ class Plan:
     Attributes:
         stages: One a layer, in the network's order; the last one's ring holds the output.
         arena_bytes: Memory for rings and working memory.
-        rest_offset: Where in the arena, bytes, what is there while no step is under way may lie.
-        caller_bytes: Memory that the caller has between two parts of the work.
-        caller_offset: Where in the arena, bytes.
+        rest_offset: Place in the arena, bytes, of the data that exists only between two input rows.
+        caller_bytes: Memory that the caller may use between two parts of the work.
+        caller_offset: Its place in the arena, bytes.
     """
 
     stages: tuple[Stage, ...]
@@ -120,13 +119,14 @@ class Plan:
 
 @dataclass(frozen=True)
 class External:
-    """What to plan with, where weights lie in a memory outside the chip.
+    """Settings of a plan for weights in a memory outside the chip.
 
-    Such a memory is slow. So convolutions copy weights into RAM, a few channels at a time, and
+    This memory is slow. So convolutions copy weights into RAM, a few channels at a time, and
     compute as many positions with them as RAM has room for.
 
     Attributes:
-        state_bytes: Of the network's state at most, unless it takes more anyway; None: no limit.
+        state_bytes: Limit of the network's state, unless the network needs more without any copies;
+            None: no limit.
     """
 
     state_bytes: int | None = None
@@ -140,36 +140,36 @@ def reads_of(layer: Layer, join: int) -> Kernel:
 
 
 def aligned(size: int) -> int:
-    """Return the bytes of something with what keeps the next thing aligned."""
+    """Return a size in bytes rounded up, so that the next buffer is aligned."""
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 def arena_offset(plan: Plan) -> int:
-    """Return where in the caller's state the arena lies, bytes."""
-    # Two counters of 16 bits and an index of 8 for each layer come first, and how many of these.
+    """Return the arena's place in the caller's state, bytes."""
+    # Before it lie two 16-bit counters and an 8-bit index for each layer, and the indices' count.
     return aligned(5 * len(plan.stages) + 1)
 
 
 def state_bytes(plan: Plan) -> int:
-    """Return the size of the state that the caller gives to the engine."""
+    """Return the bytes of the state that the caller gives to the engine."""
     return arena_offset(plan) + plan.arena_bytes
 
 
 def plan_network(network: Network, caller_bytes: int = 0, external: External | None = None) -> Plan:
-    """Return the schedule of a network and the memory it needs.
+    """Return the schedule of a network and its memory.
 
     Args:
-        network: What to compute.
+        network: The network.
         caller_bytes: Memory of the arena that the caller uses between two parts of the work.
-        external: If its weights lie in a memory outside the chip.
+        external: Set if the weights lie in a memory outside the chip.
 
     Raises:
-        ModelError: It needs more memory or steps than any microcontroller has.
+        ModelError: The network needs more memory or steps than any microcontroller has.
     """
     layers = list(network.layers)
     output = layers[-1].output
     if output.height > 1:
-        # The caller wants the whole output at once.
+        # The caller reads the whole output at once.
         if output.height * output.row_bytes > MAX_DIMENSION:
             raise ModelError(
                 f"the output {output.name!r} has {output.height * output.row_bytes} bytes, "
@@ -184,8 +184,8 @@ def plan_network(network: Network, caller_bytes: int = 0, external: External | N
             output.zero_point,
         )
         layers.append(Layer("COLLECT", (len(layers) - 1,), whole))
-    # Waiting for a tall kernel's many rows saves no memory: the rows that they are made from
-    # have to be kept instead. How tall is too tall is found by trying.
+    # To wait for a tall kernel saves no memory, because the engine must keep the rows that its many
+    # rows depend on. Try every limit of the height and take the best.
     heights = sorted({layer.kernel.span[0] for layer in layers} | {1})
     plans = []
     for tallest in heights:
@@ -210,7 +210,7 @@ def plan_network(network: Network, caller_bytes: int = 0, external: External | N
 
 
 GATHERING = ("MEAN", "SUM", "REDUCE_MAX")
-"""Operators that take in a row at a time where they reduce time."""
+"""Operators that take in one row at a time when they reduce time."""
 
 
 def _join(layers: list[Layer], layer: Layer) -> int:
@@ -223,14 +223,14 @@ def _join(layers: list[Layer], layer: Layer) -> int:
         whole = layer.output.height * height <= layers[layer.inputs[0]].output.height
         if layer.kernel.dilation[0] > 1:
             return 1
-        # A pool over all rows there are shares none with another, whatever its stride.
+        # A pool over the whole input has one output row, so its stride does not matter.
         if height >= TALL_POOL and whole and (height == stride or layer.output.height == 1):
             return height
     return 1
 
 
 def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
-    """Return how layers run; none waits for a kernel that is higher than `tallest` rows."""
+    """Return the stages of layers; no layer waits for a kernel higher than `tallest` rows."""
     readers: list[set[int]] = [set() for _ in layers]
     for index, layer in enumerate(layers):
         for source in layer.inputs:
@@ -244,7 +244,7 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
         if 0 < index < last and moves and join == 1 and len(readers[index]) == 1:
             reader = next(iter(readers[index]))
             kernel = reads_of(layers[reader], joins[reader])
-            # A row that all rows of another input are combined with is read by many steps.
+            # Broadcasting: many steps read a single row, so its layer must not wait.
             once = layer.output.height > 1 or layers[reader].output.height == 1
             waits = kernel.span[0] <= min(kernel.stride[0], tallest) and once
         group_start = min(
@@ -260,7 +260,7 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
                 pixels=pixels, scratch_bytes=scratch_bytes(layers, layer, pixels, join),
             )
         )  # fmt: skip
-    # Rows that no step reads, as at the end of a strided kernel, are not made.
+    # Leave out the last rows if no step reads them, as at the end of a strided kernel.
     for index in range(last, -1, -1):
         if readers[index]:
             rows = max(
@@ -272,14 +272,14 @@ def stages_of(layers: list[Layer], tallest: int) -> list[Stage]:
 
 
 def _with_wakes(stages: list[Stage], readers: list[set[int]]) -> list[Stage]:
-    """Return stages that know whose turn may come with each of their rows."""
-    # The layer on whose demand each one runs; its own index for one that does not wait.
+    """Return the stages with `wakes` set."""
+    # For a layer that waits, the layer that it finally runs for; for others their own index.
     roots = list(range(len(stages)))
     for index in range(len(stages) - 1, -1, -1):
         if stages[index].waits:
             (reader,) = readers[index]
             roots[index] = roots[reader]
-    # Rows of states are there when a window starts; whoever reads them looks with the input's.
+    # Rows of states exist when a window starts, so the input's rows wake the layers that read them.
     states = {i for i, stage in enumerate(stages) if stage.layer.op == "STATE"}
     woken = [set() if i in states else {roots[n] for n in readers[i]} for i in range(len(stages))]
     woken[0].update(roots[n] for i in states for n in readers[i])
@@ -290,14 +290,14 @@ def _with_wakes(stages: list[Stage], readers: list[set[int]]) -> list[Stage]:
 
 
 def rows_needed(stage: Stage, step: int, source: Layer) -> int:
-    """Return how many rows of an input a step needs to exist, at least one."""
+    """Return how many rows of an input must exist before a step, at least one."""
     kernel = stage.reads
     last = step * kernel.stride[0] - kernel.padding[0] + kernel.span[0]
     return max(1, min(source.output.height, last))
 
 
 def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> int:
-    """Return the working memory of one step of a layer, bytes."""
+    """Return the bytes of working memory of one step of a layer."""
     source = layers[layer.inputs[0]].output if layer.inputs else layer.output
     if is_dense(layer, source):
         pairs, elements = -(-layer.output.channels // 2), min(_PIECE, source.row_bytes)
@@ -308,7 +308,7 @@ def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> 
     if layer.op == "AVERAGE_POOL_2D" and join > 1:
         return 4 * layer.output.row_bytes
     if layer.op == "DEPTHWISE_CONV_2D" and is_fast_depthwise(layer, source):
-        # Where the inputs and the weights of the taps lie; a position of padding.
+        # Two 32-bit offsets for each tap, of its inputs and weights; and one position of padding.
         return 8 * math.prod(layer.kernel.size) + source.channels
     if layer.op in ("DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "BATCH_MATMUL"):
         return 4 * layer.output.channels
@@ -318,7 +318,7 @@ def scratch_bytes(layers: list[Layer], layer: Layer, pixels: int, join: int) -> 
 
 
 def is_dense(layer: Layer, source: Tensor) -> bool:
-    """Return whether a FULLY_CONNECTED with one position takes in its input piece by piece."""
+    """Return whether a layer is a FULLY_CONNECTED that takes in its input piece by piece."""
     return (
         layer.op == "FULLY_CONNECTED"
         and layer.output.height * layer.output.width == 1
@@ -327,10 +327,10 @@ def is_dense(layer: Layer, source: Tensor) -> bool:
 
 
 def is_fast_depthwise(layer: Layer, source: Tensor) -> bool:
-    """Return whether a DEPTHWISE_CONV_2D is one for the fast kernels.
+    """Return whether a fast kernel can compute a DEPTHWISE_CONV_2D.
 
-    These take four input channels at a time. Their working memory limits the taps, and the sum of
-    two of their products must fit in 16 bits. Helium spreads 16 outputs over 255 bytes.
+    The fast kernels take four input channels at a time. Their working memory limits the taps; the
+    sum of two products must fit 16 bits; Helium scatters 16 outputs over at most 255 bytes.
     """
     return (
         source.channels >= 4
@@ -341,7 +341,12 @@ def is_fast_depthwise(layer: Layer, source: Tensor) -> bool:
 
 
 class Schedule:
-    """The engine's rule, played step by step; the C engine's `run` is its twin."""
+    """Simulates the engine step by step, with the same rules as `run` in sernet_engine.c.
+
+    Attributes:
+        stages: The stages of all layers.
+        done: Steps that each stage has done.
+    """
 
     def __init__(self, stages: list[Stage]) -> None:
         """Start before the first row."""
@@ -350,9 +355,10 @@ class Schedule:
         self.done = [stage.steps if stage.layer.op == "STATE" else 0 for stage in stages]
 
     def advance(self) -> list[int]:
-        """Do the next steps that the rows pushed so far allow; return whose, in order.
+        """Return the stages whose steps come next, in order, given the rows pushed so far.
 
-        An empty list means that another row must be pushed (`done[0] += 1`) first.
+        The caller counts these steps in `done`. An empty list means that the engine needs another
+        row (`done[0] += 1`) first.
         """
         for index in range(len(self.stages) - 1, 0, -1):
             stage = self.stages[index]
@@ -364,7 +370,10 @@ class Schedule:
         return []
 
     def _wanted(self, root: int) -> list[int] | None:
-        """Return the steps that each layer must have done for `root` to do its next."""
+        """Return the steps that each layer must have done after the next step of `root`.
+
+        None: a layer that does not wait has too few rows.
+        """
         wanted = list(self.done)
         wanted[root] += 1
         for index in range(root, self.stages[root].group_start - 1, -1):
@@ -405,15 +414,15 @@ def place_rings(
     external: External | None = None,
     fitted: Callable[[list[int]], list[int]] = list,
 ) -> Plan:
-    """Play a window; set ring heights and offsets.
+    """Simulate a window; set ring heights and offsets.
 
     Args:
-        schedule: Before the first row.
-        kept_outputs: Newest rows of the output that are kept; 0: all of them.
-        rest_bytes: Of what else the arena holds between two rows of the input, and then only.
-        caller_bytes: Of what it holds between two parts of the work, and then only.
-        external: If weights lie in a memory outside the chip.
-        fitted: Makes of the fewest rows that each ring must hold those that it gets.
+        schedule: The schedule before the first row.
+        kept_outputs: Newest rows of the output that the ring keeps; 0: all rows.
+        rest_bytes: Bytes of other data that exists only between two rows of the input.
+        caller_bytes: Bytes that the caller uses between two parts of the work.
+        external: Set if the weights lie in a memory outside the chip.
+        fitted: Returns the rows of each ring, given the fewest rows that each ring must hold.
     """
     fewest, together = _play(schedule, kept_outputs)
     ring_rows = fitted(fewest)
@@ -465,14 +474,14 @@ def _widen(
     steps: list[int],
     room: int,
 ) -> list[bool]:
-    """Let convolutions compute more positions with weights that are read once.
+    """Let convolutions compute more positions for each read of a weight.
 
     Args:
-        layers: Of the schedule.
-        placing: Sizes of the buffers and their conflicts, see `_place`, and positions of each
-            layer; sizes and positions are changed.
-        steps: Of each layer.
-        room: What the arena may take, bytes.
+        layers: The layers of the schedule.
+        placing: Sizes of the buffers, their conflicts (see `_place`), and positions of each layer.
+            The function changes sizes and positions.
+        steps: Steps of each layer.
+        room: Limit of the arena, bytes.
 
     Returns:
         Whether each layer copies its weights.
@@ -482,13 +491,13 @@ def _widen(
     left = {i for i in range(count) if pixels[i]}
 
     def fewer_passes(i: int) -> int:
-        """Positions with which half the passes do."""
+        """Return the positions with which half the passes are enough."""
         width = layers[i].output.width
         passes = -(-width // pixels[i])
         return min(_MOST_POSITIONS, -(-width // max(1, passes // 2)))
 
     def saved(i: int) -> int:
-        """Bytes that are read less with them."""
+        """Return the bytes of weights that `fewer_passes` does not read again."""
         width = layers[i].output.width
         passes = -(-width // pixels[i]) - -(-width // fewer_passes(i))
         return passes * steps[i] * int(layers[i].weights.size)
@@ -507,18 +516,19 @@ def _widen(
 
 
 def _copying_bytes(layer: Layer, positions: int) -> int:
-    """Return the working memory of a convolution that copies its weights."""
+    """Return the bytes of working memory of a convolution that copies its weights."""
     elements = -(-layer.weights[0].size // 16) * 16
     return (_COPIED + 2 * positions) * elements
 
 
 def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
-    """Play a window.
+    """Simulate a window.
 
     Returns:
-        The rows that each layer's ring must hold, and bit masks of the buffers that were in use
-        at one time: tensor i's ring is buffer i, its working memory buffer count + i; buffer
-        2 * count is in use between two rows of the input, the next one between any two parts.
+        The rows that each layer's ring must hold, and bit masks of the buffers in use at one time.
+        The ring of tensor i is buffer i, and its working memory is buffer count + i. Buffer
+        2 * count is in use between two rows of the input, buffer 2 * count + 1 between any two
+        parts of the work.
     """
     stages, layers, done = schedule.stages, [s.layer for s in schedule.stages], schedule.done
     count, readers = len(stages), _places(layers)
@@ -527,7 +537,7 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
     together = set[int]()
 
     def oldest_read(index: int) -> int:
-        """The first row of a tensor that a coming step reads."""
+        """Return the oldest row of a tensor that a later step still reads."""
         if index == count - 1:
             return max(0, done[index] + 1 - kept_outputs) if kept_outputs else 0
         rows = [
@@ -538,7 +548,7 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         return min(rows, default=layers[index].output.height)
 
     def kept_of(index: int, makes: bool) -> int:
-        """Return a layer's buffers in use while it makes a row, or not; note its ring's height."""
+        """Return a layer's buffers in use, while it makes a row if `makes`; raise `ring_rows`."""
         if layers[index].op in ("STATE", "ASSIGN"):
             return 0
         own, scratch = 1 << index, (1 << (count + index)) if stages[index].scratch_bytes else 0
@@ -546,7 +556,7 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
         rows = -(-done[index] // stages[index].join) + (makes and not partial)
         kept = rows - oldest_read(index)
         ring_rows[index] = max(ring_rows[index], kept)
-        # Where it is partial, a row is being gathered.
+        # `partial`: the layer is gathering the input rows of one row.
         return own | scratch if partial else own if kept > 0 else 0
 
     in_use = [kept_of(index, False) for index in range(count)]
@@ -567,16 +577,16 @@ def _play(schedule: Schedule, kept_outputs: int) -> tuple[list[int], set[int]]:
                 step(index)
             together.add(states | sum(in_use) | 1 << (2 * count + 1))
             order = schedule.advance()
-        # What is kept of the output is read now.
+        # The caller reads the kept rows of the output now.
         together.add(states | sum(in_use) | 1 << (count - 1) | 1 << (2 * count))
     return ring_rows, together
 
 
 def _places(layers: list[Layer]) -> list[list[tuple[int, int]]]:
-    """Return, for each layer, who reads its rows, and in which place among its inputs."""
+    """Return, for each layer, the layers that read its rows, and its place in their inputs."""
     readers: list[list[tuple[int, int]]] = [[] for _ in layers]
     for index, layer in enumerate(layers):
-        # An ASSIGN reads the first of its inputs alone; it waits for the others.
+        # An ASSIGN reads only its first input; it just waits for the others.
         for place, source in enumerate(layer.inputs[:1] if layer.op == "ASSIGN" else layer.inputs):
             readers[source].append((index, place))
     return readers
@@ -595,10 +605,10 @@ def _first_row(layers: list[Layer], stage: Stage, place: int, step: int) -> int:
 
 
 def _conflicts(count: int, together: set[int]) -> list[int]:
-    """Return, for each of `count` buffers, the bit mask of those that it must not overlap.
+    """Return, for each of `count` buffers, the bit mask of the buffers that it must not overlap.
 
     Args:
-        count: Buffers.
+        count: The number of buffers.
         together: Sets of buffers in use at one time, as bit masks.
     """
     conflicts = [0] * count
@@ -615,10 +625,10 @@ def _place(sizes: list[int], conflicts: list[int]) -> tuple[int, list[int]]:
     placed: list[int] = []
 
     def crowd(buffer: int) -> int:
-        """Bytes that the buffer must not overlap: most for what is kept longest."""
+        """Return the bytes that the buffer must not overlap; long-lived buffers have the most."""
         return sum(size for other, size in enumerate(sizes) if conflicts[buffer] >> other & 1)
 
-    # The hardest to place first, each at the lowest place that is free.
+    # Place the buffer with the most conflicts first, each at the lowest free offset.
     for buffer in sorted(range(len(sizes)), key=lambda b: (-crowd(b), -sizes[b], b)):
         if sizes[buffer] == 0:
             continue

@@ -1,4 +1,4 @@
-"""A model that was read and planned: what exporting and measuring the native engine start from."""
+"""Reads and plans a model: the first step of every export and measurement of the native engine."""
 
 from __future__ import annotations
 
@@ -21,12 +21,10 @@ class PlannedModel:
     Attributes:
         file: The `.tflite`.
         network: Its layers.
-        plan: How they run row by row in a whole window.
-        stream: How they run on a stream, each row once; None: each window is computed whole.
-        reason: Why windows are computed whole, or how they share rows; a sentence without its
-            full stop.
-        hop_frames: Frames from one window to the next, unless C is compiled for others; 0 without a
-            contract.
+        plan: The schedule for whole windows.
+        stream: The schedule for shared rows; None: the engine computes whole windows.
+        reason: Why windows do or do not share rows; a sentence without its full stop.
+        hop_frames: Frames from one window to the next, the default in C; 0 without a contract.
     """
 
     file: ModelFile
@@ -44,14 +42,14 @@ class PlannedModel:
 
         Args:
             file: The `.tflite`.
-            external: If its weights will lie in a memory outside the chip.
-            hop_frames: Of a model with a contract: frames from one window to the next. None: the
-                contract's.
+            external: Set if the weights will lie in a memory outside the chip.
+            hop_frames: Frames from one window to the next, for a model with a contract. None: the
+                contract's hop.
 
         Raises:
-            ModelError: The file is damaged, beyond the native engine, or of a network whose
-                windows do not share rows as its contract says.
-            ContractError: Windows at that hop share no rows as the contract says.
+            ModelError: The file is damaged, the native engine does not support it, or its windows
+                do not share rows although the contract says so.
+            ContractError: The contract does not allow this hop.
         """
         network = read_network(file)
         hop_frames = _hop(file.contract, hop_frames)
@@ -61,7 +59,7 @@ class PlannedModel:
                 "contract's windows overlap",
                 "take the contract off, and export the network alone",
             )
-        # The front end's spectrum lies where the network has its working memory.
+        # The front end's spectrum shares the network's working memory.
         spectrum_bytes = 0 if file.contract is None else bins_bytes(file.contract)
         stream, reason = _stream(file, network, spectrum_bytes, external, hop_frames)
         plan = plan_network(network, spectrum_bytes, external)
@@ -69,14 +67,14 @@ class PlannedModel:
 
     @property
     def state_bytes(self) -> int:
-        """Size of the network's state, bytes."""
+        """Bytes of the network's state."""
         return state_bytes(self.stream.body if self.stream else self.plan)
 
 
 def _hop(contract: Contract | None, hop_frames: int | None) -> int:
     if contract is None:
         return 0
-    # The contract knows which hops are possible.
+    # The contract refuses impossible hops.
     return (contract if hop_frames is None else contract.replace(hop_frames=hop_frames)).hop_frames
 
 
@@ -87,7 +85,7 @@ def _stream(
     external: External | None,
     hop_frames: int,
 ) -> tuple[Stream | None, str]:
-    """Return how a network runs on a stream, or None, and why."""
+    """Return the schedule for shared rows, or None, and the reason."""
     contract = file.contract
     promised = contract is not None and contract.stride_frames > 0
     try:
@@ -117,7 +115,7 @@ def _stream(
 
 
 def _check_promise(file: ModelFile, contract: Contract, stream: Stream) -> None:
-    """Refuse a contract that says other things of the rows than the network has."""
+    """Refuse a contract whose frame counts differ from the network's."""
     for name in ("stride_frames", "receptive_frames", "window_frames"):
         told, found = getattr(contract, name), getattr(stream, name)
         if told != found:

@@ -1,7 +1,7 @@
-"""The integers that stand for a layer's real scales: TensorFlow Lite's own, to the bit.
+"""Computes the integers that stand for a layer's real scales: those of TensorFlow Lite, to the bit.
 
-Every function follows a named function of TensorFlow Lite, whose interpreter computes the
-same numbers when it starts; here that is done once, at export.
+Each function follows the function of TensorFlow Lite that it names. The interpreter computes these
+numbers when it starts; the export computes them once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sernet_edge.runtime.errors import ModelError
 from sernet_edge.runtime.multiplier import quantize_multiplier, softmax_integers
 
 CHUNK = c_constant("sernet_conv.c", "CHUNK")
-"""Weights of a channel that lie side by side; kernels are padded to a multiple with zeros."""
+"""Weights of a channel that lie side by side; zeros pad a kernel to a multiple of this."""
 
 
 def _refusal(layer: Layer, message: str) -> ModelError:
@@ -32,7 +32,7 @@ def _refusal(layer: Layer, message: str) -> ModelError:
 
 def _multiplier(layer: Layer, real: float) -> tuple[int, int]:
     multiplier, shift = quantize_multiplier(real)
-    # Interpreters shift 32 bits by this much, which has no meaning from 31 on.
+    # The interpreter shifts 32-bit numbers left by this; C does not define shifts from 31 on.
     if shift > 30:
         raise _refusal(layer, f"its scales differ by a factor of {real:g}")
     return multiplier, shift
@@ -47,7 +47,7 @@ def _float32_quotient(layer: Layer, a: np.float32, b: np.float32) -> float:
 
 
 def rescale(x: int, multiplier: int, shift: int) -> int:
-    """Return x times the real factor, rounded as MultiplyByQuantizedMultiplier rounds (int32)."""
+    """Return x times the real factor, rounded like MultiplyByQuantizedMultiplier (int32)."""
     x = (x << max(shift, 0)) + 0x8000_0000
     x = (x & 0xFFFF_FFFF) - 0x8000_0000  # as the interpreter's 32 bits would wrap
     high = (x * multiplier + (1 << 30)) >> 31
@@ -62,7 +62,7 @@ def activation_range(layer: Layer) -> tuple[int, int]:
     output = layer.output
 
     def quantised(real: float) -> int:
-        # In float32, as the interpreter; halves away from zero.
+        # In float32, like the interpreter; halves away from zero.
         ratio = _float32_quotient(layer, np.float32(real), output.scale)
         return output.zero_point + int(math.copysign(math.floor(abs(ratio) + 0.5), ratio))
 
@@ -78,14 +78,14 @@ class ConvTables:
     """A convolution in integers.
 
     Attributes:
-        weights: int8 (pairs, chunks, 2, 16): two channels' weights in turns of 16. Of a depthwise
-            convolution see `depthwise_tables`.
-        bias: int32 (out,), less zero point times the sum of weights, so that raw inputs can
-            be multiplied.
+        weights: int8 (pairs, chunks, 2, 16): 16 weights of one channel, then 16 of the other. For a
+            depthwise convolution see `depthwise_tables`.
+        bias: int32 (out,), minus zero point times the sum of weights, so that kernels can multiply
+            raw inputs.
         multipliers: int32 (out,).
         shifts: int8 (out,), from -31 to 31, negative to the right.
-        quick: Whether every sum keeps below 2**30 and every shift is -22 to -1, which
-            allows a shorter way to rescale.
+        quick: Whether every sum stays below 2**30 and every shift is -22 to -1. Then the engine can
+            rescale with fewer instructions.
         part_groups: See `_part_groups`; 0 for a depthwise convolution.
     """
 
@@ -120,13 +120,13 @@ def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
     flat = layer.weights.reshape(channels, -1).astype(np.int64)
     bias = layer.bias.astype(np.int64) - source.zero_point * flat.sum(axis=1)
     scales = conv_scales(layer, source)
-    # Partial sums of raw products on top of the bias.
+    # The largest absolute value of a partial sum: the bias and the sum of raw products.
     largest = np.abs(bias) + 128 * np.abs(flat).sum(axis=1)
     if (largest >= 1 << 31).any():
         raise _refusal(layer, f"the sum of channel {int(largest.argmax())} can leave 32 bits")
     weights = packed(flat)
     if layer.op == "FULLY_CONNECTED" and flat.shape[1] != source.channels:
-        # Row by row of the input.
+        # A dense layer of a whole map: pack the weights of each input row separately.
         rows = flat.reshape(channels, source.height, -1)
         weights = np.stack([packed(rows[:, row]) for row in range(source.height)])
     return ConvTables(
@@ -140,7 +140,7 @@ def conv_tables(layer: Layer, source: Tensor) -> ConvTables:
 
 
 def _part_groups(weights: NDArray[np.int64]) -> int:
-    """Return how many groups of 4 taps the DSP kernel may multiply at once; see sernet_engine.h.
+    """Return how many groups of 4 taps the DSP kernel may sum at once; see sernet_engine.h.
 
     Args:
         weights: (out, taps).
@@ -148,13 +148,13 @@ def _part_groups(weights: NDArray[np.int64]) -> int:
     even = weights[::2]
     if (even == -128).any():
         return 0
-    # 512 taps whose weights are 127 at most stay below.
+    # Any sum of 512 taps (128 groups) stays below 2**23, because weights are at most 127.
     whole = 128 * np.abs(even).sum(axis=1).max() < 1 << 23
     return -(-weights.shape[1] // 4) if whole else 128
 
 
 def packed(weights: NDArray[np.int64]) -> Int8Array:
-    """Return weights (out, in) as the kernels read them: int8 (pairs, chunks, 2, 16)."""
+    """Return weights (out, in) in the order of the kernels: int8 (pairs, chunks, 2, 16)."""
     channels, size = weights.shape
     chunks = -(-size // CHUNK)
     padded = np.zeros((channels + channels % 2, chunks * CHUNK), np.int8)
@@ -168,11 +168,11 @@ def depthwise_tables(layer: Layer, source: Tensor, parts: int = 1) -> ConvTables
     Args:
         layer: The layer.
         source: Its input.
-        parts: Output channels that each input channel has, where those which are the first of
-            their input channel come first, then the second, and so on; 1: they stay as they are.
+        parts: Number of parts of the output channels. Part 0 has the first output of every input
+            channel, part 1 the second output of every one, and so on. 1: do not sort.
 
     Returns:
-        With weights (parts, height, width, channels of a part).
+        Tables with weights (parts, height, width, channels of a part).
 
     Raises:
         ModelError: A sum could leave 32 bits.
@@ -198,19 +198,19 @@ def depthwise_tables(layer: Layer, source: Tensor, parts: int = 1) -> ConvTables
 
 
 def is_quick(largest: NDArray[np.int64], scales: Sequence[tuple[int, int]]) -> bool:
-    """Return whether sums up to `largest` can be rescaled in the shorter way."""
+    """Return `ConvTables.quick` for sums up to `largest`, (out,)."""
     return bool((largest < 1 << 30).all()) and all(-22 <= shift < 0 for _, shift in scales)
 
 
 def parameters(layer: Layer, sources: Sequence[Tensor]) -> list[int]:
-    """Return the integers of an operator that has some; the others have none.
+    """Return the integers of an operator's arithmetic; most operators have none.
 
     Args:
         layer: The layer.
         sources: Its inputs.
 
     Raises:
-        ModelError: See the function of the operator.
+        ModelError: See the function for the operator.
     """
     if layer.op in ("ADD", "SUB"):
         return add_parameters(layer, *pair(layer, sources))
@@ -239,7 +239,7 @@ def add_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:
     """Return the integers of ADD or SUB (CalculateOpDataAdd, CalculateOpDataSub).
 
     Returns:
-        Zero point, multiplier and shift of the first input, then of the second, then
+        Zero point, multiplier and shift of the first input; the same of the second input;
         multiplier and shift of the output.
 
     Raises:
@@ -261,12 +261,12 @@ def multiply_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int
     """Return the integers of MUL (CalculateOpDataMul).
 
     Returns:
-        Zero point of either input, then multiplier and shift of the product.
+        Zero points of both inputs, then multiplier and shift of the product.
 
     Raises:
         ModelError: The scales differ too much.
     """
-    # Computed in float32, as the interpreter.
+    # In float32, like the interpreter.
     with np.errstate(over="ignore", under="ignore"):
         product = first.scale * second.scale
     real = _float32_quotient(layer, product, layer.output.scale)
@@ -277,8 +277,8 @@ def prelu_parameters(layer: Layer, source: Tensor, slopes: Tensor) -> list[int]:
     """Return the integers of a PRELU (CalculatePreluParams).
 
     Returns:
-        Zero point of the input and of the slopes, multiplier and shift of what is not negative,
-        then of the product with a slope.
+        Zero points of the input and of the slopes; multiplier and shift of inputs that are not
+        negative; multiplier and shift of the product with a slope.
 
     Raises:
         ModelError: The scales differ too much.
@@ -325,7 +325,8 @@ def mean_parameters(layer: Layer, source: Tensor) -> list[int]:
     """Return the integers of MEAN or SUM (QuantizedMeanOrSum).
 
     Returns:
-        What to subtract from a sum, multiplier and shift; 1/n is part of a MEAN's multiplier.
+        The sum of the zero points, which C subtracts from a sum of values; multiplier and shift. A
+        MEAN's multiplier includes 1/n.
 
     Raises:
         ModelError: A sum could leave 32 bits.
@@ -354,7 +355,7 @@ def log_softmax_parameters(layer: Layer, source: Tensor) -> list[int]:
     """Return the integers of LOG_SOFTMAX (PreprocessLogSoftmaxScalingExp).
 
     Returns:
-        Those of SOFTMAX, then multiplier and shift that turn Q5.26 into steps of the input.
+        The integers of SOFTMAX, then multiplier and shift that turn Q5.26 into steps of the input.
     """
     multiplier, shift, least = softmax_parameters(layer, source)
     return [multiplier, shift, least, *quantize_multiplier((1 << (31 - shift)) / multiplier)]
@@ -364,12 +365,12 @@ def matmul_parameters(layer: Layer, first: Tensor, second: Tensor) -> list[int]:
     """Return the integers of BATCH_MATMUL (GetQuantizedConvolutionMultipler).
 
     Returns:
-        Zero point of either input, then multiplier and shift of the sum.
+        Zero points of both inputs, then multiplier and shift of the sum.
 
     Raises:
         ModelError: The scales differ too much.
     """
-    # Computed in float32, as the interpreter.
+    # In float32, like the interpreter.
     with np.errstate(over="ignore", under="ignore"):
         product = float(first.scale * second.scale)
     real = min(product, 1e300) / float(layer.output.scale)

@@ -1,8 +1,8 @@
-"""Reads a `.tflite` into a plain list of layers, strictly and without TensorFlow.
+"""Reads a `.tflite` into a list of layers, without TensorFlow.
 
-A network is a directed graph whose nodes are layers; each layer makes one tensor. Tensors
-are seen as rows: (height, width, channels), where height is time. Whatever the engine cannot
-compute to the bit is refused here by name; nothing is skipped or approximated.
+Each layer reads the tensors of earlier layers and makes one tensor. A tensor consists of rows:
+(height, width, channels), with time as the height. The reader refuses everything that the engine
+cannot compute to the bit, and names it; it skips and approximates nothing.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def read_network(file: ModelFile) -> Network:
         file: With or without a contract.
 
     Raises:
-        ModelError: The file is damaged, or has an operator, type or shape that the engine
-            does not know; names operator and tensor.
+        ModelError: The file is damaged, or has an operator, type or shape that the engine does not
+            support; the message names the operator and the tensor.
     """
     file.require_flatbuffer()
     graphs, tensors = graph.read_graphs(file), TensorReader(file.name)
@@ -67,8 +67,9 @@ def read_network(file: ModelFile) -> Network:
 
 
 def _input_rows(file: ModelFile, tensors: TensorReader, tensor: graph.Tensor) -> Tensor:
-    """Return the input in the contract's frames; without one, where its height is 1, time is its
-    width.
+    """Return the input as rows: the contract's frames; without a contract, time is the height.
+
+    If a network without a contract has an input of height 1, its width is time.
     """
     rows = tensors.rows(tensor, is_end=True)
     contract = file.contract
@@ -82,7 +83,7 @@ def _input_rows(file: ModelFile, tensors: TensorReader, tensor: graph.Tensor) ->
 
 
 def _checked(layers: Layers, output: graph.Tensor) -> tuple[Layer, ...]:
-    """Return the layers that the output depends on, after checking their rows."""
+    """Check the rows of the layers that the output depends on; return these layers."""
     index, tensors = layers.index_of(output), layers.tensors
     made = tensors.rows(output, is_end=True)
     needed = layers.needed_for(index)
@@ -121,8 +122,8 @@ def _check_size(source: graph.Graph, tensors: TensorReader, initialisers: set[in
 
 
 def _check_known(source: graph.Graph, tensors: TensorReader) -> None:
-    """Refuse the operators that are not known, all of them at once."""
-    # A shape is known without computing it.
+    """Refuse unknown operators; the error names all of them."""
+    # The engine need not run operators that compute shapes: all shapes are fixed.
     operators = [op for op in source.operators if not is_shape_arithmetic(op)]
     names = [operator.label for operator in operators]
     known = {*READERS, *variables.OPERATORS}
@@ -134,7 +135,7 @@ def _check_known(source: graph.Graph, tensors: TensorReader) -> None:
 
 
 def _place(operator: graph.Operator, number: int) -> str:
-    """Return which operator it is, for errors."""
+    """Return a text for errors that tells which operator it is."""
     place = f"operator {number} ({operator.label})"
     if operator.outputs:
         place += f" that makes tensor {short_name(operator.outputs[0])!r}"

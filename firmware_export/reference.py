@@ -1,6 +1,6 @@
-"""The engine's arithmetic in NumPy, a whole window at a time: slow, plain, to the bit.
+"""Computes a network in NumPy with the engine's bits, a whole window at a time; slow and simple.
 
-For where no interpreter can be had that computes the reference kernels' bits; see `golden`.
+`golden` uses it when no installed interpreter computes the bits of the reference kernels.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ Int64Array = NDArray[np.int64]
 
 
 States = dict[int, Int64Array]
-"""What a network keeps from one window to the next, by the index of the layer."""
+"""Values that a network keeps from one window to the next, by index of the STATE layer."""
 
 
 def run(network: Network, window: Int8Array, states: States | None = None) -> Int8Array:
     """Return the output of a network, int8 (values,).
 
     Args:
-        network: What to compute.
+        network: The network.
         window: int8 (values,), the input's rows one after the other.
-        states: What the window before left, and then what this one leaves; empty before the first.
+        states: The states after the window before, empty before the first; the function updates
+            them.
     """
     source, states = network.input, {} if states is None else states
     following = dict(states)
@@ -125,7 +126,7 @@ def _moved(layer: Layer, source: Tensor, inputs: list[Int64Array]) -> Int64Array
 
 
 def _taps(layer: Layer, x: Int64Array) -> list[list[Int64Array]]:
-    """Return, for each tap (y, x) of the kernel, the inputs that it sees at all outputs."""
+    """Return, for each tap (y, x) of the kernel, its input values for all outputs."""
     (kh, kw), (sh, sw), (dh, dw) = layer.kernel.size, layer.kernel.stride, layer.kernel.dilation
     rows, columns = (layer.output.height - 1) * sh + 1, (layer.output.width - 1) * sw + 1
     return [
@@ -150,7 +151,7 @@ def _padded(layer: Layer, x: Int64Array, value: int) -> Int64Array:
 
 
 def _sums(layer: Layer, source: Tensor, x: Int64Array) -> Int64Array:
-    """Return a convolution's sums; products in float64 are exact below 2**53."""
+    """Return a convolution's sums, int64. float64 is exact here: all sums are below 2**53."""
     taps = _taps(layer, _padded(layer, x - source.zero_point, 0))
     sums = np.zeros((layer.output.height, layer.output.width, layer.output.channels))
     multiple = layer.output.channels // source.channels
@@ -175,7 +176,7 @@ def _pool(layer: Layer, x: Int64Array) -> Int64Array:
 
 
 def _exps(parameters: list[int], x: Int64Array) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Return differences from the largest channel in Q5, their exps in Q0, and which count."""
+    """Return the differences from the largest channel in Q5, their exps in Q0, and which count."""
     multiplier, shift, least = parameters[:3]
     difference = x - x.max(axis=-1, keepdims=True)
     counts = difference >= least
@@ -187,7 +188,7 @@ def _log_softmax(parameters: list[int], x: Int64Array) -> Int64Array:
     scaled, exps, counts = _exps(parameters, x)
     parts = np.where(counts, fixed_point.round_shift(exps, 12), 0)
     log = fixed_point.log(parts.sum(axis=-1, keepdims=True))
-    # What lies too far below the largest would leave Q5.
+    # A difference that is too large would leave the range of Q5.
     farthest = fixed_point.rescale(log - (1 << 31), parameters[3], parameters[4])
     difference = x - x.max(axis=-1, keepdims=True)
     inside = difference > np.maximum(parameters[2] - 1, farthest)
@@ -195,7 +196,7 @@ def _log_softmax(parameters: list[int], x: Int64Array) -> Int64Array:
 
 
 def _matmul(layer: Layer, p: list[int], first: Int64Array, second: Int64Array) -> Int64Array:
-    # A (depth, across) matrix for each row, whatever the order in which it is written.
+    # A (depth, across) matrix for each row, also if the second input is transposed.
     depth, across = first.shape[2], layer.output.channels
     places = p[4] * np.arange(depth)[:, None] + p[5] * np.arange(across)
     matrices = second.reshape(second.shape[0], -1)[:, places] - p[1]

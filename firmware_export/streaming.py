@@ -1,19 +1,19 @@
-"""Finds out whether the windows of a network share rows, and plans how each is computed once.
+"""Finds out whether the windows of a network can share rows, and plans to compute each row once.
 
-A network streams if it is a body, whose rows depend on their own frames alone, a mean over time,
-and a head that sees nothing but the mean. No row of the body may depend on where a window begins
-or ends, so the body pads nothing in time. Windows that start a multiple of the body's stride
-apart then hold the same rows, and only their means differ.
+Windows can share rows if the network consists of three parts: a body, whose rows depend on their
+own frames alone; a mean over time; and a head, which reads only the mean. No row of the body may
+depend on where a window begins or ends, so the body pads nothing in time. Windows that start a
+multiple of the body's stride apart then hold the same rows, and only their means differ.
 
-The body runs without end: one plan of its rings serves a stream of any length. What the mean
-needs of a row are its sums over the width; those of the newest rows are kept. Counters of rows stay
-small, since after a whole number of periods every ring is back where it was: that many steps
-are then taken off every counter.
+The body runs without end: one plan of its rings serves a stream of any length. For the mean, the
+engine keeps the sums over the width of the newest rows. The engine counts rows in small counters:
+after a whole number of periods every ring is at its first place again, and the engine subtracts
+that many steps from every counter.
 
-Windows may also start closer together, at hops that divide the stride. They share the rows of
-layers whose own stride divides the hop. A later layer has more rows then, which begin a hop apart
-and are made of rows of its input as far apart as before. So its kernel moves by fewer rows and is
-dilated in time; a window holds one of so many rows. Everything else stays as it is.
+At a hop that divides the stride, windows start closer together. They share the rows of the layers
+with a stride that divides the hop. A later layer then makes more rows, one at every hop, from input
+rows that are as far apart as before. So its kernel moves by fewer rows and is dilated in time, and
+a window uses only every n-th of its rows. Everything else is the same.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from sernet_edge.runtime.errors import ModelError
 ENDLESS = 65_535
 """Height and steps of the body's layers in C: more than any counter reaches."""
 
-# So that counters stay below `ENDLESS`: they reach two periods and a window.
+# Counters reach two periods and a window, so with this limit they stay below `ENDLESS`.
 _MAX_PERIOD_ROWS = 16_384
 
-# What the engine's 8-bit fields hold.
+# Limit of the engine's 8-bit fields.
 _MOST_ROWS = 255
 
-# Strides after which a schedule must repeat itself, beyond those that fill the rings.
+# Number of strides, after the rings are full, in which the schedule must repeat itself.
 _REPEATED_STRIDES = 8
 
 
@@ -57,21 +57,21 @@ class NotStreamable(ModelError):
 
 @dataclass(frozen=True)
 class Stream:
-    """A network whose windows share rows, ready to be emitted.
+    """The plan of a network with shared rows.
 
     Attributes:
-        body: Plan of the layers up to the last feature map, and of the sums of its rows. Its arena
-            holds the mean and the head's state, too, when all rows are done.
+        body: Plan of the layers up to the last feature map, and of the sums of its rows. When all
+            rows are done, its arena also holds the mean and the head's state.
         period_steps: Steps of each of the body's layers in a period.
         head: Plan of the layers after the mean.
         mean: Integers of the mean; see `quantisation.mean_parameters`.
         mean_output: The tensor that the mean makes.
         rows: Rows of the last feature map in a window.
-        apart: Rows from one of these to the next, of those that the body makes: with a hop finer
-            than the stride, those between are other windows'.
-        late: Rows that the body makes beyond the last of a window before the window ends.
-        stride_frames: Frames from one of a window's rows to the next.
-        receptive_frames: Frames that one of them is made of.
+        apart: A window uses every `apart`-th row that the body makes; at a hop shorter than the
+            stride, the rows between belong to other windows.
+        late: Rows that the body makes after the last row of a window, before the window ends.
+        stride_frames: Frames from one row of a window to the next.
+        receptive_frames: Frames that one row depends on.
         window_frames: Frames in a window.
         hop_frames: Windows begin a multiple of so many frames apart; it divides the stride.
     """
@@ -91,7 +91,7 @@ class Stream:
 
     @property
     def finer_hops(self) -> list[int]:
-        """Frames of the hops below the stride that the body computes rows for, ascending."""
+        """The hops below the stride that this plan supports, in frames, ascending."""
         hops = range(self.hop_frames, self.stride_frames, self.hop_frames)
         return [hop for hop in hops if self.stride_frames % hop == 0]
 
@@ -116,18 +116,19 @@ def plan_stream(
     external: External | None = None,
     hop_frames: int | None = None,
 ) -> Stream:
-    """Plan how a network runs on a stream.
+    """Plan a network with shared rows.
 
     Args:
-        network: What to compute.
+        network: The network.
         caller_bytes: Memory of the arena that the caller uses between two parts of the work.
-        external: If its weights lie in a memory outside the chip.
-        hop_frames: Frames from one window to the next: a multiple of the network's stride, which
-            takes no more than the stride itself, or what divides it. None: the stride.
+        external: Set if the weights lie in a memory outside the chip.
+        hop_frames: Frames from one window to the next: a multiple of the network's stride, which is
+            planned like the stride itself, or a divisor of it. None: the stride.
 
     Raises:
-        NotStreamable: Windows cannot share rows; names the first layer that prevents it.
-        ModelError: It needs more memory than any microcontroller has.
+        NotStreamable: Windows cannot share rows; the message names the first layer that prevents
+            sharing.
+        ModelError: The network needs more memory than any microcontroller has.
     """
     mean_index = _find_mean(network)
     mean = network.layers[mean_index]
@@ -163,7 +164,7 @@ def plan_stream(
 
 def _refusal(network: Network, index: int, reason: str) -> NotStreamable:
     layer = network.layers[index]
-    # Where a converter fused operators, the name is theirs one after the other.
+    # A converter joins the names of fused operators with semicolons; the first is enough.
     name = layer.output.name.partition(";")[0]
     return NotStreamable(
         f"windows cannot share rows: layer {index}, {layer.op} that makes {name!r}: {reason}"
@@ -175,7 +176,7 @@ def _padding(rows: int, side: str) -> str:
 
 
 def _find_mean(network: Network) -> int:
-    """Return the index of the one mean over time, with everything before and after it apart."""
+    """Return the index of the only mean over time; refuse layers that bypass it."""
     layers = network.layers
     for index, layer in enumerate(layers):
         if layer.op in ("STATE", "STACK"):
@@ -204,7 +205,7 @@ def _find_mean(network: Network) -> int:
 
 @dataclass(frozen=True)
 class _Span:
-    """Where the rows of a tensor lie: row r is made of frames r * stride + start .. + end."""
+    """Place of a tensor's rows: row r depends on frames r * stride + start to r * stride + end."""
 
     stride: Fraction
     start: int
@@ -212,7 +213,7 @@ class _Span:
 
 
 def _spans(network: Network, mean: int) -> list[_Span]:
-    """Return the span of every layer before the mean; refuse one that depends on the window."""
+    """Return the span of every layer before the mean; refuse a layer that depends on the window."""
     spans = [_Span(Fraction(1), 0, 1)]
     for index, layer in enumerate(network.layers[1:mean], 1):
         sources = [spans[i] for i in layer.inputs]
@@ -254,7 +255,7 @@ def _spans(network: Network, mean: int) -> list[_Span]:
 
 
 def _head(network: Network, mean: int) -> Network:
-    """Return what follows the mean as a network of its own, whose input is the mean."""
+    """Return the layers after the mean as a network with the mean as its input."""
     order = {mean: 0}
     layers = [Layer("INPUT", (), network.layers[mean].output)]
     for index in range(mean + 1, len(network.layers)):
@@ -276,13 +277,13 @@ def _plan_body(
     """Plan the body for a stream without end; return the plan and the steps in a period.
 
     Args:
-        network: With the body in it.
+        network: The whole network.
         last: Index of the body's last layer.
-        mean: What follows it.
-        spans: Of the layers.
+        mean: The mean over time.
+        spans: Spans of the layers.
         hop: Frames from one window to the next, a divisor of the last layer's stride.
-        ends: Rows of sums that are kept, bytes of what the arena holds when all is done, and
-            of what the caller has between two parts of the work.
+        ends: Rows of sums to keep; bytes of the mean and the head, which use the arena when all
+            rows are done; bytes that the caller uses between two parts of the work.
         external: See `plan_stream`.
     """
     needed = _needed(network, last)
@@ -307,7 +308,7 @@ def _plan_body(
         plans.append(place_rings(Schedule(stages), *ends, fitted=fitted))
     plan = min(plans, key=lambda plan: plan.arena_bytes)
     if external is not None:
-        # Of the same schedule.
+        # With the schedule found above.
         plan = place_rings(Schedule(list(plan.stages)), *ends, external, fitted)
     return plan, _period(plan, per_stride)
 
@@ -315,14 +316,14 @@ def _plan_body(
 def _long_body(
     network: Network, needed: list[int], spans: list[_Span], hop: int, strides: int
 ) -> list[Layer]:
-    """Return the body's layers at a hop, in a window so long that its ends play no part.
+    """Return the body's layers at a hop, in a window so long that its ends have no influence.
 
     Args:
-        network: With the body in it.
+        network: The whole network.
         needed: Indices of the body's layers.
-        spans: Of the layers.
+        spans: Spans of the layers.
         hop: Frames from one window to the next.
-        strides: By which the window is longer than the network's.
+        strides: Strides by which the window is longer than the network's.
     """
     order = {old: new for new, old in enumerate(needed)}
     frames = strides * int(spans[needed[-1]].stride)
@@ -341,19 +342,19 @@ def _long_body(
 
 
 def _row_sums(network: Network, last: int, mean: Layer, layers: list[Layer]) -> Layer:
-    """Return the layer behind those of the body, which sums its last rows."""
+    """Return the layer after the body, which sums the rows of the last feature map."""
     source = network.layers[last].output
     values = source.channels if mean.axes[1] else source.row_bytes
     if source.row_bytes // values > 255:
         raise _refusal(network, last, "the sum of a row leaves 16 bits")
-    # int16 sums, as pairs of bytes.
+    # The sums are int16; the tensor holds them as pairs of bytes.
     height = layers[-1].output.height
     sums = Tensor("sums of rows", height, 2, values, source.scale, source.zero_point)
     return Layer("ROW_SUMS", (len(layers) - 1,), sums, Kernel())
 
 
 def _needed(network: Network, last: int) -> list[int]:
-    """Return the indices of the layers that a layer is made of, itself included."""
+    """Return the indices of the layers that a layer depends on, including its own."""
     needed = {last}
     for index in range(last, -1, -1):
         if index in needed:
@@ -362,7 +363,7 @@ def _needed(network: Network, last: int) -> list[int]:
 
 
 def _period(plan: Plan, per_stride: list[int]) -> tuple[int, ...]:
-    """Return the steps of each stage after which all rings stand where they stood."""
+    """Return the steps of each stage after which all rings are at the same place again."""
     strides = math.lcm(
         *(
             stage.ring_rows // math.gcd(stage.ring_rows, count)
@@ -375,21 +376,21 @@ def _period(plan: Plan, per_stride: list[int]) -> tuple[int, ...]:
 
 
 def _phases(stride: int, hop: int) -> int:
-    """Return how many rows a layer makes at a hop where windows at the stride take one."""
+    """Return how many rows a layer makes at a hop for each row that it makes at its own stride."""
     return stride // math.gcd(stride, hop)
 
 
 def _kernel_at(network: Network, spans: list[_Span], index: int, hop: int) -> Kernel:
-    """Return how a layer's kernel moves over the rows that its input has at a hop.
+    """Return a layer's kernel at a hop, with the stride and dilation for its input's rows.
 
     Args:
-        network: With the layer.
-        spans: Of the layers.
-        index: The layer's.
+        network: The whole network.
+        spans: Spans of the layers.
+        index: Index of the layer.
         hop: Frames from one window to the next.
 
     Raises:
-        ModelError: It would span more rows than the engine takes.
+        ModelError: The kernel would span more rows than the engine allows.
     """
     layer = network.layers[index]
     kernel, before = layer.kernel, int(spans[layer.inputs[0]].stride)
@@ -408,7 +409,7 @@ def _kernel_at(network: Network, spans: list[_Span], index: int, hop: int) -> Ke
             f"at a hop of {frames} layer {index}, {layer.op} that makes "
             f"{layer.output.name.partition(';')[0]!r}, spans {found.span[0]} rows, more than the "
             f"engine's {_MOST_ROWS}",
-            "take a longer hop",
+            "choose a longer hop",
         )
     return found
 
@@ -416,23 +417,24 @@ def _kernel_at(network: Network, spans: list[_Span], index: int, hop: int) -> Ke
 def _repeating(
     ring_rows: list[int], per_stride: list[int], row_bytes: list[int]
 ) -> list[int] | None:
-    """Return rings, no smaller, that are all back at the same place within a period.
+    """Return heights of rings with which all rings are at the same place again after a period.
 
     Args:
-        ring_rows: Rows that they must hold.
-        per_stride: Rows that go through each in a stride.
-        row_bytes: Of each.
+        ring_rows: The least rows of each ring.
+        per_stride: Rows that each ring takes in a stride.
+        row_bytes: Bytes of a row of each ring.
 
     Returns:
-        Those that take the least memory, and of these those with the shortest period; None: there
-        are none.
+        The heights with the least memory; of equal ones those with the shortest period. None: there
+        are no such heights.
     """
     best: tuple[int, list[int]] | None = None
     for strides in range(1, _MAX_PERIOD_ROWS // max(per_stride) + 1):
         found, spare = [], best[0] - 1 if best else None
         for rows, count, size in zip(ring_rows, per_stride, row_bytes, strict=True):
-            # Its period is one of so many strides. More rows than better the best are not tried:
-            # a search through all would take minutes for networks without a stride in time.
+            # A height must divide the rows of the period. Do not try heights that would take more
+            # memory than the best so far: with all heights the search takes minutes for networks
+            # without a stride in time.
             period = strides * count
             most = period if spare is None else min(period, rows + spare // size)
             fitting = next((n for n in range(rows, most + 1) if period % n == 0), 0)
@@ -450,13 +452,13 @@ def _repeating(
 
 
 def _check_periodic(stages: list[Stage], per_stride: list[int], warm_up: int) -> None:
-    """Prove that the schedule repeats itself every stride, by playing it.
+    """Check by simulation that the schedule repeats itself every stride.
 
-    Where it is in the same place relative to the stream after each of several strides, it is so
-    for ever: the rule depends on nothing else.
+    The next steps depend only on the counters relative to the stream. So if these are equal after
+    each of several strides, they are equal after every stride.
 
     Args:
-        stages: Of a window long enough to play it.
+        stages: Stages of a window that is long enough.
         per_stride: Rows of each stage in a stride.
         warm_up: Strides until the rings are full.
     """

@@ -1,6 +1,6 @@
-"""Tables of 256 outputs for operators that are functions of one int8, to the bit.
+"""Computes tables of 256 outputs for operators that are functions of one int8, to the bit.
 
-Each function follows the one of TensorFlow Lite Micro that it names.
+Each function follows the function of TensorFlow Lite Micro that its docstring names.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Int64Array = NDArray[np.int64]
 
 
 class BadScales(Exception):
-    """The scales are such as no interpreter computes with; the message says why."""
+    """No interpreter supports these scales; the message says why."""
 
 
 def inputs_of(source: Tensor) -> Int64Array:
-    """Return the value behind each of the 256 entries: of int8 from -128, of uint8 as bytes."""
+    """Return the input of each of the 256 entries: -128..127; for uint8 128..255, then 0..127."""
     values = np.arange(-128, 128)
     return values & 255 if source.is_unsigned else values
 
@@ -96,7 +96,7 @@ def tanh(source: Tensor, made: Tensor) -> Int8Array:
 def _squashed(
     source: Tensor, function: Callable[[Int64Array, int], Int64Array]
 ) -> tuple[Int64Array, int]:
-    """Return a function of inputs in Q4, as Q0, and the input beyond which it is at its limit."""
+    """Return a function of the inputs, in Q0, and the input from which on it is at its limit."""
     integer_bits = 4
     multiplier, shift = _multiplier_of_q4(float(source.scale))
     radius = math.floor(((1 << integer_bits) - 1) * 2.0 ** (31 - integer_bits - shift))
@@ -134,7 +134,7 @@ def hard_swish(source: Tensor, made: Tensor) -> Int8Array:
         gate = fixed_point.round_shift(gate, -reluish_shift)
     gate = (gate + (1 << 15)) >> 1
     product = gate * preshift
-    # SaturatingDoublingHighMul truncates.
+    # Truncate towards zero, like SaturatingDoublingHighMul.
     values = np.sign(product) * (np.abs(product) >> 15)
     return finished(fixed_point.round_shift(values, -output_shift) + made.zero_point, made)
 
@@ -145,7 +145,7 @@ def _downscaled(multiplier: int) -> int:
 
 
 def _high16(a: Int64Array, b: int) -> Int64Array:
-    """SaturatingRoundingDoublingHighMul of int16: halves away from zero."""
+    """Return SaturatingRoundingDoublingHighMul of int16, halves away from zero."""
     product = a * b
     nudged = product + np.where(product >= 0, 1 << 14, 1 - (1 << 14))
     return np.clip(np.sign(nudged) * (np.abs(nudged) // (1 << 15)), -(1 << 15), (1 << 15) - 1)
@@ -171,8 +171,8 @@ def prelu(source: Tensor, made: Tensor, slope: int, scale: np.float32) -> Int8Ar
     Args:
         source: Its input.
         made: Its output.
-        slope: Of negative inputs, less the slope's zero point.
-        scale: Of the slope.
+        slope: Slope of negative inputs, minus the slope's zero point.
+        scale: Scale of the slope.
     """
     x = inputs_of(source) - source.zero_point
     identity = float(source.scale) / float(made.scale)

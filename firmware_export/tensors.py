@@ -1,4 +1,4 @@
-"""Checks that a graph's tensors are what the engine computes with, and reads them."""
+"""Reads the tensors of a graph, after checking that the engine supports them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _DTYPES: dict[str, Any] = {"int8": np.int8, "int32": np.dtype("<i4")}
 
 
 class Weights(NamedTuple):
-    """Learnt values of a layer.
+    """Trained values of a layer.
 
     Attributes:
-        values: int8, shaped as in the file.
+        values: int8, in the shape of the file.
         bias: int32 (channels,).
         scales: float32 (channels,) per channel, or (1,) per tensor.
     """
@@ -40,11 +40,11 @@ class Weights(NamedTuple):
 
 
 class TensorReader:
-    """Reads tensors of one file; refuses what the engine cannot compute with.
+    """Reads the tensors of one file; refuses tensors that the engine does not support.
 
     Attributes:
-        place: What is being read, for errors.
-        weight_bytes: Of the weights and biases that were read.
+        place: The operator or tensor that is being read, for errors.
+        weight_bytes: Bytes of the weights and biases read so far.
     """
 
     def __init__(self, name: str) -> None:
@@ -54,19 +54,19 @@ class TensorReader:
         self.weight_bytes = 0
 
     def refusal(self, message: str, hint: str = TFLM_HINT) -> ModelError:
-        """Return the error that the engine does not know something."""
+        """Return an error for something that the engine does not support."""
         at = f"{self.place}: " if self.place else ""
         return ModelError(f"{self._file_name}: {at}{message}", hint)
 
     def damaged(self, message: str) -> ModelError:
-        """Return the error that the file contradicts itself."""
+        """Return an error for a file that contradicts itself."""
         return self.refusal(f"the model is damaged: {message}", "get the file again")
 
     def rows(self, tensor: graph.Tensor, is_end: bool = False) -> Tensor:
         """Return an activation tensor as rows: (height, width, channels).
 
         Args:
-            tensor: Of the file.
+            tensor: A tensor of the file.
             is_end: Whether it is the model's input or output, which may be uint8.
         """
         name = short_name(tensor)
@@ -89,7 +89,7 @@ class TensorReader:
         if len(shape) == 2 and shape[0] > 1:
             # Dense layers over time make (time, channels).
             return shape[0], 1, shape[1]
-        # More dimensions are known where further ones come first, of size 1.
+        # Further dimensions must come first and have size 1.
         if not shape or len(shape) > 6 or any(n != 1 for n in shape[: max(1, len(shape) - 3)]):
             raise self.refusal(
                 f"tensor {name!r} has shape {shape}; the engine takes "
@@ -101,7 +101,7 @@ class TensorReader:
         return height, width, channels
 
     def scaled_constant(self, tensor: graph.Tensor) -> tuple[Int8Array, np.float32, int]:
-        """Return an int8 constant that has one scale: values, scale and zero point."""
+        """Return an int8 constant with one scale: its values, scale and zero point."""
         values = self.constant(tensor, "int8")
         scales, zero_point = self._quantisation(tensor)
         if len(scales) != 1 or not -128 <= zero_point <= 127:
@@ -111,7 +111,7 @@ class TensorReader:
         return values, scales[0], zero_point
 
     def constant(self, tensor: graph.Tensor, kind: str) -> NDArray[Any]:
-        """Return the values of a constant of a type, "int8" or "int32", shaped as in the file."""
+        """Return the values of a constant, in the file's shape; `kind` is "int8" or "int32"."""
         name = short_name(tensor)
         self._check_type(tensor, kind)
         shape = self._shape(tensor)
@@ -128,7 +128,7 @@ class TensorReader:
     def weights(
         self, tensor: graph.Tensor, bias: graph.Tensor | None, channels: int, axis: int
     ) -> Weights:
-        """Return the weights and biases of `channels` outputs, which lie along `axis`."""
+        """Return weights and biases; `axis` is the axis of the weights' `channels` outputs."""
         values = self.constant(tensor, "int8")
         scales, zero_point = self._quantisation(tensor)
         if zero_point != 0:
@@ -175,11 +175,11 @@ class TensorReader:
         if tensor.type != wanted:
             raise self.refusal(
                 f"tensor {short_name(tensor)!r} is {tensor.type.upper()}, not {wanted.upper()}: "
-                "the engine runs models whose every tensor is int8",
+                "the engine runs only models in which every tensor is int8",
                 "quantise it with `sernet-edge convert`, which makes full-int8 models",
             )
 
 
 def short_name(tensor: graph.Tensor) -> str:
-    """Return a tensor's name for messages and comments; some files' fill a page."""
+    """Return a tensor's name for messages and comments, cut because some names are very long."""
     return tensor.name[:120]

@@ -1,8 +1,8 @@
-"""The TensorFlow Lite Micro route: what its interpreter needs, measured, and its files.
+"""Exports for TensorFlow Lite Micro: measures its interpreter's memory, and writes its files.
 
-The `tflite-micro` package runs the model once, with the same memory planner as a device, and so
-says which arena it takes. It does so in a process of its own: the interpreter ends the process
-on some models that it cannot run.
+The `tflite-micro` package runs the model once, with the same memory planner as a device, and
+reports the arena. It runs in a separate process, because the interpreter ends its process on some
+models that it cannot run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LARGEST_ARENA_BYTES = 64 * 1024 * 1024
 
 _ROUND_UP_BYTES = 1024
 
-# C++ that names an operator otherwise than by joining its words.
+# Operators whose C++ name is not simply their joined words.
 _METHODS = {
     "BATCH_MATMUL": "BatchMatMul",
     "CUMSUM": "CumSum",
@@ -41,8 +41,8 @@ _METHODS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTM",
 }
 
-# Arguments: model, its inputs' number, windows, where to write the outputs, arena. Says the arena
-# on standard error. Inputs after the first are zero.
+# Arguments: model, number of inputs, file of windows, file to write outputs to, arena in bytes.
+# Prints the arena on standard error. Inputs after the first are zero.
 _MEASURE = """
 import sys
 import numpy as np
@@ -72,10 +72,10 @@ class Run:
     """A run of the interpreter.
 
     Attributes:
-        arena_bytes: The smallest arena that it takes.
-        head_bytes: Of it feature maps, which share memory over time.
-        tail_bytes: Of it what stays: tensors' and operators' data.
-        outputs: Of the model's type (windows, values).
+        arena_bytes: The smallest arena in which the model runs.
+        head_bytes: The part for feature maps, which share memory over time.
+        tail_bytes: The part for permanent data of tensors and operators.
+        outputs: (windows, values), of the output's type.
     """
 
     arena_bytes: int
@@ -89,12 +89,12 @@ def run(file: ModelFile, windows: NDArray[Any], arena_bytes: int = _LARGEST_AREN
 
     Args:
         file: A `.tflite`.
-        windows: Of the model's type (windows, values).
-        arena_bytes: What it gets.
+        windows: (windows, values), of the input's type.
+        arena_bytes: The arena that the interpreter gets.
 
     Raises:
         SernetError: The package is not installed.
-        ModelError: TensorFlow Lite Micro cannot run the model; says why.
+        ModelError: TensorFlow Lite Micro cannot run the model; the message says why.
     """
     if importlib.util.find_spec("tflite_micro") is None:
         raise SernetError(
@@ -121,18 +121,18 @@ def run(file: ModelFile, windows: NDArray[Any], arena_bytes: int = _LARGEST_AREN
 
 @dataclass(frozen=True)
 class MeasuredModel:
-    """A model with the needs of its interpreter.
+    """A model and the memory that its interpreter needs.
 
     Attributes:
         file: The `.tflite`.
-        source: Its input, as it is pushed.
+        source: Its input, in the rows that the caller pushes.
         result: Its output.
         operators: Names of its operators, sorted, each once.
         arena_bytes: The smallest arena on this computer.
-        margin_bytes: To add to it on a device; see `margin_bytes`.
+        margin_bytes: Bytes to add to the arena on a device; see `margin_bytes`.
         object_bytes: Room for MicroInterpreter and MicroMutableOpResolver, with pointers of 8
             bytes.
-        outputs: The interpreter's, int8 (windows, values).
+        outputs: The interpreter's outputs, int8 (windows, values).
     """
 
     file: ModelFile
@@ -148,13 +148,13 @@ class MeasuredModel:
 def measure(
     file: ModelFile, source: Tensor, result: Tensor, windows: NDArray[np.int8]
 ) -> MeasuredModel:
-    """Run a model and return it with the needs of its interpreter.
+    """Run a model, and return it with the memory that its interpreter needs.
 
     Args:
         file: The `.tflite`.
-        source: Its input, as it is pushed.
+        source: Its input, in the rows that the caller pushes.
         result: Its output.
-        windows: int8 (windows, values); bytes, where the input is uint8.
+        windows: int8 (windows, values); for a uint8 input its bytes.
 
     Raises:
         SernetError: See `run` and `operators`.
@@ -169,7 +169,7 @@ def measure(
 
 
 def audio_ends(model: Model) -> tuple[Tensor, Tensor]:
-    """Return the input and the output of a model that hears: a window of features, and scores."""
+    """Return the input and the output of a model with a contract: features and scores."""
     contract = model.contract
     source = Tensor(
         "input",
@@ -184,10 +184,10 @@ def audio_ends(model: Model) -> tuple[Tensor, Tensor]:
 
 
 def file_ends(file: ModelFile) -> tuple[Tensor, Tensor]:
-    """Return the input and the output of any model with one of each, of int8 or uint8.
+    """Return the only input and the only output of any model, of int8 or uint8.
 
     Raises:
-        ModelError: It has others; names the tensor.
+        ModelError: The model has several, or another type; the message names the tensor.
     """
     graph, tensors = read_graph(file), TensorReader(file.name)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -199,7 +199,7 @@ def file_ends(file: ModelFile) -> tuple[Tensor, Tensor]:
 
 
 def _reason(stderr: bytes) -> str:
-    """Return the interpreter's first message; Python's traceback comes after it."""
+    """Return the interpreter's first message, without the Python traceback after it."""
     for line in stderr.decode("utf-8", "replace").splitlines():
         if line.strip() and not line.startswith(("Traceback", " ")):
             return line.strip()[:200]
@@ -207,13 +207,13 @@ def _reason(stderr: bytes) -> str:
 
 
 def margin_bytes(file: ModelFile) -> int:
-    """Return the margin for the arena that was measured on a PC.
+    """Return the bytes that a device needs in addition to the arena measured on a PC.
 
-    The PC's reference kernels work in place; CMSIS-NN's and ESP-NN's take scratch memory, one
-    layer at a time: columns of a kernel's inputs, four of int8 or two of int16, and sums for each
-    output. The largest layer's is added, and up to 16 bytes for each of the two ends of the
-    arena that are aligned, and all rounded up to 1 KiB. Everything else is smaller on a device,
-    whose pointers take 4 bytes, not 8.
+    The PC's reference kernels work in place. CMSIS-NN's and ESP-NN's kernels need scratch memory,
+    one layer at a time: columns of a kernel's inputs, four of int8 or two of int16, and a sum for
+    each output. The margin is the scratch memory of the largest layer, and up to 16 bytes for the
+    alignment of each of the arena's two ends, rounded up to 1 KiB. Everything else is smaller on a
+    device, whose pointers take 4 bytes, not 8.
     """
     largest = 0
     for operator in read_graph(file).operators:
@@ -234,7 +234,7 @@ def operators(file: ModelFile) -> list[str]:
     """Return the names of the operators in a model, sorted, each once.
 
     Raises:
-        ModelError: One is custom, or newer than the schema that is known here.
+        ModelError: An operator is custom, or newer than this program's schema.
     """
     found = [operator for graph in read_graphs(file) for operator in graph.operators]
     for operator in found:
@@ -287,7 +287,7 @@ def model_header(measured: MeasuredModel) -> str:
     ends = ends_macros("SERNET_MODEL", measured.source, measured.result)
     if count := variables(measured.file):
         ends += (
-            "/* Variables, which keep their values from one window to the next. */\n"
+            "/* The number of variables, which keep their values from one window to the next. */\n"
             f"#define SERNET_TFLM_VARIABLES {count}\n"
         )
     return f"""\
@@ -297,8 +297,8 @@ def model_header(measured: MeasuredModel) -> str:
 
 #include "sernet_engine.h"
 
-/* The arena: what the interpreter of the package tflite-micro used on a PC, and a margin for the
- * scratch memory of optimised kernels (CMSIS-NN, ESP-NN), which that one lacks. If
+/* The arena: the bytes that the interpreter of the package tflite-micro used on a PC, and a margin
+ * for the scratch memory of optimised kernels (CMSIS-NN, ESP-NN), which a PC does not use. If
  * interpreter.arena_used_bytes() is less on your device, define SERNET_TFLM_ARENA_BYTES. */
 #define SERNET_TFLM_ARENA_MEASURED_BYTES {measured.arena_bytes}
 #define SERNET_TFLM_ARENA_MARGIN_BYTES {measured.margin_bytes}
@@ -306,7 +306,7 @@ def model_header(measured: MeasuredModel) -> str:
 #define SERNET_TFLM_ARENA_BYTES \\
     (SERNET_TFLM_ARENA_MEASURED_BYTES + SERNET_TFLM_ARENA_MARGIN_BYTES)
 #endif
-/* Interpreter and resolver; sernet_tflm.cc checks it. */
+/* Room for the interpreter and the resolver; sernet_tflm.cc checks it. */
 #ifndef SERNET_TFLM_OBJECT_BYTES
 #define SERNET_TFLM_OBJECT_BYTES {measured.object_bytes}
 #endif
@@ -316,7 +316,7 @@ def model_header(measured: MeasuredModel) -> str:
 #ifdef __cplusplus
 extern "C" {{
 #endif
-/* The TensorFlow Lite flatbuffer, aligned to 16 bytes as its tensors are inside it. */
+/* The TensorFlow Lite flatbuffer, aligned to 16 bytes because its tensors are. */
 extern const unsigned char sernet_flatbuffer[{len(measured.file.flatbuffer)}];
 extern const sernet_net sernet_model;
 #ifdef __cplusplus
@@ -328,7 +328,7 @@ extern const sernet_net sernet_model;
 
 
 def as_network(source: Tensor) -> Network:
-    """Return a network of an input alone, for `golden.golden_source`."""
+    """Return a network that consists of an input alone, for `golden.golden_source`."""
     return Network((Layer("INPUT", (), source),), 0)
 
 
@@ -343,6 +343,6 @@ def model_source(file: ModelFile) -> str:
         + f'#include "sernet_model.h"\n\n{ALIGN_16}\n'
         + "SERNET_WEIGHTS_SECTION SERNET_ALIGN_16 const unsigned char sernet_flatbuffer[] = {\n"
         + byte_rows(file.flatbuffer)
-        + "\n};\n\n/* There are no layers: sernet_tflm.cc runs the flatbuffer. */\n"
+        + "\n};\n\n/* Without layers, because sernet_tflm.cc runs the flatbuffer. */\n"
         + "const sernet_net sernet_model = {.state_bytes = SERNET_MODEL_STATE_BYTES};\n"
     )

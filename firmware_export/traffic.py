@@ -1,7 +1,7 @@
-"""Counts the bytes of weights that the engine reads: what a memory outside the chip has to give.
+"""Counts the bytes of weights that the engine reads, which matters for memories outside the chip.
 
-A convolution multiplies every weight with a few positions at a time, and reads the weights again
-for the next ones; so do other kernels. Biases and multipliers, a hundredth of that, are left out.
+A kernel multiplies every weight with a few positions at a time, and reads the weights again for the
+next positions. The count leaves out biases and multipliers, about a hundredth of the bytes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sernet_edge.firmware_export.planned import PlannedModel
 _CHUNK = quantisation.CHUNK
 
 _COLUMNS = {"m0plus": 2, "m3": 2, "rv32imc": 2, "m55": 3}
-"""Positions that a core's kernel multiplies at a time, at most; the others do three."""
+"""The most positions that a core's kernel multiplies at a time; 3 for the other cores."""
 
 
 def stage_bytes(plan: Plan, stage: Stage, core: Core) -> int:
@@ -35,7 +35,7 @@ def stage_bytes(plan: Plan, stage: Stage, core: Core) -> int:
 
 
 def positions(stage: Stage, core: Core) -> int:
-    """Return how many positions of a convolution a core computes with weights read once."""
+    """Return how many positions of a convolution a core computes for each read of a weight."""
     most = _COLUMNS.get(core.name, 3)
     if stage.copies_weights:
         return stage.pixels
@@ -44,12 +44,12 @@ def positions(stage: Stage, core: Core) -> int:
 
 
 def window_bytes(plan: Plan, core: Core) -> int:
-    """Return the bytes of weights that a window reads."""
+    """Return the bytes of weights that the engine reads for a window."""
     return sum(stage.steps * stage_bytes(plan, stage, core) for stage in plan.stages)
 
 
 def second_bytes(planned: PlannedModel, core: Core) -> float | None:
-    """Return the bytes of weights that a second of audio reads; None without a contract."""
+    """Return the bytes of weights read for a second of audio; None without a contract."""
     contract = planned.file.contract
     if contract is None:
         return None
@@ -66,7 +66,7 @@ def second_bytes(planned: PlannedModel, core: Core) -> float | None:
 
 
 def sentence(planned: PlannedModel, core: Core) -> str:
-    """Return how many bytes of weights a model reads on a core, and its RAM, for people."""
+    """Return a sentence for the user about the weights that a core reads, and the state."""
     second, what = second_bytes(planned, core), "a second"
     if second is None:
         second, what = float(window_bytes(planned.plan, core)), "a window"

@@ -1,8 +1,8 @@
-"""Reads variables: what a network keeps from one window to the next.
+"""Reads variables, which keep values from one window to the next.
 
-A variable that is read becomes a STATE layer, whose rows are there when a window starts. What is
-assigned to it last becomes an ASSIGN layer, which writes those rows when every layer that reads
-the old ones is done.
+A variable that an operator reads becomes a STATE layer; its rows exist when a window starts. The
+last assignment to the variable becomes an ASSIGN layer, which writes those rows when every layer
+that reads the old rows is done.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OPERATORS = ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE")
 
 
 def initialisers(graphs: Sequence[Graph]) -> set[int]:
-    """Return which graphs run once, before the first window."""
+    """Return the indices of the graphs that run once, before the first window."""
     return {
         operator.options["InitSubgraphIndex"]
         for operator in graphs[0].operators
@@ -33,17 +33,17 @@ class Variables:
     """The variables of a network while it is read."""
 
     def __init__(self, tensors: TensorReader, graphs: Sequence[Graph]) -> None:
-        """Start with variables that hold nothing.
+        """Start without variables.
 
         Args:
             tensors: Checks and reads the file's tensors, and knows the place for errors.
-            graphs: The main one, and those that initialise variables.
+            graphs: The main graph, and the graphs that initialise variables.
         """
         self._tensors = tensors
         self._graphs = graphs
         self._names: dict[int, str] = {}  # by the handle's index
         self._initial: dict[str, graph.Tensor] = {}
-        self._states: dict[str, int] = {}  # layers
+        self._states: dict[str, int] = {}  # the STATE layers
         self._assigned: dict[str, graph.Tensor] = {}
 
     def read(self, layers: Layers, operator: Operator) -> None:
@@ -131,7 +131,7 @@ class Variables:
         self._states[name] = layers.add(made, layer)
 
     def finish(self, layers: Layers) -> None:
-        """Append the layers that write what was assigned to variables that are read."""
+        """Append the layers that write the assigned values to the variables."""
         for name, state in self._states.items():
             if name not in self._assigned:
                 continue
@@ -149,17 +149,17 @@ class Variables:
             index, kernel = layers.shaped(index, held.shape), Kernel()
             source = layers[index]
             if source.op == "SLICE" and source.is_of_rows(layers[source.inputs[0]].output):
-                # It takes rows by itself.
+                # An ASSIGN can copy these rows itself, without the SLICE.
                 (index,), kernel = source.inputs, source.kernel
             if index != state:
                 layers.append(Layer("ASSIGN", (index, state), held, kernel))
 
 
 def with_readers(needed: tuple[Layer, ...]) -> tuple[Layer, ...]:
-    """Return layers whose ASSIGNs come after all that read the old values.
+    """Return the layers with more inputs for each ASSIGN: all layers that read the old values.
 
     Args:
-        needed: Of a network; an ASSIGN comes after the other layers that read its state.
+        needed: The layers of a network; an ASSIGN follows all layers that read its state.
     """
     result = list(needed)
     for index, layer in enumerate(needed):

@@ -1,4 +1,4 @@
-"""Checks a contract against the tensors of somebody else's model, and attaches it."""
+"""Checks that a contract fits the tensors of another project's model, and attaches it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from sernet_edge.runtime.frontend import FrontEnd
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 
-_ALONE = "`sernet-edge export` without a contract writes the network alone, for rows of your own"
+_ALONE = "`sernet-edge export` without a contract writes the network alone; you supply its rows"
 
 
 def adopt(file: ModelFile, settings: Path) -> ModelFile:
-    """Return a model with the contract that a file of settings describes.
+    """Return the model with a contract made from a file of settings.
 
     Args:
         file: A full-int8 `.tflite` without a contract.
         settings: JSON; see docs/guides/adopting.md.
 
     Raises:
-        ModelError: The model is not one that listens, or has a contract.
+        ModelError: The model does not turn int8 rows into int8 probabilities, or it has a contract
+            already.
         ContractError: The settings are impossible, or do not fit the model's tensors.
     """
     file.require_flatbuffer()
@@ -43,17 +44,17 @@ def adopt(file: ModelFile, settings: Path) -> ModelFile:
             provenance={"adopted_from": Path(file.name).name, "model_sha256": file.sha256}
         )
     adopted = file.with_contract(contract)
-    # The interpreter has the last word.
+    # The interpreter may refuse what the checks above let through.
     model = Model(adopted)
     model.run(np.zeros((contract.window_frames, contract.feature_count), np.float32))
     return adopted
 
 
 def _ends(file: ModelFile) -> Ends:
-    """Return what a model takes and gives.
+    """Return the sizes and scales of a model's input and output.
 
     Raises:
-        ModelError: Not rows of int8 features in and int8 probabilities out.
+        ModelError: The input is not int8 features, or the output is not int8 probabilities.
     """
     graph = read_graph(file)
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
@@ -71,8 +72,8 @@ def _ends(file: ModelFile) -> Ends:
     for what, tensor in (("input", source), ("output", result)):
         if tensor.type != "int8" or len(tensor.scales) != 1:
             raise ModelError(
-                f"{file.name}: the {what} {short_name(tensor)!r} is {tensor.type}; a model that "
-                "listens takes and gives int8",
+                f"{file.name}: the {what} {short_name(tensor)!r} is {tensor.type}; a model with a "
+                "contract needs an int8 input and an int8 output",
                 _ALONE,
             )
     if (np.float32(result.scales[0]), result.zero_points[0]) != (np.float32(1 / 256), -128):
@@ -87,7 +88,7 @@ def _ends(file: ModelFile) -> Ends:
 
 
 def _rows(source: Tensor) -> tuple[int, int]:
-    """Return frames and features of an input; of a flat one, 0 and all values together."""
+    """Return (frames, features) of an input; for a flat input (0, number of values)."""
     sizes = [n for n in source.fixed_shape if n != 1]
     if len(sizes) == 2:
         return sizes[0], sizes[1]
@@ -95,7 +96,7 @@ def _rows(source: Tensor) -> tuple[int, int]:
 
 
 def _check(contract: Contract, ends: Ends, where: str) -> None:
-    """Refuse a contract that does not fit the model's tensors; say what would."""
+    """Refuse a contract that does not fit the model's tensors; the error says which value fits."""
     features = contract.feature_count
     _check_levels(contract, ends, where)
     if len(contract.labels) != ends.labels:
@@ -136,7 +137,7 @@ def _check(contract: Contract, ends: Ends, where: str) -> None:
 
 
 def _check_levels(contract: Contract, ends: Ends, where: str) -> None:
-    """Refuse levels of the micro frontend that are not the model's int8 input plus 128."""
+    """With `divisor`, refuse an int8 input that is not the frontend's level minus 128."""
     settings = contract.micro_frontend
     if settings is None or not settings.divisor:
         return
@@ -150,7 +151,7 @@ def _check_levels(contract: Contract, ends: Ends, where: str) -> None:
 
 
 def _check_filters(contract: Contract, where: str) -> None:
-    """Refuse filters that cannot be, which those who make them find."""
+    """Refuse impossible filters: building the front end finds them."""
     try:
         FrontEnd(contract)
     except SernetError as error:

@@ -1,4 +1,4 @@
-"""`sernet-edge adopt`: a contract for a model that another project made."""
+"""`sernet-edge adopt`: attaches a contract to a model of another project."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sernet_edge.runtime.modelfile import ModelFile
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE.json",
-    help="What the model's features and labels are; see docs/guides/adopting.md.",
+    help="The model's features and labels; see docs/guides/adopting.md.",
 )
 @click.option(
     "--out",
@@ -26,13 +26,13 @@ from sernet_edge.runtime.modelfile import ModelFile
     metavar="FILE.tflite",
     help="Where to write the model with its contract.",
 )
-@click.option("--force", is_flag=True, help="Overwrite what exists.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def adopt(model: Path, contract: Path, out: Path, force: bool) -> None:
-    """Give MODEL, an int8 .tflite of another project, a contract: then it can listen.
+    """Give MODEL, an int8 .tflite of another project, a contract, so that `listen` can use it.
 
-    The contract's front end must be that which the model was trained with.
+    The contract must describe the front end of the model's training.
     """
-    # Here, since they load an interpreter.
+    # Not at the top: this import loads an interpreter.
     from sernet_edge.firmware_export.adopt import adoption
 
     if out.suffix != ".tflite":
@@ -44,6 +44,6 @@ def adopt(model: Path, contract: Path, out: Path, force: bool) -> None:
     made = adopted.require_contract()
     click.echo(f"wrote {out} with the contract {made.id}")
     click.echo(
-        f"it hears {made.window_frames} frames of {made.feature_count} features "
-        f"({made.window_s:.2f} s) and tells {', '.join(made.labels)}"
+        f"its window is {made.window_frames} frames of {made.feature_count} features "
+        f"({made.window_s:.2f} s), its labels are {', '.join(made.labels)}"
     )

@@ -1,4 +1,4 @@
-"""Reads the settings that a user writes for somebody else's model, and makes a contract of them."""
+"""Reads the settings that a user writes for another project's model, and makes a contract."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sernet_edge.runtime.errors import ContractError
 from sernet_edge.runtime.micro_settings import MicroSettings
 
 PSF, MICRO = "python_speech_features", "micro_frontend"
-"""Settings that hold another library's arguments."""
+"""Fields of the settings that hold the arguments of another library."""
 
 # Arguments of `python_speech_features.mfcc` and their defaults.
 _PSF_DEFAULTS: dict[str, Any] = {
@@ -36,8 +36,8 @@ _PSF_DEFAULTS: dict[str, Any] = {
 }
 _PSF_WINDOWS = {None: "rectangle", "hamming": "hamming", "hanning": "hann"}
 
-# Arguments of TensorFlow's `audio_microfrontend` and their defaults, and how what it gives becomes
-# the model's input.
+# Arguments of TensorFlow's `audio_microfrontend` and their defaults; `scale` and `divisor` say how
+# its output becomes the model's input.
 _MICRO_DEFAULTS: dict[str, Any] = {
     "sample_rate": 16_000,
     "window_size": 25,
@@ -59,7 +59,8 @@ _MICRO_DEFAULTS: dict[str, Any] = {
     "divisor": None,
 }
 
-# What says nothing of how the model was made. The library has no floor: it takes this for 0.
+# Defaults of fields that a library's arguments do not set. The library has no energy floor: it
+# replaces 0 by this epsilon.
 _PLAIN: dict[str, Any] = {
     "mean": [0.0],
     "std": [1.0],
@@ -71,14 +72,14 @@ _PLAIN: dict[str, Any] = {
 
 @dataclasses.dataclass(frozen=True)
 class Ends:
-    """What a model takes and gives.
+    """Sizes and scales of a model's input and output.
 
     Attributes:
-        frames: In its window.
-        features: Of a frame.
-        labels: Scores that it gives.
-        step: What a step of its int8 input stands for.
-        zero_point: The input that stands for 0.
+        frames: Frames in the input; 0 for a flat input.
+        features: Features of a frame; for a flat input all its values.
+        labels: Scores in the output.
+        step: Real value of one step of the int8 input.
+        zero_point: The int8 input that means 0.
     """
 
     frames: int
@@ -89,7 +90,7 @@ class Ends:
 
     @property
     def largest(self) -> float:
-        """The largest magnitude that its input can stand for."""
+        """The largest absolute value that the input can hold."""
         steps = max(self.zero_point + 128, 127 - self.zero_point)
         return float(steps * np.float32(self.step))
 
@@ -98,10 +99,10 @@ def read_settings(path: Path) -> dict[str, Any] | Contract:
     """Read the user's file.
 
     Returns:
-        A whole contract, as `sernet-edge` writes it; or the settings of one.
+        A complete contract, if the file is one that `sernet-edge` wrote; otherwise the settings.
 
     Raises:
-        ContractError: It cannot be read, or has a field that no contract has.
+        ContractError: The file is unreadable, or has an unknown field.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -132,15 +133,15 @@ def _check_known(where: str, document: dict[str, Any], known: set[str]) -> None:
 
 
 def contract_of(settings: dict[str, Any], ends: Ends, where: str) -> Contract:
-    """Return the contract that the settings and the model's tensors give.
+    """Make a contract from the settings and the model's tensors.
 
     Args:
-        settings: What `read_settings` gives.
-        ends: Of the model.
-        where: What to call the settings in errors.
+        settings: From `read_settings`.
+        ends: The model's input and output.
+        where: The name of the settings in errors.
 
     Raises:
-        ContractError: A setting is impossible; names it.
+        ContractError: A setting is impossible; the message names it.
     """
     settings = dict(settings)
     from_library, name = _of_library(settings, ends, where)
@@ -148,7 +149,7 @@ def contract_of(settings: dict[str, Any], ends: Ends, where: str) -> Contract:
         raise ContractError(f"{where}: {twice[0]} and {name} say the same", "leave one of them out")
     from_model = {
         "window_frames": ends.frames or 1,
-        # No less than the input can stand for: nothing is clipped that the model would see.
+        # The input's own limit: the contract must not clip a value that the input can hold.
         "clip": ends.largest,
     }
     fields: dict[str, Any] = {**_PLAIN, **from_model, **from_library, **settings}
@@ -156,7 +157,7 @@ def contract_of(settings: dict[str, Any], ends: Ends, where: str) -> Contract:
     try:
         contract = Contract(**fields)
         if not ends.frames and "window_frames" not in settings:
-            # A flat input: as many frames as it has room for.
+            # A flat input does not tell its frames: take as many as fit.
             frames = max(1, ends.features // contract.feature_count)
             contract = contract.replace(window_frames=frames)
         if "hop_frames" not in settings:
@@ -167,7 +168,7 @@ def contract_of(settings: dict[str, Any], ends: Ends, where: str) -> Contract:
 
 
 def _of_library(settings: dict[str, Any], ends: Ends, where: str) -> tuple[dict[str, Any], str]:
-    """Return the contract's fields for a library's arguments, which are taken out, and its name."""
+    """Take a library's arguments out of `settings`; return their contract fields and its name."""
     psf, micro = settings.pop(PSF, None), settings.pop(MICRO, None)
     if psf is not None and micro is not None:
         raise ContractError(
@@ -179,7 +180,7 @@ def _of_library(settings: dict[str, Any], ends: Ends, where: str) -> tuple[dict[
 
 
 def _arguments(given: Any, defaults: dict[str, Any], where: str, call: str) -> dict[str, Any]:
-    """Return a library's arguments with its defaults; refuse other ones, and other types."""
+    """Return a library's arguments with its defaults; refuse unknown names and wrong types."""
     if not isinstance(given, dict):
         raise ContractError(f"{where} must be an object with the arguments of {call}()")
     _check_known(where, given, set(defaults))
@@ -187,7 +188,7 @@ def _arguments(given: Any, defaults: dict[str, Any], where: str, call: str) -> d
         value = given[name]
         is_switch = isinstance(defaults[name], bool)
         kinds = (bool,) if is_switch else (int, float, type(None))
-        # A whole number in JSON has any number of digits; one that large is no float.
+        # JSON allows integers of any length; a float cannot hold this one exactly.
         is_huge = isinstance(value, int) and abs(value) > 2**53
         if isinstance(value, bool) != is_switch or not isinstance(value, kinds) or is_huge:
             raise ContractError(f"{where}: {name} cannot be {reprlib.repr(value)}")
@@ -241,9 +242,10 @@ def _of_micro(library: Any, ends: Ends, where: str) -> dict[str, Any]:
 
 
 def _check_micro(given: dict[str, Any], where: str) -> None:
-    """Refuse arguments that do not fit each other, under their own names.
+    """Refuse arguments that do not fit each other.
 
-    The contract knows the ranges of the others, whose names it shares.
+    The contract has other names for these arguments, so its own errors would not help the user. It
+    checks the ranges of the other arguments, which have the same names there.
     """
     whole = ("sample_rate", "window_size", "window_step", "num_channels")
     for name in whole:
@@ -275,7 +277,7 @@ def _check_micro(given: dict[str, Any], where: str) -> None:
         )
     if not given["enable_log"]:
         raise ContractError(
-            f"{where}: enable_log must be true: no model is known that takes features without it"
+            f"{where}: enable_log must be true: features without the logarithm are not supported"
         )
 
 

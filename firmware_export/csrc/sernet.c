@@ -2,7 +2,7 @@
 
 #include "sernet_rows.h"
 
-/* In a state that was initialised; elsewhere only by a rare chance. */
+/* `sernet_init` writes this number into a state; other memory has it only by a rare chance. */
 #define MARK (SERNET_CONTRACT_ID_U64 ^ 0x5345524e45544544u)
 
 static int check_memory(const void *state) {
@@ -60,7 +60,7 @@ int32_t sernet_push(void *state, const int16_t *pcm, size_t count) {
     const int32_t most = count < INT32_MAX ? (int32_t)count : INT32_MAX;
     int32_t taken = 0;
     while (taken < most) {
-        /* The sample that would complete a frame without room is left to the caller. */
+        /* Without room for a frame, do not take the sample that would complete it. */
         const int32_t wanted = (int32_t)s->frontend.missing - !sernet_rows_have_room(s);
         if (wanted == 0) break;
         const int32_t part = most - taken < wanted ? most - taken : wanted;
@@ -76,7 +76,7 @@ int sernet_work(void *state) {
     return status < 0 ? status : sernet_rows_work(state);
 }
 
-/* Makes a result of the network's output. */
+/* Turns the network's output into a result. */
 static void decide(sernet_state *s, const int8_t *output, sernet_result *result) {
     result->label = 0;
     for (uint32_t i = 0; i < SERNET_LABEL_COUNT; i++) {

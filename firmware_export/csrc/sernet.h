@@ -1,9 +1,9 @@
-/* Emotion from speech: PCM in, one result a hop out.
+/* Emotion from speech: takes PCM and gives one result a hop.
  *
  *     SERNET_STATE(state);
  *     sernet_init(state, sizeof state);
  *     for (;;) {
- *         size_t count = ...next samples, as many as there are...;
+ *         size_t count = ...the number of new samples, at pcm...;
  *         while (count > 0) {
  *             int32_t taken = sernet_push(state, pcm, count);
  *             if (taken < 0) ...an error...
@@ -15,18 +15,17 @@
  *         }
  *     }
  *
- * A result is about the last SERNET_WINDOW_FRAMES frames and comes every SERNET_EVERY_FRAMES;
- * results do not depend on how the audio is cut into pushes, nor on when they are polled for.
+ * A result describes the last SERNET_WINDOW_FRAMES frames, and comes every SERNET_EVERY_FRAMES
+ * frames. Results do not depend on the number of samples in each push, nor on the time of a poll.
  *
- * `sernet_push` computes features; the network runs in `sernet_poll`, or before it in
- * `sernet_work`, a bounded part at a time, for those who must get back to the audio soon. If
- * neither is called, `sernet_push` first takes further audio, as far as that overwrites nothing
- * still needed, and then takes no more: it returns how many samples it took. Nothing is lost but
- * what the caller does not push again. Where windows share rows (SERNET_SHARES_ROWS), there is
- * room for SERNET_QUEUE_ROWS frames that the network has yet to take; elsewhere, from the time
- * when a result is due, for a hop.
+ * `sernet_push` computes features. `sernet_poll` runs the network. A program that must look for
+ * audio soon calls `sernet_work` first, which does a bounded part of the network's work. If the
+ * program calls neither, `sernet_push` takes audio only as long as it has room, and returns how
+ * many samples it took. Push the other samples again; then none is lost. With shared rows
+ * (SERNET_SHARES_ROWS) there is room for SERNET_QUEUE_ROWS frames that the network has not taken
+ * yet; with whole windows, from the time when a result is due, for one hop.
  *
- * A state is for one thread at a time. No heap, no recursion, no global variables. */
+ * Only one thread at a time may use a state. No heap, no recursion, no global variables. */
 #ifndef SERNET_H
 #define SERNET_H
 
@@ -39,9 +38,9 @@
 
 #define SERNET_API_VERSION 1
 
-/* Frames from one result to the next and the weight of earlier scores: the contract's, as
- * `sernet-edge listen` has them, or what `sernet-edge export --hop` was given, unless these are
- * defined for the whole program. */
+/* Frames from one result to the next, and the weight of earlier scores. The defaults are the
+ * contract's, which `sernet-edge listen` uses, or the hop of `sernet-edge export --hop`. To change
+ * them, define these macros for the whole program. */
 #ifndef SERNET_EVERY_FRAMES
 #ifdef SERNET_MODEL_HOP_ROWS
 #define SERNET_EVERY_FRAMES SERNET_MODEL_HOP_ROWS
@@ -63,8 +62,8 @@
 #endif
 #endif
 
-/* Whether the network computes each row once for all the windows that hold it (1), or each window
- * whole (0): what `sernet-edge export` said of the model. */
+/* 1: windows share rows, and the network computes each row once. 0: it computes whole windows.
+ * `sernet-edge export` prints which one applies, and why. */
 #ifdef SERNET_MODEL_STRIDE_ROWS
 #define SERNET_SHARES_ROWS 1
 #else
@@ -75,7 +74,7 @@
 #if SERNET_MODEL_STRIDE_ROWS != SERNET_STRIDE_FRAMES
 #error "sernet_model.h and sernet_contract.h are of different models: export again"
 #endif
-/* Frames whose features may wait for the network. */
+/* The number of frames whose features may wait for the network. */
 #ifndef SERNET_QUEUE_ROWS
 #define SERNET_QUEUE_ROWS 16
 #endif
@@ -90,8 +89,8 @@
 #error "sernet_model.h and sernet_contract.h are of different models: export again"
 #endif
 
-/* A program made for one model can say so by defining SERNET_EXPECT_CONTRACT_ID, for
- * instance as 0x0123456789abcdefULL, or SERNET_EXPECT_API_VERSION. */
+/* A program for one model only can define SERNET_EXPECT_CONTRACT_ID, for instance as
+ * 0x0123456789abcdefULL, or SERNET_EXPECT_API_VERSION; then it compiles with no other. */
 #if defined(SERNET_EXPECT_CONTRACT_ID) && SERNET_EXPECT_CONTRACT_ID != SERNET_CONTRACT_ID_U64
 #error "the program expects another model's contract than SERNET_CONTRACT_ID in sernet_contract.h"
 #endif
@@ -99,7 +98,7 @@
 #error "the program was written for another version of sernet.h"
 #endif
 
-/* Put before the definition of a state, to place it in a memory of your choice. */
+/* Text before the definition of a state, which can place it in a memory of your choice. */
 #ifndef SERNET_STATE_SECTION
 #define SERNET_STATE_SECTION
 #endif
@@ -112,16 +111,16 @@
 extern "C" {
 #endif
 
-/* What was found in one window. */
+/* The result for one window. */
 typedef struct {
     uint64_t frames;    /* of the stream, up to the window's end */
     uint16_t label;     /* of the highest smoothed score: sernet_labels[label] */
-    uint16_t saturated; /* features of the window at a limit of their range; if there are many,
-                           the audio is not like what the model was trained on */
-    int8_t scores_int8[SERNET_LABEL_COUNT]; /* the network's, for this window alone */
-    float scores[SERNET_LABEL_COUNT];       /* smoothed, 0..1, summing to about 1 */
+    uint16_t saturated; /* number of the window's features at a limit of their range; if it is
+                           large, the audio differs from the training's */
+    int8_t scores_int8[SERNET_LABEL_COUNT]; /* the network's scores for this window alone */
+    float scores[SERNET_LABEL_COUNT];       /* smoothed, 0..1, with a sum of about 1 */
 #ifdef SERNET_MEASURE_DRIFT
-    int32_t drift; /* how unlike the training's speech the window is: SERNET_DRIFTS(drift) */
+    int32_t drift; /* how unlike the training's speech the window is; see SERNET_DRIFTS */
 #endif
 } sernet_result;
 
@@ -129,36 +128,36 @@ typedef struct {
 #define SERNET_RESULT_SAMPLES(result)                                                              \
     (((result).frames - 1) * SERNET_FRAME_STEP_SAMPLES + SERNET_FRAME_LENGTH_SAMPLES)
 
-/* A number of features in a row. */
+/* The type of a count of features in one row. */
 #if SERNET_FEATURE_COUNT < 256
 typedef uint8_t sernet_count;
 #else
 typedef uint16_t sernet_count;
 #endif
 
-/* Everything that is remembered between calls; its members are private. */
+/* All data between calls; the members are private. */
 typedef struct {
-    uint64_t mark;      /* tells a state that was initialised */
+    uint64_t mark;      /* marks an initialised state */
     uint64_t frames;    /* of the stream so far */
     uint32_t saturated; /* features at a limit in the window */
-    uint32_t busy;      /* the network has work left of the row that it took last */
-    uint32_t results;   /* 1 once there was a result; 0: no earlier scores to smooth with */
+    uint32_t busy;      /* whether work remains for the row that the network took last */
+    uint32_t results;   /* 1 after the first result; 0: there are no earlier scores */
     float scores[SERNET_LABEL_COUNT]; /* smoothed */
 #if SERNET_SHARES_ROWS
     uint32_t wanted;  /* rows that the network takes until a result is due */
-    uint32_t waiting; /* rows that it has yet to take: how many, and where in `rows` the first is */
-    uint32_t first;
-    uint32_t newest; /* where in `counts` the next row's goes */
-    uint32_t same;   /* rows in a row that are as the last one */
-    uint32_t behind; /* of those, that the network has yet to take to be where a stride is */
-    int8_t last[SERNET_FEATURE_COUNT];
+    uint32_t waiting; /* rows in the queue `rows` */
+    uint32_t first;   /* place in `rows` of the first of them */
+    uint32_t newest;  /* place in `counts` of the next row's count */
+    uint32_t same;    /* number of equal rows, one after the other, up to the last one */
+    uint32_t behind;  /* rows left out since the last whole stride; see sernet_shared_rows.c */
+    int8_t last[SERNET_FEATURE_COUNT];         /* the last row that the network took */
     sernet_count counts[SERNET_WINDOW_FRAMES]; /* a ring: features at a limit in each row */
     sernet_kept rows[SERNET_QUEUE_ROWS][SERNET_FEATURE_COUNT]; /* a queue of features */
 #else
-    int32_t ahead;      /* frames since the end of the window in progress; below 0 before it */
+    int32_t ahead;      /* frames since the end of the window in progress; negative before it */
     uint32_t fed;       /* rows of that window that the network has taken */
-    uint32_t write_row; /* where in `rows` the next frame goes */
-    uint32_t read_row;  /* where in `rows` the network's next row is */
+    uint32_t write_row; /* place in `rows` of the next frame */
+    uint32_t read_row;  /* place in `rows` of the network's next row */
     int32_t mean_level;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     int32_t levels[SERNET_WINDOW_FRAMES]; /* Q18, of `rows` */
@@ -170,7 +169,7 @@ typedef struct {
 #endif
     sernet_frontend frontend;
 #ifndef SERNET_MODEL_CALLER_BYTES
-    sernet_bin bins[SERNET_POWERS]; /* elsewhere the network's memory has room for them */
+    sernet_bin bins[SERNET_POWERS]; /* otherwise they share the network's memory */
 #endif
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 #ifdef SERNET_HEAD
@@ -187,30 +186,31 @@ typedef struct {
 /* Defines memory for a state, aligned to SERNET_STATE_ALIGN. */
 #define SERNET_STATE(name) SERNET_STATE_SECTION static uint64_t name[(SERNET_STATE_BYTES + 7) / 8]
 
-/* Starts a stream. Errors: SERNET_ERROR_NULL, _ALIGN, _SIZE, and _CONTRACT when this header
- * is another model's than the library was compiled with. */
+/* Starts a stream. Errors: SERNET_ERROR_NULL, _ALIGN, _SIZE, and _CONTRACT if the library was
+ * compiled with another model's header. */
 int sernet_init_contract(void *state, size_t bytes, uint64_t contract_id);
 static inline int sernet_init(void *state, size_t bytes) {
     return sernet_init_contract(state, bytes, SERNET_CONTRACT_ID_U64);
 }
 
-/* Takes int16 samples (count) at SERNET_SAMPLE_RATE_HZ, mono, the continuation of those
- * before. Returns how many it took, less than `count` only when a result has to be polled
- * for first, or an error: SERNET_ERROR_NULL, _ALIGN, _STATE, _EMPTY. */
+/* Takes the next int16 samples (count) of the stream, mono, at SERNET_SAMPLE_RATE_HZ. Returns how
+ * many it took, or an error: SERNET_ERROR_NULL, _ALIGN, _STATE, _EMPTY. If it took fewer than
+ * `count`, call `sernet_poll` first. */
 int32_t sernet_push(void *state, const int16_t *pcm, size_t count);
 
-/* Does a bounded part of the network's work: takes a row of features, if it has done all that
- * the row before completed, and computes one row of one layer, and of those that wait for it.
- * (TensorFlow Lite Micro runs a whole window at its last row.) Returns 1 when there is more to do, 0 when more audio or a call to `sernet_poll` is needed first, or an error. */
+/* Does a bounded part of the network's work. If no work remains for the rows before, it takes the
+ * next row of features. Then it computes one row of one layer, and rows of the layers that wait
+ * for it. (TensorFlow Lite Micro runs a whole window at its last row.) Returns 1 if work remains,
+ * 0 if it needs more audio or a call of `sernet_poll` first, or an error. */
 int sernet_work(void *state);
 
-/* Does all the work that is left and returns 1 with a result, 0 when it takes more audio to
- * come to one, or an error: SERNET_ERROR_NULL, _ALIGN, _STATE. */
+/* Does all the remaining work. Returns 1 with a result, 0 if it needs more audio, or an error:
+ * SERNET_ERROR_NULL, _ALIGN, _STATE. */
 int sernet_poll(void *state, sernet_result *result);
 
-/* Returns how agitated the voice is, 0 (calm) to 1 (agitated): the scores of the emotions of high
- * arousal as a share of those and the scores of the emotions of low arousal. -1 where nobody
- * speaks (SERNET_LABEL_NONE) or the model lacks such emotions. */
+/* Returns how agitated the voice is, 0 (calm) to 1 (agitated): the sum of the scores of high
+ * arousal, divided by the sum of the scores of high and of low arousal. Returns -1 if nobody
+ * speaks (SERNET_LABEL_NONE), or if the model has no emotions of high and low arousal. */
 static inline float sernet_arousal(const sernet_result *result) {
 #if SERNET_HAS_AROUSAL
     static const int8_t sides[SERNET_LABEL_COUNT] = SERNET_AROUSAL_SIDES;
@@ -229,13 +229,14 @@ static inline float sernet_arousal(const sernet_result *result) {
 }
 
 #ifdef SERNET_HEAD
-/* Takes a head that `sernet-edge teach --head FILE` wrote for this model, from the next window on.
- * It stays until `sernet_init`; the block may be let go. Errors: those of `sernet_head_load`, with
- * which the head stays as it was, and SERNET_ERROR_ALIGN, _STATE. */
+/* Loads a head that `sernet-edge teach --head FILE` wrote for this model. The network uses it from
+ * the next window on, until `sernet_init`. The function copies the block, so the caller may free
+ * it. Errors: those of `sernet_head_load`, and SERNET_ERROR_ALIGN, _STATE; after an error the
+ * current head stays. */
 int sernet_set_head(void *state, const uint8_t *block, size_t bytes);
 #endif
 
-/* Starts another stream, as after `sernet_init`. Errors: SERNET_ERROR_NULL, _ALIGN, _STATE. */
+/* Starts another stream; a loaded head stays. Errors: SERNET_ERROR_NULL, _ALIGN, _STATE. */
 int sernet_reset(void *state);
 
 #ifdef __cplusplus

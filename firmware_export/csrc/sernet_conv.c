@@ -1,18 +1,18 @@
 /* CONV_2D and FULLY_CONNECTED: one row of output.
  *
- * The inputs of two or three positions are gathered into columns; then every pair of output
- * channels is multiplied with them. Padding is filled in while gathering, so the products
- * know nothing of edges. Inputs are used as they are; the bias makes up for their zero point.
- * Columns and weights are in groups; the weights end in zeros up to a whole chunk. */
+ * The kernel gathers the inputs of two or three positions into columns, fills in padding, and then
+ * multiplies every pair of output channels with the columns; so the products need no case for the
+ * edges. It multiplies raw inputs; the bias corrects for their zero point. Columns and weights are
+ * in groups; zeros fill up the weights to a whole chunk. */
 #include "sernet_kernels.h"
 
 #include <string.h>
 
 
-#define CHUNK 16u    /* a channel's weights are padded to a multiple of it */
-#define CHANNELS 16u /* summed before they are rescaled */
+#define CHUNK 16u    /* a channel's weights are padded to a multiple of this */
+#define CHANNELS 16u /* channels that are summed before they are rescaled */
 #define COPIED 4u    /* channels whose weights are copied into RAM at a time */
-#define PIECE 512u   /* of a dense layer's input, multiplied at a time */
+#define PIECE 512u   /* values of a dense layer's input that are multiplied at a time */
 
 #ifdef SERNET_HELIUM
 
@@ -50,10 +50,10 @@ static inline void fill(cursor *to, int8_t value, int32_t count) {
         vstrbq_p_s8(at, vdupq_n_s8(value), vctp8q((uint32_t)count));
 }
 
-/* The weights are zero where a column's last chunk is stale. */
+/* The end of a column's last chunk holds old values, but its weights are zero. */
 SERNET_HOT static void end_column(cursor *to) { (void)to; }
 
-/* Where element k of the first column lies, and how far from there the next column's does. */
+/* The place of element k of the first column; `column_step` is the distance to the next column. */
 static inline uint32_t place(uint32_t k, uint32_t pixels) {
     (void)pixels;
     return k;
@@ -61,7 +61,7 @@ static inline uint32_t place(uint32_t k, uint32_t pixels) {
 
 static inline uint32_t column_step(uint32_t size) { return (size + CHUNK - 1) / CHUNK * CHUNK; }
 
-/* Whether `gather_single` is the faster way: longer rows are better copied 16 at a time. */
+/* Whether `gather_single` is faster: it is slower for longer rows, which copy 16 at a time. */
 static inline int is_single(const sernet_layer *layer, const sernet_layer *source) {
     return source->channels == 1 && layer->kernel_width <= 3;
 }
@@ -155,7 +155,7 @@ static inline int is_single(const sernet_layer *layer, const sernet_layer *sourc
 
 #endif
 
-/* `gather` for one input channel, where runs are too short to be worth copying as such. */
+/* `gather` for one input channel, where runs of values are too short for `copy`. */
 SERNET_HOT static void gather_single(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
                           element *columns) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
@@ -163,7 +163,7 @@ SERNET_HOT static void gather_single(const sernet_step *s, uint32_t x, uint32_t 
     const uint32_t width = source->width, height = source->height;
     const uint32_t kernel_width = layer->kernel_width;
     const int8_t zero = source->zero_point;
-    /* Positions before the input are huge as unsigned numbers. */
+    /* As unsigned numbers, positions before the input are huge, so one comparison finds them. */
     const uint32_t left = x * stride - layer->pad_left;
     uint32_t y = s->step * layer->stride_height - layer->pad_top, k = 0;
     for (; k < size; y++) {
@@ -206,7 +206,7 @@ SERNET_HOT static void gather(const sernet_step *s, uint32_t x, uint32_t pixels,
     }
 }
 
-/* `gather` of a kernel with gaps between its taps. */
+/* `gather` for a kernel with gaps between its taps. */
 SERNET_HOT static void gather_dilated(const sernet_step *s, uint32_t x, uint32_t pixels, uint32_t size,
                            element *columns) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
@@ -215,7 +215,7 @@ SERNET_HOT static void gather_dilated(const sernet_step *s, uint32_t x, uint32_t
     for (uint32_t p = 0; p < pixels; p++) {
         cursor to = start_column(columns, p, pixels, size);
         const uint32_t left = (x + p) * layer->stride_width - layer->pad_left;
-        /* Places before the input are huge as unsigned numbers. */
+        /* As unsigned numbers, rows before the input are huge. */
         uint32_t y = s->step * layer->stride_height - layer->pad_top;
         for (uint32_t i = 0; i < layer->kernel_height; i++, y += layer->dilation_height) {
             if (is_run && y < source->height && left < source->width &&
@@ -241,7 +241,7 @@ typedef void dot_function(const int16_t *columns, const int8_t *weights, uint32_
                           int32_t *sums, const int32_t *bias, uint32_t pairs, uint32_t skip);
 dot_function sernet_dot_1, sernet_dot_2, sernet_dot_3;
 
-/* Sums of pairs of channels whose weights reach -128. */
+/* Sums of pairs of channels, for layers with a weight of -128. */
 SERNET_HOT static void any_dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
                     uint32_t pairs, const int32_t *bias, int32_t *sums) {
     const uint32_t pair_bytes = (size + CHUNK - 1) / CHUNK * CHUNK * 2;
@@ -261,7 +261,8 @@ SERNET_HOT static void any_dot(uint32_t pixels, const element *columns, const in
     }
 }
 
-/* Sums of pairs of channels at up to three positions, from the bias on; see `part_groups`. */
+/* Sums of pairs of channels at up to three positions, starting from the bias; `most` is the layer's
+ * `part_groups`. */
 SERNET_HOT static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
                 uint32_t pairs, const int32_t *bias, int32_t *sums, uint32_t most) {
     static dot_function *const functions[PIXELS] = {sernet_dot_1, sernet_dot_2, sernet_dot_3};
@@ -291,7 +292,7 @@ typedef void dot_function(const element *columns, const int8_t *weights, uint32_
                           int32_t *sums, const int32_t *bias, uint32_t pairs);
 dot_function sernet_dot_1, sernet_dot_2, sernet_dot_3;
 
-/* Sums of pairs of channels at up to three positions, from the bias on. */
+/* Sums of pairs of channels at up to three positions, starting from the bias. */
 SERNET_HOT static void dot(uint32_t pixels, const element *columns, const int8_t *weights, uint32_t size,
                 uint32_t pairs, const int32_t *bias, int32_t *sums, uint32_t most) {
     (void)most;
@@ -323,7 +324,7 @@ SERNET_HOT static void dot_1(const element *x, uint32_t step, const int8_t *w, u
         d += v * q;                                                                                \
     } while (0)
 
-/* At two: as many sums as a plain core has registers for. */
+/* The same at two positions; a core without the DSP extension has no registers for more sums. */
 SERNET_HOT static void dot_2(const element *x, uint32_t step, const int8_t *w, uint32_t groups,
                   const int32_t *bias, int32_t *sums) {
     int32_t a = bias[0], b = bias[1], c = a, d = b;
@@ -356,7 +357,7 @@ SERNET_HOT static void dot(uint32_t pixels, const element *columns, const int8_t
 
 #ifdef SERNET_HELIUM
 
-/* Rescales sums into `count` channels, from `c` on, of each position. */
+/* Rescales the sums of `count` channels, from channel `c` on, at each position. */
 SERNET_HOT static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
                    const int32_t *sums, int8_t *out) {
     const uint32_t channels = layer->channels;
@@ -380,7 +381,7 @@ SERNET_HOT static void finish(const sernet_layer *layer, uint32_t pixels, uint32
 
 #else
 
-/* `finish` of a layer that is quick. */
+/* `finish` for a layer that is `quick`. */
 SERNET_HOT static void quick_finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
                          const int32_t *sums, int8_t *out) {
     const uint32_t channels = layer->channels;
@@ -390,7 +391,7 @@ SERNET_HOT static void quick_finish(const sernet_layer *layer, uint32_t pixels, 
     for (uint32_t i = 0; i < count; i++, sums++, out++) {
         const int32_t m = *multiplier++;
         const int right = -*shift++;
-        /* The zero point, and half of what is shifted out. */
+        /* The zero point, and a half for rounding, before the shift. */
         const int32_t offset = bias * (1 << (right - 1));
         out[0] = sernet_saturated(sernet_quick_rescale(sums[0], m, right, offset));
         if (pixels == 1) continue;
@@ -400,7 +401,7 @@ SERNET_HOT static void quick_finish(const sernet_layer *layer, uint32_t pixels, 
     }
 }
 
-/* Rescales sums into `count` channels, from `c` on, of each position. */
+/* Rescales the sums of `count` channels, from channel `c` on, at each position. */
 SERNET_HOT static void finish(const sernet_layer *layer, uint32_t pixels, uint32_t c, uint32_t count,
                    const int32_t *sums, int8_t *out) {
     if (layer->quick) {
@@ -427,7 +428,7 @@ SERNET_INLINE void convolve(const sernet_step *s, int dilated) {
     element *columns = (element *)(void *)(s->arena + layer->scratch_offset);
     int8_t *out = sernet_row(layer, s->arena, s->step);
 #ifdef SERNET_HELIUM
-    const uint32_t most = PIXELS; /* of int8 fit where one less of int16 would */
+    const uint32_t most = PIXELS; /* three columns of int8 fit into the memory of two of int16 */
 #else
     const uint32_t most = layer->pixels < PIXELS ? layer->pixels : PIXELS;
 #endif
@@ -453,7 +454,7 @@ SERNET_INLINE void convolve(const sernet_step *s, int dilated) {
 
 SERNET_HOT void sernet_conv(const sernet_step *s) { convolve(s, 0); }
 
-/* For weights in a slow memory: each is read once for up to `pixels` positions. */
+/* For weights in a slow memory: reads each weight once for up to `pixels` positions. */
 SERNET_HOT void sernet_conv_copied(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels;
@@ -502,7 +503,7 @@ SERNET_HOT static void add_piece(const int8_t *in, uint32_t size, const int8_t *
         dot(1, columns, weights, size, 1, sums, sums, most);
 }
 
-/* One row of an input whose every value every output sees. The sums wait in the working memory. */
+/* Adds one row of the input to all outputs; the sums stay in the working memory between steps. */
 SERNET_HOT void sernet_dense(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels, pairs = (channels + 1u) / 2u;

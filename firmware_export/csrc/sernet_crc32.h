@@ -1,4 +1,4 @@
-/* CRC-32 as in zlib and Ethernet, four bits at a time. */
+/* The CRC-32 of zlib and Ethernet, four bits at a time. */
 #ifndef SERNET_CRC32_H
 #define SERNET_CRC32_H
 

@@ -17,14 +17,15 @@ static double seconds(uint64_t frames) {
     return (double)samples / SERNET_SAMPLE_RATE_HZ;
 }
 
-/* Smooths the scores of a window; returns the label of the highest. */
+/* Smooths the scores of a window; returns the label of the highest score. */
 static uint16_t smooth(sernet_decider *decider, const int8_t *scores) {
     uint16_t top = 0;
     for (uint32_t i = 0; i < SERNET_LABEL_COUNT; i++) {
         const float found = SERNET_SCORE_SCALE * (float)(scores[i] - SERNET_SCORE_ZERO_POINT);
         double score = (double)found;
         if (decider->smooths) {
-            /* Volatile: each product is rounded, also where a compiler would fuse it. */
+            /* Volatile, so that the compiler rounds each product and fuses no multiplication with
+             * the addition. */
             const volatile double earlier = SERNET_DECIDE_SMOOTHING * decider->scores[i];
             const volatile double newer = (1.0 - SERNET_DECIDE_SMOOTHING) * score;
             score = earlier + newer;
@@ -60,9 +61,9 @@ static void end_event(sernet_decider *decider, sernet_decision *decision) {
     event->label = SERNET_NO_LABEL;
 }
 
-/* Follows which label leads.
+/* Updates the label that leads.
  *
- *     label (1) the emotion that is surely heard, or SERNET_NO_LABEL */
+ *     label (1) the emotion of a sure result, or SERNET_NO_LABEL */
 static void lead(sernet_decider *decider, uint16_t label, double time_s, double score) {
     sernet_lead *leader = &decider->leader;
     if (label != SERNET_NO_LABEL && label == leader->label) {
@@ -75,7 +76,7 @@ static void lead(sernet_decider *decider, uint16_t label, double time_s, double 
     leader->peak = score;
 }
 
-/* Begins and ends events; see `lead`. */
+/* Starts and ends events; the arguments are those of `lead`. */
 static void track(sernet_decider *decider, uint16_t label, double score,
                   sernet_decision *decision) {
     const double time_s = decision->time_s;

@@ -1,4 +1,4 @@
-/* Decides as `sernet-edge listen` does: what is sure, and which emotion lasted from when to when.
+/* Decides like `sernet-edge listen`: whether a result is sure, and when events start and end.
  *
  *     static sernet_decider decider;
  *     sernet_decider_reset(&decider);
@@ -9,17 +9,17 @@
  *         for (uint32_t i = 0; i < decision.event_count; i++) ...decision.events[i]...
  *     }
  *
- * Its numbers are doubles, whose bits are listen's. A program that does not call it does not hold
- * it. No heap, no recursion, no global variables. */
+ * It computes in doubles, with the bits of `listen`. The linker leaves it out of a program that
+ * does not call it. No heap, no recursion, no global variables. */
 #ifndef SERNET_DECIDE_H
 #define SERNET_DECIDE_H
 
 #include "sernet.h"
 
-/* The contract's and listen's own settings, unless these are defined for the whole program:
- * the weight of earlier scores; the top score below which nothing is sure; for how long an
- * emotion has to lead before it is an event; the pause that ends it; and for how long after it
- * none of its label begins. */
+/* Settings; the defaults are those of the contract and of `listen`. To change them, define these
+ * macros for the whole program. In order: the weight of earlier scores; the top score below which a
+ * result is unsure; how long an emotion must lead before an event starts; how long it must not lead
+ * before the event ends; how long after an event no event of its label starts. */
 #ifndef SERNET_DECIDE_SMOOTHING
 #define SERNET_DECIDE_SMOOTHING SERNET_LISTEN_SMOOTHING
 #endif
@@ -36,7 +36,7 @@
 #define SERNET_REFRACTORY_S SERNET_LISTEN_REFRACTORY_S
 #endif
 
-/* Instead of a label: nobody spoke, and the network was not asked. */
+/* Replaces a label: nobody spoke, and the network did not run. */
 #define SERNET_NO_LABEL 0xffffu
 
 #ifdef __cplusplus
@@ -45,37 +45,37 @@ extern "C" {
 
 typedef enum { SERNET_EVENT_START = 1, SERNET_EVENT_END = 2 } sernet_event_kind;
 
-/* The beginning or the end of an emotion that lasted. */
+/* The start or the end of an emotion that lasts. */
 typedef struct {
     sernet_event_kind kind;
     uint16_t label;
     uint32_t number; /* of the event, from 1 */
-    double start_s;  /* its onset, in seconds of the stream */
-    double end_s;    /* where its last result ended; 0 at the beginning */
-    double peak;     /* its label's highest smoothed score so far */
+    double start_s;  /* the emotion's onset, in seconds of the stream */
+    double end_s;    /* the end of the last result in which it led; 0 at the start */
+    double peak;     /* the label's highest smoothed score so far */
 } sernet_event;
 
 typedef struct {
-    double time_s;  /* where the window ends */
+    double time_s;  /* the end of the window */
     uint16_t label; /* of the highest smoothed score, or SERNET_NO_LABEL */
     uint8_t is_sure;
     uint8_t event_count;
-    sernet_event events[2]; /* an end before a beginning */
-    double scores[SERNET_LABEL_COUNT]; /* smoothed; meaningless without a label */
+    sernet_event events[2]; /* the end of an event comes before the start of the next */
+    double scores[SERNET_LABEL_COUNT]; /* smoothed; not set without a label */
 } sernet_decision;
 
-/* Results of one label: where they begin and end, and the highest score. */
+/* A run of results with one label: its start, its last result, and its highest score. */
 typedef struct {
     double start_s, last_s, peak;
-    uint16_t label; /* SERNET_NO_LABEL: there are none */
+    uint16_t label; /* SERNET_NO_LABEL: there is no run */
 } sernet_lead;
 
-/* Everything that is remembered between calls; its members are private. */
+/* All data between calls; the members are private. */
 typedef struct {
     sernet_lead leader; /* the label that leads now */
-    sernet_lead event;  /* what goes on */
+    sernet_lead event;  /* the event that has started and not ended */
     uint32_t count;     /* events so far */
-    uint32_t smooths;   /* there are earlier scores */
+    uint32_t smooths;   /* whether there are earlier scores */
     double scores[SERNET_LABEL_COUNT];
     double none_before_s[SERNET_LABEL_COUNT];
 } sernet_decider;
@@ -83,17 +83,17 @@ typedef struct {
 /* Starts a stream. */
 void sernet_decider_reset(sernet_decider *decider);
 
-/* Takes the next result. `drifts` says that the window is so unlike the training's speech that
- * its scores mean little: it is then not sure. */
+/* Decides on the next result. Set `drifts` if the window is above the drift limit: then the result
+ * is unsure. */
 void sernet_decide(sernet_decider *decider, const sernet_result *result, int drifts,
                    sernet_decision *decision);
 
-/* Takes, in the place of a result, a window up to so many frames of the stream in which nobody
- * spoke. What is said next is not smoothed with what was said before. */
+/* Decides on a window in which nobody spoke, without a result; `frames` is the end of the window in
+ * the stream. The next result is not smoothed with the earlier ones. */
 void sernet_decide_silence(sernet_decider *decider, uint64_t frames, sernet_decision *decision);
 
-/* Ends the event that goes on, since the stream ends or has a gap. Only the events of the
- * decision mean something. */
+/* Ends a running event, because the stream ends or has a gap. It sets only the events of the
+ * decision. */
 void sernet_decide_end(sernet_decider *decider, sernet_decision *decision);
 
 #ifdef __cplusplus

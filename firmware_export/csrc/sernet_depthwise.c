@@ -1,8 +1,8 @@
 /* DEPTHWISE_CONV_2D: one row of output.
  *
- * A few channels at a time keep their sums in registers, from the first tap to the last. Inputs
- * are used as they are; the bias makes up for their zero point, so a tap beside the input counts
- * as one of the zero point. */
+ * The sums of a few channels stay in registers from the first tap to the last. The kernel
+ * multiplies raw inputs; the bias corrects for their zero point, so a tap outside the input reads
+ * the zero point. */
 #include "sernet_kernels.h"
 
 #include <string.h>
@@ -29,7 +29,7 @@ SERNET_HOT static sernet_taps columns_at(const sernet_step *s, uint32_t x) {
                    sernet_input(s, 0)->width, layer->dilation_width);
 }
 
-/* Any number of output channels for each input channel, any weights. Sums are in memory. */
+/* For any number of output channels and any weights; keeps the sums in memory. */
 SERNET_HOT void sernet_depthwise_any(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels, multiple = channels / source->channels;
@@ -62,19 +62,18 @@ SERNET_HOT void sernet_depthwise_any(const sernet_step *s) {
     }
 }
 
-/* One tap: where its input and its weight of the first channel are, from the arena and from the
- * weights on. */
+/* One tap: offsets of the first channel's input in the arena, and of its weight in the weights. */
 typedef struct {
     uint32_t in, weight;
 } tap;
 
-/* What all positions of a row share. The working memory holds the taps and, for those beside the
- * input, a position of its zero point. */
+/* The taps of one row of output. The working memory holds the taps and a position of zero points,
+ * which taps outside the input read. */
 typedef struct {
     tap *taps;
     uint32_t count;
     sernet_taps rows;
-    uint32_t beside; /* where that position is, from the arena on */
+    uint32_t beside; /* offset of the position of zero points in the arena */
     int32_t span;    /* positions from a row's first tap to its last */
 } row_taps;
 
@@ -90,11 +89,11 @@ SERNET_INLINE row_taps start_row(const sernet_step *s) {
     return r;
 }
 
-/* Finds what the kernel at a position sees; those before it must have been found. */
+/* Sets the taps for position x. The caller must have set them for all positions before x. */
 SERNET_HOT static void find_taps(const sernet_step *s, const row_taps *r, uint32_t x) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t left = (int32_t)(x * layer->stride_width) - layer->pad_left;
-    /* The last position's kernel lay on the input, and so does this one's. */
+    /* If the kernel lies inside the input here and at the last position, just move the taps. */
     if (x > 0 && left >= layer->stride_width && left + r->span <= source->width) {
         const uint32_t further = (uint32_t)layer->stride_width * source->channels;
         for (uint32_t i = 0; i < r->count; i++)
@@ -125,7 +124,7 @@ SERNET_HOT static void find_taps(const sernet_step *s, const row_taps *r, uint32
 void sernet_depthwise_sums(const tap *taps, uint32_t count, const int8_t *in, const int8_t *weights,
                            const int32_t *bias, int32_t *sums);
 
-/* The same for fewer channels than a block has. */
+/* The same for fewer channels than a block. */
 SERNET_HOT static void few_sums(const tap *taps, uint32_t count, const int8_t *in, const int8_t *weights,
                      const int32_t *bias, int32_t *sums, mve_pred16_t lanes) {
     const int32x4x4_t start = vld4q_s32(bias);
@@ -145,7 +144,7 @@ SERNET_HOT static void few_sums(const tap *taps, uint32_t count, const int8_t *i
     vst1q_s32(sums + 12, d);
 }
 
-/* Four sums of a layer that is quick; what leaves int8 is limited where halves become bytes. */
+/* Rescales four sums of a layer that is `quick`. The later narrowing to bytes limits the values. */
 static inline int32x4_t quick_rescaled(int32x4_t v, int32x4_t multiplier, int32x4_t to_right,
                                        int32_t zero_point) {
     v = vqrdmulhq_s32(v, multiplier);
@@ -162,7 +161,7 @@ static inline int32x4_t any_rescaled(const sernet_layer *layer, int32x4_t v, int
     return sernet_rescaled(&r, v);
 }
 
-/* The sums of channels from c on, rescaled. The tables are padded to whole blocks. */
+/* Rescales the sums of a block of channels, from channel c on. The tables have whole blocks. */
 static inline int8x16_t rescaled(const sernet_layer *layer, const int32_t *sums, uint32_t c) {
     const int32x4x4_t m = vld4q_s32(layer->multiplier + c);
     const int8x16_t shifts = vldrbq_s8(layer->shift + c);
@@ -200,7 +199,7 @@ SERNET_HOT void sernet_depthwise(const sernet_step *s) {
         for (uint32_t next = 0; next < channels; next += BLOCK) {
             /* Sums of every fourth channel lie side by side. */
             int32_t sums[BLOCK];
-            /* The last block may overlap the one before it. */
+            /* The last block may overlap the block before it. */
             const uint32_t c = channels - next >= BLOCK || channels < BLOCK ? next : channels - BLOCK;
             const int8_t *in = s->arena + c, *weights = layer->weights + c;
             if (channels < BLOCK)
@@ -212,7 +211,7 @@ SERNET_HOT void sernet_depthwise(const sernet_step *s) {
     }
 }
 
-/* Of each input channel's outputs first the first one, for all channels, then the second, ... */
+/* Computes part by part: the first output of every input channel, then the second of each, ... */
 SERNET_HOT void sernet_depthwise_multiple(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const uint32_t channels = sernet_input(s, 0)->channels, multiple = layer->channels / channels;
@@ -242,7 +241,7 @@ SERNET_HOT void sernet_depthwise_multiple(const sernet_step *s) {
 
 #else
 
-#define BLOCK 16u /* channels summed before they are rescaled */
+#define BLOCK 16u /* channels that are summed before they are rescaled */
 #define QUARTER 4u
 
 #ifdef SERNET_DSP
@@ -253,7 +252,7 @@ void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in, co
 
 #else
 
-/* Sums of fours of channels, from the bias on. */
+/* Sums of four channels at a time, starting from the bias. */
 SERNET_INLINE void sernet_depthwise_sums(const tap *taps, const tap *end, const int8_t *in,
                                          const int8_t *weights, const int32_t *bias, int32_t *sums,
                                          uint32_t quarters) {
@@ -275,7 +274,7 @@ SERNET_INLINE void sernet_depthwise_sums(const tap *taps, const tap *end, const 
 
 #endif
 
-/* Rescales sums of channels from c on into outputs that are `apart`. */
+/* Rescales the sums of `count` channels, from channel c on; outputs lie `apart` bytes apart. */
 SERNET_INLINE void finish(const sernet_layer *layer, const int32_t *sums, uint32_t c, uint32_t count,
                           int8_t *out, uint32_t apart) {
     const int32_t *multiplier = layer->multiplier + c;
@@ -284,7 +283,7 @@ SERNET_INLINE void finish(const sernet_layer *layer, const int32_t *sums, uint32
         const int32_t bias = layer->zero_point * 2 + 1;
         for (uint32_t i = 0; i < count; i++) {
             const int right = -shift[i];
-            /* The zero point, and half of what is shifted out. */
+            /* The zero point, and a half for rounding, before the shift. */
             const int32_t offset = bias * (1 << (right - 1));
             out[i * apart] =
                 sernet_saturated(sernet_quick_rescale(sums[i], multiplier[i], right, offset));
@@ -311,7 +310,7 @@ SERNET_HOT void sernet_depthwise(const sernet_step *s) {
         find_taps(s, &r, x);
         for (uint32_t next = 0; next < channels;) {
             const uint32_t left = channels - next, count = left < BLOCK ? left & ~3u : BLOCK;
-            /* The last four may overlap those before them. */
+            /* The last four channels may overlap the four before them. */
             const uint32_t c = count > 0 ? next : channels - QUARTER;
             const uint32_t quarters = count > 0 ? count / QUARTER : 1;
             int32_t sums[BLOCK];
@@ -323,7 +322,7 @@ SERNET_HOT void sernet_depthwise(const sernet_step *s) {
     }
 }
 
-/* Of each input channel's outputs first the first one, for all channels, then the second, ... */
+/* Computes part by part: the first output of every input channel, then the second of each, ... */
 SERNET_HOT void sernet_depthwise_multiple(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const uint32_t channels = sernet_input(s, 0)->channels, multiple = layer->channels / channels;

@@ -1,5 +1,5 @@
-/* Sums of fours of channels of a depthwise convolution, for cores with the DSP extension: 4 MACs
- * take 13 instructions.
+/* Sums of a depthwise convolution, four channels at a time, for cores with the DSP extension: 4
+ * MACs take 13 instructions.
  *
  * void sernet_depthwise_sums(const tap *taps,       words (in, weight), at least one
  *                            const tap *end,
@@ -25,7 +25,7 @@
         .balign 4
 sernet_depthwise_sums:
         push    {r4-r11, lr}
-        /* From sp + 36 on: bias, sums, quarters. */
+        /* From sp + 36 on, the stack holds bias, sums, quarters. */
         mov     lr, r1
         mov     r1, r0
 0:

@@ -1,5 +1,5 @@
 /* Sums of 16 channels of a depthwise convolution, for Helium: 32 MACs of two taps take 26
- * instructions. Two products of int8 fit in 16 bits as long as no weight is -128.
+ * instructions. The sum of two int8 products fits 16 bits if no weight is -128.
  *
  * void sernet_depthwise_sums(const tap *taps,       words (in, weight)
  *                            uint32_t count,        at least one
@@ -18,14 +18,14 @@
         .text
 #endif
 
-        /* Where a tap's input and weights are. */
+        /* Puts the addresses of a tap's input and weights into r4 and r5. */
         .macro find
         ldrd    r4, r5, [r0], #8
         add     r4, r4, r2
         add     r5, r5, r3
         .endm
 
-        /* Adds products of even channels in q6 and of odd ones in q4. */
+        /* Adds to the sums: q6 holds products of even channels, q4 of odd channels. */
         .macro add_up
         vmovlb.s16 q5, q6
         vadd.i32 q0, q0, q5

@@ -1,15 +1,16 @@
 /* Products of a pair of channels with the columns of 1, 2 or 3 positions, for cores with the
- * DSP extension. In C, compilers run out of registers: here all fourteen are in use, and
- * a group of 4 weights of 2 channels at 3 positions (24 MACs) takes 18 instructions.
+ * DSP extension. C compilers run out of registers here. This code uses all fourteen: a group of 4
+ * weights of 2 channels at 3 positions (24 MACs) takes 18 instructions.
  *
  * A weight w of the first channel and v of the second are one number, 256 w + v. Its products sum up
- * to 256 W + V, and those of its low byte, which is v, to V. What is left is W, modulo 2^24.
+ * to 256 W + V, and the products of its low byte, which is v, to V. The difference gives W, modulo
+ * 2^24.
  *
  * void sernet_dot_N(const int16_t *columns,   (groups, N, 4), each 4 in the order 0 2 1 3
- *                   const int8_t *weights,    (pairs, groups, 4), 256 w + v, in that order; between
- *                                             pairs `skip` bytes
+ *                   const int8_t *weights,    (pairs, groups, 4), 256 w + v, in that order, with
+ *                                             `skip` bytes between pairs
  *                   uint32_t groups,          at least 1; no W reaches 2^23 or -2^23
- *                   int32_t *sums,            (N, 16): a pair's go side by side
+ *                   int32_t *sums,            (N, 16): the sums of a pair lie side by side
  *                   const int32_t *bias,      (pairs, 2); may be `sums`
  *                   uint32_t pairs,           at least 1
  *                   uint32_t skip)
@@ -24,7 +25,8 @@
         .text
 #endif
 
-        /* Two words of a column times the numbers r8 r9 and their low bytes r10 r11. */
+        /* Adds the products of two words of a column with the numbers r8, r9 and with their low
+         * bytes r10, r11. */
         .macro position a, b
         ldrd    r12, lr, [r0], #8
         smlad   \a, r12, r8, \a
@@ -33,7 +35,7 @@
         smlad   \b, lr, r11, \b
         .endm
 
-        /* All instructions are four bytes long. */
+        /* All instructions have four bytes; the jump into the loop below relies on it. */
         .macro group positions
         ldrd    r8, r9, [r1], #8
         sxtb16  r10, r8
@@ -47,7 +49,8 @@
         .endif
         .endm
 
-        /* 256 W + V in a, V and its bias in b: both sums. The first channel's bias is in r8. */
+        /* Turns a = 256 W + V and b = V, both with the second channel's bias, into the two sums. r8
+         * holds the first channel's bias. */
         .macro part a, b
         sub     \a, \a, \b
         add     \a, r8, \a, asr #8
@@ -60,9 +63,9 @@
         .balign 4
 sernet_dot_\positions:
         push    {r4-r11, lr}
-        /* Kept in words of the stack, from sp on: the columns; their end; the loop's entry,
-         * where the first groups % 4 are left; sums. Then comes what was pushed, and from sp + 52
-         * on bias, pairs and skip. */
+        /* From sp on, the stack holds four words: the columns; their end; the address at which the
+         * loop starts, so that its first pass does groups % 4 groups; sums. Then come the pushed
+         * registers, and from sp + 52 on bias, pairs and skip. */
         mov     r12, #(8 * \positions)
         mla     r5, r2, r12, r0
         rsb     r6, r2, #0

@@ -4,7 +4,7 @@
  * void sernet_dot_N(const int8_t *columns,    (N, chunks, 16)
  *                   const int8_t *weights,    (pairs, chunks, 2, 16)
  *                   uint32_t chunks,          at least 1
- *                   int32_t *sums,            (N, 16): a pair's go side by side
+ *                   int32_t *sums,            (N, 16): the sums of a pair lie side by side
  *                   const int32_t *bias,      (pairs, 2)
  *                   uint32_t pairs)           at least 1
  */
@@ -18,7 +18,7 @@
         .text
 #endif
 
-        /* VMLADAVA adds to even registers only. */
+        /* VMLADAVA can add only to even registers. */
         .macro position x, a, b
         vldrb.8 q2, [\x], #16
         vmladava.s8 \a, q0, q2

@@ -1,4 +1,4 @@
-/* Follows sernet-edge's runtime/drift.py in integers. */
+/* Computes the drift of sernet-edge's runtime/drift.py in integers. */
 #include "sernet_drift.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 
 void sernet_drift_reset(sernet_drift_meter *meter) { memset(meter, 0, sizeof *meter); }
 
-/* Whether a piece ends before the row at `frames` of a hop. */
+/* Whether a piece ends after `frames` frames of a hop. */
 static int is_cut(uint32_t frames) {
     return frames == SERNET_DRIFT_HOP || (frames > 0 && frames == SERNET_DRIFT_PIECE);
 }
@@ -30,7 +30,7 @@ void sernet_drift_add(sernet_drift_meter *meter, const int8_t *row) {
 /* The drift of one feature, Q22. */
 static int64_t deviation(int64_t sum, uint64_t squares) {
     const uint64_t distance = (uint64_t)(sum < 0 ? -sum : sum);
-    /* The window's frames, squared, times the variance. */
+    /* The variance times the squared number of frames. */
     const uint64_t variance = SERNET_WINDOW_FRAMES * squares - distance * distance;
     const uint64_t least = SERNET_DRIFT_LEAST_VARIANCE;
     const int32_t spread =

@@ -2,7 +2,7 @@
  *
  *     port.cycles = sernet_dwt_start() ? sernet_dwt_cycles : NULL;
  *
- * Cores without one (M0, M0+, RISC-V) and QEMU have nothing there: it does not start. */
+ * Other cores (M0, M0+, RISC-V) and QEMU have no such counter; there sernet_dwt_start returns 0. */
 #ifndef SERNET_DWT_H
 #define SERNET_DWT_H
 
@@ -23,7 +23,7 @@ static inline uint32_t sernet_dwt_cycles(void) {
 #endif
 }
 
-/* Starts the counter. Returns 1 when it counts, 0 when this core has none. */
+/* Starts the counter. Returns 1 if it counts, 0 if this core has no counter. */
 static inline int sernet_dwt_start(void) {
 #if defined(__ARM_ARCH_7M__) || defined(__ARM_ARCH_7EM__) || defined(__ARM_ARCH_8M_MAIN__) ||      \
     defined(__ARM_ARCH_8_1M_MAIN__)
@@ -33,7 +33,7 @@ static inline int sernet_dwt_start(void) {
     SERNET_DWT_CTRL = SERNET_DWT_CTRL | 1u;
 #endif
     const uint32_t before = sernet_dwt_cycles();
-    /* Some instructions for it to count; in C++20 a volatile has no ++. */
+    /* Some instructions to count. C++20 deprecates ++ on volatile variables. */
     volatile int wait = 0;
     while (wait < 100) wait = wait + 1;
     return sernet_dwt_cycles() != before;

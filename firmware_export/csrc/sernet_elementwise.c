@@ -1,4 +1,4 @@
-/* One step of the layers that compute each value by itself. */
+/* One step of the layers that compute each output value separately. */
 #include "sernet_kernels.h"
 
 void sernet_lookup(const sernet_step *s) {
@@ -8,7 +8,7 @@ void sernet_lookup(const sernet_step *s) {
         out[i] = s->layer->weights[in[i] + 128];
 }
 
-/* How a number below 2^30 is rescaled to a smaller one: multiplier, and a shift of 0..22 bits. */
+/* Rescales a number below 2^30 to a smaller one: multiplier, and a right shift of 0..22 bits. */
 typedef struct {
     int32_t multiplier, half, sign;
     int right;
@@ -20,7 +20,7 @@ static reduction reduction_of(const int32_t *p) {
     return r;
 }
 
-/* `sernet_rescale` of such a number. */
+/* `sernet_rescale` with a `reduction`. */
 static inline int32_t reduced(int32_t x, const reduction *r) {
 #ifdef SERNET_DSP
     int32_t v;
@@ -28,7 +28,7 @@ static inline int32_t reduced(int32_t x, const reduction *r) {
 #else
     const int32_t v = sernet_high(x, r->multiplier);
 #endif
-    /* Halves away from zero: less one if negative, where anything is shifted out. */
+    /* Round halves away from zero: subtract one from a negative number before the shift. */
     return (v + r->half + ((v >> 31) & r->sign)) >> r->right;
 }
 
@@ -43,8 +43,8 @@ static inline int32x4_t all_reduced(int32x4_t x, const reduction *r) {
 
 #endif
 
-/* bias: zero point, multiplier and shift of each input; then multiplier and shift. The shifts are
- * -22..0. */
+/* bias: zero point, multiplier and shift of each input; multiplier and shift of the sum. The shifts
+ * are -22..0. */
 void sernet_add(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const int32_t *p = layer->bias;
@@ -75,11 +75,13 @@ void sernet_add(const sernet_step *s) {
 /* One operand of a sum or product with broadcasting. */
 typedef struct {
     const int8_t *values;
-    uint32_t position, channel; /* from one to the next, in bytes */
+    uint32_t position, channel; /* distance to the next position and the next channel, bytes */
 } operand;
 
-/* Bytes from one position to the next, from one channel to the next and, of a constant, from one
- * row to the next; -1 there: it is the next input. */
+/* Returns an operand.
+ *
+ *     strides (3) bytes to the next position, to the next channel and, for a constant, to the next
+ *                 row; -1 in place of the last: the operand is the layer's next input */
 static operand operand_at(const sernet_step *s, const int32_t *strides, uint32_t *input) {
     operand o = {s->layer->weights, (uint32_t)strides[0], (uint32_t)strides[1]};
     if (strides[2] >= 0)
@@ -91,13 +93,13 @@ static operand operand_at(const sernet_step *s, const int32_t *strides, uint32_t
 
 #ifdef SERNET_HELIUM
 
-/* Four channels of an operand from c on, less its zero point. */
+/* Four channels of an operand, from channel c on, minus its zero point. */
 static inline int32x4_t lanes_of(const operand *o, uint32_t c, int32_t zero, mve_pred16_t lanes) {
     if (o->channel == 0) return vdupq_n_s32(o->values[0] - zero);
     return vsubq_n_s32(vldrbq_z_s32(o->values + c, lanes), zero);
 }
 
-/* How four numbers are rescaled. */
+/* The rescaling of four outputs. */
 static inline sernet_rescaling rescaling_of(const int32_t *p, const sernet_layer *layer) {
     const int32x4_t none = vdupq_n_s32(0), shift = vdupq_n_s32(p[1]);
     const sernet_rescaling r = {vdupq_n_s32(p[0]), vmaxq_s32(shift, none), vminq_s32(shift, none),
@@ -106,7 +108,7 @@ static inline sernet_rescaling rescaling_of(const int32_t *p, const sernet_layer
     return r;
 }
 
-/* The same for an intermediate value: no zero point, no limits. */
+/* The same for intermediate values, without zero point and limits. */
 static inline sernet_rescaling inner_rescaling_of(const int32_t *p, const sernet_layer *layer) {
     sernet_rescaling r = rescaling_of(p, layer);
     r.low = vdupq_n_s32(INT32_MIN);
@@ -119,12 +121,12 @@ static inline sernet_rescaling inner_rescaling_of(const int32_t *p, const sernet
 
 #ifndef SERNET_HELIUM
 
-/* Whether numbers below 2^30 may be `reduced` with a shift. */
+/* Whether `reduced` can do a shift. */
 static inline int is_reducing(int32_t shift) { return shift <= 0 && shift >= -22; }
 
 #endif
 
-/* bias: as `sernet_add`; strides of both operands; 1 to add, -1 to subtract. */
+/* bias: the numbers of `sernet_add`; strides of both operands; 1 to add, -1 to subtract. */
 void sernet_combine(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const int32_t *p = layer->bias;
@@ -198,8 +200,8 @@ void sernet_multiply(const sernet_step *s) {
 #endif
 }
 
-/* bias: zero points; multiplier and shift of what is not negative, then of the product with a slope;
- * strides of the input and the slopes. */
+/* bias: zero points; multiplier and shift of inputs that are not negative; multiplier and shift of
+ * the product with a slope; strides of the input and of the slopes. */
 void sernet_prelu(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const int32_t *p = layer->bias;

@@ -1,20 +1,21 @@
-/* The schedule: which layer makes a row when. plan.py plays the same rule to size the
- * rings, so there are no checks for room here. */
+/* The schedule: it decides which layer makes the next row. plan.py simulates the same rules to
+ * choose the height of the rings, so this file needs no checks for room. */
 #include "sernet_engine.h"
 
 #include <string.h>
 
 #include "sernet_kernels.h"
 
-/* State: steps done by each layer, uint16 (layers); steps wanted, uint16 (layers); layers that may
- * have something to do, their number and then they, uint8 (1 + layers); arena. */
+/* The state: steps done by each layer, uint16 (layers); steps wanted, uint16 (layers); the number
+ * of pending layers, and their indices, uint8 (1 + layers); arena. */
 static uint16_t *steps_done(void *state) { return (uint16_t *)state; }
 
 static int8_t *arena_of(const sernet_net *net, void *state) {
     return (int8_t *)state + net->arena_offset;
 }
 
-/* Rows up to the last one that a step reads, at least one; an input with fewer is needed whole. */
+/* Returns the number of rows up to the last one that a step reads, at least one. It may exceed the
+ * input's height; see `rows_of`. */
 static uint32_t rows_needed(const sernet_layer *layer, uint32_t step) {
     const uint32_t end = step * layer->stride_height + layer->span_height;
     return end > layer->pad_top ? end - layer->pad_top : 1;
@@ -31,8 +32,8 @@ static int has_rows(const sernet_net *net, const uint16_t *done, uint32_t index,
     return (layer->join == 1 ? done[index] : done[index] / layer->join) >= rows;
 }
 
-/* Sets the steps that the layers of a group must have done for `root` to do its next one.
- * Returns whether the rows they start from are there. */
+/* Sets the steps that the layers of a group must have done before `root` can do its next step.
+ * Returns whether the rows that the group reads exist. */
 static int want(const sernet_net *net, const uint16_t *done, uint16_t *wanted, uint32_t root) {
     const uint32_t start = net->layers[root].group_start;
     for (uint32_t i = start; i < root; i++) wanted[i] = done[i];
@@ -61,15 +62,15 @@ static int ready(const sernet_net *net, const uint16_t *done, uint32_t index) {
     return 1;
 }
 
-/* Returns the one layer that reads a layer which waits. */
+/* Returns the only layer that reads the layer `index`, which waits. */
 static uint32_t reader_of(const sernet_net *net, uint32_t index) {
     for (uint32_t i = index + 1;; i++)
         for (uint32_t j = 0; j < net->layers[i].input_count; j++)
             if (net->layers[i].inputs[j] == index) return i;
 }
 
-/* Does the next step of `root`, after the steps of earlier layers that it needs. Every layer but `root`
- * waits until its reader needs a row, so a new row lets only its one reader advance. */
+/* Does the next step of `root`, after the steps of earlier layers that it needs. All these layers
+ * wait and have a single reader, so a new row of one lets only its reader advance. */
 static void run(const sernet_net *net, uint16_t *done, const uint16_t *wanted, uint32_t root,
                 int8_t *arena) {
     for (uint32_t i = root;; i = reader_of(net, i)) {
@@ -81,16 +82,16 @@ static void run(const sernet_net *net, uint16_t *done, const uint16_t *wanted, u
     }
 }
 
-/* Adds the layers that a new row of a layer may let advance. They come after it, in order. */
+/* Adds to `pending` the layers that may advance after a new row of a layer, in ascending order. */
 static uint32_t wake(const sernet_layer *layer, uint8_t *pending, uint32_t count) {
     const uint8_t *wakes = layer->inputs + layer->input_count;
     for (uint32_t i = 0; i < layer->wake_count; i++) pending[count++] = wakes[i];
     return count;
 }
 
-/* Advances the last layer that can; returns 0 when another row of the input is needed. Only the
- * layers that wait in ascending order for their turn can: what has been found to lack a row waits
- * again as soon as there is one. */
+/* Advances the last layer that can advance; returns 0 if the engine needs another row of the input.
+ * Only pending layers can advance. A pending layer that lacks a row is removed; the next row that
+ * it reads adds it again. */
 static int advance(const sernet_net *net, uint16_t *done, int8_t *arena) {
     uint16_t *wanted = done + net->layer_count;
     uint8_t *count = (uint8_t *)(wanted + net->layer_count), *pending = count + 1;

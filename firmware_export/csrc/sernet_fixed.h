@@ -1,11 +1,12 @@
-/* Private to the front end: products of 32-bit fractions, the same bits on every core. */
+/* Private to the front end: products of 32-bit fractions, with the same bits on every core. */
 #ifndef SERNET_FIXED_H
 #define SERNET_FIXED_H
 
 #include <stdint.h>
 
-/* Before functions: that are called with numbers known to the compiler; and whose memory on the
- * stack must not add to that of others which the same function calls. */
+/* SERNET_INLINE: for functions that get constants, so that the compiler can compute with them.
+ * SERNET_APART: never inline, so that the stack memory of two such functions, called by the same
+ * function, does not add up. */
 #ifdef __GNUC__
 #define SERNET_INLINE static inline __attribute__((always_inline))
 #define SERNET_APART static __attribute__((noinline))
@@ -16,20 +17,20 @@
 
 #if defined(__ARM_FEATURE_DSP) && !defined(SERNET_PORTABLE)
 
-/* a * b / 2^32, to the nearest integer, a half upwards. */
+/* a * b / 2^32, rounded to the nearest integer, halves up. */
 static inline int32_t sernet_high(int32_t a, int32_t b) {
     int32_t product;
     __asm__("smmulr %0, %1, %2" : "=r"(product) : "r"(a), "r"(b));
     return product;
 }
 
-/* sum + a * b / 2^32, to the nearest. */
+/* sum + a * b / 2^32, rounded to the nearest integer, halves up. */
 static inline int32_t sernet_high_plus(int32_t sum, int32_t a, int32_t b) {
     __asm__("smmlar %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
     return sum;
 }
 
-/* sum - a * b / 2^32, to the nearest, a half of what is added upwards. */
+/* sum - a * b / 2^32: -a * b / 2^32 is rounded to the nearest integer, halves up. */
 static inline int32_t sernet_high_minus(int32_t sum, int32_t a, int32_t b) {
     __asm__("smmlsr %0, %1, %2, %0" : "+r"(sum) : "r"(a), "r"(b));
     return sum;
@@ -39,7 +40,7 @@ static inline int32_t sernet_high_minus(int32_t sum, int32_t a, int32_t b) {
 
 #if defined(__ARM_ARCH_6M__) || defined(__ARM_ARCH_8M_BASE__)
 
-/* These cores multiply 32 bits by 32 to 32: four products of halves. */
+/* These cores have no 64-bit product: use four products of halves. */
 static inline int32_t sernet_high(int32_t a, int32_t b) {
     const int32_t a_high = a >> 16, b_high = b >> 16;
     const uint32_t a_low = (uint16_t)a, b_low = (uint16_t)b;
@@ -60,14 +61,14 @@ static inline int32_t sernet_high_plus(int32_t sum, int32_t a, int32_t b) {
     return sum + sernet_high(a, b);
 }
 
-/* b is never the least integer, which has no opposite. */
+/* b must not be INT32_MIN, which has no negation. */
 static inline int32_t sernet_high_minus(int32_t sum, int32_t a, int32_t b) {
     return sum + sernet_high(a, -b);
 }
 
 #endif
 
-/* How many of the highest bits of x > 0 are 0. */
+/* The number of leading zero bits of x > 0. */
 static inline uint32_t sernet_leading_zeros(uint32_t x) {
 #ifdef __GNUC__
     return (uint32_t)__builtin_clz(x);

@@ -8,7 +8,7 @@
 #define SUM_BITS 18
 #define STEP_BITS 10
 #define LEVEL_BITS 36
-/* Sums of so many logarithms fit 32 bits. */
+/* The sum of this many logarithms fits 32 bits. */
 #define MOST_BANDS_ADDED 8
 
 void sernet_frontend_reset(sernet_frontend *frontend) {
@@ -30,7 +30,7 @@ void sernet_frontend_take(sernet_frontend *frontend, const int16_t *pcm, uint32_
 
 #if SERNET_FEATURES == SERNET_FEATURES_MICRO
 
-/* Features of the power spectrum in `bins`; see sernet_frontend_row. */
+/* Computes features from the power spectrum in `bins`; see sernet_frontend_row. */
 SERNET_APART int32_t features_of(sernet_frontend *frontend, const sernet_bin *bins, int32_t shift,
                                  sernet_kept *row) {
     sernet_micro_row(bins, (uint32_t)shift, frontend->noise, row);
@@ -52,15 +52,17 @@ static uint64_t fraction_of(uint64_t x, uint32_t fraction) {
     return (x >> 32) * fraction + (((x & UINT32_MAX) * fraction) >> 32);
 }
 
-/* Energies in the triangles, which take what lies between two corners apart: what rises to the
- * upper one, and the rest, which falls from the lower one. */
+/* Logarithms of the mel bands' energies. The power between two corners is split in two: the part
+ * weighted by the rising side of one band, and the rest, which belongs to the falling side of the
+ * band before. */
 static void logarithms(const sernet_bin *bins, int32_t exponent, int32_t *logs) {
     uint64_t risen = 0;
     for (uint32_t m = 0; m <= SERNET_MEL_BANDS; m++) {
         const sernet_bin *low = &bins[sernet_mel_corners[m]], *bin;
         uint64_t sum = 0, rising = 0;
         if (sernet_mel_corners[m + 1] > sernet_mel_corners[m]) {
-            /* A running sum, summed up, weighs the last bin most. */
+            /* The sum of running sums weights bins more, the nearer they are to the upper corner.
+             * */
             for (bin = &bins[sernet_mel_corners[m + 1]]; --bin > low;) {
                 sum += bin->power;
                 rising += sum >> SERNET_MEL_SHIFT;
@@ -75,7 +77,7 @@ static void logarithms(const sernet_bin *bins, int32_t exponent, int32_t *logs) 
 
 #endif
 
-/* gain * sum - offset, rounded half to even as NumPy's rint does, then limited. */
+/* gain * sum - offset, rounded half to even like NumPy's rint, then limited. */
 static int8_t quantised(int32_t sum, uint32_t k) {
     const int64_t half = (int64_t)1 << (SUM_BITS + SERNET_GAIN_BITS - 1);
     const int64_t above = (int64_t)sum * sernet_gain[k] - sernet_offset[k] + half;
@@ -97,8 +99,8 @@ int32_t sernet_frontend_mean(const int32_t *levels, uint32_t count) {
 
 #else
 
-/* What is taken out of a frame for its level: nothing, or the level's mean so far, which
- * forgets exponentially. */
+/* The level to subtract from a frame: 0, or the mean of the levels so far, in which older levels
+ * count exponentially less. */
 static int32_t level_so_far(sernet_frontend *frontend, int32_t level) {
 #if SERNET_LEVEL == SERNET_LEVEL_RUNNING
     const int64_t wide = (int64_t)level * ((int64_t)1 << (LEVEL_BITS - SUM_BITS));
@@ -116,15 +118,15 @@ static int32_t level_so_far(sernet_frontend *frontend, int32_t level) {
 
 #if SERNET_FEATURES == SERNET_FEATURES_MFCC
 
-/* Adds a band's logarithm times cos(pi k (2m + 1) / (2 bands)), whose index is k (2m + 1); goes on
- * to the next band. */
+/* Adds a band's logarithm times cos(pi k (2m + 1) / (2 bands)), which has the index k (2m + 1) in
+ * the table; moves the index to the next band. */
 static inline int64_t plus_band(int64_t sum, int32_t log, uint32_t *index, uint32_t k) {
     const int32_t cosine = sernet_cosine[*index];
     *index = (*index + 2 * k) % (4 * SERNET_MEL_BANDS);
     return sum + (int64_t)log * cosine;
 }
 
-/* The sum of so many bands, from `logs` on up or down, Q18. */
+/* The sum over `count` bands, from `logs` up (direction 1) or down (-1), Q18. */
 static int32_t projected(const int32_t *logs, int32_t direction, uint32_t count, uint32_t k) {
     int64_t sum = (int64_t)1 << (SERNET_LOG_BITS + COSINE_BITS - SUM_BITS - 1);
     uint32_t index = k;
@@ -138,10 +140,11 @@ static int32_t projected(const int32_t *logs, int32_t direction, uint32_t count,
     return (int32_t)(sum >> (SERNET_LOG_BITS + COSINE_BITS - SUM_BITS));
 }
 
-/* All features but the first one of the bands' logarithms, which are lost.
+/* Computes all features except the first from the bands' logarithms, and overwrites these.
  *
- * The cosines are even or odd about the middle: differences of the two halves' bands are all that
- * odd coefficients need. The others need sums, and with these it is the same again. */
+ * The cosines are even or odd about the middle. So odd coefficients need only the differences of
+ * the two halves of the bands, and even coefficients only their sums; for the sums the same step
+ * repeats. */
 static void transform(int32_t *logs, sernet_kept *row) {
     uint32_t count = SERNET_MEL_BANDS, step = 1, is_even;
     do {
@@ -160,10 +163,10 @@ static void transform(int32_t *logs, sernet_kept *row) {
         row[k] = quantised(projected(logs, 1, count, k), k);
 }
 
-/* Features of the power spectrum in `bins`; see sernet_frontend_row. */
+/* Computes features from the power spectrum in `bins`; see sernet_frontend_row. */
 SERNET_APART int32_t features_of(sernet_frontend *frontend, const sernet_bin *bins,
                                  int32_t exponent, sernet_kept *row) {
-    (void)frontend; /* which a window's level leaves alone */
+    (void)frontend; /* the level "window" does not use it */
     int32_t logs[SERNET_MEL_BANDS];
     logarithms(bins, exponent, logs);
 #ifdef SERNET_FIRST_FEATURE_IS_ENERGY
@@ -197,10 +200,10 @@ static void finish(const int16_t *logs, int32_t mean, int8_t *features) {
         features[k] = quantised(logs[k] * (1 << (SUM_BITS - STEP_BITS)) - mean, k);
 }
 
-/* Features of the power spectrum in `bins`; see sernet_frontend_row. */
+/* Computes features from the power spectrum in `bins`; see sernet_frontend_row. */
 SERNET_APART int32_t features_of(sernet_frontend *frontend, const sernet_bin *bins,
                                  int32_t exponent, sernet_kept *row) {
-    (void)frontend; /* which a window's level leaves alone */
+    (void)frontend; /* the level "window" does not use it */
     const int32_t places = SERNET_LOG_BITS - STEP_BITS;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
     int16_t *const steps = row;
@@ -248,7 +251,7 @@ void sernet_frontend_finish(const sernet_kept *row, int32_t level, int32_t mean,
 #define NEWEST SERNET_FRAME_LENGTH_SAMPLES
 #endif
 
-/* Whether what came with the newest frame is too quiet for speech, whatever its offset. */
+/* Whether the newest frame's new samples are too quiet for speech; an offset does not count. */
 static int is_quiet(const sernet_frontend *frontend) {
     const double least = SERNET_GATE_POWER * (double)NEWEST * (double)NEWEST;
     int32_t sum = 0;
@@ -259,7 +262,7 @@ static int is_quiet(const sernet_frontend *frontend) {
         sum += sample;
         squares += (uint32_t)(sample * sample);
     }
-    /* Their number, squared, times their variance. */
+    /* The variance of the samples times their squared number. */
     return NEWEST * squares - (uint64_t)((int64_t)sum * sum) < (uint64_t)least;
 }
 
@@ -274,7 +277,7 @@ static int is_gated(sernet_frontend *frontend) {
 
 #endif
 
-/* The frame's power spectrum, in `bins`. */
+/* Computes the frame's power spectrum in `bins`. */
 static int32_t spectrum_of(const sernet_frontend *frontend, sernet_bin *bins) {
 #ifdef SERNET_PREEMPHASIS
     return sernet_spectrum(&frontend->frame, frontend->next, frontend->before, bins);
@@ -283,7 +286,7 @@ static int32_t spectrum_of(const sernet_frontend *frontend, sernet_bin *bins) {
 #endif
 }
 
-/* Keeps of the frame what the next one needs. */
+/* Prepares the next frame. */
 static void go_on(sernet_frontend *frontend) {
     frontend->missing = SERNET_FRAME_STEP_SAMPLES;
 #ifdef SERNET_PREEMPHASIS

@@ -6,7 +6,7 @@
 
 #include "sernet_crc32.h"
 
-/* Where the numbers of a block are; runtime/teach/head_block.py of sernet-edge has the list. */
+/* Offsets of the numbers in a block; sernet-edge's runtime/teach/head_block.py describes them. */
 enum {
     AT_VERSION = 4,
     AT_LABELS = 6,
@@ -42,7 +42,7 @@ static const uint8_t *weights_of(const uint8_t *block, uint32_t label) {
     return block + SERNET_HEAD_START + 4 * SERNET_LABEL_COUNT + label * SERNET_HEAD_FEATURES;
 }
 
-/* Returns the most that the sum of any label can come to. */
+/* Returns the largest possible absolute value of a label's sum. */
 static int64_t largest_sum(const uint8_t *block) {
     int64_t most = 0;
     for (uint32_t label = 0; label < SERNET_LABEL_COUNT; label++) {
@@ -58,7 +58,7 @@ static int64_t largest_sum(const uint8_t *block) {
     return most;
 }
 
-/* Whether the numbers are such as a head can have, so that no arithmetic leaves its range. */
+/* Whether the numbers are in their ranges, so that no arithmetic overflows. */
 static int is_sound(const uint8_t *block) {
     const int32_t shift = get_int32(block + AT_SHIFT), zero = get_int32(block + AT_ZERO_POINT);
     const int32_t left = get_int32(block + AT_SOFTMAX + 4);
@@ -68,7 +68,7 @@ static int is_sound(const uint8_t *block) {
            least <= 0 && least >= -((31 << 26) >> left) && largest_sum(block) < INT32_MAX;
 }
 
-/* Whether the network ends in a dense layer and a softmax of the block's size. */
+/* Whether the network ends in a dense layer and a softmax with the block's sizes. */
 static int fits(const sernet_net *net) {
     if (net->layer_count != SERNET_HEAD_LAYERS) return 0;
     const sernet_layer *last = &net->layers[net->layer_count - 1];
@@ -77,7 +77,7 @@ static int fits(const sernet_net *net) {
     return dense->run == sernet_conv && dense->channels == SERNET_LABEL_COUNT;
 }
 
-/* Whether a weight of a label that stands first in its pair is the least there is. */
+/* Whether a label that is first in its pair has a weight of -128. */
 static int has_least_weight(const uint8_t *block) {
     for (uint32_t label = 0; label < SERNET_LABEL_COUNT; label += 2)
         for (uint32_t k = 0; k < SERNET_HEAD_FEATURES; k++)
@@ -85,7 +85,7 @@ static int has_least_weight(const uint8_t *block) {
     return 0;
 }
 
-/* Puts the weights where the kernel of this core looks for them: see SERNET_WEIGHTS. */
+/* Puts the weights in the order of this core's kernel; see SERNET_WEIGHTS. */
 static void pack(const uint8_t *block, int8_t *packed) {
     for (uint32_t label = 0; label < SERNET_LABEL_COUNT; label += 2) {
         const uint8_t *first = weights_of(block, label), *second = weights_of(block, label + 1);

@@ -1,8 +1,8 @@
-/* Another last layer for the network, loaded at run time: a device is taught without flashing.
+/* Loads another last layer at run time, so that a device can be taught without flashing it.
  *
- * `sernet-edge teach --head FILE` writes a block of bytes that holds the layer. Define SERNET_HEAD
- * for the whole program, and give the block to `sernet_set_head` (sernet.h). The scores are then,
- * to the bit, those of the taught model's own export. */
+ * `sernet-edge teach --head FILE` writes the layer as a block of bytes. Define SERNET_HEAD for the
+ * whole program, and give the block to `sernet_set_head` (sernet.h). The scores then equal, to the
+ * bit, those of an export of the taught model. */
 #ifndef SERNET_HEAD_H
 #define SERNET_HEAD_H
 
@@ -20,7 +20,7 @@ extern "C" {
 
 #define SERNET_HEAD_VERSION 1
 
-/* The network whose last layer it replaces: where windows share rows, what follows the mean. */
+/* The network whose last layer the head replaces: with shared rows, the layers after the mean. */
 #ifdef SERNET_MODEL_STRIDE_ROWS
 #define SERNET_HEAD_NET (sernet_model.head)
 #else
@@ -32,12 +32,12 @@ extern "C" {
 #define SERNET_HEAD_BYTES                                                                          \
     (SERNET_HEAD_START + SERNET_LABEL_COUNT * (4 + SERNET_HEAD_FEATURES) + 4)
 
-/* Channels are multiplied in pairs, weights in chunks. */
+/* The kernels multiply pairs of channels and chunks of weights. */
 #define SERNET_HEAD_CHUNK 16
 #define SERNET_HEAD_CHANNELS ((SERNET_LABEL_COUNT + 1) / 2 * 2)
 #define SERNET_HEAD_CHUNKS ((SERNET_HEAD_FEATURES + SERNET_HEAD_CHUNK - 1) / SERNET_HEAD_CHUNK)
 
-/* The network with another head; its members are private. It must not be moved. */
+/* The network with another head; the members are private. Do not move it: it points into itself. */
 typedef struct {
     uint64_t weights[SERNET_HEAD_CHANNELS * SERNET_HEAD_CHUNKS * SERNET_HEAD_CHUNK / 8];
     sernet_net net;
@@ -46,13 +46,13 @@ typedef struct {
     int32_t multiplier[SERNET_HEAD_CHANNELS];
     int32_t softmax[3];
     int8_t shift[SERNET_HEAD_CHANNELS];
-    uint64_t taught; /* tells the head: the contract's `taught` */
+    uint64_t taught; /* identifies the head: the contract's `taught` */
     uint32_t is_set;
 } sernet_head;
 
-/* Takes a block for the network `net`, SERNET_HEAD_NET, or leaves `head` as it was. Errors: SERNET_ERROR_NULL,
- * _SIZE, _DAMAGED when the block is damaged or of another version, _MODEL when it is another
- * model's. */
+/* Loads a block for the network `net`, which is SERNET_HEAD_NET. Errors: SERNET_ERROR_NULL, _SIZE,
+ * _DAMAGED if the block is damaged or has another version, _MODEL if it is for another model; after
+ * an error `head` is unchanged. */
 int sernet_head_load(sernet_head *head, const sernet_net *net, const uint8_t *block, size_t bytes);
 
 #ifdef __cplusplus

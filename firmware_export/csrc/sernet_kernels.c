@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* Adds a value to each of as many sums. */
+/* Adds `count` values to as many sums. */
 SERNET_INLINE void add_values(int32_t *sums, const int8_t *in, uint32_t count) {
 #ifdef SERNET_HELIUM
     for (; count >= 4; count -= 4, in += 4, sums += 4)
@@ -29,7 +29,7 @@ static void mean_of_4(const int8_t *const in[4], int8_t *out, uint32_t count) {
     }
 }
 
-/* Kernels of up to 2 x 2. Where one has fewer taps, at an edge, each counts more than once. */
+/* For kernels up to 2 x 2. At an edge, where a kernel has fewer taps, taps count more than once. */
 void sernet_average_pool_2x2(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t channels = layer->channels;
@@ -49,7 +49,7 @@ void sernet_average_pool_2x2(const sernet_step *s) {
     }
 }
 
-/* Mean of what was summed up, halves away from zero. */
+/* The mean of `count` values with a sum, halves away from zero. */
 static int8_t rounded_mean(const sernet_layer *layer, int32_t sum, int32_t count) {
     return (int8_t)sernet_clamp((sum + (sum > 0 ? count / 2 : -(count / 2))) / count, layer->low,
                                 layer->high);
@@ -135,7 +135,7 @@ void sernet_max_pool_rows(const sernet_step *s) {
     }
 }
 
-/* bias: what to subtract from a sum; multiplier and shift, 1/n included. */
+/* bias: the number to subtract from a sum; multiplier and shift, which include 1/n. */
 void sernet_mean(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t *p = layer->bias;
@@ -165,7 +165,7 @@ void sernet_reduce_max(const sernet_step *s) {
             if (*in > out[c]) out[c] = *in;
 }
 
-/* Makes int16 (channels), which width 2 makes room for: sums over the width of a row. */
+/* Makes the sums over the width of a row, int16 (channels); width 2 gives them two bytes each. */
 void sernet_row_sums(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t count = layer->channels, repeats = (uint32_t)source->width * source->channels / count;
@@ -176,14 +176,14 @@ void sernet_row_sums(const sernet_step *s) {
         for (uint32_t c = 0; c < count; c++) sums[c] = (int16_t)(sums[c] + *in++);
 }
 
-/* Fixed-point numbers below are named after their integer bits: q0 is Q0.31, q5 is Q5.26. */
+/* The names of fixed-point numbers below end in their integer bits: q0 is Q0.31, q5 is Q5.26. */
 
 static int32_t saturating_left(int32_t x, int bits) {
     const int32_t limit = INT32_MAX >> bits;
     return x > limit ? INT32_MAX : x < -limit ? INT32_MIN : x * (1 << bits);
 }
 
-/* exp(x) in q0 of x <= 0 in q5, as gemmlowp's exp_on_negative_values. */
+/* exp(x) in q0, for x <= 0 in q5, like gemmlowp's exp_on_negative_values. */
 static int32_t exp_q0(int32_t x_q5) {
     /* exp(-1/4), exp(-1/2), exp(-1), ..., exp(-16). */
     static const int32_t factors[] = {1672461947, 1302514674, 790015084, 290630308,
@@ -204,7 +204,7 @@ static int32_t exp_q0(int32_t x_q5) {
     return result;
 }
 
-/* 1 / (1 + x) in q0 of 0 <= x < 1 in q0, as gemmlowp's one_over_one_plus_x_for_x_in_0_1. */
+/* 1 / (1 + x) in q0, for 0 <= x < 1 in q0, like gemmlowp's one_over_one_plus_x_for_x_in_0_1. */
 static int32_t reciprocal_q0(int32_t x_q0) {
     const int32_t half = (int32_t)(((int64_t)x_q0 + INT32_MAX + 1) / 2);
     /* Newton-Raphson from 48/17 - 32/17 * half, in q2. */
@@ -216,21 +216,21 @@ static int32_t reciprocal_q0(int32_t x_q0) {
     return saturating_left(x_q2, 1);
 }
 
-/* exp of a difference of two inputs; multiplier and left shift turn it into q5. */
+/* exp of a difference of two inputs; multiplier and left shift turn the difference into q5. */
 static int32_t exp_of(int32_t difference, int32_t multiplier, int32_t shift) {
     return exp_q0(sernet_high((int32_t)((uint32_t)difference << shift), multiplier));
 }
 
-/* How many of the highest bits of x > 0 are 0. */
+/* The number of leading zero bits of x > 0. */
 static int leading_zeros(uint32_t x) {
     int count = 0;
     while ((x << count & 0x80000000u) == 0) count++;
     return count;
 }
 
-/* log(x) in q5 of x >= 1 in q12, as gemmlowp's and TensorFlow Lite's log_x_for_x_greater_than_or_
- * equal_to_1. x is 2^power * r; of two such the one with the smaller r, near the fourth root of 1/2,
- * is taken. */
+/* log(x) in q5, for x >= 1 in q12, like gemmlowp's and TensorFlow Lite's log_x_for_x_greater_than_
+ * or_equal_to_1. x = 2^power * r; there are two ways to split x, and the one with the smaller r,
+ * near the fourth root of 1/2, counts. */
 static int32_t log_q5(int32_t x_q12) {
     const int32_t root = 1518500250, center = 1805811301, quarter_q6 = 1 << 23;
     const int zeros = leading_zeros((uint32_t)x_q12);
@@ -258,7 +258,7 @@ static int32_t largest(const int8_t *in, uint32_t count) {
     return most;
 }
 
-/* Sum in q12 of the exps of what channels are less than the largest; `p` is SOFTMAX's bias. */
+/* The sum in q12 of exp(channel - largest channel); `p` is the bias of SOFTMAX. */
 static int32_t sum_of_exps(const int8_t *in, uint32_t count, int32_t most, const int32_t *p) {
     int32_t sum_q12 = 0;
     for (uint32_t c = 0; c < count; c++)
@@ -276,7 +276,7 @@ void sernet_softmax(const sernet_step *s) {
     for (uint32_t x = 0; x < s->layer->width; x++, in += channels, out += channels) {
         const int32_t most = largest(in, channels);
         const uint32_t sum_q12 = (uint32_t)sum_of_exps(in, channels, most, p);
-        /* So that sum << headroom has its leading one at bit 31, less it. */
+        /* The sum, shifted so that its leading one is at bit 31, without this leading one. */
         const int headroom = leading_zeros(sum_q12);
         const int32_t scale = reciprocal_q0((int32_t)((sum_q12 << headroom) - 0x80000000u));
         for (uint32_t c = 0; c < channels; c++) {
@@ -290,7 +290,7 @@ void sernet_softmax(const sernet_step *s) {
     }
 }
 
-/* bias: as SOFTMAX; multiplier and shift from q5 to steps of the input. */
+/* bias: the numbers of SOFTMAX; multiplier and shift from q5 to steps of the input. */
 void sernet_log_softmax(const sernet_step *s) {
     const int32_t *p = s->layer->bias;
     const uint32_t channels = s->layer->channels;
@@ -299,7 +299,7 @@ void sernet_log_softmax(const sernet_step *s) {
     for (uint32_t x = 0; x < s->layer->width; x++, in += channels, out += channels) {
         const int32_t most = largest(in, channels);
         const int32_t log = log_q5(sum_of_exps(in, channels, most, p));
-        /* What lies too far below the largest would leave q5. */
+        /* A channel too far below the largest would leave the range of q5. */
         int32_t farthest = sernet_rescale((int32_t)((uint32_t)log + 0x80000000u), p[3], p[4]);
         if (farthest < p[2] - 1) farthest = p[2] - 1;
         for (uint32_t c = 0; c < channels; c++) {
@@ -314,8 +314,8 @@ void sernet_log_softmax(const sernet_step *s) {
     }
 }
 
-/* bias: zero points; multiplier and shift of a sum; values of the second input from one summand to
- * the next and from one sum to the next. */
+/* bias: zero points; multiplier and shift of a sum; the distance, in values of the second input,
+ * from one summand to the next, and from one sum to the next. */
 void sernet_matmul(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const int32_t *p = layer->bias;

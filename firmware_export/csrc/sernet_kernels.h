@@ -1,4 +1,4 @@
-/* Private to the engine: what its kernels share. */
+/* Private to the engine: functions that its kernels share. */
 #ifndef SERNET_KERNELS_H
 #define SERNET_KERNELS_H
 
@@ -11,7 +11,7 @@
 #include <arm_acle.h>
 #endif
 
-/* For what is cheaper in line even where it is large or used twice. */
+/* For functions that are faster inline although they are large or called twice. */
 #ifdef __GNUC__
 #define SERNET_INLINE static inline __attribute__((always_inline))
 #else
@@ -31,7 +31,7 @@ static inline int32_t sernet_clamp(int32_t x, int32_t low, int32_t high) {
     return x < low ? low : x > high ? high : x;
 }
 
-/* The high half of 2ab, halves rounded up. Both factors are never INT32_MIN. */
+/* The high half of 2ab, halves rounded up. a and b must not both be INT32_MIN. */
 static inline int32_t sernet_high(int32_t a, int32_t b) {
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
@@ -43,7 +43,7 @@ static inline int32_t sernet_round_shift(int32_t x, int exponent) {
     return (x >> exponent) + ((x & mask) > threshold);
 }
 
-/* x * multiplier / 2^31 * 2^shift, rounded twice as TensorFlow Lite does. */
+/* x * multiplier / 2^31 * 2^shift, rounded twice like in TensorFlow Lite. */
 static inline int32_t sernet_rescale(int32_t x, int32_t multiplier, int shift) {
     const int left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
     /* Unsigned, because the interpreter's product wraps. */
@@ -53,7 +53,7 @@ static inline int32_t sernet_rescale(int32_t x, int32_t multiplier, int shift) {
 
 #ifdef SERNET_HELIUM
 
-/* `sernet_rescale` of four sums, to which the zero point is added, within the limits. */
+/* `sernet_rescale` of four sums; then adds the zero point and applies the limits. */
 typedef struct {
     int32x4_t multiplier, to_left, to_right, low, high;
     int32_t zero_point;
@@ -61,7 +61,7 @@ typedef struct {
 
 static inline int32x4_t sernet_rescaled(const sernet_rescaling *r, int32x4_t v) {
     v = vqrdmulhq_s32(vshlq_s32(v, r->to_left), r->multiplier);
-    /* VRSHL rounds halves up; less one if negative makes that away from zero. */
+    /* VRSHL rounds halves up; after subtracting one from a negative number, away from zero. */
     v = vqaddq_s32(v, vshrq_n_s32(vandq_s32(v, r->to_right), 31));
     v = vaddq_n_s32(vrshlq_s32(v, r->to_right), r->zero_point);
     return vminq_s32(vmaxq_s32(v, r->low), r->high);
@@ -69,7 +69,9 @@ static inline int32x4_t sernet_rescaled(const sernet_rescaling *r, int32x4_t v) 
 
 #else
 
-/* `sernet_rescale` of a sum below 2^30 with a shift below 0: the same bits, fewer steps. */
+/* `sernet_rescale` of a sum below 2^30 with a right shift: the same bits in fewer instructions.
+ *
+ *     offset (1) the zero point and a half, before the shift */
 static inline int32_t sernet_quick_rescale(int32_t sum, int32_t multiplier, int right, int32_t offset) {
 #ifdef SERNET_DSP
     int32_t v;
@@ -82,7 +84,7 @@ static inline int32_t sernet_quick_rescale(int32_t sum, int32_t multiplier, int 
 
 static inline int8_t sernet_saturated(int32_t v) {
 #ifdef SERNET_DSP
-    /* __ssat is this too, but converts its sign implicitly. */
+    /* __ssat does the same, but with an implicit conversion of the sign. */
     return (int8_t)__builtin_arm_ssat(v, 8);
 #else
     return (int8_t)sernet_clamp(v, -128, 127);
@@ -91,13 +93,13 @@ static inline int8_t sernet_saturated(int32_t v) {
 
 #endif
 
-/* The part of a kernel along one axis that lies on the input: taps from..to-1. */
+/* The taps of a kernel, along one axis, that lie inside the input: from..to-1. */
 typedef struct {
-    int32_t origin; /* of the kernel, in input positions */
+    int32_t origin; /* the kernel's place, in input positions */
     int32_t from, to;
 } sernet_taps;
 
-/* Without dilation. */
+/* The taps of a kernel without dilation. */
 static inline sernet_taps sernet_taps_at(uint32_t position, uint32_t stride, uint32_t pad,
                                          uint32_t kernel, uint32_t size) {
     sernet_taps t;

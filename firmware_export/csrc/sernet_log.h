@@ -1,4 +1,4 @@
-/* Private to the front end and what measures its features: logarithms. */
+/* Private to the front end and to the drift: logarithms. */
 #ifndef SERNET_LOG_H
 #define SERNET_LOG_H
 
@@ -9,7 +9,7 @@
 #define SERNET_LOG_INDEX_BITS 5
 #define SERNET_LN2_Q30 744261118
 
-/* Splits x > 0 into a mantissa / 2^31 in 1..2 and a power of two, whose exponent it returns. */
+/* Splits x > 0 into mantissa / 2^31, in 1..2, and a power of two; returns the exponent. */
 static inline int32_t sernet_split(uint64_t x, uint32_t *mantissa) {
     const uint32_t high = (uint32_t)(x >> 32), low = (uint32_t)x;
     if (high != 0) {
@@ -22,7 +22,7 @@ static inline int32_t sernet_split(uint64_t x, uint32_t *mantissa) {
     return 31 - (int32_t)zeros;
 }
 
-/* ln(x * 2^exponent) of x > 0, Q22; right to 2e-7. */
+/* ln(x * 2^exponent) for x > 0, Q22, with an error of at most 2e-7. */
 static inline int32_t sernet_log(uint64_t x, int32_t exponent) {
     uint32_t mantissa;
     exponent += sernet_split(x, &mantissa);

@@ -1,27 +1,27 @@
-/* The TensorFlow Lite Micro frontend, to the bit. What it computes, and why, stands in
- * sernet-edge's runtime/micro_frontend.py and runtime/micro_fft.py; the tables are in the generated
- * sernet_contract.c. The features of a frame depend on the frames before through `noise` alone. */
+/* The TensorFlow Lite Micro frontend, to the bit. sernet-edge's runtime/micro_frontend.py and
+ * runtime/micro_fft.py explain the computation; the tables are in the generated sernet_contract.c.
+ * Of the frames before, a frame's features depend only on `noise`. */
 #include "sernet_micro.h"
 
 #include "sernet_fixed.h"
 
 enum {
-    POINTS = SERNET_FFT_SIZE / 2, /* of the complex transform */
+    POINTS = SERNET_FFT_SIZE / 2, /* points of the complex transform */
     FIRST_RADIX = SERNET_FFT_LOG2 % 2 == 0 ? 2 : 4,
-    BLOCKS_LOG2 = SERNET_FFT_LOG2 - (SERNET_FFT_LOG2 % 2 == 0 ? 2 : 3), /* of the first stage */
-    HALF = 32767 / 2, /* a fraction, Q15; a stage divides by its radix */
+    BLOCKS_LOG2 = SERNET_FFT_LOG2 - (SERNET_FFT_LOG2 % 2 == 0 ? 2 : 3), /* in the first stage */
+    HALF = 32767 / 2, /* Q15; each stage divides by its radix */
     QUARTER = 32767 / 4,
     WEIGHT_BITS = 12,
     NOISE_BITS = 14,
     LOG_BITS = 16,
-    SEGMENT_BITS = 7, /* of the table of logarithms */
+    SEGMENT_BITS = 7, /* log2 of the segments of the table of logarithms */
     LN_2 = 45426,     /* Q16 */
     SNR_BITS = 12,
-    OUTPUT_BITS = 6 /* binary places of what PCAN gives */
+    OUTPUT_BITS = 6 /* binary places of PCAN's output */
 };
 
-/* Numbers of 16 bits in memory, where they wrap around. What is between two of a stage's memory
- * accesses is divided by the radix first, and then fits 16 bits: in a transform of four points the
+/* A complex number. In memory its parts have 16 bits and wrap around. A stage divides the values by
+ * its radix first, so that no intermediate value leaves 16 bits: in a transform of four points the
  * values are at most 8191, their products with a factor 16,382 and the first sums 24,573. */
 typedef struct {
     int32_t re, im;
@@ -47,7 +47,7 @@ static inline value minus(value a, value b) {
     return difference;
 }
 
-/* A product of two Q15 numbers, as one. */
+/* Turns a product of two Q15 numbers into Q15. */
 static inline int32_t rounded(int32_t product) { return (product + (1 << 14)) >> 15; }
 
 static inline value scaled(value x, int32_t factor) {
@@ -76,7 +76,7 @@ typedef struct {
     uint32_t shift;
 } source;
 
-/* Sample n under the window; 0 behind the frame's end. */
+/* Sample n times the window function; 0 after the frame's end. */
 static inline int32_t windowed(const source *from, uint32_t n) {
     const uint32_t length = SERNET_FRAME_LENGTH_SAMPLES;
     if (n >= length) return 0;
@@ -88,7 +88,7 @@ static inline int32_t shifted(const source *from, uint32_t n) {
     return (int16_t)(uint16_t)((uint32_t)windowed(from, n) << from->shift);
 }
 
-/* The bits of the magnitudes of `count` windowed samples. */
+/* The bitwise or of the absolute values of `count` windowed samples. */
 static inline uint32_t bits_of(const int16_t *samples, const int16_t *weights, uint32_t count) {
     uint32_t bits = 0;
     for (uint32_t n = 0; n < count; n++) {
@@ -98,17 +98,17 @@ static inline uint32_t bits_of(const int16_t *samples, const int16_t *weights, u
     return bits;
 }
 
-/* By how many bits the windowed samples can be shifted up. */
+/* The number of bits by which the windowed samples can be shifted left. */
 static uint32_t shift_of(const source *from) {
     const uint32_t early = SERNET_FRAME_LENGTH_SAMPLES - from->oldest;
     const uint32_t bits = bits_of(from->samples + from->oldest, sernet_window, early) |
                           bits_of(from->samples, sernet_window + early, from->oldest);
-    /* The least number has no opposite in 16 bits, and does not count. */
+    /* The absolute value of -32768 does not fit 16 bits; like the original, ignore it. */
     return (bits & INT16_MAX) == 0 ? 15 : sernet_leading_zeros(bits & INT16_MAX) - 17;
 }
 
-/* Which value of the input is the first of a block of FIRST_RADIX: the digits of the block's number
- * to the base 4, backwards. */
+/* The index in the input of a block's first value: the base-4 digits of the block's number in
+ * reverse order. */
 static inline uint32_t first_of(uint32_t block) {
     uint32_t index = 0;
     for (uint32_t place = 0, digit = BLOCKS_LOG2; digit > 0; place += 2) {
@@ -123,7 +123,7 @@ static inline value input(const source *from, uint32_t n) {
     return scaled(x, FIRST_RADIX == 2 ? HALF : QUARTER);
 }
 
-/* The first stage, whose factors are 1. */
+/* The first stage, in which all factors are 1. */
 static void first_stage(const source *from, sernet_bin *bins) {
     for (uint32_t block = 0; block < POINTS / FIRST_RADIX; block++) {
         sernet_bin *out = &bins[block * FIRST_RADIX];
@@ -138,7 +138,7 @@ static void first_stage(const source *from, sernet_bin *bins) {
     }
 }
 
-/* Makes transforms of 4 `points` of four of `points`. */
+/* Combines every four transforms of `points` points into one of 4 * `points`. */
 static inline void stage(sernet_bin *bins, uint32_t points) {
     const uint32_t step = POINTS / 4 / points;
     for (uint32_t k = 0; k < points; k++) {
@@ -167,7 +167,7 @@ int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t befo
     from.shift = shift_of(&from);
     first_stage(&from, bins);
     for (uint32_t points = FIRST_RADIX; points < POINTS; points *= 4) stage(bins, points);
-    /* Bins k and POINTS - k of the real transform; the one in the middle is its own partner. */
+    /* Bins k and POINTS - k of the real transform; for the middle bin both are the same. */
     for (uint32_t k = 1; k <= POINTS / 2; k++) {
         sernet_bin *near = &bins[k], *far = &bins[POINTS - k];
         const value x = get(far), mirrored = {x.re, (int16_t)-x.im};
@@ -181,9 +181,10 @@ int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t befo
     return (int32_t)from.shift;
 }
 
-/* The square root, to the nearest; of what fits 32 bits, at most 65535. */
+/* The square root, rounded to the nearest; for a 32-bit x at most 65535, like the original. */
 static uint32_t root_of(uint64_t x) {
-    /* Two bits of x give one of the root. Sums of powers are below 2^58: 32 bits hold the rest. */
+    /* Two bits of x give one bit of the root. Sums of powers are below 2^58, so 32 bits are enough
+     * for the remainder. */
     uint32_t root = 0, rest = 0;
     for (int32_t shift = 32; shift >= 0; shift -= 32) {
         uint32_t bits = (uint32_t)(x >> shift), count = 16;
@@ -207,14 +208,14 @@ static uint32_t root_of(uint64_t x) {
 
 #ifdef SERNET_PCAN_SHIFT
 
-/* The gain at an estimate of the noise: a parabola in each interval between powers of two. */
+/* The gain for a noise estimate: a parabola in each interval between powers of two. */
 static uint32_t gain_of(uint32_t noise) {
     const uint32_t bits = noise == 0 ? 0 : 32 - sernet_leading_zeros(noise);
     const int16_t *p = sernet_pcan_gains[bits];
     const uint32_t place = bits < 11 ? noise << (11 - bits) : noise >> (bits - 11);
     const int32_t fraction = (int32_t)(place & 0x3ff);
     const int32_t slope = ((p[2] * fraction) >> 5) + p[1] * 32;
-    /* What would be negative is a large number, as in the original. */
+    /* A negative value becomes a large number, like in the original. */
     return (uint32_t)(int16_t)(p[0] + ((slope * fraction + (1 << 14)) >> 15));
 }
 
@@ -247,7 +248,7 @@ static uint32_t logarithm_of(uint32_t signal) {
     return ((log << SERNET_MICRO_SCALE_SHIFT) + half) >> LOG_BITS;
 }
 
-/* The model's input of the frontend's output: how many of its values begin no later. */
+/* The model's input for an output of the frontend, by binary search in the table of starts. */
 static int8_t input_of(uint32_t output) {
     uint32_t count = 0;
     for (uint32_t step = 128; step > 0; step /= 2)
@@ -255,7 +256,7 @@ static int8_t input_of(uint32_t output) {
     return (int8_t)((int32_t)count - 128);
 }
 
-/* Takes the noise out of a signal, and brings its estimate forward. */
+/* Subtracts the noise from a signal, after updating the noise estimate. */
 static uint32_t cleaned(uint32_t signal, uint32_t *noise, uint32_t weight) {
     const uint32_t one = (uint32_t)1 << NOISE_BITS;
     const uint32_t fine = signal << SERNET_MICRO_SMOOTHING_BITS;

@@ -4,7 +4,7 @@
 
 #include "sernet_contract.h"
 
-/* Bins that a filter may have; the one at half the sample rate is none of them. */
+/* The number of bins for the filters, without the bin at half the sample rate. */
 #define SERNET_POWERS (SERNET_FFT_SIZE / 2)
 #define SERNET_BIN_BYTES 4
 
@@ -12,29 +12,32 @@
 extern "C" {
 #endif
 
-/* A frame's samples: a ring. */
+/* A frame's samples, as a ring. */
 typedef struct {
     int16_t samples[SERNET_FRAME_LENGTH_SAMPLES];
 } sernet_frame;
 
-/* A complex value of the transform, and then the power of a bin in its place. */
+/* A complex value of the transform; later, in the same place, the power of a bin. */
 typedef union {
     int16_t part[2];
     uint32_t power;
 } sernet_bin;
 
-/* Computes the power of bins 1 to SERNET_POWERS - 1 of a frame whose oldest sample is at `oldest`.
+/* Computes the power of bins 1 to SERNET_POWERS - 1 of a frame.
  *
- *     bins (SERNET_POWERS); the first one is 0 afterwards
+ *     oldest (1)           place of the frame's oldest sample
+ *     before (1)           not used
+ *     bins (SERNET_POWERS) the powers; the first is set to 0
  *
- * Returns by how many bits the samples were shifted up. */
+ * Returns the number of bits by which the samples were shifted left. */
 int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t before,
                         sernet_bin *bins);
 
-/* Computes the model's input of the powers in `bins`, of samples that were shifted up by `shift`.
+/* Computes the model's input from the powers in `bins`.
  *
- *     noise (SERNET_FEATURE_COUNT) the stream's estimate of the noise, brought forward; 0 at first
- *     row (SERNET_FEATURE_COUNT) */
+ *     shift (1)                    the bits by which the samples were shifted left
+ *     noise (SERNET_FEATURE_COUNT) the stream's noise estimate, 0 at the start; it is updated
+ *     row (SERNET_FEATURE_COUNT)   the model's input */
 void sernet_micro_row(const sernet_bin *bins, uint32_t shift, uint32_t *noise, int8_t *row);
 
 #ifdef __cplusplus

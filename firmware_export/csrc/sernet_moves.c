@@ -1,10 +1,10 @@
-/* One step of the layers that only move values. */
+/* One step of the layers that only copy values. */
 #include "sernet_kernels.h"
 
 #include <string.h>
 
-/* Along channels: each input's channels at every position. Along width: each input's whole
- * row, which the generator describes as width 1. */
+/* Along channels: joins the channels of all inputs at every position. Along width (`over_width`):
+ * joins the whole rows of all inputs. */
 void sernet_concatenate(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     int8_t *out = sernet_row(layer, s->arena, s->step);
@@ -37,7 +37,7 @@ void sernet_collect(const sernet_step *s) {
            sernet_row(source, s->arena, s->step), bytes);
 }
 
-/* The newest of the rows that the kernel spans. */
+/* Copies the newest of the rows that the kernel spans. */
 void sernet_slice(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     memcpy(sernet_row(layer, s->arena, s->step),
@@ -46,8 +46,8 @@ void sernet_slice(const sernet_step *s) {
            (size_t)layer->width * layer->channels);
 }
 
-/* bias: the first value's place in a row, and how far it is from one position to the next and
- * from one channel to the next. */
+/* bias: the first value's place in a row; the distances from one position to the next, and from one
+ * channel to the next. */
 void sernet_crop(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const int32_t *p = layer->bias;
@@ -62,8 +62,8 @@ void sernet_crop(const sernet_step *s) {
             for (uint32_t c = 0; c < layer->channels; c++) out[c] = in[c * (uint32_t)p[2]];
 }
 
-/* bias: how far it is from one position to the next, from one channel to the next and, where one
- * row makes several, from one row to the next. */
+/* bias: the distances in the source from one position to the next, from one channel to the next
+ * and, if one row becomes several, from one row to the next. */
 void sernet_arrange(const sernet_step *s) {
     const sernet_layer *layer = s->layer;
     const int32_t *p = layer->bias;
@@ -78,7 +78,7 @@ void sernet_pad(const sernet_step *s) {
     const sernet_layer *layer = s->layer, *source = sernet_input(s, 0);
     const uint32_t bytes = (uint32_t)source->width * source->channels;
     int8_t *out = sernet_row(layer, s->arena, s->step);
-    /* Rows before the input are huge as unsigned numbers. */
+    /* As unsigned numbers, rows before the input are huge. */
     const uint32_t row = s->step - layer->pad_top;
     memset(out, source->zero_point, (size_t)layer->width * layer->channels);
     if (row < source->height)

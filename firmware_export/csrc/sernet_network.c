@@ -1,6 +1,6 @@
 #include "sernet.h"
 
-/* In a state that was initialised; elsewhere only by a rare chance. */
+/* `sernet_init` writes this number into a state; other memory has it only by a rare chance. */
 #define MARK 0x4e657400u
 
 int sernet_init(sernet_state *state) {

@@ -1,4 +1,4 @@
-/* A network: rows of its input in, its output at the end of each window.
+/* A network: takes the rows of its input, and gives its output at the end of each window.
  *
  *     static sernet_state state;
  *     sernet_init(&state);
@@ -8,9 +8,9 @@
  *             ...sernet_result(&state), SERNET_MODEL_OUTPUT_BYTES values...
  *     }
  *
- * A value q stands for SERNET_MODEL_INPUT_SCALE * (q - SERNET_MODEL_INPUT_ZERO_POINT), and the
- * output's likewise. A state is for one thread at a time. No heap, no recursion, no global
- * variables. */
+ * An input value q means SERNET_MODEL_INPUT_SCALE * (q - SERNET_MODEL_INPUT_ZERO_POINT); the output
+ * has SERNET_MODEL_OUTPUT_SCALE and _ZERO_POINT. Only one thread at a time may use a state. No
+ * heap, no recursion, no global variables. */
 #ifndef SERNET_H
 #define SERNET_H
 
@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/* The model's types. */
+/* The types of the model's input and output. */
 #ifdef SERNET_MODEL_INPUT_IS_UINT8
 typedef uint8_t sernet_input_value;
 #else
@@ -32,23 +32,24 @@ typedef uint8_t sernet_output_value;
 typedef int8_t sernet_output_value;
 #endif
 
-/* Everything that is remembered between calls; its members are private. */
+/* All data between calls; the members are private. */
 typedef struct {
-    uint32_t mark; /* tells a state that was initialised */
-    uint32_t rows; /* of the window in progress */
+    uint32_t mark; /* marks an initialised state */
+    uint32_t rows; /* rows of the current window so far */
     uint64_t net[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 } sernet_state;
 
-/* Starts the first window; a network that keeps a state forgets it. Returns 0, or an error: SERNET_ERROR_NULL, _ALIGN, and with TensorFlow Lite
- * Micro _SIZE when the arena is too small. */
+/* Starts the first window, and resets the values that the network keeps from window to window.
+ * Returns 0, or an error: SERNET_ERROR_NULL, _ALIGN, and with TensorFlow Lite Micro _SIZE if the
+ * arena is too small. */
 int sernet_init(sernet_state *state);
 
-/* Takes the next row of a window and does the work that it allows. Returns 1 when the window's
- * output is there, 0 when it takes more rows, or an error: SERNET_ERROR_NULL, _STATE. The row
- * after a window's last one starts the next window, which finds the state of the one before. */
+/* Takes the next row of a window and does its work. Returns 1 if the window's output is ready, 0 if
+ * the network needs more rows, or an error: SERNET_ERROR_NULL, _STATE. The row after a window's
+ * last one starts the next window; the network keeps its values from the window before. */
 int sernet_push_row(sernet_state *state, const sernet_input_value *row);
 
-/* Returns the output of the window whose last row was pushed last, null at any other time. */
+/* Returns the output after the last row of a window; after any other row null. */
 const sernet_output_value *sernet_result(const sernet_state *state);
 
 #ifdef __cplusplus

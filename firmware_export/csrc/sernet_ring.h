@@ -1,4 +1,4 @@
-/* A ring of samples between an interrupt that writes and a main loop that reads, without locks.
+/* A ring of samples, without locks, between an interrupt that writes and a main loop that reads.
  *
  *     static int16_t memory[8192];                   // a power of two
  *     static sernet_ring ring;
@@ -11,9 +11,9 @@
  *     ...sernet_push(state, pcm, count)...
  *     sernet_ring_consume(&ring, taken);
  *
- * One writer and one reader, which may be an interrupt, a task, or another core that sees the same
- * memory. Each writes its own counter alone. Counters run on through 2^32, so no place is lost to
- * tell a full ring from an empty one. */
+ * There must be only one writer and only one reader: an interrupt, a task, or a core with common
+ * memory. Each side writes only its own counter. The counters wrap at 2^32, not at the capacity, so
+ * a full ring differs from an empty one without an unused place. */
 #ifndef SERNET_RING_H
 #define SERNET_RING_H
 
@@ -21,8 +21,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Reads a counter of the other side before what it counts; writes one's own after. Define both for
- * a compiler without these builtins: a volatile access, and a barrier such as __DMB(). */
+/* Orders memory accesses: a side reads the other side's counter before the samples, and writes its
+ * own counter after them. Define both macros for a compiler without these builtins: a volatile
+ * access, and a barrier such as __DMB(). */
 #ifndef SERNET_LOAD_ACQUIRE
 #ifdef __GNUC__
 #define SERNET_LOAD_ACQUIRE(counter) __atomic_load_n(counter, __ATOMIC_ACQUIRE)
@@ -39,12 +40,13 @@ extern "C" {
 typedef struct {
     int16_t *samples;
     uint32_t capacity;         /* a power of two */
-    volatile uint32_t written; /* the writer's: samples so far */
-    volatile uint32_t lost;    /* the writer's: samples that found no room */
-    volatile uint32_t read;    /* the reader's: samples so far */
+    volatile uint32_t written; /* samples written so far; only the writer changes it */
+    volatile uint32_t lost;    /* samples without room so far; only the writer changes it */
+    volatile uint32_t read;    /* samples read so far; only the reader changes it */
 } sernet_ring;
 
-/* Starts empty. Returns 0, or -1 for null pointers and a capacity that is not a power of two. */
+/* Initialises an empty ring. Returns 0, or -1 for a null pointer or a capacity that is not a power
+ * of two. */
 static inline int sernet_ring_init(sernet_ring *ring, int16_t *samples, uint32_t capacity) {
     if (ring == NULL || samples == NULL) return -1;
     if (capacity == 0 || (capacity & (capacity - 1)) != 0) return -1;
@@ -56,8 +58,8 @@ static inline int sernet_ring_init(sernet_ring *ring, int16_t *samples, uint32_t
     return 0;
 }
 
-/* For the writer: appends samples as far as there is room. Returns how many; the others are
- * counted in `lost`. */
+/* For the writer: appends as many samples as have room. Returns how many; counts the others in
+ * `lost`. */
 static inline uint32_t sernet_ring_write(sernet_ring *ring, const int16_t *pcm, uint32_t count) {
     const uint32_t written = ring->written;
     const uint32_t room = ring->capacity - (written - SERNET_LOAD_ACQUIRE(&ring->read));
@@ -71,8 +73,8 @@ static inline uint32_t sernet_ring_write(sernet_ring *ring, const int16_t *pcm, 
     return taken;
 }
 
-/* For the reader: the oldest samples, as far as they lie in one piece. Returns how many; they stay
- * until they are consumed. */
+/* For the reader: sets `pcm` to the oldest samples, those that lie in one piece. Returns how many;
+ * they stay in the ring until `sernet_ring_consume`. */
 static inline uint32_t sernet_ring_peek(const sernet_ring *ring, const int16_t **pcm) {
     const uint32_t read = ring->read, waiting = SERNET_LOAD_ACQUIRE(&ring->written) - read;
     const uint32_t at = read & (ring->capacity - 1), end = ring->capacity - at;
@@ -80,12 +82,12 @@ static inline uint32_t sernet_ring_peek(const sernet_ring *ring, const int16_t *
     return waiting < end ? waiting : end;
 }
 
-/* For the reader: gives back the oldest samples, no more than were peeked at. */
+/* For the reader: removes the oldest samples, at most as many as `sernet_ring_peek` returned. */
 static inline void sernet_ring_consume(sernet_ring *ring, uint32_t count) {
     SERNET_STORE_RELEASE(&ring->read, ring->read + count);
 }
 
-/* For the reader: how many samples have found no room so far. */
+/* For the reader: returns how many samples had no room so far. */
 static inline uint32_t sernet_ring_lost(const sernet_ring *ring) {
     return SERNET_LOAD_ACQUIRE(&ring->lost);
 }

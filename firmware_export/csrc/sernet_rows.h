@@ -1,6 +1,6 @@
-/* Private to the interface: how rows of features come to the network. sernet_windows.c computes
- * each window whole, sernet_shared_rows.c each row once; a program has the one that its model
- * was exported with. */
+/* Private to the interface: passes rows of features to the network. sernet_windows.c is for whole
+ * windows, sernet_shared_rows.c for shared rows; an export has only the file that its model
+ * needs. */
 #ifndef SERNET_ROWS_H
 #define SERNET_ROWS_H
 
@@ -12,14 +12,14 @@ void sernet_rows_reset(sernet_state *s);
 /* Whether there is room for the features of the next frame. */
 int sernet_rows_have_room(const sernet_state *s);
 
-/* Computes and keeps the features of the frame that is complete. */
+/* Computes and stores the features of the complete frame. */
 void sernet_rows_add(sernet_state *s);
 
 /* See `sernet_work`. */
 int sernet_rows_work(sernet_state *s);
 
-/* If a result is due, writes its `frames` and `saturated`, goes on to the next window and returns
- * the network's output, valid until the next work; else returns null. */
+/* If a result is due: sets its `frames` and `saturated`, starts the next window, and returns the
+ * network's output, which is valid until more work is done. Otherwise returns null. */
 const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result);
 
 /* Working memory for the spectrum of a frame, between two parts of the network's work. */
@@ -31,7 +31,7 @@ static inline sernet_bin *sernet_bins(sernet_state *s) {
 #endif
 }
 
-/* Features of a row at a limit of their range. */
+/* The number of features of a row at a limit of their range. */
 static inline uint32_t sernet_saturated(const int8_t *row) {
     uint32_t count = 0;
     for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++)
@@ -39,7 +39,7 @@ static inline uint32_t sernet_saturated(const int8_t *row) {
     return count;
 }
 
-/* The drift of windows, where the program measures it: of the rows that the network takes. */
+/* These three measure the drift, if SERNET_MEASURE_DRIFT is defined; otherwise they do nothing. */
 static inline void sernet_start_drift(sernet_state *s) {
 #ifdef SERNET_MEASURE_DRIFT
     sernet_drift_reset(&s->drift);

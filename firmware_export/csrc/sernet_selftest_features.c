@@ -2,7 +2,7 @@
 
 #include "sernet_rows.h"
 
-/* Compares a row of features with the golden one. Returns how many differ, or an error. */
+/* Compares a row of features with the golden row. Returns how many differ, or an error. */
 static int32_t compare(const int8_t *row, const int8_t *expected) {
     int32_t differing = 0;
     for (uint32_t k = 0; k < SERNET_FEATURE_COUNT; k++) {
@@ -15,7 +15,7 @@ static int32_t compare(const int8_t *row, const int8_t *expected) {
 
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
 
-/* Compares a window's features, which are final at its end. */
+/* Compares the features of a window, which are final only at its end. */
 static int32_t compare_window(const sernet_golden_pcm *golden, sernet_state *s) {
     const int32_t status = sernet_push(s, golden->pcm, SERNET_WINDOW_SAMPLES);
     if (status < 0) return status;

@@ -1,4 +1,5 @@
-/* Golden audio: compares the front end on the device with the one the model was trained with. */
+/* Computes features of golden audio on the device, and compares them with those of the training's
+ * front end. */
 #ifndef SERNET_SELFTEST_FEATURES_H
 #define SERNET_SELFTEST_FEATURES_H
 
@@ -14,9 +15,9 @@ typedef struct {
     const int8_t *features; /* (SERNET_WINDOW_FRAMES, SERNET_FEATURE_COUNT) */
 } sernet_golden_pcm;
 
-/* Computes the features of one window in the state, which `sernet_init` must start again before
- * it hears anything else. Returns how many features differ from the golden ones, none of them by
- * more than 1 (SERNET_ERROR_FEATURES otherwise), or an error of sernet_init. */
+/* Computes the features of one window in the state; call `sernet_init` before you use the state for
+ * other audio. Returns how many features differ from the golden ones by 1, SERNET_ERROR_FEATURES if
+ * a feature differs by more, or an error of sernet_init. */
 int32_t sernet_selftest_features(const sernet_golden_pcm *golden, void *state, size_t bytes);
 
 #ifdef __cplusplus

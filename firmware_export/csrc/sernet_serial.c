@@ -10,17 +10,17 @@
 #define PARTS_AT_ONCE 8
 #define MOST_NAME 63
 
-/* What a result's frame holds. */
+/* The answer with a result must fit a frame. */
 #if 27 + 5 * SERNET_LABEL_COUNT > SERNET_SERIAL_PAYLOAD
 #error "the model has too many labels for the self-test over a serial line"
 #endif
 
-/* What the answer to audio holds. */
+/* The answer to audio must fit a frame. */
 #if SERNET_SHARES_ROWS && 2 + SERNET_FEATURE_COUNT > SERNET_SERIAL_PAYLOAD
 #error "the model has too many features for the self-test over a serial line"
 #endif
 
-/* Types of requests; an answer has the same letter, small, or an e for an error. */
+/* Types of requests. An answer has the same letter in lower case, or an e for an error. */
 enum {
     HELLO = 'H',
     RESET = 'R',
@@ -32,7 +32,7 @@ enum {
     ERROR = 'e'
 };
 
-/* What a board can do, as its answer to HELLO says it. */
+/* The abilities of a board, in its answer to HELLO. */
 enum { COUNTS_CYCLES = 1, SHARES_ROWS = 2, DECIDES = 4 };
 
 #ifdef SERNET_DECIDE
@@ -44,7 +44,7 @@ enum { COUNTS_CYCLES = 1, SHARES_ROWS = 2, DECIDES = 4 };
 /* An answer to POLL starts with one of these. */
 enum { NEEDS_AUDIO = 0, RESULT = 1, BUSY = 2 };
 
-/* Numbers on the line are little-endian, whatever the core is. */
+/* Numbers on the line are little-endian on every core. */
 static uint8_t *put(uint8_t *at, uint64_t value, uint32_t bytes) {
     while (bytes-- > 0) {
         *at++ = (uint8_t)value;
@@ -80,7 +80,7 @@ static void decide(sernet_serial *serial, const sernet_result *result) {
     sernet_decide(&serial->decider, result, serial->drifts != 0, &serial->decision);
 }
 
-/* What the board decides with, and the decision of the last result. */
+/* Writes the settings of decisions, and the decision on the last result. */
 static uint8_t *decision(const sernet_serial *serial, uint8_t *at) {
     const sernet_decision *found = &serial->decision;
     at = put_double(at, SERNET_DECIDE_SMOOTHING);
@@ -143,7 +143,8 @@ static int reset(sernet_serial *serial) {
     return status;
 }
 
-/* Takes a part of a head's block, which lies at an offset into it; without bytes it is whole. */
+/* Takes a part of a head's block: an offset and the bytes. An offset without bytes is the length of
+ * the complete block, and loads it. */
 static int teach(sernet_serial *serial, const uint8_t *request, uint32_t length) {
 #ifdef SERNET_HEAD
     if (length < 4) return SERNET_ERROR_SIZE;
@@ -165,8 +166,8 @@ static int teach(sernet_serial *serial, const uint8_t *request, uint32_t length)
 #endif
 }
 
-/* Hears samples and writes how many were taken; where windows share rows, also the row of
- * features that they completed, which is not kept until a result is due. */
+/* Pushes samples and writes how many were taken. With shared rows it also writes the row of
+ * features that they completed, because the state does not store this row until a result is due. */
 static int push(sernet_serial *serial, const uint8_t *bytes, uint32_t count, uint8_t **at) {
     if (count > 2 * SERNET_SERIAL_SAMPLES || count % 2 != 0) return SERNET_ERROR_SIZE;
     for (uint32_t i = 0; i < count / 2; i++) {
@@ -191,7 +192,7 @@ static int push(sernet_serial *serial, const uint8_t *bytes, uint32_t count, uin
     return SERNET_OK;
 }
 
-/* Does a part of the network's work and writes how far it is. */
+/* Does a part of the network's work; writes whether it needs audio, is busy or has a result. */
 static int poll(sernet_serial *serial, uint8_t **at) {
     int status = 1;
     for (int part = 0; part < PARTS_AT_ONCE && status == 1; part++) {
@@ -225,8 +226,8 @@ static int poll(sernet_serial *serial, uint8_t **at) {
 
 #if !SERNET_SHARES_ROWS
 
-/* A row of the window that the last result was about; right after the result the ring holds
- * that window and nothing else. */
+/* Returns a row of the last result's window; right after a result the ring holds only that
+ * window. */
 static void finished_row(const sernet_state *s, uint32_t number, int8_t *row) {
     const uint32_t at = (s->write_row + number) % SERNET_WINDOW_FRAMES;
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
@@ -236,7 +237,7 @@ static void finished_row(const sernet_state *s, uint32_t number, int8_t *row) {
 #endif
 }
 
-/* Copies features of that window, counted in bytes from its first row on. */
+/* Copies features of that window; the request names the first byte and the number of bytes. */
 static int features(const sernet_serial *serial, const uint8_t *request, uint32_t length,
                     uint8_t **at) {
     if (length != 6) return SERNET_ERROR_SIZE;
@@ -284,15 +285,15 @@ static void answer(sernet_serial *serial) {
     serial->answered = (uint32_t)(end - reply);
 }
 
-/* Whether the request is the one that was answered last: then its answer was lost. A hello
- * may come from another program, which counts anew. */
+/* Whether the request is the last one again, because its answer was lost. This does not apply to a
+ * hello, which may come from another program that starts counting again. */
 static int is_repeated(const sernet_serial *serial) {
     const uint8_t *request = serial->request, *reply = serial->reply;
     return serial->answered > 0 && request[2] != HELLO && request[3] == reply[3] &&
            (reply[2] == ERROR || reply[2] == request[2] + ('a' - 'A'));
 }
 
-/* Forgets the first byte and what cannot start a frame behind it. */
+/* Removes the first byte, and the bytes after it that cannot start a frame. */
 static void skip(sernet_serial *serial) {
     uint32_t from = 1;
     while (from < serial->received && serial->request[from] != MARK_0) from++;
@@ -300,7 +301,7 @@ static void skip(sernet_serial *serial) {
     memmove(serial->request, serial->request + from, serial->received);
 }
 
-/* Answers the frame at the start of what was received. Returns 0 when it is not complete. */
+/* Answers the frame at the start of the received bytes. Returns 0 if it is not complete. */
 static int take_frame(sernet_serial *serial) {
     const uint8_t *request = serial->request;
     const uint32_t received = serial->received;
@@ -317,11 +318,11 @@ static int take_frame(sernet_serial *serial) {
         if (sernet_crc32(request + 2, whole - 2) == get(request + whole, 4)) {
             if (!is_repeated(serial)) answer(serial);
             serial->port->write(serial->reply, serial->answered);
-            serial->received = 0; /* nothing is sent before the answer */
+            serial->received = 0; /* the computer sends nothing before it has the answer */
             return 1;
         }
     }
-    /* Damaged; a whole frame may have started behind its first byte. */
+    /* The frame is damaged; search for a frame after its first byte. */
     skip(serial);
     return 1;
 }

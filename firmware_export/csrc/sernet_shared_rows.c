@@ -1,5 +1,6 @@
-/* Each row once, for all the windows that hold it: a queue holds the features that the network has
- * yet to take. A result is due when the first window is complete, and every hop from there on. */
+/* Shared rows: the network computes each row once for all windows. A queue holds the features that
+ * the network has not taken yet. A result is due when the first window is complete, and then every
+ * hop. */
 #include <string.h>
 
 #include "sernet_rows.h"
@@ -27,11 +28,12 @@ void sernet_rows_add(sernet_state *s) {
     s->frames++;
 }
 
-/* No row of a later window is taken before a result that is due was polled for. */
+/* While a result is due, the network takes no row of a later window. */
 static int has_row(const sernet_state *s) { return s->waiting > 0 && s->wanted > 0; }
 
-/* Once a window and a stride of rows are all the same, as in digital silence, so are the rows of
- * each feature map: another stride of them would change nothing, and is left out. */
+/* Whether to leave out a row. After a window and a stride of equal rows, as in digital silence, all
+ * rows of each feature map are equal, too. Another stride of equal rows would change nothing, so
+ * the network leaves it out. */
 static int is_left_out(sernet_state *s, const int8_t *row) {
     if (memcmp(row, s->last, sizeof s->last) == 0) {
         if (s->same < SERNET_WINDOW_FRAMES + SERNET_STRIDE_FRAMES) {
@@ -46,8 +48,9 @@ static int is_left_out(sernet_state *s, const int8_t *row) {
     return 0;
 }
 
-/* Takes the next row, or one of those that were left out of a stride which goes on with another.
- * Returns 1 if the network has work to do for it, 0 if not, or an error. */
+/* Takes the next row of the queue. If this row differs from the last ones, takes the rows first
+ * that were left out since the last whole stride, one in each call. Returns 1 if the network has
+ * work to do, 0 if not, or an error. */
 static int take_row(sernet_state *s) {
     const int8_t *row = s->rows[s->first];
     if (s->behind > 0 && memcmp(row, s->last, sizeof s->last) != 0) {

@@ -1,19 +1,19 @@
-/* A real FFT of N points is a complex one of N/2, on the even samples as real and the odd ones
- * as imaginary parts, whose bins k and N/2 - k are then taken apart.
+/* A complex FFT of N/2 points computes the real FFT of N points: even samples are its real parts,
+ * odd samples its imaginary parts. Its bins k and N/2 - k then give the bins of the real FFT.
  *
- * The complex one is a conjugate-pair FFT of radix 4. The spectrum X of N points comes from
- * those of N/4 points, U of x[4n], V of x[4n + 2], P of x[4n + 1] and M of x[4n - 1]:
+ * The complex FFT is a conjugate-pair FFT of radix 4. It computes the spectrum X of N points from
+ * four spectra of N/4 points: U of x[4n], V of x[4n + 2], P of x[4n + 1] and M of x[4n - 1]:
  *
  *     X[k] = U + w^2 V + w P + w^-1 M, w = e^(-2 pi i k / N)
  *
  * So P and M share a factor, and the factors of k and k + N/8 lie in the first quarter of a
- * table of sines. Each stage divides by its radix, so complex magnitudes never grow; the last
- * one divides by 2 only: the window's mean is 1/2. */
+ * table of sines. Each stage divides by its radix, so absolute values never grow. The last stage
+ * divides only by 2, because the mean of the window function is 1/2. */
 #include "sernet_spectrum.h"
 
 #include "sernet_fixed.h"
 
-/* log2 of what the stages of radix 4 start from. */
+/* log2 of the size of the transforms before the first stage of radix 4. */
 #if SERNET_FFT_LOG2 % 2 == 0
 #define BASE_LOG2 3
 #else
@@ -51,7 +51,7 @@ static inline value minus(value a, value b) {
     return difference;
 }
 
-/* w x, of a factor in Q32 */
+/* w x, with w in Q32 */
 static inline value turned(value x, twiddle w) {
     const value product = {
         sernet_high_plus(sernet_high(x.re, w.cosine), x.im, w.sine),
@@ -60,7 +60,7 @@ static inline value turned(value x, twiddle w) {
     return product;
 }
 
-/* w^-1 x, of a factor of that magnitude in Q32 */
+/* x times the complex conjugate of w, with w in Q32 */
 static inline value turned_back(value x, twiddle w) {
     const value product = {
         sernet_high_minus(sernet_high(x.re, w.cosine), x.im, w.sine),
@@ -69,10 +69,10 @@ static inline value turned_back(value x, twiddle w) {
     return product;
 }
 
-/* What a frame is multiplied by so that its loudest sample, or the one before it, uses all of 15
- * bits, log2. */
+/* log2 of the gain with which the loudest sample of a frame, or the sample before the frame, uses
+ * all of 15 bits. */
 static uint32_t doublings_of(const sernet_frame *frame, int32_t before) {
-    /* The highest bit in which neighbours differ is the sign's lowest copy but one. */
+    /* Above the highest bit in which two neighbouring bits differ, all bits equal the sign. */
     uint32_t changes = (uint32_t)before ^ ((uint32_t)before << 1);
     for (uint32_t n = 0; n < SERNET_FRAME_LENGTH_SAMPLES / 2; n++)
         changes |= frame->pairs[n] ^ (frame->pairs[n] << 1);
@@ -80,7 +80,7 @@ static uint32_t doublings_of(const sernet_frame *frame, int32_t before) {
     return changes == 0 ? 15 : sernet_leading_zeros(changes) - 16;
 }
 
-/* Where in the ring of a frame's samples a sample is. */
+/* The place of a sample in the ring of a frame's samples. */
 static inline uint32_t wrapped(uint32_t at) {
     const uint32_t length = SERNET_FRAME_LENGTH_SAMPLES;
     /* A division by a power of two is cheap. */
@@ -94,8 +94,8 @@ typedef struct {
     int32_t before; /* the sample before the oldest one */
 } source;
 
-/* A sample times the gain, pre-emphasised and halved if the contract asks for it. `before` is the
- * sample before it. */
+/* A sample times the gain; with pre-emphasis, after subtracting a part of the sample before it, and
+ * halved. */
 static inline int32_t amplified(const source *from, int32_t sample, int32_t before) {
 #ifdef SERNET_PREEMPHASIS_Q31
     return sernet_high_minus(sample * (from->gain / 2), before * from->gain,
@@ -106,9 +106,9 @@ static inline int32_t amplified(const source *from, int32_t sample, int32_t befo
 #endif
 }
 
-/* Samples n and n + 1, n even, under the window; 0 behind the frame's end.
+/* Samples n and n + 1, n even, times the window function; 0 after the frame's end.
  *
- *     is_late (1) whether n lies in the later half of the transform's samples */
+ *     is_late (1) whether n lies in the second half of the transform's samples */
 static inline value windowed(const source *from, uint32_t n, int is_late) {
     const uint32_t length = SERNET_FRAME_LENGTH_SAMPLES;
     value x = {0, 0};
@@ -116,7 +116,7 @@ static inline value windowed(const source *from, uint32_t n, int is_late) {
     const int is_falling = length == SERNET_FFT_SIZE ? is_late : n >= length / 2;
     const int32_t *weight = &sernet_window[is_falling ? SERNET_WINDOW_MIRROR - n : n];
     const uint32_t at = wrapped(from->oldest + n);
-    /* With even steps the frame's oldest sample has an even place. */
+    /* With an even step the frame's oldest sample has an even place, so n + 1 does not wrap. */
     const uint32_t next = SERNET_FRAME_STEP_SAMPLES % 2 == 0 ? at + 1 : wrapped(at + 1);
     const int32_t now = from->samples[at];
     const int32_t before = n == 0 ? from->before : from->samples[at == 0 ? length - 1 : at - 1];
@@ -126,7 +126,7 @@ static inline value windowed(const source *from, uint32_t n, int is_late) {
     return x;
 }
 
-/* The index of a block's first value; less than 0 where it is at the transform's end. */
+/* The index of a block's first value; a negative index counts from the transform's end. */
 static inline int32_t first_of(uint32_t block) {
     int32_t index = 0, step = 1;
     for (uint32_t radix = BLOCKS / 4; radix > 0; radix /= 4, step *= 4) {
@@ -137,15 +137,15 @@ static inline int32_t first_of(uint32_t block) {
     return index;
 }
 
-/* The sum and the difference of the value n, of the earlier half of the transform, and the one
- * half of it further. */
+/* The sum and the difference of value n of the first half of the transform and the value at the
+ * same place in the second half. */
 static inline void add_later(const source *from, uint32_t n, value *sum, value *difference) {
     const value early = windowed(from, 2 * n, 0), late = windowed(from, 2 * n + SERNET_BINS, 1);
     *sum = plus(early, late);
     *difference = minus(early, late);
 }
 
-/* The same of a block's first value. */
+/* The same for a block's first value, with an index from `first_of`. */
 static inline void add_later_to_first(const source *from, int32_t n, value *sum,
                                       value *difference) {
     add_later(from, (uint32_t)(n < 0 ? n + SERNET_BINS / 2 : n), sum, difference);
@@ -155,8 +155,8 @@ static inline void add_later_to_first(const source *from, int32_t n, value *sum,
     }
 }
 
-/* Completes a transform of four points: a and b are the sum and the difference of the even points, c
- * and d those of the odd points. */
+/* Completes a transform of four points: a and b are the sum and the difference of the even points,
+ * c and d those of the odd points. */
 static inline void put_four(sernet_bin *out, uint32_t step, value a, value b, value c, value d) {
     put(out, a.re + c.re, a.im + c.im);
     put(out + step, b.re + d.im, b.im - d.re);
@@ -164,7 +164,7 @@ static inline void put_four(sernet_bin *out, uint32_t step, value a, value b, va
     put(out + 3 * step, b.re - d.im, b.im + d.re);
 }
 
-/* x sqrt(1/2), which is x less 0.29 of it. */
+/* x sqrt(1/2), computed as x - 0.29 x. */
 static inline int32_t shrunk(int32_t x) { return sernet_high_minus(x, x, 1257966797); }
 
 /* The transform of the values n, n + BLOCKS, ... */
@@ -178,7 +178,7 @@ static void base(const source *from, int32_t n, sernet_bin *out) {
 #else
     put_four(out, 2, plus(sums[0], sums[2]), minus(sums[0], sums[2]), plus(sums[1], sums[3]),
              minus(sums[1], sums[3]));
-    /* Turned by 0, 1/8, 2/8 and 3/8 of the circle. */
+    /* Multiply by the factors for 0, 1/8, 2/8 and 3/8 of the circle. */
     const value a = differences[0], b = differences[1], c = differences[2], d = differences[3];
     const value f = {shrunk(b.im + b.re), shrunk(b.im - b.re)};
     const value g = {c.im, -c.re}, h = {shrunk(d.im - d.re), shrunk(-d.im - d.re)};
@@ -186,8 +186,8 @@ static void base(const source *from, int32_t n, sernet_bin *out) {
 #endif
 }
 
-/* U, V, P and M, `apart` from each other, become the spectrum of their N points at k and the
- * multiples of N/4 further, divided as the factors are, by 2^shift.
+/* Computes the spectrum of N points, at k and at k plus multiples of N/4, from U, V, P and M, which
+ * lie `apart` bins from each other. The result is divided by 2^shift, like the factors.
  *
  *     v (1) V, multiplied by w^2 */
 static inline void butterfly(sernet_bin *bins, uint32_t apart, value v, twiddle w, int32_t shift) {
@@ -197,7 +197,7 @@ static inline void butterfly(sernet_bin *bins, uint32_t apart, value v, twiddle 
     put_four(bins, apart, plus(u, v), minus(u, v), plus(p, m), minus(p, m));
 }
 
-/* Makes spectra of 4 `points` of four of `points`, divided by 2^shift. */
+/* Combines every four spectra of `points` points into one of 4 * `points`, divided by 2^shift. */
 SERNET_INLINE void stage(sernet_bin *bins, uint32_t points, int32_t shift) {
     const uint32_t step = QUARTER / points;
     for (uint32_t k = 0; k < points / 2; k++) {
@@ -224,8 +224,8 @@ static inline uint64_t power_of(int32_t re, int32_t im) {
  * transform. */
 static inline void part(sernet_bin *near, sernet_bin *far, twiddle w) {
     const value a = get(near), b = get(far);
-    /* Four times the spectra of the even and, times -i, of the odd samples. No samples below 2^30
-     * lead beyond 3/4 of 2^31 at these bins. */
+    /* Four times the spectrum of the even samples, and -4i times that of the odd samples. Samples
+     * are below 2^30, so these values stay below 3/4 of 2^31. */
     const value even = {a.re + b.re, a.im - b.im}, odd = {a.im + b.im, b.re - a.re};
     const value e = {even.re >> 2, even.im >> 2}, o = turned(odd, w);
     near->power = power_of(e.re + o.re, e.im + o.im);
@@ -239,7 +239,8 @@ int32_t sernet_spectrum(const sernet_frame *frame, uint32_t oldest, int32_t befo
     const source from = {frame->samples, oldest, gain, before};
     for (uint32_t block = 0; block < BLOCKS; block++)
         base(&from, first_of(block), &bins[block * BASE]);
-    /* With numbers that the compiler knows it needs one pointer for all four of a butterfly. */
+    /* With constant arguments, the compiler needs only one pointer for the four bins of a
+     * butterfly. */
     const uint32_t last = SERNET_BINS / 4;
     if (BASE < last) stage(bins, BASE, 2);
     if (4 * BASE < last) stage(bins, 4 * BASE, 2);

@@ -1,4 +1,4 @@
-/* The mean over time and the counters of a stream; the rows are sernet_engine.c's. */
+/* The mean over time and the counters of a stream; sernet_engine.c computes the rows. */
 #include "sernet_stream.h"
 
 #include <string.h>
@@ -10,7 +10,7 @@ int sernet_stream_reset(const sernet_stream *stream, void *state, size_t bytes) 
     return sernet_net_reset(stream->body, state, bytes);
 }
 
-/* Takes a period off every counter: after it each ring is back at the same place. */
+/* Subtracts a period from every counter: after a period each ring is at the same place again. */
 static void keep_counters_small(const sernet_stream *stream, uint16_t *done) {
     const uint32_t last = stream->body->layer_count - 1u;
     if (done[last] < 2u * stream->period_steps[last]) return;
@@ -44,7 +44,7 @@ const int8_t *sernet_stream_output(const sernet_stream *stream, void *state) {
     int8_t *arena = (int8_t *)state + body->arena_offset;
     int8_t *mean = (int8_t *)state + stream->mean_offset;
     const int32_t *p = stream->mean;
-    /* Of the rows done, the window's newest, and the one that would be before its oldest. */
+    /* The window's newest row, and the row before its oldest. */
     const uint32_t newest = ((const uint16_t *)state)[body->layer_count - 1u] - 1u - stream->late;
     const uint32_t before = newest - (uint32_t)stream->rows * stream->apart;
     for (uint32_t c = 0; c < sums->channels; c++) {

@@ -1,6 +1,6 @@
-/* The engine's interface (sernet_engine.h) over TensorFlow Lite Micro, for models with operators
- * that the row engine does not know. Rows gather in the interpreter's input tensor; the last
- * one of a window runs the whole network. Compile and link with your own TFLM, C++17. */
+/* The engine's interface (sernet_engine.h) for TensorFlow Lite Micro, for models with operators
+ * that the native engine does not know. It collects rows in the interpreter's input tensor; a
+ * window's last row runs the whole network. Compile and link it with your own TFLM, as C++17. */
 #include "sernet_engine.h"
 
 #include <cstring>
@@ -17,9 +17,9 @@
 
 namespace {
 
-constexpr size_t kArenaAlignment = 16; /* what tensors want */
+constexpr size_t kArenaAlignment = 16; /* the alignment of TFLM's tensors */
 
-/* At the start of the caller's state; the arena follows. The interpreter refers to the ops. */
+/* Lies at the start of the caller's state, before the arena. The interpreter points to the ops. */
 struct Runner {
 #ifdef SERNET_TFLM_VARIABLES
     explicit Runner(uint8_t *arena)
@@ -39,7 +39,7 @@ struct Runner {
     tflite::MicroAllocator *allocator;
 #endif
     tflite::MicroInterpreter interpreter;
-    uint32_t rows = 0; /* of the window so far */
+    uint32_t rows = 0; /* rows of the window so far */
     bool has_run = false;
 };
 
@@ -51,8 +51,8 @@ Runner *runner_in(void *state) { return std::launder(static_cast<Runner *>(state
 
 }  // namespace
 
-/* The first window starts with a new interpreter: all that it has is in the state, so there is nothing
- * to give back, and nothing left of a window that failed. */
+/* The first window starts with a new interpreter. All its memory lies in the state, so the old one
+ * needs no destructor, and nothing remains of a window that failed. */
 extern "C" int sernet_net_reset(const sernet_net *net, void *state, size_t bytes) {
     if (net == nullptr || state == nullptr) return SERNET_ERROR_NULL;
     const auto address = reinterpret_cast<uintptr_t>(state);
@@ -69,7 +69,7 @@ extern "C" int sernet_net_reset(const sernet_net *net, void *state, size_t bytes
     return SERNET_OK;
 }
 
-/* So does the next window, unless the model has variables to keep. */
+/* The next window also starts with a new interpreter, unless the model has variables to keep. */
 extern "C" int sernet_net_next(const sernet_net *net, void *state) {
     if (net == nullptr || state == nullptr) return SERNET_ERROR_NULL;
 #ifdef SERNET_TFLM_VARIABLES

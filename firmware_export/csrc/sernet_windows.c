@@ -1,5 +1,5 @@
-/* Each window whole: a ring holds the features of one window, and the network takes all of them
- * anew for every result. */
+/* Whole windows: a ring holds the features of one window, and the network takes all of them for
+ * every result. */
 #include <string.h>
 
 #include "sernet_rows.h"
@@ -21,8 +21,8 @@ void sernet_rows_reset(sernet_state *s) {
     s->mean_level = 0;
 }
 
-/* Not in the place of a row that the network has yet to take, and no more than a hop beyond a
- * window whose result was not polled for. */
+/* A new row must not replace a row that the network has not taken yet. While a result waits for a
+ * poll, there is room for one hop of rows. */
 int sernet_rows_have_room(const sernet_state *s) {
     return s->ahead < 0 || (s->ahead < (int32_t)s->fed && s->ahead < SERNET_EVERY_FRAMES);
 }
@@ -51,7 +51,7 @@ static int start_window(sernet_state *s) {
     s->saturated = 0;
     sernet_start_drift(s);
 #if SERNET_LEVEL == SERNET_LEVEL_WINDOW
-    /* No later frame has come yet, so the ring holds the window. */
+    /* There is no later frame yet, so the ring holds exactly the window. */
     s->mean_level = sernet_frontend_mean(s->levels, SERNET_WINDOW_FRAMES);
 #endif
     return sernet_net_reset(NETWORK(s), s->net, sizeof s->net);
@@ -94,7 +94,7 @@ const int8_t *sernet_rows_finish(sernet_state *s, sernet_result *result) {
     sernet_tell_drift(s, result);
     s->ahead -= SERNET_EVERY_FRAMES;
     s->fed = 0;
-    /* Back at the window's first row; from there a hop on. */
+    /* `read_row` is at the window's first row again; the next window begins a hop later. */
     s->read_row = (s->read_row + SERNET_EVERY_FRAMES) % SERNET_WINDOW_FRAMES;
     return sernet_net_output(NETWORK(s), s->net);
 }

@@ -1,6 +1,7 @@
 /* Prints the emotions in a WAV file: demo_host FILE.wav
  *
- * With SERNET_DECIDE it decides as `sernet-edge listen` does: what is sure, and events. */
+ * With SERNET_DECIDE it also prints the decisions of `sernet-edge listen`: sure or unsure, and
+ * events. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ static uint32_t little_endian(const unsigned char *bytes, int count) {
     return value;
 }
 
-/* Moves to the samples of a WAV file; returns their bytes, or 0 after saying what is wrong. */
+/* Moves to the samples of a WAV file; returns their bytes, or 0 after printing an error. */
 static uint32_t find_samples(FILE *file, const char *name) {
     unsigned char header[40];
     int known = 0;
@@ -71,7 +72,7 @@ static void print_events(const sernet_decision *decision) {
         const sernet_event *event = &decision->events[i];
         printf("event %lu, %s: ", (unsigned long)event->number, sernet_labels[event->label]);
         if (event->kind == SERNET_EVENT_START)
-            printf("begins at %.3f s\n", event->start_s);
+            printf("starts at %.3f s\n", event->start_s);
         else
             printf("%.3f to %.3f s, peak %.4f\n", event->start_s, event->end_s, event->peak);
     }
@@ -117,7 +118,7 @@ static void finish(void) {}
 
 #endif
 
-/* Pushes samples and prints what they complete; returns the results' number or an error. */
+/* Pushes samples and prints the results; returns the number of results, or an error. */
 static int listen(const int16_t *pcm, size_t count) {
     int results = 0, status = 0;
     while (count > 0) {

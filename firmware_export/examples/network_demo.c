@@ -1,5 +1,5 @@
 /* Runs the network on windows in a file: demo_host ROWS.bin
- * The file holds the input's values as the model takes them, a byte each, row after row. */
+ * The file holds the model's input values, a byte each, row after row. */
 #include <stdio.h>
 
 #include "sernet.h"

@@ -1,5 +1,5 @@
-/* The self-test: does this build, on this machine, compute what TensorFlow Lite computes?
- * On a board, call the function and look at what it returns. */
+/* The self-test: checks that this build, on this machine, computes the outputs of TensorFlow Lite.
+ * On a board, call the function and check its return value. */
 #include <stdio.h>
 
 #include "sernet.h"

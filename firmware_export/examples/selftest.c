@@ -1,5 +1,5 @@
-/* The self-test in its two steps: does this build, on this machine, compute what was trained?
- * On a board, call the two functions and look at what they return. */
+/* The self-test: checks that this build, on this machine, computes the training's features and the
+ * model's scores. On a board, call the two functions and check their return values. */
 #include <stdio.h>
 
 #include "sernet_selftest.h"

@@ -1,1 +1,1 @@
-"""Measures exported firmware on emulated cores; nothing of it goes into a bundle."""
+"""Measures exported firmware on emulated cores; a bundle contains nothing of it."""

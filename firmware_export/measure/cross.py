@@ -1,6 +1,8 @@
-"""Cross-compiles for Cortex-M and RISC-V and runs the result under QEMU; needs Debian's packages
-`gcc-arm-none-eabi`, `libnewlib-arm-none-eabi` and `qemu-system-arm`, for RISC-V
-`gcc-riscv64-unknown-elf`, `picolibc-riscv64-unknown-elf` and `qemu-system-misc`."""
+"""Compiles for Cortex-M and RISC-V, and runs the programs under QEMU.
+
+Needs Debian's packages `gcc-arm-none-eabi`, `libnewlib-arm-none-eabi` and `qemu-system-arm`; for
+RISC-V `gcc-riscv64-unknown-elf`, `picolibc-riscv64-unknown-elf` and `qemu-system-misc`.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,14 @@ from sernet_edge.runtime.errors import SernetError
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 
-# C++ is TensorFlow Lite Micro's and its users'; its headers are not for strict compilers.
+# Only TensorFlow Lite Micro needs C++; its headers do not compile with strict warnings.
 _CPP = ("-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics", "-w")
 
 BOARD_FOLDER = Path(str(resources.files("sernet_edge.firmware_export") / "qemu"))
-"""Start-up and linker scripts that plain bundles hold, too."""
+"""Start-up code and linker scripts; plain bundles contain them, too."""
 
 _MEASURING_FOLDER = Path(str(resources.files(__package__) / "csrc"))
-"""Programs that measure, and linker scripts of cores that no bundle is built for."""
+"""Programs that measure, and linker scripts of cores that bundles do not support."""
 
 
 def measuring_file(name: str) -> Path:
@@ -45,11 +47,11 @@ def build(
     """Compile C and C++ files and the board's start-up into an ELF for a core.
 
     Args:
-        core: What for.
+        core: The core.
         sources: C files, and *.cc; their folders are searched for headers.
-        program: The ELF to write; objects are left beside it.
+        program: The ELF to write; the object files stay beside it.
         options: More compiler options.
-        libraries: To link with.
+        libraries: Libraries to link with.
 
     Raises:
         SernetError: The compiler is missing or refuses the program.
@@ -67,7 +69,7 @@ def build(
         is_cpp = source.suffix == ".cc"
         start = [cpp_compiler, *common, *_CPP] if is_cpp else [compiler, *common, *STRICT]
         _run([*start, "-c", str(source), "-o", str(objects[-1])])
-    # GNU C: registers by name.
+    # board.c needs GNU C, because it names registers.
     objects.append(program.with_name(f"{program.stem}-board.o"))
     start_up = str(BOARD_FOLDER / "board.c")
     _run([compiler, *common, "-std=gnu99", "-c", start_up, "-o", str(objects[-1])])
@@ -96,7 +98,7 @@ def run(core: Core, program: Path, plugin: Path | None = None) -> subprocess.Com
     ]  # fmt: skip
     if plugin is not None:
         command += ["-plugin", str(plugin)]
-    # QEMU prints what a guest says by semihosting on its standard error.
+    # QEMU prints the program's semihosting output on standard error.
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 

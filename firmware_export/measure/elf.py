@@ -1,4 +1,4 @@
-"""Reads linked programs: the sections of an ELF, the symbols of a library, a linker's map."""
+"""Reads the sections of an ELF, the symbols of a library, and a linker's map."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-# Objects that are in a program only to measure it.
+# Objects that a program contains only for the measurement.
 _NOT_ENGINE = ("-board.o", "-measure.o", "-measure_all.o", "-golden.o", "-sernet_golden_pcm.o")
 
 _FLASH = (".vectors", ".text", ".ARM.exidx", ".rodata", ".data")
@@ -14,12 +14,12 @@ _RAM = (".data", ".bss")
 
 
 def flash_bytes(sections: dict[str, int]) -> int:
-    """Return the bytes of flash that the sections of an ELF take."""
+    """Return the bytes of flash of an ELF's sections."""
     return sum(sections.get(name, 0) for name in _FLASH)
 
 
 def sections(program: Path) -> dict[str, int]:
-    """Return the sections of an ELF that a device has in its memory, and their bytes."""
+    """Return the bytes of an ELF's sections that lie in a device's memory, by section."""
     listed = subprocess.run(
         ["arm-none-eabi-size", "-A", str(program)], capture_output=True, text=True, check=True
     )
@@ -28,7 +28,7 @@ def sections(program: Path) -> dict[str, int]:
 
 
 def variable_bytes(sections: dict[str, int]) -> int:
-    """Return the bytes of RAM that the sections of an ELF take, without the stack."""
+    """Return the bytes of RAM of an ELF's sections, without the stack."""
     return sum(sections.get(name, 0) for name in _RAM)
 
 
@@ -40,7 +40,7 @@ def symbols(library: Path) -> str:
 
 def code_bytes(link_map: Path) -> int:
     """Return the bytes of code and constants of the engine and its helpers, from a link map."""
-    # Only what the linker kept: before this line it lists what it left out.
+    # Before this line the map lists sections that the linker left out.
     kept = link_map.read_text(encoding="utf-8").split("Linker script and memory map")[1]
     contributions = re.findall(
         r"^ (?:\.text|\.rodata)\S*\s+0x[0-9a-f]+\s+(0x[0-9a-f]+) (\S+)$", kept, re.M

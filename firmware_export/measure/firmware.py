@@ -1,11 +1,12 @@
-"""Measures what a model takes on Cortex-M: memory, flash, instructions.
+"""Measures memory, flash and instructions of a model on Cortex-M.
 
-Needs what `cross` needs. Programs are linked with a board's start-up and run: the network alone
-for one whole window of noise, and the firmware for a window of audio and two hops more: computing
-each window whole and, where windows share rows, each row once. RAM is `.data`, `.bss` and the most
-stack that was in use; the audio is in flash. Code is all flash but the board, the input and the
-weights and biases of the `.tflite`, so the tables, padding and C library functions count as code.
-Flash is the sum of the ELF's sections, the board's start-up included. Instructions are not cycles.
+Needs the packages of `cross`. It links programs with a board's start-up code and runs them: the
+network alone for one whole window of noise, and the firmware for a window of audio and two hops
+more, with whole windows and, if windows share rows, with shared rows. RAM is `.data`, `.bss` and
+the most stack in use; the audio is in flash. Code is all flash except the board's code, the input,
+and the weights and biases of the `.tflite`; so tables, padding and C library functions count as
+code.
+Flash is the sum of the ELF's sections, with the board's code. Instructions are not cycles.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.errors import SernetError
 
 MODEL_NAME = "sernet_model"
-"""The C name of the network in what is built here."""
+"""The C name of the network in the measured programs."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,11 @@ class Hop:
     """Instructions of all the firmware from one result to the next.
 
     Attributes:
-        seconds: Of audio.
-        features: Of the front end.
-        network: Of the network and what makes a result of its scores.
+        seconds: Seconds of audio in a hop.
+        features: Instructions of the front end.
+        network: Instructions of the network, and of the code that turns scores into a result.
         longest_call: The most in one call of `sernet_work`, or of `sernet_poll` after the last.
-        after_last_sample: From a window's last sample to its result.
+        after_last_sample: Instructions from a window's last sample to its result.
     """
 
     seconds: float
@@ -72,9 +73,9 @@ class Firmware:
     """Cost of the whole firmware on one core.
 
     Attributes:
-        memory: With front end, features that wait and interface.
-        hop: What one hop of audio takes.
-        sections: Section of the ELF -> bytes, as `arm-none-eabi-size -A` lists them.
+        memory: Memory with front end, waiting features and interface.
+        hop: Instructions of one hop of audio.
+        sections: Bytes of each section of the ELF, as `arm-none-eabi-size -A` lists them.
     """
 
     memory: Memory
@@ -87,15 +88,15 @@ class Measurement:
     """Cost of a model on one core.
 
     Attributes:
-        core: Its name.
-        network: The network alone, a whole window.
-        instructions: Of the network for one window.
-        layers: Instructions of each stage of the plan for one window. Their sum is less than
-            `instructions` by what decides which layer is next.
-        network_sections: Of the program of the network alone; see `Firmware.sections`.
-        whole: The firmware that computes each window whole; None when the model has no
-            contract, which says what the front end must be.
-        shared: The firmware that computes each row once; None where windows do not share rows.
+        core: The core's name.
+        network: Memory of the network alone, with whole windows.
+        instructions: Instructions of the network for one window.
+        layers: Instructions of each stage of the plan for one window. `instructions` also counts
+            the choice of the next layer.
+        network_sections: Sections of the program with the network alone; see `Firmware.sections`.
+        whole: The firmware with whole windows; None without a contract, since then the front end
+            is unknown.
+        shared: The firmware with shared rows; None if windows do not share rows.
     """
 
     core: str
@@ -108,17 +109,17 @@ class Measurement:
 
     @property
     def exported(self) -> Firmware | None:
-        """The firmware that `sernet-edge export` writes; None without contract."""
+        """The firmware that `sernet-edge export` writes; None without a contract."""
         return self.shared or self.whole
 
     @property
     def sections(self) -> dict[str, int]:
-        """Of the firmware, or of the network's program where there is none."""
+        """Sections of the firmware; without a contract those of the network alone."""
         return self.exported.sections if self.exported else self.network_sections
 
     @property
     def flash_bytes(self) -> int:
-        """Bytes of flash, `.data`'s initial values included."""
+        """Bytes of flash, including the initial values of `.data`."""
         return elf.flash_bytes(self.sections)
 
 
@@ -128,11 +129,10 @@ class Sources:
 
     Attributes:
         model: The model.
-        folder: Where it lies.
-        programs: Files to compile, by program: "network", the network alone with one golden window
-            of noise; and, for a model with a contract, the firmware with golden audio: "whole",
-            which computes each window whole, and "shared", which computes each row once, where
-            windows share rows.
+        folder: The folder of the files.
+        programs: Files to compile, by program. "network" is the network alone with one golden
+            window of noise. A model with a contract also has the firmware with golden audio:
+            "whole" with whole windows and, if windows share rows, "shared" with shared rows.
     """
 
     model: PlannedModel
@@ -144,23 +144,23 @@ def write_sources(model: PlannedModel, folder: Path) -> Sources:
     """Write the C that measures a model.
 
     Raises:
-        SernetError: The model's contract is beyond the C front end.
+        SernetError: The C front end does not support the contract.
     """
     programs = {"network": _write_network(model, folder / "network")}
     return Sources(model, folder, programs | _write_ways(model, folder))
 
 
 def write_firmware_sources(model: PlannedModel, folder: Path) -> Sources:
-    """Write the C that measures the firmware of a model, without the network alone.
+    """Write the C that measures only the firmware of a model, not the network alone.
 
     Raises:
-        SernetError: The model's contract is beyond the C front end.
+        SernetError: The C front end does not support the contract.
     """
     return Sources(model, folder, _write_ways(model, folder))
 
 
 def _write_ways(model: PlannedModel, folder: Path) -> dict[str, tuple[Path, ...]]:
-    """Write the firmware in each way that it can run, none without a contract; see `Sources`."""
+    """Write the firmware with whole windows and with shared rows, if possible; see `Sources`."""
     ways = {}
     if model.file.contract is not None:
         ways["whole"] = _write_firmware(replace(model, stream=None), folder / "whole")
@@ -192,12 +192,12 @@ def measure(sources: Sources, core: Core, counter: Path) -> Measurement:
     """Measure a model on a core.
 
     Args:
-        sources: Of the model.
-        core: An Arm core; QEMU's plugin counts no others' instructions.
+        sources: The C of the model.
+        core: An Arm core; QEMU's plugin cannot count instructions of other cores.
         counter: From `cross.build_counter`.
 
     Raises:
-        SernetError: A tool is missing, or a program goes wrong.
+        SernetError: A tool is missing, or a program fails.
     """
     model = sources.model
     alone = _run(sources, "network", core, counter)
@@ -215,33 +215,33 @@ def measure(sources: Sources, core: Core, counter: Path) -> Measurement:
 def measure_firmware(
     sources: Sources, core: Core, counter: Path
 ) -> tuple[Firmware | None, Firmware | None]:
-    """Measure the firmware that computes each window whole, and that which does each row once.
+    """Measure the firmware with whole windows, and with shared rows.
 
     Args:
-        sources: Of the model; of the hop that it was planned for.
+        sources: The C of the model, at the planned hop.
         core: An Arm core.
         counter: From `cross.build_counter`.
 
     Returns:
-        None for what there is not; see `Measurement`.
+        Both; None for a program that does not exist, see `Measurement`.
 
     Raises:
-        SernetError: A tool is missing, or a program goes wrong.
+        SernetError: A tool is missing, or a program fails.
     """
     whole, shared = (_firmware(sources, way, core, counter) for way in ("whole", "shared"))
     return whole, shared
 
 
 def _firmware(sources: Sources, what: str, core: Core, counter: Path) -> Firmware | None:
-    """Measure the firmware called `what`; None: there is none."""
+    """Measure the program called `what`; return None if it does not exist."""
     contract = sources.model.file.contract
     if what not in sources.programs or contract is None:
         return None
     done = _run(sources, what, core, counter)
-    # Between what it counts the program prints lines.
+    # The lines "stack" and "last" separate the three groups of counts.
     parts = re.split(r"^(?:stack|last) \d+$", done.output, flags=re.M)
     whole, frames, last = map(counted_regions, parts)
-    # Of the whole hop it pushes and polls in turns; of the last frame the push comes first.
+    # In the whole hop pushes and polls alternate; in the last frame the push comes first.
     hop = Hop(
         seconds=sources.model.hop_frames * contract.frame_step_s,
         features=sum(whole[::2]),
@@ -262,12 +262,12 @@ class _Run:
 
 
 def _run(sources: Sources, what: str, core: Core, counter: Path) -> _Run:
-    """Build a program that says how much stack it took, and run it.
+    """Build a program, run it, and read its stack from its output.
 
     Args:
-        sources: Of the model.
-        what: A program of the sources.
-        core: Where it runs.
+        sources: The C of the model.
+        what: The name of the program in `sources`.
+        core: The core that it runs on.
         counter: From `cross.build_counter`.
     """
     alone = what == "network"
@@ -301,9 +301,9 @@ def _by_layer(plan: Plan, steps: Sequence[int], name: str) -> tuple[int, ...]:
     """Return the instructions of each stage.
 
     Args:
-        plan: What was run.
-        steps: Instructions of each step, in the order in which the engine did them.
-        name: The model's, for errors.
+        plan: The plan of the network.
+        steps: Instructions of each step, in the engine's order.
+        name: The model's name, for errors.
     """
     schedule, order = Schedule(list(plan.stages)), []
     for _ in range(plan.stages[0].steps):

@@ -41,11 +41,11 @@ def _cells(memory: firmware.Memory | None) -> list[str]:
 
 
 _Ways = tuple[firmware.Firmware | None, firmware.Firmware | None]
-"""The firmware that computes each window whole, and that which computes each row once."""
+"""The firmware with whole windows, and with shared rows."""
 
 
 def _hop_lines(core: str, measured: _Ways) -> list[str]:
-    """Return lines that compare sharing rows with whole windows."""
+    """Return lines that compare shared rows with whole windows."""
     ways = zip(("each window whole", "each row once"), measured, strict=True)
     return [
         f"{core if number == 0 else '':14}  {way:17}  {found.hop.per_second / 1e6:>17,.1f}  "
@@ -56,10 +56,10 @@ def _hop_lines(core: str, measured: _Ways) -> list[str]:
 
 
 def _frames(contract: Contract | None, hops_s: tuple[float, ...]) -> list[int]:
-    """Return the frames of hops.
+    """Return hops in frames.
 
     Raises:
-        SernetError: There are hops, but no contract.
+        SernetError: The model has no contract, so a hop in seconds has no meaning.
     """
     if contract is None:
         if hops_s:
@@ -93,8 +93,8 @@ def main(model: Path, names: tuple[str, ...], hops_s: tuple[float, ...], as_json
     others = [PlannedModel.read(file, hop_frames=n) for n in _frames(file.contract, hops_s)]
     wanted = [c for c in CORES.values() if c.compiler == ARM and (not names or c.name in names)]
     if not as_json:
-        title = ("of it stack", "code + tables")
-        click.echo(_line("core", "RAM bytes", *title, "instructions", "RAM in all", *title))
+        title = ("stack in it", "code + tables")
+        click.echo(_line("core", "RAM bytes", *title, "instructions", "total RAM", *title))
     measured = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         sources = firmware.write_sources(planned, Path(folder) / "model")
@@ -124,12 +124,12 @@ def _report(
     measured: Sequence[firmware.Measurement],
     hops: Sequence[dict[str, _Ways]],
 ) -> dict[str, Any]:
-    """Return the figures as JSON has them.
+    """Return the figures for JSON.
 
     Args:
         planned: The model.
-        measured: On each core.
-        hops: By core, of each further hop.
+        measured: The measurement on each core.
+        hops: For each further hop, the firmware by core.
     """
     saved = tflm.saved_runs(planned.network)
     return {
@@ -153,7 +153,7 @@ def _report(
 
 
 def _print_saved(planned: PlannedModel) -> None:
-    """Print the saved runs of TensorFlow Lite Micro, if there are any."""
+    """Print the saved runs of TensorFlow Lite Micro, if any."""
     saved = tflm.saved_runs(planned.network)
     if saved is None:
         return
@@ -165,13 +165,13 @@ def _print_saved(planned: PlannedModel) -> None:
 
 
 def _print_traffic(planned: PlannedModel, cores: Sequence[str]) -> None:
-    """Print how many bytes of weights a window reads."""
+    """Print how many bytes of weights the engine reads for a window."""
     read = [f"{name} {traffic.window_bytes(planned.plan, CORES[name]):,}" for name in cores]
-    click.echo(f"bytes of weights that a window reads: {', '.join(read)}")
+    click.echo(f"bytes of weights read for a window: {', '.join(read)}")
 
 
 def _compare_ways(planned: PlannedModel, measured: dict[str, _Ways]) -> None:
-    """Print what the firmware takes, with each window computed whole and each row once."""
+    """Print the cost of the firmware with whole windows and with shared rows."""
     contract = planned.file.contract
     if contract is None:
         return
@@ -179,7 +179,7 @@ def _compare_ways(planned: PlannedModel, measured: dict[str, _Ways]) -> None:
     click.echo(f"\nthe firmware at a hop of {hop_s:.3f} s, in millions of instructions")
     click.echo(
         f"{'core':14}  {'network computes':17}  {'a second of audio':>17}  "
-        f"{'most in one call':>17}  {'RAM in all, bytes':>16}"
+        f"{'most in one call':>17}  {'total RAM, bytes':>16}"
     )
     for core, ways in measured.items():
         for line in _hop_lines(core, ways):

@@ -1,4 +1,4 @@
-"""TensorFlow Lite Micro on emulated cores: the user's own library, and the runs that were saved."""
+"""Measures TensorFlow Lite Micro on emulated cores, with the user's library; reads saved runs."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class TflmFigures:
     """Cost of a network in TensorFlow Lite Micro on one core.
 
     Attributes:
-        core: Its name.
-        instructions: Of one window, without setting up the interpreter.
-        arena_bytes: What the interpreter used of its arena.
-        ram_bytes: That, the other variables and the stack.
+        core: The core's name.
+        instructions: Instructions of one window, without the interpreter's set-up.
+        arena_bytes: Bytes that the interpreter used of its arena.
+        ram_bytes: Arena, other variables and stack.
         stack_bytes: The most stack in use.
-        flash_bytes: Of the program, the flatbuffer included.
-        code_bytes: Of it without the flatbuffer.
+        flash_bytes: Flash of the program, with the flatbuffer.
+        code_bytes: Flash of the program, without the flatbuffer.
     """
 
     core: str
@@ -63,10 +63,10 @@ class SavedRuns:
 
 
 def fingerprint(network: Network) -> str:
-    """Return 16 hex digits that tell networks of other layers apart, whatever their weights.
+    """Return 16 hex digits that are equal for networks with equal layers; weights don't matter.
 
-    Nor does it matter in which order the converter wrote paths that lie beside each other: that
-    differs from one conversion of a model to the next.
+    The order of parallel paths in the file does not matter either, because it differs from one
+    conversion of a model to the next.
     """
     layers: list[str] = []
     for layer in network.layers:
@@ -79,14 +79,14 @@ def fingerprint(network: Network) -> str:
 
 
 def saved_document() -> dict[str, Any]:
-    """Return saved_tflm.json: "origin" and, by fingerprint, "networks" with "cores"."""
+    """Return saved_tflm.json: "origin", and "networks" by fingerprint, each with "cores"."""
     text = (resources.files(__package__) / "saved_tflm.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
 
 
 def saved_runs(network: Network) -> SavedRuns | None:
-    """Return the saved runs of a network of the same layers; None: there are none."""
+    """Return the saved runs of a network with the same layers; None if no such run exists."""
     document = saved_document()
     found = document["networks"].get(fingerprint(network))
     if found is None:
@@ -108,14 +108,14 @@ def measure_tflm(
 
     Args:
         file: A full-int8 `.tflite`.
-        core: What the library was compiled for.
-        includes: Folders with TensorFlow Lite Micro's headers and those of what it is made with.
+        core: The core that the library was compiled for.
+        includes: Folders with the headers of TensorFlow Lite Micro and of its dependencies.
         library: libtensorflow-microlite.a, with the kernels of your choice.
-        folder: For what is built.
+        folder: The folder for the built files.
         counter: From `cross.build_counter`.
 
     Raises:
-        SernetError: Something is missing or does not fit, or the scores are wrong.
+        SernetError: A tool or header is missing, the build fails, or the scores are wrong.
     """
     if file.contract is None:
         texts, ends = tflm_network_bundle_files(file), tflm.file_ends(file)
@@ -133,7 +133,7 @@ def measure_tflm(
     program = folder / f"{core.name}.elf"
     options = [f"-I{path}" for path in includes] + ["-DTF_LITE_STATIC_MEMORY"]
     if "MicroPrintf" not in elf.symbols(library):
-        # A release build, whose headers must have no messages either.
+        # A release build of the library: compile its headers without messages, too.
         options.append("-DTF_LITE_STRIP_ERROR_STRINGS")
     cross.build(core, compiled, program, options, [library])
     done = cross.run(core, program, counter)
@@ -143,7 +143,7 @@ def measure_tflm(
         )
     (instructions,), listed = counted_regions(done.stdout), elf.sections(program)
     arena, stack = printed_number(done.stdout, "arena"), printed_number(done.stdout, "stack")
-    # The program's arena has a margin, which is not the interpreter's.
+    # The interpreter does not use the margin of the program's arena, so count only the used part.
     variables = elf.variable_bytes(listed) - printed_number(done.stdout, "reserved")
     flash = elf.flash_bytes(listed)
     flatbuffer = len(file.flatbuffer)

@@ -1,4 +1,4 @@
-/* Start-up of a Cortex-M or RISC-V core without any vendor's files: vectors, .bss, FPU, main,
+/* Start-up code of a Cortex-M or RISC-V core, without a vendor's files: vectors, .bss, FPU, main,
  * exit. */
 #include "board.h"
 
@@ -16,7 +16,7 @@ static int32_t semihosting(uint32_t operation, const void *argument) {
 #ifdef __riscv
     register uint32_t a0 __asm("a0") = operation;
     register const void *a1 __asm("a1") = argument;
-    /* The debugger knows the call by all three, uncompressed and on one page. */
+    /* The debugger recognises a call by these three instructions, uncompressed and on one page. */
     __asm volatile(".option push\n .option norvc\n .balign 16\n"
                    "slli zero, zero, 0x1f\n ebreak\n srai zero, zero, 7\n .option pop"
                    : "+r"(a0) : "r"(a1) : "memory");
@@ -71,7 +71,7 @@ void board_reset(void) {
     __asm volatile("dsb\n isb");
 #endif
     for (uint32_t *at = board_bss_start; at < board_bss_end; at++) *at = 0;
-    /* Up to this function's own frame. */
+    /* Mark the unused stack, up to this function's own frame. */
     for (uint32_t *at = board_stack_bottom; at < (uint32_t *)__builtin_frame_address(0) - 16; at++)
         *at = UNUSED_STACK;
     leave((uint32_t)main());

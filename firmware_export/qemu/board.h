@@ -1,4 +1,4 @@
-/* A bare board under QEMU, with a debugger's semihosting as its only device. */
+/* A bare board under QEMU; its only device is a debugger's semihosting. */
 #ifndef BOARD_H
 #define BOARD_H
 
@@ -9,10 +9,10 @@ void board_print(const char *text);
 /* Prints a text, a number and the end of the line. */
 void board_print_number(const char *text, int32_t number);
 
-/* The most stack that has been in use since the start, bytes. */
+/* Returns the most stack in use since the start, bytes. */
 uint32_t board_stack_used(void);
 
-/* Instructions between the two are counted by icount.c on Arm; elsewhere they do nothing. */
+/* On Arm, icount.c counts the instructions between these two; on other cores they do nothing. */
 #ifdef __riscv
 #define BOARD_COUNT_START()
 #define BOARD_COUNT_STOP()

@@ -1,5 +1,5 @@
-/* The whole thing on a bare board: the self-test in its two steps, then the golden audio through
- * push and poll as a microphone's would go. */
+/* A complete program on a bare board: the two steps of the self-test, then the golden audio through
+ * push and poll, like audio from a microphone. */
 #include "board.h"
 #include "sernet_selftest.h"
 #include "sernet_selftest_features.h"
@@ -14,7 +14,7 @@ static void decide(const sernet_result *result) {
     sernet_decide(&decider, result, 0, &decision);
     board_print_number("sure: ", decision.is_sure);
     for (uint32_t i = 0; i < decision.event_count; i++) {
-        board_print(decision.events[i].kind == SERNET_EVENT_START ? "begins: " : "ends: ");
+        board_print(decision.events[i].kind == SERNET_EVENT_START ? "starts: " : "ends: ");
         board_print(sernet_labels[decision.events[i].label]);
         board_print("\n");
     }
@@ -38,7 +38,7 @@ int main(void) {
 #endif
     const int16_t *pcm = sernet_model_golden_pcm.pcm;
     for (uint32_t left = SERNET_WINDOW_SAMPLES; left > 0;) {
-        /* What has come in 10 ms, or the rest. */
+        /* The samples of 10 ms, or the rest. */
         const uint32_t part = SERNET_SAMPLE_RATE_HZ / 100, count = left < part ? left : part;
         const int32_t taken = sernet_push(state, pcm, count);
         if (taken < 0) return 1;

@@ -1,4 +1,4 @@
-/* Runs the self-test on a bare board and prints the memory that the network takes. */
+/* Runs the self-test on a bare board, and prints the network's memory. */
 #include "board.h"
 #include "sernet.h"
 #include "sernet_selftest.h"

@@ -1,5 +1,5 @@
-/* The self-test over a serial line on a bare board: the first UART of Arm's MPS2 and MPS3
- * boards, polled, which QEMU connects as its option -serial says. */
+/* The self-test over a serial line on a bare board. It polls the first UART of Arm's MPS2 and MPS3
+ * boards, which QEMU connects to its option -serial. */
 #include "sernet_dwt.h"
 #include "sernet_serial.h"
 
@@ -14,7 +14,7 @@
 /* Cortex-M System Design Kit (DDI 0479), section 4.3: APB UART. */
 #define UART_REGISTER(offset) (*(volatile uint32_t *)(UART + (offset)))
 #define UART_DATA UART_REGISTER(0x00)
-#define UART_STATE UART_REGISTER(0x04) /* bit 0: sending; bit 1: a byte has come */
+#define UART_STATE UART_REGISTER(0x04) /* bit 0: sending; bit 1: a byte was received */
 #define UART_CTRL UART_REGISTER(0x08)  /* bit 0: send; bit 1: receive */
 #define UART_BAUDDIV UART_REGISTER(0x10)
 
@@ -38,7 +38,7 @@ static sernet_serial serial;
 SERNET_STATE(state);
 
 int main(void) {
-    UART_BAUDDIV = 16; /* the least there is */
+    UART_BAUDDIV = 16; /* the smallest divider */
     UART_CTRL = 3;
     port.cycles = sernet_dwt_start() ? sernet_dwt_cycles : NULL;
     if (sernet_serial_init(&serial, &port, state, sizeof state) < 0) return 1;

@@ -1,8 +1,8 @@
 """Talks over a serial line to a board that runs csrc/sernet_serial.c.
 
-docs/guides/selftest.md describes the line: a request is a checked frame, its answer another, and
-nothing is sent before the answer has come or is given up. So neither side needs a buffer of
-more than one frame, and what got lost is simply sent again.
+docs/guides/selftest.md describes the protocol: each request and each answer is a frame with a
+checksum. The computer sends the next request only when it has the answer, or has given up waiting.
+So both sides need a buffer of only one frame, and the computer repeats a request that got lost.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ _RESULT_HEAD = struct.Struct("<QHQQ")
 _DECISION_HEAD = struct.Struct("<dddddHBBB")
 _EVENT = struct.Struct("<BHIddd")
 
-# An answer takes the time on the line and of eight parts of the network's work; after this much
-# silence the request is sent again.
+# An answer takes the time on the line and the time of eight parts of the network's work. After this
+# much more silence the computer sends the request again.
 _ANSWER_S = 1.0
 
 
@@ -50,13 +50,13 @@ class Hello:
 
     Attributes:
         board: The board's name.
-        clock_hz: Of the core; None: not told.
-        counts_cycles: Whether it has a cycle counter.
-        shares_rows: Whether it computes each row once for all the windows that hold it.
-        decides: Whether it tells the decisions of `sernet_decide`.
+        clock_hz: The core's clock; None: unknown.
+        counts_cycles: Whether the board has a cycle counter.
+        shares_rows: Whether the firmware shares rows between windows.
+        decides: Whether the firmware sends the decisions of `sernet_decide`.
         contract_id: 16 hex digits.
         model_checksum: See `firmware_export.identity`.
-        chunk_samples: The most samples it takes at once.
+        chunk_samples: The most samples in one request.
         window_frames: Frames in a window.
         hop_frames: Frames from one result to the next.
         feature_count: Features in a frame.
@@ -84,12 +84,12 @@ class BoardResult:
     """A board's result for one window.
 
     Attributes:
-        frames: Of the stream, up to the window's end.
+        frames: Frames of the stream up to the window's end.
         label: Index of the highest smoothed score.
-        network_cycles: Since the last result.
-        frontend_cycles: For the stream so far.
-        scores_int8: The network's for this window, int8 (labels,).
-        scores: Smoothed, float32 (labels,).
+        network_cycles: The network's cycles since the last result.
+        frontend_cycles: The front end's cycles since the stream's start.
+        scores_int8: The network's scores for this window, int8 (labels,).
+        scores: Smoothed scores, float32 (labels,).
     """
 
     frames: int
@@ -102,14 +102,14 @@ class BoardResult:
 
 @dataclass(frozen=True)
 class DecisionSettings:
-    """What a board decides with; see sernet_decide.h.
+    """A board's settings of decisions; see sernet_decide.h.
 
     Attributes:
         smoothing: Weight of the earlier scores.
-        unsure_below: Top smoothed score below which nothing is sure.
-        evidence_s: For how long an emotion has to lead before it is an event.
-        release_s: The pause that ends an event.
-        refractory_s: For how long after it none of its label begins.
+        unsure_below: A result with a lower top smoothed score is unsure.
+        evidence_s: How long an emotion must lead before an event starts.
+        release_s: How long the emotion must not lead before the event ends.
+        refractory_s: How long after an event no event of its label starts.
     """
 
     smoothing: float
@@ -121,14 +121,14 @@ class DecisionSettings:
 
 @dataclass(frozen=True)
 class BoardEvent:
-    """The beginning or the end of an emotion that lasted.
+    """The start or the end of an emotion that lasts.
 
     Attributes:
         kind: "start" or "end".
         label: Index of its label.
-        number: Of the event, from 1.
-        start_s: Its onset in the stream.
-        end_s: Where its last result ended; 0 at the beginning.
+        number: The event's number, from 1.
+        start_s: The emotion's onset in the stream.
+        end_s: The end of the last result in which the emotion led; 0 at the start.
         peak: The highest smoothed score of its label so far.
     """
 
@@ -142,12 +142,12 @@ class BoardEvent:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is decided of one result.
+    """The decision on one result.
 
     Attributes:
         label: Index of the highest smoothed score.
-        sure: Whether that is sure.
-        events: What begins or ends.
+        sure: Whether the result is sure.
+        events: Events that start or end with this result.
     """
 
     label: int
@@ -156,23 +156,23 @@ class Decision:
 
 
 class BoardLink:
-    """A board's self-test, one method a request; each waits for the answer.
+    """The requests of a self-test to a board, one method each; each waits for the answer.
 
     Attributes:
-        repeated: How often a request was sent again.
+        repeated: How often the link has sent a request again.
     """
 
     def __init__(self, line: Any, patience_s: float) -> None:
-        """Talk over an open `serial.Serial`, whose name and speed it takes; see `open_port`.
+        """Use an open port; see `open_port`.
 
         Args:
-            line: The port.
+            line: A `serial.Serial`.
             patience_s: Silence after which the board counts as gone.
         """
         self.repeated = 0
         self._line = line
         self._patience_s = patience_s
-        # Eight start, stop and data bits make ten a byte; request and answer.
+        # A byte takes ten bits with start and stop bit; the time of a request and an answer.
         self._answer_s = _ANSWER_S + 2 * _FRAME_BYTES * 10 / line.baudrate
         self._number = 0
         self._pending = bytearray()
@@ -182,9 +182,11 @@ class BoardLink:
         """Return the firmware's description of itself.
 
         Raises:
-            SernetError: Nothing answers, something else does, or its protocol is another version.
+            SernetError: Nothing answers, another program answers, or the protocol's version
+                differs.
         """
-        # What a program before this one left half sent would take the request for its rest.
+        # If an earlier program left a frame half sent, zeros complete it; otherwise the board would
+        # take this request for the rest of that frame.
         self._write(bytes(_FRAME_BYTES))
         try:
             payload = self._request(b"H")
@@ -229,14 +231,15 @@ class BoardLink:
         )
 
     def reset(self) -> None:
-        """Start a stream at its first sample."""
+        """Start a new stream."""
         self._ask(b"R")
 
     def teach(self, block: bytes) -> None:
-        """Send a head that `sernet-edge teach --head` wrote; the board takes it and keeps it.
+        """Send the block of a head, as `sernet-edge teach --head` writes it; the board keeps it.
 
         Raises:
-            SernetError: It is another model's, or the firmware was compiled without SERNET_HEAD.
+            SernetError: The head belongs to another model, or the firmware was compiled without
+                SERNET_HEAD.
         """
         most = MAX_PAYLOAD_BYTES - 4
         try:
@@ -251,11 +254,11 @@ class BoardLink:
             ) from error
 
     def push(self, samples: NDArray[np.int16]) -> NDArray[np.int8] | None:
-        """Send int16 samples (n,), no more than `Hello.chunk_samples`.
+        """Send int16 samples (n,), at most `Hello.chunk_samples`.
 
         Returns:
-            Of a board that shares rows the features, int8 (feature_count,), of the frame that the
-            samples complete; None: they complete none, or the board keeps a window of features.
+            If the board shares rows and the samples complete a frame: its features, int8
+            (feature_count,). Otherwise None.
         """
         answer = self._ask(b"A", samples.astype("<i2").tobytes())
         if len(answer) < 2 or int.from_bytes(answer[:2], "little") != len(samples):
@@ -263,10 +266,10 @@ class BoardLink:
         return np.frombuffer(answer, np.int8, offset=2) if len(answer) > 2 else None
 
     def poll(self, label_count: int) -> BoardResult | None:
-        """Let the board do the network's work; return the result, None if none is due.
+        """Let the board do the network's work; return the result, or None if no result is due.
 
         Args:
-            label_count: Of the model.
+            label_count: The model's number of labels.
         """
         while (answer := self._ask(b"P"))[:1] == bytes([_BUSY]):
             pass
@@ -289,7 +292,7 @@ class BoardLink:
         """Return the decision of the last result.
 
         Returns:
-            What the board decides with, whether it found the window to drift, and the decision.
+            The board's settings, whether the window is above the drift limit, and the decision.
         """
         answer = self._ask(b"D")
         if len(answer) < _DECISION_HEAD.size:
@@ -327,10 +330,10 @@ class BoardLink:
             ) from error
 
     def _request(self, kind: bytes, payload: bytes = b"") -> bytes:
-        """Send a request until it is answered; return the answer's payload.
+        """Send a request until the board answers; return the answer's payload.
 
         Raises:
-            TimeoutError: Nothing valid came in time.
+            TimeoutError: No valid answer came in time.
             SernetError: The port fails, or the board answers with an error.
         """
         self._number = (self._number + 1) % 256
@@ -345,16 +348,16 @@ class BoardLink:
             if time.monotonic() >= deadline:
                 raise TimeoutError
             self.repeated += 1
-            # A damaged length makes the board wait for a frame's rest: here it is.
+            # If a length was damaged, the board waits for the rest of a frame: zeros complete it.
             self._write(bytes(_FRAME_BYTES) + frame)
 
     def _read_answer(self, kind: bytes, wait_until: float) -> bytes | None:
-        """Return the payload of the answer to the last request, None if none comes in time."""
+        """Return the payload of the answer to the last request; None if it comes too late."""
         self._line.timeout = 0.1
         while True:
             for found, number, payload in self._frames():
                 if number != self._number:
-                    continue  # a late answer to what was asked before
+                    continue  # a late answer to an earlier request
                 if found == kind:
                     return payload
                 if found == b"e" and len(payload) == 4:
@@ -373,7 +376,7 @@ class BoardLink:
             self._pending += data
 
     def _frames(self) -> Iterator[tuple[bytes, int, bytes]]:
-        """Take the whole frames out of the received bytes: (type, number, payload)."""
+        """Take the complete frames out of the received bytes: (type, number, payload)."""
         pending = self._pending
         while True:
             start = pending.find(_MARK)
@@ -393,7 +396,7 @@ class BoardLink:
                     del pending[: end + 4]
                     yield frame
                     continue
-            # Damaged, or the mark was none: a frame may start right behind it.
+            # The frame is damaged, or the two bytes were no mark: search after the first byte.
             del pending[:1]
 
     def _write(self, data: bytes) -> None:
@@ -445,11 +448,11 @@ def open_port(name: str, baud: int, patience_s: float) -> Iterator[BoardLink]:
 
     Args:
         name: Such as /dev/ttyACM0 or COM3.
-        baud: Bits a second; USB's own ports ignore it.
+        baud: Bits a second; ports of a board's own USB ignore it.
         patience_s: See `BoardLink`.
 
     Raises:
-        SernetError: There is no such port, it is in use, or it must not be opened.
+        SernetError: The port does not exist, is in use, or the user may not open it.
     """
     import serial
 
@@ -485,7 +488,7 @@ def _cannot_open(name: str, baud: int, error: Exception) -> SernetError:
 
 
 def _others(name: str) -> str:
-    """Return, for a hint, which other ports there are."""
+    """Return the end of a hint: the other ports of this computer."""
     from serial.tools import list_ports
 
     others = [port.device for port in list_ports.comports() if port.device != name]

@@ -1,4 +1,4 @@
-"""Results of a self-test on a board, as a file: written by `selftest`, read by `bench`."""
+"""The file with the results of a self-test on a board: `selftest` writes it, `bench` reads it."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ class BoardRun:
 
     Attributes:
         model: The model file's name.
-        contract_id: The model's.
-        flatbuffer_sha256: Of the model without its contract, 64 hex digits.
-        board: What the firmware calls its board.
-        clock_hz: Of the core, as the firmware says; None: it does not.
-        audio: What was sent.
-        audio_s: Seconds of it.
-        windows: Results that were compared.
-        cycles_per_inference: Cycles of the network for one result, median: of a window, or where
-            windows share rows, of a hop; None: not counted.
-        cycles_per_inference_range: Fewest and most.
+        contract_id: The id of the model's contract.
+        flatbuffer_sha256: SHA-256 of the model without its contract, 64 hex digits.
+        board: The board's name, from the firmware.
+        clock_hz: The core's clock, from the firmware; None: unknown.
+        audio: The name of the audio.
+        audio_s: Seconds of audio.
+        windows: Number of compared results.
+        cycles_per_inference: Median cycles of the network for one result: of a window, or, with
+            shared rows, of a hop; None: not counted.
+        cycles_per_inference_range: Fewest and most cycles.
         frontend_cycles_per_second: Cycles of the front end for a second of audio.
-        features: How many were compared.
-        features_differing: Of them, how many differ from Python's, by any amount.
-        features_largest_difference: int8 steps.
-        scores: How many were compared.
-        scores_differing: Of them, how many differ from what Python makes of the board's features.
-        labels_differing: Windows whose smoothed label is not Python's, ties left out.
-        decisions_differing: Results of which the board decides otherwise than `listen` does of the
-            board's scores; None: the firmware does not decide.
-        frames_repeated: How often something got lost on the line and was sent again.
+        features: Number of compared features.
+        features_differing: Number of features that differ from Python's, by any amount.
+        features_largest_difference: The largest difference, in int8 steps.
+        scores: Number of compared scores.
+        scores_differing: Number of scores that differ from Python's on the board's features.
+        labels_differing: Windows whose smoothed label differs from Python's, without ties.
+        decisions_differing: Results on which the board's decision differs from that of `listen` on
+            the board's scores; None: the firmware does not decide.
+        frames_repeated: How often a frame got lost on the line and was sent again.
         sernet_edge: This program's version.
     """
 
@@ -72,7 +72,7 @@ class BoardRun:
 
     @property
     def passed(self) -> bool:
-        """Whether the board computes the model: features within 1, scores to the bit."""
+        """Whether all checks passed: features within 1, scores to the bit, labels, decisions."""
         return (
             self.features_largest_difference <= 1
             and self.scores_differing == 0
@@ -81,7 +81,7 @@ class BoardRun:
         )
 
     def write(self, path: Path) -> None:
-        """Write the run as JSON, whole or not at all."""
+        """Write the run as JSON."""
         head = {**FORMAT.head(), "passed": self.passed}
         files.write_text(path, json.dumps({**head, **asdict(self)}, indent=1) + "\n")
 
@@ -90,7 +90,7 @@ def read_board_run(path: Path) -> BoardRun:
     """Read a file that `BoardRun.write` wrote.
 
     Raises:
-        SernetError: The file cannot be read, is not a board run, or comes from a newer program.
+        SernetError: The file is unreadable, is not a board run, or comes from a newer program.
     """
     document = FORMAT.read(path)
     for entry in (*FORMAT.head(), "passed"):
@@ -106,7 +106,7 @@ def read_board_run(path: Path) -> BoardRun:
 
 
 def _is_a(value: Any, kind: Any) -> bool:
-    """Whether a value from JSON is of an annotated kind, of those that a `BoardRun` has."""
+    """Return whether a value from JSON has the annotated type `kind` of a `BoardRun` field."""
     if isinstance(kind, UnionType):
         return any(_is_a(value, one) for one in get_args(kind))
     if get_origin(kind) is tuple:

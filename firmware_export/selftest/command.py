@@ -1,4 +1,4 @@
-"""`sernet-edge selftest`: does a board compute what was trained, and in how many cycles?"""
+"""`sernet-edge selftest`: compares a board's results with this computer's, and counts cycles."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.options import MODEL_PATH, finite
 from sernet_edge.runtime.teach.head_block import head_block
 
-# A feature that is rounded the other way moves scores by up to 0.007 (docs/design/frontend.md), so
-# two labels as close as this may change places.
+# A feature that rounds differently moves scores by up to 0.007 (docs/design/frontend.md), so the
+# board and Python may order two labels differently if their scores are this close.
 _TIE = 0.01
 
 
@@ -50,7 +50,7 @@ _TIE = 0.01
     default=115_200,
     show_default=True,
     metavar="BITS",
-    help="Speed of the line, bits a second; USB's own ports ignore it.",
+    help="Speed of the line, bits a second; ports of a board's own USB ignore it.",
 )
 @click.option(
     "--timeout",
@@ -73,7 +73,7 @@ _TIE = 0.01
     is_flag=True,
     help="Send the head of MODEL, which was taught from the board's model, to the board first.",
 )
-@click.option("--force", is_flag=True, help="Overwrite what exists.")
+@click.option("--force", is_flag=True, help="Overwrite an existing file.")
 def selftest(
     model_path: Path,
     port: str,
@@ -86,9 +86,9 @@ def selftest(
 ) -> None:
     """Compare a board that runs MODEL, a .tflite, with this computer.
 
-    The board must run the self-test of `sernet-edge export MODEL --out DIR`. It hears audio over
-    the serial line; its features, scores and labels are compared with Python's, and its cycles
-    are counted where its core can.
+    The board must run the self-test of `sernet-edge export MODEL --out DIR`. This command sends it
+    audio over the serial line, and compares its features, scores and labels with Python's. It also
+    reports the board's cycles, if the core has a cycle counter.
     """
     if out is not None and out.exists() and not force:
         raise SernetError(f"{out} exists already", hint="choose another name or add --force")
@@ -133,8 +133,8 @@ class Comparison:
     """A board's results beside Python's for the same audio.
 
     Attributes:
-        model: What the board runs.
-        hello: What the board said of itself.
+        model: The model that the board runs.
+        hello: The board's description of itself.
     """
 
     model: Model
@@ -157,7 +157,7 @@ class Comparison:
         self._decisions: ExpectedDecisions | None = None
 
     def push(self, chunk: NDArray[np.int16], board: BoardLink) -> None:
-        """Let both hear the next samples, int16 (n,), and compare the result if one is due."""
+        """Send the next samples, int16 (n,), to both, and compare the results if one is due."""
         theirs = board.push(chunk)
         if theirs is not None:
             if len(theirs) != self.hello.feature_count:
@@ -170,7 +170,8 @@ class Comparison:
         self._frames += len(new_rows)
         beyond_first = self._frames - self.hello.window_frames
         is_due = beyond_first >= 0 and beyond_first % self.hello.hop_frames == 0
-        # A board that shares rows keeps few of them: its network takes each as it comes.
+        # With shared rows poll after every frame: the board stores few rows, so its network must
+        # take each row at once.
         if not is_due and not self.hello.shares_rows:
             return
         result = board.poll(self.hello.label_count)
@@ -201,7 +202,8 @@ class Comparison:
 
         expected = self.model.run_int8(theirs)
         if not np.array_equal(expected, result.scores_int8):
-            # The fast kernels give the reference's bits on most processors; it decides.
+            # On some processors the interpreter's fast kernels differ from the reference kernels;
+            # the reference kernels count.
             expected = golden_outputs(self.model.file, theirs[None])[0]
         self._scores_differing += int(np.count_nonzero(expected != result.scores_int8))
 
@@ -228,14 +230,14 @@ class Comparison:
 
         Args:
             model: The model's name.
-            audio: The audio's.
-            samples: How many were sent.
-            repeated: How often something was sent again.
+            audio: The name of the audio.
+            samples: Number of samples sent.
+            repeated: How often a frame was sent again.
         """
         contract, results = self.model.contract, self._results
         cycles = [r.network_cycles for r in results] if self.hello.counts_cycles else []
         if self.hello.shares_rows and len(cycles) > 1:
-            del cycles[0]  # of a whole window's rows, where the others are of a hop's
+            del cycles[0]  # this result needed all rows of a window, the others those of a hop
         frames_a_second = 1 / contract.frame_step_s
         return BoardRun(
             model=model,
@@ -276,16 +278,16 @@ def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], st
     """Return the samples to send and their name."""
     if path is None:
         golden = golden_pcm(contract)
-        # Where windows share rows, the first result takes more work than those that follow it.
+        # With shared rows the first result takes more work, so send a second window.
         return (np.tile(golden, 2) if contract.stride_frames else golden), "golden audio"
     samples = read_recording(path, contract.sample_rate_hz, "give a recording of speech")
-    # As `listen` does with a recording shorter than a window.
+    # `listen` also fills up a recording shorter than a window.
     missing = max(0, contract.window_samples - len(samples))
     return np.concatenate([samples, np.zeros(missing, np.int16)]), path.name
 
 
 def _check_base(hello: Hello, model: Model, port: str) -> None:
-    """Refuse a board whose model is not the one that a taught model comes from."""
+    """Refuse a board that does not run the model from which `model` was taught."""
     taught = model.contract.provenance.get("taught", {})
     if "base_contract" not in taught:
         raise SernetError(

@@ -1,4 +1,4 @@
-"""What `listen` decides of a board's scores, with the board's settings."""
+"""Computes the decisions of `listen` on a board's scores, with the board's settings."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sernet_edge.runtime.records import Result
 
 
 class ExpectedDecisions:
-    """Decides of one result after the other, as `Listener` does."""
+    """Decides on one result after the other, like `Listener`."""
 
     def __init__(self, model: Model, hop_frames: int, settings: DecisionSettings) -> None:
         """Start a stream.
 
         Args:
-            model: What the board runs.
+            model: The model that the board runs.
             hop_frames: Frames from one result to the next.
-            settings: What the board decides with.
+            settings: The board's settings.
         """
         self._model = model
         self._contract = model.contract
@@ -30,12 +30,12 @@ class ExpectedDecisions:
         self._events = EventTracker(settings.evidence_s, settings.refractory_s, settings.release_s)
 
     def see(self, frames: int, scores_int8: NDArray[np.int8], drifts: bool) -> Decision:
-        """Return the decision of a window.
+        """Return the decision on a window.
 
         Args:
-            frames: Of the stream, up to the window's end.
-            scores_int8: The network's, int8 (labels,).
-            drifts: Whether the window is unlike the training.
+            frames: Frames of the stream up to the window's end.
+            scores_int8: The network's scores, int8 (labels,).
+            drifts: Whether the window is above the drift limit.
         """
         contract, weight = self._contract, self._settings.smoothing
         scores = self._model.real_scores(scores_int8).astype(np.float64)

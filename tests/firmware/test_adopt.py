@@ -44,7 +44,8 @@ def test_an_adopted_model_scores_the_librarys_features(
 ) -> None:
     result = adopt(sernet_edge, tmp_path, keyword_spotter(shape), SETTINGS)
     assert (result.returncode, result.stderr) == (0, "")
-    assert "49 frames of 10 features (1.00 s) and tells silence, unknown, yes, no" in result.stdout
+    told = "49 frames of 10 features (1.00 s), its labels are silence, unknown, yes, no"
+    assert told in result.stdout
     model = Model(ModelFile.read(tmp_path / "mine.tflite"))
     samples = np.random.default_rng(0).normal(0, 3000, 16_000).astype(np.int16)
     theirs = mfcc(samples, 16_000, 0.04, 0.02, 10, nfft=1024)[:49]

@@ -97,7 +97,7 @@ def test_the_demo_decides_what_listen_decides(
         if record["type"] == "result"
     ]
     events = [record for record in records if record["type"] == "event"]
-    begun = re.findall(r"^event (\d+), (\w+): begins at ([\d.]+) s$", said, re.M)
+    begun = re.findall(r"^event (\d+), (\w+): starts at ([\d.]+) s$", said, re.M)
     ended = re.findall(r"^event (\d+), (\w+): ([\d.]+) to ([\d.]+) s, peak", said, re.M)
     assert begun == [
         (str(event["id"]), event["label"], f"{event['start_s']:.3f}")

@@ -1,4 +1,4 @@
-/* The front end in C on this computer: how long the features of a hop take. */
+/* Measures how long the C front end takes for the features of a hop on this computer. */
 #define _POSIX_C_SOURCE 199309L
 
 #include "host_time.h"

@@ -1,6 +1,6 @@
-/* The native engine on this computer: how long a window takes, and how its time is shared between
- * the layers: after what host_time.h prints comes `layer`, once for each layer in order, the least
- * of five windows, for other programs can only make it longer. */
+/* Measures how long the native engine takes for a window on this computer, and for each layer.
+ * After the lines of host_time.h it prints a line `layer` for each layer, in order: the shortest
+ * time in five windows, because other programs can only make it longer. */
 #define _POSIX_C_SOURCE 199309L
 
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "sernet_model.h"
 #include "sernet_selftest.h"
 
-enum { MOST_LAYERS = 251 /* what reader.py lets through, and a COLLECT */, LAYER_WINDOWS = 5 };
+enum { MOST_LAYERS = 251 /* the limit of reader.py, and a COLLECT */, LAYER_WINDOWS = 5 };
 
 extern const sernet_golden sernet_model_golden;
 static uint64_t state[(SERNET_MODEL_STATE_BYTES + 7) / 8];

@@ -1,7 +1,7 @@
-/* How the programs that measure time on this computer do it: again and again after a warm-up,
- * each repetition by itself. Arguments: repetitions to warm up with, the most to measure, and
- * after how many milliseconds to stop (though not before five). They print lines of a name and
- * nanoseconds: `wall` for each repetition, then `cpu` for all of them together. */
+/* Measures times on this computer: after a warm-up, it times each of many repetitions. The
+ * program's arguments: repetitions of the warm-up, the most repetitions to measure, and the
+ * milliseconds after which to stop (but not before five repetitions). It prints lines of a name and
+ * nanoseconds: `wall` for each repetition, then `cpu` for all repetitions together. */
 #ifndef HOST_TIME_H
 #define HOST_TIME_H
 
@@ -17,7 +17,7 @@ static long long now(clockid_t clock) {
     return 1000000000LL * time.tv_sec + time.tv_nsec;
 }
 
-/* Times `work`; returns 0, or 2 when the arguments are wrong. */
+/* Times `work`; returns 0, or 2 if the arguments are wrong. */
 static int time_repeatedly(int argc, char **argv, void (*work)(void)) {
     static long long wall_ns[MOST_REPETITIONS];
     if (argc != 4) return 2;

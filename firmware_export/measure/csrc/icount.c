@@ -1,6 +1,7 @@
-/* A QEMU plugin that counts the instructions a guest executes between BOARD_COUNT_START and
- * BOARD_COUNT_STOP (board.h) and prints what each such region took, in their order. Instructions
- * are not cycles. Debian ships no plugin header, so what is used of QEMU's API (version 1) is declared.
+/* A QEMU plugin that counts the instructions that a guest executes between BOARD_COUNT_START and
+ * BOARD_COUNT_STOP (board.h), and prints the count of each such region, in order. Instructions are
+ * not cycles. Debian has no header for plugins, so this file declares the part of QEMU's API
+ * (version 1) that it uses.
  *
  * gcc -O2 -fPIC -shared -o libicount.so icount.c; qemu-system-arm ... -plugin ./libicount.so */
 #include <inttypes.h>
@@ -42,7 +43,7 @@ static void start(unsigned cpu, void *data) {
 
 static void stop(unsigned cpu, void *data) {
     (void)cpu, (void)data;
-    fprintf(stderr, "region %" PRIu64 "\n", executed - started_at - 1); /* less the stop itself */
+    fprintf(stderr, "region %" PRIu64 "\n", executed - started_at - 1); /* without the stop itself */
 }
 
 static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
@@ -52,8 +53,8 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *block) {
         qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64,
                                                    &executed, 1);
         uint16_t word;
-        /* At a page's end QEMU counts the instruction behind as a part of this one. No instruction
-         * of 32 bits begins with either word. */
+        /* At a page's end QEMU counts the next instruction as a part of this one, so the size may
+         * exceed two bytes. No 32-bit instruction begins with either word. */
         if (qemu_plugin_insn_size(instruction) < sizeof word) continue;
         memcpy(&word, qemu_plugin_insn_data(instruction), sizeof word);
         if (word == START || word == STOP)

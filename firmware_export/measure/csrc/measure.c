@@ -1,16 +1,17 @@
-/* The network alone on a board: counts the instructions of one window, from the first row to
- * the scores, checks the scores, and says how much stack it took. Then it does the window again
- * and counts each step of each layer by itself, in the order in which the engine does them. */
+/* Measures the network alone on a board: counts the instructions of one window, from the first row
+ * to the scores, checks the scores, and prints the stack in use. Then it computes the window again
+ * and counts each step of each layer separately, in the engine's order. */
 #include "measure.h"
 #include "sernet_model.h"
 #include "sernet_selftest.h"
 
-enum { MOST_LAYERS = 251 }; /* what reader.py lets through, and a COLLECT */
+enum { MOST_LAYERS = 251 }; /* the limit of reader.py, and a COLLECT */
 
 extern const sernet_golden sernet_model_golden;
 static uint64_t state[(SERNET_MODEL_STATE_BYTES + 7) / 8];
 
-/* The same layers with kernels that count; in a section that is nobody's RAM but this program's. */
+/* The same layers with kernels that count. They lie in a section that does not count as the
+ * network's RAM. */
 #define OWN __attribute__((section(".harness")))
 OWN static sernet_layer counting[MOST_LAYERS];
 OWN static sernet_net counting_net;
@@ -22,7 +23,8 @@ static void counted(const sernet_step *step) {
     BOARD_COUNT_STOP();
 }
 
-/* Does a window; returns the scores, int8 (output_bytes). Inline: its frame is not the network's. */
+/* Computes a window; returns the scores, int8 (output_bytes). It is inline, so that its stack frame
+ * does not count as the network's. */
 __attribute__((always_inline)) static inline const int8_t *window(const sernet_net *net) {
     const int8_t *row = sernet_model_golden.inputs;
     sernet_net_reset(net, state, sizeof state);
@@ -49,10 +51,10 @@ int main(void) {
     counting_net.layers = counting;
     for (uint32_t i = 0; i < net->layer_count; i++) {
         counting[i] = net->layers[i];
-        /* The input and states have none. */
+        /* The input and the states have no kernel. */
         if (counting[i].run != NULL) counting[i].run = counted;
     }
-    /* TensorFlow Lite Micro behind the same interface has no layers to count. */
+    /* With TensorFlow Lite Micro behind this interface there are no layers to count. */
     if (net->layer_count > 0) wrong += differing(window(&counting_net));
     print_number("differing ", wrong);
     return wrong != 0;

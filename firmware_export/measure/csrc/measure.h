@@ -1,4 +1,4 @@
-/* How the programs that measure say what they found: lines of a name and a number. */
+/* The output of programs that measure: lines of a name and a number. */
 #ifndef MEASURE_H
 #define MEASURE_H
 

@@ -1,9 +1,10 @@
-/* All of the firmware on a board, as a program would use it: a window of audio and two hops more,
- * pushed and polled for. Fails unless each brings one result, and says how much stack it took.
- * Of the first hop it counts the pushes, which compute features, and the polls, which run the
- * network, in turns; of the second, frame by frame, each call that runs a part of the network, and
- * behind a line "last" those of the frame that ends the window, its push first. The audio is in
- * flash and the state is this program's only variable. */
+/* Measures the whole firmware on a board, as a program would use it: it pushes a window of audio
+ * and two hops more, and polls for the results. It fails unless each of the three gives one result,
+ * and prints the stack in use. In the first hop it counts the pushes, which compute features, and
+ * the polls, which run the network, in turn. In the second hop it counts, frame by frame, each call
+ * that runs a part of the network; after a line "last" come the counts of the frame that ends the
+ * window, its push first. The audio lies in flash, and the state is this program's only variable.
+ * */
 #include "measure.h"
 #include "sernet_selftest_features.h"
 
@@ -11,7 +12,7 @@ extern const sernet_golden_pcm sernet_model_golden_pcm;
 
 SERNET_STATE(state);
 
-/* Hears so many samples, the audio over and over; returns the results that came, or an error. */
+/* Pushes `samples` samples, repeating the audio; returns the number of results, or an error. */
 static int32_t hear(uint32_t samples, int counted) {
     int32_t results = 0;
     while (samples > 0) {
@@ -29,8 +30,8 @@ static int32_t hear(uint32_t samples, int counted) {
     return results;
 }
 
-/* Hears a hop, frame by frame, and counts each call of `sernet_work` and `sernet_poll`; returns
- * the results that came, or an error. */
+/* Pushes a hop, frame by frame, and counts each call of `sernet_work` and `sernet_poll`; returns
+ * the number of results, or an error. */
 static int32_t hear_in_parts(void) {
     int32_t results = 0;
     for (uint32_t frame = 0; frame < SERNET_EVERY_FRAMES; frame++) {

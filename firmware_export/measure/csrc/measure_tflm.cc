@@ -1,5 +1,5 @@
-/* The same network in TensorFlow Lite Micro on a board: counts the instructions of one window,
- * checks the scores, and says how much of its arena and how much stack it took. */
+/* Measures the network in TensorFlow Lite Micro on a board: counts the instructions of one window,
+ * checks the scores, and prints the used arena and stack. */
 #include <cstring>
 
 extern "C" {
@@ -17,7 +17,7 @@ extern "C" {
 
 extern "C" const sernet_golden sernet_model_golden;
 
-/* The golden window names what replays it, for which `main` stands here. */
+/* The golden window refers to this function; `main` does its work here. */
 extern "C" int32_t sernet_replay_windows(const sernet_golden *, void *, size_t) {
     return SERNET_ERROR_STATE;
 }

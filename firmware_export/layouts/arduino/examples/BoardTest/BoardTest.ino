@@ -1,4 +1,4 @@
-// For `sernet-edge selftest MODEL --port PORT`: compares this board with the computer.
+// Answers `sernet-edge selftest MODEL --port PORT`, which compares this board with the computer.
 #include <sernet_dwt.h>
 #include <sernet_serial.h>
 
@@ -12,7 +12,7 @@ static void write_serial(const uint8_t *bytes, size_t count) {
   Serial.write(bytes, count);
 }
 
-// The board's name and its clock in Hz; 0: not known.
+// The board's name and its clock in Hz; 0: unknown.
 static sernet_port port = {"an Arduino", 0, read_serial, write_serial, NULL};
 static sernet_serial serial;
 SERNET_STATE(state);

@@ -1,11 +1,11 @@
-// Prints the emotion in what the board's PDM microphone hears.
+// Prints the emotions that the board's PDM microphone hears.
 #include <PDM.h>
 #include <sernet.h>
 
 SERNET_STATE(state);
 
-// Half a second, filled by the microphone's interrupt and emptied by loop(); a power of two,
-// so that the counters may overflow.
+// Half a second of audio: the microphone's interrupt fills it, loop() empties it. The size is a
+// power of two, so that the counters may overflow.
 static const uint32_t RING_SAMPLES = 8192;
 static int16_t ring[RING_SAMPLES];
 static volatile uint32_t written = 0;
@@ -49,9 +49,9 @@ void loop() {
     if (pushed < 0) stop("sernet_push: ", pushed);
     taken += (uint32_t)pushed;
   }
-  if (lost) stop("the processor is too slow for a result as often: define a larger "
-                 "SERNET_EVERY_FRAMES than ", SERNET_EVERY_FRAMES);
-  // A part of the network's work at a time, so that audio is taken in between.
+  if (lost) stop("the processor is too slow for this hop: define a larger SERNET_EVERY_FRAMES than ",
+                 SERNET_EVERY_FRAMES);
+  // Do one part of the network's work at a time, and take audio in between.
   if (sernet_work(state) == 1) return;
   sernet_result result;
   if (sernet_poll(state, &result) == 1) {

@@ -1,4 +1,4 @@
-// Does this build, on this board, compute what the model was trained with?
+// Checks that this build, on this board, computes the right values.
 @ROWS #include <sernet.h>
 #include <sernet_selftest.h>
 @AUDIO #include <sernet_selftest_features.h>

@@ -1,11 +1,11 @@
-/* Prints the emotion in what an I2S microphone hears, such as an INMP441 or SPH0645. */
+/* Prints the emotions that an I2S microphone hears, such as an INMP441 or SPH0645. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "driver/i2s_std.h"
 #include "sernet.h"
 
-/* Where the microphone is connected. */
+/* The pins of the microphone. */
 #define PIN_BIT_CLOCK GPIO_NUM_4
 #define PIN_WORD_SELECT GPIO_NUM_5
 #define PIN_DATA GPIO_NUM_6
@@ -29,14 +29,14 @@ static void take(const int16_t *pcm, size_t count) {
         }
         pcm += taken;
         count -= (size_t)taken;
-        if (count > 0) report(); /* room comes with the result that is due */
+        if (count > 0) report(); /* a due result must be polled for before there is room */
     }
 }
 
 void app_main(void) {
     i2s_chan_handle_t microphone;
     i2s_chan_config_t channel = I2S_CHANNEL_DEFAULT_CONFIG(I2S_NUM_AUTO, I2S_ROLE_MASTER);
-    /* DMA holds a quarter of a second meanwhile. */
+    /* DMA buffers a quarter of a second while the network runs. */
     channel.dma_desc_num = 16;
     channel.dma_frame_num = PART_SAMPLES;
     const i2s_std_config_t config = {
@@ -60,10 +60,10 @@ void app_main(void) {
         size_t bytes = 0;
         ESP_ERROR_CHECK(i2s_channel_read(microphone, words, sizeof words, &bytes, portMAX_DELAY));
         const size_t count = bytes / sizeof *words;
-        /* 24 bits or fewer, in the upper part of a word. */
+        /* The samples have up to 24 bits, in the upper part of a word. */
         for (size_t i = 0; i < count; i++) pcm[i] = (int16_t)(words[i] >> 16);
         take(pcm, count);
-        /* A bounded part of the network's work, so that audio is taken soon again. */
+        /* Do only a bounded part of the network's work before reading audio again. */
         int more = 1;
         for (int parts = 0; more && parts < 24; parts++) more = sernet_work(state) == 1;
         if (!more) report();

@@ -1,4 +1,4 @@
-/* Prints the emotion in what a PDM microphone hears. */
+/* Prints the emotions that a PDM microphone hears. */
 #include <zephyr/audio/dmic.h>
 #include <zephyr/kernel.h>
 
@@ -27,7 +27,7 @@ static void take(const int16_t *pcm, size_t count) {
         }
         pcm += taken;
         count -= (size_t)taken;
-        if (count > 0) report(); /* room comes with the result that is due */
+        if (count > 0) report(); /* a due result must be polled for before there is room */
     }
 }
 
@@ -54,7 +54,7 @@ int main(void) {
     for (int more = 0;;) {
         void *block;
         uint32_t bytes;
-        /* Waits for audio only when there is nothing else to do. */
+        /* Wait for audio only if the network has no work. */
         if (dmic_read(microphone, 0, &block, &bytes, more ? 0 : 1000) == 0) {
             take(block, bytes / sizeof(int16_t));
             k_mem_slab_free(&blocks, block);
