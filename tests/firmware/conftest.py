@@ -1,4 +1,4 @@
-"""What the tests of several files compile: made once."""
+"""Fixtures that several test files share; each compiles once in a session."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ from operator_graphs import RandomDepthwise, RandomOperators
 
 @pytest.fixture(scope="session")
 def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped model's bundle, to which programs may be added."""
+    """The shipped model's bundle; tests may add programs to it."""
     return write_bundle(tmp_path_factory.mktemp("bundle"), shipped_model.read_bytes())
 
 
 def _family(
     name: str, seeds: range, quick: int, make: Callable[[range], list[Case] | list[StreamCase]]
 ) -> Any:
-    """Return a fixture: a folder with the engine and tables of networks, the C files, the networks.
+    """Return a fixture: (folder of the engine and the networks' tables, its C files, the networks).
 
     Args:
-        name: The fixture's.
-        seeds: Of the networks.
-        quick: How many of them are not slow.
-        make: Makes the networks of some seeds.
+        name: The fixture's name.
+        seeds: One seed a network.
+        quick: The number of networks that are not marked slow.
+        make: Makes the networks of the given seeds.
     """
     parts = [
         pytest.param(seeds[:quick], id="first graphs"),
@@ -68,7 +68,7 @@ operator_graphs = _family("operator_graphs", OPERATOR_GRAPHS, 30, _operators)
 attention_graphs = _family(
     "attention_graphs", ATTENTION_GRAPHS, 20, lambda seeds: random_cases(RandomAttention, seeds)
 )
-# Networks that keep a state, with twelve windows one after the other.
+# Networks with a state, with twelve windows one after the other.
 state_graphs = _family("state_graphs", STATE_GRAPHS, 30, state_cases)
-# Networks whose windows share rows, with streams of many windows.
+# Networks with shared rows, with streams of many windows.
 streams = _family("streams", STREAM_GRAPHS, 10, stream_cases)

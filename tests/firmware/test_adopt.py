@@ -1,4 +1,4 @@
-"""`sernet-edge adopt`, as somebody with a model of another project runs it."""
+"""`sernet-edge adopt` gives a model of another project a contract, and then it works here."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SETTINGS: dict[str, Any] = {
 
 
 def keyword_spotter(shape: tuple[int, ...] = (1, 49, 10, 1), softmax: bool = True) -> bytes:
-    """Return a relative of DS-CNN that knows nothing of contracts."""
+    """Return a small network like DS-CNN, without a contract."""
     random = RandomGraph(5)
     last = random.graph.input(shape, 0.5, 3)
     if len(shape) != 4:
@@ -39,7 +39,7 @@ def keyword_spotter(shape: tuple[int, ...] = (1, 49, 10, 1), softmax: bool = Tru
 
 
 @pytest.mark.parametrize("shape", [(1, 49, 10, 1), (1, 490), (1, 49, 10)])
-def test_an_adopted_model_scores_the_librarys_features(
+def test_an_adopted_model_scores_the_features_of_the_library(
     shape: tuple[int, ...], sernet_edge: Run, tmp_path: Path
 ) -> None:
     result = adopt(sernet_edge, tmp_path, keyword_spotter(shape), SETTINGS)
@@ -74,7 +74,7 @@ def test_an_adopted_model_is_exported_with_its_front_end(
     assert "pre-emphasis 0.97, lifter 22, energy for c0" in " ".join(shown.split())
 
 
-def test_a_whole_contract_is_taken_as_it_is(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_complete_contract_is_attached_unchanged(sernet_edge: Run, tmp_path: Path) -> None:
     result = adopt(sernet_edge, tmp_path, keyword_spotter(), SETTINGS)
     assert result.returncode == 0, result.stderr
     contract = ModelFile.read(tmp_path / "mine.tflite").require_contract()

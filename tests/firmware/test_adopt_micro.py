@@ -1,4 +1,4 @@
-"""Models of the micro frontend, adopted as somebody who has micro_speech or microWakeWord does."""
+"""Models like micro_speech and microWakeWord, with the micro frontend, are adopted."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 
 def micro_speech_input(values: NDArray[np.int64]) -> NDArray[np.int8]:
-    """As micro_speech's feature provider computes it."""
+    """Return the model's input, computed like in micro_speech's feature provider."""
     return np.clip((values * 256 + 333) // 666 - 128, -128, 127).astype(np.int8)
 
 
 def wake_word_input(values: NDArray[np.int64]) -> NDArray[np.int8]:
-    """Quantised as TensorFlow Lite does, of features as microWakeWord has them."""
+    """Return microWakeWord's features, quantised like in TensorFlow Lite."""
     scaled = values.astype(np.float32) * np.float32(0.0390625)
     return np.clip(np.rint(scaled / np.float32(26 / 255)) - 128, -128, 127).astype(np.int8)
 
@@ -37,7 +37,7 @@ CASES: dict[str, tuple[dict[str, Any], Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_an_adopted_model_scores_the_originals_features(
+def test_an_adopted_model_scores_the_features_of_the_original_frontend(
     case: str, sernet_edge: Run, tmp_path: Path
 ) -> None:
     settings, as_input, arguments = CASES[case]
@@ -58,7 +58,7 @@ def test_an_adopted_model_scores_the_originals_features(
     assert len(np.unique(expected, axis=0)) > 5
 
 
-def test_inspect_tells_of_the_front_end(sernet_edge: Run, tmp_path: Path) -> None:
+def test_inspect_describes_the_micro_frontend(sernet_edge: Run, tmp_path: Path) -> None:
     assert adopt(sernet_edge, tmp_path, micro_speech(), SPEECH).returncode == 0
     shown = " ".join(sernet_edge("inspect", tmp_path / "mine.tflite").stdout.split())
     assert "40 channels of the micro frontend, 125..7500 Hz; noise smoothed with 0.025 and" in shown
@@ -67,7 +67,7 @@ def test_inspect_tells_of_the_front_end(sernet_edge: Run, tmp_path: Path) -> Non
     assert settings["contract"]["micro_frontend"]["divisor"] == 666
 
 
-def test_a_whole_contract_is_taken_as_it_is(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_complete_contract_is_attached_unchanged(sernet_edge: Run, tmp_path: Path) -> None:
     assert adopt(sernet_edge, tmp_path, micro_speech(), SPEECH).returncode == 0
     shown = sernet_edge("inspect", tmp_path / "mine.tflite", "--json").stdout
     other = micro_speech(scale=0.2)
@@ -128,7 +128,9 @@ def test_settings_that_do_not_fit_are_refused(case: str, sernet_edge: Run, tmp_p
     check_refused(sernet_edge, tmp_path, micro_speech(), settings, message)
 
 
-def test_levels_need_an_input_of_bytes_from_0_on(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_divisor_needs_an_input_with_the_zero_point_minus_128(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
     result = adopt(sernet_edge, tmp_path, micro_speech(zero_point=0), SPEECH)
     assert result.returncode == 1
     assert "a zero point of -128" in result.stderr and "give scale instead" in result.stderr

@@ -39,7 +39,7 @@ def test_the_numpy_reference_has_the_bits_of_tflm(attention_graphs: Graphs) -> N
     check_reference(attention_graphs)
 
 
-def test_the_random_graphs_cover_what_they_should() -> None:
+def test_the_random_graphs_have_enough_of_each_operator() -> None:
     ops: Counter[str] = Counter()
     whole = transposed = 0
     for seed in ATTENTION_GRAPHS:
@@ -54,7 +54,7 @@ def test_the_random_graphs_cover_what_they_should() -> None:
 
 
 @pytest.mark.parametrize("scale", [2.0**-12, 0.004, 0.05, 0.3, 2.0, 30.0])
-def test_log_softmax_is_tflms_at_any_scale(scale: float) -> None:
+def test_log_softmax_has_the_bits_of_tflm_at_any_scale(scale: float) -> None:
     random = RandomAttention(0)
     source = random.graph.input((1, 40, 9), scale, 3)
     made = random.graph.tensor((1, 40, 9), 1 / 16, 127)
@@ -84,7 +84,7 @@ def test_a_first_input_that_is_transposed_is_refused_by_name() -> None:
 
 
 def test_attention_over_all_positions_keeps_no_map() -> None:
-    """As this project's attention network does it: within each time, then over the times."""
+    """Attention like in this project's attention network: within each time, then over the times."""
     random = RandomAttention(0)
     source = random.graph.input((1, 60, 8, 3), 0.1, 0)
     last = random.conv(source, 16, window=(VALID, (3, 3), (1, 1)))
@@ -96,6 +96,6 @@ def test_attention_over_all_positions_keeps_no_map() -> None:
     of_times = random.mean(random.reshape(energies, (1, times, width)), (2,), keep_dims=False)
     shares = random.softmax(random.reshape(of_times, (1, 1, times)))
     network = read(random.graph.finish(random.matmul(shares, sums)))
-    # The sums of all times, which the last product wants at once, and a few rows of the map.
+    # The sums of all times, which the last product reads at once, and a few rows of the map.
     sums_bytes = times * channels
     assert sums_bytes < plan_network(network).arena_bytes < 2 * sums_bytes + 4 * width * channels

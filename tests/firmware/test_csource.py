@@ -1,4 +1,4 @@
-"""Constants that Python takes from the C library."""
+"""Python reads constants from the C library."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sernet_edge.firmware_export.csource import c_constant
 from sernet_edge.runtime.frontend import LOG_STEPS
 
 
-def test_a_macro_is_read_as_the_compiler_reads_it() -> None:
+def test_a_macro_has_the_value_that_the_compiler_gives_it() -> None:
     assert c_constant("sernet_conv.c", "CHUNK") == 16
 
 
@@ -19,5 +19,5 @@ def test_a_macro_that_is_missing_or_has_several_values_is_an_error() -> None:
         c_constant("sernet_conv.c", "PIXELS")
 
 
-def test_steps_of_a_logarithm_are_the_runtimes() -> None:
+def test_the_steps_of_logarithms_equal_those_of_the_runtime() -> None:
     assert 1 << c_constant("sernet_frontend.c", "STEP_BITS") == LOG_STEPS

@@ -1,4 +1,4 @@
-"""sernet_decide decides as `Listener` does, to the bit."""
+"""The decisions of sernet_decide equal those of `Listener`, to the bit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAIN = C_FOLDER / "decide_sequence.c"
 
 
 class Spoken:
-    """A model whose int8 scores are given; it hears nothing."""
+    """A model that ignores its input and returns given int8 scores."""
 
     def __init__(self, model: Model, scores: Sequence[NDArray[np.int8]]) -> None:
         self.contract = model.contract
@@ -42,7 +42,7 @@ class Spoken:
 
 
 class Gate:
-    """A gate that is open as given, window by window."""
+    """A gate whose state is given for each window."""
 
     speech = 0.5
 
@@ -62,7 +62,7 @@ class Gate:
 
 @dataclass(frozen=True)
 class Case:
-    """What each window comes to: its scores, and whether anybody speaks in it."""
+    """A stream: the scores of each window, and whether anybody speaks in it."""
 
     model: Model
     scores: list[NDArray[np.int8]]
@@ -70,7 +70,7 @@ class Case:
     audio: NDArray[np.int16]
 
     def listened(self, evidence_s: float, refractory_s: float, smoothing: float) -> list[Record]:
-        """Return what the runtime makes of it."""
+        """Return the runtime's records of the stream."""
         heard = [s for s, is_open in zip(self.scores, self.opens, strict=True) if is_open]
         listener = Listener(
             Spoken(self.model, heard),
@@ -81,7 +81,7 @@ class Case:
         return listener.push(self.audio) + listener.finish()
 
     def header(self, records: list[Record]) -> str:
-        """Return sequence.h; whether a window drifts is as the runtime found."""
+        """Return sequence.h, with the runtime's verdict on whether each window drifts."""
         contract = self.model.contract
         results = [record for record in records if isinstance(record, Result)]
         rows = []
@@ -100,7 +100,7 @@ class Case:
 
 
 def random_case(seed: int, contract: Contract, windows: int) -> Case:
-    """Emotions that last for a while, with doubtful ones, pauses, silence and drift between."""
+    """Return emotions that last for a while, between unsure ones, pauses, silence and drift."""
     rng = np.random.default_rng(seed)
     labels = len(contract.labels)
     scores: list[NDArray[np.int8]] = []
@@ -154,7 +154,7 @@ CONTRACTS = [
     {"unsure_below": 0.75, "smoothing": 0.7, "drift_limit": 1.0, "hop_frames": 25},
     {"unsure_below": 0.0, "smoothing": 0.0, "hop_frames": 3},
 ]
-# Evidence of whole hops: where rounding would decide.
+# Evidence times that are whole hops, so that a rounding error would change a decision.
 TIMES = [(1.0, 3.0), (0.8, 0.0), (0.144, 0.5)]
 
 
@@ -167,7 +167,9 @@ def decide_case(number: int, windows: int = 2000) -> tuple[Case, tuple[float, fl
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
-def test_decisions_are_the_listeners_to_the_bit(compiler: str, number: int, tmp_path: Path) -> None:
+def test_decisions_equal_the_listeners_to_the_bit(
+    compiler: str, number: int, tmp_path: Path
+) -> None:
     case, settings = decide_case(number)
     records = case.listened(*settings)
     events = [record for record in records if isinstance(record, Event)]
@@ -181,7 +183,7 @@ def test_decisions_are_the_listeners_to_the_bit(compiler: str, number: int, tmp_
 
 
 @needs_m4
-def test_the_m4_decides_alike(tmp_path: Path) -> None:
+def test_decisions_on_an_m4_equal_the_listeners(tmp_path: Path) -> None:
     case, settings = decide_case(1, 300)
     records = case.listened(*settings)
     bundle = write_bundle(tmp_path, case.model.file.data)
@@ -194,7 +196,7 @@ def test_the_m4_decides_alike(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_scores_of_real_speech_come_to_the_listeners_events(
+def test_scores_of_real_speech_give_the_listeners_events(
     shipped_model: Path, emodb: Path, tmp_path: Path
 ) -> None:
     model = interpreter.load(shipped_model)

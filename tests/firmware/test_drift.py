@@ -1,4 +1,4 @@
-"""sernet_drift measures what runtime/drift.py does, of the rows that the model takes."""
+"""sernet_drift computes the drift of runtime/drift.py from the model's input rows."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def dequantised(model: Model, rows: Rows) -> Float64:
 
 
 def measured(program: Path, rows: list[Rows]) -> list[tuple[float, bool]]:
-    """Return the drift of each window, and whether C finds it unlike."""
+    """Return the drift of each window, and whether C finds it above the limit."""
     done = subprocess.run([str(program)], input=np.concatenate(rows).tobytes(), capture_output=True)
     assert done.returncode == 0, done.stderr[-4000:].decode()
     words = [line.split() for line in done.stdout.decode().splitlines()]
@@ -59,7 +59,7 @@ def measured(program: Path, rows: list[Rows]) -> list[tuple[float, bool]]:
 
 
 def sounds(contract: Contract) -> NDArray[np.int16]:
-    """Voice, digital silence, loud noise, and a tone."""
+    """Return a voice, digital silence, loud noise, and a tone."""
     rng = np.random.default_rng(3)
     voice = golden_pcm(contract)
     tone = 20_000 * np.sin(np.arange(len(voice)) * 0.3)
@@ -78,7 +78,7 @@ CASES: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", quickly(CASES, 1))
-def test_every_window_drifts_as_the_runtime_says(name: str, tmp_path: Path) -> None:
+def test_every_window_has_the_drift_of_the_runtime(name: str, tmp_path: Path) -> None:
     settings = {"features": "mfcc", **CASES[name]}
     features, level = settings.pop("features"), settings.pop("level")
     plain = new_contract(("a", "b"), level, 40, features).replace(**settings)  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def test_every_window_drifts_as_the_runtime_says(name: str, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["share rows", "share rows, half a stride", "each whole"])
-def test_a_result_tells_its_windows_drift(kind: str, tmp_path: Path) -> None:
+def test_a_result_has_the_drift_of_its_window(kind: str, tmp_path: Path) -> None:
     if kind.startswith("share rows"):
         hop = STRIDE // 2 if "half" in kind else STRIDE
         plain, model_of = stream_contract(hop_frames=hop), stream_model
@@ -126,13 +126,13 @@ def test_a_result_tells_its_windows_drift(kind: str, tmp_path: Path) -> None:
     found = [int(number) / 65536 for number, _ in lines]
     np.testing.assert_allclose(found, expected + expected, rtol=0, atol=1e-4)
     assert min(expected) < 1 < max(expected)
-    # Nothing else is unsure in these contracts.
+    # In these contracts only the drift makes a result unsure.
     assert contract.unsure_below == 0
     assert [unsure == "1" for _, unsure in lines] == [one > 1 for one in expected + expected]
 
 
 @pytest.mark.slow
-def test_int8_rows_of_real_speech_drift_as_the_listener_says(
+def test_int8_rows_of_real_speech_have_the_drift_of_the_listener(
     shipped_model: Path, emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = interpreter.load(shipped_model)
@@ -151,7 +151,7 @@ def test_int8_rows_of_real_speech_drift_as_the_listener_says(
     with capsys.disabled():
         print(f"\n{len(exact)} windows: drift off by {off.max():.4f} at most, limit {limit:.3f}")
     assert off.max() < 0.05
-    # Only what lies as near to the limit as that may be told apart otherwise.
+    # Only a drift this near to the limit may fall on the other side of it.
     clear = np.abs(exact - limit) > off.max()
     unlike = np.array([is_unlike for _, is_unlike in found])
     assert np.array_equal(unlike[clear], (exact > limit)[clear])

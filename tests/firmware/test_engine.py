@@ -59,7 +59,7 @@ def test_the_numpy_reference_has_the_bits_of_tflm(
 
 
 @pytest.mark.parametrize("interpreter", ["tflite_runtime", "ai_edge_litert"])
-def test_golden_outputs_are_tflms_whichever_interpreter_is_installed(
+def test_golden_outputs_have_the_bits_of_tflm_with_either_interpreter(
     interpreter: str, graphs: tuple[Path, list[Path], list[Case]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip(interpreter)
@@ -72,7 +72,7 @@ def test_golden_outputs_are_tflms_whichever_interpreter_is_installed(
         )
 
 
-def test_the_random_graphs_cover_what_they_should() -> None:
+def test_the_random_graphs_have_enough_of_each_operator() -> None:
     ops: dict[str, int] = {}
     kernels, strides, shifts, odd_padding, one_channel = set(), set(), set(), 0, 0
     for seed in GRAPHS:
@@ -135,7 +135,7 @@ def test_a_longer_window_needs_no_more_memory(tmp_path: Path) -> None:
 
 
 def light_sernet_like(frames: int) -> bytes:
-    """A small graph of LIGHT-SERNET's form: three branches, pools, a global mean."""
+    """Return a small graph like LIGHT-SERNET: three branches, pools, a global mean."""
     builder = RandomGraph(1)
     source = builder.graph.input((1, frames, 40, 1), 0.1, 0)
     scale, zero_point = 0.05, -128

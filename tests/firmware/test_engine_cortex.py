@@ -44,7 +44,7 @@ def available(core: Core) -> Core:
     return core
 
 
-# Windows that fit a board's flash beside the network.
+# The number of windows that fit a board's flash together with the network.
 AT_A_TIME = 250
 
 
@@ -52,7 +52,7 @@ AT_A_TIME = 250
 def speech(
     shipped_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> list[tuple[Path, list[Path], int]]:
-    """The shipped model with extremes and, where the corpus is at hand, real windows."""
+    """The shipped model with extreme windows and, if the corpus is available, real windows."""
     data = shipped_model.read_bytes()
     inputs = golden.adversarial_windows(read_network(ModelFile("model", data)))
     corpus = os.environ.get("SERNET_EMODB")
@@ -98,12 +98,12 @@ def test_the_shipped_model_has_the_bits_of_tflm(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("core", on_cores(["m3", "m4", "m55"]))
-def test_clang_compiles_the_same_bits(core: str, graphs: Graphs) -> None:
+def test_clang_gives_the_same_bits(core: str, graphs: Graphs) -> None:
     if shutil.which("clang") is None:
         pytest.skip("clang not installed")
     folder, sources, _ = graphs
     flags = ["-mthumb", *available(CORES[core]).flags]
-    # Debian's C library for Arm comes with GCC, which also has to link.
+    # Debian's C library for Arm belongs to GCC, so GCC must link.
     listed = subprocess.run(
         ["arm-none-eabi-gcc", "-print-sysroot"], capture_output=True, text=True, check=True
     )
@@ -165,7 +165,7 @@ def test_the_engine_calls_nothing_but_memcpy_and_memset(core: Core, tmp_path: Pa
     )
     undefined = {line.split()[-1] for line in listed.stdout.splitlines() if " U " in line}
     outside = {name for name in undefined if not name.startswith("sernet_")}
-    # Multiplication and division that a small core has no instructions for.
+    # Multiplication and division, for which a small core has no instructions.
     arithmetic = {f"__aeabi_{name}" for name in ("idiv", "idivmod", "uidiv", "uidivmod", "lmul")}
     assert outside <= {"memcpy", "memset"} | arithmetic
 
@@ -174,7 +174,7 @@ def test_the_engine_calls_nothing_but_memcpy_and_memset(core: Core, tmp_path: Pa
     ("core", "instructions"), [on_core("m4", 165_000_000), on_core("m55", 38_000_000)]
 )
 @pytest.mark.slow
-def test_the_shipped_model_keeps_to_its_budget(
+def test_the_shipped_model_stays_within_its_budget(
     core: str, instructions: int, shipped_model: Path, tmp_path: Path
 ) -> None:
     planned = PlannedModel.read(ModelFile.read(shipped_model))
@@ -189,7 +189,7 @@ def test_the_shipped_model_keeps_to_its_budget(
 
 
 @pytest.mark.parametrize(("core", "per_mac"), [on_core("m4", 7.0), on_core("m55", 2.7)])
-def test_several_outputs_for_each_channel_cost_little_more_than_one(
+def test_several_outputs_for_each_channel_take_few_more_instructions_than_one(
     core: str, per_mac: float, tmp_path: Path
 ) -> None:
     random, multiple = RandomGraph(1), 2

@@ -1,4 +1,4 @@
-"""`sernet-edge export --out`, as a user runs it, and what the bundle does."""
+"""`sernet-edge export --out` writes a bundle that builds, runs and passes its self-test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def bundle(sernet_edge: Run, shipped_model: Path, tmp_path_factory: pytest.TempP
 
 
 def made(bundle: Path, compiler: str = "gcc") -> Path:
-    """Return a copy of a bundle, built as its README says when first asked for."""
+    """Return a copy of a bundle, built as its README says."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
     copy = bundle.with_name(f"made-{compiler}")
@@ -61,7 +61,9 @@ def test_two_exports_are_byte_identical(
 
 
 @pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
-def test_the_demo_says_what_listen_says(compiler: str, sernet_edge: Run, bundle: Path) -> None:
+def test_the_demo_prints_the_results_of_listen(
+    compiler: str, sernet_edge: Run, bundle: Path
+) -> None:
     copy = made(bundle, compiler)
     demo = subprocess.run(
         ["./demo_host", str(SAMPLE)], cwd=copy, capture_output=True, text=True, check=True
@@ -78,12 +80,12 @@ def test_the_demo_says_what_listen_says(compiler: str, sernet_edge: Run, bundle:
         scores = dict(zip(line[3::2], map(float, line[4::2]), strict=True))
         assert scores.keys() == record["scores"].keys()
         for label, score in record["scores"].items():
-            # Features may differ by a step of int8, and a score then by a few of 1/256.
+            # Features may differ by an int8 step, and then a score by a few steps of 1/256.
             assert scores[label] == pytest.approx(score, abs=0.01)
 
 
 @pytest.mark.slow
-def test_the_demo_decides_what_listen_decides(
+def test_the_demo_prints_the_decisions_of_listen(
     in_process: Run, bundle: Path, tmp_path: Path
 ) -> None:
     main, options = bundle / "examples/demo_host.c", (*FAST, "-DSERNET_DECIDE")
@@ -127,7 +129,7 @@ def test_the_self_test_passes(compiler: str, bundle: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_self_test_notices_another_front_end(bundle: Path, tmp_path: Path) -> None:
+def test_the_self_test_fails_with_another_front_end(bundle: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(bundle, copy)
     header = copy / "src" / "sernet_contract.h"
@@ -139,7 +141,7 @@ def test_the_self_test_notices_another_front_end(bundle: Path, tmp_path: Path) -
     assert "self-test failed: features -7" in done.stdout
 
 
-def test_a_short_recording_is_padded_as_listen_does(
+def test_a_short_recording_is_padded_like_in_listen(
     in_process: Run, bundle: Path, tmp_path: Path
 ) -> None:
     copy = made(bundle)
@@ -153,7 +155,7 @@ def test_a_short_recording_is_padded_as_listen_does(
     assert demo.stdout.split()[:3:2] == [f"{record['time_s']:.3f}", record["label"]]
 
 
-def test_the_demo_says_what_is_wrong_with_a_file(bundle: Path, tmp_path: Path) -> None:
+def test_the_demo_names_what_is_wrong_with_a_file(bundle: Path, tmp_path: Path) -> None:
     copy = made(bundle)
     whole = SAMPLE.read_bytes()
     write_wav(tmp_path / "rate.wav", np.zeros(9000, np.int16), rate=44_100)
@@ -178,7 +180,7 @@ def test_the_demo_says_what_is_wrong_with_a_file(bundle: Path, tmp_path: Path) -
     assert usage.returncode == 2
 
 
-def test_a_folder_with_something_in_it_is_left_alone(
+def test_a_folder_that_is_not_empty_is_not_changed(
     in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -218,7 +220,7 @@ def test_a_model_that_firmware_cannot_run_leaves_no_folder(
         assert not (tmp_path / "out").exists()
 
 
-def test_a_place_that_cannot_be_written_is_named(
+def test_an_unwritable_folder_is_named(
     in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("mine")

@@ -1,4 +1,4 @@
-"""`sernet-edge export --header`, as a user runs it."""
+"""`sernet-edge export --header` writes one C header."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_two_exports_are_byte_identical(
     assert (tmp_path / "a.h").read_bytes() == (tmp_path / "b.h").read_bytes()
 
 
-def test_an_existing_file_is_overwritten_only_by_force(
+def test_an_existing_file_is_overwritten_only_with_force(
     in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     header = tmp_path / "model.h"
@@ -55,7 +55,7 @@ def test_an_existing_file_is_overwritten_only_by_force(
     assert "SERNET_MODEL_BYTES" in header.read_text()
 
 
-def test_a_bad_model_leaves_the_existing_file_even_by_force(
+def test_a_bad_model_does_not_change_the_existing_file_even_with_force(
     in_process: Run, tmp_path: Path
 ) -> None:
     header = tmp_path / "model.h"
@@ -71,7 +71,7 @@ def test_a_bad_model_leaves_the_existing_file_even_by_force(
 def test_an_unwritable_place_is_named(in_process: Run, shipped_model: Path, tmp_path: Path) -> None:
     missing = tmp_path / "nowhere" / "model.h"
     _assert_refused(in_process("export", shipped_model, "--header", missing), str(missing))
-    # Even root, as whom containers run tests, cannot create files in /proc.
+    # Containers run tests as root, but even root cannot create files in /proc.
     _assert_refused(
         in_process("export", shipped_model, "--header", "/proc/model.h"), "/proc/model.h"
     )
@@ -89,7 +89,7 @@ def test_a_model_that_is_missing_or_a_folder_is_named(in_process: Run, tmp_path:
     assert not header.exists()
 
 
-def test_a_model_that_no_header_can_come_from_is_named(
+def test_a_model_without_a_possible_header_is_refused_by_name(
     in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     whole = shipped_model.read_bytes()
@@ -127,7 +127,7 @@ def test_export_does_not_load_tensorflow(shipped_model: Path, tmp_path: Path) ->
     assert (tmp_path / "model.h").exists()
 
 
-def test_a_header_cannot_replace_the_model_it_is_made_of(
+def test_a_header_cannot_replace_its_own_model(
     shipped_model: Path, tmp_path: Path, in_process: Run
 ) -> None:
     model = tmp_path / "model.tflite"

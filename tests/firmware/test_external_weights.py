@@ -1,4 +1,4 @@
-"""Weights in a slow memory outside the chip: read as rarely as RAM allows, with the same bits."""
+"""The engine reads weights in a slow memory as rarely as RAM allows, with the same bits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Written = tuple[list[Path], list[Case | StreamCase]]
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    """The engine and tables of random graphs planned for such a memory, and the graphs."""
+    """The engine and tables of random graphs planned for a slow memory, and the graphs."""
     cases: list[Case | StreamCase] = [*random_cases(RandomGraph, range(14))]
     cases += [*random_cases(RandomOperators, range(8)), *stream_cases(range(4))]
     return write_cases(tmp_path_factory.mktemp("external"), cases, External()), cases
@@ -62,11 +62,11 @@ def planned(shipped_model: Path) -> Callable[[External | None], PlannedModel]:
     return lambda external: PlannedModel.read(file, external)
 
 
-def test_with_room_enough_each_weight_is_read_once_for_a_row(
+def test_with_enough_ram_each_weight_is_read_once_for_a_row(
     planned: Callable[[External | None], PlannedModel],
 ) -> None:
     plan = planned(External()).plan
-    # Weights are padded to pairs of channels and to 16 of a channel.
+    # Weights are padded to pairs of channels, and to a multiple of 16 in each channel.
     once = sum(
         stage.steps * -(-stage.layer.weights[0].size // 16) * 16 * stage.layer.output.channels
         for stage in plan.stages
@@ -79,7 +79,7 @@ def test_with_room_enough_each_weight_is_read_once_for_a_row(
 
 
 @pytest.mark.slow
-def test_more_ram_means_fewer_reads_and_no_more_ram_than_allowed(
+def test_more_ram_means_fewer_reads_and_the_limit_of_ram_is_kept(
     planned: Callable[[External | None], PlannedModel],
 ) -> None:
     least = state_bytes(planned(None).plan)

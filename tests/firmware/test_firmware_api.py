@@ -1,4 +1,4 @@
-"""The C interface gives what `Listener` gives, and an error for every misuse."""
+"""The C interface gives the results of `Listener`, and an error for every misuse."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def end_s(line: Line, contract: Contract) -> float:
 
 
 @pytest.mark.slow
-def test_whole_utterances_come_to_what_the_listener_says(
+def test_whole_utterances_give_the_results_of_the_listener(
     bundle: Path, model: Model, emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     contract = model.contract
-    # The recordings one after the other make streams of many overlapping windows.
+    # The recordings are joined, so that the streams have many overlapping windows.
     recordings = utterances(emodb, contract, 60)
     streams = [np.concatenate(recordings[i : i + 3]) for i in range(0, 60, 3)]
     program = build(bundle, tmp_path / "program", MAIN)
@@ -76,13 +76,13 @@ def test_whole_utterances_come_to_what_the_listener_says(
             f"\n{windows} results of {len(streams)} streams: labels and times equal, scores equal "
             f"in {exact}, largest difference {largest:.4f}"
         )
-    # A feature in some 30,000 is rounded the other way, and moves a score by a step or two.
+    # One feature in about 30,000 rounds differently, and moves a score by a step or two.
     assert exact >= 0.8 * windows
     assert largest <= 4 / 256
 
 
 @pytest.mark.parametrize("count", quickly([8, 40], 1))
-def test_equal_features_come_to_equal_scores(
+def test_equal_features_give_equal_scores(
     count: int, bundle: Path, model: Model, emodb: Path, tmp_path: Path
 ) -> None:
     contract = model.contract
@@ -109,7 +109,7 @@ def test_equal_features_come_to_equal_scores(
         1,
     ),
 )
-def test_neither_chunks_nor_the_time_of_polling_change_results(
+def test_neither_chunk_size_nor_time_of_polling_changes_results(
     level: str, hop: int, model: Model, shipped_model: Path, tmp_path: Path
 ) -> None:
     contract = model.contract.replace(level=level, hop_frames=hop)
@@ -138,7 +138,7 @@ def test_neither_chunks_nor_the_time_of_polling_change_results(
         1,
     ),
 )
-def test_other_features_come_to_what_the_listener_says(
+def test_other_features_give_the_results_of_the_listener(
     features: Features, level: Level, compiler: str, tmp_path: Path
 ) -> None:
     contract = new_contract(("a", "b", "c"), level, 40, features).replace(hop_frames=9)
@@ -155,7 +155,7 @@ def test_other_features_come_to_what_the_listener_says(
     found = np.array([line.scores for line in lines])
     expected = np.array([list(result.scores.values()) for result in listened])
     np.testing.assert_allclose(found, expected, atol=2 / 256)
-    # Were they always the same, equality would say nothing.
+    # If all results were equal, this comparison could not fail.
     assert len(np.unique(expected, axis=0)) > len(listened) // 2
 
 
@@ -304,7 +304,7 @@ def test_the_tables_are_as_large_as_the_readme_says(features: Features, tmp_path
         tables |= {"mel_corners", "mel_reciprocals"}
     if features == "mfcc":
         tables.add("cosine")
-    # These and no others: a table that is not needed takes no flash.
+    # Exactly these tables: a table that is not needed must take no flash.
     source = (bundle / "src" / "sernet_contract.c").read_text()
     assert set(re.findall(r"sernet_(\w+)\[.*=", source)) == tables | {"labels"}
     main = tmp_path / "size.c"

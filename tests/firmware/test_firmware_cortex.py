@@ -1,4 +1,4 @@
-"""The firmware on microcontroller cores under QEMU: its self-test, its features, what it links."""
+"""The firmware on microcontroller cores under QEMU: its self-test, features and linked symbols."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BITS = C_FOLDER / "frontend_bits.c"
 
 
 def built(bundle: Path, core: Core) -> Path:
-    """Return the self-test for a core, compiled beside the bundle when first asked for."""
+    """Return the self-test for a core, compiled once."""
     if core.missing:
         pytest.skip(f"{' and '.join(core.missing)} are not installed")
     program = bundle / f"{core.name}.elf"

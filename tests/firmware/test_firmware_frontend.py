@@ -42,7 +42,7 @@ def bundle(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def hard_cases(contract: Contract) -> list[Samples]:
-    """Audio that real speech never is, each a window and two hops long."""
+    """Return audio unlike real speech, each a window and two hops long."""
     count = contract.window_samples + 2 * contract.hop_frames * contract.frame_step_samples
     rng = np.random.default_rng(5)
     time = np.arange(count)
@@ -60,7 +60,7 @@ def hard_cases(contract: Contract) -> list[Samples]:
 
 
 @pytest.mark.parametrize("count", quickly([20, 100], 1))
-def test_features_of_real_speech_equal_the_runtimes(
+def test_features_of_real_speech_equal_those_of_the_runtime(
     count: int,
     bundle: Path,
     model: Model,
@@ -85,7 +85,7 @@ def test_features_of_real_speech_equal_the_runtimes(
 
 
 @pytest.mark.parametrize("decibels", quickly([60, 20, 40, 75], 1))
-def test_features_of_quiet_speech_equal_the_runtimes(
+def test_features_of_quiet_speech_equal_those_of_the_runtime(
     decibels: int, bundle: Path, model: Model, emodb: Path, tmp_path: Path
 ) -> None:
     streams = [
@@ -103,7 +103,7 @@ def test_features_of_quiet_speech_equal_the_runtimes(
     ("features", "count"),
     quickly([("mel", 20), ("spectrogram", 20), ("mel", 100), ("spectrogram", 100)], 2),
 )
-def test_logarithms_of_real_speech_equal_the_runtimes(
+def test_logarithms_of_real_speech_equal_those_of_the_runtime(
     features: Features, count: int, emodb: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     contract = new_contract(("a", "b"), "window", 184, features)
@@ -124,7 +124,7 @@ def test_logarithms_of_real_speech_equal_the_runtimes(
 
 
 @pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
-def test_the_size_of_chunks_makes_no_difference(
+def test_the_size_of_chunks_does_not_change_features(
     compiler: str, bundle: Path, model: Model, tmp_path: Path
 ) -> None:
     program = build(bundle, tmp_path / "program", MAIN, SANITIZE, compiler)
@@ -134,13 +134,15 @@ def test_the_size_of_chunks_makes_no_difference(
         assert np.array_equal(c_features(program, model.contract, streams, chunk), whole)
 
 
-def test_extreme_audio_is_within_one(bundle: Path, model: Model, tmp_path: Path) -> None:
+def test_features_of_extreme_audio_differ_by_at_most_one(
+    bundle: Path, model: Model, tmp_path: Path
+) -> None:
     program = build(bundle, tmp_path / "program", MAIN, SANITIZE)
     for stream in hard_cases(model.contract):
         found = c_features(program, model.contract, [stream], 512)
         share, largest = compare(found, python_features(model, [stream]))
         assert largest <= 1
-        # Beside a full-scale tone, bands 90 dB below it are where rounding shows most.
+        # Rounding errors are largest in bands 90 dB below a full-scale tone.
         assert share >= 0.98
 
 
@@ -205,11 +207,11 @@ TELLING = [
     *["padded FFT", "8 kHz", "short frame of odd step", "wide clip"],
     *["mel", "spectrogram, running level"],
 ]
-"""Contracts that differ most from the shipped one."""
+"""Contracts very different from the shipped model's."""
 
 
 @pytest.mark.parametrize("name", quickly(TELLING + [n for n in CONTRACTS if n not in TELLING], 1))
-def test_other_contracts_are_followed(name: str, tmp_path: Path) -> None:
+def test_features_of_other_contracts_equal_those_of_the_runtime(name: str, tmp_path: Path) -> None:
     contract = Contract(("a", "b"), (0.0,), (1.0,), **CONTRACTS[name])  # type: ignore[arg-type]
     voice = golden_pcm(contract)
     contract = with_statistics(contract, [voice])
@@ -223,7 +225,7 @@ def test_other_contracts_are_followed(name: str, tmp_path: Path) -> None:
 
 
 def gate_is_closed(contract: Contract, audio: Samples) -> NDArray[np.bool_]:
-    """Return for each frame whether what came with it and before it was quiet for long enough."""
+    """Return for each frame whether it and the frames before it were quiet for long enough."""
     length, step = contract.frame_length_samples, contract.frame_step_samples
     frames = np.lib.stride_tricks.sliding_window_view(audio.astype(np.int64), length)[::step]
     quiet = frames[:, -step:].var(axis=1) < gate.SILENT_POWER
@@ -232,7 +234,7 @@ def gate_is_closed(contract: Contract, audio: Samples) -> NDArray[np.bool_]:
 
 
 def gated_rows(contract: Contract, audio: Samples) -> tuple[Float64, NDArray[np.bool_]]:
-    """Return rows, digital silence where the gate is closed, and where that is."""
+    """Return rows, with digital silence while the gate is closed, and when it is closed."""
     plain = FrontEnd(contract.replace(level="none"))
     rows, closed = feature_rows(plain, audio), gate_is_closed(contract, audio)
     rows[closed] = feature_rows(plain, np.zeros(contract.frame_length_samples, np.int16))
@@ -245,7 +247,7 @@ def gated_rows(contract: Contract, audio: Samples) -> tuple[Float64, NDArray[np.
     ("features", "level"),
     quickly([("mfcc", "window"), ("mel", "running"), ("spectrogram", "none"), ("mfcc", "none")], 1),
 )
-def test_a_closed_gate_makes_digital_silence(
+def test_a_closed_gate_gives_features_of_digital_silence(
     features: Features, level: Level, tmp_path: Path
 ) -> None:
     contract = new_contract(("a", "b"), level, 60, features).replace(hop_frames=10)
@@ -256,7 +258,7 @@ def test_a_closed_gate_makes_digital_silence(
     parts = [hiss[:20_000], voice, hiss + 300, voice, hum, voice, hiss[:24_000], voice]
     audio = np.concatenate(parts).astype(np.int16)
     rows, closed = gated_rows(contract, audio)
-    # It closes behind a second of silence and stays open through a shorter pause.
+    # It closes after a second of silence, and stays open in a shorter pause.
     assert 0 < closed.sum() < len(closed) and np.diff(closed.astype(int)).clip(0).sum() >= 2
     model = Model(ModelFile("model", small_model(contract)))
     front_end = FrontEnd(contract)
@@ -273,7 +275,7 @@ def test_a_closed_gate_makes_digital_silence(
     assert share >= 0.9999
 
 
-def test_a_contract_that_firmware_cannot_follow_is_refused(
+def test_a_contract_that_firmware_does_not_support_is_refused(
     model: Model, shipped_model: Path
 ) -> None:
     for change, words in (

@@ -1,4 +1,4 @@
-"""What `make size` prints: RAM, code and instructions, and the saved run beside them."""
+"""`make size` prints RAM, code and instructions, and saved runs for comparison."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def shipped(shipped_model: Path) -> Network:
 def measured(
     shipped_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[firmware.Measurement, Path]:
-    """The shipped model on an M4, and the folder of what was built for it."""
+    """The shipped model measured on an M4, and the folder of the built files."""
     folder = tmp_path_factory.mktemp("m4")
     return measure(ModelFile.read(shipped_model), folder), folder
 
@@ -64,7 +64,7 @@ def listed(*command: object) -> str:
 
 
 @needs_m4
-def test_ram_in_all_is_the_state_and_the_stack(measured: tuple[firmware.Measurement, Path]) -> None:
+def test_total_ram_is_the_state_and_the_stack(measured: tuple[firmware.Measurement, Path]) -> None:
     figures, folder = measured
     symbols = listed("arm-none-eabi-nm", "-S", folder / "whole" / "m4.elf").splitlines()
     (state,) = (line.split() for line in symbols if line.endswith(" state"))
@@ -75,7 +75,7 @@ def test_ram_in_all_is_the_state_and_the_stack(measured: tuple[firmware.Measurem
 
 
 @needs_m4
-def test_the_engines_page_has_the_figures_that_are_measured(
+def test_the_page_of_the_engine_has_the_measured_figures(
     measured: tuple[firmware.Measurement, Path],
 ) -> None:
     figures, _ = measured
@@ -89,40 +89,40 @@ def test_the_engines_page_has_the_figures_that_are_measured(
 
 
 @needs_m4
-def test_flash_is_what_a_programmer_would_write(
+def test_flash_is_the_size_of_the_image_to_flash(
     measured: tuple[firmware.Measurement, Path],
 ) -> None:
     figures, folder = measured
-    # Without the audio, which is the measuring program's.
+    # Without the audio, which belongs to the measuring program.
     listed("arm-none-eabi-objcopy", "-R", ".input", "-O", "ihex",
            folder / "whole" / "m4.elf", folder / "m4.hex")  # fmt: skip
     lines = (folder / "m4.hex").read_text().splitlines()
     data_bytes = sum(int(line[1:3], 16) for line in lines if line[7:9] == "00")
-    # Between sections, a word's alignment.
+    # Up to a word of alignment between sections.
     assert data_bytes - 16 <= figures.flash_bytes <= data_bytes
 
 
 @needs_m4
-def test_the_layers_instructions_add_up_to_the_networks(
+def test_the_instructions_of_all_layers_add_up_to_those_of_the_network(
     measured: tuple[firmware.Measurement, Path], shipped: Network
 ) -> None:
     figures, _ = measured
     assert len(figures.layers) == len(shipped.layers)
-    # What is left is the schedule.
+    # The schedule takes the rest.
     assert 0.99 < sum(figures.layers) / figures.instructions < 1
-    # A convolution's instructions follow its MACs.
+    # A convolution's instructions are proportional to its MACs.
     by_macs = {
         layer.output.height * layer.output.width * layer.weights.size: count
         for layer, count in zip(shipped.layers, figures.layers, strict=True)
     }
     most = max(by_macs)
     assert by_macs[most] == max(figures.layers)
-    # 24 MACs in 18 instructions, and what is around them.
+    # 24 MACs take 18 instructions; the code around them takes more.
     assert by_macs[most] > most * 18 / 24
 
 
 @needs_m4
-def test_a_hop_takes_a_run_of_the_network_and_as_many_frames_of_the_front_end(
+def test_a_hop_takes_a_run_of_the_network_and_the_front_end_of_its_frames(
     measured: tuple[firmware.Measurement, Path],
 ) -> None:
     figures, _ = measured
@@ -146,7 +146,7 @@ def test_instruction_counts_repeat_exactly(tmp_path: Path) -> None:
 
 
 @needs_m4
-def test_a_model_without_contract_is_measured_as_a_network(tmp_path: Path) -> None:
+def test_a_model_without_a_contract_is_measured_as_a_network_alone(tmp_path: Path) -> None:
     measured = measure(ModelFile("graph", RandomGraph(0).build()), tmp_path)
     assert measured.exported is None
     assert measured.network.ram_bytes > measured.network.stack_bytes > 0
@@ -172,7 +172,7 @@ def test_macs_are_those_of_the_architecture(shipped: Network) -> None:
 
 
 def resized(network: Network, index: int, **sizes: int) -> Network:
-    """Return the network with a layer's output of another size."""
+    """Return the network with another size of a layer's output."""
     layers = list(network.layers)
     output: Tensor = dataclasses.replace(layers[index].output, **sizes)
     layers[index] = dataclasses.replace(layers[index], output=output)
@@ -200,10 +200,10 @@ def test_the_saved_run_is_shown_only_for_its_own_network(shipped: Network) -> No
 
 
 @pytest.mark.usefixtures("saved")
-def test_a_saved_run_is_found_whatever_order_the_paths_beside_each_other_have(
+def test_the_order_of_parallel_paths_does_not_change_which_saved_run_is_found(
     shipped: Network,
 ) -> None:
-    # The second path, which is layers 3 and 4, before the first.
+    # Put the second path, layers 3 and 4, before the first.
     order = [0, 3, 4, 1, 2, *range(5, len(shipped.layers))]
     moved = [
         dataclasses.replace(layer, inputs=tuple(order.index(index) for index in layer.inputs))
@@ -212,7 +212,7 @@ def test_a_saved_run_is_found_whatever_order_the_paths_beside_each_other_have(
     assert [layer.kernel.size for layer in moved] != [layer.kernel.size for layer in shipped.layers]
     same = dataclasses.replace(shipped, layers=tuple(moved))
     assert tflm.saved_runs(same) == tflm.saved_runs(shipped)
-    # Joined the other way round it is another network.
+    # With its paths joined in the other order it is another network.
     joined = next(i for i, layer in enumerate(moved) if layer.op == "CONCATENATION")
     moved[joined] = dataclasses.replace(moved[joined], inputs=moved[joined].inputs[::-1])
     other = dataclasses.replace(shipped, layers=tuple(moved))
@@ -233,13 +233,13 @@ def test_saved_runs_name_their_commits_compiler_and_flags() -> None:
     document = tflm.saved_document()
     for network in document["networks"].values():
         assert [tflm.TflmFigures(**figures) for figures in network["cores"]]
-        # Commits of TensorFlow Lite Micro and CMSIS-NN.
+        # The commits of TensorFlow Lite Micro and CMSIS-NN.
         assert len(re.findall(r"\b[0-9a-f]{8,40}\b", document["origin"])) >= 2
         assert "GCC" in document["origin"] and "-O2" in document["origin"]
 
 
 @pytest.mark.usefixtures("saved")
-def test_the_table_says_where_saved_figures_come_from(
+def test_the_table_names_the_origin_of_saved_figures(
     shipped_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(firmware, "measure", lambda sources, core, counter: FIGURES)
@@ -251,7 +251,7 @@ def test_the_table_says_where_saved_figures_come_from(
     assert "saved run: commit 0123abcd" in lines
 
 
-def test_shared_rows_stand_beside_whole_windows(
+def test_the_table_compares_shared_rows_with_whole_windows(
     shipped_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     once = firmware.Firmware(
@@ -263,7 +263,7 @@ def test_shared_rows_stand_beside_whole_windows(
     path = tmp_path / "stream.tflite"
     path.write_bytes(stream_model(stream_contract(hop_frames=8)))
     lines = CliRunner().invoke(size.main, [str(path)]).output.splitlines()
-    # What is exported shares rows.
+    # The export uses shared rows.
     assert lines[1].split()[5] == "30,000"
     assert "the firmware at a hop of 0.128 s, in millions of instructions" in lines
     assert lines[-2].split() == ["m4", *["each", "window", "whole", "2.0", "0.00", "40,000"]]
@@ -293,7 +293,7 @@ def test_json_has_the_figures_of_the_table(
 
 
 @pytest.mark.parametrize(("arguments", "code"), [(["no.tflite"], 1), (["--nonsense"], 2)])
-def test_mistakes_are_said_without_a_traceback(arguments: list[str], code: int) -> None:
+def test_errors_are_reported_without_a_traceback(arguments: list[str], code: int) -> None:
     command = [sys.executable, "-m", "sernet_edge.firmware_export.measure.size", *arguments]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == code

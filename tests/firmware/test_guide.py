@@ -1,4 +1,4 @@
-"""Figures of docs/guides/firmware.md that follow from the plan of the shipped model."""
+"""Figures in docs/guides/firmware.md equal those of the shipped model's plan."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sernet_edge.runtime.modelfile import ModelFile
 ROOT = Path(__file__).parents[2]
 
 _MOST_POSITIONS = 3  # PIXELS of sernet_conv.c on cores with the DSP extension
-_CHUNK = 16  # to which a channel's weights are padded
+_CHUNK = 16  # a channel's weights are padded to a multiple of this
 
 
-def test_the_weights_read_in_a_window_are_those_of_the_positions_computed_at_a_time(
+def test_the_guide_has_the_bytes_of_weights_read_for_a_window(
     shipped_model: Path,
 ) -> None:
     total = 0
@@ -29,7 +29,7 @@ def test_the_weights_read_in_a_window_are_those_of_the_positions_computed_at_a_t
     assert f"{total / 1e6:.1f} MB a window" in guide
 
 
-def test_the_arduino_library_has_as_many_sketches_as_the_guide_says() -> None:
+def test_the_guide_has_the_number_of_arduino_sketches() -> None:
     sketches = list((ROOT / "firmware_export" / "layouts" / "arduino").rglob("*.ino"))
     assert len(sketches) == 3
     guide = (ROOT / "docs" / "guides" / "firmware.md").read_text()

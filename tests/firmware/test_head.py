@@ -1,4 +1,4 @@
-"""A head that a device loads at run time computes what the taught model's own export does."""
+"""With a head loaded at run time, a device has the scores of the taught model's own export."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ REPLAY = C_FOLDER / "head_replay.c"
 
 
 def small_model(labels: int, features: int) -> ModelFile:
-    """A network that ends in a dense layer of this size with softmax."""
+    """Return a network that ends in a dense layer of this size and a softmax."""
     contract = new_contract(tuple("abcdefghij"[:labels]), "running", 40)
     random = RandomGraph(3)
     last = random.graph.input((1, 40, contract.feature_count, 1), 1 / 32, 0)
@@ -46,7 +46,7 @@ def small_model(labels: int, features: int) -> ModelFile:
 
 
 def small_stream() -> ModelFile:
-    """One whose windows share rows."""
+    """Return such a network with shared rows."""
     contract = stream_contract()
     random = RandomStream(3)
     shape = (1, contract.window_frames, contract.feature_count, 1)
@@ -55,7 +55,7 @@ def small_stream() -> ModelFile:
 
 
 def scored(random: RandomGraph, last: int, labels: int) -> ModelFile:
-    """Finish a network with a mean, a dense layer and a softmax, as trained ones are."""
+    """Finish a network with a mean, a dense layer and a softmax, like a trained one."""
     last = random.mean(last, (1, 2), keep_dims=False)
     features = random.shape(last)[1]
     weights = random.rng.integers(-127, 128, (labels, features)).astype(np.int8)
@@ -72,7 +72,7 @@ def scored(random: RandomGraph, last: int, labels: int) -> ModelFile:
 
 
 def with_other_head(file: ModelFile, seed: int = 1) -> ModelFile:
-    """The model as if it were taught: another head by chance."""
+    """Return the model with a random other head, as if it were taught."""
     place, rng = HeadPlace(file), np.random.default_rng(seed)
     spread = 4 / (float(place.embedding_scale) * 128 * np.sqrt(place.features))
     head = Head(
@@ -92,7 +92,7 @@ def write_taught(folder: Path, base: ModelFile) -> tuple[Path, Path]:
     taught, other = with_other_head(base), with_other_head(small_model(4, 5))
     model = Model(base)
     features = golden_features(model, golden_pcm(model.contract))
-    # The inputs of sernet_golden.c, as bundle.py makes them.
+    # The inputs of sernet_golden.c, made like in bundle.py.
     noise = np.random.default_rng(0).integers(-128, 128, features.size, np.int8)
     windows = np.stack([features.ravel(), noise]).reshape(2, *features.shape)
     if stride := model.contract.stride_frames:
@@ -121,7 +121,7 @@ BASES = {
 
 
 def shared_array(kind: str, name: str, values: Iterable[int]) -> str:
-    """Return C that defines an array which other files see."""
+    """Return C that defines an array with external linkage."""
     return c_array(kind, name, values).replace("static ", f"extern const {kind} {name}[];\n")
 
 
@@ -129,7 +129,7 @@ def extras(bundle: Path, taught: Path) -> list[Path]:
     return [taught, bundle / "examples/sernet_golden.c"]
 
 
-def test_the_block_holds_the_numbers_that_an_export_has(shipped_model: Path) -> None:
+def test_the_block_holds_the_numbers_of_an_export(shipped_model: Path) -> None:
     taught = with_other_head(ModelFile.read(shipped_model))
     network = read_network(taught)
     dense, softmax = network.layers[-2:]
@@ -146,7 +146,7 @@ def test_the_block_holds_the_numbers_that_an_export_has(shipped_model: Path) -> 
     assert np.array_equal(weights, dense.weights.ravel())
 
 
-def test_models_that_differ_in_their_heads_alone_have_one_id(shipped_model: Path) -> None:
+def test_models_that_differ_only_in_their_heads_have_the_same_id(shipped_model: Path) -> None:
     base = ModelFile.read(shipped_model)
     taught = with_other_head(base)
     assert taught.sha256 != base.sha256 and model_id(taught) == model_id(base)
@@ -168,7 +168,7 @@ def test_a_loaded_head_computes_the_taught_models_bits(
 
 
 @pytest.mark.parametrize("base", quickly(["shared rows", "7-21"], 1))
-def test_a_stream_with_a_loaded_head_has_the_results_of_the_taught_models_export(
+def test_a_stream_with_a_loaded_head_has_the_results_of_the_taught_model(
     base: str, tmp_path: Path
 ) -> None:
     bundle, block = write_taught(tmp_path / "base", BASES[base])

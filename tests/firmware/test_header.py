@@ -1,4 +1,4 @@
-"""The C header, read by what reads it in the end: compilers and TensorFlow Lite Micro."""
+"""Compilers and TensorFlow Lite Micro read the C header, and find the model's data in it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _COMPILERS = {
     "clang C11": ["clang", "-std=c11", "-Wmissing-variable-declarations"],
 }
 
-# The one source file that emits the data, included before and after to be harmless.
+# The source file that defines the data; including the header before and after must be harmless.
 _DATA_C = """
 #include "model.h"
 #define SERNET_MODEL_IMPLEMENTATION
@@ -190,7 +190,7 @@ def _build_and_run(
 
 
 def _bits(values: Any) -> Any:
-    """Return the bits of float32 of `values`, as the C program prints them."""
+    """Return the float32 bits of `values`, in the form that the C program prints."""
     return np.asarray(values, np.float32).view(np.uint32).tolist()
 
 
@@ -205,7 +205,7 @@ def shipped_header(shipped: ModelFile) -> str:
 
 
 @pytest.mark.parametrize("compiler", quickly(_COMPILERS, 2))
-def test_the_header_says_in_c_what_the_model_says_in_python(
+def test_c_reads_the_same_facts_from_the_header_as_python_from_the_model(
     compiler: str, shipped: ModelFile, shipped_header: str, tmp_path: Path
 ) -> None:
     model = Model(shipped)
@@ -229,11 +229,11 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
     assert facts["mean"] == _bits(contract.mean)
     assert facts["std"] == _bits(contract.std)
     assert [bytes(label).decode() for label in facts["labels"]] == list(contract.labels)
-    # Every other field of the contract, so that a field it gains cannot be forgotten here.
+    # All other fields of the contract, so that this test fails when the contract gains a field.
     assert facts["LABEL_NONE"] == len(contract.labels)  # the shipped model has no such label
     assert facts["HAS_AROUSAL"] == 1
     assert facts["arousal_sides"] == list(contract.arousal_sides or ())
-    # What no macro stands for, since the model has no such setting; the next test has them.
+    # Settings that this model does not have; the next test has them.
     absent = {"preemphasis", "lifter", "first_feature", "micro_frontend"}
     elsewhere = absent | {
         "labels",
@@ -255,7 +255,7 @@ def test_the_header_says_in_c_what_the_model_says_in_python(
             assert facts[field.upper()] == expected
 
 
-def test_the_header_says_the_settings_that_few_contracts_have(shipped_header: str) -> None:
+def test_the_header_has_the_settings_that_few_contracts_have(shipped_header: str) -> None:
     names = ("SERNET_PREEMPHASIS", "SERNET_LIFTER", "SERNET_FIRST_FEATURE_IS_ENERGY")
     assert not any(name in shipped_header for name in names)
     header = model_header(ModelFile("model.tflite", small_model(psf_contract("defaults"))))
@@ -264,7 +264,7 @@ def test_the_header_says_the_settings_that_few_contracts_have(shipped_header: st
     assert "#define SERNET_WINDOW_FUNCTION SERNET_WINDOW_FUNCTION_RECTANGLE\n" in header
 
 
-def test_the_header_says_the_settings_of_the_micro_frontend(
+def test_the_header_has_the_settings_of_the_micro_frontend(
     shipped_header: str, tmp_path: Path
 ) -> None:
     assert "SERNET_MICRO_" not in shipped_header
@@ -279,12 +279,12 @@ def test_the_header_says_the_settings_of_the_micro_frontend(
         ("PCAN_OFFSET", "80.0f"), ("SCALE_SHIFT", "6"), ("DIVISOR", "666"),
     ):  # fmt: skip
         assert f"#define SERNET_MICRO_{name} {value}\n" in header
-    # They say nothing of these features.
+    # These features do not use them.
     assert "SERNET_WINDOW_FUNCTION" not in header and "SERNET_ENERGY_FLOOR" not in header
 
 
 @pytest.mark.parametrize("features", ["mel", "spectrogram"])
-def test_the_header_says_what_other_features_are(features: Features, tmp_path: Path) -> None:
+def test_the_header_describes_other_features(features: Features, tmp_path: Path) -> None:
     contract = new_contract(("a", "b"), "window", 20, features)
     header = model_header(ModelFile("model.tflite", small_model(contract)))
     facts, _ = _build_and_run(tmp_path, header, contract.id)
@@ -297,7 +297,7 @@ def test_the_header_says_what_other_features_are(features: Features, tmp_path: P
 
 
 @pytest.mark.parametrize("step", quickly([60, 10], 1))
-def test_tflm_runs_the_headers_bytes_as_tflite_runs_the_model(
+def test_tflm_gives_the_scores_of_tflite_with_the_headers_bytes(
     step: int, emodb: Path, shipped: ModelFile, shipped_header: str, tmp_path: Path
 ) -> None:
     model = Model(shipped)
@@ -319,11 +319,13 @@ def test_tflm_runs_the_headers_bytes_as_tflite_runs_the_model(
         scores = tflm.get_output(0)[0]
         np.testing.assert_array_equal(scores, model.run_int8(features))
         outputs.add(scores.tobytes())
-    # Were all scores the same, equality would say nothing.
+    # If all scores were equal, this comparison could not fail.
     assert len(outputs) > len(recordings) // 2
 
 
-def test_only_the_file_that_asks_for_the_data_holds_it(shipped_header: str, tmp_path: Path) -> None:
+def test_only_the_file_that_defines_the_implementation_holds_the_data(
+    shipped_header: str, tmp_path: Path
+) -> None:
     (tmp_path / "model.h").write_text(shipped_header)
     use = '#include "model.h"\nint first(void);\nint first(void) { return sernet_model[0]; }\n'
     symbols = {}
@@ -359,9 +361,7 @@ def test_c_and_cpp_files_share_one_copy(
     subprocess.run(["./program"], cwd=tmp_path, check=True)
 
 
-def test_labels_that_mean_something_to_a_c_compiler_survive(
-    shipped: ModelFile, tmp_path: Path
-) -> None:
+def test_labels_with_characters_special_in_c_survive(shipped: ModelFile, tmp_path: Path) -> None:
     labels = ('say "no"', "back\\slash", "what??/n??'", "Überraschung", "喜び7", "%s */ //", "é0")
     contract = shipped.require_contract().replace(labels=labels)
     file = shipped.with_contract(contract)
@@ -395,7 +395,7 @@ def test_a_number_beyond_float32_is_refused(value: float, shipped: ModelFile) ->
         model_header(file)
 
 
-def test_the_text_depends_on_the_models_content_alone(
+def test_the_text_depends_only_on_the_content_of_the_model(
     shipped: ModelFile, shipped_header: str
 ) -> None:
     assert (

@@ -1,4 +1,4 @@
-"""Layouts of a bundle, each read by its ecosystem's own tool and compiled as its files say."""
+"""The build system's own tool accepts each layout, and the layout compiles."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def run(*command: object, cwd: Path | None = None) -> str:
 
 
 def tool(name: str, package: str) -> str:
-    """Return a program of a Python package, from this environment or the path."""
+    """Return the path of a Python package's program, from this environment or from PATH."""
     found = shutil.which(name, path=str(Path(sys.executable).parent)) or shutil.which(name)
     if found is None:
         pytest.skip(f"{name} is not installed: pip install {package}")
@@ -69,7 +69,7 @@ def compiled_files(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_has_all_sources_and_leaves_nothing_unfilled(layout: str, lay: Lay) -> None:
+def test_every_layout_has_all_sources_and_no_unfilled_placeholder(layout: str, lay: Lay) -> None:
     folder = lay(layout)
     assert compiled_files(folder) == compiled_files(lay("plain"))
     for path in folder.rglob("*"):
@@ -81,7 +81,7 @@ def test_every_layout_has_all_sources_and_leaves_nothing_unfilled(layout: str, l
 
 
 @pytest.mark.parametrize("layout", ["arduino", "platformio", "esp-idf", "zephyr"])
-def test_a_layout_says_what_was_not_tested(layout: str, lay: Lay) -> None:
+def test_the_readme_of_a_layout_says_what_was_not_tested(layout: str, lay: Lay) -> None:
     assert "Not tested" in (lay(layout) / "README.md").read_text()
 
 
@@ -103,11 +103,11 @@ def test_the_command_line_writes_the_layout(
     assert not (tmp_path / "m.h").exists()
 
 
-# What the Arduino, PlatformIO and plain layouts compile is all of src/; the others list it.
+# The Arduino, PlatformIO and plain layouts compile all of src/; the others list their files.
 
 
 def configure(folder: Path, build: Path, core: Core | None, *options: str) -> None:
-    """Configure with CMake, for a core or for this computer, as strictly as the project is."""
+    """Configure with CMake, for a core or for this computer, with the project's strict warnings."""
     strict = "-O2 " + " ".join(flag for flag in cross.STRICT if not flag.startswith("-std"))
     command = ["cmake", "-S", folder, "-B", build, f"-DCMAKE_C_FLAGS={strict}", *options]
     if core is not None:
@@ -154,7 +154,7 @@ def test_cmake_builds_the_demo_and_runs_the_self_test(lay: Lay, tmp_path: Path) 
     assert (tmp_path / "demo_host").is_file()
 
 
-# ESP-IDF's and Zephyr's CMake functions, as far as a bundle calls them.
+# Stand-ins for the CMake functions of ESP-IDF and Zephyr that a bundle calls.
 _STUBS = {
     "esp-idf": """
 function(idf_component_register)
@@ -212,7 +212,7 @@ def test_the_sources_that_a_component_lists_compile_for_arm(
 
 @pytest.fixture
 def licences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give PlatformIO the list of licences that it would fetch from the network."""
+    """Give PlatformIO the list of licences that it would download."""
     folder = tmp_path / "python"
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(
@@ -298,10 +298,10 @@ def test_an_arduino_sketch_lies_in_a_folder_of_its_name(lay: Lay) -> None:
     assert required | {"url", "architectures"} <= set(fields)
 
 
-# Enough of Arduino's, ESP-IDF's and Zephyr's headers to see that examples compile.
+# Stand-ins for the headers of Arduino, ESP-IDF and Zephyr, enough to compile the examples.
 
 
-def test_the_sketches_compile_against_arduinos_names(lay: Lay, tmp_path: Path) -> None:
+def test_the_sketches_compile_with_arduinos_declarations(lay: Lay, tmp_path: Path) -> None:
     (tmp_path / "PDM.h").write_text(
         """
 struct Pdm { int read(void *, unsigned); void onReceive(void (*)()); int begin(int, long); };
@@ -343,7 +343,7 @@ def test_the_plain_bundle_runs_bare_metal_as_its_readme_says(
     assert int(re.findall(r"stack, bytes: (\d+)", out)[0]) < 2048
 
 
-# Debian's newlib headers, which clang has to be shown; it links nothing here.
+# clang needs the path of Debian's newlib headers; it links nothing here.
 _CLANG = {
     name: ["clang", "--target=arm-none-eabi", "-isystem", "/usr/include/newlib"]
     for name in ("m0plus", "m3", "m4", "m7", "m33", "m55")
@@ -351,7 +351,7 @@ _CLANG = {
 
 
 CONVERSIONS = ("-Wconversion", "-Wsign-conversion")
-"""What safety standards for C forbid, and firmware teams therefore turn on."""
+"""Warnings that firmware teams turn on because safety standards for C require them."""
 
 
 def compile_strictly(compiler: list[str], core: Core, src: Path, folder: Path) -> None:
@@ -367,7 +367,7 @@ def test_every_source_compiles_strictly_for_every_core(name: str, lay: Lay, tmp_
     if shutil.which(core.compiler[0]) is None:
         pytest.skip(f"{core.compiler[0]} is not installed")
     compile_strictly(list(core.compiler), core, lay("plain") / "src", tmp_path)
-    # Nothing outside the bundle but what every C library has, and the compiler's own arithmetic.
+    # Outside the bundle only functions of every C library, and the compiler's own arithmetic.
     nm = core.compiler[0].replace("gcc", "nm")
     listed = run(nm, *tmp_path.glob("*.o"))
     names = {line.split()[-1] for line in listed.splitlines() if " U " in line}
@@ -402,7 +402,7 @@ def test_every_header_is_clean_in_every_c_plus_plus(
 ) -> None:
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
-    # Only a Cortex-M has the registers of sernet_dwt.h.
+    # sernet_dwt.h uses registers of a Cortex-M.
     target = ["-mthumb", "-mcpu=cortex-m4"] if compiler.startswith("arm") else []
     strict = [f"-std={standard}", *cross.STRICT[1:], *CONVERSIONS, "-fsyntax-only", *target]
     for header in sorted((lay("plain") / "src").glob("*.h")):

@@ -1,4 +1,4 @@
-"""Every file of an export names its licence, and the text of the code's comes with it."""
+"""Every file of an export names its licence, and the export has the licence of the code."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def licences(folder: Path) -> dict[str, str]:
-    """Return what each file of an export says, by its path; "" where it says nothing."""
+    """Return the licence that each file of an export names, by path; "" if it names none."""
     found = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "LICENSE"):
         text = path.read_text()
         if path.suffix == ".json":
             found[str(path.relative_to(folder))] = json.loads(text)["license"]
             continue
-        # The first line, in the way this kind of file has for remarks.
+        # The first line, as a comment of this kind of file.
         match = re.match(
             r"(?:/\* |// |# |<!-- )SPDX-License-Identifier: (\S+)(?: \*/| -->)?\n", text
         )
@@ -40,7 +40,7 @@ def test_every_file_of_every_layout_names_its_licence(
     out = tmp_path / "out"
     result = in_process("export", shipped_model, "--out", out, "--layout", layout)
     assert result.returncode == 0, result.stderr
-    # The shipped model's card says the same of its weights.
+    # The shipped model's card names the same licence.
     assert "published under Apache-2.0" in shipped_model.with_suffix(".md").read_text()
     found = licences(out)
     assert len(found) > 30
@@ -50,7 +50,7 @@ def test_every_file_of_every_layout_names_its_licence(
     assert "## Licence" in (out / "README.md").read_text()
 
 
-def test_a_model_without_a_licence_is_not_given_one(in_process: Run, tmp_path: Path) -> None:
+def test_a_model_without_a_licence_gets_the_placeholder(in_process: Run, tmp_path: Path) -> None:
     contract = new_contract(("calm", "tense"), "none", 64)
     model = tmp_path / "mine.tflite"
     model.write_bytes(small_model(contract))

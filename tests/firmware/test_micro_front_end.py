@@ -1,4 +1,4 @@
-"""The features "micro" in C are the original micro frontend's, to the bit, on a PC and on M4."""
+"""The features "micro" in C equal those of the original frontend, on a PC and on an M4."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ BITS = C_FOLDER / "frontend_bits.c"
 
 
 def coarse_and_fine(name: str) -> list[tuple[Contract, dict[str, Any]]]:
-    """Return contracts in which a step of the input is all of an output's range, and 1 of it."""
+    """Return contracts: one step of the input is an output's whole range, or one step of it."""
     settings = MICRO_SETTINGS[name]
     most = 22.5 * 2 ** settings.get("scale_shift", 6)
     own = {"rate": 16_000, **settings}
@@ -56,7 +56,7 @@ def coarse_and_fine(name: str) -> list[tuple[Contract, dict[str, Any]]]:
 
 
 def expected_windows(contract: Contract, streams: list[Samples], **own: Any) -> NDArray[np.int8]:
-    """Return the windows of int8 input that the original's features give."""
+    """Return the windows of int8 input from the original's features."""
     assert contract.micro_frontend is not None
     windows = []
     for samples in streams:
@@ -69,7 +69,7 @@ def expected_windows(contract: Contract, streams: list[Samples], **own: Any) -> 
 
 
 @pytest.mark.parametrize("name", quickly(MICRO_SETTINGS, 2))
-def test_every_setting_gives_the_originals_features(name: str, tmp_path: Path) -> None:
+def test_features_equal_the_originals_with_every_setting(name: str, tmp_path: Path) -> None:
     for number, (contract, own) in enumerate(coarse_and_fine(name)):
         contract = contract.replace(hop_frames=12)
         streams = [np.tile(samples, 4) for samples in signals().values()]
@@ -84,7 +84,7 @@ def test_every_setting_gives_the_originals_features(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("arguments", [MICRO_SPEECH, MICRO_WAKE_WORD], ids=["20 ms", "10 ms"])
-def test_speech_gives_the_originals_features(
+def test_features_of_speech_equal_the_originals(
     arguments: dict[str, Any], compiler: str, emodb: Path, tmp_path: Path
 ) -> None:
     contract = micro_contract(**arguments, scale=1.0).replace(clip=255.0)
@@ -112,7 +112,7 @@ def shared_rows() -> bytes:
 
 
 @pytest.mark.parametrize("make", [whole_windows, shared_rows])
-def test_a_firmwares_results_are_tflms_of_the_originals_features(
+def test_results_of_firmware_are_those_of_tflm_on_the_originals_features(
     make: Callable[[], bytes], tmp_path: Path
 ) -> None:
     model = Model(ModelFile("model", make()))
@@ -192,7 +192,7 @@ def test_every_core_computes_the_same_bits(name: str, adopted: Path, tmp_path: P
     assert (done.returncode, done.stdout) == (0, here)
 
 
-def test_the_tables_are_as_large_as_is_said(adopted: Path, tmp_path: Path) -> None:
+def test_the_tables_have_the_stated_size(adopted: Path, tmp_path: Path) -> None:
     source = adopted / "src/sernet_contract.c"
     built = object_file(["gcc", *FAST, f"-I{source.parent}"], source)
     sizes = subprocess.run(["nm", "-S", built], capture_output=True, text=True).stdout

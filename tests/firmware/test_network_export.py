@@ -1,4 +1,4 @@
-"""`sernet-edge export` of models without a contract: the network alone, as a user gets it."""
+"""`sernet-edge export` writes the network alone for models without a contract."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 
 def keyword_spotter(seed: int = 5) -> bytes:
-    """Return a relative of DS-CNN: a flat input, separable convolutions, four words."""
+    """Return a small network like DS-CNN: a flat input, separable convolutions, four words."""
     random = RandomGraph(seed)
     last = random.reshape(random.graph.input((1, 250), 0.1, 3), (1, 25, 10, 1))
     last = random.conv(last, 8, window=(SAME, (5, 4), (2, 2)))
@@ -35,7 +35,7 @@ def keyword_spotter(seed: int = 5) -> bytes:
 
 
 def uint8_model() -> bytes:
-    """Return the first random network whose ends are both uint8."""
+    """Return the first random network with uint8 input and output."""
     for seed in range(200):
         data = RandomOperators(seed).build()
         network = read_network(ModelFile("model", data))
@@ -84,7 +84,7 @@ def run(*command: object, cwd: Path) -> str:
 
 
 @pytest.mark.parametrize("which", quickly(["keywords", "bytes"], 1))
-def test_the_self_test_passes_and_the_demo_says_what_tflm_says(
+def test_the_self_test_passes_and_the_demo_prints_the_outputs_of_tflm(
     which: str, exported: Exported, tmp_path: Path
 ) -> None:
     bundle, data = exported(which), MODELS[which]()
@@ -103,7 +103,7 @@ def test_the_self_test_passes_and_the_demo_says_what_tflm_says(
         assert line.split()[2:] == [f"{value:.4f}" for value in values]
 
 
-def test_the_demo_says_what_is_wrong_with_a_file(exported: Exported, tmp_path: Path) -> None:
+def test_the_demo_names_what_is_wrong_with_a_file(exported: Exported, tmp_path: Path) -> None:
     bundle = exported("keywords")
     run("make", cwd=bundle)
     for content, message in ((bytes(13), "within a row of 10"), (bytes(20), "has 2 rows")):
@@ -160,13 +160,13 @@ def test_every_layout_is_filled_in_for_a_network(layout: str, exported: Exported
     assert {path.name for path in (folder / "src").iterdir()} == {p.name for p in plain.iterdir()}
     for path, content in text.items():
         assert not re.search(r"@[A-Z]+@?", content), path
-        # Nothing of the front end, of audio or of emotions is left.
+        # The texts mention no front end, no audio and no emotions.
         assert not re.search(r"golden_pcm|frontend|FIXED_POINT|[Ee]motion|microphone", content), (
             path
         )
 
 
-def test_a_layouts_build_finds_its_files(exported: Exported, tmp_path: Path) -> None:
+def test_the_build_of_a_layout_finds_its_files(exported: Exported, tmp_path: Path) -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
     folder = exported("keywords", "--layout", "cmake")
@@ -204,7 +204,7 @@ static void {name}_run(void) {{
 
 
 def program(names: Sequence[str]) -> str:
-    """Return C that says whether each of the networks computes its golden outputs."""
+    """Return C that checks each network's golden outputs."""
     parts = [START, *(PART.format(name=name, NAME=name.upper()) for name in names)]
     calls = " ".join(f"{name}_run();" for name in names)
     return "".join(parts) + f"int main(void) {{ {calls} return 0; }}\n"
@@ -213,7 +213,7 @@ def program(names: Sequence[str]) -> str:
 @pytest.mark.parametrize(
     "core", [pytest.param("host", marks=pytest.mark.slow), on_core("m4"), on_core("m55")]
 )
-def test_two_networks_in_one_firmware_compute_what_each_computes_alone(
+def test_two_networks_in_one_firmware_give_the_outputs_of_each_alone(
     core: str, exported: Exported, tmp_path: Path
 ) -> None:
     names = ("wake", "spotter")
@@ -226,7 +226,7 @@ def test_two_networks_in_one_firmware_compute_what_each_computes_alone(
     ]
 
 
-def test_the_tflm_route_has_the_same_interface(exported: Exported) -> None:
+def test_an_export_for_tflm_has_the_same_interface(exported: Exported) -> None:
     folder = exported("keywords", "--engine", "tflm")
     native = exported("keywords")
     for path in ("src/sernet.h", "src/sernet.c", "examples/selftest.c", "examples/demo_host.c"):
@@ -239,7 +239,7 @@ def test_the_tflm_route_has_the_same_interface(exported: Exported) -> None:
     assert outputs is not None and outputs[1] in (native / "examples/sernet_golden.c").read_text()
 
 
-def test_tflm_takes_what_the_engine_does_not_know() -> None:
+def test_an_export_for_tflm_takes_operators_that_the_engine_refuses() -> None:
     random = RandomGraph(3)
     last = random.conv(random.graph.input((1, 8, 6, 2), 0.1, 3), 2)
     entry = random.graph.entries[last]

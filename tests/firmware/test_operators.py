@@ -37,7 +37,7 @@ def test_the_numpy_reference_has_the_bits_of_tflm(operator_graphs: Graphs) -> No
     check_reference(operator_graphs)
 
 
-def test_the_random_graphs_cover_what_they_should() -> None:
+def test_the_random_graphs_have_enough_of_each_operator() -> None:
     ops: dict[str, int] = {}
     unsigned, dilated, constants = 0, 0, 0
     for seed in OPERATOR_GRAPHS:
@@ -52,7 +52,7 @@ def test_the_random_graphs_cover_what_they_should() -> None:
 
 
 @pytest.mark.parametrize("name", sorted({*elementwise.ONE_VALUE} - {"RELU6"}))
-def test_tables_are_tflms_for_all_values_and_many_scales(name: str) -> None:
+def test_tables_have_the_bits_of_tflm_for_all_values_and_many_scales(name: str) -> None:
     every = np.arange(-128, 128).astype(np.int8)[None]
     rng = np.random.default_rng(0)
     for number in range(40):
@@ -82,7 +82,7 @@ def test_tables_are_tflms_for_all_values_and_many_scales(name: str) -> None:
         )
 
 
-def test_a_flat_input_comes_in_the_rows_that_its_network_wants() -> None:
+def test_a_flat_input_is_pushed_in_the_rows_of_its_network() -> None:
     random = RandomGraph(0)
     flat = random.graph.input((1, 49 * 10), 0.1, 3)
     first = random.requantize(flat)
@@ -93,7 +93,7 @@ def test_a_flat_input_comes_in_the_rows_that_its_network_wants() -> None:
 
 
 def test_a_conv1d_runs_row_by_row() -> None:
-    """As the converter writes it: (1, time, channels) to (1, 1, time, channels) and back."""
+    """A Conv1D in the converter's form: (1, time, channels) to (1, 1, time, channels) and back."""
     random = RandomGraph(0)
     last = random.graph.input((1, 400, 8), 0.1, 3)
     last = random.reshape(last, (1, 1, 400, 8))
@@ -104,11 +104,11 @@ def test_a_conv1d_runs_row_by_row() -> None:
     network = read(random.graph.finish(random.reshape(last, (1, length * 8))))
     convolutions = [layer for layer in network.layers if layer.op == "CONV_2D"]
     assert [layer.kernel.size for layer in convolutions] == [(5, 1)] * 3
-    # The output itself and a few rows, not three maps.
+    # Memory for the output and a few rows, not for three maps.
     assert plan_network(network).arena_bytes < length * 8 + 500
 
 
-def test_a_dimension_without_a_size_is_as_the_file_has_it() -> None:
+def test_an_undefined_dimension_has_its_default_size() -> None:
     random = RandomGraph(4)
     source = random.graph.input((1, 9, 9, 1), 0.1, 0)
     random.graph.entries[source].signature = (-1, 9, 9, 1)
@@ -119,7 +119,7 @@ def test_a_dimension_without_a_size_is_as_the_file_has_it() -> None:
 
 
 def test_shapes_that_are_computed_but_fixed_are_read() -> None:
-    """SHAPE, STRIDED_SLICE and PACK before a RESHAPE, as converters write a free batch size."""
+    """SHAPE, STRIDED_SLICE and PACK before a RESHAPE, the converter's form for any batch size."""
     random = RandomGraph(4)
     graph = random.graph
     source = random.conv(graph.input((1, 6, 5, 2), 0.1, 0))

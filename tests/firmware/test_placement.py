@@ -1,4 +1,4 @@
-"""Where code, weights and tables lie, and the ring between an interrupt and the main loop."""
+"""Code, weights and tables lie in chosen sections; the ring loses no sample."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def build(folder: Path, source: str, *options: str) -> subprocess.CompletedProce
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
 def test_two_threads_pass_every_sample_in_order(sanitizer: str, tmp_path: Path) -> None:
-    # C99 knows no threads.
+    # C99 has no threads.
     made = build(tmp_path, "ring_threads.c", SANITIZERS[sanitizer], "-D_POSIX_C_SOURCE=200809L")
     assert made.returncode == 0, made.stderr
     done = subprocess.run([str(tmp_path / "program")], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "seen 200000 wrong 0\n", "")
 
 
-def test_a_rings_ends_are_where_they_should_be(tmp_path: Path) -> None:
+def test_a_full_an_empty_and_a_wrapped_ring_behave(tmp_path: Path) -> None:
     made = build(tmp_path, "ring_ends.c", SANITIZERS["address"])
     assert made.returncode == 0, made.stderr
     done = subprocess.run([str(tmp_path / "program")], capture_output=True, text=True)
@@ -47,7 +47,7 @@ def test_a_rings_ends_are_where_they_should_be(tmp_path: Path) -> None:
 def test_an_interrupt_passes_every_sample_in_order(core: str, tmp_path: Path) -> None:
     if CORES[core].missing:
         pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
-    # The vectors' place is a number that is cast to a pointer.
+    # The program casts a number to a pointer to the vectors.
     options = [f"-I{ENGINE_FOLDER}", "-Wno-error=pedantic"]
     cross.build(CORES[core], [C_FOLDER / "ring_interrupt.c"], tmp_path / "ring.elf", options)
     done = cross.run(CORES[core], tmp_path / "ring.elf")
@@ -55,7 +55,7 @@ def test_an_interrupt_passes_every_sample_in_order(core: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("core", [on_core("m4"), on_core("m55"), on_core("m3")])
-def test_hot_code_weights_and_tables_lie_where_they_are_put(core: str, tmp_path: Path) -> None:
+def test_hot_code_weights_and_tables_lie_in_the_chosen_sections(core: str, tmp_path: Path) -> None:
     if CORES[core].missing:
         pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
     sources = write_cases(tmp_path, random_cases(RandomGraph, range(8)))

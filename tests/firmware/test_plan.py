@@ -1,4 +1,4 @@
-"""The plan's memory, checked byte by byte while a window is played through."""
+"""A simulated window checks the plan's memory byte by byte."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FREE = -1
 
 
 class Memory:
-    """An arena that knows whose each byte is: that of a row, or of a layer's working memory."""
+    """An arena that records the owner of each byte: a row, or a layer's working memory."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -35,9 +35,9 @@ class Memory:
                 for source in set(stage.layer.inputs):
                     for row in self.rows_read(reader, step, source):
                         self.unread[source, row].add((reader, step))
-        # Nobody reads the output's row within the plan; the caller does, after it.
+        # No layer reads the output's row; the caller reads it at the end.
         self.unread[len(plan.stages) - 1, 0].add((FREE, FREE))
-        # A state is there from the start, and never goes.
+        # A state exists from the start to the end.
         for index, layer in enumerate(self.layers):
             if layer.op == "STATE":
                 for row in range(layer.output.height):
@@ -58,7 +58,7 @@ class Memory:
         if layer.op == "ASSIGN" and source != layer.inputs[0]:
             return []
         if layer.op in ("SLICE", "ASSIGN"):
-            # The newest row of its kernel.
+            # Only the newest row of its kernel.
             return [step * layer.kernel.stride[0] + layer.kernel.size[0] - 1]
         top = step * layer.kernel.stride[0] - layer.kernel.padding[0]
         taps = [top + tap * layer.kernel.dilation[0] for tap in range(layer.kernel.size[0])]
@@ -99,14 +99,14 @@ class Memory:
                     self.owner[self.row(source, row)] = FREE
 
     def lend(self) -> None:
-        """Let the caller write where it may between two parts of the work."""
+        """Let the caller write to its memory between two parts of the work."""
         start = self.plan.caller_offset
         assert start + self.plan.caller_bytes <= self.plan.arena_bytes
         lent = self.owner[start : start + self.plan.caller_bytes]
         assert (lent == FREE).all(), "the caller writes over bytes in use"
 
     def write(self, state: int, row: int) -> None:
-        """Note that a row of a state is replaced: nobody reads the old one any more."""
+        """Record that a row of a state is replaced: no layer reads the old row any more."""
         assert self.unread[state, row] == {(FREE, FREE)}, "an old row of a state is read later"
         assert (self.owner[self.row(state, row)] == row * len(self.layers) + state).all()
 
@@ -137,14 +137,14 @@ def test_the_shipped_model_keeps_its_rows_while_they_are_needed(shipped_model: P
     plan = PlannedModel.read(ModelFile.read(shipped_model)).plan
     assert plan.caller_bytes == 4096
     memory = play(plan)
-    # Only the output is left.
+    # Only the output remains.
     assert (memory.owner != FREE).sum() == plan.stages[-1].layer.output.row_bytes
-    # A 3 x 3 convolution whose rows are pooled in pairs reads four rows, and no more are kept.
+    # A 3 x 3 convolution before a pool of two rows reads four rows; the ring holds only these.
     rings = [s.ring_rows for s in plan.stages if s.layer.op == "CONCATENATION"]
     assert rings == [4]
 
 
-def test_a_convolution_keeps_as_many_rows_as_its_kernel_is_high() -> None:
+def test_a_ring_is_as_high_as_the_kernel_of_its_convolution() -> None:
     builder = RandomGraph(0)
     source = builder.graph.input((1, 50, 8, 3), 0.1, 0)
     output = builder.mean(builder.conv(source, 4, window=(SAME, (7, 3), (1, 1))), (1, 2), False)
@@ -152,7 +152,7 @@ def test_a_convolution_keeps_as_many_rows_as_its_kernel_is_high() -> None:
     assert [stage.ring_rows for stage in plan.stages] == [7, 1, 1]
 
 
-def test_a_branch_does_not_run_ahead_of_the_one_it_is_joined_with() -> None:
+def test_a_branch_does_not_run_ahead_of_the_other_branch() -> None:
     builder = RandomGraph(0)
     source = builder.graph.input((1, 50, 8, 1), 0.1, 0)
     branches = [
@@ -164,7 +164,7 @@ def test_a_branch_does_not_run_ahead_of_the_one_it_is_joined_with() -> None:
     builder.graph.operator("CONCATENATION", branches, joined, "ConcatenationOptions", values)
     data = builder.graph.finish(builder.mean(joined, (1, 2), False))
     plan = plan_network(read_network(ModelFile("model", data)))
-    # The narrow input waits in its ring, not the wide branches.
+    # The narrow input is stored in its ring, not the wide branches.
     assert [stage.ring_rows for stage in plan.stages[:4]] == [11, 1, 1, 1]
 
 

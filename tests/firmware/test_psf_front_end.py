@@ -1,4 +1,4 @@
-"""The front end in C computes python_speech_features' usual settings as the runtime does."""
+"""The C front end gives the runtime's features with settings of python_speech_features."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ from sernet_edge.runtime.modelfile import ModelFile
 
 
 @pytest.mark.parametrize("name", quickly(SETTINGS, 2))
-def test_features_of_speech_equal_the_runtimes(name: str, emodb: Path, tmp_path: Path) -> None:
+def test_features_of_speech_equal_those_of_the_runtime(
+    name: str, emodb: Path, tmp_path: Path
+) -> None:
     contract = psf_contract(name).replace(clip=4.0)
     streams = utterances(emodb, contract, 4)
     rng = np.random.default_rng(3)
-    # Hardly audible, and as loud as can be.
+    # Hardly audible, and at full scale.
     streams += [(streams[0] / 200).astype(np.int16), rng.integers(-32768, 32768, 40_000)]
     contract = with_statistics(contract, streams)
     model = Model(ModelFile("model", small_model(contract)))

@@ -1,4 +1,4 @@
-"""The `.tflite` reader: what it reads, what it refuses, and what damage does to it."""
+"""The reader reads a `.tflite` completely, or refuses it with an error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONV = {
 
 
 def conv_graph(**changes: int) -> bytes:
-    """A graph of one 3 x 3 convolution from 2 to 4 channels."""
+    """Return a graph of one 3 x 3 convolution from 2 to 4 channels."""
     graph = Graph()
     source = graph.input((1, 8, 6, 2), 0.1, 3)
     weights = graph.constant(np.ones((4, 3, 3, 2), np.int8), [0.01, 0.02, 0.03, 0.04])
@@ -38,7 +38,7 @@ def conv_graph(**changes: int) -> bytes:
     return graph.finish(output)
 
 
-def test_the_shipped_model_is_read_whole(shipped_model: Path) -> None:
+def test_the_shipped_model_is_read_completely(shipped_model: Path) -> None:
     network = read_network(ModelFile.read(shipped_model))
     assert network.input.row_bytes == 40
     ops = [layer.op for layer in network.layers]
@@ -148,7 +148,7 @@ def huge_tensor() -> bytes:
         (huge_tensor, ["'input'", "40000", "32767"]),
     ],
 )
-def test_what_the_engine_does_not_know_is_refused_by_name(
+def test_everything_that_the_engine_does_not_support_is_refused_by_name(
     build: Callable[[], bytes], parts: list[str]
 ) -> None:
     with pytest.raises(ModelError) as caught:
@@ -162,13 +162,13 @@ def test_a_kernel_that_disagrees_with_the_output_is_refused() -> None:
         read_network(ModelFile("model", conv_graph(Padding=VALID)))
 
 
-def test_a_file_that_is_no_model_is_refused() -> None:
+def test_a_file_that_is_not_a_model_is_refused() -> None:
     with pytest.raises(ModelError, match="not a TensorFlow Lite model"):
         read_network(ModelFile("model", b"RIFF....WAVE"))
 
 
 def export(data: bytes) -> None:
-    """All of an export that depends on the file's contents."""
+    """Do all steps of an export that depend on the content of the file."""
     network = read_network(ModelFile("model", data))
     plan = plan_network(network)
     emit.model_header(network, plan, "sernet_model")
@@ -182,12 +182,12 @@ def test_a_truncated_model_is_refused() -> None:
             export(data[:length])
         except ModelError:
             continue
-        # A cut through what nobody reads, such as padding at the end, does no harm.
+        # A cut through unused bytes, such as padding at the end, is harmless.
         assert length > 0.9 * len(data)
 
 
 @pytest.mark.parametrize("seed", quickly(range(8), 2))
-def test_a_damaged_model_is_read_or_refused_and_nothing_else(seed: int) -> None:
+def test_a_damaged_model_is_read_or_refused_without_a_crash(seed: int) -> None:
     rng = np.random.default_rng(seed)
     data = conv_graph() if seed % 2 else RandomGraph(seed).build()
     refused = 0
@@ -215,7 +215,7 @@ def test_scales_that_no_interpreter_could_use_are_refused() -> None:
             with pytest.raises(ModelError, match="scales differ"):
                 export(graph.finish(output))
         else:
-            export(graph.finish(output))  # everything is rounded to zero
+            export(graph.finish(output))  # rounds all values to zero
 
 
 def test_a_sum_that_can_leave_32_bits_is_refused() -> None:

@@ -1,7 +1,7 @@
-"""Hostile `.tflite` files: refused or exported, never a crash, a hang or a memory blow-up.
+"""Hostile `.tflite` files are refused or exported, without a crash, a hang or endless memory.
 
-Each batch runs in a process of its own, whose memory and processor time the kernel limits: a
-reader that believes a damaged length is killed, and the batch fails.
+Each batch runs in a separate process with limits of memory and processor time. If the reader
+believes a damaged length, the kernel kills the process and the batch fails.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def refused(model: bytes, folder: Path, seed: int, mutants: int = MUTANTS) -> in
 
 
 @pytest.mark.parametrize(("seed", "mutants"), quickly([(0, 6), (0, 100), (1, 100)], 1))
-def test_damage_to_the_shipped_models_structure_is_survived(
+def test_a_damaged_structure_of_the_shipped_model_is_handled(
     seed: int, mutants: int, shipped_model: Path, tmp_path: Path
 ) -> None:
     data = ModelFile.read(shipped_model).flatbuffer
@@ -114,12 +114,12 @@ def test_damage_to_the_shipped_models_structure_is_survived(
 
 
 @pytest.mark.parametrize("seed", quickly(range(6), 1))
-def test_damage_to_a_random_graphs_structure_is_survived(seed: int, tmp_path: Path) -> None:
+def test_a_damaged_structure_of_a_random_graph_is_handled(seed: int, tmp_path: Path) -> None:
     assert refused(RandomGraph(seed).build(), tmp_path, seed) > 100
 
 
 def test_a_process_that_takes_too_much_memory_is_noticed(tmp_path: Path) -> None:
-    # The limit that the batches rely on.
+    # The batches rely on this limit.
     greedy = BATCH.replace("    try:\n        export", "    try:\n        bytes(1 << 30); export")
     path = tmp_path / "model.tflite"
     path.write_bytes(RandomGraph(0).build())
@@ -131,7 +131,7 @@ def test_a_process_that_takes_too_much_memory_is_noticed(tmp_path: Path) -> None
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.binary(max_size=400), strategies.integers(0, 400))
-def test_any_bytes_that_call_themselves_a_model_are_refused(body: bytes, root: int) -> None:
+def test_random_bytes_with_the_mark_of_a_model_are_refused(body: bytes, root: int) -> None:
     data = struct.pack("<I", root) + b"TFL3" + body
     with pytest.raises(SernetError):
         read_network(ModelFile("fuzzed", data))

@@ -1,4 +1,4 @@
-"""Rows that are all the same, as in silence, are left out, and no score is another for it."""
+"""The network leaves out equal rows, as in silence, and no score changes."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ SILENT_FRAMES = 150
 
 
 def with_silences(contract: Contract) -> Samples:
-    """Return voice and silences after which it goes on at every place of a stride."""
+    """Return a voice with silences that end at every place of a stride."""
     step, voice = contract.frame_step_samples, golden_pcm(contract)
     voice = voice[: len(voice) * 8 // 10]
     parts = [voice]
     for extra in range(STRIDE):
         parts += [np.zeros((SILENT_FRAMES + extra) * step, np.int16), voice[extra * 50 :]]
-    # Too short to leave anything out.
+    # Too short for the network to leave out rows.
     return np.concatenate([*parts, np.zeros(20 * step, np.int16), voice, np.zeros(9000, np.int16)])
 
 
@@ -56,7 +56,7 @@ def test_windows_with_silence_have_the_scores_of_tflm(
     assert len({line.int8 for line in lines}) > 20
 
 
-def test_the_network_does_nothing_in_a_long_silence(
+def test_the_network_does_no_work_in_a_long_silence(
     exported: tuple[bytes, Path], tmp_path: Path
 ) -> None:
     data, bundle = exported
@@ -64,7 +64,7 @@ def test_the_network_does_nothing_in_a_long_silence(
     program = build(bundle, tmp_path / "work", C_FOLDER / "work_of_frames.c", SANITIZE)
     audio = with_silences(contract)
     calls = [int(line) for line in run(program, [audio]).split()]
-    # From a window, a stride and a frame's length of silence on.
+    # After a window, a stride and a frame of silence.
     begins = len(golden_pcm(contract)) * 8 // 10 // contract.frame_step_samples
     still = begins + contract.window_frames + STRIDE + 5
     assert set(calls[still : begins + SILENT_FRAMES - 1]) == {1}

@@ -1,4 +1,4 @@
-"""`sernet-edge selftest` against the firmware's code on this computer, on good lines and bad."""
+"""`sernet-edge selftest` talks to firmware on this computer, over good and bad lines."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Talk = Callable[..., str]
 
 @pytest.fixture
 def talk(shipped_model: Path, capsys: pytest.CaptureFixture[str]) -> Talk:
-    """Run the command on a port, in this process; return what it says."""
+    """Run the command on a port, in this process; return its output."""
 
     def run(port: object, *arguments: object) -> str:
         selftest.main(
@@ -95,8 +95,8 @@ def test_cycles_are_those_of_the_boards_counter(
     with line([board]) as port:
         said = talk(port, "--out", tmp_path / "run.json")
     run = read_board_run(tmp_path / "run.json")
-    # The counter is 1,000 further on at each look: once for each part of the network's work, and
-    # once for each of the 187 chunks of 256 samples in a window.
+    # Each read of the counter adds 1,000: once for each part of the network's work, and once for
+    # each of the 187 chunks of 256 samples in a window.
     parts = parts_of_a_window(PlannedModel.read(ModelFile.read(shipped_model)).plan)
     assert run.cycles_per_inference == 1000 * parts
     assert run.cycles_per_inference_range == (1000 * parts, 1000 * parts)
@@ -105,7 +105,7 @@ def test_cycles_are_those_of_the_boards_counter(
 
 
 def parts_of_a_window(plan: Plan) -> int:
-    """Return how many parts a window's work has: of each row, and one to see that none is left."""
+    """Return the parts of a window's work: those of each row, and a last one that finds none."""
     schedule, parts = Schedule(list(plan.stages)), 0
     for _ in range(plan.stages[0].steps):
         schedule.done[0] += 1
@@ -135,13 +135,13 @@ def test_a_board_that_computes_something_else_fails(
     assert words in said and "FAILED" in said
     run = json.loads((tmp_path / "run.json").read_text())
     assert run["passed"] is False
-    # The features are the board's own, so what the network makes of them is still right.
+    # The scores are computed from the board's own features, so they are still right.
     assert (run["scores_differing"] > 0) == (fault == "scores")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("features", "level"), [("spectrogram", "running"), ("mel", "window")])
-def test_boards_that_run_models_of_other_features_pass(
+def test_boards_with_models_of_other_features_pass(
     features: Features, level: Level, tmp_path: Path
 ) -> None:
     contract = new_contract(("a", "b", "c"), level, 40, features).replace(hop_frames=9)
@@ -179,7 +179,7 @@ def test_a_board_whose_windows_share_rows_passes(tmp_path: Path) -> None:
     assert run.passed
     assert run.windows == (frames - contract.window_frames) // 8 + 1 == 10
     assert run.features == run.windows * contract.window_frames * contract.feature_count
-    # The first result takes the work of a window, those that follow it a hop's: not counted in.
+    # The first result takes the work of a window, the others that of a hop: leave out the first.
     assert run.cycles_per_inference is not None and run.cycles_per_inference_range is not None
     assert run.cycles_per_inference_range[1] < 8 * 1000 * 10
     for fault, words in (("scores", "does not compute"), ("labels", "does not compute")):
@@ -187,14 +187,14 @@ def test_a_board_whose_windows_share_rows_passes(tmp_path: Path) -> None:
             selftest.main([*arguments, port], "", None, False)
 
 
-def test_a_board_that_decides_does_so_as_listen_does(tmp_path: Path) -> None:
+def test_the_decisions_of_a_board_equal_those_of_listen(tmp_path: Path) -> None:
     contract = stream_contract()
     voice = np.tile(golden_pcm(contract), 3)
     contract = with_statistics(contract, [voice])
     model = tmp_path / "model.tflite"
     model.write_bytes(stream_model(contract))
     bundle = write_bundle(tmp_path / "bundle", model.read_bytes())
-    # So short that events come and go in a few windows; sure or not as the scores are.
+    # Short times, so that events start and end within a few windows.
     settings = ("EVIDENCE_S=0.1", "RELEASE_S=0.15", "REFRACTORY_S=0.1", "DECIDE_SMOOTHING=0.2")
     options = (*_OPTIONS, "-Wl,--wrap=sernet_decide", "-DSERNET_DECIDE", "-DSERNET_MEASURE_DRIFT")
     options += tuple(f"-DSERNET_{setting}" for setting in settings)
@@ -218,11 +218,11 @@ def test_two_programs_one_after_the_other_find_the_same_board(board: Path, talk:
         assert "passed" in talk(port)
 
 
-# Lines that are not what they should be.
+# Bad lines.
 
 
 def every(places: set[int], change: Callable[[int], bytes]) -> Callable[[bytes], bytes]:
-    """Return a line on which the bytes at some places become others."""
+    """Return a line that changes the bytes at some places."""
     passed = 0
 
     def changed(data: bytes) -> bytes:
@@ -251,10 +251,10 @@ CHANGES: dict[str, Callable[[int], bytes]] = {
         2,
     ),
 )
-def test_what_is_damaged_on_the_line_is_sent_again(
+def test_a_frame_that_is_damaged_on_the_line_is_sent_again(
     way: str, change: str, board: Path, talk: Talk, tmp_path: Path
 ) -> None:
-    # In a header's length, in a payload, in a checksum; the hello's frame is among them.
+    # In the length of a header, in a payload, in a checksum; also in the hello.
     places = {524, 5_004, 40_300} if way == "to_board" else {4, 1_000, 2_600, 5_000}
     with line([board], **{way: every(places, CHANGES[change])}) as port:
         assert "passed" in talk(port, "--out", tmp_path / "run.json")
@@ -263,7 +263,7 @@ def test_what_is_damaged_on_the_line_is_sent_again(
     assert run.scores_differing == 0 and run.features_largest_difference <= 1
 
 
-def test_garbage_before_and_after_changes_nothing(board: Path, talk: Talk) -> None:
+def test_garbage_before_and_after_frames_is_ignored(board: Path, talk: Talk) -> None:
     noise = np.random.default_rng(1).bytes(3000) + b"SE\x68\x01\x00\x02 hello\r\nSE"
     first = True
 
@@ -289,20 +289,20 @@ def test_a_board_that_stops_in_mid_transfer_is_reported(board: Path, talk: Talk)
     assert "stopped answering" in said and port in said and "--timeout" in said
 
 
-def test_a_silent_line_and_a_talking_one_are_told_apart(talk: Talk) -> None:
+def test_a_silent_line_and_a_line_with_other_bytes_get_different_errors(talk: Talk) -> None:
     with answering(lambda data: b"") as port:
         said = refusal(talk, port, "--timeout", 0.5)
     assert "nothing answers" in said and "--baud" in said
     with answering(lambda data: b"Arduino ready\r\n") as port:
         said = refusal(talk, port, "--timeout", 0.5)
     assert "sends bytes, but none" in said
-    # A line that is looped back.
+    # A line that sends back every byte.
     with answering(unchanged) as port:
         assert "sends bytes, but none" in refusal(talk, port, "--timeout", 0.5)
 
 
 def frame(kind: bytes, number: int, payload: bytes) -> bytes:
-    """A frame as docs/guides/selftest.md describes it."""
+    """Return a frame in the form of docs/guides/selftest.md."""
     body = kind + bytes([number]) + struct.pack("<H", len(payload)) + payload
     return b"SE" + body + struct.pack("<I", zlib.crc32(body))
 
@@ -332,15 +332,15 @@ def test_firmware_with_another_protocol_is_refused(talk: Talk) -> None:
     assert "version 2" in said and "export the firmware again" in said
 
 
-def test_an_error_of_the_board_is_told(talk: Talk) -> None:
+def test_an_error_of_the_board_is_reported(talk: Talk) -> None:
     with answering(lambda data: frame(b"e", 1, struct.pack("<i", -4))) as port:
         assert "the error -4" in refusal(talk, port)
 
 
-# Ports that are none.
+# Bad ports.
 
 
-def test_a_port_that_cannot_be_used_is_named_with_what_to_do(talk: Talk, tmp_path: Path) -> None:
+def test_an_unusable_port_is_named_with_a_remedy(talk: Talk, tmp_path: Path) -> None:
     said = refusal(talk, "/dev/ttyNONE7")
     assert "there is no port /dev/ttyNONE7" in said
     (tmp_path / "file").write_text("mine")
@@ -359,7 +359,9 @@ def test_a_port_in_use_is_refused(talk: Talk) -> None:
     assert "another program uses the port" in said
 
 
-def test_without_permission_it_names_the_group(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_permission_the_error_names_the_group(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def denied(*arguments: object, **options: object) -> None:
         raise serial.SerialException(errno.EACCES, "could not open port: Permission denied")
 
@@ -368,7 +370,7 @@ def test_without_permission_it_names_the_group(talk: Talk, monkeypatch: pytest.M
     assert "permission denied" in said and "dialout" in said
 
 
-# What is asked for.
+# Options.
 
 
 def test_a_short_recording_is_padded_and_an_empty_one_refused(
@@ -381,7 +383,7 @@ def test_a_short_recording_is_padded_and_an_empty_one_refused(
         assert "no audio" in refusal(talk, port, "--input", tmp_path / "empty.wav")
 
 
-def test_an_existing_file_is_overwritten_only_by_force(
+def test_an_existing_file_is_overwritten_only_with_force(
     board: Path, talk: Talk, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.json"
@@ -406,7 +408,7 @@ def test_a_file_that_is_not_a_board_run_is_refused(tmp_path: Path) -> None:
             read_board_run(tmp_path / "run.json")
 
 
-def test_bad_options_and_missing_packages_are_told_on_one_line(
+def test_bad_options_and_missing_packages_are_errors_of_one_line(
     sernet_edge: Run, shipped_model: Path
 ) -> None:
     assert sernet_edge("selftest", shipped_model).returncode == 2

@@ -1,4 +1,4 @@
-"""`sernet-edge selftest` as a user runs it, against the bundle's program on cores under QEMU."""
+"""`sernet-edge selftest` talks to the bundle's program on cores under QEMU."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def bundle(shipped_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @contextmanager
 def board(bundle: Path, name: str) -> Iterator[str]:
-    """Run `make serial` for a core; give the pseudo-terminal that QEMU made."""
+    """Run `make serial` for a core; return QEMU's pseudo-terminal."""
     program = subprocess.Popen(
         ["make", "serial", f"BOARD={name}"],
         cwd=bundle,
@@ -59,14 +59,14 @@ def check(sernet_edge: Run, model: Path, port: str, audio: Path, out: Path) -> N
         "selftest", model, "--port", port, "--input", audio, "--out", out, "--timeout", 60
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    # Nothing but the report: there is no terminal to show progress on.
+    # Only the report: without a terminal there is no progress bar.
     assert result.stderr == ""
     run = read_board_run(out)
     assert run.passed and run.windows >= 1
     assert run.scores_differing == 0
     assert run.features_differing <= run.features / 1000
     assert "under QEMU" in run.board
-    # QEMU has no cycle counter: nothing is made up.
+    # QEMU has no cycle counter, so the report must have no cycles.
     assert run.cycles_per_inference is None
     assert run.frontend_cycles_per_second is None
     assert "not counted" in result.stdout
@@ -74,7 +74,7 @@ def check(sernet_edge: Run, model: Path, port: str, audio: Path, out: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", on_cores(["m4", "m55"]))
-def test_the_bundles_program_on_a_core_passes(
+def test_the_program_of_the_bundle_passes_on_a_core(
     name: str, bundle: Path, sernet_edge: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     write_wav(tmp_path / "sample.wav", read_wav(SAMPLE)[20_000:68_000])

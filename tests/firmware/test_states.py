@@ -1,4 +1,4 @@
-"""Networks that keep variables from window to window have the bits of TensorFlow Lite Micro."""
+"""Networks with variables have the bits of TensorFlow Lite Micro."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sernet_edge.train.new_contract import new_contract
 
 
 def wake_word(written_by: str = "CALL_ONCE") -> bytes:
-    """Return a relative of microWakeWord: three new rows, and rings of older ones."""
+    """Return a small network like microWakeWord: three new rows, and rings of older rows."""
     random = RandomStates(0)
     graph = random.graph
     last = random.reshape(graph.input((1, 3, 40), 0.1, -3), (1, 3, 1, 40))
@@ -40,7 +40,7 @@ def wake_word(written_by: str = "CALL_ONCE") -> bytes:
     if written_by == "nothing":
         del graph.started["state 2"]
     if written_by == "something computed":
-        # Which the graph of a CALL_ONCE cannot know.
+        # The graph of a CALL_ONCE cannot have this value.
         graph.started["state 2"] = last
     return graph.finish(last)
 
@@ -59,7 +59,7 @@ def test_the_numpy_reference_has_the_bits_of_tflm(state_graphs: Graphs) -> None:
     check_reference(state_graphs)
 
 
-def test_the_random_graphs_cover_what_they_should() -> None:
+def test_the_random_graphs_have_enough_of_each_operator() -> None:
     ops: dict[str, int] = {}
     follows = 0
     for seed in STATE_GRAPHS:
@@ -67,7 +67,7 @@ def test_the_random_graphs_cover_what_they_should() -> None:
         network = read_network(ModelFile("graph", data))
         for layer in network.layers:
             ops[layer.op] = ops.get(layer.op, 0) + 1
-        # The same window twice in a row: what the state changes.
+        # The same window twice: the outputs differ only because of the state.
         twice = np.zeros((2, network.input.height * network.input.row_bytes), np.int8)
         follows += bool(np.ptp(tflm_outputs(data, twice), axis=0).any())
     assert ops["STATE"] >= 100 and ops["ASSIGN"] >= 100 and ops["STACK"] >= 50
@@ -82,7 +82,7 @@ def test_golden_windows_follow_each_other() -> None:
     assert len(np.unique(outputs)) > 5
 
 
-def test_states_cost_the_memory_of_their_rows_and_of_one_joined_map() -> None:
+def test_states_take_the_memory_of_their_rows_and_of_one_joined_map() -> None:
     network = read_network(ModelFile("model", wake_word()))
     kept = 2 * 40 + 8 * 16 + 12 * 16
     assert network.state_bytes == kept
@@ -94,7 +94,7 @@ def test_a_variable_that_is_read_before_it_is_written_is_refused_by_name() -> No
         read_network(ModelFile("model", wake_word("nothing")))
 
 
-def test_a_variable_that_starts_with_something_computed_is_refused() -> None:
+def test_a_variable_with_a_computed_first_value_is_refused() -> None:
     with pytest.raises(ModelError, match=r"READ_VARIABLE.*is not constant"):
         read_network(ModelFile("model", wake_word("something computed")))
 
@@ -129,7 +129,9 @@ int main(void) {
 
 
 @pytest.mark.slow
-def test_an_export_passes_its_self_test_and_init_forgets(sernet_edge: Run, tmp_path: Path) -> None:
+def test_an_export_passes_its_self_test_and_init_resets_the_state(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
     model, out = tmp_path / "model.tflite", tmp_path / "out"
     model.write_bytes(wake_word())
     result = sernet_edge("export", model, "--out", out)
@@ -145,7 +147,7 @@ def test_an_export_passes_its_self_test_and_init_forgets(sernet_edge: Run, tmp_p
     assert subprocess.run(["./a.out"], cwd=tmp_path).returncode == 0
 
 
-def test_the_tflm_route_gives_the_interpreter_room_for_variables(
+def test_an_export_for_tflm_gives_the_interpreter_room_for_variables(
     sernet_edge: Run, tmp_path: Path
 ) -> None:
     model, out = tmp_path / "model.tflite", tmp_path / "out"

@@ -1,4 +1,4 @@
-"""LIGHT-SERNET without padding in time on microcontroller cores: its bits, and what they cost."""
+"""Bits and cost of LIGHT-SERNET without padding in time, on microcontroller cores."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from sernet_edge.train.models import ARCHITECTURES
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),  # The converter's own, which the command line discards.
+    # The converter's own warnings, which the command line hides.
+    pytest.mark.filterwarnings("ignore"),
 ]
 
 
 def contract() -> Contract:
     its = ARCHITECTURES["light-sernet-stream"]
     labels = ("anger", "boredom", "disgust", "fear", "happiness", "sadness", "neutral")
-    # About what the features of speech are.
+    # Values in the range of speech features.
     return Contract(
         labels, (5.0,), (10.0,), level="none", window_frames=its.window_frames, **its.rows
     )
@@ -39,7 +40,7 @@ def contract() -> Contract:
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, ModelFile]:
-    """The streaming architectures with random weights, which cost what trained ones do."""
+    """The streaming architectures with random weights; training does not change their cost."""
     wanted = {f"light-sernet-stream{size}" for size in ("", "-half", "-quarter")}
     found = relatives(
         contract(), "light-sernet-stream", set(ARCHITECTURES) - wanted, lambda text: None
@@ -75,7 +76,7 @@ def check(said: str, model: bytes, hop_frames: int | None = None) -> None:
 
 
 def said_on(core: str, bundle: Path) -> str:
-    """What stream_board.c says of a bundle on a core."""
+    """Return the output of stream_board.c for a bundle on a core."""
     if CORES[core].missing:
         pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
     sources = sorted([*(bundle / "src").glob("*.c"), *(bundle / "src").glob("*.S")])
@@ -104,7 +105,7 @@ def test_windows_closer_than_the_stride_on_a_core_have_the_scores_of_tflm(
     check(said_on(core, write_bundle(tmp_path, model, hop_frames=hop)), model, hop)
 
 
-def test_a_half_and_a_quarter_of_the_stride_cost_little_more(tmp_path: Path) -> None:
+def test_hops_of_a_half_and_a_quarter_of_the_stride_cost_little_more(tmp_path: Path) -> None:
     core = CORES["m4"]
     if core.missing:
         pytest.skip(f"{' and '.join(core.missing)} not installed")
@@ -117,13 +118,13 @@ def test_a_half_and_a_quarter_of_the_stride_cost_little_more(tmp_path: Path) -> 
         _, shared = firmware.measure_firmware(sources, core, counter)
         assert shared is not None and its.shared is not None
         assert shared.hop.seconds == pytest.approx(hop * 0.016)
-        # The network's state and what is the same at each hop: features that wait, and the stack.
+        # Besides the state: memory that does not depend on the hop (waiting features, stack).
         found[hop] = (
             shared.hop.network / shared.hop.seconds / its.shared.macs,
             shared.memory.ram_bytes - its.shared.state_bytes,
             shared.hop.per_second,
         )
-    # What `inspect` says beforehand, MACs and memory, is what there is.
+    # `inspect` shows the same MACs and memory beforehand.
     for per_mac, rest, _ in found.values():
         assert per_mac == pytest.approx(found[32][0], rel=0.02)
         assert rest == pytest.approx(found[32][1], abs=8)
@@ -138,8 +139,8 @@ def test_every_window_on_a_pc_has_the_scores_of_tflm(
     check(run(program, []).decode(), models["light-sernet-stream-quarter"].data)
 
 
-# Millions: of the network's instructions for a second of audio, of the longest call's; and RAM in
-# all, bytes.
+# Millions of instructions: the network's for a second of audio, the longest call's; total RAM in
+# bytes.
 @pytest.mark.parametrize(
     ("core", "size", "network", "call", "ram"),
     [
@@ -149,7 +150,7 @@ def test_every_window_on_a_pc_has_the_scores_of_tflm(
         on_core("m4", "-quarter", 9.3, 0.2, 16_000),
     ],
 )
-def test_sharing_rows_keeps_to_its_budget(
+def test_shared_rows_stay_within_their_budget(
     core: str,
     size: str,
     network: float,

@@ -1,4 +1,4 @@
-"""An exported model whose windows share rows gives the scores of each window computed whole."""
+"""An exported model with shared rows gives the scores of whole windows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from sernet_edge.runtime.stream import Listener
 
 
 def stream(contract: Contract) -> Samples:
-    """Some two hundred frames whose loudness and sound change."""
+    """Return about two hundred frames with changing loudness and sound."""
     voice = np.tile(golden_pcm(contract), 4)
     return np.concatenate([voice, voice[::-2], voice[::3]])
 
@@ -40,7 +40,7 @@ def stream(contract: Contract) -> Samples:
 def model() -> bytes:
     contract = stream_contract()
     contract = with_statistics(contract, [stream(contract)])
-    # Features often come to their limits.
+    # Features often reach their limits.
     return stream_model(contract.replace(std=tuple(0.4 * value for value in contract.std)))
 
 
@@ -50,7 +50,7 @@ def shared(model: bytes, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def windows_of(bundle: Path, folder: Path, audio: Samples, contract: Contract) -> np.ndarray:
-    """Return the features of every window at the contract's hop as C computes them."""
+    """Return C's features of every window at the contract's hop."""
     program = build(bundle, folder / "features", C_FOLDER / "frontend_features.c")
     shape = (-1, contract.window_frames, contract.feature_count)
     return np.frombuffer(run(program, [audio], 512), np.int8).reshape(shape)
@@ -92,17 +92,17 @@ def test_windows_closer_than_the_stride_have_the_scores_of_tflm(
     apart = windows_of(shared, tmp_path, audio, contract)
     rows = np.concatenate([apart[0], *(window[-STRIDE:] for window in apart[1:])])
     windows = stream_windows(rows, contract.window_frames, hop)
-    # The last frames are too few for the stride.
+    # The remaining frames are too few for a stride.
     assert len(windows) <= len(lines) < len(windows) + STRIDE
     expected = tflm_outputs(model, windows)
     for number, (line, scores) in enumerate(zip(lines, expected, strict=False)):
         assert line.int8 == tuple(scores), number
         assert line.frames == contract.window_frames + number * hop
-    # Longer hops have fewer windows; most of them differ.
+    # Longer hops have fewer windows; most of their scores differ.
     assert len(np.unique(expected, axis=0)) > min(20, len(windows) // 2)
 
 
-def test_closer_windows_depend_on_neither_chunks_nor_resets_nor_how_long_the_stream_is(
+def test_windows_closer_than_the_stride_do_not_depend_on_chunks_resets_or_length(
     model: bytes, tmp_path: Path
 ) -> None:
     audio = stream(ModelFile("model", model).require_contract())
@@ -117,7 +117,7 @@ def test_closer_windows_depend_on_neither_chunks_nor_resets_nor_how_long_the_str
 
 
 @pytest.mark.parametrize("queue", quickly([5, 1, 16], 1))
-def test_neither_chunks_nor_the_time_of_polling_change_results(
+def test_neither_chunk_size_nor_time_of_polling_changes_results(
     queue: int, shared: Path, model: bytes, tmp_path: Path
 ) -> None:
     audio = stream(ModelFile("model", model).require_contract())
@@ -132,13 +132,13 @@ def test_neither_chunks_nor_the_time_of_polling_change_results(
 def test_a_reset_forgets_the_stream(shared: Path, model: bytes, tmp_path: Path) -> None:
     audio = stream(ModelFile("model", model).require_contract())
     program = build(shared, tmp_path / "program", MAIN, SANITIZE)
-    # It ends in the middle of a hop, a frame and a window's rows.
+    # The stream ends within a hop, within a frame and within a window.
     both = results(program, [audio[::-1][:20_123], audio], 777, "work")
     assert both[1] == results(program, [audio], 512, "poll")[0]
 
 
 @pytest.mark.parametrize("start", [2**32 - 30, 2**53])
-def test_frames_go_on_beyond_32_bits(
+def test_the_count_of_frames_has_more_than_32_bits(
     start: int, shared: Path, model: bytes, tmp_path: Path
 ) -> None:
     audio = stream(ModelFile("model", model).require_contract())
@@ -148,7 +148,7 @@ def test_frames_go_on_beyond_32_bits(
     assert late == moved and moved[-1].frames > 2**32
 
 
-def test_results_are_those_of_whole_windows(model: bytes, shared: Path, tmp_path: Path) -> None:
+def test_results_equal_those_of_whole_windows(model: bytes, shared: Path, tmp_path: Path) -> None:
     planned = PlannedModel.read(ModelFile("model", model))
     assert planned.stream is not None
     for path, text in bundle_files(dataclasses.replace(planned, stream=None)).items():
@@ -163,7 +163,7 @@ def test_results_are_those_of_whole_windows(model: bytes, shared: Path, tmp_path
 
 
 @pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
-def test_misuse_comes_back_as_its_error(compiler: str, shared: Path, tmp_path: Path) -> None:
+def test_every_misuse_returns_its_error(compiler: str, shared: Path, tmp_path: Path) -> None:
     run(build(shared, tmp_path / "misuse", C_FOLDER / "api_misuse.c", SANITIZE, compiler), [])
 
 
@@ -192,7 +192,7 @@ def compiler_says(bundle: Path, folder: Path, *options: str) -> str:
 @pytest.mark.parametrize(
     ("hop", "nearest"), [(5, (4, 8)), (6, (4, 8)), (9, (8, 12)), (127, (124, 128))]
 )
-def test_c_refuses_hops_off_the_grid_with_the_nearest(
+def test_c_refuses_other_hops_and_names_the_nearest(
     hop: int, nearest: tuple[int, int], shared: Path, tmp_path: Path
 ) -> None:
     said = compiler_says(shared, tmp_path, f"-DSERNET_EVERY_FRAMES={hop}")
@@ -203,9 +203,7 @@ def test_c_refuses_hops_off_the_grid_with_the_nearest(
     assert "SERNET_QUEUE_ROWS" in compiler_says(shared, tmp_path, "-DSERNET_QUEUE_ROWS=0")
 
 
-def test_c_takes_the_hops_that_it_was_exported_for(
-    model: bytes, shared: Path, tmp_path: Path
-) -> None:
+def test_c_compiles_with_the_hops_of_the_export(model: bytes, shared: Path, tmp_path: Path) -> None:
     finer = "exported for 4 or more; sernet-edge export --hop has finer ones"
     assert finer in compiler_says(shared, tmp_path, "-DSERNET_EVERY_FRAMES=2")
     halved = write_bundle(tmp_path / "bundle", model, hop_frames=2)
@@ -218,7 +216,7 @@ def test_c_takes_the_hops_that_it_was_exported_for(
 
 
 @pytest.mark.parametrize(("hop", "nearest"), [(3, (2, 4)), (6, (4, 8)), (9, (8, 12))])
-def test_python_refuses_the_same_hops_with_the_same_nearest(
+def test_python_refuses_the_same_hops_and_names_the_same_nearest(
     hop: int, nearest: tuple[int, int], model: bytes
 ) -> None:
     seconds = [f"{frames * 0.016:.3f} s" for frames in nearest]
@@ -256,7 +254,7 @@ def test_a_contract_that_contradicts_the_network_is_refused(
     assert "it puts 1 row of padding before a window" in refusal(padded, promising)
 
 
-def test_export_and_inspect_say_which_way_a_model_runs_and_why(
+def test_export_and_inspect_say_whether_windows_share_rows_and_why(
     model: bytes, shipped_model: Path, tmp_path: Path
 ) -> None:
     path, plain = tmp_path / "model.tflite", tmp_path / "plain.tflite"
@@ -282,7 +280,7 @@ def test_export_and_inspect_say_which_way_a_model_runs_and_why(
         assert (out / "src" / "sernet_windows.c").exists() == (file != path)
 
 
-def test_inspect_says_what_each_hop_costs(model: bytes) -> None:
+def test_inspect_shows_the_cost_of_each_hop(model: bytes) -> None:
     file = ModelFile("model", model)
     found = describe_tflite(file)
     macs = {
@@ -291,7 +289,7 @@ def test_inspect_says_what_each_hop_costs(model: bytes) -> None:
         if layer["op"] == "CONV_2D"
     }
     (dense,) = (layer["macs"] for layer in found["layers"] if layer["op"] == "FULLY_CONNECTED")
-    # A row of the convolution to 6 channels every 2 frames, of that to 8 every 4: or every hop.
+    # The convolution to 6 channels makes a row every 2 frames, that to 8 every 4, or every hop.
     per_frame = {4: macs[6] / 2 + macs[8] / 4, 2: (macs[6] + macs[8]) / 2, 1: macs[6] + macs[8]}
     costs = found["windows"]["hops"]
     assert [cost["hop_frames"] for cost in costs] == [4, 2, 1]
@@ -305,7 +303,7 @@ def test_inspect_says_what_each_hop_costs(model: bytes) -> None:
 
 
 @pytest.mark.slow
-def test_export_plans_for_the_hop_that_is_asked_for(
+def test_export_plans_for_the_hop_of_its_option(
     model: bytes, shipped_model: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.tflite"
@@ -326,7 +324,7 @@ def test_export_plans_for_the_hop_that_is_asked_for(
         "poll",
     )
     assert lines[1].frames - lines[0].frames == 2
-    # The contract, by which a board and a computer know each other, stays the model's.
+    # The contract, which `selftest` compares, is still the model's.
     assert (
         ModelFile.read(path).require_contract().id
         in (out / "src" / "sernet_contract.h").read_text()
@@ -346,7 +344,7 @@ def test_export_plans_for_the_hop_that_is_asked_for(
         (("--hop", "0.064", "--engine", "tflm"), 2, "--hop belongs to --out"),
     ],
 )
-def test_a_hop_that_cannot_be_is_refused(
+def test_an_impossible_hop_is_refused(
     options: tuple[str, ...], code: int, message: str, model: bytes, in_process: Run, tmp_path: Path
 ) -> None:
     path = tmp_path / "model.tflite"

@@ -1,4 +1,4 @@
-"""Networks whose windows share rows give TensorFlow Lite Micro's scores of every window."""
+"""Networks with shared rows have TensorFlow Lite Micro's scores in every window."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SEEDS = range(40)
 
 
 def strided(seeds: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield the seeds of networks with each hop that divides their stride, but the stride."""
+    """Yield (seed, hop): every hop below a network's stride that divides it."""
     for seed in seeds:
         graph = RandomStream(seed)
         graph.build()
@@ -79,7 +79,7 @@ def run(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "hop"), [(1, 1), *list(strided(SEEDS))[:2]])
-def test_counters_of_rows_never_come_to_their_16_bits(
+def test_row_counters_never_overflow_16_bits(
     seed: int, hop: int, engine: Path, tmp_path: Path
 ) -> None:
     data = RandomStream(seed).build()
@@ -109,13 +109,13 @@ def test_windows_closer_than_the_stride_have_the_scores_of_tflm(
     expected = tflm_outputs(data, golden.stream_windows(rows, window, hop))
     outputs = run(program, window, hop, rows, network.output.row_bytes)
     np.testing.assert_array_equal(outputs, expected)
-    # Longer hops find the same rows.
+    # Longer hops use the same rows.
     outputs = run(program, window, stride, rows, network.output.row_bytes)
     np.testing.assert_array_equal(outputs, expected[:: stride // hop])
 
 
 @pytest.mark.parametrize(("seed", "hop"), quickly(list(strided(SEEDS))[:6], 1))
-def test_such_windows_have_these_scores_where_weights_are_copied(
+def test_windows_closer_than_the_stride_have_the_scores_of_tflm_with_copied_weights(
     seed: int, hop: int, engine: Path, tmp_path: Path
 ) -> None:
     data = RandomStream(seed).build()
@@ -127,7 +127,7 @@ def test_such_windows_have_these_scores_where_weights_are_copied(
     np.testing.assert_array_equal(outputs, expected)
 
 
-def test_after_a_period_every_ring_is_where_it_was() -> None:
+def test_after_a_period_every_ring_is_at_its_first_place() -> None:
     for seed, hop in strided(SEEDS):
         stream = plan_stream(
             read_network(ModelFile("graph", RandomStream(seed).build())), hop_frames=hop
@@ -142,7 +142,7 @@ def test_after_a_period_every_ring_is_where_it_was() -> None:
 @pytest.mark.parametrize(
     ("rows", "per_stride"), [([3, 3, 5, 7], [4, 2, 1, 1]), ([9, 17, 33], [1, 1, 1])]
 )
-def test_rings_grow_by_no_more_bytes_than_they_must(rows: list[int], per_stride: list[int]) -> None:
+def test_rings_grow_by_the_fewest_bytes(rows: list[int], per_stride: list[int]) -> None:
     row_bytes = [100, 50, 30, 10][: len(rows)]
     found = _repeating(rows, per_stride, row_bytes)
     fitting = [
@@ -160,7 +160,7 @@ def test_rings_grow_by_no_more_bytes_than_they_must(rows: list[int], per_stride:
 
 
 def test_a_network_without_a_stride_is_planned_at_once() -> None:
-    # A search through all sizes takes minutes for these rings.
+    # For these rings a search through all sizes would take minutes.
     rings = [7, 3, 200, 11, 13, 17, 19, 5, 23]
     assert _repeating(rings, [1] * 9, [10] * 9) == [7, 3, 200, 12, 14, 18, 20, 5, 24]
 
@@ -177,7 +177,7 @@ def test_a_hop_at_which_a_kernel_spans_too_many_rows_is_refused_with_the_layer()
         plan_stream(network, hop_frames=1)
 
 
-def test_the_random_family_has_scores_that_vary() -> None:
+def test_the_scores_of_the_random_networks_vary() -> None:
     varied = 0
     for seed in SEEDS:
         data = RandomStream(seed).build()
@@ -189,7 +189,7 @@ def test_the_random_family_has_scores_that_vary() -> None:
 
 
 def scored(graph: RandomGraph, last: int) -> bytes:
-    """The file of a graph that ends in a mean over time, a dense layer and a softmax."""
+    """Return the file of a graph that ends in a mean over time, a dense layer and a softmax."""
     return graph.graph.finish(
         graph.softmax(graph.dense(graph.mean(last, (1, 2), keep_dims=False), 3))
     )
@@ -242,7 +242,7 @@ def test_a_network_whose_rows_depend_on_the_window_is_refused_with_the_layer(
 
 
 @pytest.mark.parametrize("seed", range(0, 40, 3))
-def test_a_whole_window_of_such_a_network_has_the_reference_scores(seed: int) -> None:
+def test_a_whole_window_has_the_scores_of_the_reference(seed: int) -> None:
     data = RandomStream(seed).build()
     file = ModelFile("graph", data)
     network = read_network(file)

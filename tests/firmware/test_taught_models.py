@@ -1,4 +1,4 @@
-"""Models with another head, as a reader of the whole schema and TensorFlow Lite Micro see them."""
+"""The schema's own reader and TensorFlow Lite Micro read models with a taught head."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sernet_edge.runtime.teach.flatbuffer import find_dense
 from sernet_edge.runtime.teach.head import HeadPlace
 
 
-def test_the_head_is_what_the_schemas_own_reader_finds(shipped_model: Path) -> None:
+def test_the_schemas_own_reader_finds_the_same_head(shipped_model: Path) -> None:
     file = ModelFile.read(shipped_model)
     dense = next(op for op in read_graph(file).operators if op.name == "FULLY_CONNECTED")
     embedding, weights, bias = dense.tensors

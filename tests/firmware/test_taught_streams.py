@@ -1,4 +1,4 @@
-"""A taught network whose windows share rows: its head follows the mean over the rows."""
+"""`teach` works for networks with shared rows, whose head follows the mean over the rows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ SPEECH = Path(__file__).parents[2] / "docs/demo/two_moods.wav"
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),  # The converter's own, which the command line discards.
+    # The converter's own warnings, which the command line hides.
+    pytest.mark.filterwarnings("ignore"),
 ]
 
 
@@ -44,7 +45,7 @@ def base() -> ModelFile:
 def taught(
     base: ModelFile, speech: NDArray[np.int16], tmp_path_factory: pytest.TempPathFactory
 ) -> Taught:
-    """Taught with three clips of each of the demo's voices."""
+    """A model taught with three clips of each of the demo's voices."""
     folder, half = tmp_path_factory.mktemp("clips"), len(speech) // 2
     for label, part in (("anger", speech[:half]), ("fear", speech[half:])):
         (folder / label).mkdir()
@@ -94,14 +95,14 @@ def test_the_embedding_is_the_mean_over_the_rows(
     before = mean.tensors[0]
     values = embedder.model.tensor(before.index).astype(float)
     real = (values - before.zero_points[0]) * before.scales[0]
-    # To within half a step of the embedding, and what int8 arithmetic rounds.
+    # Half a step of the embedding, and the rounding of int8 arithmetic.
     scale, zero_point = float(embedder.place.embedding_scale), embedder.place.embedding_zero_point
     wanted = real.reshape(-1, real.shape[-1]).mean(axis=0)
     wanted = wanted.clip((-128 - zero_point) * scale, (127 - zero_point) * scale)
     assert np.abs(found - wanted).max() <= 1.01 * scale
 
 
-def test_a_taught_stream_knows_its_clips_and_listens(
+def test_a_taught_stream_recognises_its_clips_and_listens(
     taught: Taught, speech: NDArray[np.int16]
 ) -> None:
     assert {label: count for label, count in taught.counts.items() if count} == {

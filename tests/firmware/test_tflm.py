@@ -1,4 +1,4 @@
-"""The TensorFlow Lite Micro route: the arena, the resolver, and the bundle built with a TFLM."""
+"""Exports for TensorFlow Lite Micro: the arena, the resolver, and the bundle built with a TFLM."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def macro(text: str, name: str) -> int:
     return int(found[1])
 
 
-def test_the_model_runs_in_the_arena_measured_and_in_no_smaller_one(
+def test_the_model_runs_in_the_measured_arena_and_in_no_smaller_one(
     file: ModelFile, windows: np.ndarray
 ) -> None:
     measured = tflm.run(file, windows)
@@ -63,7 +63,7 @@ def test_the_model_runs_in_the_arena_measured_and_in_no_smaller_one(
         tflm.run(file, windows, measured.arena_bytes - 16)
 
 
-def test_a_refusal_gives_the_interpreters_reason() -> None:
+def test_a_refusal_has_the_reason_of_the_interpreter() -> None:
     graph = Graph()
     source = graph.input((1, 4), 1.0, 0)
     graph.entries[source].kind = tflite.TensorType.INT64
@@ -74,19 +74,21 @@ def test_a_refusal_gives_the_interpreters_reason() -> None:
         tflm.run(ModelFile("m.tflite", graph.finish(made)), np.zeros((1, 4), np.int64))
 
 
-def test_the_interpreters_outputs_are_the_runtimes(file: ModelFile, windows: np.ndarray) -> None:
+def test_the_outputs_of_the_interpreter_equal_those_of_the_runtime(
+    file: ModelFile, windows: np.ndarray
+) -> None:
     model = Model(file)
     expected = [model.run_int8(w.reshape(-1, model.contract.feature_count)) for w in windows]
     np.testing.assert_array_equal(tflm.run(file, windows).outputs, expected)
 
 
-def test_the_margin_covers_what_cmsis_nn_was_measured_to_take(file: ModelFile) -> None:
-    # The widest kernel is 3 x 3 of 128 channels: four columns of it as int8, and 160 sums.
+def test_the_margin_covers_the_measured_scratch_memory_of_cmsis_nn(file: ModelFile) -> None:
+    # The widest kernel is 3 x 3 of 128 channels: four int8 columns of it, and 160 sums.
     assert tflm.margin_bytes(file) >= 4 * 9 * 128 + 4 * 160
     assert tflm.margin_bytes(file) % 1024 == 0
 
 
-def test_an_arena_far_too_small_is_an_error_and_no_crash(
+def test_an_arena_that_is_far_too_small_is_an_error_not_a_crash(
     file: ModelFile, windows: np.ndarray
 ) -> None:
     for arena_bytes in (64, 200, 5_000):
@@ -124,12 +126,12 @@ def test_the_resolver_has_exactly_the_models_operators(file: ModelFile) -> None:
         ("UNIDIRECTIONAL_SEQUENCE_LSTM", "UnidirectionalSequenceLSTM"),
     ],
 )
-def test_operators_are_named_as_the_resolver_names_them(operator: str, method: str) -> None:
+def test_operators_have_the_names_of_the_resolver(operator: str, method: str) -> None:
     assert tflm.method(operator) == method
 
 
 def with_folded_input(model: Model) -> bytes:
-    """A model of the shipped one's shapes with an operator that the row engine refuses."""
+    """A model of the shipped one's shapes with an operator that the native engine refuses."""
     contract, graph = model.contract, Graph()
     shape = (1, contract.window_frames, contract.feature_count, 1)
     source = graph.input(shape, model.input_scale, model.input_zero_point)
@@ -217,7 +219,7 @@ def test_without_the_package_the_command_says_how_to_get_it(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_build_without_a_tflm_says_what_to_set(bundle: Path, tmp_path: Path) -> None:
+def test_a_build_without_a_tflm_names_the_variables_to_set(bundle: Path, tmp_path: Path) -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
     done = subprocess.run(
@@ -230,7 +232,7 @@ def test_a_build_without_a_tflm_says_what_to_set(bundle: Path, tmp_path: Path) -
     not (os.environ.get("TFLM_INCLUDE") and os.environ.get("TFLM_LIBRARY")),
     reason="TFLM_INCLUDE and TFLM_LIBRARY name no TensorFlow Lite Micro for this computer",
 )
-def test_the_bundle_with_a_real_tflm_says_what_the_native_engine_says(
+def test_the_bundle_with_a_real_tflm_gives_the_results_of_the_native_engine(
     bundle: Path, sernet_edge: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     build = tmp_path / "build"

@@ -1,4 +1,4 @@
-"""The bundle over TensorFlow Lite Micro, compiled with a stand-in for it, and with a real one."""
+"""The bundle for TensorFlow Lite Micro works with a stand-in for it, and with a real one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STAND_IN = Path(__file__).parent / "tflm_stand_in"
 
 
 def network(keeps_state: bool) -> ModelFile:
-    """A small network, with variables or without."""
+    """Return a small network, with or without variables."""
     if keeps_state:
         states = RandomStates(0)
         last = states.streamed(states.graph.input((1, 3, 1, 8), 0.1, 0))
@@ -56,7 +56,7 @@ def test_every_c_file_of_a_network_alone_compiles_strictly(folder: Path) -> None
 
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
-def test_variables_last_from_window_to_window_and_nothing_else_does(
+def test_only_variables_keep_their_values_from_window_to_window(
     compiler: str, folder: Path, keeps_state: bool
 ) -> None:
     if shutil.which(compiler) is None:
@@ -74,7 +74,7 @@ def test_variables_last_from_window_to_window_and_nothing_else_does(
     run([compiler, "-std=c++17", "-fno-exceptions", "-fno-rtti", "-Wall", "-Wextra", "-Werror",
          *sanitized, *include, str(folder / "src/sernet_tflm.cc"), str(STAND_IN / "main.cc"),
          *objects, "-o", program])  # fmt: skip
-    # Status, windows since the variables or the interpreter were made, and the sum of the window.
+    # Status, windows since the variables or the interpreter were created, the window's sum.
     rows = 3 if keeps_state else 8
     windows = [[1, n if keeps_state else 1, rows * n] for n in (1, 2, 3)]
     said = [[int(word) for word in line.split()] for line in run([program]).splitlines()]
@@ -85,7 +85,7 @@ def test_variables_last_from_window_to_window_and_nothing_else_does(
     not (os.environ.get("TFLM_INCLUDE") and os.environ.get("TFLM_LIBRARY")),
     reason="TFLM_INCLUDE and TFLM_LIBRARY name no TensorFlow Lite Micro for this computer",
 )
-def test_a_real_tflm_says_the_golden_scores(folder: Path) -> None:
+def test_a_real_tflm_gives_the_golden_scores(folder: Path) -> None:
     build = folder / "build"
     options = [f"-D{name}={os.environ[name]}" for name in ("TFLM_INCLUDE", "TFLM_LIBRARY")]
     run(["cmake", "-S", str(folder), "-B", str(build), *options])

@@ -1,4 +1,4 @@
-"""Two models in one firmware: exports with names link, and compute what each computes alone."""
+"""Two exports with names link into one firmware, and give the scores of each alone."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ static void print(const char *text, int32_t number) {
 
 
 def program(names: Sequence[str]) -> str:
-    """Return C that prints what each of the models computes."""
+    """Return C that prints the results of each model."""
     parts = [START]
     for template in (DECLARATIONS, PROGRAM):
         parts += [template.format(name=name, NAME=name.upper()) for name in names]
@@ -88,7 +88,7 @@ Exported = Callable[[str, str], Path]
 def exported(
     sernet_edge: Run, shipped_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Exported:
-    """Export the shipped model or a small one that hears other features and labels, by name."""
+    """Export the shipped model, or a small one with other features and labels, under a name."""
     folder = tmp_path_factory.mktemp("exports")
     other = folder / "other.tflite"
     labels = ("calm", "tense")
@@ -109,7 +109,7 @@ def exported(
 @pytest.mark.slow
 @pytest.mark.parametrize("core", ["host", "m4"])
 @pytest.mark.parametrize("names", [("mood", "tension"), ("sernet", "tension")])
-def test_two_models_in_one_program_compute_what_each_computes_alone(
+def test_two_models_in_one_program_give_the_results_of_each_alone(
     names: tuple[str, str], core: str, exported: Exported, tmp_path: Path
 ) -> None:
     which = ("shipped", "other")
@@ -151,7 +151,7 @@ static void {name}_hear(const int16_t *pcm, uint32_t count) {{
 }}
 """
 
-# Both hear the same audio in turns, in chunks and with parts of their work by chance.
+# Both get the same audio in turns, in random chunks and with random parts of their work.
 IN_TURNS = """
 int main(void) {
     const uint32_t samples = MOOD_WINDOW_SAMPLES;
@@ -183,7 +183,7 @@ static uint32_t random(uint32_t below) {
 @pytest.mark.parametrize(
     "core", [pytest.param("host", marks=pytest.mark.slow), *on_cores(["m4", "m55"])]
 )
-def test_a_model_that_shares_rows_and_one_of_whole_windows_keep_tflms_scores_in_turns(
+def test_models_with_shared_rows_and_with_whole_windows_have_the_scores_of_tflm_in_turns(
     core: str, tmp_path: Path
 ) -> None:
     stream = stream_contract(rows=12)
@@ -228,7 +228,7 @@ def test_a_model_that_shares_rows_and_one_of_whole_windows_keep_tflms_scores_in_
         assert len(np.unique(expected, axis=0)) > 2
 
 
-def test_nothing_of_a_named_export_is_called_sernet_but_the_engine(exported: Exported) -> None:
+def test_only_the_engine_of_a_named_export_is_called_sernet(exported: Exported) -> None:
     export = exported("shipped", "mood")
     alone = {
         path.name: path.read_bytes() for path in (exported("shipped", "sernet") / "src").iterdir()
@@ -252,7 +252,7 @@ def test_nothing_of_a_named_export_is_called_sernet_but_the_engine(exported: Exp
 
 
 @pytest.mark.slow
-def test_the_makefile_of_a_named_export_builds_all_it_can_and_passes_the_self_test(
+def test_the_makefile_of_a_named_export_builds_everything_and_passes_the_self_test(
     exported: Exported, tmp_path: Path
 ) -> None:
     shutil.copytree(exported("shipped", "mood"), tmp_path / "mood")
@@ -265,7 +265,7 @@ def test_the_makefile_of_a_named_export_builds_all_it_can_and_passes_the_self_te
 
 
 @pytest.mark.slow
-def test_a_headers_name_is_its_own(in_process: Run, shipped_model: Path, tmp_path: Path) -> None:
+def test_a_header_has_its_own_name(in_process: Run, shipped_model: Path, tmp_path: Path) -> None:
     for name in ("mood", "sernet_mood", "tension"):
         arguments = () if name == "sernet_mood" else ("--name", name)
         out = tmp_path / f"{name}.h"
@@ -289,7 +289,7 @@ def test_a_headers_name_is_its_own(in_process: Run, shipped_model: Path, tmp_pat
     "name",
     ["", "Mood", "1mood", "mood-2", "mood__2", "_mood", "sernet", "sernet_x", "string", "m" * 25],
 )
-def test_a_name_that_cannot_be_one_is_refused(
+def test_an_impossible_name_is_refused(
     name: str, in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     result = in_process("export", shipped_model, "--out", tmp_path / "out", "--name", name)
@@ -354,7 +354,7 @@ add_library(zephyr OBJECT ${all})
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", ["cmake", "zephyr"])
-def test_two_exports_build_in_one_project_as_they_are(
+def test_two_exports_build_unchanged_in_one_project(
     layout: str, beside: Callable[[str], list[Path]], tmp_path: Path
 ) -> None:
     if shutil.which("cmake") is None:
@@ -379,13 +379,13 @@ def test_two_exports_build_in_one_project_as_they_are(
     assert "MOOD scores 0\n" in done.stdout and "TENSION scores 0\n" in done.stdout
 
 
-def test_manifests_and_options_of_a_named_export_bear_its_name(
+def test_manifests_and_options_of_a_named_export_have_its_name(
     beside: Callable[[str], list[Path]],
 ) -> None:
     mood, tension = beside("arduino")
     properties = (mood / "library.properties").read_text()
     assert "name=SernetEdge_mood\n" in properties and "includes=mood.h\n" in properties
-    # Arduino links a library's objects one by one unless it is an archive.
+    # Arduino links every object of a library, unless the library is an archive.
     assert "dot_a_linkage=true\n" in properties
     assert "mood_push\tKEYWORD2" in (mood / "keywords.txt").read_text()
     assert "#include <tension.h>" in (tension / "examples/Emotions/Emotions.ino").read_text()
@@ -394,7 +394,7 @@ def test_manifests_and_options_of_a_named_export_bear_its_name(
             assert "-DSERNET_EVERY_FRAMES" not in path.read_text(), path
 
 
-def test_two_zephyr_modules_have_options_of_their_own(
+def test_two_zephyr_modules_have_separate_options(
     beside: Callable[[str], list[Path]], tmp_path: Path
 ) -> None:
     kconfiglib = pytest.importorskip("kconfiglib", reason="pip install kconfiglib")
