@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures for all tests."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from sernet_edge.runtime.audio.recordings import read_recording
 from sernet_edge.runtime.interpreter import interpreter_module
 from sernet_edge.runtime.models import BOX
 
-# Who starts the tests in the background may have had SIGINT ignored, and programs inherit that;
-# those tested here are to know Ctrl-C.
+# A shell that runs the tests in the background may ignore SIGINT, and programs inherit this. The
+# programs under test must react to Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before any test loads TensorFlow; convert/quantize.py says why.
@@ -31,7 +31,7 @@ interpreter_module()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that ask for the browser."""
+    """Mark the tests that use the browser."""
     for item in items:
         if "browser" in getattr(item, "fixturenames", ()):
             item.add_marker("browser")
@@ -39,14 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Give all programs a home without settings, and put their temporary files there."""
+    """Give all programs a home folder without settings, and put their temporary files there."""
     home = tmp_path_factory.mktemp("home")
     (home / "tmp").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         for name in os.environ:
             if name.startswith(("XDG_", "SERNET_EDGE_")):
                 patch.delenv(name)
-        # What the tests expect is that model's.
+        # The tests expect this model's results.
         patch.setenv("SERNET_EDGE_LISTEN_MODEL", str(BOX["emodb"]))
         patch.setenv("HOME", str(home))
         patch.setenv("TMPDIR", str(home / "tmp"))
@@ -57,7 +57,7 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _object_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep compiled C for all of the tests' processes, that for other cores, too."""
+    """Share compiled C between all processes of the tests, also for other cores."""
     keep_in(shared_folder(tmp_path_factory) / "objects")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cross, "_run", compiling_once(cross._run))
@@ -66,13 +66,13 @@ def _object_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start each test in its temporary folder, where relative paths lead."""
+    """Start each test in its temporary folder, so that relative paths end there."""
     monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session")
 def emodb() -> Path:
-    """The folder of EMO-DB, which holds `wav/`; not part of this project."""
+    """The folder of EMO-DB, which holds `wav/`. The corpus is not part of this project."""
     folder = os.environ.get("SERNET_EMODB")
     if not folder:
         pytest.skip("SERNET_EMODB does not name a folder with EMO-DB")
@@ -88,7 +88,7 @@ def shipped_model() -> Path:
 
 @pytest.fixture(scope="session")
 def sernet_edge() -> Run:
-    """Run the command line in a process of its own, as a user does; never a traceback."""
+    """Run the command line in a separate process, as a user does; it must not show a traceback."""
 
     def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "sernet_edge", *map(str, arguments)]
@@ -103,8 +103,8 @@ def sernet_edge() -> Run:
 
 @pytest.fixture
 def in_process(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process: quick, and enough where nothing but files, settings
-    and what the command says are looked at."""
+    """Run the command line in this process. This is quick, and enough to test files, settings and
+    output."""
 
     def run(
         *arguments: object, env: Mapping[str, str] | None = None, cwd: Path | None = None
@@ -130,7 +130,7 @@ def in_process(capfd: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def damaged_corpus(small_corpus: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Make a copy of the small corpus, one recording of which is cut off after four bytes."""
+    """Copy the small corpus and cut one recording off after four bytes."""
 
     def damaged(name: str) -> Path:
         folder = tmp_path / "broken"
@@ -143,7 +143,8 @@ def damaged_corpus(small_corpus: Path, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus named as EMO-DB is: 3 speakers, 7 emotions, each a chord with noise, 1 to 4 s."""
+    """A corpus with file names like EMO-DB's: 3 speakers, 7 emotions. Each emotion is a chord with
+    noise, 1 to 4 s long."""
     folder = tmp_path_factory.mktemp("corpus")
     rng = np.random.default_rng(7)
     for speaker in ("03", "08", "09"):
@@ -159,7 +160,7 @@ def small_corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_keras(
     sernet_edge: Run, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """LIGHT-SERNET after two epochs on the small corpus, speaker 09 held out."""
+    """LIGHT-SERNET after two epochs on the small corpus without speaker 09."""
 
     def train(folder: Path) -> None:
         result = sernet_edge(
@@ -173,15 +174,16 @@ def small_keras(
 
 @pytest.fixture(scope="session")
 def speech() -> NDArray[np.int16]:
-    """The demo's sample, 16 kHz: two voices of a synthesiser, one after the other."""
+    """The demo's sample, 16 kHz: two synthetic voices, one after the other."""
     return read_recording(SAMPLE, 16_000)
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory, speech: NDArray[np.int16]) -> Path:
-    """A folder of clips: three from the demo's first half called anger, three of its second fear.
+    """A folder of clips: three from the demo's first half, labelled anger, three from its second,
+    labelled fear.
 
-    The folder's name says nothing, and the model that ships hears neither in most of them.
+    The folder's name does not hold a label, and the shipped model finds neither in most clips.
     """
     folder = tmp_path_factory.mktemp("clips")
     half = len(speech) // 2
@@ -196,7 +198,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory, speech: NDArray[np.int16]) -
 def taught(
     clips: Path, shipped_model: Path, tmp_path_factory: pytest.TempPathFactory, sernet_edge: Run
 ) -> Path:
-    """The shipped model, taught with the clips."""
+    """The shipped model, taught with `clips`."""
     out = tmp_path_factory.mktemp("taught") / "mine.tflite"
     done = sernet_edge(*("teach", clips, "--model", shipped_model, "--out", out, "--even-if-worse"))
     assert done.returncode == 0, done.stderr

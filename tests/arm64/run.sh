@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What a 64-bit Raspberry Pi does, on a PC: installs the package in an emulated Debian 12 for Arm,
-# compares what `sernet-edge listen` writes there with what it writes here, byte for byte, and
-# runs the runtime's tests.
+# Tests a 64-bit Raspberry Pi on a PC: installs the package in an emulated Debian 12 for Arm,
+# compares the output of `sernet-edge listen` there and here byte for byte, and runs the runtime's
+# tests.
 #
 #     tests/arm64/run.sh PYTHON FOLDER
 #
-# PYTHON is that of an environment with sernet-edge. FOLDER keeps the Debian and the wheels for the
-# next time. The times that an emulator takes say nothing about a Pi.
+# PYTHON is the interpreter of an environment with sernet-edge. FOLDER keeps the Debian and the
+# wheels for the next run. The emulator's times say nothing about a real Pi.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 python=$(realpath --no-symlinks "$1")
@@ -14,7 +14,7 @@ mkdir -p "$2"
 folder=$(realpath "$2")
 root=$folder/root
 
-# What needs nothing but Python's packages: pyproject.toml says what the markers mean.
+# The tests that need only Python packages; pyproject.toml explains the markers.
 tests=(tests/runtime -m "not (browser or devices or programs or clone or slow)")
 
 if [[ $(id -u) != 0 ]]; then
@@ -22,7 +22,7 @@ if [[ $(id -u) != 0 ]]; then
     exit 1
 fi
 
-# Run a command in the Debian. Its mounts and processes end with it.
+# Run a command in the Debian; its mounts and processes end with the command.
 inside() {
     # shellcheck disable=SC2016 # the inner shell's words
     unshare --mount --pid --fork sh -ec '
@@ -32,8 +32,8 @@ inside() {
     ' "$root" "$@"
 }
 
-# The kernel hands Arm programs to QEMU. Debian's package asks for that when systemd is running,
-# which it is not in a container.
+# The kernel must start Arm programs with QEMU. Debian's package sets this up only if systemd is
+# running, and a container does not run it.
 binfmt=/proc/sys/fs/binfmt_misc
 if [[ $(uname -m) != aarch64 ]]; then
     [[ -e $binfmt/register ]] || mount -t binfmt_misc none $binfmt
@@ -45,8 +45,8 @@ if [[ ! -e $folder/root-made ]]; then
     rm -rf "$root"
     debootstrap --foreign --arch=arm64 --variant=minbase --include=python3,python3-venv \
         bookworm "$root" >"$folder/debootstrap.log"
-    # Its second stage would configure every package under emulation. To run Python, having their
-    # files is enough.
+    # Only the first stage: the second one would configure every package under emulation, which
+    # takes long. The packages' files are enough to run Python.
     for package in "$root"/var/cache/apt/archives/*.deb; do
         dpkg-deb --extract "$package" "$root"
     done
@@ -56,7 +56,7 @@ if [[ ! -e $folder/root-made ]]; then
     touch "$folder/root-made"
 fi
 
-# The Debian needs no network: wheels are fetched here.
+# Fetches the wheels here, so that the Debian needs no network.
 if [[ ! $folder/wheels-fetched -nt pyproject.toml ]]; then
     rm -rf "$root/wheels"
     "$python" tests/arm64/wheels.py aarch64 3.11 "$root/wheels" test-runtime \
@@ -66,8 +66,8 @@ fi
 rm -rf build/lib "$root"/wheels/sernet_edge-*.whl
 "$python" -m pip wheel --quiet --no-deps --wheel-dir "$root/wheels" .
 
-# Install into /base or /tests what is missing there, and this package anew. pip runs from its
-# wheel, since unpacking it would take a minute.
+# Install the missing packages into /base or /tests, and this package again. pip runs from its
+# wheel, because unpacking it would take a minute.
 install_into() {
     [[ -e $root/$1/bin/python ]] || inside python3 -m venv --without-pip "/$1"
     inside sh -ec '
@@ -76,17 +76,17 @@ install_into() {
         exec "$0" -m pip --quiet install --no-index --find-links /wheels --no-compile "$@"
     ' "/$1/bin/python" "${@:2}"
 }
-# What a Pi has, and no more.
+# Only the packages of a Pi.
 install_into base sernet-edge
 install_into tests 'sernet-edge[test-runtime]'
 
-# The sources stay outside, so that what runs is what was installed.
+# The sources stay outside, so that the installed package runs.
 rm -rf "$root/sernet-edge"
 mkdir -p "$root/sernet-edge/docs"
 cp -r pyproject.toml tests "$root/sernet-edge"
 cp -r docs/demo "$root/sernet-edge/docs"
 
-# Two tones and noise in stereo at another rate, so that it is mixed and resampled, too.
+# Two tones and noise in stereo at another rate, so that the program must mix and resample.
 "$python" - "$root/sernet-edge/docs/demo/stereo.wav" <<'END'
 import sys, wave
 import numpy as np
@@ -111,6 +111,6 @@ for name in two_moods stereo; do
         "as on $(uname -m)"
 done
 
-# There a library is loaded that rounds numbers below 1e-308 to zero, of which NumPy warns.
+# NumPy warns there about a library that rounds numbers below 1e-308 to zero.
 inside sh -c 'cd /sernet-edge && exec /tests/bin/pytest -q -p no:cacheprovider "$@"' - \
     -W 'ignore:The value of the smallest subnormal:UserWarning' "${tests[@]}"

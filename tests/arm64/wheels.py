@@ -1,7 +1,8 @@
-"""Fetch the wheels that an install on another machine needs; nothing is built.
+"""Fetches the wheels for an install on another machine, and never builds one.
 
-pip can choose wheels for another machine, but judges the markers in pyproject.toml
-(`python_version < '3.12'`) by the machine that it runs on. Here they are judged by the other one.
+pip can choose wheels for another machine, but it evaluates the markers in pyproject.toml
+(`python_version < '3.12'`) for the machine that it runs on. This program evaluates them for the
+other machine.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ _PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 _PIP = [sys.executable, "-m", "pip"]
 
-# Wheels for these versions of the C library run on Debian 12, which has 2.36.
+# Wheels for these versions of glibc run on Debian 12, which has 2.36.
 _GLIBC_MINORS = range(36, 16, -1)
 
 
 def main() -> None:
-    """Fetch the wheels and list them; exits with 1 when one does not exist."""
+    """Fetch the wheels and list them; exit with 1 if one does not exist."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("machine", choices=["aarch64", "armv7l"])
     parser.add_argument("python", choices=["3.11", "3.12", "3.13"])
@@ -59,13 +60,13 @@ def main() -> None:
     if made:
         build = [*_PIP, "wheel", "--no-deps", "--wheel-dir", str(arguments.folder)]
         subprocess.run([*build, *to_folder, *made], check=True)
-    # What pip would look for there, newest first.
+    # The wheel tags that pip accepts there, newest first.
     platforms = [f"manylinux_2_{minor}_{arguments.machine}" for minor in _GLIBC_MINORS]
     platforms.append(f"manylinux2014_{arguments.machine}")
     command = [*_PIP, "download", *to_folder, "--only-binary=:all:"]
     command += ["--python-version", arguments.python, "--implementation", "cp"]
     command += [f"--platform={platform}" for platform in platforms]
-    # Without its dependencies where Debian has some of them.
+    # Without dependencies if Debian has some of them.
     command += ["--no-deps"] if arguments.from_debian else []
     done = subprocess.run([*command, "--dest", str(arguments.folder), *requirements])
     if done.returncode:
@@ -79,7 +80,7 @@ def main() -> None:
 
 
 def _needed(extra: str | None, machine: str, python: str) -> Iterator[str]:
-    """Yield the requirements of an extra, or of the base install, that hold over there."""
+    """Yield the requirements of an extra or the base install that apply to the other machine."""
     project = tomllib.loads(_PYPROJECT.read_text())["project"]
     there = {"platform_machine": machine, "python_version": python, "sys_platform": "linux"}
     texts = project["optional-dependencies"][extra] if extra else project["dependencies"]

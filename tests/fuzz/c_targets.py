@@ -1,6 +1,6 @@
-"""Builds the fuzz targets in C for a model, with clang's sanitizers: c_targets.py MODEL OUT
+"""Builds a model's fuzz targets in C with clang's sanitizers: c_targets.py MODEL OUT
 
-Each program in OUT takes libFuzzer's options and folders of inputs.
+Each program in OUT accepts libFuzzer's options and folders of inputs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FLAGS = (
 
 
 def build(model: Path, out: Path) -> None:
-    """Write the programs, named after their targets."""
+    """Write one program for each target, under the target's name."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -1,7 +1,7 @@
-"""Feeds a reader of files with inputs that reach new code: readers.py TARGET [libFuzzer's options]
+"""Fuzzes one of the readers of files: readers.py TARGET [libFuzzer's options]
 
-TARGET is contract, model, table, config, records or wav. A reader may refuse an input with the
-error that it documents; anything else is a crash, whose input libFuzzer writes to a file.
+TARGET is contract, model, table, config, records or wav. A reader may refuse an input with its
+documented error. Any other error is a crash: libFuzzer writes the input to a file.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-if __name__ == "__main__":  # in a test, the targets run without the fuzzer
+if __name__ == "__main__":  # tests run the targets without the fuzzer
     import atheris
 
     _instrumented = atheris.instrument_imports(include=["sernet_edge"])
@@ -38,13 +38,13 @@ _SHIPPED = ModelFile.read(DEFAULT_MODEL).data
 
 
 def contract(data: bytes) -> None:
-    """A contract's JSON: what is read is written and read again to an equal one."""
+    """Read a contract's JSON; a valid one must stay equal when written and read again."""
     read = Contract.from_json(data)
     assert Contract.from_json(read.to_json()) == read
 
 
 def model(data: bytes) -> None:
-    """A .tflite file: the beginning of the shipped one, overlaid with what the fuzzer gives."""
+    """Read the fuzzer's bytes as a .tflite file: alone, and written over part of the shipped one."""
     at = int.from_bytes(data[:3], "little") % len(_SHIPPED)
     mixed = _SHIPPED[:at] + data[3:] + _SHIPPED[at + len(data) - 3 :]
     for whole in (mixed, data):
@@ -55,14 +55,14 @@ def model(data: bytes) -> None:
 
 
 def csv_table(data: bytes) -> None:
-    """A table of recordings."""
+    """Read a table of recordings."""
     path = _FOLDER / "table.csv"
     path.write_bytes(data)
     table.read(path)
 
 
 def configuration(data: bytes) -> None:
-    """The configuration of `listen`, as far as it is read before anything is opened."""
+    """Read a configuration of `listen`, without opening microphone or outputs."""
     path = _FOLDER / "config.toml"
     path.write_bytes(data)
     assert isinstance(listen, ConfiguredCommand)
@@ -71,7 +71,7 @@ def configuration(data: bytes) -> None:
 
 
 def records(data: bytes) -> None:
-    """The descriptions beside recordings of `--record`, as the page and `teach` read them."""
+    """Read the records of clips from `--record`, as the web page and `teach` do."""
     path = _FOLDER / "records" / "event-000001-anger.json"
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(data)
@@ -81,7 +81,7 @@ def records(data: bytes) -> None:
 
 
 def wav(data: bytes) -> None:
-    """A recording of any kind; no more than a second is read."""
+    """Read at most one second of a recording of any kind."""
     path = _FOLDER / "sound.wav"
     path.write_bytes(b"RIFF" + data if len(data) % 2 else data)
     with closing(open_recording(path)) as source:
@@ -100,13 +100,13 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 
 
 def read(target: str, data: bytes) -> None:
-    """Give an input to a target's reader, which may refuse it; other errors are crashes."""
+    """Pass an input to a target's reader. It may refuse it; other errors are crashes."""
     with suppress(SernetError):
         TARGETS[target](data)
 
 
 def main() -> None:
-    """Fuzz the target that the first argument names."""
+    """Fuzz the first argument's target."""
     target = sys.argv.pop(1)
     atheris.Setup(sys.argv, lambda data: read(target, data))
     atheris.Fuzz()

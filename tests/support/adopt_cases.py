@@ -15,7 +15,11 @@ from support import Run
 def adopt(
     sernet_edge: Run, folder: Path, data: bytes, settings: object, *options: object
 ) -> subprocess.CompletedProcess[str]:
-    """Adopt a model into folder/mine.tflite with settings: JSON, or its text."""
+    """Adopt a model as folder/mine.tflite.
+
+    Args:
+        settings: As a JSON object or as text.
+    """
     model, contract = folder / "theirs.tflite", folder / "theirs.json"
     model.write_bytes(data)
     text = settings if isinstance(settings, str) else json.dumps(settings)
@@ -27,7 +31,7 @@ def adopt(
 def check_refused(
     sernet_edge: Run, folder: Path, data: bytes, settings: object, message: str
 ) -> None:
-    """Check that `adopt` refuses settings in one line that holds a message, and writes nothing."""
+    """Check that `adopt` refuses settings with a one-line error and writes nothing."""
     result = adopt(sernet_edge, folder, data, settings)
     assert result.returncode == 1 and message in result.stderr, result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -37,8 +41,8 @@ def check_refused(
 def micro_speech(
     scale: float = 26 / 255, zero_point: int = -128, shape: tuple[int, ...] = (1, 1960)
 ) -> bytes:
-    """Return a relative of micro_speech: a convolution of one channel, a dense layer, 4 labels."""
-    # With this seed the scores depend on what is heard.
+    """Return a model like micro_speech: a convolution of one channel, a dense layer, 4 labels."""
+    # With this seed the scores depend on the audio.
     random = RandomGraph(16)
     last = random.graph.input(shape, scale, zero_point)
     last = random.reshape(last, (1, 49, 40, 1))
@@ -52,9 +56,9 @@ MICRO_LABELS = ["silence", "unknown", "yes", "no"]
 SPEECH: dict[str, Any] = {
     "labels": MICRO_LABELS, "micro_frontend": {**MICRO_SPEECH, "divisor": 666}
 }  # fmt: skip
-"""Settings of micro_speech, as `adopt` takes them."""
+"""Return the settings of micro_speech for `adopt`."""
 
 WAKE_WORD: dict[str, Any] = {
     "labels": MICRO_LABELS, "micro_frontend": {**MICRO_WAKE_WORD, "scale": 0.0390625}
 }  # fmt: skip
-"""Those of microWakeWord."""
+"""Return the settings of microWakeWord for `adopt`."""

@@ -1,4 +1,4 @@
-"""Reads what a bundle's interface makes of streams: the lines of api_results.c."""
+"""Reads the results of an exported bundle for streams of audio: the output of api_results.c."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAIN = C_FOLDER / "api_results.c"
 
 @dataclass(frozen=True)
 class Line:
-    """One result of api_results.c."""
+    """One result that api_results.c printed."""
 
     frames: int
     label: int
@@ -25,7 +25,7 @@ class Line:
 def results(
     program: Path, streams: list[Samples], chunk: int, way: str, *start: int
 ) -> list[list[Line]]:
-    """Return the results of each stream; see api_results.c."""
+    """Return the results of each stream from the output of api_results.c."""
     found: list[list[Line]] = [[]]
     for text in run(program, streams, chunk, way, *start).decode().splitlines():
         if text == "end":

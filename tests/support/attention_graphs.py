@@ -1,4 +1,4 @@
-"""A random family of small int8 `.tflite` files with what attention is made of."""
+"""Random small int8 `.tflite` networks with the operators of attention."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from operator_graphs import RandomOperators
 
 
 class RandomAttention(RandomOperators):
-    """One member of the family; the same seed gives the same file."""
+    """A random network; the same seed gives the same file."""
 
     def softmax(self, source: int) -> int:
         shape = self.shape(source)
@@ -19,7 +19,7 @@ class RandomAttention(RandomOperators):
         return self.graph.operator("SOFTMAX", [source], made, "SoftmaxOptions", {"Beta": 1.0})
 
     def matmul(self, first: int, second: int, transposed: bool = False) -> int:
-        """Return the product of each matrix of one tensor with that of the other."""
+        """Return the products of the matrices of two tensors."""
         (*batches, height, depth), (*_, rows, columns) = self.shape(first), self.shape(second)
         shape: Shape = (*batches, height, rows if transposed else columns)
         scale = self.scale_of(first) * self.scale_of(second) * 100 * np.sqrt(depth)
@@ -31,12 +31,12 @@ class RandomAttention(RandomOperators):
         )  # fmt: skip
 
     def flat(self, source: int) -> int:
-        """Return its positions as a matrix (1, positions, channels)."""
+        """Return a tensor's positions as a matrix (1, positions, channels)."""
         _, height, width, channels = self.shape(source)
         return self.reshape(source, (1, height * width, channels))
 
     def of_rows(self, source: int) -> int:
-        """Each row with weights of its own positions."""
+        """Weight each row's positions by scores from the same row."""
         _, height, width, channels = self.shape(source)
         energies = self.conv(source, int(self.pick(1, 2)), window=(SAME, (1, 1), (1, 1)))
         queries = self.shape(energies)[3]
@@ -44,25 +44,25 @@ class RandomAttention(RandomOperators):
         return self.matmul(shares, source)
 
     def of_all(self, source: int) -> int:
-        """All positions with weights of all of them."""
+        """Weight all positions by scores from all of them."""
         energies = self.flat(self.conv(source, 1, window=(SAME, (1, 1), (1, 1))))
         shares = self.softmax(self.reshape(energies, (1, 1, self.shape(energies)[1])))
         summed = self.matmul(shares, self.flat(source))
         return self.reshape(summed, (1, 1, 1, self.shape(summed)[2]))
 
     def of_pairs(self, source: int) -> int:
-        """Each position compared with each other one, as in a transformer, and their sum."""
+        """Add self-attention, as in a transformer: each position gets a weighted sum of all."""
         _, height, width, channels = self.shape(source)
         if self.pick(True, False):
             matrix = self.flat(source)
             weighted = self.matmul(self.softmax(self.matmul(matrix, matrix, True)), matrix)
             return self.reshape(weighted, (1, height, width, channels))
-        # Within each row alone, or with the positions of one row.
+        # Within each row, or between each row and the mean of all rows.
         other = source if self.pick(True, False) else self.mean(source, (1,), keep_dims=True)
         return self.matmul(self.softmax(self.matmul(source, other, True)), other)
 
     def mean_of_channels(self, source: int) -> int:
-        """A mean over the last axis, where each row has one position."""
+        """Take a mean over the last axis, when each row has one position."""
         _, height, width, channels = self.shape(source)
         shape = self.pick((1, height, width * channels), (1, height * width, channels))
         if self.pick(True, False):
@@ -77,7 +77,7 @@ class RandomAttention(RandomOperators):
         return self.reshape(summed, (1, shape[1], 1, 1))
 
     def build(self) -> bytes:
-        """Return the file."""
+        """Return the `.tflite` file."""
         height, width = (int(self.rng.integers(1, n)) for n in (13, 6))
         shape = (1, height, width, int(self.pick(1, 2, 3, 5, 8)))
         last = self.conv(self.graph.input(shape, self.scale(), self.zero_point()))

@@ -1,4 +1,4 @@
-"""What the tests of `sernet-edge bench` share."""
+"""Helpers for the tests of `sernet-edge bench`."""
 
 from __future__ import annotations
 
@@ -13,4 +13,4 @@ CONTRACT = Contract(("calm", "angry"), (0.0,), (1.0,), window_frames=24, hop_fra
 Document = dict[str, Any]
 
 Shown = Callable[..., "subprocess.CompletedProcess[str]"]
-"""The `bench` fixture: arguments of the command in, what it said out."""
+"""The `bench` fixture: takes the command's arguments, returns its output."""

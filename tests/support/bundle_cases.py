@@ -1,4 +1,4 @@
-"""Builds programs from exported bundles and feeds them audio."""
+"""Builds programs from exported bundles and gives them audio."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Samples = NDArray[np.int16]
 
 
 def write_bundle(folder: Path, data: bytes, hop_frames: int | None = None) -> Path:
-    """Write a model's bundle to a folder, for the contract's hop or another; return it."""
+    """Write a model's bundle to a folder and return it; hop None means the contract's."""
     planned = PlannedModel.read(ModelFile("model.tflite", data), hop_frames=hop_frames)
     for path, text in bundle_files(planned).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def write_bundle(folder: Path, data: bytes, hop_frames: int | None = None) -> Pa
 
 
 def write_front_end(folder: Path, model: Model) -> Path:
-    """Write a bundle of the front end alone, which compiles in a moment."""
+    """Write a bundle that holds only the front end; it compiles in a moment."""
     src = folder / "src"
     src.mkdir(parents=True)
     for name in frontend_tables.frontend_files(model.contract):
@@ -48,16 +48,16 @@ def write_front_end(folder: Path, model: Model) -> Path:
 
 
 def small_model(contract: Contract, zero_point: int = 0) -> bytes:
-    """Return a network of the contract's shapes with weights by chance, and the contract in it.
+    """Return a network of the contract's shapes with random weights, and the contract in it.
 
     Args:
         contract: Its features reach from -clip to clip; from 0 to clip with a zero point of -128.
-        zero_point: Of the input.
+        zero_point: The input's zero point.
     """
-    # With this seed the scores depend on what is heard, whatever the features are.
+    # With this seed the scores depend on the audio, for any features.
     random = RandomGraph(10)
     shape = (1, contract.window_frames, contract.feature_count, 1)
-    # The input's 256 values span what the features reach.
+    # The input's 256 values span the features' range.
     steps = 127.5 - zero_point / 128 * 127.5
     last = random.graph.input(shape, float(np.float32(contract.clip / steps)), zero_point)
     last = random.conv(last, 4, window=(SAME, (3, 5), (4, 4)))
@@ -67,7 +67,7 @@ def small_model(contract: Contract, zero_point: int = 0) -> bytes:
 
 
 def with_statistics(contract: Contract, streams: list[Samples]) -> Contract:
-    """Return a contract with the mean and deviation that training would find."""
+    """Return a contract with the mean and deviation that training would measure."""
     front_end = FrontEnd(contract)
     rows = [feature_rows(front_end, stream) for stream in streams]
     if contract.level == "window":
@@ -92,7 +92,7 @@ def build(
     compiler: str = "gcc",
     extra: Iterable[Path] = (),
 ) -> Path:
-    """Compile a bundle's sources and a main file as strictly as the project does."""
+    """Compile a bundle's sources and a main file with the project's strict options."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
     src = bundle / "src"
@@ -104,7 +104,7 @@ def build(
 
 
 def run(program: Path, streams: Iterable[Samples], *arguments: object) -> bytes:
-    """Run one of the programs that read streams; return its output."""
+    """Run a program that reads streams; return its output."""
     parts = []
     for stream in streams:
         parts += [np.uint32(len(stream)).tobytes(), stream.astype(np.int16).tobytes()]
@@ -116,19 +116,19 @@ def run(program: Path, streams: Iterable[Samples], *arguments: object) -> bytes:
 
 
 def utterances(emodb: Path, contract: Contract, count: int) -> list[Samples]:
-    """Read recordings from all over the corpus, the short ones padded to a window."""
+    """Read recordings from the whole corpus; pad short ones to a window."""
     paths = sorted((emodb / "wav").glob("*.wav"))
     assert len(paths) >= count
     return [padded(read_wav(path), contract) for path in paths[:: len(paths) // count][:count]]
 
 
 def read_wav(path: Path) -> Samples:
-    """Read a mono WAV of 16 bits."""
+    """Read a mono 16-bit WAV file."""
     with wave.open(str(path)) as file:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.int16)
 
 
 def padded(samples: Samples, contract: Contract) -> Samples:
-    """Return at least a window of samples, silence at the end."""
+    """Return at least one window of samples; append silence to shorter audio."""
     missing = max(0, contract.window_samples - len(samples))
     return np.concatenate([samples, np.zeros(missing, np.int16)])

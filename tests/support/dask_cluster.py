@@ -14,9 +14,9 @@ from pathlib import Path
 
 @contextmanager
 def dask_cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """Start a scheduler and workers, each a process; yield its address and the workers.
+    """Start a scheduler and workers as processes; yield the scheduler's address and the workers.
 
-    A job whose worker dies is not given to another one. Workers can import the tests' modules.
+    If a worker dies, no other worker repeats its job. Workers can import the tests' modules.
     """
     environment = {
         **os.environ,
@@ -42,7 +42,7 @@ def dask_cluster(folder: Path, workers: int) -> Iterator[tuple[str, list[subproc
 
 
 def _address(file: Path, workers: int) -> str:
-    """Wait for the scheduler and its workers; return its address."""
+    """Wait for the scheduler and its workers; return the scheduler's address."""
     from distributed import Client
 
     deadline = time.monotonic() + 200

@@ -30,17 +30,17 @@ ENGINE_FOLDER = Path(emit.__file__).parent / "csrc"
 GRAPHS, OPERATOR_GRAPHS, STREAM_GRAPHS, STATE_GRAPHS, ATTENTION_GRAPHS = (
     range(n) for n in (240, 120, 40, 100, 80)
 )
-"""Seeds of the random families of networks that the engine is tested with."""
+"""Seeds of the random networks."""
 
 
 def real_window_count(default: int) -> int:
-    """Windows of real speech to test with: the environment variable SERNET_FIRMWARE_WINDOWS."""
+    """How many windows of real speech to test with, from SERNET_FIRMWARE_WINDOWS."""
     return int(os.environ.get("SERNET_FIRMWARE_WINDOWS", default))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A model and windows to run it on."""
+    """A model and test windows for it."""
 
     name: str
     data: bytes
@@ -49,16 +49,16 @@ class Case:
 
 @dataclass(frozen=True)
 class StreamCase:
-    """A model whose windows share rows, and a stream to run it on."""
+    """A model whose windows share rows, and a test stream for it."""
 
     name: str
     data: bytes
     rows: NDArray[np.int8]  # (rows, values)
-    hop: int  # rows from one window to the next
+    hop: int  # rows between window starts
 
 
 def tflm_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Return what TensorFlow Lite Micro computes, int8 (windows, values), of uint8 the bytes."""
+    """Return TensorFlow Lite Micro's output (windows, values): int8, or uint8's bytes as int8."""
     interpreter = Interpreter.from_bytes(data, arena_size=4_000_000)
     details = interpreter.get_input_details(0)
     outputs = []
@@ -70,7 +70,7 @@ def tflm_outputs(data: bytes, inputs: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 def state_cases(seeds: Iterable[int]) -> list[Case]:
-    """Return members of the random family that keeps a state, with windows that follow."""
+    """Return random networks that keep a state, with consecutive windows."""
     cases = []
     for seed in seeds:
         data = RandomStates(seed).build()
@@ -82,7 +82,7 @@ def state_cases(seeds: Iterable[int]) -> list[Case]:
 
 
 def random_cases(family: type[RandomGraph], seeds: Iterable[int]) -> list[Case]:
-    """Return members of a random family with extreme and random windows."""
+    """Return random networks with extreme and random windows."""
     cases = []
     for seed in seeds:
         data = family(seed).build()
@@ -92,14 +92,14 @@ def random_cases(family: type[RandomGraph], seeds: Iterable[int]) -> list[Case]:
 
 
 def real_windows(emodb: Path, model_path: Path, count: int) -> NDArray[np.int8]:
-    """Windows of recordings as the model gets them, int8 (count, values)."""
+    """Return windows of recordings as the model's input, int8 (count, values)."""
     model = load(model_path)
     contract, front_end = model.contract, FrontEnd(model.contract)
     windows: list[NDArray[np.int8]] = []
     for path in sorted((emodb / "wav").glob("*.wav")):
         with wave.open(str(path)) as file:
             samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        # Short recordings are repeated to fill a window.
+        # Repeats short recordings to fill a window.
         repeats = -(-contract.window_samples // len(samples))
         rows = feature_rows(front_end, np.tile(samples, repeats))[: contract.window_frames]
         windows.append(model.quantise(front_end.window_features(rows)).ravel())
@@ -109,21 +109,21 @@ def real_windows(emodb: Path, model_path: Path, count: int) -> NDArray[np.int8]:
 
 
 def stream_cases(seeds: Iterable[int]) -> list[StreamCase]:
-    """Return members of the random family whose windows share rows, with streams."""
+    """Return random networks whose windows share rows, with streams."""
     cases = []
     for seed in seeds:
         graph = RandomStream(seed)
         data = graph.build()
         source = read_network(ModelFile("graph", data)).input
         hop = graph.stride * (1 + seed % 3)
-        # More than two periods of most rings.
+        # Most rings wrap more than twice.
         rows = varied_rows(seed, source.height + 20 * hop, source.row_bytes, source.height)
         cases.append(StreamCase(f"stream_{seed:03}", data, rows, hop))
     return cases
 
 
 def varied_rows(seed: int, count: int, width: int, window: int) -> NDArray[np.int8]:
-    """Rows through the whole range whose mean differs from window to window, (count, width)."""
+    """Return rows over the whole range whose mean changes from window to window."""
     rng = np.random.default_rng(seed)
     phase = rng.uniform(0, 2 * np.pi, width)
     swings = np.sin(np.arange(count)[:, None] * 2 * np.pi / (2.7 * window) + phase)
@@ -135,7 +135,7 @@ def write_cases(
 ) -> list[Path]:
     """Write the engine and the cases' tables to a folder; return the C files to compile.
 
-    What the engine must compute comes from TensorFlow Lite Micro.
+    The expected output comes from TensorFlow Lite Micro.
     """
     for name in NATIVE_SOURCES:
         (folder / name).write_text(engine_file(name))
@@ -171,7 +171,7 @@ def write_cases(
         + ", ".join(f"&{name}_golden" for name in names)
         + "};\n"
     )
-    # One file to compile instead of hundreds.
+    # One file compiles faster than hundreds.
     tables = folder / "tables.c"
     tables.write_text("".join(f'#include "{n}.c"\n#include "{n}_golden.c"\n' for n in names))
     return [folder / name for name in NATIVE_SOURCES if not name.endswith(".h")] + [tables]

@@ -1,4 +1,4 @@
-"""Features of the front end in C, to be compared with the runtime's."""
+"""Compares the features of the C front end with those of the runtime."""
 
 from __future__ import annotations
 

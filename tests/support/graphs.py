@@ -1,7 +1,7 @@
-"""Builds small int8 `.tflite` files straight from the schema, and a random family of them.
+"""Builds small int8 `.tflite` files directly from the schema, and random networks of such files.
 
-TensorFlow's converter would choose the quantisation; here scales, zero points and shapes
-are chosen to be awkward.
+TensorFlow's converter would choose harmless scales, zero points and shapes. The choices here are
+awkward on purpose.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
 
-# Of operators that have no third version; interpreters look for code and version.
+# For operators without a version 3: interpreters look up an operator by code and version.
 _VERSIONS = {
     tflite.BuiltinOperator.L2_NORMALIZATION: 2,
     tflite.BuiltinOperator.LOG_SOFTMAX: 2,
@@ -42,12 +42,12 @@ class Entry:
     data: bytes = b""
     quantized_dimension: int = 0
     name: str = ""
-    signature: Shape = ()  # -1 where a size is not fixed
+    signature: Shape = ()  # -1 for a size that is not fixed
 
 
 @dataclass
 class Graph:
-    """A graph being built; methods add an operator and return its output's tensor number."""
+    """A graph being built. Each method adds an operator and returns its output's tensor number."""
 
     entries: list[Entry] = field(default_factory=list)
     operators: list[tuple[int, list[int], list[int], str, Callable[[Any], int] | None]] = field(
@@ -56,7 +56,7 @@ class Graph:
     inputs: list[int] = field(default_factory=list)
     outputs: list[int] = field(default_factory=list)
     started: dict[str, int] = field(default_factory=dict)
-    """Constants that a CALL_ONCE assigns to variables, by the variable's name."""
+    """By variable name: the constant that a CALL_ONCE assigns to the variable."""
 
     def tensor(self, shape: Shape, scale: float, zero_point: int, name: str = "") -> int:
         self.entries.append(Entry(shape, scales=(scale,), zero_point=zero_point, name=name))
@@ -124,7 +124,7 @@ class Graph:
         return output
 
     def finish(self, *outputs_made: int) -> bytes:
-        """Return the file with these tensors as outputs, one as a rule."""
+        """Return the `.tflite` file with these tensors as outputs, usually one."""
         b = flatbuffers.Builder(1024)
         starting = self._starting()
         buffers: list[bytes] = [b""]
@@ -166,7 +166,7 @@ class Graph:
             code_offsets.append(tflite.OperatorCodeEnd(b))
         buffer_offsets = []
         for data in buffers:
-            # Interpreters want the data of tensors aligned.
+            # Interpreters require aligned tensor data.
             vector = self._aligned(b, data) if data else None
             tflite.BufferStart(b)
             if vector is not None:
@@ -184,7 +184,7 @@ class Graph:
         return bytes(b.Output())
 
     def _starting(self) -> list[Any]:
-        """Put a CALL_ONCE first, if variables need one; return its graph's operators."""
+        """Put a CALL_ONCE first if variables need one; return the operators that it calls."""
         if not self.started:
             return []
         operators: list[Any] = []
@@ -256,7 +256,7 @@ ASSIGN_VARIABLE = tflite.BuiltinOperator.ASSIGN_VARIABLE
 
 
 def _handle(name: str) -> Callable[[Any], int]:
-    """Return what writes the options of a VAR_HANDLE."""
+    """Return a function that writes the options of a VAR_HANDLE."""
 
     def build(builder: Any) -> int:
         text = builder.CreateString(name)
@@ -284,7 +284,7 @@ _ACTIVATIONS = (
 
 
 class RandomGraph:
-    """One member of the random family; the same seed gives the same file."""
+    """A random network; the same seed gives the same file."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
@@ -302,7 +302,7 @@ class RandomGraph:
         return int(self.pick(-128, 0, 127, self.rng.integers(-128, 128)))
 
     def gain(self) -> float:
-        """How much of the int8 range typical sums fill: much too little to far too much."""
+        """How much of the int8 range typical sums fill: from too little to too much."""
         return float(2.0 ** self.pick(0, 0, 0, self.rng.uniform(-2, 2), self.rng.uniform(-8, 7)))
 
     def activation(self) -> int:
@@ -333,20 +333,20 @@ class RandomGraph:
     def _weights(
         self, source: int, shape: Shape, axis: int, fan_in: int, output_scale: float
     ) -> tuple[list[int], float]:
-        """Return weight and bias constants and the output scale that suits them."""
+        """Return constants for weights and bias, and a suitable output scale."""
         channels = shape[axis]
         small = self.pick(False, False, True)
         weights = self.rng.integers(-2 if small else -127, 3 if small else 128, shape)
         weights = weights.astype(np.int8)
         spread = float(np.sqrt(fan_in) * (1.3 if small else 73.0) * 80.0)
-        # sums * multiplier should spread over about 60 steps of the output.
+        # sums * multiplier shall spread over about 60 steps of the output.
         multiplier = 60.0 / spread * self.gain()
         input_scale = self.graph.entries[source].scales[0]
         per_channel = self.pick(True, True, False)
         count = channels if per_channel else 1
         scales = multiplier * output_scale / input_scale * 2 ** self.rng.uniform(-1, 1, count)
         inputs = [self.graph.constant(weights, [float(np.float32(s)) for s in scales], axis)]
-        # TensorFlow Lite's convolutions, though not its dense layers, insist on a bias.
+        # In TensorFlow Lite, convolutions need a bias; dense layers do not.
         if len(shape) == 4 or self.pick(True, False):
             bias = self.rng.normal(0, spread, channels).astype(np.int32)
             bias_scales = [float(np.float32(input_scale * np.float32(s))) for s in scales]
@@ -383,7 +383,7 @@ class RandomGraph:
 
     def depthwise(self, source: int, **fixed: Any) -> int:
         padding, kernel, stride = fixed.get("window") or self._window(source, 7)
-        # TensorFlow Lite wants one stride for both axes in its depthwise kernel.
+        # TensorFlow Lite's depthwise kernel needs the same stride on both axes.
         stride = (stride[0], stride[0])
         height, width = self._slid(source, padding, kernel, stride)
         multiple = int(self.pick(1, 1, 2, 3))
@@ -413,7 +413,7 @@ class RandomGraph:
         padding, kernel, stride = fixed.get("window") or self._window(source, 4)
         _, height, width, _ = self.shape(source)
         if "window" not in fixed and height >= 8 and self.pick(True, False):
-            # Tall and not overlapping, up to the whole height, as a global pool has it.
+            # Tall kernels without overlap, up to the whole height like a global pool.
             tall = int(self.pick(height, self.rng.integers(8, height + 1)))
             padding, kernel = VALID, (tall, min(kernel[1], width))
             stride = (tall, stride[1])
@@ -460,7 +460,7 @@ class RandomGraph:
         return self.graph.operator("RELU6", [source], output)
 
     def add(self, source: int) -> int:
-        """A residual: the source and a convolution of it."""
+        """Add a residual block: the sum of the source and a convolution of it."""
         other = self.conv(
             source,
             self.shape(source)[3],
@@ -475,7 +475,7 @@ class RandomGraph:
         )
 
     def concatenate(self, source: int) -> int:
-        """Two to four branches with kernels of different heights, joined by channels or width."""
+        """Add two to four branches of different kernel heights, joined by channels or width."""
         scale, zero_point = self.scale(), self.zero_point()
         stride = (int(self.pick(1, 1, 2)), int(self.pick(1, 2)))
         along_width = self.pick(True, False, False)
@@ -548,7 +548,7 @@ class RandomGraph:
         )
 
     def build(self) -> bytes:
-        """Return the file."""
+        """Return the `.tflite` file."""
         height, width = (int(self.rng.integers(1, n)) for n in (41, 15))
         channels = int(self.pick(1, 1, 1, 2, 3, 4, 8))
         last = self.graph.input((1, height, width, channels), self.scale(), self.zero_point())

@@ -1,4 +1,4 @@
-"""A progress that keeps what it hears."""
+"""A progress display that records its calls."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from sernet_edge.train.progress import Progress
 
 
 class HeardProgress(Progress):
-    """Keeps remarks, and the number of steps of each series."""
+    """Records remarks, and the number of steps of each series."""
 
     def __init__(self) -> None:
-        """Begin with nothing heard."""
+        """Start without any records."""
         self.remarks: list[str] = []
         self.steps: dict[str, int] = {}
 
     def say(self, text: str) -> None:
-        """Keep a remark."""
+        """Record a remark."""
         self.remarks.append(text)
 
     def begin(self, label: str, total: int, done: int = 0, line_every: int = 0) -> None:

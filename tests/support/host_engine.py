@@ -1,4 +1,4 @@
-"""Compiles the engine for the PC under sanitizers and runs it."""
+"""Compiles the engine for the PC with sanitizers and runs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sernet_edge.firmware_export.bundle import NATIVE_SOURCES
 def compiled(
     compiler: str, folder: Path, sources: list[Path], name: str, main: str = "replay.c"
 ) -> Path:
-    """Compile; the tables without optimisation and checks, which only cost time there."""
+    """Compile; for tables, optimisation and checks would only cost time, so they are off."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed")
     work = folder / name

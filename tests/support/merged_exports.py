@@ -22,13 +22,13 @@ void board_print(const char *text) { fputs(text, stdout); }
 
 
 def build_and_run(exports: Sequence[Path], main: str, core: str, folder: Path) -> str:
-    """Return what a program of the sources and golden data of exports prints.
+    """Return the output of one program from the sources and golden data of several exports.
 
     Args:
         exports: Folders that `sernet-edge export` wrote.
-        main: C that calls them and prints by `board_print` of board.h.
-        core: Where it runs; "host" is this computer.
-        folder: Where the sources are copied to, side by side.
+        main: C code that calls them and prints with `board_print` of board.h.
+        core: The core that runs it; "host" is this computer.
+        folder: Destination of all sources.
     """
     if core != "host" and CORES[core].missing:
         pytest.skip(f"{' and '.join(CORES[core].missing)} not installed")
@@ -37,7 +37,7 @@ def build_and_run(exports: Sequence[Path], main: str, core: str, folder: Path) -
     for export in exports:
         for source in (*(export / "src").iterdir(), *(export / "examples").glob("*golden*.c")):
             copy = merged / source.name
-            # A file of the same name is the same file.
+            # Files of the same name must be equal.
             assert not copy.exists() or copy.read_bytes() == source.read_bytes(), copy.name
             shutil.copy(source, copy)
     (merged / "main.c").write_text(main)

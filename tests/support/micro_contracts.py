@@ -1,4 +1,4 @@
-"""Contracts with the settings that users of the micro frontend choose."""
+"""Contracts with common settings of the micro frontend."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.micro_settings import MicroSettings
 
 MICRO_SPEECH = {"window_size": 30, "window_step": 20, "num_channels": 40, "enable_pcan": True}
-"""Arguments of `audio_microfrontend` for micro_speech."""
+"""micro_speech's arguments of `audio_microfrontend`."""
 
 MICRO_WAKE_WORD = {**MICRO_SPEECH, "window_step": 10}
-"""Likewise for microWakeWord, and for the wheel's class."""
+"""The arguments of microWakeWord, and of the class in the wheel pymicro-features."""
 
 
 MICRO_SETTINGS: dict[str, dict[str, Any]] = {
@@ -34,18 +34,18 @@ MICRO_SETTINGS: dict[str, dict[str, Any]] = {
     },
     "the whole signal remains": {"min_signal_remaining": 1.0, "enable_pcan": True},
 }  # fmt: skip
-"""Arguments of `audio_microfrontend`, and the rate in Hz where it is another than 16,000."""
+"""Arguments of `audio_microfrontend`, and the rate in Hz if it is not 16,000."""
 
 
 _DEFAULTS: dict[str, Any] = {
     "window_size": 25, "window_step": 10, "num_channels": 32, "lower_band_limit": 125.0,
     "upper_band_limit": 7500.0,
 }  # fmt: skip
-"""What the library takes where an argument is left out, if `MicroSettings` does not say it."""
+"""The library's defaults, if they differ from the defaults of `MicroSettings`."""
 
 
 def micro_contract(rate: int = 16_000, **settings: Any) -> Contract:
-    """Return a contract with the settings of `audio_microfrontend`, others the library's own."""
+    """Return a contract with settings of `audio_microfrontend`; the rest are its defaults."""
     given = _DEFAULTS | settings
     length = given["window_size"] * rate // 1000
     own = MicroSettings.__dataclass_fields__

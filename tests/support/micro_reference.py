@@ -1,6 +1,7 @@
 """The original micro frontend with any settings: the C library inside the wheel pymicro-features.
 
-Its Python class has the settings of microWakeWord alone. The library exports its C functions, too.
+The wheel's Python class allows only the settings of microWakeWord, but the library also exports
+its C functions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ Features = NDArray[np.int64]  # (frames, channels)
 
 
 class _Config(ctypes.Structure):
-    """FrontendConfig of frontend_util.h."""
+    """The C type FrontendConfig of frontend_util.h."""
 
     _fields_ = (
         ("window_size", ctypes.c_size_t),
@@ -44,7 +45,7 @@ class _Config(ctypes.Structure):
 
 
 class _Output(ctypes.Structure):
-    """FrontendOutput of frontend.h."""
+    """The C type FrontendOutput of frontend.h."""
 
     _fields_ = (("values", ctypes.POINTER(ctypes.c_uint16)), ("size", ctypes.c_size_t))
 
@@ -60,19 +61,19 @@ def library() -> ctypes.CDLL:
 
 
 def defaults() -> dict[str, Any]:
-    """Return the settings that the library itself has."""
+    """Return the library's default settings."""
     config = _Config()
     library().FrontendFillConfigWithDefaults(ctypes.byref(config))
     return {name: getattr(config, name) for name, _ in _Config._fields_}
 
 
 def reference(samples: NDArray[np.int16], rate: int, **settings: Any) -> Features | None:
-    """Return the original's features, int64 (frames, channels); None where it refuses settings.
+    """Return the original's features, int64 (frames, channels), or None if it refuses the settings.
 
     Args:
         samples: int16 (samples,).
         rate: Hz.
-        settings: Named as `audio_microfrontend` does; others are the library's own.
+        settings: Arguments of `audio_microfrontend`; the rest are the library's defaults.
     """
     original, config = library(), _Config()
     original.FrontendFillConfigWithDefaults(ctypes.byref(config))
@@ -100,7 +101,7 @@ def reference(samples: NDArray[np.int16], rate: int, **settings: Any) -> Feature
 def wheel_features(samples: NDArray[np.int16]) -> NDArray[np.float64]:
     """Return the features of the wheel's Python class, float64 (frames, 40)."""
     front_end, rows = MicroFrontend(), []
-    # Ten milliseconds at a time, as it wants them.
+    # The class accepts 10 ms at a time.
     for at in range(0, len(samples) - 159, 160):
         found = front_end.process_samples(samples[at : at + 160].astype("<i2").tobytes())
         assert found.samples_read == 160
@@ -110,7 +111,7 @@ def wheel_features(samples: NDArray[np.int16]) -> NDArray[np.float64]:
 
 
 def signals() -> dict[str, Samples]:
-    """Return sounds of 12,000 samples that go to the ends of what a front end meets."""
+    """Return extreme sounds for a front end, 12,000 samples each."""
     rng, n = np.random.default_rng(1), np.arange(12_000)
     impulses = np.zeros(12_000)
     impulses[::1777], impulses[900::1777] = -32768, 32767
@@ -135,16 +136,16 @@ def platform_log1p() -> Any:
 
 
 def platform_differs() -> bool:
-    """Whether the C library's `log1pf` is the later one, which rounds right."""
-    # Here fdlibm's is a step off.
+    """Return whether the C library has the newer `log1pf`, which rounds correctly."""
+    # The older one, from fdlibm, is off by one step for this number.
     x = np.float32(2.5)
     return bool(np.float32(platform_log1p()(x)) == np.float32(np.log1p(np.float64(x))))
 
 
 def originals(samples: Samples, rate: int = 16_000, **settings: Any) -> Features:
-    """Return what `reference` does, or where the C library has another logarithm, the runtime's.
+    """Return the features of `reference`, or the runtime's if the C library's `log1pf` is newer.
 
-    test_micro_frontend.py compares the two with the C library's logarithm.
+    test_micro_frontend.py compares the two, both with the C library's logarithm.
     """
     if platform_differs():
         front_end = FrontEnd(micro_contract(rate, **settings))

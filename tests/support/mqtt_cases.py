@@ -1,4 +1,4 @@
-"""A real MQTT broker, and a second client of it."""
+"""A real MQTT broker, and a second client for the tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 
 class Mosquitto:
-    """A broker that can be stopped and started again; it keeps nothing on disk."""
+    """A broker that tests can stop and start again; it does not write to the disk."""
 
     def __init__(self, folder: Path, *settings: str) -> None:
         self.port = free_port()
@@ -26,7 +26,7 @@ class Mosquitto:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        # Debian has it where only root looks.
+        # Debian's folder for it is only on root's path.
         program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
         assert program, "the Debian package mosquitto is needed"
         self.process = subprocess.Popen(
@@ -49,9 +49,9 @@ class Mosquitto:
 
 
 class Subscriber:
-    """A second client: Home Assistant, say.
+    """A second client, such as Home Assistant.
 
-    One with a name is remembered by a broker that keeps sessions: it then misses nothing.
+    If the client has a name, a broker with sessions keeps its messages while it is offline.
     """
 
     def __init__(self, broker: Mosquitto, name: str = "") -> None:
@@ -72,7 +72,7 @@ class Subscriber:
         return [payload for name, payload, _ in list(self.messages) if name == topic]
 
     def wait_for(self, topic: str, payload: str | None = None) -> str:
-        """Return the last payload of a topic, or wait for one that is `payload`."""
+        """Return a topic's last payload, or wait until it is `payload`."""
 
         def there() -> bool:
             return bool(found := self.payloads(topic)) and payload in (None, found[-1])

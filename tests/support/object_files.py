@@ -1,4 +1,4 @@
-"""Compiles C files, each once for all tests that see the same text in it."""
+"""Compiles C files; tests with equal source text share one compilation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _folders: list[Path] = []
 
 
 def keep_in(folder: Path) -> None:
-    """Say where the objects of the tests' processes lie."""
+    """Set the folder of object files, which all processes of the tests share."""
     folder.mkdir(exist_ok=True)
     _folders[:] = [folder]
 
@@ -45,7 +45,7 @@ def object_file(command: Sequence[str], source: Path) -> Path:
 
 
 def _texts(command: Sequence[str], source: Path) -> list[bytes]:
-    """Return the text of a file and of all files of the project that it may include."""
+    """Return the text of a file and of all project files that it may include."""
     folders = [Path(word[2:]) for word in command if word.startswith("-I")]
     found: dict[Path, bytes] = {}
     waiting = [source]
@@ -61,21 +61,21 @@ def _texts(command: Sequence[str], source: Path) -> list[bytes]:
 
 
 def _matters(option: str, seen: bytes) -> bool:
-    """Return whether an option may change the object of a text: a macro has to be in it."""
+    """Return whether an option may change the object; a macro only if the text holds its name."""
     if option.startswith("-D"):
         return option[2:].partition("=")[0].encode() in seen
     return not option.startswith("-Wl,")
 
 
 def compiler_output(command: Sequence[str]) -> bytes:
-    """Run a compiler that must succeed; return what it writes."""
+    """Run a compiler that must succeed; return its output."""
     done = subprocess.run(command, capture_output=True)
     assert done.returncode == 0, done.stderr.decode(errors="replace")[-4000:]
     return done.stdout
 
 
 def compiling_once(run: Callable[[list[str]], None]) -> Callable[[list[str]], None]:
-    """Return a function that runs commands as `run` does, but compiles no file a second time."""
+    """Return a function that runs commands like `run`, but never compiles a file twice."""
 
     def once(command: list[str]) -> None:
         if "-c" not in command:
@@ -84,7 +84,7 @@ def compiling_once(run: Callable[[list[str]], None]) -> Callable[[list[str]], No
         try:
             kept = object_file(command[:place], Path(command[place + 1]))
         except (AssertionError, OSError):
-            return run(command)  # which says what is wrong
+            return run(command)  # shows the compiler's errors
         shutil.copyfile(kept, command[command.index("-o") + 1])
         return None
 

@@ -1,4 +1,4 @@
-"""Models unlike this project's own: of other tools, of other types, of any number of ends."""
+"""Unusual models: from other tools, of other types, with any number of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from graphs import SAME, Entry, Graph, RandomGraph
 
 
 def person_detector() -> bytes:
-    """Return a relative of TensorFlow Lite Micro's person_detect.
+    """Return a model like TensorFlow Lite Micro's person_detect.
 
-    Int8 (1, 96, 96, 1), no contract, and scales of one-dimensional biases along their fourth
-    dimension: TensorFlow Lite refuses that, TensorFlow Lite Micro does not look at it.
+    Its input is int8 (1, 96, 96, 1) and it has no contract. Its one-dimensional biases have scales
+    along dimension 3: TensorFlow Lite refuses that, TensorFlow Lite Micro ignores it.
     """
     random = RandomGraph(3)
     last = random.graph.input((1, 96, 96, 1), 1 / 255, -128)
@@ -27,7 +27,7 @@ def person_detector() -> bytes:
 
 
 def chain(operators: int) -> bytes:
-    """Return so many RELUs, one after the other."""
+    """Return a chain of RELUs."""
     graph = Graph()
     last = graph.input((1, 8), 0.1, 0)
     for _ in range(operators):
@@ -45,19 +45,19 @@ def _ends(kind: int, shape: tuple[int, ...], signature: tuple[int, ...] = ()) ->
 
 
 def of_type(kind: str, shape: tuple[int, ...] = (1, 8), signature: tuple[int, ...] = ()) -> bytes:
-    """Return one RELU from an input of a type and shape."""
+    """Return one RELU on an input of the given type and shape."""
     graph, output = _ends(getattr(tflite.TensorType, kind), shape, signature)
     return graph.finish(graph.operator("RELU", [0], output))
 
 
 def without_operators() -> bytes:
-    """Return a model whose output is its input."""
+    """Return a model that uses its input as its output."""
     graph, _ = _ends(tflite.TensorType.INT8, (1, 8))
     return graph.finish(0)
 
 
 def without_inputs() -> bytes:
-    """Return a model that makes something of nothing."""
+    """Return a model without an input."""
     graph, output = _ends(tflite.TensorType.INT8, (1, 8))
     graph.inputs.clear()
     constant = graph.constant(np.ones((1, 8), np.int8), [0.1])
@@ -65,19 +65,19 @@ def without_inputs() -> bytes:
 
 
 def without_outputs() -> bytes:
-    """Return a model that makes nothing."""
+    """Return a model without an output."""
     return _ends(tflite.TensorType.INT8, (1, 8))[0].finish()
 
 
 def of_two_inputs() -> bytes:
-    """Return a sum of two inputs."""
+    """Return a model that adds two inputs."""
     graph, output = _ends(tflite.TensorType.INT8, (1, 8))
     second = graph.input((1, 8), 0.1, 0)
     return graph.finish(graph.operator("ADD", [0, second], output, "AddOptions"))
 
 
 def of_two_outputs() -> bytes:
-    """Return two functions of one input."""
+    """Return a model with two outputs from one input."""
     graph, output = _ends(tflite.TensorType.INT8, (1, 8))
     second = graph.tensor((1, 8), 0.1, 0, "second")
     graph.operator("RELU", [0], output)
@@ -104,4 +104,4 @@ ODD = {
     "two_inputs": of_two_inputs,
     "two_outputs": of_two_outputs,
 }
-"""Makers by name."""
+"""By name: functions that make the models."""

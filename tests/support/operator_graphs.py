@@ -1,4 +1,4 @@
-"""A random family of small int8 `.tflite` files with the operators of other people's networks."""
+"""Random small int8 `.tflite` networks with the operators of other people's models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphs import SAME, VALID, RandomGraph, Shape
 
 
 class RandomOperators(RandomGraph):
-    """One member of the family; the same seed gives the same file."""
+    """A random network; the same seed gives the same file."""
 
     def zero_point(self) -> int:
         return int(self.pick(0, self.rng.integers(-40, 41), self.rng.integers(-128, 128)))
@@ -19,7 +19,7 @@ class RandomOperators(RandomGraph):
         return float(2.0 ** self.pick(0, 0, self.rng.uniform(-2, 2), self.rng.uniform(-4, 4)))
 
     def made(self, shape: Shape, like: int | None = None) -> int:
-        """Return an output tensor, quantised at random or as another is."""
+        """Return an output tensor, quantised at random or like another tensor."""
         if like is None:
             return self.graph.tensor(shape, self.scale(), self.zero_point())
         entry = self.graph.entries[like]
@@ -31,7 +31,7 @@ class RandomOperators(RandomGraph):
     def integers(self, *values: int) -> int:
         return self.graph.constant(np.array(values, np.int32))
 
-    # Functions of one value
+    # Operators on single values
 
     def one_value(self, source: int) -> int:
         name = self.pick("LOGISTIC", "TANH", "HARD_SWISH", "LEAKY_RELU", "PRELU", "ELU")
@@ -49,7 +49,7 @@ class RandomOperators(RandomGraph):
             options = "LeakyReluOptions"
             values = {"Alpha": float(self.pick(0.1, 0.3, -0.5, 1.7, 0.0))}
         if name == "PRELU":
-            # One slope, one a channel, one a position, or as Keras has it, one for each value.
+            # One slope for all, per channel, per position, or (like Keras) per value.
             of = self.pick((1, 1, 1), (1, 1, shape[3]), (1, shape[2], 1), shape[1:])
             slope = self.rng.integers(-127, 128, of).astype(np.int8)
             inputs.append(self.graph.constant(slope, [self.scale()]))
@@ -80,7 +80,7 @@ class RandomOperators(RandomGraph):
         return self._binary(self.pick("ADD", "SUB", "MUL"), pair, shape)
 
     def of_two(self, source: int) -> int:
-        """The source and a convolution of it, or a gate for each channel, position or row."""
+        """Combine the source with a convolution of it, or with a gate per channel, position or row."""
         shape = self.shape(source)
         how = self.pick("same", "channels", "rows", "positions")
         if how == "same":
@@ -95,7 +95,7 @@ class RandomOperators(RandomGraph):
         pair = self.pick([source, other], [other, source])
         return self._binary(self.pick("ADD", "SUB", "MUL"), pair, shape)
 
-    # Movement
+    # Operators that move values
 
     def slice(self, source: int) -> int:
         shape = self.shape(source)
@@ -116,13 +116,13 @@ class RandomOperators(RandomGraph):
         )
 
     def split(self, source: int) -> int:
-        """Parts of the channels or positions, joined again in another order."""
+        """Split the channels or positions and join the parts in another order."""
         axis = int(self.pick(2, 3, 3))
         shape = list(self.shape(source))
         count = int(self.pick(2, 3, 4))
         shape[axis] = max(1, shape[axis] // count)
         parts = shape[axis] * count
-        # So that it divides evenly.
+        # Makes the number divisible.
         source = self._resized(source, axis, parts)
         outputs = [self.made(tuple(shape), source) for _ in range(count)]
         constant, given = self.integers(self.pick(axis, axis - 4)), [source]
@@ -171,7 +171,7 @@ class RandomOperators(RandomGraph):
         return self.graph.operator("PAD", [source, amounts], self.made(shape, source), "PadOptions")
 
     def pad(self, source: int) -> int:
-        """Padding before anything, as much as a kernel is high or more."""
+        """Add padding of up to 4 rows and columns on each side, then a random operator or none."""
         rows, columns = (
             (int(self.rng.integers(0, 5)), int(self.rng.integers(0, 5))) for _ in range(2)
         )
@@ -191,7 +191,7 @@ class RandomOperators(RandomGraph):
         )
 
     def reshaped(self, source: int) -> int:
-        """The same values in rows of another shape."""
+        """Reshape the values to rows of another shape."""
         shape = list(self.shape(source)[1:])
         self.rng.shuffle(shape)
         return self.reshape(source, (1, *shape))
@@ -217,7 +217,7 @@ class RandomOperators(RandomGraph):
         padding = self.pick(SAME, VALID) if fits else SAME
         make = self.pick(self.conv, self.depthwise)
         made = make(source, window=(padding, kernel, (1, 1)))
-        # The size is that of a kernel as large as the span.
+        # As large as the output of a kernel that covers the span.
         size = self._slid(source, padding, (span[0], span[1]), (1, 1))
         entry = self.graph.entries[made]
         entry.shape = (1, *size, entry.shape[3])
@@ -250,7 +250,7 @@ class RandomOperators(RandomGraph):
         return self.graph.operator("CONV_2D", [source, *constants], output, "Conv2DOptions", values)
 
     def along_width(self, source: int) -> int:
-        """Convolutions over (1, 1, time, channels), as the converter writes a Conv1D."""
+        """Add convolutions over (1, 1, time, channels), as the converter writes a Conv1D."""
         _, height, width, channels = self.shape(source)
         last = self.reshape(source, (1, 1, height * width, channels))
         for _ in range(int(self.pick(1, 2, 3))):
@@ -286,7 +286,7 @@ class RandomOperators(RandomGraph):
         return self.graph.finish(self._output(last))
 
     def _input(self, shape: Shape) -> int:
-        """Return a tensor of a shape, made of the model's input, which may have another."""
+        """Return a tensor of a given shape, computed from the model's input of any shape."""
         how = self.pick("plain", "flat", "transposed", "unsigned")
         if how == "flat":
             flat = self.graph.input((1, int(np.prod(shape))), self.scale(), self.zero_point())
@@ -314,7 +314,7 @@ class RandomOperators(RandomGraph):
 
 
 class RandomDepthwise(RandomOperators):
-    """Depthwise convolutions of more channels, with all that their kernels tell apart."""
+    """Depthwise convolutions with up to 50 channels: every case that the kernels treat apart."""
 
     def build(self) -> bytes:
         """Return the file."""
@@ -325,6 +325,6 @@ class RandomDepthwise(RandomOperators):
             last = self.pick(self.depthwise, self.depthwise, self.dilated)(last)
             if self.pick(True, False, False):
                 weights = self.graph.entries[self.graph.operators[-1][1][1]]
-                # Beyond what converters write: two products of it leave 16 bits.
+                # -128 is unusual in converted models: the sum of two products overflows 16 bits.
                 weights.data = b"\x80" * 3 + weights.data[3:]
         return self.graph.finish(last)

@@ -1,4 +1,4 @@
-"""Records, and what else the tests of the outputs have in common."""
+"""Records and helpers for the tests of outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SESSION = Session("shipped.tflite", CONTRACT, "USB Audio Device", 48_000, 1, 0.5
 
 
 def result(time_s: float = 3.0, label: str | None = "anger", **changes: Any) -> Result:
-    """A result whose label has a score of 0.64."""
+    """A result; its label has the score 0.64."""
     scores = {} if label is None else {name: 0.64 if name == label else 0.06 for name in LABELS}
     plain = Result(
         time_s=time_s,
@@ -42,7 +42,7 @@ LOST = Notice("device-lost", "the microphone is gone: plug it in again", 4.0, "w
 
 
 class Told:
-    """What an output tells of itself."""
+    """An output's own description."""
 
     def __init__(self) -> None:
         self.codes: list[str] = []
@@ -60,7 +60,7 @@ def free_port() -> int:
 
 
 def eventually(holds: Callable[[], object], what: str) -> None:
-    """Wait until `holds`, for as long as a busy machine may take."""
+    """Wait until `holds` returns true; allow for a busy computer."""
     deadline = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < deadline, what

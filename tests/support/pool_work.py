@@ -1,4 +1,4 @@
-"""What the tests of pools let other processes do; a file of its own, which those can import."""
+"""Jobs for the tests of process pools; a separate file, so that the processes can import it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from sernet_edge.runtime.errors import SernetError
 
 
 def note_process(folder: Path) -> None:
-    """Leave a file named for the process that started this one, and for this one.
+    """Write a file named after this process and its parent.
 
-    Stay a while, so that others get jobs too.
+    Then wait a while, so that other processes get jobs, too.
     """
     (folder / f"{os.getppid()}-{os.getpid()}").touch()
     time.sleep(0.5)
 
 
 def fail(what: str) -> None:
-    """Fail as a fold does."""
+    """Fail with the same error as a fold."""
     raise SernetError(what, hint="do better")
 
 
 def die(_: object) -> None:
-    """End this process as the kernel does when memory is short."""
+    """Kill this process, as the kernel does when memory is short."""
     os._exit(9)

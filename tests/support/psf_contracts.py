@@ -1,4 +1,4 @@
-"""Contracts with the settings that users of python_speech_features choose."""
+"""Contracts with common settings of python_speech_features."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ COMMON: dict[str, Any] = {
 }  # fmt: skip
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    # mfcc(signal, rate) as it is.
+    # mfcc(signal, rate) with all its defaults.
     "defaults": {
         "frame_length_samples": 400, "frame_step_samples": 160, "fft_size": 512, "mel_bands": 26,
         "mfcc_count": 13, "preemphasis": 0.97, "lifter": 22, "first_feature": "energy",

@@ -1,4 +1,4 @@
-"""What every family of random networks is tested for: the bits of TensorFlow Lite Micro."""
+"""Tests for all random networks: the engine's output must equal TensorFlow Lite Micro's."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sernet_edge.firmware_export.reader import read_network
 from sernet_edge.runtime.modelfile import ModelFile
 
 Graphs = tuple[Path, list[Path], list[Case]]
-"""A folder with the engine and the tables of networks, the C files, and the networks."""
+"""Return (folder of the engine and the networks' tables, its C files, the networks)."""
 
 
 def check_on_this_computer(compiler: str, graphs: Graphs) -> None:
-    """Replay the networks on this computer, under the sanitizers."""
+    """Replay the networks on this computer, with sanitizers."""
     folder, sources, cases = graphs
     output = replay(compiled(compiler, folder, sources, compiler))
     assert f"cases {len(cases)}\nwindows {_windows(cases)}\nfailures 0" in output
@@ -38,7 +38,7 @@ def check_on_core(core: str, graphs: Graphs) -> None:
 
 
 def check_reference(graphs: Graphs) -> None:
-    """Compare the engine's integers in NumPy, which keep a state from window to window."""
+    """Compare the NumPy version of the engine, too; it keeps a state between windows."""
     for case in graphs[2]:
         network, states = read_network(ModelFile(case.name, case.data)), reference.States()
         computed = np.stack([reference.run(network, window, states) for window in case.inputs])

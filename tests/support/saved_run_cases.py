@@ -1,4 +1,4 @@
-"""Saved cross-validations, small enough to compute their figures by hand."""
+"""Saved cross-validations that are small enough to check their figures by hand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fold_file(
     by_epoch: list[list[int]],
     int8: list[int] | None = None,
 ) -> None:
-    """A fold whose int8 model guesses `int8`, by default all right."""
+    """Return a fold whose int8 model predicts `int8`; by default all predictions are right."""
     final = np.eye(3)[by_epoch[-1]].tolist()
     (run / f"fold-{name}.json").write_text(
         json.dumps(
@@ -41,7 +41,7 @@ def fold_file(
 def saved_run(
     run: Path, split: str = "speakers", seed: int = 1, recipe: dict[str, Any] | None = None
 ) -> Path:
-    """A run of two folds with what report.py and the pages made from it look at."""
+    """Return a run of two folds with the fields that report.py and the generated pages read."""
     run.mkdir(parents=True)
     changed = {"loss": "focal", "epochs": 2} if recipe is None else recipe
     settings = {

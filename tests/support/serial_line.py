@@ -1,4 +1,4 @@
-"""A pseudo-terminal with a board's program behind it, and what can go wrong on the way."""
+"""A pseudo-terminal that connects to a board's program and can damage the bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 Change = Callable[[bytes], bytes]
-"""What a line makes of some bytes that pass."""
+"""Changes the bytes that pass the line."""
 
 
 def unchanged(data: bytes) -> bytes:
@@ -23,7 +23,7 @@ def unchanged(data: bytes) -> bytes:
 def line(
     command: Sequence[str | Path], to_board: Change = unchanged, from_board: Change = unchanged
 ) -> Iterator[str]:
-    """Run a program that talks on standard input and output; give the port to talk to it."""
+    """Run a program that uses standard input and output; yield a port that connects to it."""
     master, slave = os.openpty()
     tty.setraw(slave)
     program = subprocess.Popen(
@@ -55,7 +55,7 @@ def line(
         thread.join()
         program.stdin.close()
         program.stdout.close()
-        # Ends at the end of its input.
+        # The program ends when its input ends.
         assert program.wait(timeout=30) == 0
         for handle in (master, slave, ending, ended):
             os.close(handle)
@@ -63,6 +63,6 @@ def line(
 
 @contextmanager
 def answering(answer: Change) -> Iterator[str]:
-    """Give a port at which `answer` says what comes back for the bytes that came."""
+    """Yield a port; `answer` turns the received bytes into the reply."""
     with line(["cat"], from_board=answer) as port:
         yield port

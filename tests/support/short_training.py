@@ -1,4 +1,4 @@
-"""A training that takes a moment."""
+"""A very short training."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from sernet_edge.train.recordings import Recording
 if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
 
-# A third of a second, so that training takes a moment.
+# A window of a third of a second, so that training is quick.
 SHORT_CONTRACT = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, window_frames=16)
 
-# No gain: where segments are fixed, features are kept, and the masks alone are drawn.
+# Without a gain and with fixed segments, training keeps the features and draws only the masks.
 SHORT = Recipe(epochs=2, batch_size=3, average_epochs=1, gain_db=0)
 
 
 def ready(recipe: Recipe, checkpoint: Path) -> Fit:
-    """A training on six recordings of 0.06 to 1 s, not begun or where it was stopped."""
+    """Return a training on six recordings of 0.06 to 1 s: a new one, or one to continue."""
     from sernet_edge.train.fit import start
 
     rng = np.random.default_rng(1)

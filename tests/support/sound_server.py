@@ -1,4 +1,4 @@
-"""A PulseAudio daemon of a test's own: a microphone and a loudspeaker in real time."""
+"""A separate PulseAudio daemon for one test: a microphone and a loudspeaker in real time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PATIENCE_S = 60
 
 
 class SoundServer:
-    """A PulseAudio daemon of the test's own, whose only source is a null sink's monitor."""
+    """A separate PulseAudio daemon. Its only microphone is the monitor of a null sink."""
 
     def __init__(self, folder: Path) -> None:
         self._socket = folder / "socket"

@@ -1,4 +1,4 @@
-"""A random family of small int8 `.tflite` files that keep a state from one window to the next."""
+"""Random small int8 `.tflite` networks that keep a state between windows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from operator_graphs import RandomOperators
 
 
 class RandomStates(RandomOperators):
-    """One member of the family; the same seed gives the same file."""
+    """A random network; the same seed gives the same file."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
@@ -16,7 +16,7 @@ class RandomStates(RandomOperators):
         self._count = 0
 
     def state(self, shape: tuple[int, ...], like: int) -> tuple[int, int]:
-        """Return a variable's handle and what it holds, quantised as another tensor."""
+        """Return a variable's handle and its value, quantised like another tensor."""
         entry = self.graph.entries[like]
         values = np.full(shape, entry.zero_point, np.int8)
         if self.pick(True, False):
@@ -28,7 +28,7 @@ class RandomStates(RandomOperators):
         return handle, self.graph.read(handle, self.made(shape, like))
 
     def keep(self, handle: int, value: int) -> None:
-        """Assign a value, now or when the others have been computed."""
+        """Assign a value, either now or after all other operators."""
         if self.pick(True, False):
             self.graph.write(handle, value)
         else:
@@ -53,7 +53,7 @@ class RandomStates(RandomOperators):
         )
 
     def streamed(self, source: int) -> int:
-        """A convolution or pool over the newest rows, some of them of earlier windows."""
+        """Add a convolution or pool over the newest rows, some from earlier windows."""
         shape = self.shape(source)
         kept = int(self.rng.integers(1, 9))
         handle, old = self.state((1, kept, *shape[2:]), source)
@@ -69,7 +69,7 @@ class RandomStates(RandomOperators):
         if how == "pool":
             return self.pool(rows, window=window)
         if how == "parts":
-            # Several kernels, each over the newest rows that it needs.
+            # Several kernels; each covers the newest rows that it needs.
             parts = []
             scale, zero_point = self.scale(), self.zero_point()
             for _ in range(2):
@@ -85,7 +85,7 @@ class RandomStates(RandomOperators):
         return self.mean(rows, (1,), keep_dims=True)
 
     def recurrent(self, source: int) -> int:
-        """A sum of what came before and what comes now, which the next window finds."""
+        """Add a running sum of the earlier windows and this one, kept for the next window."""
         handle, old = self.state(self.shape(source), source)
         sums = self._binary(self.pick("ADD", "SUB", "MUL"), [old, source], self.shape(source))
         new = self.quantize(sums, *self._quantisation(source))
@@ -93,10 +93,10 @@ class RandomStates(RandomOperators):
         return new if self.pick(True, False) else sums
 
     def delayed(self, source: int) -> int:
-        """The window before, joined with this one."""
+        """Join the previous window with this one."""
         handle, old = self.state(self.shape(source), source)
         if self.pick(True, False):
-            # The state's rows are read late, when the new ones have been there for long.
+            # Reads the state's rows long after the new rows are computed.
             old = self.conv(old, self.shape(source)[3], window=(SAME, (3, 1), (1, 1)))
             source_made = self.conv(source, window=(SAME, (1, 1), (1, 1)))
             old = self.conv(old, self.shape(source_made)[3], window=(SAME, (5, 1), (1, 1)))
@@ -106,7 +106,7 @@ class RandomStates(RandomOperators):
         return self.stacked(self.pick([old, source], [source, old]))
 
     def written_first(self, source: int) -> int:
-        """Read again after it was written."""
+        """Read the state again after writing it."""
         handle, old = self.state(self.shape(source), source)
         self.graph.write(handle, source)
         new = self.graph.read(handle, self.made(self.shape(source), source))
@@ -117,7 +117,7 @@ class RandomStates(RandomOperators):
         return entry.scales[0], entry.zero_point
 
     def build(self) -> bytes:
-        """Return the file."""
+        """Return the `.tflite` file."""
         height, width = int(self.pick(1, 1, 2, 3, 5)), int(self.pick(1, 1, 3))
         channels = int(self.pick(1, 4, 5, 8, 16))
         last = self.graph.input((1, height, width, channels), self.scale(), self.zero_point())

@@ -1,4 +1,4 @@
-"""A random family of small int8 `.tflite` files whose windows share rows."""
+"""Random small int8 `.tflite` networks whose windows share rows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.new_contract import new_contract
 
 STRIDE, RECEPTIVE = 4, 15
-"""Frames from one row of `stream_model`'s last map to the next, and frames that one is made of."""
+"""For a row of `stream_model`'s last feature map: frames between rows, and frames per row."""
 
 
 def stream_contract(hop_frames: int = STRIDE, rows: int = 6) -> Contract:
-    """Return the contract of a `stream_model` with windows of so many rows of the last map."""
+    """Return the contract of a `stream_model`; a window has `rows` rows of the last feature map."""
     window = RECEPTIVE + (rows - 1) * STRIDE
     return new_contract(("a", "b", "c"), "none", window).replace(
         hop_frames=hop_frames, stride_frames=STRIDE, receptive_frames=RECEPTIVE
@@ -23,7 +23,7 @@ def stream_contract(hop_frames: int = STRIDE, rows: int = 6) -> Contract:
 
 
 def stream_model(contract: Contract) -> bytes:
-    """Return a small network whose windows share rows, with weights by chance, and the contract."""
+    """Return a small network whose windows share rows, with random weights, and its contract."""
     random = RandomStream(3)
     shape = (1, contract.window_frames, contract.feature_count, 1)
     last = stream_body(
@@ -35,14 +35,14 @@ def stream_model(contract: Contract) -> bytes:
 
 
 def stream_body(random: RandomStream, last: int) -> int:
-    """Put layers of STRIDE and RECEPTIVE behind a tensor; return the last feature map."""
+    """Append layers with STRIDE and RECEPTIVE to a tensor; return the last feature map."""
     last = random.conv(random.pad(last, (0, 0), (1, 1)), 6, window=(VALID, (5, 3), (2, 2)))
     last = random.pool(last, window=(VALID, (2, 2), (2, 2)))
     return random.conv(random.pad(last, (0, 0), (1, 1)), 8, window=(VALID, (3, 3), (1, 1)))
 
 
 class RandomStream(RandomGraph):
-    """One member of the family; the same seed gives the same file.
+    """A random network; the same seed gives the same file.
 
     Attributes:
         stride: Frames from one row of the last feature map to the next.
@@ -52,7 +52,7 @@ class RandomStream(RandomGraph):
         super().__init__(seed)
         self.stride = 1
 
-    # Milder choices than the other family's, so that scores follow the input.
+    # Milder choices than in `RandomGraph`, so that scores depend on the input.
 
     def gain(self) -> float:
         return float(2.0 ** self.rng.uniform(-1, 2))
@@ -65,7 +65,7 @@ class RandomStream(RandomGraph):
         return int(self.pick(relu, *[tflite.ActivationFunctionType.NONE] * 3))
 
     def build(self) -> bytes:
-        """Return the file."""
+        """Return the `.tflite` file."""
         blocks = [self._block() for _ in range(int(self.rng.integers(1, 6)))]
         height = int(self.rng.integers(1, 7))
         for _, kernel, stride in reversed(blocks):
@@ -89,7 +89,7 @@ class RandomStream(RandomGraph):
         return kind, int(self.rng.integers(1, 12 if kind == "branch" else 6)), stride
 
     def _padded(self, source: int, kernel: int) -> int:
-        """Pad the width as "same" does, or not at all; return the tensor to convolve."""
+        """Pad the width like "same" padding, or not at all; return the tensor to convolve."""
         if self.shape(source)[2] >= kernel and self.pick(True, False):
             return source
         return self.pad(source, (0, 0), ((kernel - 1) // 2, kernel // 2))
@@ -104,7 +104,7 @@ class RandomStream(RandomGraph):
         return self.graph.operator("PAD", [source, amounts], output, "PadOptions")
 
     def cut(self, source: int, before: int, after: int = 0) -> int:
-        """Leave out rows at the ends of a window."""
+        """Remove rows at a window's start and end."""
         _, height, width, channels = self.shape(source)
         entry = self.graph.entries[source]
         output = self.graph.tensor(
@@ -135,7 +135,7 @@ class RandomStream(RandomGraph):
     def _pool(self, source: int, kernel: int, stride: int) -> int:
         width = self.shape(source)[2]
         wide = min(int(self.pick(1, 2, 3)), width)
-        # Where pools fill the time, "same" pads the width alone.
+        # If the pools divide the time evenly, "same" pads only the width.
         padding = SAME if kernel == stride and self.pick(True, False) else VALID
         return self.pool(source, window=(padding, (kernel, wide), (stride, wide)))
 
@@ -143,7 +143,7 @@ class RandomStream(RandomGraph):
         return int(self.pick(self.requantize, self.relu)(source))
 
     def _branch(self, source: int, kernel: int, stride: int) -> int:
-        """Branches whose kernels differ in height, aligned on their newest rows."""
+        """Add branches of different kernel heights, aligned on their newest rows."""
         scale, zero_point = self.scale(), self.zero_point()
         wide, step = int(self.rng.integers(1, 6)), (1, int(self.pick(1, 2)))
         branches = []

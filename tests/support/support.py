@@ -1,4 +1,4 @@
-"""What several test files use and is no fixture."""
+"""Helpers for several test files that are not fixtures."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ import pytest
 from numpy.typing import NDArray
 
 SAMPLE = Path(__file__).parents[2] / "docs/demo/two_moods.wav"
-"""Two voices of a synthesiser, one after the other."""
+"""A file with two synthetic voices, one after the other."""
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-"""The `sernet_edge` fixture: arguments of the command line in, the finished process out."""
+"""The `sernet_edge` fixture: takes the command's arguments, returns the finished process."""
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate: int = 16_000) -> None:
-    """Write mono 16-bit PCM."""
+    """Write a mono 16-bit WAV file."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
@@ -42,25 +42,25 @@ main(sys.argv[1:])
 
 
 def killed_at_the_rename(*arguments: object) -> None:
-    """Run the command line up to where its first output, written whole, would get its name."""
+    """Run the command line; stop it when it would rename its first finished output file."""
     command = [sys.executable, "-c", _KILLED_AT_THE_RENAME, *map(str, arguments)]
     killed = subprocess.run(command, capture_output=True, text=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
 
 
 def shared_folder(factory: pytest.TempPathFactory) -> Path:
-    """Return the temporary folder that all of the tests' processes have in common."""
+    """Return the temporary folder that all processes of the tests share."""
     base = factory.getbasetemp()
     return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """Return a folder that is filled once, whichever of the tests' processes asks first.
+    """Return a folder that the first process to ask fills for all processes of the tests.
 
     Args:
         factory: The `tmp_path_factory` of the process.
         name: The folder's name, the same in all processes.
-        make: What fills the folder, which is there and empty.
+        make: Fills the folder, which exists and is empty.
     """
     base = shared_folder(factory)
     folder, unfinished = base / name, base / f"{name}-unfinished"
@@ -75,11 +75,11 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
 
 
 def quickly(cases: Iterable[object], count: int) -> list[Any]:
-    """Return a test's parameters, of which those after the first `count` are marked slow.
+    """Return a test's parameters; all after the first `count` are marked slow.
 
     Args:
-        cases: A value or a tuple of values for each case, the most telling cases first.
-        count: Cases that `make test-quick` runs.
+        cases: A value or a tuple of values for each case, the most useful cases first.
+        count: How many cases `make test-quick` runs.
     """
     return [
         pytest.param(

@@ -1,4 +1,4 @@
-"""Requests to the web page, and what a browser shows of it."""
+"""Requests to the web page."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from selenium.webdriver.common.by import By
 from sernet_edge.runtime.outputs.web import Web
 
 Serve = Callable[..., Web]
-"""The fixture `serve`."""
+"""The type of the fixture `serve`."""
 
 
 def request(web: Web, path: str = "/", method: str = "GET", body: str = "", **headers: str) -> Any:
-    """Ask over a new connection; the answer has `content` and `text`."""
+    """Send a request over a new connection; the response has `content` and `text`."""
     connection = http.client.HTTPConnection("127.0.0.1", port(web), timeout=60)
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     with closing(connection):

@@ -1,4 +1,4 @@
-/* Every misuse of the interface comes back as its error; prints what does not. */
+/* Each misuse of the interface must return its error code; prints the checks that fail. */
 #include <stdio.h>
 #include <string.h>
 
@@ -53,9 +53,9 @@ int main(void) {
     EXPECT(sernet_reset(misaligned), SERNET_ERROR_ALIGN);
     EXPECT(sernet_selftest_features(NULL, memory, sizeof memory), SERNET_ERROR_NULL);
 
-    /* Misuse has left the state as it was. */
+    /* The misuse did not change the state. */
     EXPECT(sernet_poll(memory, &result), 0);
-    /* Where windows share rows, a queue is shorter than a window. */
+    /* If windows share rows, the queue is shorter than a window. */
     for (int32_t heard = 0; heard < SERNET_WINDOW_SAMPLES;) {
         heard += sernet_push(memory, silence, (size_t)(SERNET_WINDOW_SAMPLES - heard));
         while (heard < SERNET_WINDOW_SAMPLES && sernet_work(memory) == 1) {}
@@ -65,11 +65,11 @@ int main(void) {
     EXPECT(SERNET_RESULT_SAMPLES(result), SERNET_WINDOW_SAMPLES);
     EXPECT(sernet_poll(memory, &result), 0);
 
-    /* A push of any length is safe: what has no room is not taken. */
+    /* A push of any length is safe: sernet_push refuses samples that do not fit. */
     EXPECT(sernet_reset(memory), SERNET_OK);
     const int32_t taken = sernet_push(memory, silence, sizeof silence / sizeof *silence);
 #if SERNET_SHARES_ROWS
-    /* All but the last sample of the frame that has no room. */
+    /* All samples but the last one of the frame that does not fit. */
     EXPECT(taken, SERNET_QUEUE_ROWS * SERNET_FRAME_STEP_SAMPLES + SERNET_FRAME_LENGTH_SAMPLES - 1);
 #else
     EXPECT(taken >= SERNET_WINDOW_SAMPLES, 1);

@@ -1,9 +1,10 @@
 /* Prints the results of streams: api_results CHUNK WAY [FRAMES] < STREAMS
  *
- * WAY is when the network runs: "poll" after every push, "late" when a push is refused, or
- * "work" a part after every push. CHUNK 0 is chunks of any length, by chance. FRAMES is how many
- * frames a stream has had when it begins. A line: frames, label, saturated, int8 scores, scores,
- * arousal; after each stream a line "end". With TAUGHT a head is loaded first. */
+ * WAY says when the network runs: "poll" after every push, "late" only after a refused push,
+ * "work" in small parts after every push. CHUNK is the samples in a push; 0 means random lengths.
+ * FRAMES is the frame counter at the start of each stream. Each line holds: frames, label,
+ * saturated, int8 scores, scores, arousal. A line "end" follows each stream. If the macro TAUGHT is
+ * set, the program loads a head first. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ static void fail(const char *where, long status) {
     exit(1);
 }
 
-/* 1..2000, by chance. */
+/* Random, 1..2000. */
 static size_t any_length(void) {
     static uint32_t random = 1;
     random = random * 1664525u + 1013904223u;
@@ -48,7 +49,7 @@ int main(int argc, char **argv) {
     if (argc < 3) return 2;
     const size_t chunk = (size_t)atoi(argv[1]);
     const int late = strcmp(argv[2], "late") == 0, work = strcmp(argv[2], "work") == 0;
-    /* What a state must not rely on: memory that happens to be zero. */
+    /* Not zero: the state must not rely on zeroed memory. */
     memset(state, 0xA5, sizeof state);
     int status = sernet_init(state, sizeof state);
 #ifdef TAUGHT

@@ -1,4 +1,4 @@
-/* Prints what sernet_decide makes of the sequence in sequence.h, every double as its bits. */
+/* Feeds sernet_decide with the sequence in sequence.h and prints its results: doubles as bits. */
 #include <string.h>
 
 #include "sequence.h"

@@ -1,5 +1,5 @@
-/* Prints the drift of every result of streams, which a sernet_decide that hears of it is sure of or
- * not: drift_results < STREAMS */
+/* Prints each result's drift, and whether sernet_decide is sure of the result, given this drift:
+ * drift_results < STREAMS */
 #include "sernet.h"
 #include "sernet_decide.h"
 #include "streams.h"

@@ -1,6 +1,6 @@
-/* Prints the drift of every window of rows, which come from standard input as the model takes
- * them, int8 (frames, SERNET_FEATURE_COUNT): each row once if it is told the hop, SERNET_DRIFT_HOP,
- * else window after window. */
+/* Prints the drift of every window. Standard input holds the model's int8 input rows,
+ * (frames, SERNET_FEATURE_COUNT): each row once if the macro SERNET_DRIFT_HOP gives the hop, else
+ * one whole window after the other. */
 #include <stdio.h>
 
 #include "sernet_drift.h"

@@ -1,4 +1,4 @@
-/* What a caller can do wrong: each is an error code, never undefined behaviour. */
+/* Each wrong call must return an error code and never cause undefined behaviour. */
 #include <stdio.h>
 #include <string.h>
 
@@ -31,11 +31,11 @@ int main(void) {
     expect("self-test in a small state", sernet_selftest(&tested_golden, state, 8),
            SERNET_ERROR_SIZE);
 
-    /* A window that is given up leaves nothing behind. */
+    /* An abandoned window does not affect the next one. */
     for (int i = 0; i < TESTED_INPUT_ROWS / 2; i++) sernet_net_push(&tested, state, row);
     expect("self-test after half a window", sernet_selftest(&tested_golden, state, sizeof state), 0);
 
-    /* Rows after the last change nothing. */
+    /* Rows beyond the window's last one have no effect. */
     sernet_net_reset(&tested, state, sizeof state);
     int status = SERNET_OK;
     for (int i = 0; i < TESTED_INPUT_ROWS; i++) {

@@ -1,5 +1,5 @@
-/* Prints a number that tells every power and every feature of golden audio: on all cores, and
- * whatever instructions they have, the same. */
+/* Prints one checksum of all powers and features of the golden audio. It must be equal on all
+ * cores, with any instruction set. */
 #include "sernet_frontend.h"
 #include "sernet_selftest_features.h"
 
@@ -21,7 +21,7 @@ static void mix(uint64_t value) {
         hash = (hash ^ (value & 0xff)) * 1099511628211u;
 }
 
-/* Every loudness from the audio's own down to silence. */
+/* Every loudness, from the original down to silence. */
 static int16_t quieter(int16_t sample, uint32_t n) {
     return (int16_t)(sample / (1 << (n / 2048 % 16)));
 }

@@ -1,4 +1,5 @@
-/* Loads a head at run time: its scores are the taught model's, and wrong blocks change nothing. */
+/* Loads a head at run time: the scores must equal the taught model's, and wrong blocks must change
+ * nothing. */
 #include <string.h>
 
 #include "report.h"
@@ -36,7 +37,7 @@ static int32_t differing(const int8_t *outputs) {
     return sernet_selftest(&golden, ((sernet_state *)(void *)state)->net, SERNET_MODEL_STATE_BYTES);
 }
 
-/* CRC-32, a bit at a time: for blocks that are whole, and wrong. */
+/* Sets the block's checksum: CRC-32, bit by bit. */
 static void seal(void) {
     uint32_t crc = 0xffffffffu;
     for (uint32_t i = 0; i < SERNET_HEAD_BYTES - 4; i++) {
@@ -67,7 +68,7 @@ static void refuse_wrong_blocks(void) {
         {6, 255, SERNET_ERROR_SIZE},     /* labels */
         {8, 255, SERNET_ERROR_SIZE},     /* features */
         {31, 0x80, SERNET_ERROR_DAMAGED}, /* multiplier below 0 */
-        {32, 40, SERNET_ERROR_DAMAGED},  /* shift: the other bytes are 255 of a negative one */
+        {32, 40, SERNET_ERROR_DAMAGED},  /* shift: in a negative shift, the other bytes are 255 */
         {37, 1, SERNET_ERROR_DAMAGED},   /* zero point */
         {45, 1, SERNET_ERROR_DAMAGED},   /* the softmax's shift */
     };
@@ -79,7 +80,7 @@ static void refuse_wrong_blocks(void) {
     }
     memcpy(block, taught_block, SERNET_HEAD_BYTES);
     memset(block + SERNET_HEAD_START, 0xff, 3);
-    block[SERNET_HEAD_START + 3] = 0x7f; /* a bias at the end of 32 bits */
+    block[SERNET_HEAD_START + 3] = 0x7f; /* a bias at the limit of 32 bits */
     seal();
     expect("a large bias ", load(SERNET_HEAD_BYTES), SERNET_ERROR_DAMAGED);
     expect("another model's ",

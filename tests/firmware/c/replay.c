@@ -1,11 +1,11 @@
-/* Replays golden windows of many networks, on a PC or under QEMU, and says what differs.
- * The test writes cases.h and the cases' tables. */
+/* Replays golden windows of many networks, on a PC or under QEMU, and prints each difference.
+ * The test writes cases.h and the tables. */
 #include <string.h>
 
 #include "cases.h"
 #include "report.h"
 
-/* Each state lies at the end of it, so that a write beyond it leaves the array. */
+/* Each state lies at the array's end, so a write beyond the state also leaves the array. */
 static uint64_t memory[(MOST_STATE_BYTES + 7) / 8];
 
 int main(void) {
@@ -14,7 +14,7 @@ int main(void) {
         const sernet_net *net = cases[i]->net != NULL ? cases[i]->net : cases[i]->stream->body;
         const uint32_t bytes = net->state_bytes;
         void *state = (int8_t *)memory + sizeof memory - bytes;
-        /* What an engine must not rely on: memory that happens to be zero. */
+        /* Not zero: the engine must not rely on zeroed memory. */
         memset(memory, 0xA5, sizeof memory);
         const int32_t differing = sernet_selftest(cases[i], state, bytes);
         windows += cases[i]->windows;

@@ -1,4 +1,4 @@
-/* A ring's ends: full, empty, around the corner, past the counters' 2^32, and wrong arguments. */
+/* Tests a ring's limits: full, empty, wrap-around, counters beyond 2^32, and wrong arguments. */
 #include <stdio.h>
 
 #include "sernet_ring.h"
@@ -22,12 +22,12 @@ int main(void) {
     CHECK(sernet_ring_init(&ring, memory, 8) == 0);
     CHECK(sernet_ring_peek(&ring, &out) == 0);
     CHECK(sernet_ring_write(&ring, in, 0) == 0);
-    /* Counters that are about to start anew. */
+    /* The counters will soon wrap to 0. */
     ring.written = ring.read = UINT32_MAX - 2;
     CHECK(sernet_ring_write(&ring, in, 11) == 8);
     CHECK(sernet_ring_lost(&ring) == 3);
     CHECK(sernet_ring_write(&ring, in, 1) == 0 && sernet_ring_lost(&ring) == 4);
-    /* From place 5 on there are three in one piece. */
+    /* From index 5 on, three numbers are contiguous. */
     CHECK(sernet_ring_peek(&ring, &out) == 3 && out[0] == 1 && out[2] == 3);
     sernet_ring_consume(&ring, 2);
     CHECK(sernet_ring_peek(&ring, &out) == 1 && out[0] == 3);

@@ -1,4 +1,4 @@
-/* An interrupt of the core's timer writes numbers into a ring; the main loop reads them. */
+/* The timer's interrupt writes numbers into a ring; the main loop reads them. */
 #include "board.h"
 #include "sernet_ring.h"
 

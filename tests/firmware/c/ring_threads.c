@@ -1,4 +1,4 @@
-/* A thread writes numbers into a ring, another one reads them: none may be missing or out of order. */
+/* One thread writes numbers into a ring, another reads them: all must arrive, in order. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -32,7 +32,7 @@ int main(void) {
         const int16_t *pcm;
         uint32_t count = sernet_ring_peek(&ring, &pcm);
         if (count == 0) sched_yield();
-        /* Not always all that is there. */
+        /* Sometimes fewer than the ring holds. */
         if (count > 5 && seen % 3 == 0) count -= 3;
         for (uint32_t i = 0; i < count; i++) wrong += pcm[i] != (int16_t)((seen + i) % 30011);
         sernet_ring_consume(&ring, count);

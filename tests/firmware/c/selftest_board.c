@@ -1,4 +1,4 @@
-/* Both steps of the self-test on a board; what failed is in the exit code. */
+/* Runs both steps of the self-test on a board; the exit code says which step failed. */
 #include "report.h"
 #include "sernet_selftest.h"
 #include "sernet_selftest_features.h"

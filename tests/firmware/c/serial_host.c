@@ -1,7 +1,7 @@
 /* The self-test over a serial line, on standard input and output: serial_host [FAULT]
  *
- * FAULT spoils what the board computes: "features", "scores", "labels" or "events". Each look at the
- * cycle counter finds it 1,000 further on, and it wraps soon. */
+ * FAULT names the results to falsify: "features", "scores", "labels" or "events". The simulated
+ * cycle counter grows by 1,000 at each read and wraps soon after the start. */
 #include <string.h>
 #include <unistd.h>
 
@@ -32,7 +32,7 @@ static uint32_t count_cycles(void) {
     return cycles += 1000;
 }
 
-/* The linker puts this in sernet_poll's place. */
+/* The linker calls this function instead of sernet_poll. */
 int __real_sernet_poll(void *memory, sernet_result *result);
 int __wrap_sernet_poll(void *memory, sernet_result *result);
 int __wrap_sernet_poll(void *memory, sernet_result *result) {

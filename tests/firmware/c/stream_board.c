@@ -1,7 +1,7 @@
-/* A stream through the interface on a board or a PC: the golden audio over and over, in chunks of
- * any length and with the network's work done at any time, by chance. Prints the features of each
- * frame in hexadecimal, "row ...", and of each result "result FRAMES SATURATED" and the int8
- * scores, in hexadecimal, too. */
+/* Streams the golden audio again and again through the interface, on a board or a PC. Chunk lengths
+ * and the times of the network's work are random. Prints for each frame "row ..." with its features
+ * in hexadecimal, and for each result "result FRAMES SATURATED" with the int8 scores in
+ * hexadecimal. */
 #include "report.h"
 #include "sernet.h"
 #include "sernet_selftest_features.h"
@@ -49,7 +49,7 @@ int main(void) {
     if (sernet_init(state, sizeof state) != SERNET_OK) return 1;
     while (results < HOPS) {
         const uint32_t left = SERNET_WINDOW_SAMPLES - at;
-        /* No more than a step, so that no push completes two frames. */
+        /* At most one step, so that no push completes two frames. */
         const uint32_t any = 1 + by_chance(SERNET_FRAME_STEP_SAMPLES);
         const int32_t taken = sernet_push(state, golden + at, left < any ? left : any);
         if (taken < 0) return 1;

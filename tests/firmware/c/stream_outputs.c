@@ -1,5 +1,5 @@
-/* Runs a stream: stream_outputs FIRST STRIDE < ROWS. Writes the output after row FIRST and after
- * every STRIDE rows from there on. */
+/* Runs a stream: stream_outputs FIRST STRIDE < ROWS. Writes the output after row FIRST, then after
+ * every STRIDE rows. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,7 @@ int main(int argc, char **argv) {
     int8_t row[MODEL_INPUT_ROW_BYTES];
     if (argc != 3) return 2;
     const unsigned long first = strtoul(argv[1], NULL, 10), stride = strtoul(argv[2], NULL, 10);
-    /* What an engine must not rely on: memory that happens to be zero. */
+    /* Not zero: the engine must not rely on zeroed memory. */
     memset(state, 0xA5, sizeof state);
     if (sernet_stream_reset(&model, state, sizeof state) != SERNET_OK) return 1;
     for (unsigned long count = 1; fread(row, 1, sizeof row, stdin) == sizeof row; count++) {

@@ -1,4 +1,5 @@
-/* Three windows through the exported interface, then a fresh start; prints both outputs of each. */
+/* Runs three windows through the exported interface, then starts afresh; prints both outputs of
+ * each window. */
 #include <cstdio>
 
 #include "sernet.h"

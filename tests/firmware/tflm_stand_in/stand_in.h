@@ -1,6 +1,5 @@
-/* As much of TensorFlow Lite Micro's interface as sernet_tflm.cc uses, with an interpreter that
- * counts its runs: the first output is how many windows ran since its variables were made, or since
- * it was made itself, and the second one the sum of the window. */
+/* The part of TensorFlow Lite Micro's interface that sernet_tflm.cc uses. Its interpreter has two
+ * outputs: the number of windows since it or its variables were created, and the window's sum. */
 #ifndef STAND_IN_H
 #define STAND_IN_H
 
@@ -92,7 +91,7 @@ class MicroInterpreter {
     size_t bytes_;
     MicroResourceVariables *variables_;
     int8_t runs_ = 0;
-    /* Outside of the caller's state, for which a real interpreter takes its arena. */
+    /* Outside the caller's state: a real interpreter uses that for its arena. */
     static inline int8_t in_[SERNET_MODEL_INPUT_ROWS * SERNET_MODEL_INPUT_ROW_BYTES];
     static inline int8_t out_[SERNET_MODEL_OUTPUT_BYTES];
     TfLiteTensor input_, output_;

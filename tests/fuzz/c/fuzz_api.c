@@ -1,6 +1,6 @@
-/* Calls the C interface in any order, with any sizes and alignments; libFuzzer's input says which.
+/* Calls the C interface in any order, with any sizes and alignments. libFuzzer's input chooses.
  *
- * Each call goes to memory of exactly the stated size, so AddressSanitizer sees every byte beyond. */
+ * Each buffer has exactly the stated size, so AddressSanitizer reports any access beyond it. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ static uint32_t take(unsigned bytes) {
 
 static void push(void *state) {
     const size_t count = take(2) % 4000;
-    const size_t odd = take(1) == 7; /* samples that are not aligned */
+    const size_t odd = take(1) == 7; /* unaligned samples */
     char *memory = malloc(2 * count + odd + 1);
     uint32_t noise = take(4);
     for (size_t i = 0; i < 2 * count + odd; i++) {
@@ -64,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int is_ready = 0;
     for (int calls = 0; left > 0 && calls < 64; calls++) {
         const uint32_t call = take(1) % 8;
-        /* A state that is too small for an instance may only be refused: it is not to be read. */
+        /* The library must refuse a state that is too small for an instance, without reading it. */
         if (!is_ready && call != 0) continue;
         switch (call) {
         case 0: is_ready = sernet_init(state, bytes) == SERNET_OK; break;

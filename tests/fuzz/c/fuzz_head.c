@@ -1,4 +1,4 @@
-/* Loads any block of bytes as a head, with its checksum put right so that what follows is reached. */
+/* Loads any block of bytes as a head. Corrects the checksum, so that all later checks run, too. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

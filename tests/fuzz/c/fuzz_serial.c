@@ -1,4 +1,4 @@
-/* Feeds the serial protocol with frames and other bytes, in pieces of any size. */
+/* Sends frames and other bytes to the serial protocol, in pieces of any size. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +16,7 @@ static void put(uint32_t byte) {
     if (written < MOST_BYTES) line[written++] = (uint8_t)byte;
 }
 
-/* A frame whose checksum is right: a fuzzer would rarely guess one. */
+/* A frame with the right checksum: the fuzzer would rarely guess one. */
 static size_t frame(const uint8_t *data, size_t size) {
     if (size < 4 || written + SERNET_SERIAL_FRAME > MOST_BYTES) return size;
     size_t count = (data[2] | (size_t)data[3] << 8) % (SERNET_SERIAL_PAYLOAD + 1);
