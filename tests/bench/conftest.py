@@ -1,4 +1,4 @@
-"""A small model, a run of `sernet-edge bench` on it, and the command."""
+"""Fixtures: a run of `sernet-edge bench` on a small model, and the command itself."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def measured(sernet_edge: Run, small: Path, tmp_path_factory: pytest.TempPathFactory) -> Document:
-    """A run of a small model with everything but accuracy."""
+    """A full run on a small model, but without accuracy."""
 
     def measure(folder: Path) -> None:
         done = sernet_edge(
@@ -40,8 +40,8 @@ def measured(sernet_edge: Run, small: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def bench(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shown:
-    """Run the command in this process, which is quick, for what measures nothing."""
-    monkeypatch.setenv("COLUMNS", "1000")  # No sentence is broken into lines.
+    """Run the command in this process: quick, but not for measurements."""
+    monkeypatch.setenv("COLUMNS", "1000")  # Wide enough to keep each sentence on one line.
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         with pytest.raises(SystemExit) as end:

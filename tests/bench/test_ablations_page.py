@@ -12,7 +12,7 @@ from saved_run_cases import fold_file, saved_run
 from sernet_edge.runtime.errors import SernetError
 
 
-def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
+def test_ablations_are_compared_with_a_base_only_on_the_searchs_speakers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ablations, "SEARCH", ("1", "2"))
@@ -21,7 +21,7 @@ def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     fold_file(other, "1", [0, 0, 1, 2], [[0, 0, 0, 0]], int8=[1, 0, 1, 2])
     again = {"loss": "focal", "epochs": 3}
     saved_run(tmp_path / "runs" / "again", seed=2, recipe=again)
-    fold_file(tmp_path / "runs" / "base", "12", [0], [[1]], int8=[1])  # has no part in it
+    fold_file(tmp_path / "runs" / "base", "12", [0], [[1]], int8=[1])  # does not count
     remarked = saved_run(tmp_path / "runs" / "remarked", recipe=again)
     run = json.loads((remarked / "run.json").read_text())
     (remarked / "run.json").write_text(json.dumps(run | {"remark": "with another code"}))
@@ -38,13 +38,13 @@ def test_ablations_are_held_against_a_base_on_the_searchs_speakers_alone(
     text = page.read_text()
     assert text.startswith("# Ablations")
     assert "\n5 configurations, each" in text
-    # By hand: all right in the base; of a's 3, 2 are right in one of the other's two runs.
+    # By hand: the base is all right; the other has 2 of a's 3 right in one of its two runs.
     lost = 100 * (1 / 3) / 3 / 2
     assert "| nothing: the base | 2 | 1 | 44.44 | 100.00 | +0.00 | 100.00 | base |" in text
     assert f"| {100 - lost:.2f} (88.9 to 100.0) | {-lost:+.2f} | " in text
     assert "| epochs 2 → 3 | 3 | 2 | " in text
     assert "| epochs 2 → 3; with another code | 3 | 1 | 44.44 | " in text
-    # Compared with the base in float, of the same predictions.
+    # Compared with the float base, from the same predictions.
     assert "| 4 | 1 | 44.44 | not converted | +0.00 | 57.14 | unconverted |" in text
     assert "no result: finished folds 1 | | | | failed |" in text
     assert "1 of\nthem were stopped before" in text

@@ -1,4 +1,4 @@
-"""Accuracies, and where they come from."""
+"""Accuracies and their sources."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 
 
-def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> None:
+def test_the_cards_accuracy_never_includes_training_speakers(small: Path) -> None:
     strict = {"int8": {"uar": 0.5, "wa": 0.6}, "float": {"uar": 0.7, "wa": 0.8}}
     conversion: Document = {
         "converted": {"uar": 0.99, "wa": 0.98},
@@ -48,7 +48,7 @@ def test_the_cards_accuracy_is_never_that_of_training_speakers(small: Path) -> N
         assert found["agreement"]["label_agreement"] == 0.9
 
 
-def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
+def test_bench_runs_a_corpus_through_every_usable_model_and_says_why_it_skips_others(
     small: Path, small_corpus: Path, tmp_path: Path
 ) -> None:
     contract = CONTRACT.replace(labels=CORPORA["emodb"].labels)
@@ -71,7 +71,7 @@ def test_a_corpus_is_heard_by_the_models_that_can_and_the_others_say_why_not(
 
 
 @needs_m4
-def test_a_bad_recording_is_named_and_can_be_skipped(
+def test_an_error_names_a_bad_recording_and_an_option_skips_it(
     bench: Shown, damaged_corpus: Callable[[str], Path], tmp_path: Path
 ) -> None:
     broken = damaged_corpus("03a01Wa.wav")

@@ -1,4 +1,4 @@
-"""What docs/evidence/accuracy.md and README.md say of accuracy is what the saved runs say."""
+"""The accuracies in docs/evidence/accuracy.md and README.md equal those of the saved runs."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def strict(run: str, precision: str, only: Sequence[str] = ()) -> dict[str, Any]
         ("emodb-opensmile-svm", "float"),
     ],
 )
-def test_the_figures_of_a_system_are_those_of_its_saved_predictions(
-    run: str, precision: str
-) -> None:
+def test_a_systems_figures_match_its_saved_predictions(run: str, precision: str) -> None:
     figures, untouched = (strict(run, precision, only) for only in ((), UNTOUCHED))
     low, high = figures["uar_interval"]
     row = (
@@ -51,12 +49,12 @@ def test_the_figures_of_a_system_are_those_of_its_saved_predictions(
     assert row in PAGE.read_text()
 
 
-def test_readme_quotes_the_system_that_ships() -> None:
+def test_readme_quotes_the_shipped_system() -> None:
     said = f"{strict(SHIPPED, 'int8')['wa']:.0%} of other actors of the same studio"
     assert said in " ".join((ROOT / "README.md").read_text().split())
 
 
-def test_half_the_channels_need_a_third_of_the_flash_and_of_the_macs() -> None:
+def test_half_the_channels_need_a_third_of_the_flash_and_macs() -> None:
     whole, half = (
         finished_folds(RUNS / run)[0]["size"] for run in (SHIPPED, "emodb-light-sernet-half")
     )
@@ -64,7 +62,7 @@ def test_half_the_channels_need_a_third_of_the_flash_and_of_the_macs() -> None:
         assert half[figure] / whole[figure] == pytest.approx(1 / 3, abs=0.08)
 
 
-def test_the_baseline_is_held_against_the_networks_as_it_is_said_to_be() -> None:
+def test_the_page_compares_the_baseline_with_the_networks_correctly() -> None:
     baseline, networks = "emodb-opensmile-svm", ("default", "half", "quarter", "1path")
     for network in networks:
         theirs = strict(f"emodb-light-sernet-{network}", "int8", UNTOUCHED)["uar"]
@@ -73,7 +71,7 @@ def test_the_baseline_is_held_against_the_networks_as_it_is_said_to_be() -> None
     assert ours > strict(baseline, "float", SEARCH)["uar"]
 
 
-def test_what_the_papers_recipe_reaches_under_each_protocol_is_what_is_said() -> None:
+def test_the_page_quotes_the_papers_recipe_correctly_under_each_protocol() -> None:
     figures = pooled_figures(RUNS / "emodb-light-sernet-paper")["protocols"]
     figures |= pooled_figures(RUNS / "emodb-light-sernet-paper-published")["protocols"]
     uars = {protocol: precisions["float"]["uar"] for protocol, precisions in figures.items()}
@@ -85,7 +83,7 @@ def test_what_the_papers_recipe_reaches_under_each_protocol_is_what_is_said() ->
     assert said in text
 
 
-def test_seeds_are_as_far_apart_as_is_said() -> None:
+def test_the_page_states_the_spread_of_seeds_correctly() -> None:
     everybody = [strict(run, "int8")["uar"] for run in THREE_SEEDS]
     said = f"have UARs from {min(everybody):.1%} to {max(everybody):.1%} over all ten"
     assert said in " ".join(PAGE.read_text().split())

@@ -1,4 +1,4 @@
-"""The page of architectures: its words are the generator's, whose figures need TensorFlow."""
+"""The page of architectures has the generator's text. Its figures need TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sernet_edge.train.models import ARCHITECTURES
 PAGE = Path(__file__).parents[2] / "docs" / "evidence" / "architectures.md"
 
 
-def test_no_word_of_the_page_was_edited_by_hand() -> None:
+def test_nobody_edited_the_page_by_hand() -> None:
     before, after = page([]).split("|---|---|---|---|---|---|---|---|\n")
     text = PAGE.read_text()
     assert text.startswith(before) and text.endswith(after.lstrip("\n"))

@@ -1,4 +1,4 @@
-"""`sernet-edge bench`: bad input, and what cannot be measured."""
+"""`sernet-edge bench`: bad input, and figures that it cannot measure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from support import Run
     ],
 )
 @pytest.mark.parametrize("option", ["--from", "--compare"])
-def test_an_empty_or_interrupted_run_is_refused(
+def test_bench_refuses_an_empty_or_interrupted_run(
     option: str,
     change: Callable[[str], str],
     said: str,
@@ -58,29 +58,29 @@ def test_an_empty_or_interrupted_run_is_refused(
         (["model.tflite", "--runs", "no/such/folder"], "no/such/folder"),
     ],
 )
-def test_wrong_usage_is_told(arguments: list[str], said: str, bench: Shown) -> None:
+def test_wrong_usage_has_a_message(arguments: list[str], said: str, bench: Shown) -> None:
     done = bench(*arguments)
     assert done.returncode == 2 and said in done.stderr
 
 
-def test_an_output_without_a_folder_is_refused_before_anything_is_measured(
+def test_bench_refuses_an_output_without_a_folder_before_it_measures(
     bench: Shown, small: Path, tmp_path: Path
 ) -> None:
     done = bench(small, "--json", "--out", tmp_path / "none" / "run.json")
     assert done.returncode == 1 and "does not exist" in done.stderr and "reading" not in done.stderr
 
 
-def test_a_file_that_is_no_model_is_refused(bench: Shown, tmp_path: Path) -> None:
+def test_bench_refuses_a_file_that_is_not_a_model(bench: Shown, tmp_path: Path) -> None:
     (tmp_path / "note.tflite").write_text("hello")
     done = bench(tmp_path / "note.tflite")
     assert done.returncode == 1 and "note.tflite" in done.stderr
     assert bench(tmp_path / "none.tflite").returncode == 1
 
 
-def test_what_is_not_installed_is_named_with_how_to_get_it(
+def test_bench_names_a_missing_program_and_how_to_install_it(
     sernet_edge: Run, small: Path, tmp_path: Path
 ) -> None:
-    # No compiler, no QEMU; an interpreter package that cannot be found.
+    # Without a compiler, QEMU and the interpreter's package.
     hidden = tmp_path / "sitecustomize.py"
     hidden.write_text(
         "import importlib.util as u\n"
@@ -104,7 +104,7 @@ def test_what_is_not_installed_is_named_with_how_to_get_it(
     assert all(row["verdict"] == "not known" for row in model["boards"])
 
 
-def test_an_operator_that_the_engine_does_not_know_leaves_tflms_columns(
+def test_tflms_columns_remain_if_the_engine_lacks_an_operator(
     in_process: Run, tmp_path: Path
 ) -> None:
     random = RandomGraph(3)

@@ -1,4 +1,4 @@
-"""The page of benchmarks, made from a saved run."""
+"""The page of benchmarks from a saved run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_page_shows_the_first_models_layers_for_all(measured: Document, tmp_
     assert all(f"(benchmarks/{name})" in text for name in drawn)
 
 
-def test_the_page_has_the_run_s_machine_tables_and_sources(measured: Document) -> None:
+def test_the_page_has_the_runs_machine_tables_and_sources(measured: Document) -> None:
     text = benchmark_page.page(measured, "runs/bench.json", ["benchmarks/accuracy.png"])
     assert measured["machine"]["processor"] in text
     assert "![accuracy](benchmarks/accuracy.png)" in text

@@ -27,26 +27,26 @@ def work_sha256(data: bytes) -> str:
     return done.stdout.decode().split()[0]
 
 
-def test_boards_are_found_by_name_however_it_is_written() -> None:
+def test_a_boards_name_may_have_any_spelling() -> None:
     assert find("nucleo f446re").name == "NUCLEO-F446RE"
     assert find("Raspberry-Pi Pico 2").core == "m33"
     assert {board.core for board in BOARDS} <= set(CYCLES)
 
 
-def test_every_board_says_where_its_facts_were_read() -> None:
+def test_every_board_names_the_source_of_its_facts() -> None:
     for board in BOARDS:
         assert re.search(r"commit [0-9a-f]{8}|revision|documentation|unverified", board.source)
 
 
 @needs_m4
-def test_without_a_contract_flash_and_ram_are_known_but_not_the_time(
+def test_a_model_without_a_contract_has_flash_and_ram_but_no_time(
     sernet_edge: Run, small: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "bare.tflite"
     path.write_bytes(ModelFile.read(small).flatbuffer)
     done = sernet_edge(
         *("bench", path, "--core", "m4", "--processes", 0, "--board", "NUCLEO-F446RE"),
-        env={**os.environ, "COLUMNS": "120"},  # The table is in one part.
+        env={**os.environ, "COLUMNS": "120"},  # One table, not several parts.
     )
     assert done.returncode == 0, done.stderr
     (row,) = re.findall(r"^  NUCLEO-F446RE.*", done.stdout, re.M)
@@ -55,10 +55,10 @@ def test_without_a_contract_flash_and_ram_are_known_but_not_the_time(
 
 
 @needs_m4
-def test_a_board_that_is_too_slow_wants_a_longer_hop(
+def test_for_a_slow_board_bench_suggests_a_longer_hop(
     bench: Shown, saved: Path, measured: Document, tmp_path: Path
 ) -> None:
-    # As many instructions for the network as make 64 MHz too slow at the model's own hop.
+    # Enough instructions that a board with 64 MHz is too slow at the model's own hop.
     slow, path = copy.deepcopy(measured), tmp_path / "slow.json"
     hop = slow["models"][0]["cores"]["m4"]["hop"]
     hop["network"] = int(64e6 * 0.128)
@@ -66,7 +66,7 @@ def test_a_board_that_is_too_slow_wants_a_longer_hop(
     done = bench("--from", path, "--board", "Arduino Nano 33 BLE Sense Rev2")
     found = re.search(r"fits on Arduino .* with a hop of (\S+) s instead of 0.128 s", done.stdout)
     assert found is not None, done.stdout
-    # At 1.8 cycles an instruction, the most that is assumed, beside the front end's.
+    # At 1.8 cycles per instruction, the worst assumption, plus the front end's cycles.
     cycles = 1.8 * (hop["network"] / float(found[1]) + hop["features"] / 0.128)
     assert (
         cycles
@@ -77,7 +77,7 @@ def test_a_board_that_is_too_slow_wants_a_longer_hop(
 
 
 @needs_m4
-def test_a_board_that_is_too_small_wants_a_smaller_model(
+def test_for_a_small_board_bench_suggests_a_smaller_model(
     bench: Shown, measured: Document, tmp_path: Path
 ) -> None:
     large, path = copy.deepcopy(measured), tmp_path / "large.json"
@@ -96,7 +96,7 @@ def test_a_board_that_is_too_small_wants_a_smaller_model(
 
 @pytest.mark.slow
 @needs_m4
-def test_cycles_that_a_board_measured_take_the_estimates_place(
+def test_measured_cycles_of_a_board_replace_the_estimate(
     sernet_edge: Run, small: Path, tmp_path: Path
 ) -> None:
     data = small.read_bytes()
@@ -132,7 +132,7 @@ def test_cycles_that_a_board_measured_take_the_estimates_place(
     assert done.returncode == 0, done.stderr
     rows = {row["name"]: row for row in json.loads(done.stdout)["models"][0]["boards"]}
     row = rows["NUCLEO-F446RE"]
-    # 1.28 M cycles each 0.128 s, and the front end's 5 M.
+    # 1.28 M cycles every 0.128 s, plus the front end's 5 M.
     assert row["measured"] is True and row["clock_mhz_needed"] == pytest.approx(15)
     assert row["verdict"] == "fits"
     assert rows["B-L475E-IOT01A"]["measured"] is False

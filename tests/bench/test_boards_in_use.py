@@ -1,4 +1,4 @@
-"""What bench says of boards in use: who keeps up, how late, on which energy; shared rows or not."""
+"""Boards in use: which ones keep up, their latency and energy, with and without shared rows."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sernet_edge.bench.measure.boards import BOARDS, Supply, section
 
 pytestmark = needs_m4
 
-_CYCLES = 1.3  # that an instruction of an M4 is assumed to take
+_CYCLES = 1.3  # the assumed cycles per instruction of an M4
 
 
 @pytest.fixture(scope="session")
 def streaming(sernet_edge: Run, tmp_path_factory: pytest.TempPathFactory) -> Document:
-    """A run of a small model whose windows share rows, at a hop of 8 frames."""
+    """A run on a small model whose windows share rows, with a hop of 8 frames."""
 
     def measure(folder: Path) -> None:
         path = folder / "stream.tflite"
@@ -47,14 +47,14 @@ def test_shared_rows_stand_beside_whole_windows(
     # A window has 6 rows of the last map, a hop 2 of them.
     network = whole["hop"]["network"] / shared["hop"]["network"]
     assert 2 < network < 4
-    # Audio and front end are the same.
+    # Audio buffer and front end are equal.
     assert whole["hop"]["features"] == pytest.approx(shared["hop"]["features"], rel=0.01)
     for way in (whole, shared):
         hop = way["hop"]
         assert way["per_second"] == (hop["features"] + hop["network"]) / hop["seconds"]
         assert hop["longest_call"] < hop["network"]
         assert hop["longest_call"] < hop["after_last_sample"]
-    # What is exported shares rows.
+    # The exported code shares rows.
     assert found["hop"] == shared["hop"] and found["ram_bytes"] == shared["ram_bytes"]
     assert model["engine"]["shares_rows"] is True
     assert [cost["hop_frames"] for cost in model["engine"]["hops"]] == [8, 4, 2, 1]
@@ -71,7 +71,7 @@ def test_shared_rows_stand_beside_whole_windows(
     assert "m4, each row once: most instructions in one call" in names
 
 
-def test_a_model_whose_windows_share_no_rows_says_why(
+def test_bench_says_why_windows_do_not_share_rows(
     measured: Document, bench: Shown, saved: Path
 ) -> None:
     found = measured["models"][0]["cores"]["m4"]
@@ -93,11 +93,11 @@ def test_latency_and_energy_follow_from_instructions_clock_and_current(streaming
     assert row["latency_most_s"] == pytest.approx(8 * 0.016 + work_s)
     megahertz = (hop["features"] + hop["network"]) / (8 * 0.016) * _CYCLES / 1e6
     assert row["clock_mhz_needed"] == pytest.approx(megahertz)
-    # 100 microamperes for each of them, 24 hours long.
+    # 100 microamperes per MHz, for 24 hours.
     assert row["charge_mah"] == pytest.approx(megahertz * 0.1 * 24)
     assert row["energy_j"] == pytest.approx(row["charge_mah"] * 3.6 * 3)
     assert row["clock_mhz_whole"] > row["clock_mhz_needed"]
-    # A core that was not counted on is not judged.
+    # Bench does not judge a core without counted instructions.
     assert "keeps_up" not in rows["Teensy 4.1"]
 
 
@@ -115,7 +115,7 @@ def test_a_board_that_does_not_keep_up_has_no_latency(streaming: Document) -> No
     assert fast["keeps_up"] is True
 
 
-def test_every_board_has_a_current_and_says_where_it_is_from() -> None:
+def test_every_board_has_a_current_and_its_source() -> None:
     for board in BOARDS:
         assert 10 < board.current_ua_mhz < 1000 and 1 < board.supply_v <= 5
         assert re.search("unverified|thread", board.current_source)

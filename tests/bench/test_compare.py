@@ -1,4 +1,4 @@
-"""A run held against an earlier one."""
+"""A comparison of a run with an earlier one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def doubled(document: Document) -> Document:
     return other
 
 
-def test_a_regression_past_the_limit_fails(
+def test_a_regression_beyond_the_limit_fails(
     bench: Shown, saved: Path, measured: Document, tmp_path: Path
 ) -> None:
     worse = tmp_path / "worse.json"
@@ -31,7 +31,7 @@ def test_a_regression_past_the_limit_fails(
     assert better.returncode == 0 and " 0.500" in better.stdout
 
 
-def test_a_figure_that_is_gone_is_a_regression(
+def test_a_missing_figure_is_a_regression(
     bench: Shown, saved: Path, measured: Document, tmp_path: Path
 ) -> None:
     other, path = copy.deepcopy(measured), tmp_path / "gone.json"
@@ -41,7 +41,7 @@ def test_a_figure_that_is_gone_is_a_regression(
     assert done.returncode == 1 and "TFLM arena" in done.stderr
 
 
-def test_latencies_of_another_computer_are_not_judged(
+def test_bench_does_not_compare_latencies_of_different_computers(
     bench: Shown, saved: Path, measured: Document, tmp_path: Path
 ) -> None:
     other, path = copy.deepcopy(measured), tmp_path / "other.json"

@@ -16,7 +16,7 @@ from sernet_edge.firmware_export.cores import CORES
 
 
 @needs_m4
-def test_flash_and_ram_are_those_of_the_linked_firmware(measured: Document) -> None:
+def test_flash_and_ram_match_the_linked_firmware(measured: Document) -> None:
     found = measured["models"][0]["cores"]["m4"]
     sections = found["sections"]
     assert found["flash_bytes"] == sum(sections.values()) - sections[".bss"]
@@ -25,17 +25,17 @@ def test_flash_and_ram_are_those_of_the_linked_firmware(measured: Document) -> N
 
 
 @needs_m4
-def test_instructions_of_a_second_are_those_of_its_hops(measured: Document) -> None:
+def test_instructions_per_second_are_the_sum_over_its_hops(measured: Document) -> None:
     found = measured["models"][0]["cores"]["m4"]
     hop = found["hop"]
     assert hop["seconds"] == pytest.approx(8 * 0.016)
     assert found["per_second"] == pytest.approx((hop["features"] + hop["network"]) / hop["seconds"])
-    # Of layers as small as these the schedule takes a good share.
+    # For such small layers the schedule is a large part of the work.
     assert 0.6 < sum(found["layers"]) / found["instructions"] < 1
 
 
 @needs_m4
-def test_a_library_for_another_processor_is_refused(
+def test_bench_refuses_a_library_for_another_processor(
     bench: Shown, small: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "lib.a").write_bytes(b"!<arch>\n")
@@ -47,7 +47,7 @@ def test_a_library_for_another_processor_is_refused(
 
 @needs_m4
 @pytest.mark.parametrize("name", on_cores(["m0plus", "m4", "m7", "m33", "m55"]))
-def test_a_librarys_core_is_read_from_its_objects(name: str, tmp_path: Path) -> None:
+def test_bench_reads_a_librarys_core_from_its_objects(name: str, tmp_path: Path) -> None:
     core = CORES[name]
     (tmp_path / "empty.c").write_text("float twice(float x) { return 2 * x; }\n")
     compiled, archive = tmp_path / "empty.o", tmp_path / "lib.a"

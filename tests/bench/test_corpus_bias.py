@@ -1,4 +1,4 @@
-"""The ways against corpus bias that are compared."""
+"""The compared methods against corpus bias."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_mixed_statistics_lie_between_those_of_two_recordings() -> None:
     assert all(low - 0.5 < mean < high + 0.5 for mean in means)
 
 
-def test_statistics_come_from_recordings_that_are_trained_on() -> None:
+def test_statistics_come_only_from_training_recordings() -> None:
     heard, rng = speech(), np.random.default_rng(1)
     quiet = [r for r in heard.recordings if r.utterance.corpus == "emodb"]
     windows = windows_of(MixedStatistics, heard, quiet)
@@ -78,7 +78,7 @@ def test_statistics_come_from_recordings_that_are_trained_on() -> None:
 
 
 @pytest.mark.training
-def test_a_reversed_gradient_has_the_other_sign() -> None:
+def test_a_reversed_gradient_has_the_opposite_sign() -> None:
     import tensorflow as tf
     from gradient_reversal import Reversal
 

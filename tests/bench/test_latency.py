@@ -14,7 +14,7 @@ from sernet_edge.bench.measure import (
 )
 
 
-def test_latency_is_measured_for_every_runtime_that_is_installed(measured: Document) -> None:
+def test_bench_measures_latency_with_every_installed_runtime(measured: Document) -> None:
     host = measured["models"][0]["latency"]
     by_name = {(run["runtime"], run["threads"]): run for run in host["runs"]}
     expected = {"LiteRT", "LiteRT, XNNPACK", "native engine, gcc -O3"}
@@ -32,7 +32,7 @@ def test_latency_is_measured_for_every_runtime_that_is_installed(measured: Docum
     )
 
 
-def test_a_worker_does_five_repetitions_however_long_they_take(
+def test_a_worker_does_five_repetitions_even_if_they_take_long(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job = {"what": "features", "model": str(small), "warm_up": 0, "most": 9, "budget_ms": 0}
@@ -42,7 +42,7 @@ def test_a_worker_does_five_repetitions_however_long_they_take(
     assert all(ns > 0 for ns in found["wall_ns"]) and found["cpu_ns"] > 0
 
 
-def test_noisy_latencies_are_counted_and_the_worst_is_named() -> None:
+def test_bench_counts_noisy_latencies_and_names_the_worst() -> None:
     def job(runtime: str, medians: tuple[int, int], cpu_share: float = 1.0) -> latency.LatencyJob:
         wall = [[median] * 5 for median in medians]
         cpu = [round(sum(times) * cpu_share) for times in wall]

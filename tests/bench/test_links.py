@@ -1,4 +1,4 @@
-"""The pages refer to files, headings and pictures that are there."""
+"""The pages refer only to files, headings and pictures that exist."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
 def without_code(page: Path) -> str:
-    """The page's text without its blocks of code."""
+    """Return a page's text without its blocks of code."""
     return re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
 
 
@@ -24,13 +24,13 @@ def links(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What GitHub makes of the page's headings."""
+    """Return the anchors that GitHub makes from a page's headings."""
     headings = re.findall(r"^#+ (.*)$", without_code(page), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_relative_link_leads_somewhere(page: Path) -> None:
+def test_every_relative_link_has_a_target(page: Path) -> None:
     for link in links(page):
         path, _, anchor = link.partition("#")
         target = page.parent / path if path else page
@@ -49,7 +49,7 @@ def test_every_picture_is_shown_on_a_page() -> None:
     assert shown >= set(DOCS.rglob("*.png"))
 
 
-def test_paths_of_pages_that_the_code_names_exist() -> None:
+def test_every_page_that_the_code_names_exists() -> None:
     folders = ("runtime", "train", "convert", "firmware_export", "sernet_edge", "benchmarks")
     sources = [
         path

@@ -12,13 +12,13 @@ from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.modelfile import ModelFile
 
 
-def test_the_arena_is_what_the_interpreter_itself_says(shipped_model: Path) -> None:
+def test_the_arena_matches_the_interpreters_own_figure(shipped_model: Path) -> None:
     file = ModelFile.read(shipped_model)
     data = file.flatbuffer
     found = memory.interpreter(file, read_graph(file))
     assert found["same_bits"] is True
     runtime = pytest.importorskip("tflite_micro.python.tflite_micro.runtime")
-    # One byte for each that it takes is enough, and 64 less are not.
+    # The reported size is enough, and 64 bytes less are too few.
     runtime.Interpreter.from_bytes(data, arena_size=found["arena_bytes"] + 64)
     assert found["head_bytes"] + found["tail_bytes"] == found["arena_bytes"]
     with pytest.raises(RuntimeError):

@@ -1,4 +1,4 @@
-"""Which models a run measures: those given, and those made from a Keras model."""
+"""The models that a run measures: the given ones, and those converted from a Keras model."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from sernet_edge.train.recordings import read_recordings
 
 
 def write_runs(runs: Path, contract: Contract) -> Document:
-    """Write three cross-validations of a quarter of the channels; return the report that counts."""
+    """Write three cross-validations with a quarter of the channels; return the one bench uses."""
     (runs / "quarter").mkdir(parents=True)
     classes: Document = dict.fromkeys(contract.labels, {})
     figures = {"uar": 0.5, "wa": 0.6, "utterances": 535, "classes": classes}
@@ -41,7 +41,7 @@ def write_runs(runs: Path, contract: Contract) -> Document:
         "recipe": dataclasses.asdict(Recipe()),
         "folds": ["03", "08"],
     }
-    # One that tests fewer counts less, and so does one of a changed recipe.
+    # Bench prefers a run with more tested recordings and with the default recipe.
     for name, changed in (
         ("a", {"protocols": {"strict": {"int8": figures | {"uar": 0.8, "utterances": 243}}}}),
         (
@@ -60,7 +60,7 @@ def write_runs(runs: Path, contract: Contract) -> Document:
 
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
 @pytest.mark.slow
-def test_a_keras_model_becomes_the_standard_set(
+def test_bench_makes_the_standard_set_from_a_keras_model(
     small_keras: Path, small_corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     few = ("light-sernet", "light-sernet-quarter", "light-sernet-ds")
@@ -80,7 +80,7 @@ def test_a_keras_model_becomes_the_standard_set(
     assert sizes[0] > 1.9 * sizes[1] and sizes[1] > 1.9 * sizes[2]
     assert counted["small-float16"]["macs"] == counted["small-int8"]["macs"] == 159_326_400
     small = counted["light-sernet-quarter-int8"]["parameters"]
-    # The published layers, each with a quarter of the channels.
+    # The published layers with a quarter of the channels.
     assert small == pytest.approx(counted["small-int8"]["parameters"] / 16, rel=0.1)
 
     def accuracy_of(name: str) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def test_a_keras_model_becomes_the_standard_set(
     source = accuracy_of("light-sernet-quarter-int8")["source"]
     assert source == "cross-validation quarter, folds 03, 08, strict, int8; other weights"
     assert "not trained" in accuracy_of("light-sernet-ds-int8")["not_measured"]
-    # One of a longer window or of other labels says nothing about this model.
+    # A run with a longer window or other labels does not apply to this model.
     figures = report["protocols"]["strict"]["int8"]
     fewer = {"strict": {"int8": {**figures, "classes": {"anger": {}}}}}
     shutil.rmtree(runs / "a")
@@ -106,12 +106,12 @@ def test_a_keras_model_becomes_the_standard_set(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Statistics for quantized inputs:UserWarning")
-def test_a_conversion_is_known_by_the_model_that_it_was_made_from(
+def test_bench_recognises_a_conversion_by_its_source_model(
     small_keras: Path, tmp_path: Path
 ) -> None:
     (made,) = models.given([small_keras], False, None, print)
     assert made.name == "small-int8" and made.untrained and made.contract is not None
-    # As `convert` changes a contract.
+    # Changes the contract like `convert`.
     provenance = {**made.contract.provenance, "conversion": {"precision": "int8"}}
     converted = made.contract.replace(unsure_below=0.6, drift_limit=2.0, provenance=provenance)
     stranger = converted.replace(provenance={**provenance, "seed": 99})
@@ -123,15 +123,15 @@ def test_a_conversion_is_known_by_the_model_that_it_was_made_from(
         found = models.given(paths, False, None, print)
         return {model.name: model.parent is not None for model in found}
 
-    # No second int8 model is made, with ranges of noise, where there is the right one.
+    # If the right int8 model exists, bench does not make a second one with ranges from noise.
     assert parents("own") == {"own": True}
     assert parents("other") == {"small-int8": True, "other": False}
 
 
-def test_a_keras_model_without_tensorflow_is_told_what_to_install(
+def test_for_a_keras_model_without_tensorflow_bench_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Shown
 ) -> None:
-    # All that is looked at before TensorFlow.
+    # Bench checks only this before it needs TensorFlow.
     archive = ModelFile("m.keras", b"").with_contract(CONTRACT)
     (tmp_path / "m.keras").write_bytes(archive.data)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
@@ -139,13 +139,13 @@ def test_a_keras_model_without_tensorflow_is_told_what_to_install(
     assert done.returncode == 1 and "pip install 'sernet-edge[convert]'" in done.stderr
 
 
-def test_files_of_one_name_are_told_apart_by_their_folders(small: Path, tmp_path: Path) -> None:
+def test_bench_tells_files_of_the_same_name_apart_by_folder(small: Path, tmp_path: Path) -> None:
     paths = [small]
     for place in ("a/one", "b/one", "b/two"):
         (tmp_path / place).mkdir(parents=True)
         paths.append(tmp_path / place / "small.tflite")
         paths[-1].write_bytes(small.read_bytes())
-    paths += [paths[1].parent / ".." / "one" / "small.tflite"]  # once more
+    paths += [paths[1].parent / ".." / "one" / "small.tflite"]  # given twice
     found = [s.name for s in models.given(paths, False, None, print)]
     assert found == [f"{small.parent.name}/small", "a/one/small", "b/one/small", "two/small"]
     assert [s.name for s in models.given(paths[:1], False, None, print)] == ["small"]

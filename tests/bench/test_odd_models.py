@@ -1,4 +1,4 @@
-"""Models of other tools: what `bench` and `inspect` cannot do with them they say, and go on."""
+"""Models of other tools: `bench` and `inspect` say what is impossible and do the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sernet_edge.runtime.modelfile import ModelFile
 def measured(
     sernet_edge: Run, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, Any]]:
-    """What bench says of all of them, by name; this asserts that there is no traceback."""
+    """The output of bench for each model, by name, without a traceback."""
     folder = tmp_path_factory.mktemp("odd")
     for name, make in ODD.items():
         (folder / f"{name}.tflite").write_bytes(make())
@@ -31,12 +31,12 @@ def measured(
 
 
 @pytest.mark.slow
-def test_bench_takes_every_model(measured: dict[str, dict[str, Any]]) -> None:
+def test_bench_accepts_every_model(measured: dict[str, dict[str, Any]]) -> None:
     assert measured.keys() == ODD.keys()
 
 
 @pytest.mark.slow
-def test_a_model_that_tensorflow_lite_alone_refuses_is_measured(
+def test_bench_measures_a_model_that_only_tensorflow_lite_refuses(
     measured: dict[str, dict[str, Any]],
 ) -> None:
     module = interpreter_module()
@@ -45,7 +45,7 @@ def test_a_model_that_tensorflow_lite_alone_refuses_is_measured(
             module.Interpreter(model_content=ODD["person"]())
     person = measured["person"]
     assert person["tflm"]["arena_bytes"] > 96 * 96
-    # The engine's bits, by its own reference, are TensorFlow Lite Micro's.
+    # The engine's own reference gives the same bits as TensorFlow Lite Micro.
     assert person["tflm"]["same_bits"] is True
     assert person["cores"]["m4"]["instructions"] > 0
 
@@ -60,7 +60,7 @@ def test_a_model_that_tensorflow_lite_alone_refuses_is_measured(
         ("string", "not checked: its input is string, not numbers"),
     ],
 )
-def test_inspect_runs_what_tensorflow_lite_micro_runs(
+def test_inspect_runs_every_model_that_tensorflow_lite_micro_runs(
     name: str, answer: str, in_process: Run, tmp_path: Path
 ) -> None:
     model = tmp_path / "model.tflite"
@@ -70,7 +70,7 @@ def test_inspect_runs_what_tensorflow_lite_micro_runs(
     assert json.loads(result.stdout)["runs_in"]["TensorFlow Lite Micro"].startswith(answer)
 
 
-def test_a_refusal_names_only_the_limit_that_is_exceeded() -> None:
+def test_a_refusal_names_only_the_exceeded_limit() -> None:
     with pytest.raises(ModelError) as refusal:
         read_network(ModelFile("chain.tflite", chain(300)))
     assert "300 operators are more than the 250 that it takes" in str(refusal.value)

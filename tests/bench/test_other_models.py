@@ -13,7 +13,7 @@ def figures(instructions: int, ram: int) -> dict[str, int]:
     return {"instructions": instructions, "ram_bytes": ram}
 
 
-def test_the_page_names_each_network_that_is_slower_or_takes_more_than_half_the_ram(
+def test_the_page_names_each_network_that_is_slower_or_needs_more_than_half_the_ram(
     tmp_path: Path,
 ) -> None:
     rows = [
@@ -35,7 +35,7 @@ def test_the_page_names_each_network_that_is_slower_or_takes_more_than_half_the_
     assert page.count(f"More than half of its RAM: {_MODELS['toycar']}.") == 2
 
 
-def test_a_file_without_a_model_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_a_file_without_a_model_gives_an_error_of_one_line(tmp_path: Path) -> None:
     (tmp_path / "rows.json").write_text("[]")
     done = CliRunner().invoke(
         main, [str(tmp_path / "rows.json"), "--out", str(tmp_path / "page.md")]

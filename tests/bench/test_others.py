@@ -41,7 +41,7 @@ def test_each_model_runs_or_the_table_says_why_not(folder: Path) -> None:
 
 
 @pytest.mark.skipif(bool(CORES["m4"].missing), reason="needs the cross compiler and QEMU")
-def test_instructions_and_ram_are_counted_on_a_core(folder: Path) -> None:
+def test_the_table_has_instructions_and_ram_of_a_core(folder: Path) -> None:
     done = CliRunner().invoke(others.main, [str(folder / "theirs"), "--core", "m4", "--json"])
     assert done.exit_code == 0, done.output
     (row,) = json.loads(done.stdout)
@@ -50,14 +50,14 @@ def test_instructions_and_ram_are_counted_on_a_core(folder: Path) -> None:
     assert figures["instructions"] > row["macs"] and figures["ram_bytes"] > row["state_bytes"]
 
 
-def test_a_folder_without_models_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_models_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SernetError, match=r"no \.tflite file"):
         list(others.measured(tmp_path, (), print))
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(CORES["m4"].missing), reason="needs the cross compiler and QEMU")
-def test_a_network_that_keeps_a_state_is_counted(tmp_path: Path) -> None:
+def test_the_table_counts_a_network_that_keeps_a_state(tmp_path: Path) -> None:
     random = RandomStates(0)
     last = random.streamed(random.graph.input((1, 3, 1, 8), 0.1, 0))
     for handle, value in random._assignments:
@@ -68,7 +68,7 @@ def test_a_network_that_keeps_a_state_is_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(bool(CORES["m4"].missing), reason="needs the cross compiler and QEMU")
-def test_a_library_without_headers_leaves_a_reason_in_its_columns(
+def test_without_headers_the_librarys_columns_say_why_they_are_empty(
     folder: Path, tmp_path: Path
 ) -> None:
     core = CORES["m4"]
@@ -90,7 +90,7 @@ def test_a_library_without_headers_leaves_a_reason_in_its_columns(
     assert "arm-none-eabi-g++ failed" in done.stdout
 
 
-def test_the_table_has_tflms_figures_beside_the_engines(tmp_path: Path) -> None:
+def test_the_table_has_the_figures_of_tflm_and_of_the_engine(tmp_path: Path) -> None:
     theirs = {"refused": "", "instructions": 7_700_000, "ram_bytes": 26_752}
     row = {
         "model": "kws.tflite", "refused": "", "weight_bytes": 1, "macs": 2, "state_bytes": 3,

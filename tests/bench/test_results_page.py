@@ -1,4 +1,4 @@
-"""The page of results, computed from the saved predictions."""
+"""The page of results from the saved predictions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import results
 from saved_run_cases import fold_file, saved_run
 
 
-def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> None:
+def test_the_figures_come_from_the_predictions(tmp_path: Path) -> None:
     saved_run(tmp_path / "runs" / "mine")
     saved_run(tmp_path / "runs" / "mixed", split="random")
     page = tmp_path / "results.md"
@@ -20,9 +20,9 @@ def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> No
         "| light-sernet, focal, 2 epochs, 2 of 10 speakers, seed 1 | strict | float | 44.44 ("
         in text
     )
-    assert "| a | 2 | 1 | 0 | 66.7% |" not in text  # the matrix is the int8 model's
+    assert "| a | 2 | 1 | 0 | 66.7% |" not in text  # the int8 model's matrix
     assert "| a | 3 | 0 | 0 | 100.0% |" in text
-    assert "| mine | 7 | 3 | 0 | 3 | +42.86 |" in text  # int8 gets right what float did not
+    assert "| mine | 7 | 3 | 0 | 3 | +42.86 |" in text  # right in int8, wrong in float
     for line in text.splitlines():
         if "| published |" in line or "| test-epoch |" in line:
             assert "optimistic: the" in line
@@ -31,7 +31,7 @@ def test_the_results_page_is_computed_from_the_predictions(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_seeds_of_one_configuration_are_summed_up(
+def test_the_page_combines_seeds_of_one_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(results, "_SPEAKERS", 2)
@@ -42,7 +42,7 @@ def test_seeds_of_one_configuration_are_summed_up(
     fold_file(second, "1", [0, 0, 1, 2], [[0, 0, 0, 0]], int8=[1, 0, 1, 2])
     saved_run(runs / "other", seed=3, recipe={"loss": "focal", "epochs": 3})
     results.main([str(runs), "--out", str(page)], standalone_mode=False)
-    # By hand: the first is right throughout; of a's 3, the second gets 2, of the 7 in all 6.
+    # By hand: the first seed is all right; the second has 2 of a's 3 right, 6 of all 7.
     assert (
         "| light-sernet, focal, 2 epochs | 2 | 94.44 (88.9 to 100.0) | 100.00 (100.0 to 100.0) "
         "| 92.86 (85.7 to 100.0) |" in page.read_text()

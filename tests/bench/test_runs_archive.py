@@ -1,4 +1,4 @@
-"""The archive of saved runs, beside those that are plain files."""
+"""The archive of saved runs; runs may also be plain files."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ def files(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """A plain run, and an archive of another one."""
+    """A folder with a plain run and an archive of another run."""
     saved_run(tmp_path / "runs" / "plain")
     saved_run(tmp_path / "others" / "search" / "packed", seed=2)
     pack(tmp_path / "runs", tmp_path / "others")
     return tmp_path / "runs"
 
 
-def test_plain_and_packed_runs_are_read_together_and_nothing_is_left_behind(
+def test_the_reader_joins_plain_and_packed_runs_and_leaves_no_files(
     runs: Path, tmp_path: Path
 ) -> None:
     with all_runs(runs) as folder:
         together = files(folder)
     assert together == files(runs) | files(tmp_path / "others")
     assert not folder.exists()
-    assert len(files(runs)) == 3  # what was packed is not written beside the plain ones
+    assert len(files(runs)) == 3  # no packed file lies beside the plain ones
 
 
-def test_runs_without_an_archive_are_read_where_they_are(tmp_path: Path) -> None:
+def test_without_an_archive_the_reader_uses_the_plain_runs(tmp_path: Path) -> None:
     saved_run(tmp_path / "runs" / "plain")
     with all_runs(tmp_path / "runs") as folder:
         assert folder == tmp_path / "runs"
 
 
-def test_the_same_runs_give_the_same_archive_whose_checksum_other_tools_read(
+def test_equal_runs_give_an_equal_archive_with_a_standard_checksum(
     runs: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "again" / "runs"
     again.mkdir(parents=True)
-    shutil.copytree(tmp_path / "others", tmp_path / "copy")  # with dates of their own
+    shutil.copytree(tmp_path / "others", tmp_path / "copy")  # with other dates
     pack(again, tmp_path / "copy")
     assert archive_of(again).read_bytes() == archive_of(runs).read_bytes()
     check = ["sha256sum", "--check", "runs.tar.xz.sha256"]
@@ -64,7 +64,7 @@ def test_the_same_runs_give_the_same_archive_whose_checksum_other_tools_read(
 
 
 @pytest.mark.parametrize("damage", ["truncated", "a bit", "checksum gone", "checksum empty"])
-def test_a_damaged_archive_is_refused(runs: Path, damage: str) -> None:
+def test_a_damaged_archive_is_an_error(runs: Path, damage: str) -> None:
     archive = archive_of(runs)
     checksum = archive.with_name("runs.tar.xz.sha256")
     data = archive.read_bytes()
@@ -82,7 +82,7 @@ def test_a_damaged_archive_is_refused(runs: Path, damage: str) -> None:
 
 
 @pytest.mark.parametrize("script", ["results.py", "ablations.py"])
-def test_a_page_of_a_damaged_archive_is_not_made_and_says_why(
+def test_a_damaged_archive_makes_no_page_and_the_message_says_why(
     script: str, runs: Path, tmp_path: Path
 ) -> None:
     archive_of(runs).write_bytes(b"")
@@ -98,7 +98,7 @@ def test_a_page_of_a_damaged_archive_is_not_made_and_says_why(
     assert len(made.stderr.splitlines()) == 1 and not page.exists()
 
 
-def test_all_runs_are_unpacked_to_a_folder(runs: Path, tmp_path: Path) -> None:
+def test_unpack_writes_all_runs_to_a_folder(runs: Path, tmp_path: Path) -> None:
     main(["unpack", str(runs), str(tmp_path / "out")], standalone_mode=False)
     assert {path.parent.name for path in (tmp_path / "out").rglob("run.json")} == {
         "plain",
@@ -106,7 +106,7 @@ def test_all_runs_are_unpacked_to_a_folder(runs: Path, tmp_path: Path) -> None:
     }
 
 
-def test_no_saved_run_is_both_plain_and_packed() -> None:
+def test_every_saved_run_is_either_plain_or_packed() -> None:
     plain = set(files(RUNS))
     with all_runs(RUNS) as folder:
         together = set(files(folder))

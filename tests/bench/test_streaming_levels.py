@@ -1,4 +1,4 @@
-"""The comparison of levels for networks that share rows, and its page."""
+"""The comparison of level settings for networks that share rows, and its page."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def contract() -> Contract:
 
 @pytest.fixture
 def logs() -> np.ndarray:
-    """Return log mel energies of something that gets louder and quieter, (300, 64)."""
+    """Return log mel energies of a sound that gets louder and quieter, (300, 64)."""
     rng = np.random.default_rng(5)
     loudness = 3 * np.sin(np.arange(300) / 20)
     return loudness[:, None] + rng.normal(-4, 1, (300, 64))
@@ -39,19 +39,21 @@ def test_a_row_does_not_depend_on_later_frames(
     np.testing.assert_allclose(rows(logs, contract)[:120], rows(logs[:120], contract), rtol=1e-12)
 
 
-def test_a_gain_changes_c0_alone_without_a_level(contract: Contract, logs: np.ndarray) -> None:
+def test_without_a_level_a_gain_changes_only_c0(contract: Contract, logs: np.ndarray) -> None:
     rows = SYSTEMS["none"].rows
     difference = rows(logs + 2.0, contract) - rows(logs, contract)
     np.testing.assert_allclose(difference[:, 0], 2.0 * np.sqrt(logs.shape[1]))
     np.testing.assert_allclose(difference[:, 1:], 0, atol=1e-9)
 
 
-def test_a_gain_changes_nothing_below_a_maximum(contract: Contract, logs: np.ndarray) -> None:
+def test_with_a_running_maximum_a_gain_changes_nothing(
+    contract: Contract, logs: np.ndarray
+) -> None:
     rows = SYSTEMS["decaying maximum"].rows
     np.testing.assert_allclose(rows(logs + 2.0, contract), rows(logs, contract), atol=1e-9)
 
 
-def test_the_maximum_sinks_by_three_decibels_in_a_second(contract: Contract) -> None:
+def test_the_maximum_falls_by_three_decibels_per_second(contract: Contract) -> None:
     second = round(1 / contract.frame_step_s)
     logs = np.full((second + 1, 64), -9.0)
     logs[0] = 0.0
@@ -61,7 +63,7 @@ def test_the_maximum_sinks_by_three_decibels_in_a_second(contract: Contract) -> 
     assert c0[second] == pytest.approx(fall + 3 * second * contract.frame_step_s)
 
 
-def test_pcen_is_what_its_authors_define(contract: Contract, logs: np.ndarray) -> None:
+def test_pcen_follows_its_authors_definition(contract: Contract, logs: np.ndarray) -> None:
     from sernet_edge.runtime.frontend import dct_matrix
 
     energies = np.exp(logs) * 2.0**31
@@ -74,7 +76,7 @@ def test_pcen_is_what_its_authors_define(contract: Contract, logs: np.ndarray) -
     np.testing.assert_allclose(rows, np.array(expected) @ dct_matrix(contract).T, rtol=1e-9)
 
 
-def test_the_page_has_means_and_ranges_of_the_seeds(tmp_path: Path) -> None:
+def test_the_page_has_mean_and_range_over_the_seeds(tmp_path: Path) -> None:
     figures = {
         f"{system}, seed {seed}, {corpus}": dict.fromkeys(CONDITIONS, 40.0 + 2 * seed + 3 * place)
         for place, system in enumerate(SYSTEMS)

@@ -1,4 +1,4 @@
-"""What `sernet-edge bench` shows: tables, CSV and pictures."""
+"""The output of `sernet-edge bench`: tables, CSV and pictures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_tables_fit_the_terminal(
             assert {word for cell in row[1:] for word in cell.split()} <= said, row
 
 
-def test_a_table_too_wide_has_its_parts_below_each_other() -> None:
+def test_a_wide_table_is_split_into_parts_below_each_other() -> None:
     table = Table("T", ["board", "flash", "a limit"], [["Nano", "1", "none"]], parts=(1, 1, 1))
     assert as_text([table], 24).splitlines() == [
         "T", "", "                  a", "board  flash  limit", "Nano       1   none",
@@ -82,7 +82,7 @@ def test_elf_lists_the_sections(bench: Shown, saved: Path, measured: Document) -
     assert f"{text:,}" in bench("--from", saved, "--elf").stdout
 
 
-def test_what_was_not_measured_has_its_reason_below_the_table(measured: Document) -> None:
+def test_the_reason_for_a_missing_figure_is_below_the_table(measured: Document) -> None:
     document = copy.deepcopy(measured)
     document["models"][0]["cores"] = {"m4": {"not_measured": "install a compiler"}}
     (table,) = [t for t in tables(document) if t.title.startswith("Microcontroller")]
@@ -90,7 +90,7 @@ def test_what_was_not_measured_has_its_reason_below_the_table(measured: Document
     assert table.notes[0] == "install a compiler"
 
 
-def test_a_layer_has_its_own_parameters_behind_a_reshape(measured: Document, small: Path) -> None:
+def test_a_layer_behind_a_reshape_has_its_own_parameters(measured: Document, small: Path) -> None:
     table = next(t for t in tables(measured) if t.title.startswith("Layers"))
     found = {row[0].split()[1]: row[3] for row in table.rows[:-1]}
     dense = next(
@@ -102,9 +102,7 @@ def test_a_layer_has_its_own_parameters_behind_a_reshape(measured: Document, sma
     assert found["SOFTMAX"] == "0"
 
 
-def test_pictures_are_drawn_without_a_display(
-    sernet_edge: Run, saved: Path, tmp_path: Path
-) -> None:
+def test_pictures_need_no_display(sernet_edge: Run, saved: Path, tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "DISPLAY"} | {"MPLBACKEND": ""}
     done = sernet_edge("bench", "--from", saved, "--pictures", tmp_path / "made", env=environment)
     assert done.returncode == 0, done.stderr

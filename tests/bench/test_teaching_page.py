@@ -1,4 +1,4 @@
-"""The page about teaching, and how its figures are measured."""
+"""The page about teaching, and the measurement of its figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sernet_edge.runtime.teach.head import Head
 ROOT = Path(__file__).parents[2]
 
 
-def test_class_means_judge_by_distance() -> None:
+def test_class_means_choose_the_nearest_label() -> None:
     rng = np.random.default_rng(3)
     windows = tuple(rng.normal(0, 1, (1, 5)) for _ in range(3))
     clips = TaughtClips(windows, np.array([0, 2, 2]))
@@ -29,10 +29,10 @@ def test_class_means_judge_by_distance() -> None:
         assert head.logits(point[None])[0].argmax() == nearest
 
 
-def test_a_head_that_adapts_to_true_shares_gets_over_an_offset() -> None:
+def test_a_head_that_adapts_to_true_shares_removes_an_offset() -> None:
     rng = np.random.default_rng(4)
     truth = rng.integers(0, 2, 300)
-    # Two labels that logits tell apart, and an offset that hides it.
+    # The logits separate two labels, but an offset hides it.
     stream = [np.array([[1.0 if c else -1.0, 1.0]]) for c in truth]
     head = Head(np.array([[-3.0, 0.0], [3.0, 0.0]]), np.array([8.0, 0.0]))
     before = np.array([head.logits(windows)[0].argmax() for windows in stream])
@@ -41,14 +41,14 @@ def test_a_head_that_adapts_to_true_shares_gets_over_an_offset() -> None:
     assert unlabelled.uar_of_the_end(guess, truth) == 1.0
 
 
-def test_a_stream_has_the_shares_that_it_is_made_with() -> None:
+def test_a_stream_has_the_requested_shares() -> None:
     truth = np.array([0, 0, 1, 2])
     shares = np.array([0.8, 0.2, 0.0])
     drawn = truth[unlabelled.stream_of(truth, shares, np.random.default_rng(5))]
     assert (drawn == 0).mean() == pytest.approx(0.8, abs=0.1) and not (drawn == 2).any()
 
 
-def test_a_cheap_microphone_takes_away_what_lies_below_and_above() -> None:
+def test_a_cheap_microphone_removes_low_and_high_frequencies() -> None:
     time = np.arange(16_000) / 16_000
 
     def loss_db(hz: float) -> float:
@@ -62,7 +62,7 @@ def test_a_cheap_microphone_takes_away_what_lies_below_and_above() -> None:
     assert loss_db(100) == pytest.approx(-6 - 10, abs=0.2)
 
 
-def test_the_page_has_the_means_and_the_ranges() -> None:
+def test_the_page_has_means_and_ranges() -> None:
     figures = {name: [0.1, 0.2, 0.3] for name in METHODS}
     others = ("int8", "wrong labels", "microphone", "microphone untaught", "others")
     figures |= {name: [0.5, 0.5] for name in (*others, "others untaught", "anger only")}
@@ -93,14 +93,14 @@ def test_the_page_has_the_means_and_the_ranges() -> None:
         ("emodb+ravdess", "It may have heard these speakers"),
     ],
 )
-def test_the_page_says_whether_the_model_knew_the_speakers(trained: str, words: str) -> None:
+def test_the_page_says_whether_training_included_the_speakers(trained: str, words: str) -> None:
     saved = json.loads((ROOT / "benchmarks/teaching.json").read_text())
     result = {**saved["results"][0], "trained_on": trained}
     assert result["corpus"] == "emodb"
     assert words in teaching_page.page({**saved, "results": [result]}, "saved.json")
 
 
-def test_the_kept_page_is_that_of_the_kept_figures() -> None:
+def test_the_page_matches_the_saved_figures() -> None:
     folder = ROOT / "benchmarks"
     saved = json.loads((folder / "teaching.json").read_text())
     strict = [json.loads((folder / f"teaching-strict/{k}.json").read_text()) for k in (1, 2, 4)]

@@ -1,4 +1,4 @@
-"""The front door: what it says without loading a stage, and when a package is missing."""
+"""The command line: its help without loading a stage, and its errors when a package is missing."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _in_python(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("module", ["click", "numpy", "tflite_runtime"])
-def test_ctrl_c_while_it_is_still_loading_is_no_traceback(module: str) -> None:
-    # What Python raises in whatever it is at when the signal comes; here, at an import.
+def test_ctrl_c_during_loading_shows_no_traceback(module: str) -> None:
+    # Python raises this wherever it is when the signal comes; here, in an import.
     result = _in_python(
         "import os, signal, sys\n"
         "class Finder:\n"
@@ -51,7 +51,7 @@ def test_ctrl_c_while_it_is_still_loading_is_no_traceback(module: str) -> None:
     assert result.stderr.strip() == "interrupted"
 
 
-def test_a_closed_standard_output_is_one_line(sernet_edge: Run) -> None:
+def test_a_closed_standard_output_gives_one_line(sernet_edge: Run) -> None:
     result = sernet_edge("listen", "--input", "none.wav", preexec_fn=lambda: os.close(1))
     assert result.returncode == 1
     assert result.stderr == "sernet-edge: standard output is closed\n"
@@ -74,14 +74,14 @@ def test_a_closed_standard_error_changes_nothing(sernet_edge: Run) -> None:
         ),
     ],
 )
-def test_a_missing_package_is_named_with_the_extra_that_brings_it(
+def test_the_error_names_a_missing_package_and_its_extra(
     missing: str,
     extra: str,
     arguments: list[str],
     small_corpus: Path,
     tmp_path: Path,
 ) -> None:
-    # What lacks a package doesn't come to look at the weights.
+    # Without the package, the command never reads the weights.
     with zipfile.ZipFile(tmp_path / "m.keras", "w") as empty:
         empty.writestr("config.json", "{}")
     provenance = {"corpus": "emodb", "holdout_speakers": ["09"]}
@@ -92,7 +92,7 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(
     (tmp_path / "out").mkdir()
     for name, place in places.items():
         arguments = [argument.replace(name, place) for argument in arguments]
-    # None in sys.modules is how Python itself marks a module that cannot be imported.
+    # Python marks a module that cannot be imported with None in sys.modules.
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
         f"from sernet_edge.cli import main; main({arguments!r})"

@@ -1,4 +1,4 @@
-"""Completion of a command line that is half typed, as a shell asks for it."""
+"""The shell's completion of an unfinished command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-# What `_SERNET_EDGE_COMPLETE=bash_source sernet-edge` prints asks the program so.
+# Runs the program like the script of `_SERNET_EDGE_COMPLETE=bash_source sernet-edge`.
 _ASK = """
 import sys
 sys.argv[0] = "sernet-edge"
@@ -22,7 +22,7 @@ finally:
 
 
 def _completed(line: str) -> tuple[list[str], set[str]]:
-    """Return what may follow in the last word of `line`, and the modules that were loaded."""
+    """Return the completions of the last word of `line`, and the loaded modules."""
     words = line.split(" ")
     asked = {"_SERNET_EDGE_COMPLETE": "bash_complete", "COMP_WORDS": line}
     done = subprocess.run(
@@ -36,7 +36,7 @@ def _completed(line: str) -> tuple[list[str], set[str]]:
     return answers, {name.partition(".")[0] for name in done.stderr.split()}
 
 
-def test_commands_are_completed_without_loading_any() -> None:
+def test_completion_of_commands_loads_no_command() -> None:
     answers, loaded = _completed("sernet-edge e")
     assert answers == ["evaluate", "export"]
     assert not loaded & {"numpy", "tensorflow", "tflite"}
@@ -50,13 +50,13 @@ def test_commands_are_completed_without_loading_any() -> None:
         ("sernet-edge train --hold", "--holdout"),
     ],
 )
-def test_options_are_completed(line: str, answer: str) -> None:
+def test_completion_knows_options(line: str, answer: str) -> None:
     answers, loaded = _completed(line)
     assert answers == [answer]
     assert "tensorflow" not in loaded
 
 
-def test_bash_takes_the_script_that_the_program_prints(tmp_path: Path) -> None:
+def test_bash_accepts_the_printed_script(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("sernet-edge")
     script = subprocess.run(
         [program],

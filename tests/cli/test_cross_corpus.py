@@ -1,4 +1,4 @@
-"""Several corpora through the commands: trained on together, and each tested unheard."""
+"""Several corpora: the commands train on all together, or test each one without training on it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SHORT: tuple[Any, ...] = (
 
 @pytest.fixture(scope="module")
 def corpora(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
-    """Two corpora with a label each of their own, at different rates: the options that name them"""
+    """Options for two corpora with different rates; each has one label that the other lacks."""
     folder, given = tmp_path_factory.mktemp("corpora"), list[Any]()
     rng = np.random.default_rng(3)
     for name, labels in LABELS.items():
@@ -40,7 +40,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
                 place.mkdir(parents=True)
                 time_s = np.arange(8000) / 16_000
                 tone = 4000 * np.sin(2 * np.pi * 200 * (index + 1) * time_s)
-                # The same sounds at both rates, so that the corpora differ in nothing else.
+                # The same sounds at both rates, so that nothing else differs.
                 noisy = tone + rng.normal(0, 300, len(time_s))
                 sound = soxr.resample(noisy, 16_000, RATES_HZ[name])
                 write_wav(place / "x.wav", sound.astype(np.int16), RATES_HZ[name])
@@ -52,7 +52,7 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, ...]:
 def run(
     sernet_edge: Run, corpora: tuple[Any, ...], tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """A cross-corpus run of both folds."""
+    """A cross-corpus run with both folds."""
     out = tmp_path_factory.mktemp("cross") / "run"
     result = sernet_edge(
         "cross-validate", *corpora, *SHORT, "--split", "corpora", "--keep-models", "--out", out
@@ -63,7 +63,7 @@ def run(
     return out
 
 
-def test_each_corpus_is_tested_by_a_model_that_never_heard_it(run: Path) -> None:
+def test_the_model_that_tests_a_corpus_was_not_trained_on_it(run: Path) -> None:
     report = json.loads((run / "report.json").read_text())
     assert report["corpus"] == "folder:one+folder:two"
     labels = report["labels"]
@@ -73,7 +73,7 @@ def test_each_corpus_is_tested_by_a_model_that_never_heard_it(run: Path) -> None
         assert set(fold["corpora"]) == {f"folder:{name}"}
         assert set(fold["speakers"]) == {f"folder:{name}:{speaker}" for speaker in "abc"}
         scores = np.array(fold["int8_scores"])
-        # What the training corpus lacks is never said.
+        # The model never predicts a label that the training corpus lacks.
         assert not scores[:, labels.index(lacks)].any()
         assert scores.sum(axis=1) == pytest.approx(1, abs=0.02)
         matrix = confusion_matrix(fold["truth"], scores.argmax(axis=1), len(labels))
@@ -83,7 +83,7 @@ def test_each_corpus_is_tested_by_a_model_that_never_heard_it(run: Path) -> None
     assert set(report["calibration"]["sure"]["70%"]) == {"folder:one", "folder:two"}
 
 
-def test_a_run_of_other_corpora_does_not_go_on(
+def test_a_run_of_other_corpora_does_not_continue(
     run: Path, corpora: tuple[Any, ...], sernet_edge: Run
 ) -> None:
     arguments = ("cross-validate", *corpora[:3], *SHORT, "--split", "speakers", "--out", run)
@@ -103,11 +103,11 @@ def test_the_baseline_has_the_same_folds(
     for fold in ("fold-folder%3Aone.json", "fold-folder%3Atwo.json"):
         ours, theirs = (json.loads((r / fold).read_text()) for r in (tmp_path / "svm", run))
         assert ours["truth"] == theirs["truth"] and ours["files"] == theirs["files"]
-    # By chance it would be one in four.
+    # Chance level is one in four.
     assert report["protocols"]["cross-corpus"]["float"]["four"]["mean"]["uar"] > 0.5
 
 
-def test_one_corpus_is_tested_strictly_with_the_other_in_training(
+def test_the_strict_protocol_tests_one_corpus_and_adds_the_other_to_training(
     corpora: tuple[Any, ...], tmp_path: Path, sernet_edge: Run
 ) -> None:
     arguments = ("cross-validate", *corpora, *SHORT, "--out", tmp_path / "run")
@@ -125,7 +125,7 @@ def test_one_corpus_is_tested_strictly_with_the_other_in_training(
         assert result.returncode == 2 and "test-corpus" in result.stderr
 
 
-def test_a_model_of_several_corpora_is_trained_converted_and_evaluated(
+def test_the_commands_train_convert_and_evaluate_a_model_of_several_corpora(
     corpora: tuple[Any, ...], run: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     keras, tflite = tmp_path / "m.keras", tmp_path / "m.tflite"
@@ -155,7 +155,7 @@ def test_a_model_of_several_corpora_is_trained_converted_and_evaluated(
     assert "[unheard]" in text and "[trained on 2 of its speakers]" in text
 
 
-def test_one_damaged_file_of_several_corpora_is_named(
+def test_the_error_names_the_damaged_file_of_several_corpora(
     corpora: tuple[Any, ...], tmp_path: Path, sernet_edge: Run
 ) -> None:
     place = tmp_path / "bad" / "anger" / "a"
@@ -182,7 +182,7 @@ def test_one_damaged_file_of_several_corpora_is_named(
         (["--map", "bliss=anger"], 2, "no recording is labelled bliss"),
     ],
 )
-def test_wrong_usage_is_told(
+def test_wrong_usage_has_a_message(
     arguments: list[str],
     code: int,
     message: str,
@@ -194,7 +194,7 @@ def test_wrong_usage_is_told(
     assert (result.returncode, message in result.stderr) == (code, True), result.stderr
 
 
-def test_a_corpus_without_speakers_has_no_strict_protocol(
+def test_a_corpus_without_speakers_cannot_use_the_strict_protocol(
     corpora: tuple[Any, ...], tmp_path: Path, sernet_edge: Run
 ) -> None:
     tone = 4000 * np.sin(np.arange(8000) / 5)
@@ -207,7 +207,7 @@ def test_a_corpus_without_speakers_has_no_strict_protocol(
     assert "the corpus folder:unnamed does not name the speaker" in result.stderr
 
 
-def test_a_fold_s_model_gives_the_fold_s_scores_and_says_what_it_has_not_heard(
+def test_a_folds_model_gives_the_folds_scores_and_names_the_left_out_corpus(
     run: Path, corpora: tuple[Any, ...], sernet_edge: Run
 ) -> None:
     path, fold = run / "fold-folder%3Atwo.tflite", run / "fold-folder%3Atwo.json"

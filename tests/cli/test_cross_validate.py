@@ -1,4 +1,4 @@
-"""`sernet-edge cross-validate`: folds that can be stopped, resumed and spread over machines."""
+"""`sernet-edge cross-validate`: folds can stop, resume and run on several machines."""
 
 from __future__ import annotations
 
@@ -35,12 +35,10 @@ pytestmark = pytest.mark.training
     [
         ("anna/b c", "fold-anna%2Fb c.json"),
         ("Sänger", "fold-S%C3%A4nger.json"),
-        (os.fsdecode(b"S\xe4nger"), "fold-S%E4nger.json"),  # a folder's name that is not UTF-8
+        (os.fsdecode(b"S\xe4nger"), "fold-S%E4nger.json"),  # a folder name that is not UTF-8
     ],
 )
-def test_a_fold_has_a_file_whatever_its_speaker_is_called(
-    speaker: str, name: str, tmp_path: Path
-) -> None:
+def test_a_fold_has_a_file_for_any_speaker_name(speaker: str, name: str, tmp_path: Path) -> None:
     settings = ModelSettings(CorpusChoice((CorpusFolder("csv", Path("x")),)))
     contract = settings.new_contract(("a", "b"))
     job = FoldJob(settings, contract, None, tmp_path, (), (), Fold(speaker, (), ()), False)
@@ -51,7 +49,7 @@ def test_a_fold_has_a_file_whatever_its_speaker_is_called(
 def small_run(
     sernet_edge: Run, small_corpus: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Two of three folds, one epoch each."""
+    """A run with two of three folds, one epoch each."""
     out = tmp_path_factory.mktemp("cv") / "run"
     arguments = ["--corpus", "emodb", small_corpus, "--out", out, "--epochs", 1]
     result = sernet_edge("cross-validate", *arguments, "--folds", "03,08", "--jobs", 2)
@@ -60,7 +58,7 @@ def small_run(
     return out
 
 
-def test_a_run_goes_on_without_training_its_folds_again(
+def test_a_continued_run_does_not_train_finished_folds_again(
     small_run: Path, small_corpus: Path, sernet_edge: Run
 ) -> None:
     before = (small_run / "fold-03.json").read_bytes()
@@ -72,7 +70,7 @@ def test_a_run_goes_on_without_training_its_folds_again(
     assert (small_run / "fold-03.json").read_bytes() == before
     figures = json.loads(result.stdout)
     assert figures["folds"] == ["03", "08"]
-    # The figure is what anybody computes from the predictions.
+    # The accuracy must follow from the saved predictions.
     saved = [json.loads((small_run / f"fold-{name}.json").read_text()) for name in ("03", "08")]
     right = [np.argmax(f["int8_scores"], axis=1) == np.asarray(f["truth"]) for f in saved]
     assert figures["protocols"]["strict"]["int8"]["wa"] == pytest.approx(
@@ -86,7 +84,7 @@ def test_a_run_goes_on_without_training_its_folds_again(
     ]
 
 
-def test_a_run_with_another_recipe_does_not_go_on(
+def test_a_run_with_another_recipe_does_not_continue(
     small_run: Path, small_corpus: Path, sernet_edge: Run
 ) -> None:
     arguments = ["--corpus", "emodb", small_corpus, "--out", small_run, "--epochs", 1]
@@ -95,7 +93,7 @@ def test_a_run_with_another_recipe_does_not_go_on(
     assert "holds a run that differs in its recipe" in result.stderr
 
 
-def test_a_folder_of_another_run_and_wrong_names_are_refused(
+def test_cross_validate_refuses_a_folder_of_another_run_and_wrong_names(
     small_run: Path, small_corpus: Path, sernet_edge: Run
 ) -> None:
     arguments = ["--corpus", "emodb", small_corpus, "--out", small_run]
@@ -120,7 +118,7 @@ def test_a_folder_of_another_run_and_wrong_names_are_refused(
     assert "no fold 77, there are 03, 08, 09" in result.stderr
 
 
-def test_a_cross_validation_on_a_cluster_comes_to_the_same_predictions(
+def test_a_cluster_gives_the_same_predictions(
     small_corpus: Path, small_run: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     arguments = ("--corpus", "emodb", small_corpus, "--out", tmp_path / "run", "--epochs", 1)
@@ -137,7 +135,7 @@ def test_a_cross_validation_on_a_cluster_comes_to_the_same_predictions(
         assert here == there
 
 
-def test_a_killed_run_goes_on_to_the_same_predictions_and_leaves_nobody_training(
+def test_a_killed_run_continues_to_the_same_predictions_and_leaves_no_process(
     small_corpus: Path, small_run: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     run = tmp_path / "run"
@@ -153,7 +151,7 @@ def test_a_killed_run_goes_on_to_the_same_predictions_and_leaves_nobody_training
     process.kill()
     process.wait()
     assert checkpoint.exists(), "the run was to be stopped after its epoch"
-    # Whoever trained the fold is gone too: nobody finishes it.
+    # The process that trained the fold has ended, too: no process finishes the fold.
     time.sleep(5)
     assert not (run / "fold-08.json").exists()
     result = sernet_edge(*command)
@@ -162,7 +160,7 @@ def test_a_killed_run_goes_on_to_the_same_predictions_and_leaves_nobody_training
     assert resumed == uninterrupted
 
 
-def test_a_fold_that_cannot_be_read_is_named_and_skip_bad_goes_on(
+def test_the_error_names_an_unreadable_fold_and_skip_bad_continues(
     damaged_corpus: Callable[[str], Path], tmp_path: Path, sernet_edge: Run
 ) -> None:
     broken = damaged_corpus("08a01Na.wav")
@@ -173,7 +171,7 @@ def test_a_fold_that_cannot_be_read_is_named_and_skip_bad_goes_on(
     assert "fold 08: " in result.stderr and "08a01Na.wav" in result.stderr
     assert "finished folds stay" in result.stderr
     assert "leave it out with --skip-bad" in result.stderr
-    # Nothing of it was begun, so the way out leads through the same folder.
+    # The failed run wrote nothing, so the next one can use the same folder.
     result = sernet_edge("cross-validate", *arguments, "--folds", "08", "--skip-bad", "--log-csv")
     assert result.returncode == 0, result.stderr
     assert "recordings skipped: 1" in result.stderr
@@ -187,7 +185,7 @@ def test_a_fold_that_cannot_be_read_is_named_and_skip_bad_goes_on(
     assert header.endswith(",test_accuracy") and row.endswith(f",{float(right)}")
 
 
-def test_the_baseline_has_the_same_folds_and_chooses_on_training_speakers_alone(
+def test_the_baseline_has_the_same_folds_and_chooses_only_on_training_speakers(
     small_corpus: Path, small_run: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     run = tmp_path / "run"
@@ -200,12 +198,12 @@ def test_the_baseline_has_the_same_folds_and_chooses_on_training_speakers_alone(
     ours, theirs = (json.loads((r / "fold-08.json").read_text()) for r in (run, small_run))
     assert ours["files"] == theirs["files"] and ours["truth"] == theirs["truth"]
     assert ours["complexity"] in baseline.COMPLEXITIES
-    # By chance it would be one in seven.
+    # Chance level is one in seven.
     assert report["protocols"]["strict"]["float"]["wa"] > 0.7
     assert not list(run.glob("functionals*"))
 
 
-def test_a_notebook_cross_validates_as_the_command_does(
+def test_a_notebook_cross_validates_like_the_command(
     small_run: Path, small_corpus: Path, tmp_path: Path
 ) -> None:
     run = Path(shutil.copytree(small_run, tmp_path / "run"))
@@ -214,7 +212,7 @@ def test_a_notebook_cross_validates_as_the_command_does(
     settings = CrossValidationSettings(model, run, folds=("03", "08"))
     progress = HeardProgress()
     figures = cross_validate(settings, progress)
-    # Both folds are finished, so the run is the command's to the byte.
+    # Both folds are finished, so the run equals the command's byte for byte.
     assert "2 of 2 folds are finished" in progress.remarks
     assert figures == json.loads((small_run / "report.json").read_text())
     with pytest.raises(SernetError, match="holds a run that differs in its seed"):
@@ -234,7 +232,7 @@ def test_a_notebook_trains_the_baseline_on_a_fold(small_corpus: Path, tmp_path: 
     assert figures["protocols"]["strict"]["float"]["utterances"] == 7
 
 
-def test_each_test_speaker_teaches_the_model_of_the_fold(tmp_path: Path, in_process: Run) -> None:
+def test_each_test_speaker_teaches_the_folds_model(tmp_path: Path, in_process: Run) -> None:
     corpus, rng = tmp_path / "corpus", np.random.default_rng(7)
     corpus.mkdir()
     for speaker in ("03", "08", "09"):
@@ -253,7 +251,7 @@ def test_each_test_speaker_teaches_the_model_of_the_fold(tmp_path: Path, in_proc
     uar = figures["uar"]
     assert uar.keys() == {"untaught", "taught", "wrong labels", "neutral only", "anger only"}
     assert all(len(values) == 5 for values in uar.values())
-    # An epoch tells few of the tones apart; a clip of each tells more.
+    # After one epoch the model separates few tones; one clip per tone helps.
     assert np.mean(uar["taught"]) > np.mean(uar["untaught"])
     assert json.loads((out / "report.json").read_text())["teach"] == figures
     again = in_process(*arguments, "--teach", 2)
@@ -271,7 +269,7 @@ def test_each_test_speaker_teaches_the_model_of_the_fold(tmp_path: Path, in_proc
         (("--level", "clip"), "normalises by a whole recording"),
     ],
 )
-def test_what_cannot_be_taught_is_refused(
+def test_teaching_is_refused_if_impossible(
     options: tuple[str, ...], reason: str, small_corpus: Path, in_process: Run
 ) -> None:
     arguments = ("cross-validate", "--corpus", "emodb", small_corpus, "--out", "x", "--teach", 1)

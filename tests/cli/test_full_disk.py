@@ -1,4 +1,4 @@
-"""Outputs on a disk that is full, and in a folder that nobody may write to."""
+"""Outputs on a full disk, and in a read-only folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RUN = Path(__file__).parents[2] / "benchmarks" / "runs" / "emodb-light-sernet-de
 
 
 def mounted(folder: Path, options: str) -> bool:
-    """Mount a file system in memory on a new folder, which takes root."""
+    """Mount a file system in memory on a new folder; this needs root."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
     return os.geteuid() == 0 and subprocess.run(command, capture_output=True).returncode == 0
@@ -31,7 +31,7 @@ def mounted(folder: Path, options: str) -> bool:
 
 @pytest.fixture
 def read_only(tmp_path: Path) -> Iterator[Path]:
-    """A file system mounted read-only; for others than root, a folder without permission."""
+    """A read-only file system; for users other than root, a folder without write permission."""
     folder = tmp_path / "read-only"
     is_mounted = mounted(folder, "ro")
     if not is_mounted:
@@ -45,7 +45,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 2 MB."""
+    """A file system with 2 MB."""
     folder = tmp_path / "small"
     if not mounted(folder, "size=2m"):
         pytest.skip("only root can mount a small file system")
@@ -54,12 +54,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def room_for(limit_bytes: int) -> Callable[[], None]:
-    """Return what makes the kernel refuse files of this process beyond a size, as a full disk."""
+    """Return a function that limits this process's file sizes, to simulate a full disk."""
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
 
 
-# Arguments of a command, where OUT is the folder to write to and the other names in capitals are
-# fixtures; and what is told when that folder is full.
+# Arguments of a command, and its message when the folder OUT is full. Other names in capitals are
+# fixtures.
 QUICK = {
     "header": ("export emodb --header OUT/m.h", "cannot write OUT/m.h"),
     "bundle": ("export emodb --out OUT/bundle", "cannot write OUT/bundle/"),
@@ -78,7 +78,7 @@ TRAINING = {
         "train --corpus emodb CORPUS --out OUT/m.keras --epochs 1",
         "cannot write OUT/m.checkpoint.npz",
     ),
-    # Keras unpacks the weights into a temporary file.
+    # Keras unpacks the weights to a temporary file.
     "convert": ("convert KERAS --corpus emodb CORPUS --out OUT/m.tflite", "cannot unpack KERAS"),
     "cross-validate": (
         "cross-validate --corpus emodb CORPUS --out OUT/run --epochs 1 --folds 03",
@@ -98,7 +98,7 @@ STARTED_ALONE = {
 
 
 def filled(text: str, out: Path, request: pytest.FixtureRequest) -> str:
-    """Return a text with the places filled in."""
+    """Return a text with its placeholders replaced."""
     names = {"CLIPS": "clips", "CORPUS": "small_corpus", "KERAS": "small_keras"}
     for name, fixture in names.items():
         if name in text.split():
@@ -123,7 +123,7 @@ def cases(*tables: dict[str, tuple[str, str]], **more: int) -> list[object]:
     ("command", "complaint", "room_bytes"),
     [*cases(QUICK, room_bytes=0), *cases(TRAINING, room_bytes=20_000)],
 )
-def test_a_full_disk_is_told_and_nothing_half_written_stays(
+def test_a_full_disk_gives_a_message_and_leaves_no_partial_file(
     command: str,
     complaint: str,
     room_bytes: int,
@@ -143,7 +143,7 @@ def test_a_full_disk_is_told_and_nothing_half_written_stays(
 
 
 @pytest.mark.parametrize(("command", "_"), cases(QUICK, TRAINING, STARTED_ALONE))
-def test_a_folder_that_is_read_only_is_named(
+def test_the_error_names_a_read_only_folder(
     command: str, _: str, read_only: Path, in_process: Run, request: pytest.FixtureRequest
 ) -> None:
     done = in_process(*filled(command, read_only, request).split())
@@ -152,7 +152,7 @@ def test_a_folder_that_is_read_only_is_named(
     assert told.startswith("sernet-edge: cannot ") and str(read_only) in told, told
 
 
-def test_marks_on_a_read_only_card_are_refused_and_recordings_are_read(
+def test_a_read_only_card_refuses_marks_but_its_recordings_can_be_read(
     read_only: Path, tmp_path: Path, in_process: Run
 ) -> None:
     kept = tmp_path / "kept"
@@ -177,7 +177,7 @@ def test_marks_on_a_read_only_card_are_refused_and_recordings_are_read(
             subprocess.run(["umount", read_only], check=True)
 
 
-def test_listening_goes_on_while_the_disk_is_full(small_disk: Path) -> None:
+def test_listening_continues_on_a_full_disk(small_disk: Path) -> None:
     rows, kept, filler = small_disk / "a.csv", small_disk / "kept", small_disk / "filler"
     command = [sys.executable, "-m", "sernet_edge", "listen", "--input", "-"]
     with wave.open(str(SAMPLE)) as file:

@@ -1,4 +1,4 @@
-"""`sernet-edge inspect`: what it says of models, against what other readers find in them."""
+"""`sernet-edge inspect`: its output, compared with other readers of the same models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sernet_edge.runtime.interpreter import interpreter_module, load
 from sernet_edge.runtime.modelfile import ModelFile
 
 if TYPE_CHECKING:
-    # It loads TensorFlow, which takes seconds in every process that collects the tests.
+    # This import loads TensorFlow, which takes seconds in every process that collects tests.
     from sernet_edge.convert.quantize import Precision
 
 
@@ -33,7 +33,7 @@ def shipped(sernet_edge: Run, shipped_model: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_contract_and_where_the_model_came_from_are_shown_whole(
+def test_inspect_shows_the_whole_contract_and_the_models_origin(
     shipped: dict[str, Any], shipped_model: Path
 ) -> None:
     contract = ModelFile.read(shipped_model).require_contract()
@@ -43,7 +43,7 @@ def test_the_contract_and_where_the_model_came_from_are_shown_whole(
     assert shipped["provenance"] == contract.provenance
 
 
-def test_layers_have_the_shapes_and_scales_that_the_interpreter_finds(
+def test_layers_have_the_interpreters_shapes_and_scales(
     shipped: dict[str, Any], shipped_model: Path
 ) -> None:
     interpreter = interpreter_module().Interpreter(model_path=str(shipped_model))
@@ -68,14 +68,14 @@ def test_layers_have_the_shapes_and_scales_that_the_interpreter_finds(
             assert quantisation["zero_points"] == sorted(set(parameters["zero_points"].tolist()))
 
 
-def test_work_and_parameters_are_those_of_the_network(
+def test_work_and_parameters_match_the_network(
     shipped: dict[str, Any], shipped_model: Path
 ) -> None:
     network = read_network(ModelFile.read(shipped_model))
     counted = sum(layer.weights.size + layer.bias.size for layer in network.layers)
     assert shipped["parameters"] == counted
     assert shipped["parameters"] == sum(layer["parameters"] for layer in shipped["layers"])
-    # By the definition of a convolution, for one layer; the rest is the same code.
+    # By the definition of a convolution, for one layer; the others use the same code.
     (largest,) = (layer for layer in shipped["layers"] if layer["macs"] == 101_744_640)
     assert largest["outputs"][0]["shape"] == [1, 92, 20, 64]
     assert 92 * 20 * 64 * (3 * 3 * 96) == 101_744_640
@@ -127,7 +127,7 @@ def converted(small_keras: Path, tmp_path_factory: pytest.TempPathFactory) -> di
 
 
 @pytest.mark.slow
-def test_float_models_are_shown_and_firmware_says_why_it_refuses_them(
+def test_inspect_shows_float_models_and_why_firmware_refuses_them(
     in_process: Run, converted: dict[Precision, Path]
 ) -> None:
     for precision, path in converted.items():
@@ -138,12 +138,12 @@ def test_float_models_are_shown_and_firmware_says_why_it_refuses_them(
         types = {t["type"] for layer in found["layers"] for t in layer["constants"]}
         expected = {"float32": "float32", "float16": "float16", "dynamic": "int8"}[precision]
         assert expected in types
-        # Batch normalisation has become part of the convolutions.
+        # Batch normalisation is part of the convolutions.
         assert found["parameters"] == 460_743, precision
 
 
 @pytest.mark.slow
-def test_a_keras_model_is_read_as_keras_does(in_process: Run, small_keras: Path) -> None:
+def test_inspect_reads_a_keras_model_like_keras(in_process: Run, small_keras: Path) -> None:
     import keras
 
     found = json.loads(in_process("inspect", small_keras, "--json").stdout)
@@ -177,7 +177,7 @@ def test_a_keras_model_needs_no_keras(small_keras: Path, shipped_model: Path) ->
         assert "parameters" in done.stdout
 
 
-def test_without_the_schemas_package_it_says_what_to_install(shipped_model: Path) -> None:
+def test_without_the_schemas_package_inspect_says_what_to_install(shipped_model: Path) -> None:
     code = (
         "import sys; sys.modules['tflite'] = None\n"
         "from sernet_edge.cli import main; main(['inspect', sys.argv[1]])"
@@ -190,7 +190,7 @@ def test_without_the_schemas_package_it_says_what_to_install(shipped_model: Path
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_model_without_contract_is_shown_and_said_to_have_none(
+def test_inspect_shows_a_model_and_says_that_it_has_no_contract(
     in_process: Run, shipped_model: Path, tmp_path: Path
 ) -> None:
     bare = tmp_path / "bare.tflite"
@@ -203,7 +203,7 @@ def test_a_model_without_contract_is_shown_and_said_to_have_none(
     assert "contract   none" in in_process("inspect", bare).stdout
 
 
-def test_an_operator_that_the_engine_does_not_know_is_named(
+def test_inspect_names_an_operator_that_the_engine_does_not_know(
     in_process: Run, tmp_path: Path
 ) -> None:
     graph = Graph()
@@ -217,7 +217,7 @@ def test_an_operator_that_the_engine_does_not_know_is_named(
     assert found["runs_in"]["TensorFlow Lite Micro"].startswith("yes")
 
 
-def test_every_operator_that_the_engine_does_not_know_is_named(
+def test_inspect_names_every_operator_that_the_engine_does_not_know(
     in_process: Run, tmp_path: Path
 ) -> None:
     graph = Graph()
@@ -232,17 +232,17 @@ def test_every_operator_that_the_engine_does_not_know_is_named(
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_graphs_of_many_kinds_have_the_parameters_that_the_engine_takes(seed: int) -> None:
+def test_random_graphs_have_the_engines_parameter_count(seed: int) -> None:
     data = RandomGraph(seed).build()
     graph, network = read_graph(ModelFile("graph", data)), read_network(ModelFile("graph", data))
     assert len(graph.operators) >= 1
     counted = sum(layer.weights.size + layer.bias.size for layer in network.layers)
-    # The reader adds zeros where a layer has no bias.
+    # The reader adds zeros for a layer without a bias.
     assert graph.parameters <= counted
     assert graph.parameters >= sum(layer.weights.size for layer in network.layers)
 
 
-def test_a_damaged_file_is_an_error_of_one_line(
+def test_a_damaged_file_gives_an_error_of_one_line(
     in_process: Run, shipped_model: Path, small_keras: Path, tmp_path: Path
 ) -> None:
     whole, keras_file = shipped_model.read_bytes(), small_keras.read_bytes()
@@ -264,8 +264,8 @@ def test_a_damaged_file_is_an_error_of_one_line(
     assert in_process("inspect", tmp_path / "missing.tflite").returncode == 1
 
 
-def test_no_damage_to_a_flatbuffer_is_more_than_an_error() -> None:
-    # A small one, most of which is tables and lists.
+def test_any_damage_to_a_flatbuffer_gives_only_an_error() -> None:
+    # A small file that consists mostly of tables and lists.
     whole = RandomGraph(0).build()
     rng = np.random.default_rng(3)
     refused = 0
@@ -283,5 +283,5 @@ def test_no_damage_to_a_flatbuffer_is_more_than_an_error() -> None:
             read_graph(ModelFile("model", whole[:length]))
 
 
-def test_a_taught_model_is_shown(taught: Path, in_process: Run) -> None:
+def test_inspect_shows_a_taught_model(taught: Path, in_process: Run) -> None:
     assert in_process("inspect", taught).returncode == 0

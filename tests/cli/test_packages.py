@@ -1,4 +1,4 @@
-"""What a wheel holds: every folder of code, and the files that lie beside the code."""
+"""A wheel holds every folder of code and the data files beside the code."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _TOPS = {_ROOT / folder: package for package, folder in _SETUPTOOLS["package-dir
 
 
 def _package(folder: Path) -> str:
-    """Return the package that a folder is."""
+    """Return the package name of a folder."""
     if folder in _TOPS:
         return _TOPS[folder]
     return f"{_package(folder.parent)}.{folder.name}"
 
 
-def test_every_folder_of_code_is_listed_as_a_package() -> None:
+def test_pyproject_lists_every_folder_of_code_as_a_package() -> None:
     folders = {path.parent for top in _TOPS for path in top.rglob("*.py")}
     assert all((folder / "__init__.py").is_file() for folder in folders)
     assert sorted(map(_package, folders)) == sorted(_SETUPTOOLS["packages"])
 
 
-def test_every_file_beside_the_code_is_installed() -> None:
+def test_pyproject_installs_every_data_file() -> None:
     folders = {_package(path.parent): path.parent for t in _TOPS for path in t.rglob("__init__.py")}
     installed = set[Path]()
     for package, patterns in _SETUPTOOLS["package-data"].items():

@@ -1,4 +1,4 @@
-"""Folds side by side, in processes here or on a real Dask scheduler with two workers."""
+"""Parallel folds: in local processes, or on a real Dask scheduler with two workers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sernet_edge.cross_validate.pool import Cluster, Processes, why
 from sernet_edge.runtime.errors import SernetError
 
 
-def test_each_job_has_a_process_of_its_own(tmp_path: Path) -> None:
+def test_each_job_has_its_own_process(tmp_path: Path) -> None:
     with closing(Processes(2)) as pool:
         wait([pool.submit(note_process, tmp_path) for _ in range(2)])
     names = [path.name for path in tmp_path.iterdir()]
@@ -24,14 +24,14 @@ def test_each_job_has_a_process_of_its_own(tmp_path: Path) -> None:
     assert all(name.startswith(f"{os.getpid()}-") for name in names)
 
 
-def test_a_process_that_dies_fails_its_own_job_alone(tmp_path: Path) -> None:
+def test_a_dead_process_fails_only_its_own_job(tmp_path: Path) -> None:
     with closing(Processes(2)) as pool:
         dead, fine = pool.submit(die, None), pool.submit(note_process, tmp_path)
         assert "its process died" in (why(dead.exception(60) or OSError()) or "")
         assert fine.exception(60) is None
 
 
-def test_after_a_failure_nothing_is_begun(tmp_path: Path) -> None:
+def test_after_a_failure_no_new_job_starts(tmp_path: Path) -> None:
     with closing(Processes(1)) as pool:
         failed, waiting = pool.submit(fail, "no"), pool.submit(note_process, tmp_path)
         assert failed.exception(60) is not None
@@ -39,7 +39,7 @@ def test_after_a_failure_nothing_is_begun(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_job_says_is_passed_on_and_a_defect_is_not_explained_away() -> None:
+def test_the_pool_gives_the_reason_of_an_expected_error_but_not_of_a_defect() -> None:
     with closing(Processes(1)) as pool:
         error = pool.submit(fail, "too little speech").exception(60)
     assert error is not None
@@ -48,7 +48,7 @@ def test_what_a_job_says_is_passed_on_and_a_defect_is_not_explained_away() -> No
 
 
 @pytest.mark.slow
-def test_a_cluster_spreads_jobs_over_its_workers_and_says_when_none_is_left(
+def test_a_cluster_uses_all_workers_and_says_when_none_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     notes = tmp_path / "notes"
@@ -78,6 +78,6 @@ def test_a_cluster_spreads_jobs_over_its_workers_and_says_when_none_is_left(
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_is_not_there_is_named() -> None:
+def test_the_error_names_a_missing_scheduler() -> None:
     with pytest.raises(SernetError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         Cluster("tcp://127.0.0.1:9")

@@ -14,12 +14,12 @@ from sernet_edge.runtime.records import RECORD_VERSION
 _CHANGELOG = Path(__file__).parents[2] / "CHANGELOG.md"
 
 
-def test_the_newest_version_of_the_changelog_is_the_programs() -> None:
+def test_the_changelogs_newest_version_is_the_programs() -> None:
     headings = re.findall(r"^## (\S+)", _CHANGELOG.read_text(), re.MULTILINE)
     assert headings[0] == __version__
 
 
-def test_the_command_line_names_its_versions_and_those_of_its_formats(in_process: Run) -> None:
+def test_the_command_line_prints_its_version_and_its_formats_versions(in_process: Run) -> None:
     csrc = Path(__file__).parents[2] / "firmware_export" / "csrc"
 
     def defined(name: str, file: str) -> str:

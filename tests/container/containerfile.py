@@ -1,4 +1,4 @@
-"""Reads a Containerfile: its stages, and their instructions."""
+"""Reads the stages and instructions of a Containerfile."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _KNOWN = {
 
 @dataclass
 class Stage:
-    """A stage: the image that it begins with, its name, and its instructions in order."""
+    """A stage: its base image, its name, and its instructions in order."""
 
     base: str
     name: str
     instructions: list[tuple[str, str]] = field(default_factory=list)
 
     def last(self, name: str) -> str:
-        """Return the argument of an instruction that counts once: the last of its name."""
+        """Return an instruction's argument; if the instruction is repeated, the last one counts."""
         return [argument for its, argument in self.instructions if its == name][-1]
 
 
@@ -30,7 +30,7 @@ def stages(text: str) -> list[Stage]:
     """Return the stages of a Containerfile.
 
     Raises:
-        ValueError: An instruction is unknown here.
+        ValueError: This module does not know an instruction.
     """
     without_comments = "\n".join(
         line for line in text.splitlines() if not line.lstrip().startswith("#")
@@ -52,7 +52,7 @@ def stages(text: str) -> list[Stage]:
 
 
 def is_sent(path: Path, ignore: str) -> bool:
-    """Return whether a file of the repository is there to be copied.
+    """Return whether the build may copy a file of the repository.
 
     Args:
         path: Relative to the repository.

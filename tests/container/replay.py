@@ -1,12 +1,12 @@
-"""Replays the Containerfile in a Debian made by debootstrap, and uses what comes of it.
+"""Replays the Containerfile in a Debian made by debootstrap, and tests the result.
 
 python tests/container/replay.py FOLDER
 
-It takes root, but neither a container's engine nor a registry of images. FOLDER keeps the Debian
-for the next time; it stands in for the image of Python, whose Debian it is. The last stage then
-runs as its user without any capability, with a read-only root and a volume, as
-docs/guides/container.md says: it gives the records that the program gives here, hears a
-microphone, and can write to its volume alone.
+This needs root, but neither a container engine nor a registry of images. FOLDER keeps the Debian
+for the next run. The Debian replaces the Python image, which has the same Debian version. The last
+stage then runs as docs/guides/container.md says: as its user without any capability, with a
+read-only root and a volume. It must give the same records as the program here, hear a microphone,
+and be able to write only to its volume.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "docs" / "demo" / "two_moods.wav"
 
 _BASE = re.compile(r"docker\.io/library/python:3\.11-slim-bookworm")
-"""The image that the Debian stands in for: its Python is 3.11, too."""
+"""The image that the Debian replaces; both have Python 3.11."""
 
 _START = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 
-# A build has the network, and what this computer needs to use it.
+# The build uses the network with this computer's settings.
 _NETWORK = re.compile(r"(PIP_|SSL_|REQUESTS_|.*_proxy$)", re.IGNORECASE)
 _NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt")
 
-# A microphone that speaks: PortAudio gets the file's samples, as fast as it takes them.
+# A simulated microphone: PortAudio gets the file's samples as fast as it reads them.
 _ASOUND = """
 pcm.!default { type plug slave.pcm speaking }
 pcm.speaking { type file slave.pcm null file /dev/null infile /audio/speech.raw format raw }
@@ -70,7 +70,7 @@ exec chroot "$root" setpriv --reuid "$user" --regid "$user" --groups 29 \
 
 
 def main() -> None:
-    """Replay the Containerfile and check the result; exits with 1 where a check fails."""
+    """Replay the Containerfile and check the result; exit with 1 if a check fails."""
     if os.geteuid() != 0:
         sys.exit("a Debian can be made and entered by root only")
     if len(sys.argv) != 2:
@@ -95,7 +95,7 @@ def main() -> None:
 
 
 def _debian(folder: Path) -> Path:
-    """Return a Debian 12 with Python, made once."""
+    """Return a Debian 12 with Python; the first call makes it."""
     root, done = folder / "base", folder / "base-made"
     if not done.exists():
         print(f"making a Debian 12 in {root}: some minutes, once", flush=True)
@@ -110,7 +110,7 @@ def _debian(folder: Path) -> Path:
 
 
 def _replay(stage: Stage, root: Path, made: Mapping[str, Path]) -> dict[str, str]:
-    """Do what a stage says in `root`; return its environment."""
+    """Run a stage's instructions in `root`; return its environment."""
     environment, folder = dict(_START), "/"
     for name, argument in stage.instructions:
         if name == "ENV":
@@ -150,7 +150,7 @@ def _build(root: Path, folder: str, environment: Mapping[str, str], command: str
             inside.parent.mkdir(parents=True, exist_ok=True)
             inside.write_bytes(path.read_bytes())
     network = {name: value for name, value in os.environ.items() if _NETWORK.match(name)}
-    # Wheels that lie on this computer are not in the image.
+    # This computer's wheels are not in the image.
     network.pop("PIP_FIND_LINKS", None)
     script = f"cd {shlex.quote(folder)} && {command}"
     _enter(_ENTER_BUILD, root, ["/bin/sh", "-ec", script], {**network, **environment})
@@ -161,7 +161,7 @@ def _build(root: Path, folder: str, environment: Mapping[str, str], command: str
 def _enter(
     script: str, root: Path, command: Sequence[object], environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in `root`; its mounts and processes end with it."""
+    """Run a command in `root`; its mounts and processes end with the command."""
     words = ["unshare", "--mount", "--pid", "--fork", "sh", "-ec", script, "sh", root, *command]
     done = subprocess.run(
         list(map(str, words)), env=dict(environment), capture_output=True, text=True
@@ -172,7 +172,7 @@ def _enter(
 
 
 def _check(stage: Stage, root: Path, environment: Mapping[str, str], audio: Path) -> None:
-    """Use what the stages made as docs/guides/container.md says."""
+    """Use the built image as docs/guides/container.md says."""
     audio.mkdir(exist_ok=True)
     shutil.copy(SAMPLE, audio / "speech.wav")
     (audio / "speech.raw").write_bytes(SAMPLE.read_bytes()[44:])

@@ -44,7 +44,7 @@ def contract(data: bytes) -> None:
 
 
 def model(data: bytes) -> None:
-    """Read the fuzzer's bytes as a .tflite file: alone, and written over part of the shipped one."""
+    """Read the fuzzer's bytes as a .tflite file, alone and written over part of the shipped one."""
     at = int.from_bytes(data[:3], "little") % len(_SHIPPED)
     mixed = _SHIPPED[:at] + data[3:] + _SHIPPED[at + len(data) - 3 :]
     for whole in (mixed, data):

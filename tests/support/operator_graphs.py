@@ -80,7 +80,7 @@ class RandomOperators(RandomGraph):
         return self._binary(self.pick("ADD", "SUB", "MUL"), pair, shape)
 
     def of_two(self, source: int) -> int:
-        """Combine the source with a convolution of it, or with a gate per channel, position or row."""
+        """Combine a tensor with its convolution, or with a gate per channel, position or row."""
         shape = self.shape(source)
         how = self.pick("same", "channels", "rows", "positions")
         if how == "same":

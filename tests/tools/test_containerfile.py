@@ -1,4 +1,4 @@
-"""The Containerfile keeps what docs/guides/container.md promises; tests/container replays it."""
+"""The Containerfile does what docs/guides/container.md says; tests/container replays it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ STAGES = stages((ROOT / "Containerfile").read_text())
 IMAGE = STAGES[-1]
 
 
-def test_all_stages_begin_with_the_same_image_of_several_architectures() -> None:
-    # Docker's library has this image for each architecture under the same name.
+def test_all_stages_use_the_same_multi_architecture_image() -> None:
+    # Docker's library offers this image for each architecture under the same name.
     assert {stage.base for stage in STAGES} == {"docker.io/library/python:3.11-slim-bookworm"}
 
 
@@ -28,12 +28,12 @@ def test_it_runs_as_a_numbered_user_without_a_shell() -> None:
     assert json.loads(IMAGE.last("ENTRYPOINT")) == ["sernet-edge"]
 
 
-def test_the_home_and_the_folder_it_starts_in_are_the_volume() -> None:
+def test_home_and_working_folder_are_the_volume() -> None:
     assert IMAGE.last("WORKDIR") == IMAGE.last("VOLUME") == "/data"
     assert "HOME=/data" in IMAGE.last("ENV").split()
 
 
-def test_the_build_gets_what_the_wheel_is_made_of_and_nothing_else() -> None:
+def test_the_build_gets_only_the_wheels_sources() -> None:
     ignore = (ROOT / ".dockerignore").read_text()
     listed = subprocess.check_output(["git", "-C", ROOT, "ls-files"], text=True).splitlines()
     sent = {path for path in map(Path, listed) if is_sent(path, ignore)}
@@ -44,6 +44,6 @@ def test_the_build_gets_what_the_wheel_is_made_of_and_nothing_else() -> None:
     assert not is_sent(Path("runtime/outputs/__pycache__/web.cpython-311.pyc"), ignore)
 
 
-def test_an_instruction_that_the_replay_does_not_know_is_refused() -> None:
+def test_the_replay_refuses_an_unknown_instruction() -> None:
     with pytest.raises(ValueError, match="ADD is not known"):
         stages("FROM x\nADD a b\n")

@@ -1,4 +1,4 @@
-"""What tools/coverage_report.py makes of the counts of coverage.py and gcov."""
+"""tools/coverage_report.py combines the counts of coverage.py and gcov."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ int main(void) {
 """
 
 
-def test_lines_of_c_that_no_program_ran_are_named(tmp_path: Path) -> None:
-    (tmp_path / "sernet_decide.c").write_text(PROGRAM)  # as one of the exported files is called
+def test_the_report_names_lines_of_c_that_no_program_ran(tmp_path: Path) -> None:
+    (tmp_path / "sernet_decide.c").write_text(PROGRAM)  # the name of an exported file
     command = ["gcc", "--coverage", "sernet_decide.c", "-o", "program"]
     subprocess.run(command, cwd=tmp_path, check=True)
     subprocess.run([tmp_path / "program"], check=True)
@@ -30,13 +30,13 @@ def test_lines_of_c_that_no_program_ran_are_named(tmp_path: Path) -> None:
     assert "sernet_decide.c                   4 of     6  66.7 %" in coverage_report.c_table(lines)
 
 
-def test_runs_add_up_and_other_files_do_not_count() -> None:
+def test_the_report_adds_runs_and_ignores_other_files() -> None:
     one = {"sernet.c": {3: 0, 4: 1}, "test.c": {1: 1}}
     two = {"sernet.c": {3: 2, 4: 0}}
     assert coverage_report.merged(one, two) == {"sernet.c": {3: 2, 4: 1}}
 
 
-def test_packages_are_summed() -> None:
+def test_the_report_sums_packages() -> None:
     def summary(lines: int, branches: int) -> dict[str, int]:
         return {
             "covered_lines": lines,

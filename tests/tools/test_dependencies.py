@@ -1,4 +1,4 @@
-"""Every dependency has a reason, and the page shows what pyproject.toml holds."""
+"""Every dependency has a reason, and the page shows the content of pyproject.toml."""
 
 from __future__ import annotations
 
@@ -28,6 +28,6 @@ def test_a_dependency_without_a_comment_has_no_reason() -> None:
     ]
 
 
-def test_the_page_is_made_from_pyproject() -> None:
+def test_the_page_matches_pyproject() -> None:
     kept = (ROOT / "docs" / "design" / "dependencies.md").read_text()
     assert kept == dependencies.page(dependencies.dependencies(TEXT)), "run make docs"

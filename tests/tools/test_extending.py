@@ -1,4 +1,4 @@
-"""The examples of docs/guides/extending.md do what the guide says."""
+"""The examples in docs/guides/extending.md work as the guide says."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GUIDE = (Path(__file__).parents[2] / "docs" / "guides" / "extending.md").read_te
 
 
 def example(heading: str, language: str = "python") -> str:
-    """Return the block of code below a heading of the guide."""
+    """Return the code block below a heading of the guide."""
     section = re.split(r"^## ", GUIDE, flags=re.MULTILINE)
     text = next(part for part in section if part.startswith(heading))
     found = re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -44,7 +44,7 @@ def run(heading: str) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def _registers_as_before() -> Iterator[None]:
-    """Take back afterwards what an example registers."""
+    """Undo an example's registrations after the test."""
     registers: list[dict[str, Any]] = [
         elementwise._TABLES,
         operators.READERS,
@@ -60,7 +60,7 @@ def _registers_as_before() -> Iterator[None]:
         register.update(its)
 
 
-def test_the_operator_has_the_bits_of_tflm() -> None:
+def test_the_operator_gives_the_same_bits_as_tflm() -> None:
     run("An operator")
     every = np.arange(-128, 128).astype(np.int8)[None]
     rng = np.random.default_rng(0)
@@ -85,7 +85,7 @@ def test_the_corpus_lists_its_recordings(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_architecture_is_built_by_name() -> None:
+def test_train_builds_the_architecture_by_name() -> None:
     from sernet_edge.runtime.models import DEFAULT_MODEL
 
     run("An architecture")

@@ -1,4 +1,4 @@
-"""References of the command line and of C name everything that there is."""
+"""The references of the command line and of C are complete."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_reference_has_each_function_of_a_header(header: str) -> None:
     assert [name for name in prototypes if f"{name}(" not in section] == []
 
 
-def test_a_comment_belongs_to_the_declaration_that_follows_it() -> None:
+def test_a_comment_belongs_to_the_next_declaration() -> None:
     text = """
 /* About a type. */
 typedef struct {

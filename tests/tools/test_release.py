@@ -1,4 +1,4 @@
-"""The checks of a release refuse what must not go out."""
+"""The release checks refuse a wrong release."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sernet_edge.runtime.errors import SernetError
 CHANGELOG = "# Changelog\n\n## 1.2.0 (2031-05-04)\n\n- New.\n\n## 1.1.0 (2030-01-01)\n"
 
 
-def test_a_changelog_that_ends_with_a_dated_version_is_released() -> None:
+def test_release_accepts_a_changelog_with_a_dated_newest_version() -> None:
     release.check_changelog(CHANGELOG, "1.2.0", draft=False)
 
 
@@ -29,7 +29,7 @@ def test_a_changelog_that_ends_with_a_dated_version_is_released() -> None:
         (CHANGELOG.replace("2031-05-04", "unreleased"), "1.2.0", "no date but (unreleased)"),
     ],
 )
-def test_a_changelog_that_does_not_name_the_release_is_refused(
+def test_release_refuses_a_changelog_without_the_version(
     text: str, version: str, told: str
 ) -> None:
     with pytest.raises(SernetError, match=re.escape(told)):
@@ -42,7 +42,7 @@ def test_a_draft_needs_no_date() -> None:
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """A repository with a package, a folder that is none, and a file git does not track."""
+    """A repository with a package, a folder that is not a package, and an untracked file."""
     for name in ("code/a.py", "code/page/p.css", "docs/d.md", "code/stray.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
@@ -60,7 +60,7 @@ def _wheel(folder: Path, *names: str) -> Path:
     return path
 
 
-def test_a_wheel_holds_the_tracked_files_of_its_packages_and_no_others(repository: Path) -> None:
+def test_a_wheel_holds_only_the_tracked_files_of_its_packages(repository: Path) -> None:
     code, page = "top/code/a.py", "top/code/page/p.css"
     wheel_contents.check_wheel(_wheel(repository, code, page), repository)
     with pytest.raises(SernetError, match="lacks top/code/page/p.css"):
@@ -69,7 +69,7 @@ def test_a_wheel_holds_the_tracked_files_of_its_packages_and_no_others(repositor
         wheel_contents.check_wheel(_wheel(repository, code, page, "top/code/stray.txt"), repository)
 
 
-def test_sums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
+def test_sha256sum_accepts_the_checksums(tmp_path: Path) -> None:
     files = [tmp_path / "a.whl", tmp_path / "b.zip"]
     for file in files:
         file.write_bytes(hashlib.sha256(file.name.encode()).digest())
@@ -80,7 +80,7 @@ def test_sums_are_those_that_sha256sum_checks(tmp_path: Path) -> None:
     assert subprocess.run(check, cwd=tmp_path, capture_output=True).returncode == 1
 
 
-def test_a_folder_with_other_files_is_not_emptied(tmp_path: Path) -> None:
+def test_release_does_not_empty_a_folder_with_other_files(tmp_path: Path) -> None:
     for name in ("sernet_edge-1.0.tar.gz", "SHA256SUMS"):
         (tmp_path / name).write_text("")
     (tmp_path / "thesis.tex").write_text("")

@@ -1,4 +1,4 @@
-"""The program still says the messages that docs/guides/troubleshooting.md explains."""
+"""The code still contains every message that docs/guides/troubleshooting.md explains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDERS = ("runtime", "train", "convert", "firmware_export", "sernet_edge")
 
 
 def _texts() -> Iterator[str]:
-    """Yield the texts of the code; what is filled in at run time is `...`."""
+    """Yield the strings of the code; `...` stands for values that the program inserts."""
     for path in (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
@@ -37,15 +37,15 @@ def _is_said(message: str) -> bool:
     return any(message in text for text in TEXTS)
 
 
-def test_each_message_stands_in_the_code() -> None:
+def test_the_code_contains_each_message() -> None:
     assert len(_messages()) > 20
     assert [message for message in _messages() if not _is_said(message)] == []
 
 
-def test_a_message_that_nobody_says_is_noticed() -> None:
+def test_the_test_finds_a_message_that_is_not_in_the_code() -> None:
     assert not _is_said("the moon is full")
 
 
-def test_the_notices_are_those_of_the_code() -> None:
+def test_the_notices_match_the_code() -> None:
     codes = re.findall(r"`([a-z-]+)`", PAGE.partition("## Notices")[2])
     assert [code for code in codes if code not in TEXTS] == []
