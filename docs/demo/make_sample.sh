@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes two_moods.wav: a synthetic German voice, first loud, fast and high, then slow, flat and
-# quiet. German because the shipped model was trained on German speech.
+# Makes two_moods.wav: a synthetic German voice that is first loud, fast and high, then slow, flat
+# and quiet. It speaks German because the shipped model is trained on German speech.
 # Needs espeak-ng and sox.
 set -eu
 cd "$(dirname "$0")"
@@ -13,5 +13,5 @@ espeak-ng -v de+m2 -s 210 -p 90 -a 100 -w "$work/1.wav" \
 espeak-ng -v de+m2 -s 100 -p 60 -a 40 -m -w "$work/2.wav" \
     '<prosody range="20">Sie kommt nicht mehr zurück. Ich weiß nicht, was ich noch tun soll.</prosody>'
 
-# 16 kHz mono 16 bit, with silence around each; -D: no dither, the same bytes every time.
+# 16 kHz, mono, 16 bit, with silence around each part. -D: no dither, so the bytes are always equal.
 sox -D "$work/1.wav" "$work/2.wav" -r 16000 -c 1 -b 16 two_moods.wav pad 0.3 0.3
