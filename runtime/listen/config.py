@@ -125,7 +125,7 @@ class ConfiguredCommand(click.Command):
         if content or not isinstance(table, dict):
             raise SernetError(
                 f"{path}: unknown key {next(iter(content), self.name)!r}",
-                f"options stand below a line [{self.name}]",
+                f"put options below a line [{self.name}]",
             )
         settings = self._settings()
         values: dict[str, Any] = {}

@@ -20,7 +20,7 @@ CONTRACT = Contract(
 
 
 def recordings(count: int) -> list[Recording]:
-    """Noise of one level, just as long as a window."""
+    """Noise of one level, exactly as long as a window."""
     rng = np.random.default_rng(1)
     return [
         Recording(
@@ -32,11 +32,11 @@ def recordings(count: int) -> list[Recording]:
 
 
 def loudness(windows: np.ndarray) -> np.ndarray:
-    """Return the mean c0 of each window in dB of its level: c0 is 8 of ln(power)."""
+    """Return the mean c0 of each window, converted to dB: c0 is 8 times ln(power)."""
     return windows[:, :, 0].mean(axis=1) * 30 / 8 * 10 / np.log(10)
 
 
-def test_without_a_robust_recipe_windows_are_the_recordings_as_they_are() -> None:
+def test_without_a_robust_recipe_windows_are_the_unchanged_recordings() -> None:
     some = recordings(30)
     for recipe in (None, Recipe(), RECIPES["paper"]):
         windows, chosen = calibration_windows(CONTRACT, some, 20, 3, recipe)
@@ -55,4 +55,4 @@ def test_a_robust_recipe_s_gains_and_noise_are_within_the_ranges() -> None:
     assert -16 < gains_db.min() < -12 and 12 < gains_db.max() < 16
     with_none, _ = calibration_windows(CONTRACT, some, 200, 3, RECIPES["robust"])
     still = np.ptp(with_none, axis=1).max(axis=1) == 0
-    assert 1 <= still.sum() <= 15  # an eighth is no speech; a part of that is digital silence
+    assert 1 <= still.sum() <= 15  # an eighth has no speech; a part of that is digital silence

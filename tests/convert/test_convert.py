@@ -1,4 +1,4 @@
-"""`sernet-edge convert`: int8 throughout, calibrated honestly, verified, with its contract."""
+"""`sernet-edge convert`: int8 throughout, calibration, verification, and the contract."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def small_tflite(
     return out
 
 
-def test_int8_means_every_tensor_of_every_op(small_tflite: Path) -> None:
+def test_every_tensor_of_every_op_is_int8(small_tflite: Path) -> None:
     from sernet_edge.convert.quantize import float_tensors
 
     assert float_tensors(ModelFile.read(small_tflite)) == []
     model = load(small_tflite)
     assert model.is_int8
-    # Features lie in -4..4 and use all 256 levels.
+    # Features are in -4..4 and use all 256 levels.
     assert model.input_scale * 255 == pytest.approx(8, rel=0.02)
 
 
@@ -64,19 +64,19 @@ def test_the_graph_has_the_expected_ops_and_no_arithmetic_on_shapes(small_tflite
     }
 
 
-def test_the_contract_and_its_history_travel_into_the_model(
+def test_the_model_contains_the_contract_and_its_provenance(
     small_tflite: Path, small_keras: Path
 ) -> None:
     before = ModelFile.read(small_keras).require_contract()
     after = load(small_tflite).contract
-    # What conversion learns from the training's windows is all that it adds.
+    # Conversion adds only the drift limit, from the training's windows.
     assert after.drift_limit > 0
     assert after.replace(drift_limit=0.0).id == before.id
     assert after.provenance["holdout_speakers"] == ["09"]
     assert after.provenance["conversion"]["precision"] == "int8"
 
 
-def test_the_verification_is_of_the_held_out_speaker(small_tflite: Path) -> None:
+def test_the_verification_uses_the_held_out_speaker(small_tflite: Path) -> None:
     report = json.loads(small_tflite.with_suffix(".verify.json").read_text())
     assert report["verified_on"] == "7 recordings of held-out speakers 09"
     assert report["converted"]["utterances"] == 7
@@ -85,7 +85,7 @@ def test_the_verification_is_of_the_held_out_speaker(small_tflite: Path) -> None
 
 
 @pytest.mark.slow
-def test_held_out_speech_has_no_part_in_the_calibration(
+def test_held_out_speech_is_not_used_in_the_calibration(
     small_tflite: Path, small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     other = tmp_path / "corpus"
@@ -117,8 +117,8 @@ def test_a_conversion_that_is_killed_leaves_the_earlier_model_as_it_was(
 
 
 def cross_validation(run: Path, source: Path, temperature: float = 2.0) -> Path:
-    """A cross-validation of the system that `source` is of, as if it had been: 600 utterances
-    whose labels are drawn from softmax(logits / temperature)."""
+    """An invented cross-validation of the system of `source`: 600 utterances
+    with labels drawn from softmax(logits / temperature)."""
     contract = ModelFile.read(source).require_contract()
     rng = np.random.default_rng(2)
     run.mkdir()
@@ -177,7 +177,7 @@ def test_a_temperature_from_a_cross_validation_is_folded_into_the_model(
     assert (before.argmax(axis=1) == after.argmax(axis=1)).all()
 
 
-def test_speakers_that_a_model_holds_out_have_no_part_in_its_temperature(
+def test_held_out_speakers_are_not_used_for_the_temperature(
     small_keras: Path, tmp_path: Path
 ) -> None:
     run = cross_validation(tmp_path / "run", small_keras)
@@ -189,7 +189,7 @@ def test_speakers_that_a_model_holds_out_have_no_part_in_its_temperature(
 
     everybody, without = fitted(), fitted("08")
     assert (everybody["utterances"], without["utterances"]) == (600, 400)
-    # As if the run had never tested them.
+    # Now the run has never tested them.
     (run / "fold-08.json").unlink()
     alone = fitted()
     for name in ("temperature", "unsure_below", "sure_share", "ece_before"):
@@ -224,7 +224,7 @@ def test_a_cross_validation_of_another_system_is_refused(
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_only_a_dense_layer_with_softmax_takes_a_temperature() -> None:
+def test_a_temperature_needs_a_dense_layer_with_softmax() -> None:
     import keras
 
     inputs = keras.Input((4,))
@@ -258,7 +258,7 @@ def test_other_precisions_run_with_the_same_contract(
     assert not out.with_suffix(".h").exists()
 
 
-@pytest.mark.filterwarnings("ignore")  # The converter's own, which the command line discards.
+@pytest.mark.filterwarnings("ignore")  # the command line hides the converter's warnings
 @pytest.mark.parametrize("name", ["erf", "sin"])
 def test_an_op_that_cannot_be_int8_is_named(name: str) -> None:
     import keras
@@ -288,7 +288,7 @@ def keras_file(path: Path, frames: int, source: Path, contract: bool = True) -> 
 
 
 @pytest.mark.slow
-def test_bad_usage_and_bad_files_are_told_in_one_line(
+def test_bad_usage_and_bad_files_are_reported_in_one_line(
     small_keras: Path, small_corpus: Path, tmp_path: Path, in_process: Run
 ) -> None:
     out = tmp_path / "m.tflite"
@@ -327,7 +327,7 @@ def test_bad_usage_and_bad_files_are_told_in_one_line(
     for code, message, arguments in cases:
         result = in_process("convert", *arguments)
         assert (result.returncode, message in result.stderr) == (code, True), result.stderr
-        # That the corpus is not whole, and a line of progress, may come before it.
+        # A warning about the incomplete corpus and a line of progress may come before it.
         assert len(result.stderr.strip().splitlines()) <= (4 if code == 2 else 3), result.stderr
     assert existing.read_bytes() == b"precious"
     assert not list(tmp_path.glob("m.*"))
@@ -359,7 +359,7 @@ def test_a_model_is_converted_with_the_noise_that_it_was_trained_with(
             convert(dataclasses.replace(settings, model=model, noise=noise))
 
 
-def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
+def test_the_card_quotes_the_contract(shipped_model: Path) -> None:
     file = ModelFile.read(shipped_model)
     contract = file.require_contract().replace(unsure_below=0.6)
     provenance = dict(contract.provenance) | {"holdout_speakers": ["15", "16"]}
@@ -376,7 +376,7 @@ def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
     )
     assert "not calibrated as probabilities" in held_out
     assert "held-out speakers took no part in training" in held_out
-    # A start that had heard one of them is no secret.
+    # The card says if the initial model was trained on one of them.
     start = {"corpus": "emodb", "holdout_speakers": ["16"], "initial": None}
     assert "it started from was trained on 15: these figures are optimistic" in card(initial=start)
     assert "named no\ncross-validation of its recipe" in card(holdout_speakers=[])
@@ -392,7 +392,7 @@ def test_the_card_quotes_what_its_contract_knows(shipped_model: Path) -> None:
     assert "from a top score of 0.6 on: 66.0%" in " ".join(text.split())
 
 
-@pytest.mark.filterwarnings("ignore")  # The converter's own, which the command line discards.
+@pytest.mark.filterwarnings("ignore")  # the command line hides the converter's warnings
 @pytest.mark.slow
 def test_a_notebook_converts_as_the_command_does(
     small_keras: Path, small_corpus: Path, small_tflite: Path, tmp_path: Path

@@ -1,4 +1,4 @@
-"""The drift limit: between what a model was trained to hear and everything else."""
+"""The drift limit: it separates the training speech from other sounds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_limit_is_the_99th_percentile_over_the_windows_that_listen_would_sco
     followed_by_silence = np.concatenate([short, np.zeros(contract.window_samples, np.int16)])
     drifts = [
         drift(front_end.standardise(feature_rows(front_end, heard[: contract.window_samples])))
-        # A window each half second, 31 frames: three of the long one are whole.
+        # A window each half second, 31 frames: the long recording has three whole windows.
         for heard in (followed_by_silence, *(long[31 * 256 * hop :] for hop in range(3)))
     ]
     recordings = [Recording(Utterance(Path("x.wav"), "a", "1"), s) for s in (short, long)]
@@ -36,7 +36,7 @@ def test_the_limit_is_the_99th_percentile_over_the_windows_that_listen_would_sco
     assert drift_limit(contract, recordings) == pytest.approx(np.percentile(drifts, 99), rel=5e-3)
 
 
-def test_a_level_that_no_live_stream_has_gives_no_limit() -> None:
+def test_a_level_that_is_impossible_live_gives_no_limit() -> None:
     contract = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, level="clip")
     silence = Recording(Utterance(Path("x.wav"), "a", "1"), np.zeros(50_000, np.int16))
     assert drift_limit(contract, [silence]) == 0
@@ -45,7 +45,7 @@ def test_a_level_that_no_live_stream_has_gives_no_limit() -> None:
 def test_speech_in_noise_is_within_the_limit_of_a_model_that_was_trained_on_it() -> None:
     rng = np.random.default_rng(2)
     contract = Contract(labels=("a", "b"), mean=(0.0,), std=(1.0,), level="none", window_frames=60)
-    # A voice that comes and goes, in digital silence; and noise that fills the pauses.
+    # A voice that comes and goes in digital silence, and noise in the pauses.
     beats = np.repeat(rng.random(60) < 0.5, 512)
     voices = [
         (rng.normal(0, 3000, len(beats)) * np.roll(beats, 512 * i)).astype(np.int16)

@@ -1,4 +1,4 @@
-"""What the tests of the web page ask for."""
+"""Fixtures for the tests of the web page."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Serve the page; it is closed in the end."""
-    # So that each record of a test is sent.
+    """Serve the page; close it at the end."""
+    # Every record of a test must be sent.
     monkeypatch.setattr("sernet_edge.runtime.outputs.web._MIN_INTERVAL_S", 0.0)
     monkeypatch.setattr("sernet_edge.runtime.outputs.web_app._WRONG_TOKEN_S", 0.0)
     opened: list[Web] = []
@@ -39,7 +39,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
-    """A headless Chromium that talks to this machine alone."""
+    """A headless Chromium that connects only to this machine."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

@@ -1,4 +1,4 @@
-"""Arousal: which emotions count, and how they become one number."""
+"""Arousal: which emotions count, and how their scores become one number."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def contract(*labels: str, **settings: object) -> Contract:
 SIX = contract("anger", "fear", "happiness", "neutral", "sadness", "none")
 
 
-def test_arousal_is_the_share_of_the_agitated_among_the_emotions_of_either_kind() -> None:
+def test_arousal_is_the_share_of_high_arousal_in_the_scores_of_both_kinds() -> None:
     assert arousal(SIX, [0.3, 0.1, 0.2, 0.15, 0.05, 0.2]) == pytest.approx(0.6 / 0.8)
     assert arousal(SIX, [1, 0, 0, 0, 0, 0]) == 1
     assert arousal(SIX, [0, 0, 0, 0.5, 0.5, 0]) == 0
@@ -44,7 +44,7 @@ def test_a_model_without_one_of_the_kinds_has_no_arousal() -> None:
     assert arousal(contract("anger", "fear"), [0.5, 0.5]) is None
 
 
-def test_a_contract_may_name_others_and_says_so_in_its_json() -> None:
+def test_a_contract_may_name_its_own_emotions_of_each_kind_in_its_json() -> None:
     named = contract("Wut", "Ruhe", "none", aroused_labels=("Wut",), calm_labels=("Ruhe",))
     assert arousal(named, [0.2, 0.6, 0.2]) == pytest.approx(0.25)
     assert Contract.from_json(named.to_json()) == named

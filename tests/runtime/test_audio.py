@@ -56,7 +56,7 @@ def wav(samples: NDArray[np.int16], rate: int = 16_000, channels: int = 1) -> by
 
 @pytest.fixture
 def heard(tmp_path: Path) -> Callable[[bytes], NDArray[np.int16]]:
-    """What a WAV of these bytes sounds like at 16 kHz."""
+    """Reads a WAV file with these bytes as int16 at 16 kHz."""
 
     def read(content: bytes) -> NDArray[np.int16]:
         path = tmp_path / "a.wav"
@@ -78,7 +78,7 @@ def hear(source: Source) -> NDArray[np.int16]:
 
 
 class Blocks:
-    """A source that gives prepared blocks."""
+    """A source with prepared blocks."""
 
     def __init__(self, blocks: list[Frames | Incident], rate_hz: int) -> None:
         self.name, self.rate_hz, self.channels = "blocks", rate_hz, 1
@@ -102,7 +102,7 @@ def test_every_int16_value_passes_untouched(heard: Heard) -> None:
     np.testing.assert_array_equal(heard(wav(values)), values)
 
 
-def test_what_python_s_wave_module_writes_is_read(tmp_path: Path) -> None:
+def test_files_of_python_s_wave_module_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 16_000, 0, "NONE", ""))
@@ -113,7 +113,7 @@ def test_what_python_s_wave_module_writes_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<i2", "<i4", "<f4", "<f8"])
-def test_what_scipy_writes_is_read(dtype: str, tmp_path: Path) -> None:
+def test_files_of_scipy_are_read(dtype: str, tmp_path: Path) -> None:
     wavfile = pytest.importorskip("scipy.io.wavfile")
     scaled: NDArray[np.generic] = {
         "u1": (SPEECH // 256 + 128).astype("u1"),
@@ -218,7 +218,7 @@ def test_samples_before_their_format_are_read(heard: Heard) -> None:
     [(0xFFFFFFFF, 0xFFFFFFFF), (0, 0), (0x7FFFF024, 0x7FFFF000), (0x80000024, 0x80000000)],
     ids=["ffmpeg", "zeros", "sox", "arecord"],
 )
-def test_a_header_that_was_never_completed_means_all_there_is(
+def test_with_an_incomplete_header_all_samples_up_to_the_end_are_read(
     riff_size: int, data_size: int, heard: Heard
 ) -> None:
     content = bytearray(wav(SPEECH))
@@ -227,13 +227,13 @@ def test_a_header_that_was_never_completed_means_all_there_is(
     np.testing.assert_array_equal(heard(bytes(content)), SPEECH)
 
 
-def test_a_completed_header_that_says_no_audio_is_believed(heard: Heard) -> None:
+def test_a_complete_header_that_says_no_audio_is_believed(heard: Heard) -> None:
     content = riff(fmt(PCM, 16), chunk(b"data", b""), chunk(b"LIST", b"INFO" * 50))
     assert heard(content).tolist() == []
 
 
 @pytest.mark.parametrize("audio", [SPEECH, np.zeros(500, np.int16)], ids=["speech", "silence"])
-def test_samples_behind_a_size_of_0_are_read_though_the_header_was_completed(
+def test_samples_after_a_size_of_0_are_read_even_if_the_header_is_complete(
     audio: NDArray[np.int16], heard: Heard
 ) -> None:
     content = bytearray(wav(audio))
@@ -241,7 +241,7 @@ def test_samples_behind_a_size_of_0_are_read_though_the_header_was_completed(
     np.testing.assert_array_equal(heard(bytes(content)), audio)
 
 
-def test_a_second_chunk_of_samples_is_told(tmp_path: Path) -> None:
+def test_a_second_chunk_of_samples_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     samples = chunk(b"data", SPEECH.tobytes())
     path.write_bytes(riff(fmt(PCM, 16), samples, chunk(b"LIST", b"odd"), samples))
@@ -263,7 +263,7 @@ def test_a_wav_from_a_pipe_is_read(tmp_path: Path) -> None:
     source.close()
 
 
-def test_a_wav_that_stops_in_mid_pipe_is_truncated(tmp_path: Path) -> None:
+def test_a_wav_that_ends_early_in_a_pipe_is_truncated(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     writer = threading.Thread(target=pipe.write_bytes, args=(wav(SPEECH)[:-7],))
@@ -280,7 +280,7 @@ def test_a_truncated_wav_is_refused_when_it_is_opened(heard: Heard) -> None:
         heard(wav(SPEECH)[:-101])
 
 
-def test_a_last_incomplete_frame_is_dropped_and_told(tmp_path: Path) -> None:
+def test_an_incomplete_last_frame_is_dropped_and_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(riff(fmt(PCM, 16), chunk(b"data", SPEECH.tobytes() + b"\1")))
     source = open_recording(path)
@@ -333,10 +333,10 @@ def test_a_file_that_cannot_be_understood_is_named(
 
 @pytest.mark.parametrize("align", [0, 1, 3, 4, 6])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_bits_say_how_wide_a_sample_is_and_not_the_block_align(
+def test_the_bits_and_not_the_block_align_set_the_width_of_a_sample(
     channels: int, align: int, heard: Heard
 ) -> None:
-    # As libsndfile, sox and ffmpeg do.
+    # libsndfile, sox and ffmpeg do the same.
     header = struct.pack("<HHIIHH", PCM, channels, 16_000, 7, channels * align, 16)
     content = riff(chunk(b"fmt ", header), chunk(b"data", SPEECH.tobytes()))
     np.testing.assert_array_equal(heard(content), heard(wav(SPEECH, channels=channels)))
@@ -344,17 +344,17 @@ def test_the_bits_say_how_wide_a_sample_is_and_not_the_block_align(
 
 @pytest.mark.parametrize("shift", [0, 8], ids=["in the lower three bytes", "in the upper three"])
 @pytest.mark.parametrize("extra", [b"", struct.pack("<HHIH", 22, 24, 4, PCM) + GUID_TAIL])
-def test_24_bits_that_fill_four_bytes_are_seen_in_the_samples(
+def test_24_bits_in_four_bytes_are_recognised_by_the_samples(
     extra: bytes, shift: int, heard: Heard
 ) -> None:
     header = struct.pack("<HHIIHH", EXTENSIBLE if extra else PCM, 1, 16_000, 64_000, 4, 24)
-    # The lowest of the 24 bits are noise, and are rounded away.
+    # The lower 8 bits are noise, and are rounded away.
     data = ((SPEECH.astype("<i4") << 8 | 0x55) << shift).tobytes()
     content = riff(chunk(b"fmt ", header + extra), chunk(b"data", data))
     np.testing.assert_array_equal(heard(content), SPEECH)
 
 
-def test_24_bits_in_three_bytes_are_read_though_the_block_align_says_four(heard: Heard) -> None:
+def test_24_bits_in_three_bytes_are_read_even_if_the_block_align_says_four(heard: Heard) -> None:
     header = struct.pack("<HHIIHH", PCM, 1, 16_000, 64_000, 4, 24)
     data = b"".join(struct.pack("<i", int(value) << 8)[:3] for value in SPEECH)
     content = riff(chunk(b"fmt ", header), chunk(b"data", data))
@@ -379,7 +379,7 @@ def test_a_chunk_of_odd_size_may_lack_its_padding(name: bytes, size: int, heard:
         *(("FLAC", "PCM_24", "FILE"), ("AIFF", "PCM_32", "FILE"), ("CAF", "FLOAT", "FILE")),
     ],
 )
-def test_what_other_containers_hold_is_read_to_the_sample(
+def test_other_lossless_containers_are_read_exactly(
     kind: str, subtype: str, endian: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "its ending proves nothing.wav"
@@ -406,21 +406,21 @@ def test_lossy_files_are_read_at_their_level_and_length(
 
 
 @pytest.mark.parametrize("where", ["alone", "behind a tag", "in a WAV"])
-def test_mp3_of_variable_rate_is_read_to_its_end_though_it_does_not_say_how_long_it_is(
+def test_mp3_of_variable_rate_is_read_to_its_end_even_if_it_does_not_state_its_length(
     where: str, tmp_path: Path
 ) -> None:
-    # Noise, then a tone, takes many bytes a second, then few: no good base for an estimate.
+    # Noise takes many bytes a second, a tone few: an estimate from the first frame is wrong.
     noise = np.random.default_rng(1).normal(0, 0.2, 16_000)
     tone = np.sin(2 * np.pi * 440 * np.arange(96_000) / 16_000) / 4
     soundfile.write(tmp_path / "a.mp3", np.concatenate([noise, tone]), 16_000)
     content = (tmp_path / "a.mp3").read_bytes()
-    # MPEG-2 layer 3: its first frame, whose rate is 64 kbit/s, counts the others.
+    # MPEG-2 layer 3: its first frame, of 64 kbit/s, states the number of frames.
     assert content.startswith(b"\xff\xf3\x88")
     content = content[64_000 * 72 // 16_000 :]
     if where == "behind a tag":
         content = b"ID3\3\0\0\0\0\2\0" + bytes(256) + content
     if where == "in a WAV":
-        # MPEGLAYER3WAVEFORMAT: 12 bytes more; then the samples in `fact`, which are too many.
+        # MPEGLAYER3WAVEFORMAT has 12 bytes more. The number of samples in `fact` is too large.
         header = struct.pack("<HHIIHHHHIHHH", 0x55, 1, 16_000, 4_000, 1, 0, 12, 1, 2, 144, 1, 1393)
         fact = struct.pack("<I", 200_000)
         content = riff(chunk(b"fmt ", header), chunk(b"fact", fact), chunk(b"data", content))
@@ -506,7 +506,7 @@ def test_one_channel_of_six_is_taken_as_it_is() -> None:
         np.testing.assert_array_equal(found, frames[:, channel])
 
 
-def test_a_channel_that_a_source_lacks_is_named_with_those_it_has() -> None:
+def test_the_error_for_a_missing_channel_names_the_existing_ones() -> None:
     check_channel("a.wav", 6, 5)
     check_channel("a.wav", 1, None)
     with pytest.raises(AudioError, match=r"a\.wav has no channel 6 \(it has 6 channels, 0 to 5\)"):
@@ -523,11 +523,11 @@ def test_a_resampled_tone_is_the_tone_at_the_new_rate(rate: int, heard: Heard) -
 
     found = heard(wav(np.rint(tone(rate)).astype(np.int16), rate=rate))
     assert len(found) == 32_000
-    # The edges ring, where the tone sets in out of nothing.
+    # The edges ring, since the tone begins abruptly.
     np.testing.assert_allclose(found[2000:-2000], tone(16_000)[2000:-2000], atol=2)
 
 
-def test_resampling_takes_out_what_the_new_rate_cannot_hold(heard: Heard) -> None:
+def test_resampling_removes_frequencies_beyond_the_new_rate(heard: Heard) -> None:
     tone = 8000 * np.sin(2 * np.pi * 10_000 * np.arange(88_200) / 44_100)
     found = heard(wav(np.rint(tone).astype(np.int16), rate=44_100))
     assert np.abs(found[2000:-2000]).max() <= 2
@@ -545,7 +545,7 @@ def test_resampling_does_not_depend_on_the_blocks(sizes: list[int], rate: int) -
     np.testing.assert_array_equal(hear(Blocks(np.split(stereo, edges), rate)), whole)
 
 
-def test_resampling_does_not_reach_over_a_gap() -> None:
+def test_resampling_does_not_mix_audio_across_a_gap() -> None:
     rng = np.random.default_rng(4)
     before, after = (rng.normal(0, 5000, (9000, 1)).astype(np.int16) for _ in "ab")
     gap = Incident("device-back", "it is back", "info", 2.0)
@@ -587,7 +587,7 @@ def test_a_missing_resampler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Dribble(io.BytesIO):
-    """A pipe that gives three bytes at a time."""
+    """A pipe with three bytes in each read."""
 
     def read1(self, size: int | None = -1, /) -> bytes:
         return super().read1(3)
@@ -600,7 +600,7 @@ def test_raw_pcm_may_come_in_any_pieces() -> None:
     assert source.notes == []
 
 
-def test_raw_pcm_that_stops_in_mid_sample_is_told() -> None:
+def test_raw_pcm_that_ends_within_a_sample_is_reported() -> None:
     source = RawSource(io.BytesIO(SPEECH[:10].tobytes() + b"\1\2\3"), 16_000, 2, "pipe")
     assert len(hear(source)) == 5
     assert source.notes == ["pipe ended in the middle of a sample: 3 of 4 bytes dropped"]
@@ -642,7 +642,7 @@ def test_a_container_where_raw_pcm_is_expected_is_refused_by_name(
 
 
 def adts_frame(size: int) -> bytes:
-    """Return a frame of AAC in so many bytes: ISO/IEC 13818-7, MPEG-4 LC at 16 kHz, mono."""
+    """Return a frame of AAC of `size` bytes: ISO/IEC 13818-7, MPEG-4 LC at 16 kHz, mono."""
     header = (0xFFF1 << 40) | (0x6040 << 24) | (size << 13) | 0x1FFC
     return header.to_bytes(7, "big") + bytes(size - 7)
 
@@ -655,7 +655,7 @@ def mp3_frame(header: str, size: int) -> bytes:
     ("content", "kind"),
     [
         (b"".join(map(adts_frame, [71, 90, 1200, 84, 77])), "an AAC"),
-        # MPEG-1 layer 3 at 44.1 kHz, 32 to 320 kbit/s: as variable rate begins.
+        # MPEG-1 layer 3 at 44.1 kHz, 32 to 320 kbit/s: the start of a file of variable rate.
         (
             mp3_frame("FFFB1000", 104) + mp3_frame("FFFBE000", 1044) + mp3_frame("FFFB9200", 418),
             "an MP3",
@@ -675,7 +675,7 @@ def mp3_frame(header: str, size: int) -> bytes:
         (b"<!DOCTYPE html><title>404</title>" * 20, "an HTML"),
     ],
 )
-def test_what_libsndfile_does_not_write_is_refused_by_name_on_a_pipe_too(
+def test_containers_that_libsndfile_does_not_write_are_refused_by_name_on_a_pipe_too(
     content: bytes, kind: str
 ) -> None:
     with pytest.raises(AudioError, match=f"pipe holds {kind} file"):
@@ -684,7 +684,7 @@ def test_what_libsndfile_does_not_write_is_refused_by_name_on_a_pipe_too(
 
 @pytest.mark.parametrize("first", [0x4047, 0x4747, 0x770B, -1, -1025, -1281, -257, -28673, 0x4449])
 def test_samples_that_look_like_the_start_of_a_container_are_samples(first: int) -> None:
-    # -1025 is FF FB, where a frame of MP3 begins.
+    # -1025 is FF FB, the start of a frame of MP3.
     rng = np.random.default_rng(6)
     for rest in (SPEECH, np.full(4000, first, np.int16), rng.integers(-3, 3, 4000)):
         samples = np.concatenate([[first], rest]).astype("<i2")

@@ -1,4 +1,4 @@
-"""A clock that is set while the program listens: dates follow it, times and events do not."""
+"""The clock is set while the program listens: dates follow it, times and events do not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support import SAMPLE
 
 YEARS_S = 1e8  # three
 
-# The time of day is the true one at first, and then jumps each time that it is asked for.
+# The first time of day is right; every later one jumps.
 _JUMPING = f"""
 import datetime, itertools, sys, time
 jumps = itertools.chain([0.0], itertools.cycle([{YEARS_S}, -{YEARS_S}, 0.0]))
@@ -33,7 +33,7 @@ _STEADY = "import sys; from sernet_edge.cli import main; main(sys.argv[1:])"
 
 
 def listened(program: str, folder: Path) -> list[dict[str, Any]]:
-    """Listen to the sample with every output that holds dates; return the JSON records."""
+    """Listen to the sample with every output that writes dates; return the JSON records."""
     folder.mkdir()
     outputs = ["--csv", folder / "a.csv", "--record", folder / "kept", "--json", "--web", "0"]
     command = [sys.executable, "-c", program, "listen", "--input", SAMPLE, *outputs]
@@ -53,7 +53,7 @@ def undated(record: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in record.items() if k != "utc" and not k.endswith("_ms")}
 
 
-def test_results_and_events_are_those_of_a_steady_clock_in_the_same_order(
+def test_results_and_events_are_the_same_as_with_a_steady_clock(
     runs: dict[str, tuple[Path, list[dict[str, Any]]]],
 ) -> None:
     (_, steady), (_, jumping) = runs["steady"], runs["jumping"]
@@ -74,7 +74,7 @@ def test_dates_follow_the_clock(runs: dict[str, tuple[Path, list[dict[str, Any]]
             assert any(abs(offset - there) < timedelta(hours=1) for offset in offsets)
 
 
-def test_recordings_sort_by_when_they_were_heard(
+def test_recordings_sort_by_the_time_of_their_audio(
     runs: dict[str, tuple[Path, list[dict[str, Any]]]],
 ) -> None:
     onsets = {}

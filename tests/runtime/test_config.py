@@ -1,4 +1,4 @@
-"""Flags, the environment and a TOML file: which goes first, and what is refused where."""
+"""Flags, the environment and a TOML file: their precedence, and errors with their origin."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_flag_goes_before_the_environment_before_the_file_before_the_default(
+def test_a_flag_overrides_the_environment_then_the_file_then_the_default(
     sernet_edge: Run, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "a.toml", "[listen]\nhop = 4\nsmoothing = 0.4\nthreads = 4\n")
@@ -48,7 +48,7 @@ def test_a_flag_goes_before_the_environment_before_the_file_before_the_default(
     assert "# device is not set" in shown.splitlines()
 
 
-def test_what_show_config_prints_is_a_file_that_gives_the_same(
+def test_the_output_of_show_config_is_a_file_with_the_same_settings(
     in_process: Run, tmp_path: Path
 ) -> None:
     options = ("--hop", 0.25, "--device", 'a "USB" \\ mic', "--no-timing")
@@ -88,7 +88,7 @@ def test_a_user_s_own_file_is_found_by_itself(sernet_edge: Run, tmp_path: Path) 
         ("web = '8080'\njson = 'a.json'", "8080", "a.json"),
     ],
 )
-def test_what_may_stand_alone_as_a_flag_is_true_in_a_file(
+def test_a_flag_that_needs_no_value_is_true_in_a_file(
     text: str, web: str | None, json: str | None, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "a.toml", f"[listen]\n{text}\n")
@@ -111,9 +111,9 @@ def test_what_may_stand_alone_as_a_flag_is_true_in_a_file(
         ("[listen]\nno_timing = true", "unknown key 'no_timing'. Did you mean no-timing?"),
         ("[listen]\nconfig = 'b.toml'", "unknown key 'config'."),
         ("[listen.device]\nname = 'x'", "device: a table is not text in quotes"),
-        ("hop = 3", "unknown key 'hop' (options stand below a line [listen])"),
-        ("[lisen]\nhop = 3", "unknown key 'lisen' (options stand below a line [listen])"),
-        ("listen = 3", "unknown key 'listen' (options stand below a line [listen])"),
+        ("hop = 3", "unknown key 'hop' (put options below a line [listen])"),
+        ("[lisen]\nhop = 3", "unknown key 'lisen' (put options below a line [listen])"),
+        ("listen = 3", "unknown key 'listen' (put options below a line [listen])"),
     ],
 )
 def test_a_wrong_file_is_named_with_its_key(text: str, complaint: str, tmp_path: Path) -> None:
@@ -172,8 +172,8 @@ def test_a_wrong_variable_is_named(in_process: Run) -> None:
 
 
 @pytest.mark.parametrize("option", listen.params, ids=lambda option: str(option.name))
-def test_an_option_s_parameter_is_called_as_its_flag(option: object) -> None:
-    # The names in the environment and the file go by that.
+def test_an_option_s_parameter_has_the_name_of_its_flag(option: object) -> None:
+    # The names in the environment and in the file are derived from it.
     assert getattr(option, "opts", None) == [f"--{option.name.replace('_', '-')}"]  # type: ignore[attr-defined]
 
 
@@ -212,7 +212,7 @@ PASSWORDS += ("%hunter2", "hunter2 x", "[hunter2]", "hunter2\u2100", "'hunter2\"
         ("mqtt", "web", PASSWORDS[1:3]),
     ],
 )
-def test_nothing_of_an_address_with_a_login_is_quoted(
+def test_no_part_of_an_address_with_a_login_is_shown(
     scheme: str, place: str, passwords: tuple[str, ...], in_process: Run, tmp_path: Path
 ) -> None:
     for password in passwords:
@@ -252,7 +252,7 @@ def test_nothing_of_an_address_with_a_login_is_quoted(
         "mqtt-password = 5550123x",
     ],
 )
-def test_a_secret_of_the_wrong_type_is_not_quoted(
+def test_a_secret_of_the_wrong_type_is_not_shown(
     text: str, in_process: Run, tmp_path: Path
 ) -> None:
     path = write(tmp_path / "a.toml", f"[listen]\n{text}\n")

@@ -33,7 +33,7 @@ def test_json_gives_the_same_contract_back() -> None:
 
 
 def test_the_id_is_stable_across_releases() -> None:
-    # After a release a change of this value orphans every model in the field: raise
+    # After a release, a change of this value makes every existing model unusable: raise
     # CONTRACT_VERSION with it.
     assert CONTRACT.id == "dc8f7f7370ce087f"
 
@@ -47,7 +47,7 @@ def test_the_features_of_a_frame_are_counted() -> None:
     assert spectrum.spectrum_bins == range(6, 487)
 
 
-def test_every_setting_but_the_provenance_changes_the_id() -> None:
+def test_every_setting_except_the_provenance_changes_the_id() -> None:
     changes = {
         "labels": ("a", "b"),
         "mean": (0.2,) * 40,
@@ -67,13 +67,13 @@ def test_every_setting_but_the_provenance_changes_the_id() -> None:
         "first_feature": "energy",
         "preemphasis": 0.97,
     }
-    # It has but one value.
+    # It has only one value.
     fixed = {"version"}
-    # And these two go together.
+    # These two change together.
     fixed |= {"stride_frames", "receptive_frames"}
-    # Only the features "micro" have it; see test_micro_frontend.py.
+    # Only the features "micro" have this one; see test_micro_frontend.py.
     fixed |= {"micro_frontend"}
-    # These two as well; test_arousal.py has them.
+    # These two also change together; see test_arousal.py.
     fixed |= {"aroused_labels", "calm_labels"}
     settings = {f.name for f in dataclasses.fields(Contract)} - {"provenance", *fixed}
     for name in settings:
@@ -146,7 +146,7 @@ def test_whole_numbers_and_floats_are_the_same_setting() -> None:
         (changed(clip=5.0), "changed or damaged"),
     ],
 )
-def test_a_contract_that_cannot_be_followed_is_refused(text: str, message: str) -> None:
+def test_an_impossible_contract_is_refused(text: str, message: str) -> None:
     with pytest.raises(ContractError, match="model.tflite") as caught:
         Contract.from_json(text, "model.tflite")
     assert message in str(caught.value)
@@ -177,7 +177,7 @@ def test_adding_a_contract_keeps_the_flatbuffer_and_replaces_an_older_one(
     assert ModelFile("it", once).require_contract() == CONTRACT
 
 
-def test_a_file_is_known_by_its_model_whatever_its_contract(shipped_model: Path) -> None:
+def test_the_hash_of_a_file_depends_on_its_model_only(shipped_model: Path) -> None:
     file = ModelFile.read(shipped_model)
     bare = ModelFile("bare.tflite", file.flatbuffer)
     assert bare.contract is None and file.contract is not None
@@ -199,7 +199,7 @@ def test_a_model_with_a_damaged_contract_is_refused(shipped_model: Path) -> None
         Model(ModelFile("bad.tflite", bytes(data)))
 
 
-def test_damage_anywhere_in_the_archive_is_one_of_our_errors_or_harmless() -> None:
+def test_damage_in_the_archive_is_harmless_or_raises_our_error() -> None:
     flatbuffer = b"\x1c\0\0\0TFL3" + bytes(40)
     data = ModelFile("model", flatbuffer).with_contract(CONTRACT).data
     refused = 0
@@ -210,7 +210,7 @@ def test_damage_anywhere_in_the_archive_is_one_of_our_errors_or_harmless() -> No
             file = ModelFile("it", bytes(flipped))
             assert file.data.startswith(file.flatbuffer)
             try:
-                # Some bytes, dates among them, tell nothing of the content.
+                # Some bytes, such as dates, don't affect the content.
                 assert file.require_contract() == CONTRACT
             except (ContractError, ModelError):
                 refused += 1

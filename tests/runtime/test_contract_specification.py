@@ -1,4 +1,4 @@
-"""docs/design/contract.md is complete: a reader written from it agrees with the program."""
+"""docs/design/contract.md is complete: a reader written from the page agrees with the program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ABSENT_IF_EMPTY = ("taught", "aroused_labels", "calm_labels", "micro_frontend")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a model's contract as the page says, with nothing of this project."""
+    """Read a model's contract as the page says, without code of this project."""
     data = path.read_bytes()
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()

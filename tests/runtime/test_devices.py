@@ -1,4 +1,4 @@
-"""Finding a device again, and what is wrong with one that delivers; nothing is recorded here."""
+"""Finding a device again, and checking its rate, without recording."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Plug = Callable[..., None]
 
 @pytest.fixture
 def plug(monkeypatch: pytest.MonkeyPatch) -> Plug:
-    """Have PortAudio know these devices, numbered in this order, as sounddevice tells it."""
+    """Make sounddevice report these devices, numbered in this order."""
     names: list[str] = []
 
     def describe(index: int) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_a_device_chosen_by_number_is_found_again_by_its_name(plug: Plug) -> Non
     assert before.name == USB
     plug(USB)
     assert portaudio.find_again(1, before).index == 0
-    # And not another one that has its number now.
+    # Another device now has its number.
     plug(USB, WEBCAM)
     assert portaudio.find_again(1, before).name == USB
 
@@ -76,7 +76,7 @@ def test_a_device_is_found_again_as_another_card(plug: Plug) -> None:
         portaudio.find_again(1, before)
 
 
-def test_of_two_alike_the_one_of_the_same_card_is_taken(plug: Plug) -> None:
+def test_of_two_equal_devices_the_one_of_the_same_card_is_chosen(plug: Plug) -> None:
     plug(TWIN, USB)
     before = portaudio.find_input(1)
     plug(USB, TWIN)
@@ -84,9 +84,9 @@ def test_of_two_alike_the_one_of_the_same_card_is_taken(plug: Plug) -> None:
 
 
 def told_at(delivered_hz: float, seconds: int, pause: int | None = None) -> list[tuple[int, str]]:
-    """When a device that says 48 kHz is told of; it delivers every tenth of a second.
+    """When a device that claims 48 kHz is reported; it delivers every tenth of a second.
 
-    In second `pause` nothing comes, and later all at once what was missing.
+    In second `pause` nothing comes; afterwards, the missing samples come at once.
     """
     check = RateCheck(48_000)
     told = []
@@ -103,26 +103,26 @@ def told_at(delivered_hz: float, seconds: int, pause: int | None = None) -> list
 
 
 @pytest.mark.parametrize("delivered_hz", [44_100, 16_000, 96_000])
-def test_a_wrong_rate_is_told_once_after_two_measurements(delivered_hz: int) -> None:
+def test_a_wrong_rate_is_reported_once_after_two_measurements(delivered_hz: int) -> None:
     assert told_at(delivered_hz, 300) == [(60, "warning")]
 
 
 @pytest.mark.parametrize("delivered_hz", [48_000, 48_050, 47_600])
-def test_what_a_cheap_quartz_is_off_by_is_not_told(delivered_hz: int) -> None:
+def test_the_error_of_a_cheap_quartz_is_not_reported(delivered_hz: int) -> None:
     assert told_at(delivered_hz, 300) == []
 
 
-def test_a_pause_that_is_made_up_for_is_not_told() -> None:
+def test_a_burst_after_a_pause_is_not_reported() -> None:
     assert told_at(48_000, 300, pause=45) == []
 
 
-def test_lost_audio_is_not_taken_for_a_wrong_rate() -> None:
+def test_lost_audio_does_not_count_as_a_wrong_rate() -> None:
     check = RateCheck(48_000)
     told = [check.see(3000, tick / 10, lost=tick % 50 == 0) for tick in range(3000)]
     assert told == [None] * 3000
 
 
-def test_a_rate_that_is_right_again_is_told() -> None:
+def test_a_rate_that_is_right_again_is_reported() -> None:
     check = RateCheck(48_000)
     told = [check.see(4410 if tick < 900 else 4800, tick / 10, False) for tick in range(2000)]
     assert [incident.level for incident in told if incident] == ["warning", "info"]

@@ -1,4 +1,4 @@
-"""The doctor: what it finds where listening works, and where something is missing."""
+"""The doctor: its findings when listening works, and when something is missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEMO = Path(__file__).parents[2] / "docs/demo/two_moods.wav"
 
 
 def examine(prelude: str, *options: object, **variables: str) -> tuple[int, dict[str, str], str]:
-    """The exit code, the states by check, and everything said, in a changed interpreter."""
+    """Return the exit code, the states by check, and the output, of a changed interpreter."""
     arguments = ["doctor", "--json", *map(str, options)]
     code = f"{prelude}\nfrom sernet_edge.cli import main\nmain({arguments!r})"
     done = subprocess.run(
@@ -82,14 +82,16 @@ def test_a_person_reads_lines(sernet_edge: Run) -> None:
         ),
     ],
 )
-def test_what_is_missing_is_named_with_what_to_do(prelude: str, check: str, todo: str) -> None:
+def test_the_error_names_what_is_missing_and_what_to_do(
+    prelude: str, check: str, todo: str
+) -> None:
     code, states, told = examine(prelude)
     assert code == 1
     assert states[check] == "fail"
     finding = next(item for item in map(json.loads, told.splitlines()) if item["check"] == check)
     assert todo in finding["todo"]
     if check != "portaudio":
-        assert list(states)[-1] == check  # the rest could not be looked at
+        assert list(states)[-1] == check  # later checks need it
 
 
 def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_a_wrong_configuration_is_named(tmp_path: Path) -> None:
     assert 'hop: \\"x\\" is not a number' in told
 
 
-def test_a_model_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
     code, states, told = examine("", "--model", tmp_path / "none.tflite")
     assert (code, states["settings"]) == (1, "fail")
     assert "none.tflite: No such file or directory" in told
@@ -112,7 +114,7 @@ def test_a_wrong_option_is_wrong_usage(sernet_edge: Run) -> None:
     assert "'--hop'" in result.stderr
 
 
-def test_an_extra_that_is_asked_for_and_missing_fails() -> None:
+def test_a_missing_extra_that_an_option_needs_fails() -> None:
     prelude = (
         "import importlib.util as util; find = util.find_spec\n"
         "util.find_spec = lambda name, *rest: None if name == 'paho' else find(name, *rest)"
@@ -125,14 +127,14 @@ def test_an_extra_that_is_asked_for_and_missing_fails() -> None:
 
 
 def lines(sernet_edge: Run, *options: object) -> tuple[int, dict[str, str]]:
-    """The exit code, and what a person is told by check."""
+    """Return the exit code, and the text of each check."""
     done = sernet_edge("doctor", "--input", DEMO, *options)
     assert done.stderr == ""
     told = done.stdout.replace("\n                    ->", " ->").splitlines()
     return done.returncode, {line[6:18].strip(): f"{line[:4].strip()} {line[20:]}" for line in told}
 
 
-def test_the_broker_is_logged_in_to(sernet_edge: Run, tmp_path: Path) -> None:
+def test_the_doctor_logs_in_to_the_broker(sernet_edge: Run, tmp_path: Path) -> None:
     passwords = tmp_path / "passwords"
     create = ["mosquitto_passwd", "-c", "-b", str(passwords), "kitchen", "right"]
     subprocess.run(create, check=True)
@@ -156,7 +158,7 @@ def test_the_broker_is_logged_in_to(sernet_edge: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_broker_that_never_answers_is_no_broker(sernet_edge: Run) -> None:
+def test_a_broker_that_never_answers_fails(sernet_edge: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"mqtt://127.0.0.1:{server.getsockname()[1]}"
         code, told = lines(sernet_edge, "--mqtt", url)
@@ -177,7 +179,7 @@ def test_the_web_page_s_port_is_tried(sernet_edge: Run) -> None:
     assert token not in str(told)
 
 
-def test_files_and_folders_are_tried_and_left_as_they_were(
+def test_files_and_folders_are_checked_and_left_as_they_were(
     sernet_edge: Run, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
@@ -207,7 +209,7 @@ def test_files_and_folders_are_tried_and_left_as_they_were(
     assert "holds something else than JSON lines" in told["json"]
 
 
-def test_a_disk_with_little_room_is_told(tmp_path: Path) -> None:
+def test_a_disk_with_little_room_is_reported(tmp_path: Path) -> None:
     options = ("--input", DEMO, "--csv", tmp_path / "a.csv", "--record", tmp_path)
     for free, csv, record in (
         (999_999, "fail", "fail"),
@@ -223,7 +225,7 @@ def test_a_disk_with_little_room_is_told(tmp_path: Path) -> None:
 
 
 def test_a_machine_that_is_too_slow_fails() -> None:
-    # Half a second a run, and 31 runs in a second.
+    # Each run takes half a second, and there are 31 runs in a second.
     slow = (
         "import time; from sernet_edge.runtime.interpreter import Model; run = Model.run\n"
         "Model.run = lambda *arguments: time.sleep(0.5) or run(*arguments)\n"

@@ -1,4 +1,4 @@
-"""Drift: near zero for what is like training, and higher for what is not."""
+"""Drift: near zero for features like those in training, higher for others."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sernet_edge.runtime.drift import drift
 from sernet_edge.runtime.frontend import feature_rows
 
 
-def test_features_as_in_training_have_no_drift() -> None:
+def test_features_like_those_in_training_have_no_drift() -> None:
     features = np.random.default_rng(1).normal(0, 1, (100_000, 40))
     assert drift(features) < 0.01
 
 
-def test_drift_is_how_far_the_means_and_the_spreads_are_off() -> None:
+def test_drift_is_the_deviation_of_means_and_spreads() -> None:
     features = np.random.default_rng(1).normal(0, 1, (100_000, 2))
-    # By hand: a mean that is off by 2, and a spread that is e times too large, of two features.
+    # By hand: of two features, one mean is off by 2, and one spread is e times too large.
     features[:, 0] += 2
     features[:, 1] *= np.e
     assert drift(features) == pytest.approx((2 + 1) / 2, abs=0.02)

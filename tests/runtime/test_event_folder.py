@@ -1,4 +1,4 @@
-"""The folder of recordings: marks stay beside them, and everything can be deleted."""
+"""The folder of recordings: their marks, and deleting everything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTRACT = Contract(labels=("anger", "calm"), mean=(0.0,) * 40, std=(1.0,) * 40)
 
 
 def record(folder: Path, events: int, limit_bytes: int = 100_000_000) -> EventFolder:
-    """Record events of 2 s, whose recordings are 5 s long and take about 160 kB."""
+    """Record events of 2 s; a recording is 5 s long and takes about 160 kB."""
     recorder = EventRecorder(folder, limit_bytes, CONTRACT, lambda: 1_772_600_767)
     for number in range(1, events + 1):
         end_s = 10.0 * number
@@ -34,7 +34,7 @@ def newest(folder: EventFolder) -> Recording:
     return next(folder.recordings())
 
 
-def test_recordings_say_where_their_event_lies(tmp_path: Path) -> None:
+def test_recordings_give_the_position_of_their_event(tmp_path: Path) -> None:
     folder = record(tmp_path, 2)
     found = list(folder.recordings())
     assert [one.path.name[:8] for one in found] == ["00000002", "00000001"]
@@ -60,7 +60,7 @@ def test_listing_the_recordings_fills_no_table_of_the_interpreter(
     ("verdict", "label", "heard"),
     [("right", None, "anger"), ("wrong", "calm", "calm"), ("nobody", None, NONE)],
 )
-def test_a_mark_is_read_as_it_was_written_until_it_is_taken_back(
+def test_a_mark_is_read_as_it_was_written_until_it_is_removed(
     verdict: str, label: str | None, heard: str, tmp_path: Path
 ) -> None:
     folder = record(tmp_path, 2)
@@ -77,9 +77,7 @@ def test_a_mark_is_read_as_it_was_written_until_it_is_taken_back(
 
 
 @pytest.mark.parametrize(("verdict", "label"), [("wrong", None), ("wrong", "anger"), ("x", "calm")])
-def test_a_mark_that_says_nothing_is_refused(
-    verdict: str, label: str | None, tmp_path: Path
-) -> None:
+def test_a_mark_without_meaning_is_refused(verdict: str, label: str | None, tmp_path: Path) -> None:
     recording = newest(record(tmp_path, 1))
     with pytest.raises(ValueError, match="mark"):
         Mark.of(verdict, recording, label)  # type: ignore[arg-type]
@@ -94,7 +92,7 @@ def test_a_damaged_mark_is_named_with_what_to_do(tmp_path: Path) -> None:
         recording.mark()
 
 
-def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+def test_a_name_cannot_point_outside_the_folder(tmp_path: Path) -> None:
     folder = record(tmp_path / "kept", 1)
     name = newest(folder).name
     for path in (tmp_path / "kept").iterdir():
@@ -104,7 +102,7 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     assert folder.find("") is None
 
 
-def test_a_recording_that_is_cut_off_or_half_written_is_none(tmp_path: Path) -> None:
+def test_incomplete_recordings_are_not_listed(tmp_path: Path) -> None:
     folder = record(tmp_path, 2)
     about = newest(folder).path.with_suffix(".json")
     about.write_text(about.read_text()[:50])
@@ -113,7 +111,7 @@ def test_a_recording_that_is_cut_off_or_half_written_is_none(tmp_path: Path) -> 
     assert len(list(folder.recordings())) == 1
 
 
-def test_marked_recordings_make_room_last(tmp_path: Path) -> None:
+def test_marked_recordings_are_deleted_last(tmp_path: Path) -> None:
     folder = record(tmp_path, 1)
     oldest = newest(folder)
     oldest.set_mark(Mark.of("right", oldest))

@@ -1,4 +1,4 @@
-"""Outputs are whole or not there."""
+"""Outputs are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_place_that_cannot_be_written_is_named(name: str, tmp_path: Path) -> N
     assert [file.name for file in tmp_path.rglob("*")] == ["file"]
 
 
-def test_a_link_stays_and_the_file_it_leads_to_is_replaced(tmp_path: Path) -> None:
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     for name in ("there.txt", "not yet there.txt"):
         link, file = tmp_path / name, tmp_path / "elsewhere" / name
@@ -55,7 +55,7 @@ def test_a_link_stays_and_the_file_it_leads_to_is_replaced(tmp_path: Path) -> No
     assert len(list(tmp_path.rglob("*"))) == 5
 
 
-def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "folder").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
@@ -75,13 +75,13 @@ def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:
     }
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_behind(
+def test_a_full_disk_is_reported_and_leaves_nothing_behind(
     shipped_model: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     out = tmp_path / "model.h"
 
     def small_disk() -> None:
-        # The kernel refuses to let any file grow beyond this, as a full disk would.
+        # The kernel lets no file grow beyond this, like a full disk.
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
     result = sernet_edge("export", shipped_model, "--header", out, preexec_fn=small_disk)

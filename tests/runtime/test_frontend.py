@@ -92,10 +92,10 @@ def test_speech_gives_the_librarys_logarithms(features: Features, emodb: Path) -
     assert 0.4 / LOG_STEPS < largest < 0.5001 / LOG_STEPS
 
 
-def test_a_spectrograms_bins_lie_where_their_tones_are() -> None:
+def test_a_tone_appears_in_its_own_bin_of_the_spectrogram() -> None:
     contract = other_features("spectrogram")
     time = np.arange(4096) / RATE
-    # 80 Hz lies between bins 5 and 6 of 15.625 Hz each, 4000 Hz is bin 256.
+    # 80 Hz is between bins 5 and 6 of 15.625 Hz each; 4000 Hz is bin 256.
     assert contract.spectrum_bins == range(6, 257)
     for index, hz in ((0, 93.75), (10, 250.0), (250, 4000.0)):
         tone = (8000 * np.cos(2 * np.pi * hz * time)).astype(np.int16)
@@ -120,7 +120,7 @@ def test_speech_gives_the_librarys_mfccs(step: int, emodb: Path) -> None:
         largest = max(largest, float(np.abs(ours - mfcc)[heard].max()))
     print(f"largest difference {largest:.2e} over {compared} frames")
     assert compared > 50_000 / step
-    # The requirement is 1e-3; both sides compute in float64, so far less is true.
+    # The requirement is 1e-3. Both sides compute in float64, so the difference is far smaller.
     assert largest < 1e-9
 
 
@@ -176,7 +176,7 @@ def chunks(samples: Samples, sizes: list[int]) -> list[Samples]:
     features=strategies.sampled_from(FEATURES),
     seed=strategies.integers(0, 1000),
 )
-def test_any_chunking_gives_the_same_bits(
+def test_chunks_of_any_size_give_the_same_bits(
     sizes: list[int], level: Level, features: Features, seed: int
 ) -> None:
     if max(sizes) < 50:
@@ -188,7 +188,7 @@ def test_any_chunking_gives_the_same_bits(
     stream = FeatureStream(front_end)
     streamed = np.concatenate([stream.push(piece) for piece in chunks(samples, sizes)])
     assert streamed.tobytes() == batch.tobytes()
-    # What a listener makes of rows that it has kept one by one.
+    # A listener's window of rows that it has stored one by one.
     window = front_end.window_features(np.stack(list(streamed[7:191])))
     assert window.tobytes() == front_end.window_features(batch[7:191]).tobytes()
 
@@ -231,7 +231,7 @@ def test_audio_shorter_than_a_frame_gives_no_row() -> None:
 
 @pytest.mark.parametrize("level", ["window", "running"])
 @pytest.mark.parametrize("features", FEATURES)
-def test_a_gain_does_not_change_what_the_level_leaves(
+def test_a_gain_does_not_change_features_without_their_level(
     features: Features, level: Level, emodb: Path
 ) -> None:
     samples = read_recording(emodb / "wav" / "03a01Wa.wav", RATE) // 4
@@ -239,7 +239,7 @@ def test_a_gain_does_not_change_what_the_level_leaves(
     front_end = FrontEnd(contract)
     loud = front_end.window_features(feature_rows(front_end, samples * 4))
     quiet = front_end.window_features(feature_rows(front_end, samples))
-    # ln 16 is no whole number of the other features' steps.
+    # ln 16 is not a multiple of the other features' steps.
     np.testing.assert_allclose(loud, quiet, atol=1e-4 if features == "mfcc" else 1.5 / LOG_STEPS)
 
 
@@ -272,7 +272,7 @@ def test_statistics_leave_features_with_mean_0_and_deviation_1(
 
 
 @pytest.mark.parametrize("features", FEATURES)
-def test_the_running_level_depends_on_the_past_alone(features: Features) -> None:
+def test_the_running_level_depends_only_on_the_past(features: Features) -> None:
     front_end = FrontEnd(other_features(features, "running"))
     samples = synthetic_signals()["white noise"]
     whole = feature_rows(front_end, samples)
@@ -285,6 +285,6 @@ def test_a_stream_refuses_a_level_that_needs_the_whole_recording() -> None:
         FeatureStream(FrontEnd(CONTRACT.replace(level="clip")))
 
 
-def test_more_bands_than_the_fft_can_tell_apart_are_refused() -> None:
+def test_more_bands_than_fft_bins_are_refused() -> None:
     with pytest.raises(SernetError, match=r"mel bands \[\d+.*fewer mel bands"):
         mel_filter_bank(CONTRACT.replace(mel_bands=128))

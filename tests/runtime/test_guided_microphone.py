@@ -65,7 +65,7 @@ class Terminal:
         if select.select([self._master], [], [], 0.2)[0]:
             try:
                 part = os.read(self._master, 4096)
-            except OSError:  # what Linux gives when the command has ended
+            except OSError:  # Linux's error when the command has ended
                 return False
             self.text += part.decode()
             return bool(part)

@@ -1,4 +1,4 @@
-"""A guided session on the web page: who may answer, and a clip recorded from a browser."""
+"""A guided session on the web page: who can answer, and a clip recorded from a browser."""
 
 from __future__ import annotations
 
@@ -48,21 +48,21 @@ def post(web: Web, question: object, key: object, **headers: str) -> int:
     return status
 
 
-def test_only_the_question_that_waits_is_answered(pages: GuidedPages) -> None:
+def test_only_the_current_question_can_be_answered(pages: GuidedPages) -> None:
     with closing(serve(pages)) as web:
         face = WebFace(pages, web.put)
         face.offer((RECORD,))
         assert face.answer() is None
         assert post(web, 1, "") == 204
         face.offer((KEEP,))
-        assert face.answer() is None  # what was said to the question before
+        assert face.answer() is None  # the answer belongs to the question before
         assert [post(web, 1, ""), post(web, 3, ""), post(web, 2, 5)] == [409] * 3
         assert request(web, "/answer", "POST", "nonsense").status == 400
         assert post(web, 2, "r") == 204
         assert face.answer() == "r" and face.answer() is None
 
 
-def test_no_other_page_answers_or_hears_the_clip(pages: GuidedPages) -> None:
+def test_no_other_page_can_answer_or_play_the_clip(pages: GuidedPages) -> None:
     with closing(serve(pages)) as web:
         face = WebFace(pages, web.put)
         face.offer((RECORD,))
@@ -79,7 +79,7 @@ def test_no_other_page_answers_or_hears_the_clip(pages: GuidedPages) -> None:
         assert [post(web, 1, ""), request(web, "/clip.wav").status] == [401, 401]
 
 
-def test_a_page_that_does_not_say_that_it_has_played_is_not_waited_for(
+def test_the_session_does_not_wait_for_a_page_that_does_not_report_the_end_of_a_clip(
     pages: GuidedPages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sernet_edge.runtime.teach.web_face._PATIENCE_S", 0.1)
@@ -97,7 +97,7 @@ def microphone(speech: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
 
 
 def press(browser: webdriver.Chrome, name: str) -> None:
-    """Press a button when it is there; in one step, for others take its place."""
+    """Press a button when it appears; in one step, since other buttons may replace it."""
     code = """const named = [...document.querySelectorAll("#choices button")]
         .find((button) => button.textContent === arguments[0]);
         named?.click();

@@ -1,4 +1,4 @@
-"""What programs are told that watch a listener: its status, its state, Prometheus's text."""
+"""The data for monitoring programs: status, state, Prometheus's text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BACK = Notice("device-back", "the microphone is back", 9.0, "info")
 
 
 class Clock:
-    """Time that a test moves."""
+    """A clock that a test sets."""
 
     now_s = 100.0
 
@@ -41,7 +41,7 @@ def health(clock: Clock) -> Health:
     return Health(SESSION, timing=True, clock=clock)
 
 
-def test_a_listener_starts_then_is_well_then_stale(health: Health, clock: Clock) -> None:
+def test_the_status_is_starting_then_ok_then_stale(health: Health, clock: Clock) -> None:
     assert health.summary() == {"status": "starting", "age_s": None}
     health.put(result(3.0))
     clock.now_s += 3.0
@@ -50,7 +50,7 @@ def test_a_listener_starts_then_is_well_then_stale(health: Health, clock: Clock)
     assert health.status == "stale"
 
 
-def test_a_long_hop_is_waited_for(clock: Clock) -> None:
+def test_with_a_long_hop_a_listener_is_stale_later(clock: Clock) -> None:
     health = Health(dataclasses.replace(SESSION, hop_s=4.0), timing=True, clock=clock)
     health.put(result(3.0))
     clock.now_s += 5.9
@@ -75,7 +75,7 @@ def test_a_microphone_that_is_gone_is_lost_until_it_is_back(health: Health) -> N
     assert (health.status, health.record()["lost"]) == ("ok", [])
 
 
-def test_a_broker_that_is_gone_is_told_and_the_listener_is_well(health: Health) -> None:
+def test_a_lost_broker_is_in_the_state_and_the_status_stays_ok(health: Health) -> None:
     health.put(result(3.0))
     health.put(Notice("broker-lost", "no answer", 4.0, "warning"))
     assert (health.status, health.record()["lost"]) == ("ok", ["broker"])
@@ -102,14 +102,14 @@ def test_the_state_counts_each_kind_of_record(health: Health) -> None:
     assert json.loads(json.dumps(state)) == state
 
 
-def test_computing_times_are_left_out_where_timing_is(clock: Clock) -> None:
+def test_computing_times_are_left_out_without_timing(clock: Clock) -> None:
     health = Health(SESSION, timing=False, clock=clock)
     health.put(result(3.0))
     assert "inference_ms" not in health.record()["result"]
     assert "inference" not in prometheus(health.record())
 
 
-def test_memory_is_what_the_system_says() -> None:
+def test_memory_is_the_system_s_figure() -> None:
     with open("/proc/self/status") as file:
         told = re.search(r"VmRSS:\s+(\d+) kB", file.read())
     assert told

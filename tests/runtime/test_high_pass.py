@@ -1,4 +1,4 @@
-"""The filter before the level and the gate, against what its numbers say."""
+"""The filter before the level and the gate, compared with its design."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def gain_db(hz: float, rate: int) -> float:
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_hum_is_taken_out_and_a_voice_is_not(rate: int) -> None:
+def test_hum_is_removed_and_a_voice_is_not(rate: int) -> None:
     for hz in (16.7, 49.5, 50.0, 50.5, 60.0):
         assert gain_db(hz, rate) < -49
     assert gain_db(90, rate) == pytest.approx(-3.1, abs=0.3)
@@ -37,20 +37,20 @@ def test_it_is_the_inverse_chebyshev_filter_that_scipy_designs(rate: int) -> Non
     sections = signal.cheby2(7, 50, 62, "high", output="sos", fs=rate)
     impulse = np.zeros(len(impulse_response(rate, round(0.128 * rate))))
     impulse[0] = 1
-    # Scipy moves the edge so that it lies at 62 Hz after the transform: a ten-thousandth.
+    # Scipy shifts the edge by a ten-thousandth, so that it is at 62 Hz after the transform.
     np.testing.assert_allclose(
         impulse_response(rate, len(impulse)), signal.sosfilt(sections, impulse), atol=2e-4
     )
 
 
-def test_an_offset_is_gone_from_the_first_sample_on() -> None:
+def test_an_offset_is_removed_from_the_first_sample_on() -> None:
     sound = tone(300, 16_000)
     np.testing.assert_allclose(
         HighPass(16_000).push(sound + np.int16(9_000)), HighPass(16_000).push(sound), atol=0.01
     )
 
 
-def test_a_stream_cut_into_pieces_gives_the_same() -> None:
+def test_pieces_of_any_size_give_the_same() -> None:
     sound = np.random.default_rng(1).normal(0, 5000, 40_000).astype(np.int16)
     whole = HighPass(16_000).push(sound)
     for size in (3_000, 7_777, 16_384):
@@ -66,7 +66,7 @@ def test_a_stream_may_begin_with_few_samples(count: int) -> None:
     assert np.abs(high_pass.push(np.full(5_000, 5, np.int16))).max() < 1e-6
 
 
-def test_reset_forgets_what_was_heard() -> None:
+def test_reset_forgets_earlier_audio() -> None:
     high_pass = HighPass(16_000)
     first = high_pass.push(tone(300, 16_000))
     high_pass.push(np.full(5_000, 30_000, np.int16))

@@ -1,4 +1,4 @@
-"""A model file from a stranger cannot fill the memory, hide a second contract or write anywhere."""
+"""A hostile model file cannot fill the memory, hide a second contract or write any file."""
 
 from __future__ import annotations
 
@@ -28,13 +28,15 @@ def members(shipped_model: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_members_laid_as_they_were_are_read(shipped_model: Path, members: dict[str, bytes]) -> None:
+def test_members_that_are_written_back_unchanged_are_read(
+    shipped_model: Path, members: dict[str, bytes]
+) -> None:
     file = with_members(shipped_model, list(members.items()))
     assert file.require_contract() == ModelFile.read(shipped_model).require_contract()
 
 
 @pytest.mark.parametrize("name", ["sernet.json", "flatbuffer.sha256"])
-def test_a_bomb_is_refused_before_it_fills_the_memory(
+def test_a_zip_bomb_is_refused_before_it_fills_the_memory(
     name: str, shipped_model: Path, members: dict[str, bytes]
 ) -> None:
     file = with_members(shipped_model, list((members | {name: bytes(100_000_000)}).items()))
@@ -65,7 +67,7 @@ def test_members_with_paths_are_never_written(
     assert not list(tmp_path.parent.rglob("escaped")) and not Path("/escaped").exists()
 
 
-def test_a_contract_nested_beyond_reason_is_refused(
+def test_a_contract_that_is_nested_too_deep_is_refused(
     shipped_model: Path, members: dict[str, bytes]
 ) -> None:
     deep = b"[" * 200_000

@@ -1,4 +1,4 @@
-"""The interpreters, and the Pythons that have them, give the same bits without a delegate.
+"""All interpreters on all versions of Python give the same bits without a delegate.
 
 `make test-other-python` names another environment in SERNET_OTHER_PYTHON: another Python, with the
 other interpreter and another NumPy.
@@ -27,7 +27,7 @@ _DEMO = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The demo's speech, and tones in noise that are mixed and resampled."""
+    """The demo's speech, and tones in noise that must be mixed and resampled."""
     path = tmp_path_factory.mktemp("interpreters") / "stereo.wav"
     time = np.arange(5 * 44_100) / 44_100
     noise = np.random.default_rng(3).normal(0, 800, (len(time), 2))
@@ -42,7 +42,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def heard(recordings: list[Path], sernet_edge: Run) -> list[str]:
-    """What `listen` writes with the interpreter that it chooses by itself."""
+    """The output of `listen` with its default interpreter."""
     return [_listen(sernet_edge, recording) for recording in recordings]
 
 
@@ -62,7 +62,7 @@ def test_every_interpreter_gives_the_same_json(
     assert [_listen(sernet_edge, recording, env=environment) for recording in recordings] == heard
 
 
-def test_threads_change_no_bit(heard: list[str], sernet_edge: Run) -> None:
+def test_the_number_of_threads_changes_no_bit(heard: list[str], sernet_edge: Run) -> None:
     assert _listen(sernet_edge, _DEMO, "--threads", 4) == heard[0]
 
 
@@ -78,7 +78,7 @@ def test_the_other_environment_gives_the_same_json(
     )
     run = {"capture_output": True, "text": True, "check": True, "timeout": 300}
     version, module = json.loads(subprocess.run([other, "-c", code], **run).stdout)
-    # Otherwise there would be nothing to compare.
+    # The comparison needs two versions.
     assert version != list(platform.python_version_tuple()[:2])
     assert module != interpreter_module().__name__
     for recording, expected in zip(recordings, heard, strict=True):
@@ -102,7 +102,7 @@ def test_an_interpreter_can_be_chosen_and_nonsense_is_refused(
         ("armv7l", "pip install tflite-runtime (Python 3.11) or pip install ai-edge-litert"),
     ],
 )
-def test_without_an_interpreter_it_is_said_what_to_do_about_it(
+def test_without_an_interpreter_the_error_says_what_to_do(
     machine: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for package in INTERPRETERS:

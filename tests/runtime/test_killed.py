@@ -1,4 +1,4 @@
-"""Programs that are killed with signal 9 leave whole files, and go on with them."""
+"""Programs that are killed with signal 9 leave whole files, and continue with them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from sernet_edge.runtime.modelfile import ModelFile
 DEMO = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
 
 
-def test_listen_goes_on_with_whole_lines_and_recordings(sernet_edge: Run, tmp_path: Path) -> None:
+def test_after_a_kill_listen_continues_with_whole_lines_and_recordings(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
     lines, rows, kept = tmp_path / "out.jsonl", tmp_path / "out.csv", tmp_path / "kept"
     outputs = ["--json", str(lines), "--csv", str(rows), "--record", str(kept), "--quiet"]
     with wave.open(str(DEMO)) as file:
@@ -34,7 +36,7 @@ def test_listen_goes_on_with_whole_lines_and_recordings(sernet_edge: Run, tmp_pa
         listening.kill()
         listening.wait()
         listening.stdin.close()
-    # As if the power had failed within a line.
+    # A power failure may leave a part of a line.
     for path in (lines, rows):
         with path.open("ab") as torn:
             torn.write(b'{"type": "res' if path == lines else b"2026-11-30T")

@@ -1,4 +1,4 @@
-"""Teaching is repeated from the clips, after an upgrade of the model that was taught."""
+"""Teaching is repeated from the clips after an upgrade of the original model."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def upgrade(base: Path) -> str:
     return contract.id
 
 
-def test_what_taught_a_model_lies_beside_it_and_not_in_it(mine: Path, base: Path) -> None:
+def test_the_lesson_is_beside_the_taught_model_and_not_in_it(mine: Path, base: Path) -> None:
     lesson = Lesson.of(mine)
     assert lesson == Lesson(base, (mine.parent / "clips",), (), mine, mine.parent / "mine.head")
     assert str(mine.parent).encode() not in mine.read_bytes()
@@ -73,7 +73,7 @@ def test_repeating_without_an_upgrade_says_so_and_changes_nothing(
 
 
 @pytest.mark.parametrize("command", ["listen", "doctor"])
-def test_who_listens_with_an_outdated_model_is_told(
+def test_listening_with_an_outdated_model_warns(
     command: str, mine: Path, base: Path, in_process: Run
 ) -> None:
     arguments = (command, "--model", mine, "--input", SPEECH, "--gate", "off")
@@ -88,7 +88,7 @@ def said(done: object) -> tuple[str, str]:
     return done.stdout, done.stderr  # type: ignore[attr-defined]
 
 
-def test_a_model_that_moved_away_from_its_lesson_listens_without_a_word(
+def test_a_model_without_its_lesson_listens_without_a_warning(
     mine: Path, base: Path, tmp_path: Path, in_process: Run
 ) -> None:
     upgrade(base)
@@ -109,7 +109,7 @@ def test_an_interrupted_or_damaged_lesson_is_named(mine: Path, in_process: Run) 
         assert done.returncode == 1 and "mine.lesson.json" in done.stderr
 
 
-def test_clips_that_are_gone_leave_the_model(mine: Path, base: Path, in_process: Run) -> None:
+def test_missing_clips_leave_the_model_unchanged(mine: Path, base: Path, in_process: Run) -> None:
     upgrade(base)
     before = mine.read_bytes()
     (mine.parent / "clips").rename(mine.parent / "gone")

@@ -1,4 +1,4 @@
-"""The level meter, against what its units say."""
+"""The level meter, compared with the definitions of its units."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_sine_at_full_scale_is_0_dbfs_and_a_tenth_of_it_20_less() -> None:
     assert read(sine / 10).dbfs == pytest.approx(-20, abs=0.01)
 
 
-def test_an_offset_is_no_sound() -> None:
+def test_an_offset_does_not_count_as_sound() -> None:
     sine = 1000 * np.sin(2 * np.pi * 1000 * TIME)
     assert read(sine + 5000).dbfs == pytest.approx(read(sine).dbfs, abs=0.01)
     assert read(np.full(100, 5000.0)).dbfs == MIN_DBFS
@@ -36,18 +36,18 @@ def test_samples_at_either_end_of_the_scale_are_clipped() -> None:
     assert (level.clipped, level.clipped_share) == (3, 0.5)
 
 
-def test_what_does_not_move_is_still() -> None:
+def test_constant_samples_are_still() -> None:
     assert read(np.zeros(100)).still
     assert read(np.tile([500.0, 501.0], 50)).still  # dither
     assert not read(np.tile([0.0, 10.0], 50)).still
 
 
-def test_nothing_is_silent_and_not_clipped() -> None:
+def test_no_samples_are_silent_and_not_clipped() -> None:
     assert LevelMeter().read().dbfs == MIN_DBFS
     assert LevelMeter().read().clipped_share == 0
 
 
-def test_each_reading_begins_anew() -> None:
+def test_each_reading_starts_from_zero() -> None:
     meter = LevelMeter()
     meter.add(np.full(10, 32767, np.int16))
     assert meter.read().clipped == 10

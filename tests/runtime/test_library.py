@@ -1,4 +1,4 @@
-"""The examples of docs/guides/library.md and of the listener run as they stand there."""
+"""The examples in docs/guides/library.md and in the listener's docstring run unchanged."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ RATE = 16_000
 
 
 def speech_like(seconds: float, seed: int = 5) -> NDArray[np.int16]:
-    """A tone that wanders, in noise that comes and goes."""
+    """A tone with a changing frequency, in noise with a changing level."""
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * RATE)) / RATE
     tone = np.sin(2 * np.pi * (200 + 60 * np.sin(3 * time)) * time)
@@ -61,14 +61,14 @@ def failure(result: subprocess.CompletedProcess[str]) -> str:
     assert result.returncode == 1, result
     assert result.stdout == ""
     lines = [line for line in result.stderr.splitlines() if line.startswith("sernet-edge: ")]
-    # Lines before it tell the model and the audio; nothing comes after it.
+    # Lines before it are about the model and the audio; nothing comes after it.
     assert len(lines) == 1 and result.stderr.endswith(lines[0] + "\n"), result.stderr
     return lines[0]
 
 
 def start(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "sernet_edge", "listen", *map(str, arguments)]
-    # Where this is set, Python flushes on its own, and nobody would miss our flush.
+    # If this is set, Python flushes by itself, and a missing flush is not noticed.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, **options
@@ -108,7 +108,7 @@ def test_the_scores_are_the_model_s_own(
     in_process: Run, recording: Path, shipped_model: Path
 ) -> None:
     found = records(in_process("listen", "--input", recording, "--json", "--smoothing", 0))
-    # Batch features, cut by hand, straight into the interpreter.
+    # Batch features, cut into windows by hand, are given to the interpreter directly.
     model = interpreter.load(shipped_model)
     contract = model.contract
     front_end = FrontEnd(contract)
@@ -159,7 +159,7 @@ def test_raw_stereo_at_another_rate_is_the_same_as_the_file(
 
 
 def piped(content: bytes, *options: object) -> subprocess.CompletedProcess[str]:
-    """What `listen --input -` makes of bytes that come through a pipe."""
+    """Run `listen --input -` on bytes from a pipe."""
     process = start(
         "--input", "-", "--json", "--no-timing", "--gate", "off", *options, stdin=subprocess.PIPE
     )
@@ -213,7 +213,7 @@ def test_one_channel_of_an_array_is_the_same_as_that_alone(
     assert "six.wav has no channel 6 (it has 6 channels, 0 to 5)" in line
 
 
-def test_a_live_pipe_is_answered_before_it_ends() -> None:
+def test_a_live_pipe_gives_results_before_it_ends() -> None:
     process = start("--input", "-", "--json", stdin=subprocess.PIPE)
     assert process.stdin and process.stdout
     process.stdin.write(AUDIO[: 3 * RATE].tobytes())
@@ -224,7 +224,7 @@ def test_a_live_pipe_is_answered_before_it_ends() -> None:
 
 
 @pytest.mark.slow
-def test_what_waits_in_a_live_pipe_while_the_program_stands_still_is_dropped() -> None:
+def test_audio_that_waits_in_a_live_pipe_while_the_program_is_stopped_is_dropped() -> None:
     process = start("--input", "-", "--json", "--gate", "off", stdin=subprocess.PIPE)
     assert process.stdin and process.stdout
     os.set_blocking(process.stdin.fileno(), False)
@@ -252,7 +252,7 @@ def test_what_waits_in_a_live_pipe_while_the_program_stands_still_is_dropped() -
     ended.set()
     writer.join()
     process.communicate()
-    # A whole window from after the stop, though two seconds of sound waited in the pipe.
+    # The window is from after the stop, although the pipe held two seconds of older sound.
     heard = datetime.fromisoformat(found[-1]["utc"])
     assert 2.5 < (heard - went_on).total_seconds() < 5
     before = [record for record in found if record["type"] == "result"][-2]
@@ -261,7 +261,7 @@ def test_what_waits_in_a_live_pipe_while_the_program_stands_still_is_dropped() -
 
 
 @pytest.mark.slow
-def test_a_recording_that_comes_through_a_pipe_loses_nothing_when_the_program_stands_still(
+def test_a_recording_through_a_pipe_loses_nothing_while_the_program_is_stopped(
     sernet_edge: Run, tmp_path: Path
 ) -> None:
     sound = speech_like(120)
@@ -292,7 +292,7 @@ def test_a_recording_that_comes_through_a_pipe_loses_nothing_when_the_program_st
     assert found.decode() == of_file
 
 
-def test_the_hop_is_rounded_to_whole_frames_and_told(in_process: Run, recording: Path) -> None:
+def test_the_hop_is_rounded_to_whole_frames_and_printed(in_process: Run, recording: Path) -> None:
     result = in_process("listen", "--input", recording, "--json", "--hop", 1)
     times = [record["time_s"] for record in records(result)]
     assert np.diff(times) == pytest.approx(62 * 0.016)  # 62.5 frames, half to even
@@ -308,11 +308,11 @@ def test_smoothing_weighs_the_earlier_scores(in_process: Run, recording: Path) -
     expected = raw[0]
     for index in range(1, len(raw)):
         expected = 0.8 * expected + 0.2 * raw[index]
-        # Each side is rounded to four decimals.
+        # Both sides are rounded to four decimals.
         np.testing.assert_allclose(smoothed[index], expected, atol=1.1e-4)
 
 
-def test_a_short_recording_is_padded_and_told(in_process: Run, tmp_path: Path) -> None:
+def test_a_short_recording_is_padded_and_a_note_says_so(in_process: Run, tmp_path: Path) -> None:
     write_wav(tmp_path / "short.wav", AUDIO[:RATE])
     write_wav(
         tmp_path / "long.wav", np.concatenate([AUDIO[:RATE], np.zeros(47_872 - RATE, np.int16)])
@@ -320,7 +320,7 @@ def test_a_short_recording_is_padded_and_told(in_process: Run, tmp_path: Path) -
     options = ("--json", "--no-timing")
     short = in_process("listen", "--input", tmp_path / "short.wav", *options)
     by_hand = in_process("listen", "--input", tmp_path / "long.wav", *options)
-    # The level is that of the sound alone.
+    # The level does not include the padding.
     expected = records(by_hand)[0] | {"padded": True, "level_dbfs": records(short)[0]["level_dbfs"]}
     assert records(short) == [expected]
     assert "short.wav is shorter than the model's window of 2.992 s: padded" in short.stderr
@@ -338,7 +338,7 @@ def test_a_plain_line_per_hop_and_a_summary_without_a_terminal(
         assert match, line
         assert float(match[1]) == pytest.approx(record["time_s"], abs=0.006)
         assert match[2] == record["label"]
-        # Per cents that add up: each is one of the two next to its share.
+        # To make percentages add up, each is rounded up or down.
         assert abs(int(match[3]) - 100 * score / sum(record["scores"].values())) < 1
     labels = [record["label"] for record in found]
     leader = max(set(labels), key=labels.count)
@@ -355,12 +355,12 @@ def test_a_signal_ends_it_cleanly(number: signal.Signals) -> None:
     process.send_signal(number)
     assert process.wait(timeout=30) == 0
     assert process.stderr and b"Traceback" not in process.stderr.read()
-    # Not `communicate`: it would close the pipe, which ends the program too.
+    # `communicate` would close the pipe, which also ends the program.
     for pipe in (process.stdin, process.stdout, process.stderr):
         pipe.close()
 
 
-def test_a_reader_that_goes_away_is_no_traceback(recording: Path) -> None:
+def test_a_reader_that_goes_away_causes_no_traceback(recording: Path) -> None:
     process = start("--input", recording, "--json", "--hop", 0.016)
     assert process.stdout and process.stderr
     process.stdout.readline()
@@ -376,7 +376,7 @@ def test_a_reader_that_goes_away_is_no_traceback(recording: Path) -> None:
     [(0.4, [], False), (0.4, ["--unsure-below", 0], True), (0.0, [], True)]
     + [(0.0, ["--unsure-below", 0.4], False)],
 )
-def test_that_every_result_counts_as_sure_is_told(
+def test_the_output_says_if_every_result_counts_as_sure(
     of_the_model: float,
     option: list[object],
     told: bool,
@@ -403,7 +403,7 @@ def test_a_directory_is_named(in_process: Run, tmp_path: Path) -> None:
     assert f"{tmp_path}: Is a directory" in failure(in_process("listen", "--input", tmp_path))
 
 
-def test_a_file_that_is_no_wav_is_named(in_process: Run) -> None:
+def test_a_file_that_is_not_a_wav_is_named(in_process: Run) -> None:
     line = failure(in_process("listen", "--input", __file__))
     assert f"{__file__} is not an audio file (convert it" in line
 
@@ -433,7 +433,7 @@ def test_a_recording_without_audio_is_refused(sernet_edge: Run, tmp_path: Path) 
     )
 
 
-def test_a_second_chunk_of_samples_is_told(
+def test_a_second_chunk_of_samples_is_reported(
     in_process: Run, recording: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "two.wav"
@@ -443,7 +443,9 @@ def test_a_second_chunk_of_samples_is_told(
     assert result.stderr.splitlines()[-1].endswith("second 'data' chunk: its 4 bytes were not read")
 
 
-def test_standard_input_that_stops_in_mid_sample_is_told(sernet_edge: Run, tmp_path: Path) -> None:
+def test_standard_input_that_ends_within_a_sample_is_reported(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
     (tmp_path / "odd.raw").write_bytes(AUDIO.tobytes() + b"\1")
     with (tmp_path / "odd.raw").open("rb") as stdin:
         result = sernet_edge("listen", "--input", "-", "--json", stdin=stdin)
@@ -472,7 +474,7 @@ def test_standard_input_that_stops_in_mid_sample_is_told(sernet_edge: Run, tmp_p
         (["a.wav"], "unexpected extra argument"),
     ],
 )
-def test_wrong_usage_is_told_and_exits_with_2(
+def test_wrong_usage_is_reported_and_exits_with_2(
     arguments: list[str], complaint: str, in_process: Run
 ) -> None:
     result = in_process("listen", *arguments)
@@ -492,7 +494,7 @@ def test_a_missing_model_is_named(in_process: Run, recording: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model at all, but text"])
-def test_a_model_that_is_no_flatbuffer_is_named(
+def test_a_model_that_is_not_a_flatbuffer_is_named(
     content: bytes, in_process: Run, tmp_path: Path
 ) -> None:
     line = failure(in_process(*with_model(tmp_path, content)))
@@ -537,7 +539,7 @@ def test_a_model_that_does_not_fit_its_contract_is_named(
     assert complaint in line
 
 
-def test_every_recording_of_the_corpus_is_heard_as_in_batch(
+def test_every_recording_of_the_corpus_gives_the_same_results_as_in_batch(
     emodb: Path, shipped_model: Path, in_process: Run
 ) -> None:
     model = interpreter.load(shipped_model)

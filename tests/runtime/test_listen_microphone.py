@@ -1,9 +1,9 @@
-"""`sernet-edge listen` through real PortAudio, from ALSA devices that play a file.
+"""`sernet-edge listen` with real PortAudio, from ALSA devices that play a file.
 
-ALSA's `file` plugin gives the samples of its `infile`, exactly and as fast as they are read.
-Beyond the file's end it repeats itself, so as many records are compared as the file has. Such a
-device runs ahead of every listener, which skips hops as it would on a slow machine; the
-results that it does give must be those of the file.
+ALSA's `file` plugin delivers the samples of its `infile`, exactly and as fast as they are read.
+After the file's end it starts again, so only as many records are compared as the file has. This
+device is faster than any listener, which skips hops as on a slow machine; the
+results that it gives must be those of the file.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ pcm.interleaved { type linear; slave { pcm stereo; format S16_LE } }
 pcm.!default { type file; slave.pcm interleaved; file /dev/null; infile "INFILE"; format raw }
 """
 
-# As the one above, of six channels.
+# Six channels, in the same way.
 SIX_CHANNELS = """
 pcm.rate { type plug; slave { pcm null; rate 16000; channels 6; format S16_LE } }
 pcm.six { type multi; slaves.a { pcm rate; channels 6 }
@@ -63,7 +63,7 @@ pcm.!default { type file; slave.pcm interleaved; file /dev/null; infile "INFILE"
 
 
 def alsa(folder: Path, devices: str, frames: NDArray[np.int16]) -> dict[str, str]:
-    """The environment in which the default microphone plays these frames."""
+    """Return an environment whose default microphone delivers these frames."""
     (folder / "tape.raw").write_bytes(frames.astype("<i2").tobytes())
     text = "</usr/share/alsa/alsa.conf>\n" + devices.replace("INFILE", str(folder / "tape.raw"))
     (folder / "asound.conf").write_text(text)
@@ -84,7 +84,7 @@ def record(
     stop: int = signal.SIGINT,
     pause_s: float = 0,
 ) -> tuple[list[str], str]:
-    """Listen for that many lines, then stop as Ctrl-C does; return them and standard error.
+    """Listen for `lines` lines, then stop as with Ctrl-C; return them and standard error.
 
     After the first line, nothing is read for `pause_s`.
     """
@@ -109,7 +109,7 @@ def record(
 
 
 def noise(frames: int, channels: int) -> NDArray[np.int16]:
-    """Noise whose loudness and, in stereo, balance move, so that no two windows are alike."""
+    """Noise with a changing level and, in stereo, balance, so that all windows differ."""
     rng = np.random.default_rng(11)
     seconds = np.arange(frames)[:, None] / 16_000
     loudness = 2500 * (1.1 + np.sin(seconds * [2.0, 3.1][:channels]))
@@ -117,17 +117,17 @@ def noise(frames: int, channels: int) -> NDArray[np.int16]:
     return sound
 
 
-# Every window on its own, so that a skipped one changes no other, and all of them: noise is judged.
+# Without smoothing a skipped window changes no other; without a gate every window is judged.
 PLAIN = ("--smoothing", 0, "--gate", "off")
 
 
 def of_the_file(sernet_edge: Run, path: Path, *options: object) -> str:
-    """What `listen` says of a file."""
+    """The output of `listen` for a file."""
     return sernet_edge("listen", "--input", path, "--json", "--no-timing", *PLAIN, *options).stdout
 
 
 def check_same(found: list[str], expected: str) -> None:
-    """Check that lines of a microphone are those of a file, but for hops that were skipped."""
+    """Check that a microphone's lines are those of a file, except for skipped hops."""
     of_file = {r["time_s"]: r for r in map(json.loads, expected.splitlines()) if "scores" in r}
     results = [r for r in map(json.loads, found) if "scores" in r and r["time_s"] in of_file]
     assert results
@@ -136,7 +136,7 @@ def check_same(found: list[str], expected: str) -> None:
         for key in ("label", "scores", "drift"):
             assert result[key] == same[key]
         assert result["overflows"] == 0
-    # Each hop up to the last result was judged or is counted as skipped.
+    # Every hop up to the last result is either judged or counted as skipped.
     hops = [time_s for time_s in of_file if time_s <= results[-1]["time_s"]]
     assert len(results) + results[-1]["skipped"] == len(hops)
 
@@ -165,13 +165,13 @@ def test_a_microphone_of_44100_hz_stereo_gives_the_results_of_the_same_file(
     found, told = record(alsa(tmp_path, STEREO_44100, frames), count, *PLAIN)
     check_same(found, expected)
     assert "default, 44100 Hz, 2 ch, resampled to 16000 Hz" in told
-    # The right channel was heard too.
+    # The right channel is used, too.
     left = wav(tmp_path / "left.wav", 44_100, frames[:, :1])
     assert of_the_file(sernet_edge, left) != expected
 
 
 @needs_portaudio
-def test_a_real_recording_sounds_the_same_through_the_microphone(
+def test_a_real_recording_gives_the_same_results_through_the_microphone(
     emodb: Path, sernet_edge: Run, tmp_path: Path
 ) -> None:
     path = max((emodb / "wav").glob("*.wav"), key=lambda path: path.stat().st_size)
@@ -186,7 +186,7 @@ def test_a_real_recording_sounds_the_same_through_the_microphone(
 def test_a_slow_reader_loses_no_audio_of_a_device_that_can_wait(
     sernet_edge: Run, tmp_path: Path
 ) -> None:
-    # Far more audio than the pipe's lines and the queue hold.
+    # Far more audio than the pipe and the queue can hold.
     frames = noise(20 * 16_000, 1)
     path = wav(tmp_path / "a.wav", 16_000, frames)
     expected = of_the_file(sernet_edge, path, "--hop", 0.032)
@@ -245,8 +245,8 @@ def test_an_unknown_or_ambiguous_microphone_is_named(
 
 @needs_portaudio
 @pytest.mark.skipif(any(Path("/dev").glob("snd/pcm*c")), reason="this machine has a microphone")
-def test_a_machine_without_microphone_is_told_so(sernet_edge: Run, tmp_path: Path) -> None:
-    # Nor a sound server, whatever the user's own configuration says.
+def test_without_a_microphone_the_error_says_so(sernet_edge: Run, tmp_path: Path) -> None:
+    # No sound server either, whatever the user's own configuration says.
     (tmp_path / "asound.conf").write_text("</usr/share/alsa/alsa.conf>\n")
     environment = {
         **os.environ,
@@ -287,7 +287,7 @@ def test_a_missing_sounddevice_names_the_package_to_install() -> None:
 
 
 class FakeStream:
-    """PortAudio's stream: three blocks, audio lost before the second."""
+    """A stream of three blocks that loses audio before the second."""
 
     active = False
 
@@ -329,7 +329,7 @@ def test_lost_audio_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_portaudio
-def test_one_channel_of_a_microphone_array_is_heard(sernet_edge: Run, tmp_path: Path) -> None:
+def test_one_channel_of_a_microphone_array_can_be_chosen(sernet_edge: Run, tmp_path: Path) -> None:
     wanted = noise(8 * 16_000, 1)
     frames = np.random.default_rng(2).integers(-9_000, 9_000, (len(wanted), 6)).astype(np.int16)
     frames[:, 4] = wanted[:, 0]

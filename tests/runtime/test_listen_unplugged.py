@@ -1,7 +1,7 @@
-"""`sernet-edge listen` when its microphone goes away, comes back, or gives what it should not.
+"""`sernet-edge listen` when its microphone goes away, comes back, or delivers wrong samples.
 
-Through real PortAudio and ALSA. A PulseAudio null sink is a microphone that delivers in real time;
-killing its daemon is the unplugging, stopping it a device that hangs.
+PortAudio and ALSA are real. A PulseAudio null sink is a microphone that delivers in real time;
+killing its daemon simulates unplugging, and stopping it a device that hangs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def server(tmp_path: Path) -> Iterator[SoundServer]:
 
 
 class Listening:
-    """`sernet-edge listen --json` as it runs, and what it has said."""
+    """A running `sernet-edge listen --json`, and its output."""
 
     def __init__(self, environment: dict[str, str], prelude: str = "", *options: str) -> None:
         arguments = ["listen", "--json", *options]
@@ -62,7 +62,7 @@ class Listening:
         return record
 
     def next_of(self, kind: str, code: str | None = None) -> dict[str, Any]:
-        """The next record of a type, and of a code; others are passed over."""
+        """The next record of a type and code; others are skipped."""
         until = time.monotonic() + PATIENCE_S
         while True:
             line = self._lines.get(timeout=max(0.1, until - time.monotonic()))
@@ -71,7 +71,7 @@ class Listening:
                 return record
 
     def stop_for(self, seconds: float) -> None:
-        """Stop the process, as Ctrl-Z does, and let it go on."""
+        """Stop the process, as Ctrl-Z does, and continue it."""
         self._process.send_signal(signal.SIGSTOP)
         time.sleep(seconds)
         self._process.send_signal(signal.SIGCONT)
@@ -85,7 +85,7 @@ class Listening:
         self.ended()
 
     def ended(self) -> None:
-        """Wait for an end that nothing is wrong with."""
+        """Wait for an end without an error."""
         _, complaints = self._process.communicate(timeout=PATIENCE_S)
         assert self._process.returncode == 0, complaints
         assert "Traceback" not in complaints
@@ -114,7 +114,7 @@ def listen() -> Iterator[Callable[..., Listening]]:
     ],
     ids=["the sound server restarts", "the device is unplugged", "the device hangs"],
 )
-def test_a_device_that_goes_is_told_and_heard_again_when_it_is_back(
+def test_a_lost_device_is_reported_and_recorded_again_when_it_is_back(
     away: Any, back: Any, why: str, server: SoundServer, listen: Callable[..., Listening]
 ) -> None:
     listening = listen(server.environment, "", "--hop", "0.1")
@@ -128,13 +128,13 @@ def test_a_device_that_goes_is_told_and_heard_again_when_it_is_back(
     gap_s = found["time_s"] - lost["time_s"]
     assert f"back after {gap_s:.1f} s" in found["text"]
     after = listening.next_of("result")
-    # A whole window of audio from behind the gap.
+    # The window contains only audio from after the gap.
     assert after["time_s"] >= found["time_s"] + before["time_s"] - 0.2
     listening.end()
 
 
 @pytest.mark.parametrize("seconds", [3, 10])
-def test_what_was_recorded_while_the_program_stood_still_is_dropped_and_times_are_true(
+def test_audio_recorded_while_the_program_is_stopped_is_dropped_and_times_are_right(
     seconds: int, server: SoundServer, listen: Callable[..., Listening]
 ) -> None:
     listening = listen(server.environment, "", "--hop", "0.1", "--gate", "off")
@@ -143,15 +143,15 @@ def test_what_was_recorded_while_the_program_stood_still_is_dropped_and_times_ar
         before = listening.next_of("result")
     listening.stop_for(seconds)
     went_on = datetime.now(UTC)
-    # Results that were under way come first; then this, and no word about the microphone.
+    # Results that were being computed come first; then this notice, and none about the microphone.
     notice = listening.next_of("notice")
     assert (notice["code"], notice["level"]) == ("suspended", "warning")
     assert f"stood still for {seconds}." in notice["text"]
     after = listening.next_of("result")
-    # A whole window of sound from after the stop, heard at most two seconds later than it must be.
+    # The window is from after the stop, and comes at most two seconds late.
     late_s = (datetime.fromisoformat(after["utc"]) - went_on).total_seconds()
     assert 2.9 < late_s < 5.5
-    # The stream's own time goes on as the clock does.
+    # The stream's time advances like the clock.
     passed_s = datetime.fromisoformat(after["utc"]) - datetime.fromisoformat(before["utc"])
     assert after["time_s"] - before["time_s"] == pytest.approx(passed_s.total_seconds(), abs=0.7)
     assert (after["overflows"], after["skipped"]) == (before["overflows"], before["skipped"])
@@ -161,7 +161,7 @@ def test_what_was_recorded_while_the_program_stood_still_is_dropped_and_times_ar
     listening.end()
 
 
-def test_the_watchdog_is_kept_quiet_while_a_device_is_waited_for(
+def test_the_watchdog_gets_its_signal_while_a_device_is_lost(
     server: SoundServer, listen: Callable[..., Listening], tmp_path: Path
 ) -> None:
     manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -180,7 +180,7 @@ def test_the_watchdog_is_kept_quiet_while_a_device_is_waited_for(
     manager.close()
 
 
-def test_a_signal_ends_the_waiting_for_a_lost_device(
+def test_a_signal_ends_the_wait_for_a_lost_device(
     server: SoundServer, listen: Callable[..., Listening]
 ) -> None:
     listening = listen(server.environment)
@@ -190,10 +190,10 @@ def test_a_signal_ends_the_waiting_for_a_lost_device(
     listening.end(signal.SIGINT)
 
 
-def test_a_signal_amid_the_search_for_devices_ends_it_without_a_complaint(
+def test_a_signal_during_the_search_for_devices_ends_listening_without_an_error(
     server: SoundServer, listen: Callable[..., Listening]
 ) -> None:
-    # sounddevice counts how often PortAudio was started, and checks what it answers before that.
+    # sounddevice counts PortAudio's starts, and checks PortAudio's answer before it counts.
     amid = """
 import os, signal, sounddevice
 check = sounddevice._check
@@ -210,20 +210,20 @@ sounddevice._check = checked"""
     listening.ended()
 
 
-def test_digital_silence_is_told(server: SoundServer, listen: Callable[..., Listening]) -> None:
-    # A null sink to which nobody plays gives nothing else.
+def test_digital_silence_is_reported(server: SoundServer, listen: Callable[..., Listening]) -> None:
+    # A null sink that nobody plays to delivers digital silence.
     shorter = "import sernet_edge.runtime.stream as stream; stream._LASTING_S = 1"
     listening = listen(server.environment, shorter)
     assert "digital silence for 1 s" in listening.next_of("notice")["text"]
-    # And it is told once: what else there is are results.
+    # It is reported once: the next records are results.
     assert [listening.next_record()["type"] for _ in range(4)] == ["result"] * 4
     listening.end()
 
 
-def test_a_device_that_lies_about_its_rate_is_told(
+def test_a_device_with_a_wrong_rate_is_reported(
     tmp_path: Path, listen: Callable[..., Listening]
 ) -> None:
-    # ALSA's `file` plugin delivers as fast as it is read, at whatever rate it says.
+    # ALSA's `file` plugin delivers as fast as it is read, whatever rate it claims.
     (tmp_path / "asound.conf").write_text(
         "</usr/share/alsa/alsa.conf>\n"
         "pcm.tape { type file; slave.pcm null; file /dev/null; infile /dev/urandom; format raw }\n"
@@ -244,7 +244,7 @@ def test_a_device_that_cannot_be_opened_is_named(server: SoundServer, sernet_edg
     assert "cannot open the microphone 'default': " in result.stderr.splitlines()[-1]
 
 
-def test_the_list_says_which_devices_work(server: SoundServer, sernet_edge: Run) -> None:
+def test_the_list_shows_which_devices_work(server: SoundServer, sernet_edge: Run) -> None:
     def listed() -> dict[str, Any]:
         result = sernet_edge("listen", "--list-devices", "--json", env=server.environment)
         devices = map(json.loads, result.stdout.splitlines())
@@ -259,14 +259,14 @@ def test_the_list_says_which_devices_work(server: SoundServer, sernet_edge: Run)
     assert not device["works"] and "'default'" in device["problem"]
 
 
-def test_the_doctor_hears_the_microphone(server: SoundServer, sernet_edge: Run) -> None:
+def test_the_doctor_records_from_the_microphone(server: SoundServer, sernet_edge: Run) -> None:
     def microphone() -> tuple[int, dict[str, str]]:
         result = sernet_edge("doctor", "--json", env=server.environment)
         found = map(json.loads, result.stdout.splitlines())
         return result.returncode, next(item for item in found if item["check"] == "microphone")
 
     code, finding = microphone()
-    # A null sink to which nobody plays.
+    # A null sink that nobody plays to.
     assert code == 0 and finding["state"] == "note"
     assert finding["text"] == "default, 16000 Hz, 1 ch: gives digital silence"
     server.unload()

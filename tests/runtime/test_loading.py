@@ -1,4 +1,4 @@
-"""What a base install loads, and where it finds itself."""
+"""Which packages a base install imports, and where it finds its own modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.clone
 _ROOT = Path(__file__).parents[2]
 _STAGES = ("runtime", "train", "convert", "firmware_export")
 
-# What a Pi does not have.
+# Packages that a Pi does not have.
 _WORKSTATION_ONLY = {"tensorflow", "keras", "scipy", "matplotlib", "python_speech_features"}
 
 
@@ -51,7 +51,7 @@ def test_help_and_version_load_no_numpy(option: str) -> None:
     assert not loaded & ({"numpy"} | _WORKSTATION_ONLY | _ON_DEMAND)
 
 
-def test_the_front_door_loads_not_even_click_before_it_can_catch_ctrl_c() -> None:
+def test_the_command_imports_not_even_click_before_it_can_catch_ctrl_c() -> None:
     assert "click" not in _loaded_by("import sernet_edge.cli")
 
 
@@ -74,7 +74,7 @@ def test_the_runtime_gives_the_names_it_lists_and_no_others() -> None:
 
 
 def _without_site(code: str, folder: Path, *paths: Path) -> str:
-    """What `code` prints when run in `folder` by a Python that knows of no editable install."""
+    """The output of `code`, run in `folder` by a Python without the editable install."""
     command = [sys.executable, "-S", "-c", code]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -82,8 +82,8 @@ def _without_site(code: str, folder: Path, *paths: Path) -> str:
     return done.stdout
 
 
-def test_a_clones_root_hides_no_stage(tmp_path: Path) -> None:
-    # Laid out as an installed package is; the clone's folder comes before it.
+def test_a_clone_s_root_folder_hides_no_package(tmp_path: Path) -> None:
+    # The layout of an installed package; the clone's folder comes before it in the path.
     installed = tmp_path / "site" / "sernet_edge"
     installed.mkdir(parents=True)
     for path in (*(_ROOT / "sernet_edge").glob("*.py"), *(_ROOT / stage for stage in _STAGES)):
@@ -96,7 +96,7 @@ def test_a_clones_root_hides_no_stage(tmp_path: Path) -> None:
     assert Path(elsewhere.strip()) == installed / "runtime" / "errors.py"
 
 
-def test_an_installed_package_looks_for_stages_in_itself_alone(tmp_path: Path) -> None:
+def test_an_installed_package_looks_only_inside_itself(tmp_path: Path) -> None:
     installed = tmp_path / "site" / "sernet_edge"
     installed.mkdir(parents=True)
     (installed / "__init__.py").symlink_to(_ROOT / "sernet_edge" / "__init__.py")

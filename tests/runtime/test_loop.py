@@ -20,7 +20,7 @@ SECOND = np.zeros((16_000, 1), np.int16)
 
 
 class Source:
-    """Gives what it is given; calls what can be called, as something that happens meanwhile."""
+    """A source of prepared items; it calls the functions among them, as events meanwhile."""
 
     def __init__(self, *items: Frames | Incident | Callable[[], None], ticks: bool = False) -> None:
         self.name, self.rate_hz, self.channels, self.ticks = "a test", 16_000, 1, ticks
@@ -40,7 +40,7 @@ class Source:
 
 
 class Listener:
-    """Says what it was told, as notices."""
+    """A listener that reports each call as a notice."""
 
     def __init__(self, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.samples, self.time_s = 0, 0.0
@@ -90,7 +90,7 @@ def send(number: signal.Signals) -> Callable[[], None]:
     return lambda: os.kill(os.getpid(), number)
 
 
-def test_a_lost_device_ends_what_was_heard_and_time_goes_on_when_it_is_back() -> None:
+def test_a_lost_device_ends_the_event_and_time_goes_on_when_it_is_back() -> None:
     lost = Incident("device-lost", "gone", "warning", gap_s=0.0)
     back = Incident("device-back", "back", "info", gap_s=7.5)
     silence = Incident("silence", "muted", "warning")
@@ -106,39 +106,39 @@ def test_a_lost_device_ends_what_was_heard_and_time_goes_on_when_it_is_back() ->
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_lets_the_work_in_hand_be_given_out(number: signal.Signals) -> None:
+def test_after_a_signal_the_work_in_hand_is_written(number: signal.Signals) -> None:
     source = Source(SECOND, SECOND, SECOND)
     said = said_of(source, Listener(meanwhile=send(number)))
     assert said == ["pushed", "gap", "output finished"]
 
 
-def test_a_signal_ends_the_waiting_for_audio() -> None:
+def test_a_signal_ends_the_wait_for_audio() -> None:
     never = Source(SECOND, send(signal.SIGTERM), SECOND)
     assert said_of(never) == ["pushed", "gap", "output finished"]
 
 
-def test_a_signal_does_not_interrupt_what_a_source_that_ticks_does() -> None:
+def test_a_signal_does_not_interrupt_a_source_that_ticks() -> None:
     done: list[str] = []
     source = Source(SECOND, send(signal.SIGTERM), lambda: done.append("opened"), SECOND, ticks=True)
-    # Its block is there when the signal is seen, and is judged; no other is asked for.
+    # The block that has come before the signal is judged; no further block is requested.
     assert said_of(source) == ["pushed", "pushed", "gap", "output finished"]
     assert done == ["opened"]
 
 
-def test_a_second_signal_ends_what_hangs() -> None:
+def test_a_second_signal_ends_a_program_that_hangs() -> None:
     signals = iter([send(signal.SIGTERM), send(signal.SIGTERM)])
     with pytest.raises(KeyboardInterrupt):
         said_of(Source(SECOND), Listener(lambda: next(signals)()), Output(lambda: next(signals)()))
 
 
-def test_signals_are_as_before_when_it_has_ended() -> None:
+def test_signal_handlers_are_restored_at_the_end() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     said_of(Source(SECOND), Listener(send(signal.SIGTERM)))
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_a_signal_that_is_ignored_stays_ignored() -> None:
-    # As of a process that a script has put into the background.
+    # A script's background processes ignore this signal.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         said = said_of(Source(SECOND, SECOND), Listener(send(signal.SIGINT)))

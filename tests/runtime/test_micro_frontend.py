@@ -33,7 +33,7 @@ Samples = NDArray[np.int16]
 
 @pytest.fixture(autouse=True)
 def _same_logarithm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let tables have the C library's logarithm, where that is not fdlibm's; see its test."""
+    """Make tables use the C library's logarithm if it is not fdlibm's; see its test."""
     if platform_differs():
         monkeypatch.setattr(micro_tables, "log1p", lambda x: np.float32(platform_log1p()(x)))
 
@@ -71,7 +71,7 @@ def test_speech_gives_the_originals_features(name: str, emodb: Path) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 159, 480, 7000])
-def test_features_do_not_depend_on_how_the_audio_is_cut(chunk: int) -> None:
+def test_features_do_not_depend_on_the_size_of_chunks(chunk: int) -> None:
     front_end = FrontEnd(micro_contract(**MICRO_SPEECH))
     samples = signals()["speech-like swells"][:8000]
     stream = FeatureStream(front_end)
@@ -95,7 +95,7 @@ def test_settings_have_the_originals_defaults() -> None:
         assert getattr(plain, name) == pytest.approx(theirs[name], rel=1e-6)
 
 
-def test_micro_speechs_levels_are_its_formula() -> None:
+def test_levels_follow_the_formula_of_micro_speech() -> None:
     contract = micro_contract(**MICRO_SPEECH)
     settings = MicroSettings(scale=1.0, divisor=666, enable_pcan=True)
     levels = contract.replace(micro_frontend=settings)
@@ -118,7 +118,7 @@ def test_a_contract_goes_through_json() -> None:
         Contract.from_json(json.dumps(document))
 
 
-def test_other_contracts_say_nothing_of_it() -> None:
+def test_other_contracts_do_not_have_these_settings() -> None:
     assert "micro" not in Contract(("a", "b"), (0.0,), (1.0,)).to_json()
 
 

@@ -28,7 +28,7 @@ def path_of(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", BOX)
-def test_each_has_a_contract_a_card_a_licence_and_says_how_far_to_trust_it(name: str) -> None:
+def test_each_model_has_a_contract_a_card_a_licence_and_a_trust_line(name: str) -> None:
     contract = ModelFile.read(BOX[name]).require_contract()
     assert card_of(BOX[name])
     assert licence(contract)
@@ -36,17 +36,17 @@ def test_each_has_a_contract_a_card_a_licence_and_says_how_far_to_trust_it(name:
 
 
 @pytest.mark.parametrize("name", BOX)
-def test_a_name_is_its_file_unless_there_is_a_file_of_that_name(name: str) -> None:
+def test_a_name_is_a_model_in_the_box_unless_a_file_has_that_name(name: str) -> None:
     assert path_of(name) == BOX[name]
     Path(name).write_bytes(b"mine")
     assert path_of(name) == Path(name)
 
 
-def test_any_other_path_is_itself() -> None:
+def test_any_other_path_is_unchanged() -> None:
     assert path_of("other.tflite") == Path("other.tflite")
 
 
-def test_listen_takes_voices_and_says_how_far_to_trust_it(
+def test_listen_accepts_the_name_voices_and_prints_its_trust_line(
     in_process: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SERNET_EDGE_LISTEN_MODEL")

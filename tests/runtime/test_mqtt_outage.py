@@ -1,4 +1,4 @@
-"""MQTT when the broker is away, hangs or never answers: what is told, and what arrives late."""
+"""MQTT when the broker is lost, hangs or never answers: the notices, and the late messages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def event(kind: str, number: int) -> Event:
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A broker that keeps its clients' sessions over a restart."""
+    """A broker that keeps its clients' sessions across a restart."""
     settings = ("allow_anonymous true", "persistence true", f"persistence_location {tmp_path}/")
     broker = Mosquitto(tmp_path, *settings, "user root")
     broker.start()
@@ -63,7 +63,7 @@ def test_events_of_an_outage_arrive_in_their_order_soon_after_it(mosquitto: Mosq
         output.write(event("start", 1))
         eventually(lambda: events(consumer) == [("start", 1)], "the first")
         eventually(lambda: not output._events, "acknowledged")
-        consumer.say("something", "else")  # so that the broker has its acknowledgement, too
+        consumer.say("something", "else")  # then the broker has its acknowledgement, too
         mosquitto.stop(signal.SIGTERM)
         eventually(lambda: told.codes == ["broker-lost"], str(told.texts))
         assert told.texts[0].endswith(f":{mosquitto.port} is gone: it closed the connection")
@@ -72,7 +72,7 @@ def test_events_of_an_outage_arrive_in_their_order_soon_after_it(mosquitto: Mosq
             output.write(event("start", number))
             output.write(event("end", number))
         output.write(event("start", 4))
-        time.sleep(mqtt_link._RETRY_S[1] + 1)  # so that the pauses are as long as they get
+        time.sleep(mqtt_link._RETRY_S[1] + 1)  # until the pauses have their full length
         mosquitto.start()
         began_s = time.monotonic()
         eventually(lambda: len(events(consumer)) >= 7, str(consumer.messages))
@@ -83,13 +83,15 @@ def test_events_of_an_outage_arrive_in_their_order_soon_after_it(mosquitto: Mosq
             (kind, number) for number in (1, 2, 3, 4) for kind in ("start", "end")
         ]
         assert told.texts[-1].endswith("is back; events that waited for it: 6")
-        # What comes late says so: an automation must not take it for the present.
+        # Late events are marked, so that automations can ignore them.
         late = [json.loads(text).get("late_s") for text in consumer.payloads("home/desk/event")]
         assert late[0] is None and late[7] is None
         assert all(one is not None and 5 < one < 60 for one in late[1:7])
 
 
-def test_of_too_many_events_the_oldest_are_dropped_with_their_ends(tmp_path: Path) -> None:
+def test_if_there_are_too_many_events_the_oldest_are_dropped_with_their_ends(
+    tmp_path: Path,
+) -> None:
     told = Told()
     broker = Mosquitto(tmp_path)
     with closing(opened(broker.port, told)) as output:
@@ -109,7 +111,7 @@ def test_of_too_many_events_the_oldest_are_dropped_with_their_ends(tmp_path: Pat
     broker.stop()
 
 
-def test_a_broker_that_hangs_is_noticed_and_gets_the_rest_when_it_goes_on(
+def test_a_broker_that_hangs_is_noticed_and_gets_the_rest_when_it_continues(
     mosquitto: Mosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt_link, "_KEEPALIVE_S", 1)
@@ -124,7 +126,7 @@ def test_a_broker_that_hangs_is_noticed_and_gets_the_rest_when_it_goes_on(
         eventually(lambda: told.codes, "lost")
         assert told.texts[0].endswith("is gone: it does not answer any more")
         mosquitto.process.send_signal(signal.SIGCONT)
-        # It may have the first one twice, for it could not acknowledge it.
+        # The first event may arrive twice, since the broker could not acknowledge it.
         eventually(lambda: ("end", 1) in events(consumer), str(consumer.messages))
         assert events(consumer) in (
             [("start", 1), ("end", 1)],
@@ -134,7 +136,7 @@ def test_a_broker_that_hangs_is_noticed_and_gets_the_rest_when_it_goes_on(
 
 @contextmanager
 def silent(answer: bytes = b"") -> Iterator[tuple[int, list[socket.socket]]]:
-    """A server that accepts every connection, answers so, and then says nothing."""
+    """A server that accepts every connection, sends `answer`, and then nothing."""
     accepted: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -169,7 +171,7 @@ def silent(answer: bytes = b"") -> Iterator[tuple[int, list[socket.socket]]]:
     ),
     ids=["unavailable", "http", "noise", "nothing", "half a welcome"],
 )
-def test_a_port_that_is_no_broker_s_is_told_in_plain_words_and_tried_again(
+def test_a_port_without_a_broker_is_reported_in_plain_words_and_tried_again(
     answer: bytes, why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mqtt_link, "_ANSWER_S", 0.5)
@@ -182,7 +184,7 @@ def test_a_port_that_is_no_broker_s_is_told_in_plain_words_and_tried_again(
 
 
 def said(url: str) -> tuple[int, str]:
-    """The exit code of listening to a short pipe, and what is said on standard error."""
+    """Listen to a short pipe; return the exit code and standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "sernet_edge", "listen", "--input", "-", "--quiet", "--mqtt", url],
         input=bytes(2 * 16_000 * 4),
@@ -192,7 +194,7 @@ def said(url: str) -> tuple[int, str]:
     return done.returncode, done.stderr.decode()
 
 
-def test_tls_to_a_plain_port_is_told_in_plain_words(mosquitto: Mosquitto) -> None:
+def test_tls_to_a_plain_port_is_reported_in_plain_words(mosquitto: Mosquitto) -> None:
     told = said(f"mqtts://127.0.0.1:{mosquitto.port}")[1]
     assert "does not speak TLS on this port; mqtt:// connects without" in told
 
@@ -219,7 +221,9 @@ def test_a_recording_s_results_all_arrive(
 
 
 @pytest.mark.slow
-def test_a_recording_that_no_broker_takes_ends_in_failure(sernet_edge: Run, tmp_path: Path) -> None:
+def test_a_recording_that_no_broker_receives_ends_with_an_error(
+    sernet_edge: Run, tmp_path: Path
+) -> None:
     with silent() as (port, _):
         reasons = {
             port: "it accepts connections and does not answer",
@@ -239,15 +243,15 @@ def test_a_recording_that_no_broker_takes_ends_in_failure(sernet_edge: Run, tmp_
             assert why in done.stderr.splitlines()[-1]
 
 
-def test_a_pipe_that_no_broker_takes_says_so() -> None:
+def test_a_pipe_that_no_broker_receives_ends_with_a_warning() -> None:
     with silent() as (port, _):
         code, told = said(f"mqtt://127.0.0.1:{port}")
-    # It is live, as far as is known: that its broker is away is no failure.
+    # A pipe counts as live, so a lost broker is not a failure.
     assert code == 0
     assert "does not answer: nothing was published" in told
 
 
-def test_an_end_without_a_broker_tells_which_events_are_lost(tmp_path: Path) -> None:
+def test_an_end_without_a_broker_reports_the_lost_events(tmp_path: Path) -> None:
     told = Told()
     broker = Mosquitto(tmp_path)
     broker.start()

@@ -1,4 +1,4 @@
-"""JSON lines, CSV and plain lines: what stands in them, and that they outlive what happens."""
+"""JSON lines, CSV and plain lines: their content, and that they survive errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def into_csv(path: Path, *records: Record, timing: bool = True) -> None:
     output.close()
 
 
-def test_a_row_of_csv_holds_what_the_record_of_a_result_holds(tmp_path: Path) -> None:
+def test_a_row_of_csv_has_the_fields_of_a_result_s_record(tmp_path: Path) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     one = result(overflows=2, skipped=3, clipped=4)
     into_csv(tmp_path / "a.csv", one, result(3.5, None))
@@ -69,7 +69,7 @@ def test_csv_goes_on_after_a_restart_with_one_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [1, 40, 190, -1, -30])
-def test_what_a_power_cut_leaves_of_a_row_is_taken_off(kept: int, tmp_path: Path) -> None:
+def test_an_incomplete_row_after_a_power_cut_is_cut_off(kept: int, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     into_csv(path, result(3.0))
     whole = path.read_bytes()
@@ -94,13 +94,13 @@ def test_a_file_with_something_else_is_left_alone(content: str, tmp_path: Path) 
     assert path.read_text() == content
 
 
-def test_another_model_s_results_get_another_file(tmp_path: Path) -> None:
+def test_results_of_another_model_need_another_file(tmp_path: Path) -> None:
     into_csv(tmp_path / "a.csv", result())
     with pytest.raises(SernetError, match="other columns"):
         CsvRows(Appended(tmp_path / "a.csv", Told()), ("angry", "calm"))
 
 
-def test_a_line_of_json_says_when_it_was_written(tmp_path: Path) -> None:
+def test_a_line_of_json_has_the_time_of_its_writing(tmp_path: Path) -> None:
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     for timing in (True, False):
         output = JsonLines(Appended(tmp_path / "a.jsonl", Told()), timing)
@@ -123,7 +123,7 @@ def test_json_lines_go_on_after_a_restart_and_a_power_cut(tmp_path: Path) -> Non
     assert found == [record.record(timing=False) for record in (START, LOST, result())]
 
 
-def test_a_full_disk_is_told_once_and_rows_come_again(
+def test_a_full_disk_is_reported_once_and_rows_continue_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = Told()
@@ -131,7 +131,7 @@ def test_a_full_disk_is_told_once_and_rows_come_again(
     lines.write("one")
 
     class Full(io.FileIO):
-        """Takes three bytes and is full."""
+        """A file that is full after three bytes."""
 
         def write(self, data: bytes) -> int:  # type: ignore[override]
             if len(data) > 3:
@@ -158,7 +158,7 @@ def test_dev_full_does_not_end_the_listening(in_process: Run) -> None:
     assert "windows: " in done.stdout
 
 
-def test_a_named_pipe_takes_json(in_process: Run, tmp_path: Path) -> None:
+def test_json_can_be_written_to_a_named_pipe(in_process: Run, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text()))
@@ -179,7 +179,7 @@ def test_the_same_results_go_to_several_outputs_at_once(in_process: Run, tmp_pat
     assert [float(line.split()[0]) for line in lines] == pytest.approx(times, abs=0.006)
 
 
-def test_csv_on_standard_output_is_nothing_but_rows(in_process: Run) -> None:
+def test_csv_on_standard_output_has_only_rows(in_process: Run) -> None:
     runs = [in_process("listen", "--input", SAMPLE, "--csv", "--no-timing") for _ in "ab"]
     assert runs[0].stdout == runs[1].stdout
     rows = list(csv.reader(runs[0].stdout.splitlines()))
@@ -193,7 +193,7 @@ def test_quiet_leaves_standard_output_empty(in_process: Run) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_plain_lines_tell_silence_doubt_events_and_notices() -> None:
+def test_plain_lines_show_silence_unsure_results_events_and_notices() -> None:
     file = io.StringIO()
     output = PlainLines(Standard(file), timing=False)
     doubt, silence = result(4, sure=False, clipped=9), result(8, None)
@@ -212,7 +212,7 @@ def test_plain_lines_tell_silence_doubt_events_and_notices() -> None:
     ]
 
 
-def test_plain_lines_tell_arousal_and_what_is_no_speech() -> None:
+def test_plain_lines_show_arousal_and_no_speech() -> None:
     file = io.StringIO()
     output = PlainLines(Standard(file), timing=False)
     noise = result(3.5, "none", scores={"anger": 0.1, "none": 0.9})
@@ -233,7 +233,7 @@ def test_the_times_of_plain_lines_never_go_back(in_process: Run) -> None:
     assert times == sorted(times)
 
 
-def test_per_cents_add_up_and_are_next_to_their_shares() -> None:
+def test_percentages_add_up_and_are_close_to_their_shares() -> None:
     generator = np.random.default_rng(7)
     for _ in range(200):
         shares = generator.dirichlet(np.full(7, 0.3)) * 0.998  # as 8-bit scores add up
@@ -247,7 +247,7 @@ def test_per_cents_add_up_and_are_next_to_their_shares() -> None:
     assert percentages({}) == {}
 
 
-def test_beside_an_output_for_programs_notices_are_for_people() -> None:
+def test_beside_an_output_for_programs_notices_are_printed_for_people() -> None:
     file = io.StringIO()
     output = NoticeLines(Standard(file))
     for record in (result(), START, LOST):
@@ -255,7 +255,7 @@ def test_beside_an_output_for_programs_notices_are_for_people() -> None:
     assert file.getvalue() == "0:04.0  warning: the microphone is gone: plug it in again\n"
 
 
-def test_what_an_output_tells_reaches_all_of_them_before_the_next_record() -> None:
+def test_a_notice_of_one_output_reaches_all_outputs_before_the_next_record() -> None:
     class Kept:
         def __init__(self) -> None:
             self.said: list[str] = []
@@ -319,7 +319,7 @@ def test_a_file_that_cannot_be_written_is_named(
         (["--mqtt", "host"], "must begin with mqtt://"),
     ],
 )
-def test_wrong_usage_is_told_and_exits_with_2(arguments: list[str], complaint: str) -> None:
+def test_wrong_usage_is_reported_and_exits_with_2(arguments: list[str], complaint: str) -> None:
     done = CliRunner().invoke(cli, ["listen", "--input", "-", *arguments])
     assert done.exit_code == 2
     assert complaint in done.output.splitlines()[-1]

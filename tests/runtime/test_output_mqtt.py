@@ -63,7 +63,7 @@ Open = Callable[..., Mqtt]
 @pytest.fixture
 def mqtt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     """Open an output with the prefix `home/desk`; it is closed in the end."""
-    # A broker that is back is found soon, and one that hangs is not waited for.
+    # Reconnect soon, and don't wait for a broker that hangs.
     monkeypatch.setattr("sernet_edge.runtime.outputs.mqtt_link._RETRY_S", (1.0, 1.0))
     opened: list[Mqtt] = []
 
@@ -80,7 +80,7 @@ def mqtt(monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
 CONFIG = "homeassistant/device/home_desk/config"
 
 
-def test_every_record_is_published_as_the_json_that_it_is(
+def test_every_record_is_published_as_json(
     mosquitto: Mosquitto, subscriber: Subscriber, mqtt: Open
 ) -> None:
     told = Told()
@@ -95,7 +95,7 @@ def test_every_record_is_published_as_the_json_that_it_is(
     assert told.codes == []
 
 
-def test_the_state_is_told_when_the_emotion_changes(
+def test_the_state_is_published_when_the_emotion_changes(
     mosquitto: Mosquitto, subscriber: Subscriber, mqtt: Open
 ) -> None:
     output = mqtt(mosquitto.port, Told())
@@ -107,12 +107,12 @@ def test_the_state_is_told_when_the_emotion_changes(
     assert {k: v for k, v in states[0].items() if k != "emotion"} == result().record()
 
 
-def test_who_comes_later_finds_the_device_and_its_state(
+def test_a_client_that_connects_later_gets_the_device_and_its_state(
     mosquitto: Mosquitto, mqtt: Open, subscriber: Subscriber
 ) -> None:
     output = mqtt(mosquitto.port, Told())
     output.write(result())
-    # Later than what was published, which another thread does.
+    # Another thread publishes, so wait for its messages.
     for topic in ("home/desk/state", "home/desk/availability", CONFIG):
         subscriber.wait_for(topic)
     with closing(Subscriber(mosquitto)) as late:
@@ -128,7 +128,7 @@ def test_who_comes_later_finds_the_device_and_its_state(
         later.wait_for(CONFIG)
 
 
-def test_home_assistant_is_told_again_when_it_has_started(
+def test_discovery_is_published_again_when_home_assistant_has_started(
     mosquitto: Mosquitto, subscriber: Subscriber, mqtt: Open
 ) -> None:
     output = mqtt(mosquitto.port, Told())
@@ -142,7 +142,7 @@ def test_home_assistant_is_told_again_when_it_has_started(
     eventually(lambda: len(subscriber.payloads("home/desk/state")) == 2, "the same state again")
 
 
-# What follows checks the payload against Home Assistant's documentation, of MQTT discovery
+# The tests below check the payload against Home Assistant's documentation of MQTT discovery
 # (https://www.home-assistant.io/integrations/mqtt/) and of each platform, and against its
 # schemas (homeassistant/components/mqtt: schemas.py, sensor.py, binary_sensor.py, event.py).
 
@@ -159,7 +159,7 @@ _KEYS = {
 }
 
 
-def test_the_discovery_payload_keeps_to_home_assistants_documentation() -> None:
+def test_the_discovery_payload_follows_home_assistants_documentation() -> None:
     payload = json.loads(json.dumps(discovery("home/desk", SESSION, 30)))
     assert set(payload) == {"device", "origin", "availability_topic", "components"}
     assert payload["device"]["identifiers"] == ["home_desk"]
@@ -174,14 +174,14 @@ def test_the_discovery_payload_keeps_to_home_assistants_documentation() -> None:
         assert set(component) <= _KEYS[component["platform"]], component
         assert {"platform", "unique_id", "state_topic"} <= set(component)
         assert component.get("entity_category") in (None, "diagnostic")
-        # An entity that is disabled, or takes no measurement, has no statistics.
+        # An entity that is disabled, or is not a measurement, has no statistics.
         if "state_class" in component:
             assert component["state_class"] == "measurement"
             assert component["unit_of_measurement"] in ("%", "dBFS")
     ids = [component["unique_id"] for component in components.values()]
     assert len(set(ids)) == len(ids)
     emotion = components["emotion"]
-    # "The `options` can only be used with device_class enum", and then without the other two.
+    # "The `options` can only be used with device_class enum", without the other two fields.
     assert emotion["device_class"] == "enum"
     assert emotion["options"] == [*LABELS, "unsure", "no speech"]
     assert not {"state_class", "unit_of_measurement"} & set(emotion)
@@ -190,7 +190,7 @@ def test_the_discovery_payload_keeps_to_home_assistants_documentation() -> None:
 
 
 def rendered(component: dict[str, Any], payload: dict[str, Any]) -> str:
-    """What Home Assistant makes of a payload: Jinja2, with the JSON as `value_json`."""
+    """Render a payload as Home Assistant does: with Jinja2, and the JSON as `value_json`."""
     template = jinja2.Environment().from_string(component["value_template"])
     return template.render(value=json.dumps(payload), value_json=payload)
 
@@ -215,14 +215,14 @@ def test_home_assistants_templates_make_states_of_the_payloads() -> None:
     assert [float(sure[f"score_{label}"]) for label in LABELS[1:]] == [6.0] * 6
     silent = states_of(result(label=None), "no speech")
     assert (silent["speech"], float(silent["score_anger"])) == ("OFF", 0)
-    # Without a voice gate nothing says whether somebody speaks.
+    # Without a voice gate it is unknown whether somebody speaks.
     assert states_of(result(speech=None))["speech"] == "None"
     assert json.loads(states_of(START)["event"])["event_type"] == "anger"
     assert states_of(END) == {"event": ""}  # which Home Assistant ignores
     assert states_of(LOST) == {"notice": LOST.text}
 
 
-def test_a_model_that_knows_none_says_whether_somebody_speaks() -> None:
+def test_a_model_with_the_label_none_reports_whether_somebody_speaks() -> None:
     contract = SESSION.contract.replace(labels=("anger", "neutral", "none"))
     components = discovery("desk", dataclasses.replace(SESSION, contract=contract), 30)[
         "components"
@@ -301,9 +301,7 @@ def test_every_prefix_is_a_device_of_its_own() -> None:
         assert device["name"] == room.replace("/", " ")
 
 
-def test_a_broker_that_is_not_there_is_told_and_found_when_it_comes(
-    tmp_path: Path, mqtt: Open
-) -> None:
+def test_a_missing_broker_is_reported_and_found_when_it_starts(tmp_path: Path, mqtt: Open) -> None:
     broker, told = Mosquitto(tmp_path), Told()
     output = mqtt(broker.port, told)
     output.write(result())
@@ -320,7 +318,7 @@ def test_a_broker_that_is_not_there_is_told_and_found_when_it_comes(
         broker.stop()
 
 
-def test_a_broker_that_forgot_everything_is_told_everything(
+def test_a_broker_that_lost_its_data_gets_everything_again(
     mosquitto: Mosquitto, mqtt: Open
 ) -> None:
     told = Told()
@@ -337,11 +335,11 @@ def test_a_broker_that_forgot_everything_is_told_everything(
             subscriber.wait_for(CONFIG)
             subscriber.wait_for("home/desk/availability", "online")
             assert json.loads(subscriber.wait_for("home/desk/state"))["time_s"] == 10 + restart
-            # What happened in between is in the past.
+            # Notices from the outage are not sent later.
             assert subscriber.payloads("home/desk/notice") == []
 
 
-def test_a_trouble_that_lasts_is_told_once(mqtt: Open) -> None:
+def test_a_lasting_problem_is_reported_once(mqtt: Open) -> None:
     told = Told()
     with socket.create_server(("127.0.0.1", 0)) as server:
         mqtt(server.getsockname()[1], told)
@@ -351,7 +349,7 @@ def test_a_trouble_that_lasts_is_told_once(mqtt: Open) -> None:
         assert len(told.codes) == 1
 
 
-def test_a_broker_that_says_nothing_holds_nothing_up(mqtt: Open) -> None:
+def test_a_silent_broker_does_not_delay_the_listener(mqtt: Open) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         output = mqtt(server.getsockname()[1], Told())
         connection, _ = server.accept()
@@ -363,11 +361,11 @@ def test_a_broker_that_says_nothing_holds_nothing_up(mqtt: Open) -> None:
         while data := connection.recv(65_536):
             received += data
         connection.close()
-    # Just the request to connect, with the last will in it.
+    # The client has sent only the request to connect, which contains the will.
     assert received.count(b"home/desk") == received.count(b"home/desk/availability") == 1
 
 
-def test_a_broker_that_stops_reading_fills_no_memory(mqtt: Open) -> None:
+def test_a_broker_that_stops_reading_does_not_fill_the_memory(mqtt: Open) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         port = server.getsockname()[1]
@@ -376,14 +374,14 @@ def test_a_broker_that_stops_reading_fills_no_memory(mqtt: Open) -> None:
         def accept() -> None:
             connection, _ = server.accept()
             connection.recv(1024)
-            connection.sendall(b"\x20\x02\x00\x00")  # CONNACK: you are welcome
+            connection.sendall(b"\x20\x02\x00\x00")  # CONNACK: accepted
             accepted.append(connection)
 
         thread = threading.Thread(target=accept)
         thread.start()
         output = mqtt(port, Told())
         thread.join()
-        # What the system itself holds back is some megabytes at the most.
+        # The system's own buffers hold a few megabytes.
         for index in range(20_000):
             output.write(result(index))
         for _ in range(1000):
@@ -393,12 +391,12 @@ def test_a_broker_that_stops_reading_fills_no_memory(mqtt: Open) -> None:
         accepted[0].close()
 
 
-def test_a_wrong_password_is_told(tmp_path: Path, mqtt: Open) -> None:
+def test_a_wrong_password_is_reported(tmp_path: Path, mqtt: Open) -> None:
     passwords = tmp_path / "passwords"
     tool = shutil.which("mosquitto_passwd")
     assert tool
     subprocess.run([tool, "-c", "-b", passwords, "kitchen", "right"], check=True)
-    passwords.chmod(0o644)  # mosquitto becomes another user when it is root's
+    passwords.chmod(0o644)  # mosquitto switches to another user if root starts it
     broker = Mosquitto(tmp_path, "allow_anonymous false", f"password_file {passwords}", "user root")
     broker.start()
     try:
@@ -427,7 +425,7 @@ def listen(*arguments: object, **variables: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_a_program_that_ends_or_dies_is_offline(
+def test_a_program_that_ends_or_is_killed_is_offline(
     how: signal.Signals, mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
     process = listen("--mqtt", f"mqtt://127.0.0.1:{mosquitto.port}/home/desk")
@@ -443,7 +441,7 @@ def test_a_program_that_ends_or_dies_is_offline(
         pipe.close()
 
 
-def test_the_password_comes_from_the_environment_and_a_lost_broker_is_told_on_every_output(
+def test_the_password_comes_from_the_environment_and_every_output_reports_a_lost_broker(
     tmp_path: Path,
 ) -> None:
     port = free_port()
@@ -463,7 +461,7 @@ def test_the_password_comes_from_the_environment_and_a_lost_broker_is_told_on_ev
     assert b"secret" not in out + err
 
 
-def test_tls_trusts_whom_the_system_or_ssl_cert_file_trusts(tmp_path: Path) -> None:
+def test_tls_trusts_the_authorities_of_the_system_or_ssl_cert_file(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
@@ -501,7 +499,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
         ("mqtt://[::1]:1884/K%C3%BCche", Broker("::1", 1884, False, None, "Küche")),
     ],
 )
-def test_a_url_is_taken_apart(url: str, expected: Broker) -> None:
+def test_a_url_is_parsed(url: str, expected: Broker) -> None:
     found = Broker.from_url(url)
     if not expected.prefix:
         assert found.prefix.startswith("sernet-edge/")

@@ -1,4 +1,4 @@
-"""The live view, as a terminal shows it."""
+"""The live view, as it appears on a terminal."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ Draw = Callable[..., Terminal]
 
 @pytest.fixture
 def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
-    """Draw records on a new terminal, or go on with an earlier one."""
+    """Draw records on a new terminal, or on an earlier one."""
 
     def drawn(
         *records: Record,
@@ -83,7 +83,7 @@ def draw(monkeypatch: pytest.MonkeyPatch) -> Draw:
 
 
 def minutes() -> list[Record]:
-    """Two minutes in which each emotion has its turn, with silence in between."""
+    """Two minutes with each emotion in turn, and silence between them."""
     found: list[Record] = []
     for index in range(60):
         label = LABELS[index // 5 % len(LABELS)] if index % 5 < 4 else None
@@ -91,7 +91,7 @@ def minutes() -> list[Record]:
     return [*found, START, END, LOST]
 
 
-def test_everything_fits_80_by_24_beside_what_was_there_before(draw: Draw) -> None:
+def test_everything_fits_80_by_24_and_earlier_lines_stay(draw: Draw) -> None:
     terminal = draw(*minutes())
     used = [line for line in terminal.shown if line]
     assert len(terminal.shown) - terminal.shown[::-1].index(used[-1]) <= 23
@@ -114,13 +114,13 @@ def test_each_result_is_drawn_over_the_one_before(draw: Draw) -> None:
     assert terminal.written.count("\x1b[?25l") == 1
 
 
-def test_the_leading_emotion_silence_and_doubt_are_told_in_words(draw: Draw) -> None:
+def test_the_leading_emotion_silence_and_unsure_results_are_shown_in_words(draw: Draw) -> None:
     assert "ANGER  64 %" in draw(result()).shown[1]
     assert "NO SPEECH" in draw(result(label=None)).shown[1]
     assert "UNSURE  anger 64 %" in draw(result(sure=False)).shown[1]
 
 
-def test_how_far_to_trust_the_model_stands_below_everything_else(draw: Draw) -> None:
+def test_the_trust_line_is_below_everything_else(draw: Draw) -> None:
     for records in ([result()], minutes()):
         used = [line for line in draw(*records, columns=130).shown if line]
         assert used[-1] == f"  {SESSION.trust}"
@@ -128,7 +128,7 @@ def test_how_far_to_trust_the_model_stands_below_everything_else(draw: Draw) -> 
         assert " ".join(" ".join(used[-2:]).split()) == SESSION.trust
 
 
-def test_what_the_model_calls_none_is_no_speech(draw: Draw) -> None:
+def test_the_label_none_is_shown_as_no_speech(draw: Draw) -> None:
     contract = CONTRACT.replace(labels=("anger", "neutral", "none"))
     session = dataclasses.replace(SESSION, contract=contract)
     scores = {"anger": 0.1, "neutral": 0.0, "none": 0.9}
@@ -179,7 +179,7 @@ def test_the_bars_are_as_long_as_the_scores(draw: Draw) -> None:
     assert filled["fear"] == pytest.approx(0.06 * full, abs=1)
 
 
-def test_the_bars_are_marked_where_a_label_is_sure(draw: Draw) -> None:
+def test_a_mark_on_the_bars_shows_where_a_label_becomes_sure(draw: Draw) -> None:
     terminal = draw(result())
     scale = next(line for line in terminal.shown if "sure from" in line)
     at = scale.index("┃")
@@ -187,7 +187,7 @@ def test_the_bars_are_marked_where_a_label_is_sure(draw: Draw) -> None:
     assert at == 14 + int(0.6 * 58)
     for label in LABELS:
         assert terminal.line(f"  {label} ").index("┃") == at
-    # Within its bar, too, the mark can be seen.
+    # The mark is visible inside the bar, too.
     assert terminal.line("  anger ")[at - 1 : at + 2] == "█┃█"
 
 
@@ -196,14 +196,14 @@ def test_without_a_threshold_there_is_no_mark(draw: Draw) -> None:
     assert "┃" not in "".join(terminal.shown) and "sure from" not in "".join(terminal.shown)
 
 
-def test_the_scores_are_per_cents_that_add_up(draw: Draw) -> None:
+def test_the_scores_are_percentages_that_add_up(draw: Draw) -> None:
     thirds = dict.fromkeys(LABELS, 0.0) | {"anger": 0.3333, "fear": 0.3333, "neutral": 0.3334}
     terminal = draw(result(scores=thirds))
     found = [int(terminal.line(f"  {label} ").split()[-2]) for label in LABELS]
     assert sum(found) == 100 and set(found) == {0, 33, 34}
 
 
-def test_clipping_is_told_for_some_seconds(draw: Draw) -> None:
+def test_clipping_is_shown_for_some_seconds(draw: Draw) -> None:
     loud = result(3, level_dbfs=-1.5, clipped=7)
     assert draw(loud, result(4)).line("  level ").endswith("-24 dBFS  CLIPPING")
     assert draw(loud, result(9)).line("  level ").endswith("-24 dBFS")
@@ -224,7 +224,7 @@ def test_a_terminal_may_be_resized(size: tuple[int, int], draw: Draw) -> None:
     assert [terminal.line(f"  {label} ") for label in LABELS]
 
 
-def test_what_portaudio_prints_when_a_device_goes_does_not_stay(draw: Draw) -> None:
+def test_portaudio_s_messages_about_a_lost_device_are_erased(draw: Draw) -> None:
     terminal = draw(*minutes()[:-1])
     terminal.write("Expression 'alsa_snd_pcm_poll_descriptors_revents(...)' failed\n" * 3)
     terminal.view.write(LOST)  # type: ignore[attr-defined]
@@ -241,7 +241,7 @@ def test_a_frame_is_written_at_once_and_shown_at_once(draw: Draw) -> None:
     terminal.view.write(result(3.5))  # type: ignore[attr-defined]
     frame = terminal.written[before:]
     assert frame.startswith("\x1b[?2026h") and frame.endswith("\x1b[?2026l")
-    assert "\x1b[2K" not in frame  # a line that is blanked before it is written flickers
+    assert "\x1b[2K" not in frame  # erasing a line before writing it would flicker
 
 
 def test_without_colour_the_text_is_the_same(draw: Draw) -> None:
@@ -266,7 +266,7 @@ def test_a_name_cannot_move_the_cursor_or_break_the_width(draw: Draw) -> None:
 
 
 def evening() -> list[Record]:
-    """Five minutes with an event for each emotion that has its turn."""
+    """Five minutes with each emotion in turn, and an event for each."""
     found: list[Record] = []
     for index in range(150):
         label, time_s = LABELS[index // 5 % len(LABELS)], 3.0 + 2 * index
@@ -285,7 +285,7 @@ def test_the_view_uses_the_window_that_it_has(columns: int, lines: int, draw: Dr
     terminal = draw(*evening(), columns=columns, lines=lines)
     used = [index for index, line in enumerate(terminal.shown) if line]
     assert len(used) >= 0.75 * (lines - 1) and used[-1] >= lines - 3
-    # The headline, with the time at its end, and the history reach from side to side.
+    # The headline, with the time at its end, and the history use the full width.
     headline = next(line for line in terminal.shown if "BOREDOM  64 %" in line)
     assert len(headline) == columns - 1 and headline.endswith("5:01.0")
     assert all(any(f"  {label} " in line for line in terminal.shown) for label in LABELS)
@@ -294,7 +294,7 @@ def test_the_view_uses_the_window_that_it_has(columns: int, lines: int, draw: Dr
 
 
 @pytest.mark.parametrize(("columns", "lines"), SIZES)
-def test_the_past_is_shown_at_any_size_up_to_the_right_edge(
+def test_the_history_reaches_the_right_edge_at_any_size(
     columns: int, lines: int, draw: Draw
 ) -> None:
     every_two_seconds = [result(3 + 2 * index, "fear") for index in range(100)]
@@ -313,7 +313,7 @@ def test_the_past_is_shown_at_any_size_up_to_the_right_edge(
 
 
 @pytest.mark.parametrize(("columns", "lines"), SIZES)
-def test_a_late_warning_is_shown_whole(columns: int, lines: int, draw: Draw) -> None:
+def test_a_recent_warning_is_shown_in_full(columns: int, lines: int, draw: Draw) -> None:
     advice = (
         "this machine cannot keep up: results are left out; a --hop longer than 0.496 s costs less"
     )
@@ -327,7 +327,7 @@ def test_a_late_warning_is_shown_whole(columns: int, lines: int, draw: Draw) -> 
     assert "…" not in text.replace("USB Audio…", "")
 
 
-def test_what_is_unsure_is_shaded_in_the_past(draw: Draw) -> None:
+def test_unsure_results_are_shaded_in_the_history(draw: Draw) -> None:
     sure, unsure = (
         draw(*(result(3 + 2 * i, "fear", sure=sure) for i in range(20)), columns=120, lines=40)
         for sure in (True, False)
@@ -337,7 +337,7 @@ def test_what_is_unsure_is_shaded_in_the_past(draw: Draw) -> None:
     assert any("░" * 20 in line for line in unsure.shown)
 
 
-def test_an_event_is_one_line_whose_end_takes_its_start_s_place(draw: Draw) -> None:
+def test_an_event_is_one_line_and_its_end_replaces_its_start(draw: Draw) -> None:
     began = draw(result(4), START)
     assert began.line("   0:02.5").endswith("anger goes on, peak 70 %")
     ended = draw(result(4), START, LOST, result(8), END)
@@ -347,7 +347,7 @@ def test_an_event_is_one_line_whose_end_takes_its_start_s_place(draw: Draw) -> N
 
 def test_the_log_is_in_the_order_of_time(draw: Draw) -> None:
     late = dataclasses.replace(LOST, time_s=3.0)
-    terminal = draw(result(4), late, START, LOST)  # an event is found after it began
+    terminal = draw(result(4), late, START, LOST)  # an event is found after its start
     times = [line.split()[0] for line in terminal.shown if re.match(r" +\d:\d\d\.\d  \w", line)]
     assert times == ["0:02.5", "0:03.0", "0:04.0"]
 
@@ -363,7 +363,7 @@ def test_labels_of_any_script_keep_the_columns(columns: int, lines: int, draw: D
         for i in range(100)
     ]
     terminal = draw(*records, columns=columns, lines=lines, session=session)
-    # As a terminal shows them: a wide character is followed by an empty cell.
+    # On a terminal, an empty cell follows a wide character.
     rows = [[cell.data for _, cell in sorted(row.items())] for row in cells(terminal)]
     marks = [row.index("┃") for row in rows if "┃" in row]
     assert len(marks) >= len(WIDE_LABELS) and len(set(marks)) == 1
@@ -394,7 +394,7 @@ def test_labels_without_a_letter_of_one_column_have_digits(draw: Draw) -> None:
     assert any(line.endswith(" 123j") for line in terminal.shown)
 
 
-def test_a_terminal_that_lacks_a_letter_shows_another(draw: Draw) -> None:
+def test_a_letter_that_the_terminal_lacks_is_replaced(draw: Draw) -> None:
     session = dataclasses.replace(
         SESSION, contract=CONTRACT.replace(labels=("害怕", "joy")), source="話筒"
     )
@@ -407,7 +407,7 @@ def test_without_timing_the_computing_times_are_left_out(draw: Draw) -> None:
     assert not any(" ms" in line for line in draw(result(), timing=False).shown)
 
 
-def test_in_the_end_the_cursor_is_there_again_below_the_summary(draw: Draw) -> None:
+def test_at_the_end_the_cursor_is_visible_below_the_summary(draw: Draw) -> None:
     terminal = draw(*minutes())
     assert terminal.screen.cursor.hidden
     terminal.view.finish()  # type: ignore[attr-defined]
@@ -430,7 +430,7 @@ def on_a_terminal(**variables: str) -> str:
     while select.select([main], [], [], 60)[0]:
         try:
             data = os.read(main, 65_536)
-        except OSError:  # Linux says EIO where the other end is closed
+        except OSError:  # Linux's EIO: the other end is closed
             break
         written += data
     os.close(main)
@@ -449,7 +449,7 @@ def test_listen_on_a_terminal_draws_the_view_and_the_summary() -> None:
     assert written.count("\x1b[?25l") == 1 and written.rstrip().endswith("\x1b[?25h")
 
 
-def test_no_color_is_honoured() -> None:
+def test_no_color_turns_colours_off() -> None:
     assert re.search(r"\x1b\[[\d;]*m", on_a_terminal())
     assert not re.search(r"\x1b\[[\d;]*m", on_a_terminal(NO_COLOR="1"))
 

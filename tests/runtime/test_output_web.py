@@ -1,4 +1,4 @@
-"""The web page: who is let in, what readers are sent, and what a browser makes of it."""
+"""The web page: access, the data for readers, and its appearance in a browser."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Reader:
         self._connection.close()
 
 
-def test_a_reader_is_told_what_was_and_then_each_record(serve: Serve) -> None:
+def test_a_reader_gets_the_history_and_then_each_record(serve: Serve) -> None:
     web = serve()
     for record in (result(3.0), START, LOST):
         web.write(record)
@@ -92,7 +92,7 @@ def test_a_reader_is_told_what_was_and_then_each_record(serve: Serve) -> None:
             assert (name, dated(content)) == ("record", record.record())
 
 
-def test_the_card_is_sent_as_it_is_to_those_who_may_see_the_page(
+def test_the_card_is_sent_unchanged_to_readers_who_may_see_the_page(
     serve: Serve, shipped_model: Path
 ) -> None:
     card = shipped_model.with_suffix(".md")
@@ -108,7 +108,7 @@ def test_the_card_is_sent_as_it_is_to_those_who_may_see_the_page(
 
 
 def dated(content: dict[str, Any]) -> dict[str, Any]:
-    """A record as it is without its time of day, which is of this minute."""
+    """A record without its time of day, which depends on the time of the test."""
     heard = datetime.fromisoformat(content["utc"])
     assert abs((datetime.now(UTC) - heard).total_seconds()) < 60
     return {name: value for name, value in content.items() if name != "utc"}
@@ -123,12 +123,12 @@ def test_an_event_has_the_time_of_day_at_which_it_began(serve: Serve) -> None:
     heard = datetime.fromisoformat(session["results"][0]["utc"])
     start, _, lost = (datetime.fromisoformat(record["utc"]) for record in session["log"])
     assert (heard - start).total_seconds() == pytest.approx(4.0 - START.start_s, abs=0.002)
-    # The notice is of 4.0 s, and the last result of 8.0 s.
+    # The notice is at 4.0 s, and the last result at 8.0 s.
     later = datetime.fromisoformat(session["results"][1]["utc"])
     assert (later - lost).total_seconds() == pytest.approx(4.0, abs=0.002)
 
 
-def test_a_new_reader_is_told_how_old_the_last_result_is(serve: Serve) -> None:
+def test_a_new_reader_gets_the_age_of_the_last_result(serve: Serve) -> None:
     web = serve()
     with closing(Reader(web)) as reader:
         assert reader.next()[1]["age_s"] is None
@@ -170,7 +170,7 @@ def test_the_history_takes_little_more_memory_than_what_a_reader_is_sent() -> No
     assert kept_bytes < 1.2 * 600 * len(json.dumps(result().record()))
 
 
-def test_results_faster_than_a_page_can_show_are_thinned_but_for_the_last(
+def test_results_that_come_too_fast_are_left_out_except_the_last(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = serve()
@@ -180,13 +180,13 @@ def test_results_faster_than_a_page_can_show_are_thinned_but_for_the_last(
         web.write(result(1))
         for index in range(2, 100):
             web.write(result(index))
-        web.write(LOST)  # which is not thinned
+        web.write(LOST)  # notices are never left out
         web.finish()
         found = [reader.next()[1] for _ in range(3)]
     assert [record["time_s"] for record in found] == [1, 4, 99]
 
 
-def test_a_reader_that_stops_reading_is_let_go_and_holds_nobody_up(serve: Serve) -> None:
+def test_a_reader_that_stops_reading_is_disconnected_and_delays_nobody(serve: Serve) -> None:
     web = serve()
     long = Notice("x", "x" * 10_000, 1, "info")
     stalled = socket.socket()
@@ -199,10 +199,10 @@ def test_a_reader_that_stops_reading_is_let_go_and_holds_nobody_up(serve: Serve)
         for _ in range(300):
             web.write(long)
             assert reader.next()[1]["code"] == "x"
-        eventually(lambda: len(web._feed._readers) == 1, "the stalled one is let go")
+        eventually(lambda: len(web._feed._readers) == 1, "the stalled reader is disconnected")
 
 
-def test_answers_that_are_not_sent_in_time_are_cut_off_in_silence(
+def test_answers_that_are_not_sent_in_time_are_cut_off_without_an_error(
     serve: Serve, caplog: pytest.LogCaptureFixture
 ) -> None:
     web = serve()
@@ -212,13 +212,13 @@ def test_answers_that_are_not_sent_in_time_are_cut_off_in_silence(
     for reader in readers:
         reader.next()
     web.close()
-    gc.collect()  # what was not closed is told then
+    gc.collect()  # reports connections that were not closed
     for reader in readers:
         reader.close()
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
-def test_only_so_many_may_read(serve: Serve) -> None:
+def test_the_number_of_readers_is_limited(serve: Serve) -> None:
     web = serve()
     readers = [Reader(web) for _ in range(17)]
     try:
@@ -226,10 +226,10 @@ def test_only_so_many_may_read(serve: Serve) -> None:
     finally:
         for reader in readers:
             reader.close()
-    eventually(lambda: not web._feed._readers, "those who go are forgotten")
+    eventually(lambda: not web._feed._readers, "readers that leave are forgotten")
 
 
-def test_closing_lets_the_readers_go_and_frees_the_port(serve: Serve) -> None:
+def test_closing_disconnects_the_readers_and_frees_the_port(serve: Serve) -> None:
     web = serve()
     with closing(Reader(web)) as reader:
         reader.next()
@@ -241,9 +241,7 @@ def test_closing_lets_the_readers_go_and_frees_the_port(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "path", ["/", "/page.js", "/timeline.js", "/page.css", "/icon.svg", "/login"]
 )
-def test_nothing_comes_from_elsewhere_and_nothing_is_framed_or_kept(
-    path: str, serve: Serve
-) -> None:
+def test_headers_forbid_foreign_content_frames_and_caching(path: str, serve: Serve) -> None:
     answer = request(serve(), path, "POST" if path == "/login" else "GET")
     policy = answer.getheader("content-security-policy")
     assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
@@ -258,14 +256,14 @@ def test_nothing_comes_from_elsewhere_and_nothing_is_framed_or_kept(
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8723", "10.0.0.1", "", "127.evil"])
 @pytest.mark.parametrize("path", ["/", "/events", "/page.js"])
-def test_on_loopback_a_name_from_elsewhere_is_refused(host: str, path: str, serve: Serve) -> None:
+def test_on_loopback_a_foreign_host_name_is_refused(host: str, path: str, serve: Serve) -> None:
     assert request(serve(), path, Host=host).status == 421
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "LOCALHOST:9", "127.0.0.1:8723", "127.1.2.3", "[::1]", "[::1]:80"]
 )
-def test_this_machine_s_own_names_are_answered(host: str, serve: Serve) -> None:
+def test_this_machine_s_own_names_are_allowed(host: str, serve: Serve) -> None:
     assert request(serve(), Host=host).status == 200
 
 
@@ -276,7 +274,7 @@ def test_on_loopback_no_token_is_needed_unless_one_is_given(serve: Serve) -> Non
     assert request(web).status == 401
 
 
-def test_elsewhere_a_token_is_made_and_asked_for(serve: Serve) -> None:
+def test_on_other_addresses_a_token_is_made_and_asked_for(serve: Serve) -> None:
     first, second = serve("0.0.0.0:0"), serve("0.0.0.0:0")
     tokens = [parse_qs(urlsplit(web.url).query)["token"][0] for web in (first, second)]
     assert tokens[0] != tokens[1] and min(map(len, tokens)) >= 32
@@ -288,7 +286,7 @@ def test_elsewhere_a_token_is_made_and_asked_for(serve: Serve) -> None:
     assert request(first, f"/?token={tokens[0]}").status == 303
 
 
-def test_a_browser_that_has_shown_the_token_is_remembered(serve: Serve) -> None:
+def test_a_browser_that_has_sent_the_token_is_remembered(serve: Serve) -> None:
     web = serve("0.0.0.0:0", TOKEN)
     answers = [
         request(web, f"/?token={TOKEN}"),
@@ -304,7 +302,7 @@ def test_a_browser_that_has_shown_the_token_is_remembered(serve: Serve) -> None:
         assert "EventSource" in request(web, "/page.js", Cookie=kept).text
         with closing(Reader(web, Cookie=kept)) as reader:
             assert reader.next()[0] == "session"
-        # The address that holds the token does not stay in sight.
+        # The page redirects away from the address with the token.
         assert request(web, f"/?token={TOKEN}", Cookie=kept).status == 303
 
 
@@ -326,7 +324,7 @@ def test_a_wrong_token_is_refused(token: str, serve: Serve) -> None:
     assert request(web, "/", Cookie=f"{Guard.COOKIE}={token[:100].encode().hex()}").status == 401
 
 
-def test_nonsense_on_the_wire_ends_nothing(serve: Serve) -> None:
+def test_invalid_requests_do_not_stop_the_server(serve: Serve) -> None:
     web = serve()
     for nonsense in (b"\x16\x03\x01\x02\x00", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"):
         with socket.create_connection(("127.0.0.1", port(web)), timeout=60) as connection:
@@ -378,11 +376,11 @@ def test_an_address_that_is_not_this_machine_s_is_named(address: str, complaint:
         ("[::]", "::", 8723),
     ],
 )
-def test_an_address_is_taken_apart(text: str, host: str, number: int) -> None:
+def test_an_address_is_parsed(text: str, host: str, number: int) -> None:
     assert Address.from_text(text) == Address(host, number)
 
 
-def test_listen_prints_the_address_and_serves_what_it_hears(tmp_path: Path) -> None:
+def test_listen_prints_the_address_and_serves_its_results(tmp_path: Path) -> None:
     number = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "sernet_edge", "listen", "--input", "-", "--quiet"],
@@ -406,7 +404,7 @@ def test_listen_prints_the_address_and_serves_what_it_hears(tmp_path: Path) -> N
     process.stderr.close()
 
 
-def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -> None:
+def test_the_page_shows_the_results(serve: Serve, browser: webdriver.Chrome) -> None:
     web = serve()
     web.write(result(3.0))
     browser.get(web.url)
@@ -456,7 +454,7 @@ def test_the_page_shows_what_is_heard(serve: Serve, browser: webdriver.Chrome) -
     assert shares == ["anger 25 %", "sadness 25 %", "unsure 25 %", "no speech 25 %"]
 
 
-def test_what_the_model_calls_none_is_no_speech(serve: Serve, browser: webdriver.Chrome) -> None:
+def test_the_label_none_is_shown_as_no_speech(serve: Serve, browser: webdriver.Chrome) -> None:
     contract = CONTRACT.replace(labels=("yes", "no", "none"))
     web = serve(session=dataclasses.replace(SESSION, contract=contract))
     for index in range(4):
@@ -493,11 +491,13 @@ def test_the_timeline_is_drawn(serve: Serve, browser: webdriver.Chrome) -> None:
         const x = canvas.width - 20;
         return [0.5, 1.5].map((line) => [...draw.getImageData(x, line * row, 1, 1).data]);"""
     )
-    assert red[0] > red[1] + 60  # anger's own colour, and strong
+    assert red[0] > red[1] + 60  # anger's own colour, strong
     assert max(grey[:3]) - min(grey[:3]) < 40  # boredom's, faint
 
 
-def test_what_a_device_is_called_is_text(serve: Serve, browser: webdriver.Chrome) -> None:
+def test_a_device_s_name_is_shown_as_text_and_not_as_html(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
     web = serve()
     browser.get(web.url)
     web.write(Notice("x", "<img src=x onerror=alert(1)>", 1, "warning"))
@@ -526,7 +526,7 @@ def test_the_page_asks_for_the_token(serve: Serve, browser: webdriver.Chrome) ->
     for word, seen in [("nonsense", "This is not the token."), (TOKEN, "USB Audio Device")]:
         browser.find_element(By.ID, "token").send_keys(word)
         browser.find_element(By.TAG_NAME, "button").click()
-        # Not found first and read afterwards: the answer's page takes the place of this one.
+        # Find and read in one step, since the answer's page replaces this one.
         answered = text_to_be_present_in_element((By.TAG_NAME, "body"), seen)
         WebDriverWait(browser, 60).until(answered, seen)
     assert browser.current_url == f"http://127.0.0.1:{port(web)}/"
@@ -559,7 +559,7 @@ def test_the_page_fits_a_phone_and_follows_the_theme(
         background, ink = (sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in colours)
         assert (background < ink) == dark
         assert abs(background - ink) > 500
-        if width < 720:  # on a phone, what was heard comes before how it sounds
+        if width < 720:  # on a phone, the timeline is above the sound
             assert tops[0] < tops[1]
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})  # type: ignore[no-untyped-call]
@@ -571,7 +571,7 @@ def script(browser: webdriver.Chrome, code: str) -> Any:
 
 
 def is_grey(browser: webdriver.Chrome) -> bool:
-    """Whether what is heard now is drawn without its colours."""
+    """Whether the current results are drawn without colours."""
     filters = script(
         browser,
         """return [...document.querySelectorAll("#emotion, #bars, #timeline, #level")].map(
@@ -581,7 +581,7 @@ def is_grey(browser: webdriver.Chrome) -> bool:
     return bool(filters[0] == "grayscale(1)")
 
 
-def test_what_is_older_than_three_seconds_is_grey_and_says_when_it_was_heard(
+def test_a_result_older_than_three_seconds_is_grey_and_shows_its_time(
     serve: Serve, browser: webdriver.Chrome
 ) -> None:
     web = serve()
@@ -601,7 +601,7 @@ def test_what_is_older_than_three_seconds_is_grey_and_says_when_it_was_heard(
     assert not browser.title.startswith("not live")
 
 
-def test_who_opens_the_page_later_sees_how_old_the_last_result_is(
+def test_a_page_opened_later_shows_the_age_of_the_last_result(
     serve: Serve, browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = serve()
@@ -635,7 +635,9 @@ def test_a_slow_hop_is_not_stale_between_two_results(
     assert text(browser, "status") == "live" and not is_grey(browser)
 
 
-def test_the_bars_are_marked_where_a_label_is_sure(serve: Serve, browser: webdriver.Chrome) -> None:
+def test_a_mark_on_the_bars_shows_where_a_label_becomes_sure(
+    serve: Serve, browser: webdriver.Chrome
+) -> None:
     web = serve()
     web.write(result())
     browser.get(web.url)
@@ -652,7 +654,7 @@ def test_the_bars_are_marked_where_a_label_is_sure(serve: Serve, browser: webdri
     assert not browser.find_elements(By.CSS_SELECTOR, ".scale, .marked")
 
 
-def test_the_per_cents_add_up_and_next_to_nothing_is_no_sliver(
+def test_the_percentages_add_up_and_tiny_shares_have_no_bar(
     serve: Serve, browser: webdriver.Chrome
 ) -> None:
     shares = (0.3335, 0.3335, 0.2940, 0.0150, 0.0145, 0.0095, 0.0)
@@ -674,7 +676,7 @@ def test_the_per_cents_add_up_and_next_to_nothing_is_no_sliver(
     )
 
 
-def test_the_timeline_has_no_seams_and_hatches_what_is_unsure(
+def test_the_timeline_has_no_seams_and_hatches_unsure_results(
     serve: Serve, browser: webdriver.Chrome
 ) -> None:
     web = serve()
@@ -699,16 +701,14 @@ def test_the_timeline_has_no_seams_and_hatches_what_is_unsure(
     assert unsure > 3
 
 
-def test_an_event_that_goes_on_grows_and_is_one_row(
-    serve: Serve, browser: webdriver.Chrome
-) -> None:
+def test_a_current_event_is_one_row_that_grows(serve: Serve, browser: webdriver.Chrome) -> None:
     web = serve()
     for record in (result(4.0), START, result(12.5)):
         web.write(record)
     browser.get(web.url)
     row = "#events tbody tr"
     eventually(lambda: browser.find_elements(By.CSS_SELECTOR, row), "the event")
-    eventually(lambda: " 10 s … 70 %" in text(browser, "events"), "as long as it lasts by now")
+    eventually(lambda: " 10 s … 70 %" in text(browser, "events"), "its length so far")
     web.write(result(17.5))
     eventually(lambda: " 15 s … " in text(browser, "events"), "longer")
     web.write(Event("end", 1, "anger", 2.5, 17.5, 0.98))
@@ -725,7 +725,7 @@ def test_an_event_is_underlined_up_to_the_last_result(
     web.write(Event("start", 1, "anger", 200.0, None, 0.7))
     browser.get(web.url)
     eventually(lambda: is_grey(browser), "grey")
-    time.sleep(3)  # in which the timeline goes on without a result
+    time.sleep(3)  # the timeline goes on without results
     dark = script(
         browser,
         """const canvas = document.getElementById("timeline");
@@ -740,7 +740,7 @@ def test_an_event_is_underlined_up_to_the_last_result(
     assert columns == list(range(columns[0], columns[-1] + 1))
 
 
-def test_of_a_recording_the_positions_are_shown(serve: Serve, browser: webdriver.Chrome) -> None:
+def test_for_a_recording_positions_are_shown(serve: Serve, browser: webdriver.Chrome) -> None:
     web = serve(session=dataclasses.replace(SESSION, live=False))
     for record in (result(64.0), dataclasses.replace(START, start_s=62.5)):
         web.write(record)
@@ -796,7 +796,7 @@ GRAPHICS = [
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_text_and_bars_stand_out_from_what_is_behind_them(
+def test_text_and_bars_have_enough_contrast_to_their_background(
     theme: str, serve: Serve, browser: webdriver.Chrome
 ) -> None:
     features = {"features": [{"name": "prefers-color-scheme", "value": theme}]}

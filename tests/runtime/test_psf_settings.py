@@ -1,4 +1,4 @@
-"""Contracts with the usual settings of python_speech_features give that library's features."""
+"""Contracts with the usual settings of python_speech_features compute that library's features."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_speech_gives_the_librarys_features(name: str, emodb: Path) -> None:
         compare(read_recording(path, 16_000), psf_contract(name))
 
 
-def test_the_librarys_defaults_are_a_contract() -> None:
-    """Called as its page shows it; frames that are not whole are the library's own."""
+def test_a_contract_can_have_the_library_s_defaults() -> None:
+    """The library is called as in its own documentation; its partial last frames are left out."""
     samples = noise()
     rows = feature_rows(FrontEnd(psf_contract("defaults")), samples)
     expected = mfcc(samples, 16_000)
@@ -53,7 +53,7 @@ def test_the_librarys_defaults_are_a_contract() -> None:
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_features_do_not_depend_on_how_the_audio_is_cut(name: str) -> None:
+def test_features_do_not_depend_on_the_size_of_chunks(name: str) -> None:
     front_end, samples = FrontEnd(psf_contract(name)), noise(0.5)
     whole = FeatureStream(front_end).push(samples)
     for chunk in (1, 159, 160, 700):

@@ -21,12 +21,12 @@ from sernet_edge.runtime.listen.recorder import EventRecorder
 
 CONTRACT = Contract(labels=("so la/la", "b"), mean=(0.0,) * 40, std=(1.0,) * 40)
 RATE = 16_000
-# 2026-03-04 05:06:07 UTC, where the stream begins.
+# 2026-03-04 05:06:07 UTC, the start of the stream.
 BEGAN = 1_772_600_767
 
 
 class Stream:
-    """Feeds a recorder sample numbers, so that what it keeps tells where it comes from."""
+    """Feeds a recorder with sample numbers, which show the origin of recorded audio."""
 
     def __init__(self, folder: Path, limit_bytes: int = 100_000_000, began: float = BEGAN) -> None:
         self.time_s = 0.0
@@ -40,7 +40,7 @@ class Stream:
         return [notice.code for notice in notices]
 
     def event(self, start_s: float, end_s: float) -> list[str]:
-        """Let an event happen that is told half a second after its onset and its end."""
+        """Feed an event whose start and end are reported half a second late."""
         told = self.feed(start_s + 0.5 - self.time_s, event("start", start_s))
         return told + self.feed(end_s + 1.5 - self.time_s, event("end", start_s, end_s))
 
@@ -74,7 +74,7 @@ def test_an_event_is_kept_with_three_seconds_before_and_one_after(tmp_path: Path
     assert about["cut"] is False
 
 
-def test_the_results_within_the_event_are_kept_with_it(tmp_path: Path) -> None:
+def test_the_event_s_results_are_kept_with_its_audio(tmp_path: Path) -> None:
     stream = Stream(tmp_path)
     result = Result(3.5, "b", {"b": 1.0}, True, None, -20.0, 0, 0.1, 1.0, 1.0)
     stream.feed(3, result, event("start", 2.0))
@@ -84,14 +84,14 @@ def test_the_results_within_the_event_are_kept_with_it(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["results"] == [result.record(timing=False)]
 
 
-def test_what_no_event_is_about_is_not_kept(tmp_path: Path) -> None:
+def test_audio_without_an_event_is_not_kept(tmp_path: Path) -> None:
     stream = Stream(tmp_path)
     for _ in range(100):
         stream.feed(1.0)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_start_of_the_stream_is_as_early_as_it_gets(tmp_path: Path) -> None:
+def test_a_recording_cannot_begin_before_the_stream(tmp_path: Path) -> None:
     Stream(tmp_path).event(1.0, 2.0)
     (path,) = tmp_path.glob("*.wav")
     np.testing.assert_array_equal(samples(path), np.arange(3 * RATE) // 100)
@@ -127,7 +127,7 @@ def test_a_long_recording_is_written_without_a_copy_of_its_audio(tmp_path: Path)
     assert most_bytes < 200_000
 
 
-def test_no_recording_reaches_over_a_gap(tmp_path: Path) -> None:
+def test_a_recording_ends_at_a_gap(tmp_path: Path) -> None:
     stream = Stream(tmp_path)
     stream.feed(10)
     stream.feed(2, event("start", 11.0))
@@ -141,7 +141,7 @@ def test_no_recording_reaches_over_a_gap(tmp_path: Path) -> None:
     )
 
 
-def test_the_oldest_recordings_make_room(tmp_path: Path) -> None:
+def test_the_oldest_recordings_are_deleted_for_new_ones(tmp_path: Path) -> None:
     other = tmp_path / "20260101T000000Z-my notes.txt"
     other.write_text("not the recorder's")
     stream = Stream(tmp_path, limit_bytes=500_000)
@@ -158,7 +158,7 @@ def test_the_oldest_recordings_make_room(tmp_path: Path) -> None:
 
 
 def audio_by_name(folder: Path) -> list[bytes]:
-    """The recordings' samples in the order of their names; each belongs to its JSON file."""
+    """The recordings' samples, sorted by name; each has its JSON file."""
     paths = sorted(folder.glob("*.wav"))
     for path in paths:
         assert json.loads(path.with_suffix(".json").read_text())["audio"] == path.name
@@ -171,14 +171,14 @@ def test_a_recording_is_never_replaced_and_names_sort_by_time_whatever_the_clock
     years: int, tmp_path: Path
 ) -> None:
     found: list[bytes] = []
-    for run in range(4):  # ids begin anew with each, and the clock stands where it stood
+    for run in range(4):  # every run starts at the same id and the same time
         Stream(tmp_path, began=BEGAN + (run % 2) * years * 31_557_600).event(10.0, 11.0 + run)
         assert audio_by_name(tmp_path)[:-1] == found
         found = audio_by_name(tmp_path)
     assert len(found) == 4
 
 
-def test_the_newest_recordings_stay_though_the_clock_was_set_back(tmp_path: Path) -> None:
+def test_the_newest_recordings_stay_even_if_the_clock_is_set_back(tmp_path: Path) -> None:
     Stream(tmp_path, 500_000).event(10.0, 12.0)
     Stream(tmp_path, 500_000).event(10.0, 12.5)
     Stream(tmp_path, 500_000, began=0).event(10.0, 13.0)
@@ -193,7 +193,7 @@ def test_a_label_of_any_length_and_script_makes_a_name(tmp_path: Path) -> None:
     assert len(audio_by_name(tmp_path)) == 1
 
 
-def test_listeners_that_record_into_one_folder_keep_all(tmp_path: Path) -> None:
+def test_listeners_that_share_a_folder_keep_all_recordings(tmp_path: Path) -> None:
     demo = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
     command = [sys.executable, "-m", "sernet_edge", "listen", "--input", str(demo), "--json"]
     listeners = [
@@ -205,11 +205,11 @@ def test_listeners_that_record_into_one_folder_keep_all(tmp_path: Path) -> None:
     assert ends > 0 and all(output.count(b'"kind": "end"') == ends for output in outputs)
     kept = audio_by_name(tmp_path / "kept")
     assert len(kept) == 3 * ends
-    # Each of the recordings is there three times.
+    # There are three copies of each recording.
     assert {kept.count(audio) for audio in kept} == {3}
 
 
-def test_the_folder_is_its_owner_s_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_folder(tmp_path: Path) -> None:
     Stream(tmp_path / "private")
     assert stat.S_IMODE((tmp_path / "private").stat().st_mode) == 0o700
 
@@ -221,7 +221,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
             Stream(path)
 
 
-def test_a_folder_that_goes_away_is_told_once_and_listening_goes_on(tmp_path: Path) -> None:
+def test_a_folder_that_goes_away_is_reported_once_and_listening_goes_on(tmp_path: Path) -> None:
     stream = Stream(tmp_path / "gone")
     os.rmdir(tmp_path / "gone")
     assert stream.event(10.0, 12.0) == ["record-failed"]
@@ -243,7 +243,9 @@ def test_a_recording_whose_description_cannot_be_written_is_not_kept(
     assert len(audio_by_name(tmp_path)) == 1
 
 
-def test_what_a_killed_program_left_makes_room_as_the_oldest(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_program_are_deleted_like_the_oldest_recordings(
+    tmp_path: Path,
+) -> None:
     left = tmp_path / ".00000001-20260304T050614Z-so_la_la-1-k3x9w_ab.wav"
     left.write_bytes(bytes(300_000))
     stream = Stream(tmp_path, limit_bytes=500_000)
@@ -254,7 +256,7 @@ def test_what_a_killed_program_left_makes_room_as_the_oldest(tmp_path: Path) -> 
     assert len(audio_by_name(tmp_path)) == 2
 
 
-def test_listen_keeps_nothing_unless_it_is_asked_to(sernet_edge: Run, tmp_path: Path) -> None:
+def test_listen_records_nothing_without_the_option(sernet_edge: Run, tmp_path: Path) -> None:
     demo = Path(__file__).parents[2] / "docs" / "demo" / "two_moods.wav"
     options = ("listen", "--input", demo, "--json", "--no-timing")
     plain = sernet_edge(*options, cwd=tmp_path)

@@ -1,4 +1,4 @@
-"""The service: its unit, its installation, and what it tells systemd while it runs."""
+"""The service: its unit, its installation, and its messages to systemd."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEEDS_SYSTEMD = pytest.mark.skipif(
 
 
 def settings(text: str) -> dict[str, dict[str, str]]:
-    """The unit's sections; of a setting that is given twice, the first."""
+    """The unit's sections; if a setting occurs twice, the first."""
     parser = configparser.ConfigParser(strict=True, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     once = re.sub(r"^SystemCallFilter=~", "Without=", text, flags=re.MULTILINE)
@@ -37,7 +37,7 @@ def settings(text: str) -> dict[str, dict[str, str]]:
     return {name: dict(parser[name]) for name in parser.sections()}
 
 
-def test_the_unit_is_supervised_and_never_given_up() -> None:
+def test_the_unit_has_a_watchdog_and_is_always_restarted() -> None:
     unit = settings(service.unit())
     assert unit["Unit"]["StartLimitIntervalSec"] == "0"
     expected = {"Type": "notify", "Restart": "always", "NotifyAccess": "main"}
@@ -46,7 +46,7 @@ def test_the_unit_is_supervised_and_never_given_up() -> None:
     assert unit["Install"]["WantedBy"] == "multi-user.target"
 
 
-def test_the_unit_is_hardened_and_still_hears() -> None:
+def test_the_unit_is_hardened_and_can_still_record() -> None:
     unit = settings(service.unit())["Service"]
     expected = {
         "DynamicUser": "yes",
@@ -62,9 +62,9 @@ def test_the_unit_is_hardened_and_still_hears() -> None:
         "Without": "@privileged @resources",
     }
     assert expected.items() <= unit.items()
-    # It hides the sound card.
+    # That would hide the sound card.
     assert "PrivateDevices" not in unit
-    # sounddevice's callbacks are code that is written while the program runs.
+    # sounddevice generates code for its callbacks at run time.
     assert "MemoryDenyWriteExecute" not in unit
 
 
@@ -83,7 +83,7 @@ def test_a_strange_path_is_written_as_systemd_reads_it(monkeypatch: pytest.Monke
 
 
 @NEEDS_SYSTEMD
-def test_systemd_finds_the_unit_right_and_little_exposed(tmp_path: Path) -> None:
+def test_systemd_finds_no_error_and_little_exposure_in_the_unit(tmp_path: Path) -> None:
     path = tmp_path / "sernet-edge.service"
     path.write_text(service.unit())
     verified = subprocess.run(
@@ -96,7 +96,7 @@ def test_systemd_finds_the_unit_right_and_little_exposed(tmp_path: Path) -> None
         text=True,
         timeout=60,
     )
-    # Told in docs/guides/pi.md; a threshold of 15 is an exposure of 1.5 in 10.
+    # docs/guides/pi.md quotes it; the threshold 15 is an exposure of 1.5 of 10.
     assert "Overall exposure level for sernet-edge.service: 1.5 OK" in judged.stdout
     assert judged.returncode == 0
 
@@ -109,7 +109,7 @@ def test_print_gives_the_unit(sernet_edge: Run) -> None:
 
 @pytest.fixture
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A root user on a machine of the test's own; returns what systemctl is told."""
+    """A root user in a simulated system; returns the arguments of systemctl."""
     told: list[str] = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(sys, "executable", "/opt/sernet-edge/bin/python")
@@ -144,7 +144,7 @@ def test_install_keeps_a_configuration_and_uninstall_too(system: list[str], tmp_
     assert "is not installed" in str(CliRunner().invoke(service.service, ["uninstall"]).exception)
 
 
-def test_the_first_configuration_is_one(system: list[str]) -> None:
+def test_the_first_configuration_is_valid(system: list[str]) -> None:
     CliRunner().invoke(service.service, ["install"])
     text = service.SYSTEM_FILE.read_text()
     service.SYSTEM_FILE.write_text(text.replace("# device", "device"))
@@ -152,7 +152,9 @@ def test_the_first_configuration_is_one(system: list[str]) -> None:
     assert context.params["device"] == "USB"
 
 
-def test_without_root_it_says_how(system: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_root_the_error_shows_the_command(
+    system: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     told = str(CliRunner().invoke(service.service, ["install"]).exception)
     assert "takes root's rights (sudo /opt/sernet-edge/bin/python -m sernet_edge service" in told
@@ -169,7 +171,7 @@ def test_an_installation_in_a_home_folder_is_refused(
 
 
 @pytest.mark.parametrize("place", ["/tmp", "/var/tmp", "/home", "/root", "/run/user"])
-def test_the_places_that_are_refused_are_those_that_the_unit_hides(
+def test_the_refused_folders_are_those_that_the_unit_hides(
     place: str, system: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", f"{place}/x/bin/python")
@@ -177,7 +179,7 @@ def test_the_places_that_are_refused_are_those_that_the_unit_hides(
     assert f"{place}/x/bin/python" in told
     assert "(install into /opt/sernet-edge; docs/guides/pi.md says how)" in told
     assert system == [] and not service.UNIT_FILE.exists()
-    # The unit's own words, were they to change.
+    # If the unit changes, the refused folders change with it.
     changed = service._TEMPLATE.read_text().replace("ProtectHome=yes", "ProtectHome=no")
     template = service.UNIT_FILE.with_name("template")
     template.write_text(changed.replace("PrivateTmp=yes", "PrivateTmp=no"))
@@ -190,7 +192,9 @@ def test_a_link_into_a_hidden_place_is_refused(
     system: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(service, "_TEMPORARY", (str(tmp_path / "hidden"),))
-    monkeypatch.setattr(service, "_closed_folder", lambda path: "")  # as pytest's folders are
+    monkeypatch.setattr(
+        service, "_closed_folder", lambda path: ""
+    )  # pytest's own folders are closed
     (tmp_path / "hidden").mkdir()
     (tmp_path / "opt").symlink_to(tmp_path / "hidden")
     monkeypatch.setattr(sys, "executable", str(tmp_path / "opt" / "python"))
@@ -205,7 +209,7 @@ def test_a_folder_that_only_its_owner_may_enter_is_refused(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "opt" / "bin" / "python"))
     (tmp_path / "opt" / "bin").mkdir(parents=True)
     (tmp_path / "opt").chmod(0o750)
-    stat = Path.stat  # pytest's own folders are for their owner alone
+    stat = Path.stat  # pytest's folders are readable for their owner only
     monkeypatch.setattr(Path, "stat", lambda one: stat(one if tmp_path in one.parents else "/"))
     told = str(CliRunner().invoke(service.service, ["install"]).exception)
     assert f"who may not look into {tmp_path}/opt, where" in told
@@ -213,7 +217,7 @@ def test_a_folder_that_only_its_owner_may_enter_is_refused(
 
 
 @pytest.mark.parametrize("key", ["model", "csv", "json", "record", "input"])
-def test_a_file_that_the_service_would_not_see_is_refused(key: str, system: list[str]) -> None:
+def test_a_file_that_the_service_cannot_see_is_refused(key: str, system: list[str]) -> None:
     service.SYSTEM_FILE.parent.mkdir()
     service.SYSTEM_FILE.write_text(f'[listen]\n{key} = "/home/pi/a"\n')
     told = str(CliRunner().invoke(service.service, ["install"]).exception)
@@ -263,7 +267,7 @@ def test_systemd_is_told_of_start_life_and_end(manager: tuple[Manager, str]) -> 
     assert listener.next() == ["READY=1", "STATUS=listening to standard input"]
     for _ in range(3):
         assert listener.next() == ["WATCHDOG=1"]
-        time.sleep(0.1)  # the next is not due before
+        time.sleep(0.1)  # until the next signal is due
         process.stdin.write(second)
         process.stdin.flush()
     process.send_signal(signal.SIGTERM)
@@ -275,8 +279,8 @@ def test_systemd_is_told_of_start_life_and_end(manager: tuple[Manager, str]) -> 
     process.stderr.close()
 
 
-def test_another_process_s_watchdog_is_left_alone(tmp_path: Path) -> None:
-    # systemd gives the process that it means; a child of that inherits the variables.
+def test_the_watchdog_of_another_process_gets_no_signal(tmp_path: Path) -> None:
+    # systemd names the process in a variable, which that process's children inherit.
     listener = Manager(str(tmp_path / "notify"))
     code = (
         "from sernet_edge.runtime.listen.systemd import ServiceManager\n"
@@ -292,7 +296,7 @@ def test_another_process_s_watchdog_is_left_alone(tmp_path: Path) -> None:
     listener.close()
 
 
-def test_a_manager_that_is_gone_ends_nothing(sernet_edge: Run, tmp_path: Path) -> None:
+def test_listening_goes_on_if_the_manager_is_gone(sernet_edge: Run, tmp_path: Path) -> None:
     result = sernet_edge(
         *("listen", "--input", Path(__file__).parents[2] / "docs/demo/two_moods.wav", "--quiet"),
         env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "1"},

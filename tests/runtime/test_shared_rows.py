@@ -1,4 +1,4 @@
-"""A model that shares rows between windows gives the scores of whole windows, bit for bit."""
+"""A model with shared rows has the scores of whole windows, bit for bit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def interpreter(package: str, data: bytes) -> Any:
 
 
 def whole(package: str, data: bytes, windows: NDArray[np.int8]) -> NDArray[np.int8]:
-    """The scores of windows (windows, frames, features, channels), each run by itself."""
+    """The scores of windows (windows, frames, features, channels), each computed whole."""
     running = interpreter(package, data)
     running.allocate_tensors()
     source, result = running.get_input_details()[0], running.get_output_details()[0]
@@ -59,7 +59,7 @@ def test_every_window_of_a_random_network_has_the_scores_of_the_whole_window(pac
         shape = graph.shape(0)[1:]
         rng = np.random.default_rng(seed)
         starts = np.cumsum(graph.stride * np.array([0, *rng.integers(1, 4, 9)]))
-        # Windows elsewhere, without a common row, and one that is not at a whole stride.
+        # Windows without a common row, and one that is not at a multiple of the stride.
         starts = np.append(starts, [500, 500 + graph.stride, 501 + graph.stride])
         rows = rng.integers(-128, 128, (starts.max() + shape[0], *shape[1:]), np.int8)
         windows = np.stack([rows[start : start + shape[0]] for start in starts])
@@ -88,7 +88,7 @@ def test_windows_at_any_hop_that_divides_the_stride_have_the_scores_of_whole_one
         starts = np.cumsum([0, *steps, 500, *[min(hops)] * 4])
         shape = graph.shape(0)[1:]
         rows = rng.integers(-128, 128, (starts.max() + shape[0], *shape[1:]), np.int8)
-        # A while of digital silence, in which windows begin anywhere.
+        # During digital silence, equal rows could match at any offset.
         rows[starts[8] : starts[8] + 2 * shape[0]] = 5
         windows = np.stack([rows[start : start + shape[0]] for start in starts])
         shared = SharedRows(data, lambda model: interpreter(package, model), graph.stride)
@@ -98,7 +98,7 @@ def test_windows_at_any_hop_that_divides_the_stride_have_the_scores_of_whole_one
 
 
 def counting(computed: list[int]) -> SharedRows:
-    """Return shared rows of a model that note how many rows each interpreter is given."""
+    """Return shared rows of a model that record how many rows each interpreter gets."""
 
     class Counting:
         def __init__(self, model: bytes) -> None:
@@ -116,11 +116,11 @@ def counting(computed: list[int]) -> SharedRows:
     return SharedRows(file.flatbuffer, Counting, STRIDE)
 
 
-def test_rows_that_happen_to_be_equal_after_a_gap_are_no_finer_hop() -> None:
+def test_equal_rows_after_a_gap_do_not_make_the_hop_finer() -> None:
     computed: list[int] = []
     shared, frames = counting(computed), stream_contract().window_frames
     rows = np.random.default_rng(2).integers(-128, 128, (2 * frames + STRIDE, 40, 1), np.int8)
-    # The last rows of a window, and the first ones of the next, are silence.
+    # The last rows of one window, and the first rows of the next, are silence.
     rows[frames - 5 : frames + 5] = 0
     shared.run(rows[:frames])
     shared.run(rows[frames : 2 * frames])
@@ -144,7 +144,7 @@ def test_no_interpreter_is_given_more_rows_than_a_window_has() -> None:
         ), begin
 
 
-def test_a_window_computes_only_the_rows_that_the_last_one_lacked() -> None:
+def test_a_window_computes_only_rows_that_the_last_one_did_not() -> None:
     computed: list[int] = []
     shared = counting(computed)
     frames = stream_contract().window_frames
@@ -153,21 +153,21 @@ def test_a_window_computes_only_the_rows_that_the_last_one_lacked() -> None:
     assert computed == [frames, 8, 6]
     computed.clear()
     shared.run(rows[STRIDE:])
-    # New ones, those that a kernel reaches back to; then all rows of the last map.
+    # New rows with those that the kernel needs before them; then all rows of the last map.
     assert computed == [STRIDE + 3, 1 + 2, 6]
     half = STRIDE // 2
     rows = np.random.default_rng(1).integers(-128, 128, (frames + 4 * half, 40, 1), np.int8)
     for window in range(4):
         computed.clear()
         shared.run(rows[window * half :][:frames])
-        # A row of each map for a hop, in turns of its two phases; first those of all, once more
-        # when the hop is known.
+        # A row of each map for a hop, alternating between two phases. All rows are computed at
+        # first, and again when the hop is known.
         if window > 1:
             assert computed == [half + 5, 1 + 2, 6]
 
 
 @pytest.mark.parametrize("hop", [STRIDE, 2 * STRIDE, 7 * STRIDE, STRIDE // 2, 1])
-def test_a_loaded_model_shares_rows_and_scores_as_one_that_does_not(hop: int) -> None:
+def test_a_model_that_shares_rows_has_the_scores_of_one_that_does_not(hop: int) -> None:
     contract = stream_contract(hop_frames=hop)
     file = ModelFile("model", stream_model(contract))
     plain, sharing = Model(file), Model(file, share_rows=True)

@@ -28,7 +28,7 @@ AUDIO = np.random.default_rng(1).normal(0, 3000, 16_000).astype(np.int16)
 
 
 class Recorder:
-    """A classifier that keeps what it is shown and answers from a list, or from the features."""
+    """A classifier that records its inputs, and answers from a list or from the features."""
 
     def __init__(
         self, contract: Contract = CONTRACT, answers: list[list[float]] | None = None
@@ -58,7 +58,7 @@ def facts(results: list[Record]) -> list[dict[str, object]]:
     return [result.record(timing=False) for result in results]
 
 
-def test_window_n_covers_the_frames_from_n_hops_on() -> None:
+def test_window_n_begins_n_hops_after_the_first() -> None:
     model = Recorder()
     results = Listener(model).push(AUDIO)
     front_end = FrontEnd(CONTRACT)
@@ -87,13 +87,13 @@ def test_the_time_of_a_result_is_the_end_of_its_window() -> None:
     assert [result.time_s for result in results] == ends
 
 
-def test_a_result_comes_with_the_last_sample_of_its_window_and_not_before() -> None:
+def test_a_result_comes_exactly_with_the_last_sample_of_its_window() -> None:
     listener = Listener(Recorder())
     assert listener.push(AUDIO[: CONTRACT.window_samples - 1]) == []
     assert len(listener.push(AUDIO[CONTRACT.window_samples - 1 : CONTRACT.window_samples])) == 1
 
 
-def test_scores_are_smoothed_and_the_first_window_starts_them() -> None:
+def test_smoothing_starts_with_the_scores_of_the_first_window() -> None:
     answers = [[0.8, 0.2, 0.0], [0.0, 0.4, 0.6], [0.0, 0.0, 1.0]]
     audio = AUDIO[: CONTRACT.window_samples + 2 * HOP * 256]
     results = Listener(Recorder(answers=answers)).push(audio)
@@ -153,14 +153,14 @@ def test_an_empty_stream_has_no_result() -> None:
     assert Listener(Recorder()).finish() == []
 
 
-def test_no_window_reaches_over_a_gap_and_time_goes_on_behind_it() -> None:
+def test_no_window_covers_both_sides_of_a_gap_and_time_includes_the_gap() -> None:
     listener = Listener(Recorder())
     listener.push(AUDIO[:7000])
     assert listener.time_s == 7000 / 16_000
     assert listener.gap(90.5) == []
     found = results_of(listener.push(AUDIO[7000:]))
     assert listener.time_s == pytest.approx(1 + 90.5)
-    # As if the stream had begun there, but for its times.
+    # The same as a stream that begins there, except for the times.
     alone = results_of(Listener(Recorder()).push(AUDIO[7000:]))
     assert len(found) == len(alone) > 1
     for result, expected in zip(found, alone, strict=True):
@@ -213,13 +213,13 @@ def test_a_listener_that_lags_skips_hops_and_says_so_once() -> None:
     assert results_of(lagging) == results_of(again) == []
     (notice,) = notices_of([*kept, *lagging, *again, *after])
     assert (notice.code, notice.level) == ("overload", "warning")
-    # Every hop is judged or counted.
+    # Every hop is either judged or counted.
     every = results_of(Listener(Recorder()).push(AUDIO))
     judged = results_of([*kept, *after])
     assert listener.skipped == len(every) - len(judged) > 5
     assert [result.skipped for result in results_of(kept)] == [0] * len(results_of(kept))
     assert {result.skipped for result in results_of(after)} == {listener.skipped}
-    # What comes after is judged on the same audio as if nothing had been skipped.
+    # Later results are the same as if no hop had been skipped.
     of_every = {result.time_s: result for result in every}
     assert [r.time_s in of_every for r in judged] == [True] * len(judged)
     plain = Recorder()
@@ -227,7 +227,7 @@ def test_a_listener_that_lags_skips_hops_and_says_so_once() -> None:
     np.testing.assert_array_equal(model.seen[-1], plain.seen[-1])
 
 
-def test_a_lag_that_does_not_end_does_not_stop_the_counting() -> None:
+def test_skipped_hops_are_counted_however_long_the_lag_lasts() -> None:
     listener = Listener(Recorder())
     found = [r for _ in range(50) for r in listener.push(AUDIO[:1024], lag_s=5.0)]
     assert results_of(found) == []
@@ -268,7 +268,7 @@ class Loudness:
         pass
 
 
-def test_the_model_is_not_asked_while_nobody_speaks() -> None:
+def test_the_model_does_not_run_while_nobody_speaks() -> None:
     contract = CONTRACT.replace(window_frames=40)
     quiet = np.zeros(32_000, np.int16)
     loud = (AUDIO * 4.0).clip(-30_000, 30_000).astype(np.int16)
@@ -280,7 +280,7 @@ def test_the_model_is_not_asked_while_nobody_speaks() -> None:
     for result in found:
         assert (result.label is None) == (result.scores == {}) == (result.drift is None)
         assert result.label is not None or (not result.sure and result.inference_ms == 0)
-        # Loud from 2 to 3 s; a second later the gate has closed.
+        # It is loud from 2 to 3 s; a second later the gate is closed.
         if result.time_s < 2 or result.time_s > 4.1:
             assert result.label is None
         if 2.2 < result.time_s < 3.5:
@@ -288,7 +288,7 @@ def test_the_model_is_not_asked_while_nobody_speaks() -> None:
             assert result.speech is not None and result.speech > 0
 
 
-def test_scores_are_not_smoothed_over_a_silence() -> None:
+def test_scores_are_not_smoothed_across_a_silence() -> None:
     contract = CONTRACT.replace(smoothing=0.9)
     loud = (20_000 * np.sin(np.arange(16_000))).astype(np.int16)
     audio = np.concatenate([loud, np.zeros(24_000, np.int16), loud])
@@ -303,7 +303,7 @@ def test_scores_are_not_smoothed_over_a_silence() -> None:
     assert first_again.scores == {r.time_s: r for r in plain}[first_again.time_s].scores
 
 
-def test_the_level_is_that_of_the_samples_since_the_last_result() -> None:
+def test_the_level_covers_the_samples_since_the_last_result() -> None:
     step = HOP * 256
     sine = np.sin(2 * np.pi * 1000 * np.arange(step) / 16_000)
     parts = [np.zeros(CONTRACT.window_samples), 32767 * sine, 3276.7 * sine, np.zeros(step)]
@@ -314,13 +314,13 @@ def test_the_level_is_that_of_the_samples_since_the_last_result() -> None:
 
 
 def told_of(samples: NDArray[np.floating], contract: Contract = CONTRACT) -> list[Notice]:
-    """The notices of half a minute of the same second."""
+    """The notices for one second of sound, repeated for half a minute."""
     listener = Listener(Recorder(contract), hop_frames=31)
     second = samples.astype(np.int16)
     return notices_of([record for _ in range(30) for record in listener.push(second)])
 
 
-def test_lasting_silence_and_clipping_are_told_once() -> None:
+def test_lasting_silence_and_clipping_are_reported_once() -> None:
     clipping = np.clip(AUDIO * 40.0, -32768, 32767)
     assert told_of(AUDIO) == []
     for sound, code in ((0 * AUDIO, "silence"), (clipping, "clipping")):
@@ -329,11 +329,11 @@ def test_lasting_silence_and_clipping_are_told_once() -> None:
         assert 10 <= notice.time_s <= 12
 
 
-def test_silence_is_told_once_and_so_is_its_end() -> None:
+def test_silence_and_its_end_are_each_reported_once() -> None:
     listener = Listener(Recorder(), hop_frames=31)
     found: list[Record] = []
     for second in range(40):
-        # A constant other than zero is silence, too.
+        # A constant that is not zero is silence, too.
         sound = np.full(16_000, 3, np.int16) if second < 15 else AUDIO
         found += listener.push(sound)
     silence, back = notices_of(found)
@@ -344,7 +344,7 @@ def test_silence_is_told_once_and_so_is_its_end() -> None:
     assert 15 <= back.time_s <= 16 and "sound again after 15 s" in back.text
 
 
-def test_a_moment_of_silence_or_clipping_is_not_told() -> None:
+def test_a_moment_of_silence_or_clipping_is_not_reported() -> None:
     listener = Listener(Recorder(), hop_frames=31)
     found: list[Record] = []
     for second in range(45):
@@ -353,7 +353,7 @@ def test_a_moment_of_silence_or_clipping_is_not_told() -> None:
     assert notices_of(found) == []
 
 
-def test_lasting_drift_is_told_once_and_never_without_a_limit() -> None:
+def test_lasting_drift_is_reported_once_and_never_without_a_limit() -> None:
     drifts = [result.drift for result in results_of(Listener(Recorder()).push(AUDIO))]
     found = [drift for drift in drifts if drift is not None]
     assert len(found) == len(drifts)
@@ -372,13 +372,13 @@ def test_above_the_drift_limit_no_result_is_sure_and_no_event_starts() -> None:
         records = [record for _ in range(3) for record in listener.push(AUDIO)]
         assert {result.sure for result in results_of(records)} == {sure}
         assert any(isinstance(record, Event) for record in records) is sure
-    # With some above and some below, each is judged by its own.
+    # With the limit at the median, each window's own drift decides.
     limit = float(np.median(drifts))
     for result in results_of(Listener(Recorder(CONTRACT.replace(drift_limit=limit))).push(AUDIO)):
         assert result.drift is not None and result.sure is (result.drift <= limit)
 
 
-def test_a_model_s_none_is_a_result_without_an_event_and_without_arousal() -> None:
+def test_the_label_none_is_a_result_without_event_and_arousal() -> None:
     contract = CONTRACT.replace(labels=("anger", "neutral", "none"), smoothing=0.0)
     answers = [[0.1, 0.1, 0.8]] * 6 + [[0.6, 0.2, 0.2]] * 200
     listener = Listener(Recorder(contract, answers), events=EventTracker(0.1, 0.0))
@@ -393,7 +393,7 @@ def test_a_model_s_none_is_a_result_without_an_event_and_without_arousal() -> No
     assert event.start_s == pytest.approx(results[6].time_s - listener.hop_s)
 
 
-def test_arousal_is_that_of_the_smoothed_scores() -> None:
+def test_arousal_comes_from_the_smoothed_scores() -> None:
     contract = CONTRACT.replace(labels=("anger", "neutral", "none"), smoothing=0.5)
     answers = [[0.9, 0.1, 0.0], [0.1, 0.9, 0.0]] * 100
     results = results_of(Listener(Recorder(contract, answers)).push(AUDIO))
@@ -419,7 +419,7 @@ def test_a_gap_ends_an_event() -> None:
     assert isinstance(end, Event) and end.kind == "end"
 
 
-def test_the_padding_of_a_short_stream_is_not_measured_as_sound() -> None:
+def test_the_padding_of_a_short_stream_does_not_change_the_level() -> None:
     listener = Listener(Recorder())
     sine = 32767 * np.sin(2 * np.pi * 1000 * np.arange(1600) / 16_000)
     listener.push(sine.astype(np.int16))
@@ -427,8 +427,8 @@ def test_the_padding_of_a_short_stream_is_not_measured_as_sound() -> None:
     assert result.level_dbfs == pytest.approx(0, abs=0.05)
 
 
-def test_a_huge_push_is_the_same_as_small_ones() -> None:
-    audio = np.tile(AUDIO, 20)  # more than is looked at at once
+def test_one_huge_push_gives_the_same_results_as_small_ones() -> None:
+    audio = np.tile(AUDIO, 20)  # more than is processed at once
     contract = CONTRACT.replace(hop_frames=1000)
     whole = Listener(Recorder(contract)).push(audio)
     listener = Listener(Recorder(contract))

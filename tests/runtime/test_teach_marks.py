@@ -1,4 +1,4 @@
-"""Marks teach: a marked recording is a clip of what its event's results judged."""
+"""Teaching with marks: the clip of a marked recording is the audio that the event judged."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def mark(folder: EventFolder, *verdicts: tuple[str, str | None] | None) -> None:
             recording.set_mark(Mark.of(verdict[0], recording, verdict[1]))  # type: ignore[arg-type]
 
 
-def test_marks_teach_what_the_same_audio_in_labelled_folders_does(
+def test_marks_teach_the_same_as_labelled_clips_of_the_same_audio(
     tmp_path: Path,
     contract: Contract,
     shipped_model: Path,
@@ -69,7 +69,7 @@ def test_marks_teach_what_the_same_audio_in_labelled_folders_does(
     mark(folder, ("right", None), ("wrong", "fear"), None, ("wrong", "fear"))
     for end_s, label in zip(ends_s, ("anger", "fear", "", "fear"), strict=True):
         if label:
-            # The first result of the event is about the window that ends where it starts.
+            # The event's first result is for the window that ends at the event's start.
             from_s = end_s - 2 - contract.window_s
             part = speech[round(from_s * RATE) : round(end_s * RATE)]
             (tmp_path / "clips" / label).mkdir(parents=True, exist_ok=True)
@@ -99,14 +99,14 @@ def test_marks_that_the_model_has_no_label_for_are_left_out_and_named(
     ]
 
 
-def test_where_nobody_spoke_a_model_with_none_learns_it(tmp_path: Path, contract: Contract) -> None:
+def test_marks_without_speech_teach_the_label_none(tmp_path: Path, contract: Contract) -> None:
     with_none = contract.replace(labels=(*contract.labels[:-1], "none"))
     noise = np.random.default_rng(1).normal(0, 2000, 160_000).astype(np.int16)
     mark(record(tmp_path, contract, noise, [6.0]), ("nobody", None))
     told: list[str] = []
     clips = marked_clips(tmp_path, with_none, told.append)
     (clip,) = read_clips(clips, with_none, told.append)
-    assert clip.file.label == "none" and not told  # noise, which is no reason to leave it out
+    assert clip.file.label == "none" and not told  # it is noise, and is used all the same
 
 
 def test_a_folder_without_marks_says_where_to_set_them(
@@ -125,7 +125,7 @@ def test_a_folder_without_marks_says_where_to_set_them(
         (("--from-marks", "nowhere", "--out", "x.tflite"), 1, "cannot read nowhere: No such file"),
     ],
 )
-def test_what_is_missing_is_named(
+def test_the_error_names_what_is_missing(
     arguments: tuple[str, ...], code: int, message: str, in_process: Run
 ) -> None:
     done = in_process("teach", *arguments)

@@ -48,7 +48,9 @@ CROSS = {"cross-corpus": {"int8": {"four": {"mean": {"wa": 0.52}}}}}
         ({}, "trained on an unknown corpus; not measured on other speakers"),
     ],
 )  # fmt: skip
-def test_it_names_the_best_test_that_there_was(provenance: dict[str, Any], expected: str) -> None:
+def test_the_line_quotes_the_best_measurement_in_the_contract(
+    provenance: dict[str, Any], expected: str
+) -> None:
     assert trust(contract(**provenance)) == expected
 
 
@@ -56,13 +58,13 @@ def test_it_names_the_best_test_that_there_was(provenance: dict[str, Any], expec
     "conversion", [[], "x", {"calibration": 3}, calibrated(strict={"int8": {"wa": "high"}}),
                    calibrated(strict={"int8": {"wa": 80.4}})]
 )  # fmt: skip
-def test_a_provenance_of_another_form_says_nothing(conversion: Any) -> None:
+def test_a_provenance_of_another_form_counts_as_unmeasured(conversion: Any) -> None:
     said = trust(contract(corpus="x", conversion=conversion, metrics=None))
     assert said == "trained on x; not measured on other speakers"
     assert licence(contract(licence=["MIT"])) == ""
 
 
-def test_the_shipped_model_s_line_stands_in_its_card_and_in_listen(
+def test_the_shipped_model_s_line_is_in_its_card_and_in_listen(
     shipped_model: Path, sernet_edge: Run
 ) -> None:
     shipped = ModelFile.read(shipped_model).require_contract()
@@ -83,5 +85,5 @@ def test_the_shipped_model_s_line_stands_in_its_card_and_in_listen(
     assert [f["text"] for f in said if f["check"] in ("trust", "use")] == [line, INTENDED_USE]
 
 
-def test_a_model_without_a_card_has_none(tmp_path: Path) -> None:
+def test_a_model_without_a_card_file_has_no_card(tmp_path: Path) -> None:
     assert card_of(tmp_path / "m.tflite") is None

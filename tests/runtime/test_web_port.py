@@ -1,4 +1,4 @@
-"""The web page's port under attack, and what is told about the port."""
+"""The web page's port under attack, and the addresses that are printed for it."""
 
 from __future__ import annotations
 
@@ -50,26 +50,26 @@ def connect(web: Web) -> socket.socket:
 
 
 def status(web: Web, path: str = "/events", **headers: str) -> int:
-    """Ask as a reader would, over a new connection that is then closed."""
+    """Send a reader's request over a new connection; close it and return the status."""
     with closing(http.client.HTTPConnection("127.0.0.1", port(web), timeout=60)) as connection:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         connection.request("GET", path, headers=AS_READER | named)
         return connection.getresponse().status
 
 
-def test_idle_connections_lock_nobody_out(web: Web) -> None:
+def test_idle_connections_do_not_lock_readers_out(web: Web) -> None:
     idle = [connect(web) for _ in range(45)]
     try:
         began_s = time.monotonic()
         assert status(web) == status(web, "/") == 200
-        # At once, and not when the time of the idle ones is up.
+        # At once, and not after the idle connections' timeout.
         assert time.monotonic() - began_s < web_connections.REQUEST_S / 2
     finally:
         for connection in idle:
             connection.close()
 
 
-def test_requests_that_never_end_lock_nobody_out(web: Web) -> None:
+def test_endless_requests_do_not_lock_readers_out(web: Web) -> None:
     stop = threading.Event()
 
     def drip() -> None:
@@ -100,7 +100,7 @@ def test_requests_that_never_end_lock_nobody_out(web: Web) -> None:
         b"",
         b"GET / HTTP/1.1\r\nHost: a\r\n",
         b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\ntoken=",
-        # One whole request, and then a part of the next.
+        # A whole request, and a part of the next.
         b"GET /page.css HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HTTP/1.1\r\n",
     ],
     ids=["nothing", "a part of the head", "a part of the form", "a part of the second"],
@@ -134,7 +134,7 @@ def test_a_reader_stays_longer_than_a_request_may_take(
     with closing(http.client.HTTPConnection("127.0.0.1", port(web), timeout=60)) as connection:
         connection.request("GET", "/events", headers=AS_READER)
         response = connection.getresponse()
-        idle = [connect(web) for _ in range(45)]  # which take no reader's place
+        idle = [connect(web) for _ in range(45)]  # they must not take a reader's place
         time.sleep(1)
         web.write(result(99))
         while b'"time_s": 99' not in (line := response.readline()):
@@ -144,7 +144,7 @@ def test_a_reader_stays_longer_than_a_request_may_take(
 
 
 class Fake:
-    """A connection of which only the address counts."""
+    """A connection that has only an address."""
 
     def __init__(self, address: str) -> None:
         self.client = (address, 1)
@@ -158,7 +158,7 @@ class Fake:
         call(*arguments)
 
 
-def test_many_addresses_have_room_beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_addresses_can_connect_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web_connections, "_GRACE_S", 0.0)
     connections = Connections()
 
@@ -167,14 +167,14 @@ def test_many_addresses_have_room_beside_each_other(monkeypatch: pytest.MonkeyPa
         return one
 
     others = [enter(f"192.0.2.{number}") for number in range(10)]
-    # An IPv6 network is one sender, which has as many addresses as it likes.
+    # An IPv6 network counts as one sender, since it may use any number of addresses.
     network = ipaddress.ip_network("2001:db8::/64")
     attacker = [enter(str(network[number])) for number in range(100)]
     assert [one.closed for one in attacker] == [True] * 92 + [False] * 8
     mapped = [enter("::ffff:198.51.100.1") for _ in range(9)]
     assert [one.closed for one in mapped] == [True] + [False] * 8
     assert not any(one.closed for one in others)
-    # More addresses than connections: whoever has most makes room.
+    # With more addresses than connections, the address with the most connections loses one.
     more = [enter(f"203.0.113.{number}") for number in range(110)]
     assert len(connections) == 128
     assert not more[-1].closed and not any(one.closed for one in others)
@@ -194,7 +194,7 @@ def test_many_addresses_have_room_beside_each_other(monkeypatch: pytest.MonkeyPa
         ({"Host": "pi.local:8723", "Origin": "http://pi.local:3000"}, 403),
     ],
 )
-def test_only_the_own_page_and_programs_may_follow_the_events(
+def test_only_the_server_s_own_page_and_programs_may_follow_the_events(
     headers: dict[str, str], expected: int, web: Web
 ) -> None:
     assert status(web, **headers) == expected
@@ -239,7 +239,7 @@ def _damaged(chance: random.Random) -> bytes:
     return bytes(data)
 
 
-def test_damaged_requests_get_an_answer_or_none_and_change_nothing(
+def test_damaged_requests_change_nothing(
     web: Web, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     chance = random.Random(13)
@@ -255,40 +255,42 @@ def test_damaged_requests_get_an_answer_or_none_and_change_nothing(
                 continue  # it was closed while it was being sent
         for head in answer.split(b"HTTP/1.1 ")[1:]:
             answers.add(int(head[:3]))
-        # The page, its program and the events are for readers who know the token alone.
+        # Only readers with the token get the page, its program and the events.
         assert b"EventSource" not in answer and b"event: session" not in answer, request
         assert TOKEN.encode() not in answer
     assert answers <= {100, 303, 400, 401, 403, 404, 405, 421, 501}
     assert {400, 401, 404, 405} <= answers
     assert status(web) == status(web, "/") == 200
     assert told.codes == []
-    # What asyncio and uvicorn would have logged had something gone wrong in the server.
+    # asyncio and uvicorn log errors in the server.
     assert [record for record in caplog.records if record.levelname in ("ERROR", "CRITICAL")] == []
-    eventually(lambda: not len(web._connections), "no connection is left over")
+    eventually(lambda: not len(web._connections), "no connection is left")
 
 
-def test_the_page_is_told_by_address_and_by_local_name() -> None:
+def test_the_page_s_addresses_include_the_ip_address_and_the_local_name() -> None:
     with closing(Web(Address("0.0.0.0", 0), None, SESSION, Told(), timing=True)) as web:
         shown = [urlsplit(page) for page in web.shown]
         address, name = (page.hostname or "" for page in shown)
-        # One of those that the system tells for its networks.
+        # One of the addresses that the system lists.
         told = subprocess.run(["hostname", "-I"], capture_output=True, text=True, check=True).stdout
         assert address in told.split() and not ipaddress.ip_address(address).is_loopback
         assert name == f"{socket.gethostname().partition('.')[0].lower()}.local"
         tokens = {parse_qs(page.query)["token"][0] for page in shown}
-        assert len(tokens) == 1  # a new one, which nobody could know otherwise
+        assert len(tokens) == 1  # the new token must be printed
         with socket.create_connection((address, port(web)), timeout=60):
             pass
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "127.0.0.1", "::"])
-def test_a_token_that_the_user_chose_is_not_told(address: str) -> None:
+def test_a_token_that_the_user_chose_is_not_printed(address: str) -> None:
     with closing(Web(Address(address, 0), TOKEN, SESSION, Told(), timing=True)) as web:
         assert web.shown and not any(TOKEN in page for page in web.shown)
         assert all(page.endswith("/ asks for the token that you chose") for page in web.shown)
 
 
-def test_without_a_route_the_address_is_an_interface_s(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_route_the_address_is_that_of_an_interface(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from sernet_edge.runtime.outputs import web_hosts
 
     class NoRoute(socket.socket):

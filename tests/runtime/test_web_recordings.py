@@ -1,4 +1,4 @@
-"""Recordings on the web page: heard and marked by those who may see the page, and by no other."""
+"""Recordings on the web page: only readers of the page can play and mark them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_recordings_are_listed_played_and_marked(
         '"' + "x" * 5000 + '"',
     ],
 )
-def test_nonsense_is_no_mark(
+def test_an_invalid_mark_is_refused(
     mark: object, serve: Serve, session: Session, recorder: EventRecorder
 ) -> None:
     web = serve(session=session)
@@ -116,7 +116,7 @@ def test_a_mark_that_cannot_be_written_says_why(
         assert (answer.status, answer.text.startswith(f"{complaint} {place}: ")) == (500, True)
 
 
-def test_no_other_page_hears_or_marks(
+def test_no_other_page_can_play_or_mark_recordings(
     serve: Serve, session: Session, recorder: EventRecorder
 ) -> None:
     web = serve(session=session)
@@ -152,11 +152,11 @@ def test_only_recordings_are_served(serve: Serve, session: Session, tmp_path: Pa
         assert put(web, name, {"verdict": "right"}) == 404
 
 
-def test_without_recording_there_is_nothing_to_ask_for(serve: Serve) -> None:
+def test_without_recording_the_server_has_no_recordings(serve: Serve) -> None:
     assert request(serve(), "/recordings").status == 404
 
 
-def test_a_full_disk_is_said(
+def test_a_full_disk_is_reported(
     serve: Serve, session: Session, recorder: EventRecorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = serve(session=session)
@@ -174,7 +174,7 @@ def rows(browser: webdriver.Chrome) -> list[str]:
     return [row.text for row in browser.find_elements(By.CSS_SELECTOR, "#recordings .heard")]
 
 
-def test_a_person_hears_and_marks_on_the_page(
+def test_a_person_plays_and_marks_recordings_on_the_page(
     serve: Serve, session: Session, recorder: EventRecorder, browser: webdriver.Chrome
 ) -> None:
     web = serve(session=session)
@@ -219,7 +219,7 @@ def announcement(browser: webdriver.Chrome) -> str:
     return found or ""
 
 
-def test_what_cannot_be_marked_is_said_on_the_page(
+def test_the_page_shows_an_error_when_marking_fails(
     serve: Serve, session: Session, recorder: EventRecorder, browser: webdriver.Chrome
 ) -> None:
     web = serve(session=session)

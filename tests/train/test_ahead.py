@@ -1,4 +1,4 @@
-"""Making things ahead of their use, in threads."""
+"""Computing results ahead of their use, in threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sernet_edge.train.ahead import ahead
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 50])
 @pytest.mark.parametrize("threads", [1, 3, None])
-def test_everything_comes_once_and_in_order_whoever_is_ready_first(
+def test_results_come_once_and_in_order_whichever_is_ready_first(
     count: int, threads: int | None
 ) -> None:
     made: list[int] = []
@@ -26,7 +26,7 @@ def test_everything_comes_once_and_in_order_whoever_is_ready_first(
     assert sorted(made) == list(range(count))
 
 
-def test_the_next_is_made_while_the_first_is_used_and_not_many_more() -> None:
+def test_a_few_results_are_computed_while_the_first_is_used() -> None:
     begun = [threading.Event() for _ in range(20)]
 
     def make(number: int) -> int:
@@ -40,7 +40,7 @@ def test_the_next_is_made_while_the_first_is_used_and_not_many_more() -> None:
     made.close()  # type: ignore[attr-defined]
 
 
-def test_an_error_comes_where_its_result_would_and_ends_the_threads() -> None:
+def test_an_error_comes_in_place_of_its_result_and_ends_the_threads() -> None:
     def make(number: int) -> int:
         if number == 2:
             raise ValueError("no third")

@@ -1,4 +1,4 @@
-"""Every system: trained by name, made int8, run by TensorFlow Lite and by its Micro version."""
+"""Every architecture: trained, converted to int8, run by TensorFlow Lite and its Micro version."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from sernet_edge.train.fit import Fit
     from sernet_edge.train.losses import Objective
 
-# The warnings are the converter's own, which the command line discards.
+# The converter warns; the command line hides that.
 pytestmark = [pytest.mark.training, pytest.mark.filterwarnings("ignore")]
 
-# Half a second of speech, so that the large ones train in a moment.
+# Half a second of speech, so that large networks train quickly.
 FRAMES = 32
 
 HAS_LOG_SOFTMAX = {"attention-fcn", "attention-fcn-small"}
@@ -55,12 +55,12 @@ def recordings() -> list[Recording]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where models and checkpoints lie."""
+    """The folder of models and checkpoints."""
     return tmp_path_factory.mktemp("models")
 
 
 def ready(name: str, checkpoint: Path) -> Fit:
-    """A training of an architecture with its own losses, not begun or where it was stopped."""
+    """A training of an architecture with its own losses, new or continued from a checkpoint."""
     from sernet_edge.train.fit import start
 
     own = ARCHITECTURES[name]
@@ -79,7 +79,7 @@ def ready(name: str, checkpoint: Path) -> Fit:
 
 @cache
 def train(folder: Path, name: str) -> Path:
-    """Train an architecture for two epochs; the checkpoint stays beside the model."""
+    """Train an architecture for two epochs; keep the checkpoint beside the model."""
     path = folder / f"{name}.keras"
     fit = ready(name, path.with_suffix(".npz"))
     fit.run(lambda epoch, entry: None)
@@ -108,7 +108,7 @@ def windows_of(path: Path) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def converted(trained: Path) -> bytes:
-    """The same as int8, with its contract."""
+    """The trained model as int8, with its contract."""
     from sernet_edge.convert.quantize import convert_model
     from sernet_edge.train.models.saved import load_saved
 
@@ -118,7 +118,7 @@ def converted(trained: Path) -> bytes:
 
 
 def reference_outputs(data: bytes, windows: NDArray[np.int8]) -> NDArray[np.int8]:
-    """What TensorFlow Lite's reference kernels make of int8 windows."""
+    """The outputs of TensorFlow Lite's reference kernels for int8 windows."""
     module = interpreter_module()
     interpreter = module.Interpreter(
         model_content=data, experimental_op_resolver_type=module.OpResolverType.BUILTIN_REF
@@ -133,7 +133,7 @@ def reference_outputs(data: bytes, windows: NDArray[np.int8]) -> NDArray[np.int8
     return np.stack(outputs)
 
 
-def test_a_system_becomes_int8_and_says_the_same_everywhere(
+def test_a_system_becomes_int8_with_the_same_scores_everywhere(
     trained: Path, converted: bytes
 ) -> None:
     from sernet_edge.convert.quantize import float_tensors
@@ -147,10 +147,10 @@ def test_a_system_becomes_int8_and_says_the_same_everywhere(
     ran = tflm.run(ModelFile(trained.name, converted), windows.reshape(len(windows), -1))
     np.testing.assert_array_equal(ran.outputs, expected)
     ours = np.stack([model.run_int8(window) for window in windows])
-    # The optimised LOG_SOFTMAX looks its exponentials up and is at times one step off.
+    # The optimised LOG_SOFTMAX uses a table of exponentials and is sometimes one step off.
     tolerance = 2 if trained.stem in HAS_LOG_SOFTMAX else 0
     assert np.abs(ours.astype(int) - expected).max() <= tolerance
-    # And it is about what Keras says.
+    # The scores are close to Keras's.
     from sernet_edge.train.models.saved import load_saved
 
     keras_model = load_saved(trained, model.contract)
@@ -158,14 +158,16 @@ def test_a_system_becomes_int8_and_says_the_same_everywhere(
     np.testing.assert_allclose((expected + 128) / 256, theirs, atol=0.05)
 
 
-def test_the_native_engine_says_the_same(trained: Path, converted: bytes, tmp_path: Path) -> None:
-    # The bundle's self-test: its golden scores are those of the reference kernels.
+def test_the_native_engine_has_the_same_scores(
+    trained: Path, converted: bytes, tmp_path: Path
+) -> None:
+    # The golden scores of the bundle's self-test are those of the reference kernels.
     bundle = write_bundle(tmp_path, converted)
     done = subprocess.run(
         ["make", "check", "CFLAGS=-O0"], cwd=bundle, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-2000:]
-    # Of two labels: two windows, or the four of a stream, whose windows share rows.
+    # Two labels, and two windows, or four if windows share rows.
     scores = 2 * (4 if ARCHITECTURES[trained.stem].stride_frames else 2)
     assert f"scores that differ: 0 of {scores}\n" in done.stdout
 
@@ -191,7 +193,7 @@ def test_attention_is_the_papers_formula() -> None:
         np.testing.assert_allclose(found, alpha @ a, rtol=1e-4, atol=1e-5)
 
 
-def test_the_attention_network_takes_speech_of_any_length() -> None:
+def test_the_attention_network_accepts_speech_of_any_length() -> None:
     from sernet_edge.train.models import build
 
     contract = new_contract(("high", "low"), "window", FRAMES, "spectrogram")
@@ -229,7 +231,7 @@ def test_centers_move_and_distances_are_measured_as_wen_et_al_do() -> None:
 
 
 def objective(**weights: float) -> Objective:
-    """What trains a small model of 8 frames and 8 features, in which nothing is random."""
+    """The objective of a small model with 8 frames and 8 features, without randomness."""
     import keras
 
     from sernet_edge.train.losses import Objective
@@ -243,11 +245,11 @@ def objective(**weights: float) -> Objective:
 
 
 @pytest.mark.parametrize("name", ["center_loss", "reconstruction"])
-def test_a_further_loss_is_part_of_the_loss_and_falls(name: str) -> None:
+def test_an_additional_loss_is_part_of_the_total_loss_and_falls(name: str) -> None:
     from sernet_edge.train.losses import Batch
 
     rng = np.random.default_rng(6)
-    # Few patterns, so that there is something that an embedding can hold.
+    # Few patterns, so that an embedding can represent them.
     inputs = (rng.normal(size=(32, 3)) @ rng.normal(size=(3, 64))).reshape(32, 8, 8, 1)
     labels = np.eye(2, dtype=np.float32)[rng.integers(0, 2, 32)]
     batch = Batch(inputs.astype(np.float32), labels, labels)
@@ -268,7 +270,7 @@ def test_the_model_itself_has_neither_centers_nor_decoder() -> None:
     assert further.trained.get_layer("scores").output.shape == (None, 2)
 
 
-def test_balanced_weights_make_labels_weigh_the_same() -> None:
+def test_balanced_weights_give_labels_the_same_total_weight() -> None:
     from sernet_edge.train.losses import balanced_weights
 
     targets = np.eye(4, dtype=np.float32)[[0] * 6 + [1] * 2 + [3]]
@@ -300,16 +302,16 @@ def test_a_training_starts_from_another_models_weights(other: Path, tmp_path: Pa
     assert same.not_taken == []
     for ours, expected in zip(same.model.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, expected)
-    # Other labels, and as many in another order, have another meaning.
+    # Different labels, or the same in another order, have another meaning.
     assert began(("high", "low", "none"), "light-sernet-half").not_taken == ["scores"]
     assert began(("low", "high"), "light-sernet-half").not_taken == ["scores"]
-    # A related architecture: what lies before and after its separable convolutions.
+    # A related architecture gets the layers before and after its separable convolutions.
     related = began(("high", "low"), "light-sernet-ds-half")
     assert {"path_time_conv", "path_time_norm", "mix_conv", "scores"} <= set(related.taken)
     assert {"block1_each_conv", "block1_mix_conv"} <= set(related.not_taken)
 
 
-def test_a_start_that_fits_nothing_is_refused(other: Path, tmp_path: Path) -> None:
+def test_initial_weights_that_fit_no_layer_are_refused(other: Path, tmp_path: Path) -> None:
     from sernet_edge.train.fit import start
     from sernet_edge.train.initial_weights import InitialWeights
 
@@ -326,13 +328,13 @@ def test_a_start_that_fits_nothing_is_refused(other: Path, tmp_path: Path) -> No
         )
 
 
-def test_who_was_heard_before_is_known_through_every_start(other: Path, tmp_path: Path) -> None:
+def test_seen_speakers_include_those_of_all_initial_models(other: Path, tmp_path: Path) -> None:
     from sernet_edge.train.initial_weights import InitialWeights
 
     first = InitialWeights.read(other)
     assert seen_speakers(first.provenance, "tones", ["1", "2"]) == ["2"]
     assert seen_speakers(first.provenance, "emodb", ["1", "2"]) == []
-    # A second model, of another corpus, that began with the first.
+    # A second model, of another corpus, with the first model's weights.
     its = {"corpus": "emodb", "holdout_speakers": ["03"], "initial": first.provenance}
     contract = first.contract.replace(provenance=its)
     second = tmp_path / "second.keras"
@@ -348,7 +350,7 @@ def test_the_parts_of_a_corpus_have_the_same_speakers() -> None:
     assert seen_speakers(scripted, "csv", ["Ses01F"]) == []
 
 
-def test_a_cross_validation_refuses_a_start_that_heard_who_is_to_be_tested(
+def test_a_cross_validation_refuses_initial_weights_trained_on_its_test_speakers(
     other: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     contract = ModelFile.read(other).require_contract()
@@ -385,7 +387,7 @@ def test_every_architecture_is_listed_by_name(sernet_edge: Run) -> None:
         ("--features mel --reconstruction 0.5", ("light-sernet", "mel", 0.0, 0.5)),
     ],
 )
-def test_what_is_not_said_is_the_architectures_own(
+def test_settings_that_are_not_given_are_the_architecture_s(
     options: str, expected: tuple[str, str, float, float]
 ) -> None:
     said = []
@@ -408,7 +410,7 @@ def test_what_is_not_said_is_the_architectures_own(
     assert said == [expected]
 
 
-def test_another_start_is_another_run(other: Path) -> None:
+def test_other_initial_weights_make_another_run(other: Path) -> None:
     from sernet_edge.train.fit import Fit
     from sernet_edge.train.initial_weights import InitialWeights
 
@@ -419,7 +421,7 @@ def test_another_start_is_another_run(other: Path) -> None:
         Fit(same.model, same.windows, recordings(), 1, checkpoint, InitialWeights.read(other))
 
 
-def test_a_stopped_run_with_every_loss_goes_on_to_the_same_weights(
+def test_a_stopped_run_with_every_loss_continues_to_the_same_weights(
     folder: Path, tmp_path: Path
 ) -> None:
     class Stop(Exception):

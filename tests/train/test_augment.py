@@ -1,4 +1,4 @@
-"""What augmentation does to a recording, measured on signals whose outcome is known."""
+"""The effects of augmentation, measured on signals with known results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def recording(seconds: float, name: str = "x.wav") -> Recording:
     return Recording(Utterance(Path(name), "a", "1"), samples)
 
 
-def test_a_faster_recording_is_as_much_shorter_and_higher() -> None:
+def test_a_faster_recording_is_shorter_and_higher_by_the_same_factor() -> None:
     time_s = np.arange(RATE_HZ) / RATE_HZ
     tone = 8000 * np.sin(2 * np.pi * 440 * time_s) * np.hanning(RATE_HZ)
     for count in (14_545, 17_777):
@@ -44,7 +44,7 @@ def test_a_faster_recording_is_as_much_shorter_and_higher() -> None:
         np.testing.assert_allclose(changed, expected[:count], atol=8)  # 0.1 % of the tone
 
 
-def test_what_a_faster_recording_cannot_hold_is_cut_off() -> None:
+def test_frequencies_beyond_the_rate_of_a_faster_recording_are_cut_off() -> None:
     tone = 8000 * np.sin(2 * np.pi * 7600 * np.arange(RATE_HZ) / RATE_HZ)  # 8360 Hz when faster
     assert np.abs(augment.faster(tone, 14_545)).max() < 80
 
@@ -71,7 +71,7 @@ def test_an_equaliser_stays_within_its_range_at_every_frequency() -> None:
     assert gain_db.max() - gain_db.min() > 3
 
 
-def test_noise_lies_below_the_speech_by_the_ratio_asked_for() -> None:
+def test_noise_is_below_the_speech_by_the_given_ratio() -> None:
     speech = recording(2).samples.astype(float)
     ratios = []
     for seed in range(50):
@@ -82,7 +82,9 @@ def test_noise_lies_below_the_speech_by_the_ratio_asked_for() -> None:
 
 
 @pytest.mark.parametrize("snr_db", [3.0, 30.0])
-def test_a_clip_of_noise_lies_below_the_speech_and_not_below_the_silence(snr_db: float) -> None:
+def test_the_level_of_a_noise_clip_depends_on_the_speech_and_not_on_the_silence(
+    snr_db: float,
+) -> None:
     word = recording(1).samples.astype(float)
     clip = np.random.default_rng(5).normal(0, 300, 3 * RATE_HZ).astype(np.int16)
     alone = augment.with_noise(np.tile(word, 3), clip, RATE_HZ, snr_db) - np.tile(word, 3)
@@ -105,7 +107,7 @@ def test_a_telephone_passes_300_to_3400_hz_in_8_bits(rate_hz: int) -> None:
         [(after[low:high] ** 2).sum() / (before[low:high] ** 2).sum() for low, high in BANDS_HZ]
     )
     assert abs(gain_db[1]) < 0.2 and max(gain_db[0], gain_db[2]) < -25
-    # The line's own samples are 255 values at most: its error is that of G.711, about -37 dB.
+    # The line has at most 255 different samples; its error is that of G.711, about -37 dB.
     narrow = soxr.resample(heard, rate_hz, 8000)
     clean = np.fft.irfft(
         np.fft.rfft(noise)[:4001]
@@ -129,7 +131,7 @@ def test_an_overloaded_recording_is_flat_at_full_scale() -> None:
 
 
 @pytest.mark.parametrize("level_dbfs", [-90.0, -20.0])
-def test_coloured_noise_has_the_level_asked_for_and_a_falling_spectrum(level_dbfs: float) -> None:
+def test_coloured_noise_has_the_given_level_and_a_falling_spectrum(level_dbfs: float) -> None:
     slopes = []
     for seed in range(30):
         drawn = augment.coloured_noise(RATE_HZ, np.random.default_rng(seed))
@@ -143,7 +145,7 @@ def test_coloured_noise_has_the_level_asked_for_and_a_falling_spectrum(level_dbf
     np.testing.assert_array_equal(augment.at_level(np.zeros(9), level_dbfs), np.zeros(9))
 
 
-def test_a_share_of_the_windows_is_no_speech() -> None:
+def test_a_share_of_the_windows_has_no_speech() -> None:
     recipe = dataclasses.replace(PLAIN, none_share=0.25)
     contract = CONTRACT.replace(labels=("a", "b", "none"))
     training = TrainingSet(TrainingWindows(contract, recipe, NOISE), [recording(3)] * 4)
@@ -160,7 +162,7 @@ def test_a_share_of_the_windows_is_no_speech() -> None:
     assert len({window.tobytes() for window in heard}) > 0.7 * len(heard)
 
 
-def test_without_a_folder_noise_is_coloured() -> None:
+def test_without_a_folder_of_noise_coloured_noise_is_used() -> None:
     recipe = dataclasses.replace(PLAIN, none_share=0.5)
     contract = CONTRACT.replace(labels=("a", "b", "none"), level="clip")
     windows = TrainingWindows(contract, recipe)
@@ -189,7 +191,7 @@ def test_a_short_window_holds_a_word_in_silence_or_repeated(seconds: float) -> N
     assert max(shares) > min(shares) * 1.3
 
 
-def test_the_fast_front_end_gives_the_runtimes_features() -> None:
+def test_the_fast_front_end_computes_the_runtimes_features() -> None:
     speech = recording(3).samples
     for features in ("mfcc", "mel", "spectrogram"):
         for level in ("none", "running", "window"):
@@ -203,7 +205,7 @@ def test_the_fast_front_end_gives_the_runtimes_features() -> None:
 
 
 PLAIN = Recipe(gain_db=0, time_mask_frames=0, mfcc_mask=0)
-"""Nothing is changed but where a window is cut."""
+"""A recipe that changes nothing except the position of a window."""
 
 
 def window(recipe: Recipe, seconds: float, seed: int) -> np.ndarray[Any, Any]:
@@ -225,11 +227,11 @@ def window(recipe: Recipe, seconds: float, seed: int) -> np.ndarray[Any, Any]:
         {"clip_share": 1.0},
     ],
 )
-def test_each_change_is_drawn_anew_for_each_window_and_repeats_with_its_seed(
+def test_each_window_gets_new_random_changes_that_depend_on_the_seed(
     change: dict[str, float],
 ) -> None:
     recipe = dataclasses.replace(PLAIN, **change)
-    # Exactly as long as a window, so that nothing but the change differs.
+    # Exactly as long as a window, so that only the change differs.
     plain = window(PLAIN, CONTRACT.window_s, 1)
     one, again, other = (window(recipe, CONTRACT.window_s, seed) for seed in (1, 1, 2))
     assert one.shape == plain.shape
@@ -238,7 +240,7 @@ def test_each_change_is_drawn_anew_for_each_window_and_repeats_with_its_seed(
         assert np.abs(one - unlike).mean() > 0.01
 
 
-def test_a_mask_longer_than_the_window_covers_no_more_than_it() -> None:
+def test_a_mask_longer_than_the_window_covers_the_window_only() -> None:
     rng = np.random.default_rng(0)
     masked = []
     for _ in range(50):
@@ -248,7 +250,7 @@ def test_a_mask_longer_than_the_window_covers_no_more_than_it() -> None:
     assert set(masked) <= set(range(5)) and max(masked) == 4
 
 
-def test_silence_stays_finite_through_every_change() -> None:
+def test_features_of_silence_stay_finite_after_every_change() -> None:
     silence = Recording(Utterance(Path("s.wav"), "a", "1"), np.zeros(RATE_HZ, np.int16))
     recipe = Recipe(speed=0.1, reverb_s=0.3, equaliser_db=6, noise_snr_db=10)
     features = TrainingWindows(CONTRACT, recipe).training_window(silence, np.random.default_rng(0))
@@ -257,6 +259,6 @@ def test_silence_stays_finite_through_every_change() -> None:
 
 def test_noise_fills_the_silence_around_a_short_recording() -> None:
     noisy = dataclasses.replace(PLAIN, noise_snr_db=10)
-    # Frames of digital silence are all alike.
+    # Frames of digital silence are all equal.
     assert len(np.unique(window(PLAIN, 0.5, 1)[:, 20])) < 60
     assert len(np.unique(window(noisy, 0.5, 1)[:, 20])) > 150

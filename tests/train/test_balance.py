@@ -1,4 +1,4 @@
-"""Several corpora in one training: what is drawn, and what a missing label teaches."""
+"""Several corpora in one training: the draws, and the loss of missing labels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def utterances(corpus: str, labels: str) -> list[Utterance]:
 WINDOWS = utterances("small", "aab") + utterances("large", "a" * 20 + "b" * 4 + "c" * 3)
 
 
-def test_labels_are_drawn_evenly_and_corpora_by_the_root_of_their_size() -> None:
+def test_labels_are_drawn_evenly_and_corpora_by_the_square_root_of_their_size() -> None:
     shares = balanced_shares(WINDOWS, {})
     assert shares.sum() == pytest.approx(1)
     by_label: Counter[tuple[str, str]] = Counter()
@@ -33,7 +33,7 @@ def test_labels_are_drawn_evenly_and_corpora_by_the_root_of_their_size() -> None
     assert (1 - small) / small == pytest.approx(3)
 
 
-def test_a_label_of_less_share_is_drawn_that_much_less_often() -> None:
+def test_a_label_with_a_smaller_share_is_drawn_less_often_in_proportion() -> None:
     even, less = balanced_shares(WINDOWS, {}), balanced_shares(WINDOWS, {"b": 0.3})
     rare = np.array([window.label == "b" for window in WINDOWS])
     assert 0 < rare.sum() < len(rare)
@@ -42,7 +42,7 @@ def test_a_label_of_less_share_is_drawn_that_much_less_often() -> None:
     assert odds == pytest.approx(0.3 * even[rare].sum() / even[~rare].sum())
 
 
-def test_a_corpus_knows_its_own_labels_and_that_it_is_speech() -> None:
+def test_a_corpus_knows_its_own_labels_and_none() -> None:
     known = known_labels(WINDOWS, ("a", "b", "c", "none"))
     assert known is not None
     assert known[0].tolist() == [1, 1, 0, 1]
@@ -81,7 +81,7 @@ def test_a_label_that_the_corpus_lacks_costs_nothing() -> None:
     targets = among_known(labels, known, 0.1)
     np.testing.assert_allclose(targets[0, 0], [[0.95, 0.05, 0], [1, 1, 0]], rtol=1e-6)
     loss = LossAmongKnown(Recipe())
-    # Two thirds and one third of what is known, whatever the third label has.
+    # Two thirds and one third of the known labels, whatever score the third label has.
     expected = -(0.95 * np.log(2 / 3) + 0.05 * np.log(1 / 3))
     for scores in ([0.6, 0.3, 0.1], [0.2, 0.1, 0.7]):
         assert float(loss(targets, np.float32([scores]))) == pytest.approx(expected, rel=1e-5)
@@ -99,5 +99,5 @@ def test_a_label_that_the_corpus_lacks_has_no_gradient() -> None:
     with tf.GradientTape() as tape:
         loss = LossAmongKnown(Recipe())(targets, keras.ops.softmax(logits))
     gradient = tape.gradient(loss, logits).numpy()[0]
-    share = 1 / (1 + np.exp(0.3 + 0.2))  # of the second label among the two known
+    share = 1 / (1 + np.exp(0.3 + 0.2))  # share of the second of the two known labels
     np.testing.assert_allclose(gradient, [1 - share, share - 1, 0], atol=1e-6)

@@ -13,7 +13,7 @@ from sernet_edge.train.evaluation import baseline
 from sernet_edge.train.evaluation.protocols import folds
 
 
-def test_a_baseline_that_cannot_choose_is_refused_before_it_computes() -> None:
+def test_a_baseline_that_cannot_choose_c_is_refused_before_it_computes() -> None:
     def corpus(*spoken: str) -> list[Utterance]:
         return [Utterance(Path(f"{i}.wav"), who[1:], who[0]) for i, who in enumerate(spoken)]
 
@@ -27,7 +27,7 @@ def test_a_baseline_that_cannot_choose_is_refused_before_it_computes() -> None:
     baseline.check(folds("speakers", three, seed=1), three)
 
 
-def test_the_baseline_does_not_look_at_the_test_utterances_labels() -> None:
+def test_the_baseline_does_not_use_the_labels_of_test_utterances() -> None:
     rng = np.random.default_rng(1)
     who = [str(i % 4) for i in range(40)]
     labels = [("a", "b")[i % 2] for i in range(40)]

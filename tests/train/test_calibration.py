@@ -22,7 +22,7 @@ from sernet_edge.train.evaluation.calibration import (
 
 
 def drawn(temperature: float, utterances: int = 4000) -> OutOfFold:
-    """Utterances of one window whose labels are drawn from softmax(logits / temperature)."""
+    """Utterances of one window, with labels drawn from softmax(logits / temperature)."""
     rng = np.random.default_rng(5)
     logits = rng.normal(0, 4, (utterances, 3))
     draws = rng.uniform(size=(utterances, 1))
@@ -32,7 +32,7 @@ def drawn(temperature: float, utterances: int = 4000) -> OutOfFold:
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
-def test_the_temperature_that_labels_were_drawn_with_is_found_again(temperature: float) -> None:
+def test_the_fit_finds_the_temperature_that_the_labels_were_drawn_with(temperature: float) -> None:
     data = drawn(temperature)
     assert fit_temperature(data) == pytest.approx(temperature, rel=0.05)
     calibrated = calibrated_by_others(data)
@@ -49,7 +49,7 @@ def test_an_utterance_has_the_mean_scores_of_its_windows() -> None:
     np.testing.assert_allclose(data.of(np.array([False, True])).scores(1.0), [[0.1, 0.9]])
 
 
-def test_the_calibration_error_is_that_of_counting_by_hand() -> None:
+def test_the_calibration_error_agrees_with_counting_by_hand() -> None:
     # Top scores 0.65, 0.65, 0.95, 1.0: right, wrong, right, right.
     scores = np.array([[0.65, 0.35], [0.35, 0.65], [0.95, 0.05], [1.0, 0.0]])
     truth = np.array([0, 0, 0, 0])
@@ -61,7 +61,7 @@ def test_the_calibration_error_is_that_of_counting_by_hand() -> None:
     assert expected_calibration_error(scores, truth) == pytest.approx(expected)
 
 
-def test_the_threshold_is_the_lowest_that_leaves_decisions_right_often_enough() -> None:
+def test_the_threshold_is_the_lowest_that_reaches_the_precision() -> None:
     top = np.array([0.5, 0.6, 0.7, 0.8, 0.9])
     scores = np.stack([top, 1 - top], axis=1)
     scores[0] = [0.5, 0.4]
@@ -81,7 +81,7 @@ def write_run(run: Path, folds: list[dict[str, object]], split: str = "speakers"
     return run
 
 
-def test_windows_are_read_where_a_run_has_them_and_utterances_where_not(tmp_path: Path) -> None:
+def test_scores_of_utterances_are_read_if_a_run_has_none_of_windows(tmp_path: Path) -> None:
     fold = {"truth": [0, 1], "speakers": ["a", "a"], "float_scores": [[0.6, 0.4], [0.0, 1.0]]}
     windows = {"windows": [2, 1], "float_window_scores": [[0.9, 0.1], [0.3, 0.7], [1e-9, 1.0]]}
     new = read_out_of_fold(write_run(tmp_path / "new", [{**fold, **windows}]))
@@ -90,7 +90,7 @@ def test_windows_are_read_where_a_run_has_them_and_utterances_where_not(tmp_path
     np.testing.assert_allclose(old.scores(1.0), [[0.6, 0.4], [0.0, 1.0]], atol=1e-4)
 
 
-def test_a_run_that_tests_on_speakers_it_was_trained_on_cannot_calibrate(tmp_path: Path) -> None:
+def test_a_run_tested_on_its_training_speakers_cannot_calibrate(tmp_path: Path) -> None:
     with pytest.raises(SernetError, match="same speakers"):
         read_out_of_fold(write_run(tmp_path / "run", [], split="random"))
     with pytest.raises(SernetError, match="no finished fold"):

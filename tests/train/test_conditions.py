@@ -1,4 +1,4 @@
-"""The conditions that `evaluate` judges speech under, and the events that it counts in noise."""
+"""The conditions of `evaluate`, and the events that it counts in noise."""
 
 from __future__ import annotations
 
@@ -20,14 +20,16 @@ RATE_HZ = 16_000
 
 
 def speech(seed: int = 0) -> np.ndarray:
-    """Noise in bursts, as syllables are."""
+    """Noise in bursts, like syllables."""
     time_s = np.arange(2 * RATE_HZ) / RATE_HZ
     burst = np.random.default_rng(seed).normal(0, 2000, len(time_s)) * (time_s % 0.4 < 0.2)
     return burst.astype(np.int16)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-def test_a_recording_keeps_its_length_and_is_changed_alike_each_time(condition: str) -> None:
+def test_a_condition_keeps_the_length_and_always_changes_a_recording_in_the_same_way(
+    condition: str,
+) -> None:
     conditions, samples = Conditions(RATE_HZ), speech()
     heard = conditions.heard(samples, condition, 3)
     assert heard.dtype == np.int16 and heard.shape == samples.shape
@@ -61,7 +63,7 @@ def test_the_room_is_a_small_one() -> None:
     impulse = np.zeros(RATE_HZ, np.int16)
     impulse[100] = 30_000
     heard = Conditions(RATE_HZ).heard(impulse, "room", 0).astype(float)
-    assert np.abs(heard[:90]).max() < 300  # nothing comes before the direct sound
+    assert np.abs(heard[:90]).max() < 300  # there is no sound before the direct sound
     left = np.cumsum(heard[::-1] ** 2)[::-1]
     decay_db = 10 * np.log10(left / left[0] + 1e-12)
     fitted = np.flatnonzero((decay_db < -5) & (decay_db > -25))
@@ -88,7 +90,7 @@ CONTRACT = Contract(
 
 
 class Loudness:
-    """Calls a loud window anger and a quiet one none."""
+    """Labels a loud window anger and a quiet one none."""
 
     contract = CONTRACT
 
@@ -105,7 +107,7 @@ def test_events_in_noise_are_counted_by_the_hour() -> None:
     found = false_events(Loudness(), clips)
     assert found["clips"] == 3
     assert found["hours"] == pytest.approx(60.5 / 3600)
-    # One event in the loud clip; the short one has one window, too little evidence.
+    # The loud clip has one event; the short one has a single window, which is not enough.
     assert (found["events"], found["event_labels"]) == (1, {"anger": 1})
     assert found["events_per_hour"] == pytest.approx(3600 / 60.5)
     window, step = CONTRACT.window_samples, 25 * 256
@@ -114,7 +116,7 @@ def test_events_in_noise_are_counted_by_the_hour() -> None:
     assert found["sure"] == pytest.approx((each + 1) / (2 * each + 1))
 
 
-def test_evaluate_says_what_conditions_cost_and_what_noise_does(
+def test_evaluate_reports_the_cost_of_conditions_and_the_events_in_noise(
     small_corpus: Path, shipped_model: Path, tmp_path: Path, in_process: Run
 ) -> None:
     folder = tmp_path / "noise"
@@ -130,7 +132,7 @@ def test_evaluate_says_what_conditions_cost_and_what_noise_does(
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     report = json.loads(result.stdout)
-    # The shipped model takes a window's level out: 20 dB cost it next to nothing.
+    # The shipped model removes a window's level, so 20 dB cost hardly anything.
     assert abs(report["conditions"]["quiet"]["uar_lost"]) < 0.2
     for found in report["conditions"].values():
         assert found["uar"] + found["uar_lost"] == pytest.approx(report["uar"])
@@ -156,7 +158,7 @@ def test_evaluate_says_what_conditions_cost_and_what_noise_does(
         (["--noise", ".", "--out", "x.html"], "--out: the page is about speech"),
     ],
 )
-def test_a_test_of_nothing_is_refused(
+def test_an_evaluation_without_data_is_refused(
     arguments: list[str], message: str, shipped_model: Path, in_process: Run
 ) -> None:
     result = in_process("evaluate", shipped_model, *arguments)

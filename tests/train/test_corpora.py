@@ -1,4 +1,4 @@
-"""Corpora in their true layouts, written small; what is missing is named."""
+"""Small corpora in the real layouts; errors name what is missing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def put(path: Path) -> Path:
 
 @pytest.fixture
 def ravdess(tmp_path: Path) -> Path:
-    """Two actors, eight emotions each with their intensities, and a song."""
+    """Two actors, with eight emotions and their intensities each, and a song."""
     for actor in ("01", "12"):
         for emotion in range(1, 9):
             for intensity in ("01",) if emotion == 1 else ("01", "02"):
@@ -50,7 +50,7 @@ def test_ravdess_speech_is_read_and_song_left_out(ravdess: Path) -> None:
     assert [fold.name for fold in folds("speakers", utterances, 1)] == ["01", "12"]
 
 
-def test_all_of_ravdess_is_1440_utterances_and_what_is_missing_is_said(tmp_path: Path) -> None:
+def test_all_of_ravdess_is_1440_utterances_and_missing_ones_are_reported(tmp_path: Path) -> None:
     for actor in range(1, 25):
         folder = tmp_path / f"Actor_{actor:02}"
         folder.mkdir()
@@ -68,7 +68,7 @@ def test_all_of_ravdess_is_1440_utterances_and_what_is_missing_is_said(tmp_path:
     assert shortfall(corpus, rest) == (
         "1,320 utterances where the corpus has 1,440, none by 05, 24"
     )
-    # The archive is known to have been published with everything in it twice.
+    # One published archive contains everything twice.
     assert shortfall(corpus, utterances * 2) == "2,880 utterances where the corpus has 1,440"
 
 
@@ -93,14 +93,14 @@ C-E2:\tNeutral;\t()
 
 @pytest.fixture
 def iemocap(tmp_path: Path) -> Path:
-    """Two sessions, an improvisation and a script in each, five turns in either."""
+    """Two sessions, each with an improvisation and a script of five turns."""
     for session in (1, 2):
         for dialogue in (f"Ses0{session}F_impro01", f"Ses0{session}M_script02_1"):
             folder = tmp_path / f"Session{session}"
             evaluation = folder / "dialog" / "EmoEvaluation" / f"{dialogue}.txt"
             evaluation.parent.mkdir(parents=True, exist_ok=True)
             evaluation.write_text(EVALUATION.format(dialogue=dialogue))
-            # As in the real release: each evaluator's own files, and what a Mac left behind.
+            # Like the real release: files of each evaluator, and a Mac's hidden files.
             evaluator = evaluation.parent / "Categorical" / f"{dialogue}_e1_cat.txt"
             evaluator.parent.mkdir(exist_ok=True)
             evaluator.write_text(f"{dialogue}_F000 :Neutral state; ()\n")
@@ -113,7 +113,7 @@ def iemocap(tmp_path: Path) -> Path:
 def test_iemocap_has_four_classes_with_excitement_as_happiness(iemocap: Path) -> None:
     utterances = CORPORA["iemocap"].read(iemocap)
     assert Counter(u.label for u in utterances) == {"neutral": 4, "happiness": 8, "anger": 4}
-    # Whoever speaks the turn, not whoever wore the markers in its dialogue.
+    # The speaker of the turn, not the wearer of the markers.
     assert {u.speaker for u in utterances} == {"Ses01F", "Ses01M", "Ses02F", "Ses02M"}
     by_name = {u.path.stem: u.speaker for u in utterances}
     assert by_name["Ses01M_script02_1_F000"] == "Ses01F"
@@ -126,7 +126,7 @@ def test_iemocap_can_be_limited_to_one_kind(kind: str, iemocap: Path) -> None:
     assert all(kind in u.path.name for u in utterances)
 
 
-def test_what_iemocap_lacks_is_named(iemocap: Path, tmp_path: Path) -> None:
+def test_missing_parts_of_iemocap_are_named(iemocap: Path, tmp_path: Path) -> None:
     utterances = CORPORA["iemocap"].read(iemocap)
     assert shortfall(CORPORA["iemocap"], utterances) == (
         "16 utterances where the corpus has 5,531, none by "
@@ -201,7 +201,7 @@ TWO = [("a.wav", "happy", "anna"), ("b.wav", "sad", "")]
         ),
     ],
 )
-def test_a_table_that_can_be_read_in_one_way_only_is_read(data: bytes, tmp_path: Path) -> None:
+def test_a_table_with_a_single_meaning_is_read(data: bytes, tmp_path: Path) -> None:
     path = table(tmp_path, "")
     path.write_bytes(data)
     utterances = CORPORA["csv"].read(path)
@@ -244,7 +244,7 @@ def test_a_table_that_can_be_read_in_one_way_only_is_read(data: bytes, tmp_path:
         ),
     ],
 )
-def test_a_table_that_cannot_be_used_says_where(text: str, message: str, tmp_path: Path) -> None:
+def test_the_error_about_a_table_names_the_line(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(SernetError, match=message):
         CORPORA["csv"].read(table(tmp_path, text))
 
@@ -261,9 +261,7 @@ def test_a_table_in_an_old_encoding_is_refused_with_its_line(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("label", ["بی\u200cطرف", "\U0001f469\u200d\U0001f680", "害怕", "उदास"])
-def test_labels_of_any_script_are_taken_with_the_joiners_that_it_needs(
-    label: str, tmp_path: Path
-) -> None:
+def test_labels_of_any_script_are_accepted_with_their_joiners(label: str, tmp_path: Path) -> None:
     (tmp_path / label).mkdir()
     (tmp_path / label / "a.wav").touch()
     (tmp_path / "t.csv").write_text(f"path,label\n{label}/a.wav,{label}\n")
@@ -272,7 +270,7 @@ def test_labels_of_any_script_are_taken_with_the_joiners_that_it_needs(
 
 
 def test_a_label_is_the_same_however_unicode_spells_it(tmp_path: Path) -> None:
-    # macOS decomposes the names of folders.
+    # macOS decomposes characters in the names of folders.
     for folder, name in (("f\u00fcr", "a.wav"), ("fu\u0308r", "b.wav")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / name).touch()
@@ -290,7 +288,7 @@ def test_a_folder_whose_name_cannot_be_a_label_is_refused(tmp_path: Path) -> Non
         CORPORA["folder"].read(tmp_path)
 
 
-def test_hidden_names_and_folders_that_systems_make_are_no_recordings(tmp_path: Path) -> None:
+def test_hidden_files_and_system_folders_are_skipped(tmp_path: Path) -> None:
     for name in (
         ".Trash-1000/files/old.wav",
         "__MACOSX/Angry/._a.wav",
@@ -302,7 +300,7 @@ def test_hidden_names_and_folders_that_systems_make_are_no_recordings(tmp_path: 
         "Sad/bert/b.wav",
     ):
         put(tmp_path / ".hidden" / "corpus" / name)
-    # The corpus itself may lie in a hidden folder.
+    # The corpus itself may be in a hidden folder.
     utterances = CORPORA["folder"].read(tmp_path / ".hidden" / "corpus")
     assert [(u.label, u.speaker) for u in utterances] == [("Angry", "anna"), ("Sad", "bert")]
     put(tmp_path / "emodb" / "wav" / "03a01Wa.wav")
@@ -311,7 +309,7 @@ def test_hidden_names_and_folders_that_systems_make_are_no_recordings(tmp_path: 
     assert [u.path.name for u in CORPORA["emodb"].read(tmp_path / "emodb")] == ["03a01Wa.wav"]
 
 
-def test_one_label_alone_is_nothing_to_tell_apart(tmp_path: Path) -> None:
+def test_a_corpus_with_a_single_label_is_refused(tmp_path: Path) -> None:
     utterances = CORPORA["csv"].read(table(tmp_path, "path,label\naudio/a.wav,sad\n"))
     with pytest.raises(SernetError, match="has the label 'sad'"):
         labels_of(CORPORA["csv"], utterances)
@@ -361,7 +359,9 @@ def test_nemo_is_read_from_its_table_whatever_format_its_recordings_have(tmp_pat
         (NEMO_TABLE, "samples holds none of the recordings"),
     ],
 )
-def test_what_is_not_nemo_is_refused(tmp_path: Path, table: str | None, message: str) -> None:
+def test_a_folder_that_is_not_nemo_is_refused(
+    tmp_path: Path, table: str | None, message: str
+) -> None:
     if table is not None:
         (tmp_path / "data.tsv").write_text(table, encoding="utf-8")
     with pytest.raises(SernetError, match=message):
@@ -413,7 +413,7 @@ Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episo
 """
 
 
-def test_meld_is_read_from_its_tables_where_the_sound_was_extracted(tmp_path: Path) -> None:
+def test_meld_utterances_with_extracted_sound_are_read_from_the_tables(tmp_path: Path) -> None:
     for name in ("train_sent_emo.csv", "dev_sent_emo.csv"):
         table = MELD_TABLE.format(emotion="anger")
         (tmp_path / name).write_text(table, encoding="cp1252", errors="replace")
@@ -443,7 +443,7 @@ def test_meld_without_sound_or_tables_is_refused_with_the_command_that_extracts_
         CORPORA["meld"].read(tmp_path)
 
 
-def test_every_published_corpus_says_its_licence_whom_to_cite_and_what_it_is() -> None:
+def test_every_published_corpus_has_a_licence_a_citation_and_a_description() -> None:
     for name, corpus in CORPORA.items():
         assert corpus.licence and corpus.citation, name
         assert (corpus.published > 0) == bool(corpus.labels), name

@@ -15,7 +15,7 @@ from sernet_edge.train.evaluation.seen_speakers import heard_voices, seen_speake
 
 
 def table(folder: Path, name: str, rows: str) -> CorpusFolder:
-    """A corpus of one's own, each row LABEL SPEAKER, all of the same short sound."""
+    """A user's own corpus, each row LABEL SPEAKER, with the same short sound."""
     folder.mkdir(exist_ok=True)
     sound = np.random.default_rng(len(name)).normal(0, 900, 1600).astype(np.int16)
     lines = ["path,label,speaker"]
@@ -27,7 +27,7 @@ def table(folder: Path, name: str, rows: str) -> CorpusFolder:
     return CorpusFolder(f"csv:{name}", folder / f"{name}.csv")
 
 
-def test_speakers_of_several_corpora_bear_their_corpus(tmp_path: Path) -> None:
+def test_speakers_of_several_corpora_have_their_corpus_s_name(tmp_path: Path) -> None:
     one = table(tmp_path, "b", "joy 1,rage 1,rage 2")
     two = table(tmp_path, "a", "rage 1,fear 1")
     choice = CorpusChoice((one, two))
@@ -39,12 +39,14 @@ def test_speakers_of_several_corpora_bear_their_corpus(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [u.corpus for u in utterances] == ["csv:a"] * 2 + ["csv:b"] * 3
     assert choice.labels(utterances) == ("fear", "joy", "rage")
-    # A single one is as it is by itself.
+    # A single corpus keeps its names.
     alone = CorpusChoice((one,)).utterances()
     assert [(u.speaker, u.corpus) for u in alone] == [("1", ""), ("1", ""), ("2", "")]
 
 
-def test_labels_are_mapped_then_kept_and_what_is_left_out_is_told(tmp_path: Path) -> None:
+def test_labels_are_mapped_then_filtered_and_left_out_recordings_are_reported(
+    tmp_path: Path,
+) -> None:
     corpus = table(tmp_path, "a", "rage 1,calm 1,neutral 1,joy 1,awe 1")
     choice = CorpusChoice((corpus,), ("neutral", "anger"), {"rage": "anger", "calm": "neutral"})
     progress = HeardProgress()
@@ -85,13 +87,13 @@ def test_contradictions_are_refused(tmp_path: Path) -> None:
             CorpusFolder(name, tmp_path)
 
 
-def test_a_model_of_several_corpora_has_heard_the_speakers_of_each() -> None:
+def test_the_seen_speakers_of_a_model_include_those_of_each_corpus() -> None:
     its = {"corpus": "emodb+ravdess", "holdout_speakers": ["emodb:16", "ravdess:01"]}
     assert seen_speakers(its, "emodb", ["15", "16"]) == ["15"]
     assert seen_speakers(its, "nemo", ["15"]) == []
     both = ["nemo:x", "ravdess:01", "ravdess:02"]
     assert seen_speakers(its, "nemo+ravdess", both) == ["ravdess:02"]
-    # Through the model that its weights started from, too.
+    # The initial model's speakers count, too.
     later = {"corpus": "nemo", "holdout_speakers": ["x"], "initial": its}
     assert seen_speakers(later, "nemo+ravdess", both) == ["ravdess:02"]
     assert seen_speakers(later, "nemo", ["x", "y"]) == ["y"]

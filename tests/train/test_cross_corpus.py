@@ -1,4 +1,4 @@
-"""The figures of models that hear a corpus for the first time."""
+"""The figures of models on corpora that they were not trained on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS = ("anger", "fear", "happiness", "neutral", "sadness", "none")
 
 
 def test_another_answer_than_the_four_emotions_is_wrong() -> None:
-    # Truth and guess by their initials, one corpus; fear is not counted, but may be guessed.
+    # Truth and answers by their initials, in one corpus; fear does not count as truth.
     truth = np.array(["AHNSF".index(x) for x in "AAHNSF"])
     truth = np.array([0, 2, 3, 4, 1])[truth]
     scores = np.eye(6)[[0, 1, 2, 3, 5, 1]]
@@ -24,7 +24,7 @@ def test_another_answer_than_the_four_emotions_is_wrong() -> None:
     assert figures["utterances"] == 5
     assert figures["uar"] == pytest.approx((0.5 + 1 + 1 + 0) / 4)
     assert figures["wa"] == pytest.approx(3 / 5)
-    # Fear is agitated, too; what is called none is in the middle, which is not.
+    # Fear also has high arousal; the label none is in the middle, which does not count as high.
     assert figures["arousal"] == 1
     assert figures["all"]["utterances"] == 6
     assert figures["speakers"]["1"] == {"uar": 0.5, "wa": 0.5, "arousal": None}
@@ -52,7 +52,7 @@ def test_a_corpus_without_these_emotions_has_no_figures() -> None:
     assert found["corpora"]["x"]["uar"] is None and found["corpora"]["x"]["utterances"] == 0
 
 
-def test_arousal_is_what_listening_says() -> None:
+def test_arousal_is_the_same_as_in_listening() -> None:
     contract = Contract(LABELS, (0.0,) * 40, (1.0,) * 40)
     scores = np.random.default_rng(1).dirichlet(np.ones(6), 20)
     expected = [arousal.arousal(contract, row.tolist()) for row in scores]

@@ -20,7 +20,7 @@ from sernet_edge.train.evaluation.evaluate import EvaluationSettings, evaluate
 from sernet_edge.train.evaluation.saved_runs import pooled_figures
 
 
-def test_the_shipped_models_figures_are_those_of_its_saved_cross_validation(
+def test_the_shipped_models_figures_agree_with_its_saved_cross_validation(
     shipped_model: Path,
 ) -> None:
     claimed = load(shipped_model).contract.provenance["conversion"]["calibration"]
@@ -33,7 +33,7 @@ def test_the_shipped_models_figures_are_those_of_its_saved_cross_validation(
             )
 
 
-def test_a_speaker_of_emodb_is_counted_as_many_times_as_it_has_recordings(
+def test_all_recordings_of_a_speaker_of_emodb_are_counted(
     emodb: Path, shipped_model: Path, in_process: Run
 ) -> None:
     result = in_process(
@@ -86,7 +86,7 @@ def test_a_keras_model_is_evaluated_and_has_a_page(
     assert report["classes"]["anger"]["support"] == 0
     (skipped,) = report["skipped"]
     assert "09a01Wa.wav" in skipped and "recordings skipped: 1" in result.stderr
-    # What training said of the same speaker, but for the recording that is bad now.
+    # Training's figures of the same speaker, without the recording that is now damaged.
     said = json.loads(small_keras.with_suffix(".metrics.json").read_text())
     assert report["confusion"][1:] == said["confusion"][1:]
     tops = [b["count"] for b in report["reliability"]]

@@ -1,4 +1,4 @@
-"""The protocol of teaching: other sentences, the same draws every time, and what they gain."""
+"""The protocol of teaching: other sentences, repeatable draws, and the gain."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def test_clips_and_tests_share_a_speaker_and_no_sentence(clips: int) -> None:
         both = np.concatenate([chosen, draw.tested])
         assert set(heard.speakers[both]) == {"s1"} and len(set(both)) == len(both)
         assert not set(heard.sentences[chosen]) & set(heard.sentences[draw.tested])
-        # Three sentences, each twice, are on the side that teaches.
+        # Three sentences, each twice, are in the half to teach with.
         assert np.bincount(heard.truth[chosen]).tolist() == [min(clips, 6)] * len(LABELS)
         assert "s1" not in heard.speakers[draw.others]
     assert len({tuple(sorted(draw.chosen)) for draw in found}) > 1
 
 
-def test_draws_do_not_depend_on_who_else_is_there() -> None:
+def test_draws_do_not_depend_on_other_speakers() -> None:
     heard = speech()
     alone = heard.only(np.flatnonzero(heard.speakers == "s1"))
     offset = int(np.flatnonzero(heard.speakers == "s1")[0])
@@ -70,7 +70,7 @@ def test_draws_do_not_depend_on_who_else_is_there() -> None:
         assert not len(lonely.others)
 
 
-def test_who_says_one_sentence_cannot_be_taught() -> None:
+def test_a_speaker_with_a_single_sentence_cannot_be_taught() -> None:
     heard = speech(sentences=1)
     assert not list(draws(heard, "s1", 1))
     figures = summary(1, by_speaker(heard, 1, lambda draw: {"untaught": 0.5, "taught": 0.5}))
@@ -100,7 +100,7 @@ def test_the_figures_are_means_over_speakers_for_each_draw() -> None:
     means = over_draws(found)
     assert means["untaught"] == pytest.approx([0.2, 0.4])
     assert means["taught"] == pytest.approx([0.7, 0.7])
-    assert means["anger only"] == pytest.approx([0.4, 0.6])  # of the speaker who has both draws
+    assert means["anger only"] == pytest.approx([0.4, 0.6])  # of the speaker with both draws
     figures = summary(2, found)
     assert figures["gains"] == pytest.approx({"a": 0.4, "b": 0.4})
     assert lines(figures)[:2] == [
@@ -118,7 +118,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("corpus", NAMES)
-def test_file_names_say_which_sentence_is_spoken(corpus: str, tmp_path: Path) -> None:
+def test_file_names_give_the_spoken_sentence(corpus: str, tmp_path: Path) -> None:
     *files, sentences = NAMES[corpus]
     for name in files:
         (tmp_path / str(name)).touch()

@@ -1,4 +1,4 @@
-"""The training loop: going on after a stop, and which weights a training ends with."""
+"""The training loop: continuing after a stop, and the final weights."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ pytestmark = pytest.mark.training
 
 
 def finished(fit: Fit) -> Sequence[NDArray[Any]]:
-    """Return the weights that a training ends with."""
+    """Return the final weights of a training."""
     fit.run(lambda epoch, entry: None)
     fit.finish()
     weights: Sequence[NDArray[Any]] = fit.model.get_weights()
     return weights
 
 
-# Windows at random places: test_train.py stops the command itself.
+# test_train.py tests windows at random places, and stops the command itself.
 @pytest.mark.parametrize(
     "change",
     [{"segments": "middle"}, {"segments": "all"}, {"ema": 0.9}, {"precision": "bfloat16"}],
 )
-def test_a_stopped_run_goes_on_to_the_same_weights(change: dict[str, Any], tmp_path: Path) -> None:
+def test_a_stopped_run_continues_to_the_same_weights(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
     stopped = tmp_path / "stopped.npz"
     whole = ready(replace(SHORT, **change), tmp_path / "whole.npz")
 
@@ -49,7 +51,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(change: dict[str, Any], tmp_p
         np.testing.assert_array_equal(found, expected)
 
 
-def test_the_moving_average_is_of_the_weights_after_every_step(
+def test_the_moving_average_uses_the_weights_after_every_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from sernet_edge.train.losses import Objective
@@ -70,11 +72,11 @@ def test_the_moving_average_is_of_the_weights_after_every_step(
         steps = np.array([weights[index] for weights in after_steps], np.float64)
         expected = np.average(steps, axis=0, weights=shares)
         np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-6)
-    # The batch norms' statistics among them.
+    # They include the batch norms' statistics.
     assert len(found) == len(after_steps[-1])
 
 
-def test_the_mean_of_the_last_epochs_is_of_those_that_there_are(tmp_path: Path) -> None:
+def test_the_mean_of_the_last_epochs_uses_all_epochs_if_there_are_fewer(tmp_path: Path) -> None:
     after_epochs: list[Sequence[NDArray[Any]]] = []
     fit = ready(replace(SHORT, average_epochs=10), tmp_path / "c.npz")
     fit.run(lambda epoch, entry: after_epochs.append(fit.model.get_weights()))

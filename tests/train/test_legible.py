@@ -1,4 +1,4 @@
-"""Pictures with labels of any script, and with names that are no UTF-8."""
+"""Pictures with labels of any script, and with names that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def test_labels_of_any_script_are_drawn_with_their_own_letters(
     one: str, other: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     first, second = drawn(one, "x"), drawn(other, "x")
-    # Boxes would be alike for words of one length, as these letters that no font has are.
+    # Words of one length would be equal boxes, like these letters, which no font has.
     boxes = drawn(chr(0xE0001) * 2, "x"), drawn(chr(0xE0002) * 2, "x")
     assert boxes[0].shape == boxes[1].shape and (boxes[0] == boxes[1]).all()
     assert first.shape != second.shape or (first != second).any()
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_fonts_that_are_added_have_the_letters() -> None:
+def test_the_added_fonts_have_the_letters() -> None:
     from matplotlib import font_manager
     from matplotlib.ft2font import FT2Font
 
@@ -51,14 +51,14 @@ def test_the_fonts_that_are_added_have_the_letters() -> None:
     assert legible._fallbacks({ord(letter) for letter in "Überraschung, страх, θυμός"}) == []
 
 
-def test_a_name_that_is_no_utf_8_is_drawn(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_not_utf_8_is_drawn(capfd: pytest.CaptureFixture[str]) -> None:
     name = os.fsdecode(b"m\xff\xe4.tflite")
     assert drawn("a", "b", title=name).any()
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.slow
-def test_a_corpus_model_and_page_may_have_names_that_are_no_utf_8(
+def test_a_corpus_a_model_and_a_page_may_have_names_that_are_not_utf_8(
     sernet_edge: Any, tmp_path: Path
 ) -> None:
     import shutil

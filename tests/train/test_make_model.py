@@ -43,7 +43,7 @@ def test_a_model_is_trained_measured_on_unheard_corpora_and_converted(tmp_path: 
         **os.environ,
         "RUNS": str(tmp_path / "runs"),
         "LICENCE": "ODbL-1.0",
-        # Two steps teach next to nothing.
+        # Two steps teach hardly anything.
         "SURE": "0.01",
         "WINDOWS": "8",
         "OPTIONS": "--epochs 1 --set steps=2 --set batch_size=8 --set room_share=0",

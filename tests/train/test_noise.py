@@ -1,4 +1,4 @@
-"""Folders of noise: what is read, what is kept for tests, and what is refused."""
+"""Folders of noise: reading, the clips for tests, and refusals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sound(seed: int, count: int = 4000) -> np.ndarray:
     return np.random.default_rng(seed).integers(-3000, 3000, count) | 1  # no sample is 0
 
 
-def test_every_clip_is_either_for_training_or_for_tests_and_stays_there(tmp_path: Path) -> None:
+def test_every_clip_is_always_either_for_training_or_for_tests(tmp_path: Path) -> None:
     for number in range(60):
         written(tmp_path / f"{number % 3}" / f"{number}.wav", sound(number))
     noise = Noise.read(tmp_path, RATE_HZ)
@@ -87,7 +87,7 @@ def test_a_folder_without_sound_is_refused(
         Noise.read(tmp_path, RATE_HZ)
 
 
-def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="gone is not a folder"):
         noise_files(tmp_path / "gone")
 

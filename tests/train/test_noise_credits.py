@@ -24,7 +24,7 @@ def _folder(tmp_path: Path, clips: list[str], table: str) -> Path:
     return tmp_path
 
 
-def test_each_clip_that_a_training_hears_is_listed_under_its_licence(tmp_path: Path) -> None:
+def test_each_clip_of_the_training_is_listed_under_its_licence(tmp_path: Path) -> None:
     clips = [f"rain/{number}.wav" for number in range(40)]
     rows = [
         f"{clip},{'CC BY 4.0' if number % 2 else 'CC0'},archive/{Path(clip).name}"
@@ -47,9 +47,7 @@ def test_each_clip_that_a_training_hears_is_listed_under_its_licence(tmp_path: P
         (_TABLE + "1.wav,CC0,there/1.wav\n", "licences.csv does not name 0.wav"),
     ],
 )
-def test_a_table_that_leaves_something_out_is_refused(
-    tmp_path: Path, table: str, complaint: str
-) -> None:
+def test_an_incomplete_table_is_refused(tmp_path: Path, table: str, complaint: str) -> None:
     assert not is_test_clip("0.wav")
     with pytest.raises(SettingError, match=complaint):
         noise_credits(_folder(tmp_path, ["0.wav"], table))

@@ -1,4 +1,4 @@
-"""Which speakers are trained and tested on in each fold."""
+"""The training and test speakers of each fold."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_published_protocol_mixes_speakers_in_ten_random_folds(emodb: Path) 
     }
 
 
-def test_one_speaker_alone_cannot_be_left_out() -> None:
+def test_a_single_speaker_cannot_be_left_out() -> None:
     alone = [Utterance(Path(f"{i}.wav"), "anger", "03") for i in range(5)]
     with pytest.raises(SernetError, match="two speakers or more, the corpus has 1"):
         folds("speakers", alone, seed=1)
@@ -57,7 +57,7 @@ def test_ten_random_folds_need_ten_recordings() -> None:
         folds("random", few, seed=1)
 
 
-def test_a_label_that_nobody_else_says_is_named_with_its_fold() -> None:
+def test_a_label_of_a_single_speaker_is_named_with_its_fold() -> None:
     spoken = [("anna", "joy"), ("anna", "rage"), ("bert", "joy"), ("carl", "joy")]
     utterances = [Utterance(Path(f"{i}.wav"), label, who) for i, (who, label) in enumerate(spoken)]
     splits = folds("speakers", utterances, seed=1)

@@ -1,4 +1,4 @@
-"""Recipes: what can be set, and how the command line sets it."""
+"""Recipes: their settings, and the command line's options for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sernet_edge.train.settings import ModelSettings
 
 
 def settings_from(*arguments: str) -> tuple[ModelSettings | None, str]:
-    """Return what the options of training make of `arguments`, and what is printed."""
+    """Return the settings that the training options make from `arguments`, and the output."""
     taken: list[ModelSettings] = []
 
     @click.command()
@@ -68,7 +68,7 @@ def test_any_setting_of_a_recipe_can_be_changed_by_name() -> None:
         ("mixup=[1]", "mixup cannot be '[1]': it is a number"),
     ],
 )
-def test_a_change_that_makes_no_sense_is_refused(change: str, message: str) -> None:
+def test_an_impossible_change_is_refused(change: str, message: str) -> None:
     settings, output = settings_from("--set", change)
     assert settings is None
     assert message in output
@@ -81,7 +81,7 @@ def test_a_change_that_makes_no_sense_is_refused(change: str, message: str) -> N
         (("--noise", "somewhere"), "the recipe has no use for noise"),
     ],
 )
-def test_a_recipe_with_noise_and_a_folder_of_it_belong_together(
+def test_a_recipe_with_noise_and_a_noise_folder_need_each_other(
     arguments: tuple[str, ...], message: str
 ) -> None:
     with pytest.raises(SettingError, match=message):
@@ -95,7 +95,7 @@ def test_a_recipe_with_noise_and_a_folder_of_it_belong_together(
     assert not Recipe().is_robust and not RECIPES["paper"].is_robust
 
 
-def test_the_papers_recipe_sees_the_middle_of_each_utterance_unless_told_otherwise() -> None:
+def test_the_papers_recipe_uses_the_middle_of_each_utterance_by_default() -> None:
     chosen = [
         (settings.recipe.segments, settings.recipe.test_segments)
         for arguments in ([], ["--set", "segments=all"])
@@ -115,12 +115,12 @@ def test_the_papers_recipe_sees_the_middle_of_each_utterance_unless_told_otherwi
         {"label_smoothing": 1.0},
     ],
 )
-def test_a_recipe_that_nothing_could_be_trained_with_is_refused(wrong: dict[str, Any]) -> None:
+def test_an_impossible_recipe_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Recipe(**wrong)
 
 
-def test_a_saved_recipe_has_the_defaults_of_settings_that_came_later() -> None:
+def test_a_saved_recipe_gets_the_defaults_of_newer_settings() -> None:
     said = dataclasses.asdict(RECIPES["robust"])
     assert recipe_from(said) == RECIPES["robust"]
     del said["label_shares"]

@@ -15,7 +15,7 @@ from sernet_edge.train.evaluation.saved_runs import pooled_figures
 RUNS = Path(__file__).parents[2] / "benchmarks" / "runs"
 
 
-def test_a_run_kept_without_its_guesses_by_epoch_has_no_learning_curves() -> None:
+def test_a_run_without_answers_by_epoch_has_no_learning_curves() -> None:
     run = RUNS / "search" / "half-seed2"
     assert {"confusion", "speakers", "reliability"} == set(run_pictures(run, pooled_figures(run)))
 

@@ -18,11 +18,11 @@ def reverberation_s(response: np.ndarray) -> float:
     return -60 / np.polyfit(fitted / RATE_HZ, decay_db[fitted], 1)[0]
 
 
-def test_rooms_reverberate_as_rooms_do_and_are_no_gain() -> None:
+def test_rooms_have_real_reverberation_times_and_no_gain() -> None:
     responses = rooms(RATE_HZ).responses
     assert len(responses) >= 200
     for response in responses:
-        assert np.abs(response[:64]).max() > 0  # the direct sound delays nothing
+        assert np.abs(response[:64]).max() > 0  # the direct sound comes without delay
         assert (response.astype(float) ** 2).sum() == pytest.approx(1, rel=1e-5)
     times = [reverberation_s(response) for response in responses]
     assert 0.05 < min(times) < 0.25

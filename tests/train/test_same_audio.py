@@ -1,4 +1,4 @@
-"""The same audio under several names: what is refused, and what is only named."""
+"""The same audio under several names: errors and warnings."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_audio_on_both_sides_of_a_split_is_refused_with_its_names() -> None:
 
 
 def write_tagged(path: Path, samples: NDArray[np.int16]) -> None:
-    """Write the same samples as `write_wav`, in a file of other bytes."""
+    """Write the same samples as `write_wav`, in a file with different bytes."""
     with wave.open(str(path), "wb") as file:
         file.setnchannels(2)
         file.setsampwidth(2)
@@ -72,7 +72,7 @@ def write_tagged(path: Path, samples: NDArray[np.int16]) -> None:
 
 @pytest.fixture
 def leaking(tmp_path: Path) -> Path:
-    """Two speakers; the second one's joy is the first one's, as stereo."""
+    """Two speakers; the second speaker's joy is the first one's, in stereo."""
     for number, name in enumerate(("joy/anna", "rage/anna", "joy/bert", "rage/bert")):
         (tmp_path / "corpus" / name).mkdir(parents=True)
         write_wav(tmp_path / "corpus" / name / "x.wav", SOUNDS[number])
@@ -80,7 +80,7 @@ def leaking(tmp_path: Path) -> Path:
     return tmp_path / "corpus"
 
 
-def test_training_and_cross_validation_refuse_a_corpus_that_leaks(
+def test_training_and_cross_validation_refuse_the_same_audio_in_training_and_test(
     leaking: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     corpus = ("--corpus", "folder", leaking, "--epochs", 1)
@@ -95,7 +95,7 @@ def test_training_and_cross_validation_refuse_a_corpus_that_leaks(
 
 
 @pytest.mark.training
-def test_labels_are_those_of_recordings_that_were_read(
+def test_labels_come_from_the_recordings_that_were_read(
     leaking: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     (leaking / "broken").mkdir()

@@ -20,7 +20,9 @@ def test_folds_of_different_labels_are_not_pooled(tmp_path: Path) -> None:
         pooled_figures(run)
 
 
-def test_the_strict_figure_is_the_last_epochs_and_the_other_the_best_ones(tmp_path: Path) -> None:
+def test_the_strict_figure_is_of_the_last_epoch_and_the_other_of_the_best_epochs(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "run.json").write_text('{"split": "speakers"}')
     fold_file(tmp_path, "1", [0, 0, 1, 2], [[0, 0, 1, 2], [0, 1, 1, 1]])
     fold_file(tmp_path, "2", [0, 1, 1], [[1, 1, 0], [0, 1, 0]])

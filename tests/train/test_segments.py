@@ -1,4 +1,4 @@
-"""Which windows of a recording are trained on, and what that costs an epoch."""
+"""The training windows of a recording, and their cost in an epoch."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from sernet_edge.train.windows import TrainingSet, TrainingWindows
 if TYPE_CHECKING:
     from sernet_edge.train.losses import Batch, Objective
 
-# A third of a second, so that training takes a moment.
+# A third of a second, so that training is quick.
 CONTRACT = Contract(
     labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, level="none", window_frames=16
 )
 WINDOW = CONTRACT.window_samples
 
 PLAIN = Recipe(gain_db=0, time_mask_frames=0, mfcc_mask=0)
-"""Nothing is changed but where a window is cut."""
+"""A recipe that changes nothing except the position of a window."""
 
 
 def recording(samples: int, label: str = "a", seed: int = 3) -> Recording:
@@ -55,7 +55,7 @@ def test_the_middle_of_a_recording_has_as_much_before_it_as_after_it() -> None:
 
 
 @pytest.mark.parametrize("segments", ["middle", "all"])
-def test_a_short_recording_stands_in_the_middle_of_silence(segments: Segments) -> None:
+def test_a_short_recording_is_in_the_middle_of_silence(segments: Segments) -> None:
     its = recording(WINDOW - 2000)
     (window,) = cut(its, segments)
     np.testing.assert_array_equal(window, features(np.pad(its.samples, 1000)))
@@ -85,8 +85,8 @@ def test_all_segments_lie_side_by_side_around_the_middle(over: int) -> None:
     np.testing.assert_array_equal(windows, expected)
 
 
-def test_a_segment_at_another_speed_is_filled_by_what_is_around_it() -> None:
-    # Digital silence has one spectrum in every frame: it would show as frames that are alike.
+def test_a_segment_at_another_speed_is_filled_with_the_audio_around_it() -> None:
+    # Digital silence would show as equal frames.
     for window in cut(recording(2 * WINDOW), "all", speed=0.2):
         assert len(np.unique(window[:, 20])) == CONTRACT.window_frames
 
@@ -130,7 +130,7 @@ def test_an_epoch_goes_through_all_segments_and_class_weights_count_them(
 
 
 def counted(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Float32], int]:
-    """Return a recording's window in three epochs, and how often its features were computed."""
+    """Return a recording's windows in three epochs, and how often features were computed."""
     calls = []
     compute = TrainingWindows.training_window
 
@@ -145,7 +145,7 @@ def counted(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Float
     return [windows.window(0, np.random.default_rng(epoch)) for epoch in range(3)], len(calls)
 
 
-def test_features_that_stay_the_same_are_computed_once_and_masked_anew(
+def test_features_that_stay_the_same_are_computed_once_and_masked_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (plain,) = cut(recording(2 * WINDOW), "middle")
@@ -178,7 +178,7 @@ def test_features_that_change_are_computed_for_every_epoch(
     assert len({window.tobytes() for window in windows}) == 3
 
 
-def test_levels_lie_between_the_gain_and_the_quietest() -> None:
+def test_levels_are_between_the_gain_and_the_quietest() -> None:
     recipe = replace(PLAIN, gain_db=5.0, quiet_db=20.0)
     contract = Contract(
         labels=("a", "b"), mean=(0.0,), std=(100.0,), clip=50.0, level="none", window_frames=60

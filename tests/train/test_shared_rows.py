@@ -1,4 +1,4 @@
-"""Networks whose windows share rows: what their architectures say of their rows is true."""
+"""Networks whose windows share rows: their architectures state the rows correctly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW = 198
 
 @pytest.fixture(scope="module", params=STREAMING)
 def body(request: pytest.FixtureRequest) -> Any:
-    """A network up to its last feature map, and what its architecture says of the map's rows."""
+    """A network up to its last feature map, and the rows that its architecture states."""
     import keras
 
     its = ARCHITECTURES[request.param]
@@ -33,7 +33,7 @@ def body(request: pytest.FixtureRequest) -> Any:
 
 
 def rows(network: Any, windows: Any) -> Any:
-    """Rows of the last map, 1 at most: random weights make them small beside their biases."""
+    """Rows of the last map, scaled to 1: random weights make them small beside their biases."""
     found = np.asarray(network(1e6 * np.asarray(windows, np.float32)[..., None]))
     return found / found.max()
 
@@ -54,7 +54,7 @@ def test_windows_a_stride_apart_share_their_rows(body: Any) -> None:
     assert np.abs(first - second).max() > 0.01
 
 
-def test_a_row_depends_on_its_own_frames_and_on_both_ends_of_them(body: Any) -> None:
+def test_a_row_depends_on_its_own_frames_up_to_both_ends(body: Any) -> None:
     network, its = body
     stride, receptive = its.stride_frames, its.receptive_frames
     window = np.random.default_rng(3).normal(size=(WINDOW, 40))

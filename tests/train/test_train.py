@@ -1,4 +1,4 @@
-"""`sernet-edge train`: the corpus, the architecture, the outputs, going on after a stop."""
+"""`sernet-edge train`: the corpus, the architecture, the outputs, continuing after a stop."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_training_writes_model_contract_metrics_and_picture(small_keras: Path) -
     assert not list(small_keras.parent.glob("*checkpoint*"))
 
 
-def test_normalisation_is_learnt_on_the_training_speakers_alone(
+def test_normalisation_uses_the_training_speakers_only(
     small_keras: Path, small_corpus: Path
 ) -> None:
     contract = ModelFile.read(small_keras).require_contract()
@@ -89,14 +89,14 @@ def test_normalisation_is_learnt_on_the_training_speakers_alone(
     rows = np.concatenate(
         [feature_rows(front_end, r.samples) for r in recordings if r.utterance.speaker != "09"]
     )
-    # The level takes the mean out of c0, so that one is not the rows' own.
+    # The level removes the mean of c0, so c0 is not compared.
     np.testing.assert_allclose(contract.mean[1:], rows.mean(axis=0)[1:], rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(contract.std[1:], rows.std(axis=0)[1:], rtol=1e-5)
     assert contract.mean[0] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.training
-def test_a_stopped_run_goes_on_to_the_same_weights(
+def test_a_stopped_run_continues_to_the_same_weights(
     small_keras: Path, small_corpus: Path, tmp_path: Path, sernet_edge: Run
 ) -> None:
     out = tmp_path / "small.keras"
@@ -148,7 +148,7 @@ def test_a_damaged_checkpoint_is_named(damage: Callable[[bytes], bytes], tmp_pat
 
 
 @pytest.mark.training
-def test_a_training_that_diverges_stops_and_says_so(tmp_path: Path) -> None:
+def test_a_training_that_diverges_stops_with_an_error(tmp_path: Path) -> None:
     from sernet_edge.train.fit import start
 
     recipe = Recipe(epochs=2, learning_rate=1e30)
@@ -158,7 +158,7 @@ def test_a_training_that_diverges_stops_and_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.training
-def test_what_is_no_speech_is_learnt_as_none(tmp_path: Path) -> None:
+def test_sound_without_speech_is_learnt_as_none(tmp_path: Path) -> None:
     from sernet_edge.train.fit import predict, start
 
     def spoken(label: str, hz: int, seed: int) -> Recording:
@@ -286,7 +286,7 @@ def test_a_folder_that_is_not_emodb_is_refused(
         CORPORA["emodb"].read(corpus_with(tmp_path / "c", *names))
 
 
-def test_bad_usage_and_bad_files_are_told_in_one_line(
+def test_bad_usage_and_bad_files_are_reported_in_one_line(
     small_corpus: Path, damaged_corpus: Callable[[str], Path], tmp_path: Path, in_process: Run
 ) -> None:
     corpus = ("--corpus", "emodb", small_corpus)
@@ -353,7 +353,7 @@ def test_a_bad_recording_can_be_skipped_and_is_counted(
 
 
 @pytest.mark.training
-@pytest.mark.filterwarnings("ignore")  # Keras's own, which the command line discards.
+@pytest.mark.filterwarnings("ignore")  # the command line hides Keras's warnings
 def test_a_notebook_trains_as_the_command_does(small_corpus: Path, tmp_path: Path) -> None:
     corpora = CorpusChoice((CorpusFolder("emodb", small_corpus),))
     model = ModelSettings(corpora, recipe=dataclasses.replace(Recipe(), epochs=1))

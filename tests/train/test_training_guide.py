@@ -1,4 +1,4 @@
-"""The guide of training: its example runs as far as no corpus is needed."""
+"""The training guide: its example runs up to the point where it needs a corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The twin that trains in the place of a model is that model, but for rounding and length."""
+"""The twin that trains in place of a model equals it, except for rounding and length."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.training
 
-# Long enough that something is left of it after the attention network's pooling.
+# Long enough to have rows left after the attention network's pooling.
 CONTRACT = SHORT_CONTRACT.replace(window_frames=64)
 
 
@@ -52,11 +52,11 @@ def streaming_contract(**changes: int) -> Contract:
 
 
 def batch(model: keras.Model, windows: int = 8) -> Batch:
-    """Noise, and labels that a part of it tells."""
+    """Noise, and labels that depend on a part of it."""
     from sernet_edge.train.losses import Batch
 
     rng = np.random.default_rng(4)
-    # The attention network takes windows of any length.
+    # The attention network accepts windows of any length.
     frames = model.input_shape[1] or CONTRACT.window_frames
     shape = (windows, frames, *model.input_shape[2:])
     inputs = rng.normal(0, 1, shape).astype(np.float32)
@@ -66,7 +66,7 @@ def batch(model: keras.Model, windows: int = 8) -> Batch:
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_twin_says_what_its_model_says_to_within_rounding(architecture: str) -> None:
+def test_a_twin_has_its_model_s_scores_within_rounding(architecture: str) -> None:
     import keras
 
     from sernet_edge.train.models.twin import training_twin
@@ -82,12 +82,12 @@ def test_a_twin_says_what_its_model_says_to_within_rounding(architecture: str) -
     }
     assert (computes.pop("features"), computes.pop("scores")) == ("float32", "float32")
     assert set(computes.values()) == {"bfloat16"}
-    # Scores of 0 to 1, and eight bits, of each of up to nine layers.
+    # Scores are 0 to 1, with eight bits in each of up to nine layers.
     inputs = batch(model).inputs
     np.testing.assert_allclose(twin(inputs), model(inputs), atol=0.03)
 
 
-def test_its_batch_norm_is_that_of_keras() -> None:
+def test_the_twin_s_batch_norm_is_that_of_keras() -> None:
     import keras
 
     from sernet_edge.train.models.twin import FusedBatchNormalization
@@ -103,7 +103,7 @@ def test_its_batch_norm_is_that_of_keras() -> None:
             found(inputs, training=True), expected(inputs, training=True), atol=1e-5
         )
     np.testing.assert_allclose(found.moving_mean, expected.moving_mean, rtol=1e-5)
-    # Of a sample: after two steps 0.64 of it is from the batches, the rest the 1 it began with.
+    # After two steps, 0.64 of it is the batches' sample variance, the rest the initial 1.
     np.testing.assert_allclose(
         np.asarray(found.moving_variance) - 0.36,
         (np.asarray(expected.moving_variance) - 0.36) * count / (count - 1),
@@ -133,7 +133,7 @@ def test_a_twin_learns(architecture: str, change: dict[str, Any]) -> None:
     assert np.mean(losses[-3:]) < 0.8 * np.mean(losses[:3])
 
 
-def test_what_is_left_after_training_is_a_plain_float32_model(tmp_path: Path) -> None:
+def test_the_result_of_training_is_a_plain_float32_model(tmp_path: Path) -> None:
     fit = ready(replace(SHORT, precision="bfloat16"), tmp_path / "c.npz")
     before = fit.model.get_weights()
     after: list[Any] = []
@@ -158,8 +158,8 @@ def test_a_network_whose_rows_do_not_depend_on_the_window_trains_on_shorter_ones
     twin = training_twin(model, 134, "float32")
     assert twin.input_shape[1] == 134
     assert [layer.name for layer in twin.layers] == [layer.name for layer in model.layers]
-    # The last map of a window is that of its two halves, which share no row of it: 102 + 32
-    # frames have the two first rows, and the two last ones begin 64 frames later.
+    # The last map of a window consists of the maps of its two halves, which share no row: 102 + 32
+    # frames have the first two rows, and the last two begin 64 frames later.
     window = np.random.default_rng(6).normal(0, 1, (1, 198, 40, 1)).astype(np.float32)
     embedding = [keras.Model(one.input, one.get_layer("embedding").output) for one in (model, twin)]
     halves = [embedding[1](window[:, start : start + 134]) for start in (0, 64)]
@@ -184,7 +184,7 @@ def test_training_windows_are_as_long_as_the_recipe_says() -> None:
         ({}, "134 and 166"),
     ],
 )
-def test_a_length_that_the_network_does_not_take_is_refused(
+def test_a_length_that_the_network_does_not_support_is_refused(
     rows: dict[str, int], message: str
 ) -> None:
     contract = streaming_contract(**rows)
