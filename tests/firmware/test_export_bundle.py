@@ -123,9 +123,30 @@ def listened(in_process: Run) -> str:
 @pytest.mark.parametrize("compiler", quickly(["gcc", "clang"], 1))
 def test_the_self_test_passes(compiler: str, bundle: Path) -> None:
     copy = made(bundle, compiler)
-    done = subprocess.run(["make", "-s", "check"], cwd=copy, capture_output=True, text=True)
+    done = subprocess.run(
+        ["make", "-s", f"CC={compiler}", "check"], cwd=copy, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "scores that differ: 0 of" in done.stdout
+    assert done.stdout.endswith("\nself-test passed\n")
+
+
+@pytest.mark.slow
+def test_other_macros_compile_everything_again(bundle: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+
+    def compiled(*options: str) -> int:
+        command = ["make", "demo_host", "CFLAGS=-O0", *options]
+        done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=True)
+        return done.stdout.count(" -c ")
+
+    files = compiled()
+    assert files > 10
+    assert compiled("OPTIONS=-DSERNET_DECIDE") == files
+    demo = subprocess.run([copy / "demo_host", SAMPLE], capture_output=True, text=True, check=True)
+    assert "sure" in demo.stdout
+    assert compiled("OPTIONS=-DSERNET_DECIDE") == 0
 
 
 @pytest.mark.slow
