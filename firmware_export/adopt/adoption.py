@@ -32,7 +32,10 @@ def adopt(file: ModelFile, settings: Path) -> ModelFile:
     """
     file.require_flatbuffer()
     if file.contract is not None:
-        raise ModelError(f"{file.name} has a contract already, {file.contract.id}")
+        raise ModelError(
+            f"{file.name} has a contract already, {file.contract.id}",
+            "name the file that this one was made from, and replace this one with --force",
+        )
     ends = _ends(file)
     given = read_settings(settings)
     where = str(settings)
@@ -159,5 +162,9 @@ def _check_filters(contract: Contract, where: str) -> None:
 
 
 def _count_field(contract: Contract) -> str:
-    names = {"mfcc": "mfcc_count", "mel": "mel_bands", "micro": "num_channels"}
+    names = {
+        "mfcc": "mfcc_count, or numcep of python_speech_features,",
+        "mel": "mel_bands",
+        "micro": "num_channels",
+    }
     return names.get(contract.features, "mel_high_hz")

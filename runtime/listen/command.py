@@ -21,7 +21,24 @@ from sernet_edge.runtime.teach.lesson import outdated
 from sernet_edge.runtime.trust import INTENDED_USE, card_of, licence, trust
 
 
-@click.command(cls=ConfiguredCommand)
+class _Listen(ConfiguredCommand):
+    """The command `listen`, which tells how a recording is given."""
+
+    allow_extra_args = True
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options; refuse a file that no option names."""
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            raise click.UsageError(
+                f"Got unexpected extra argument ({' '.join(rest)}). "
+                f"A recording is given with --input: --input {rest[0]}",
+                ctx,
+            )
+        return rest
+
+
+@click.command(cls=_Listen)
 @source_options
 @click.option(
     "--list-devices", is_flag=True, help="Try every microphone, list those that work, and exit."

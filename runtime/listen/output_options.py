@@ -147,6 +147,7 @@ output_options = option_group(
     (
         click.option(
             "--json",
+            type=click.Path(readable=False, allow_dash=True),
             is_flag=False,
             flag_value=_STANDARD,
             metavar="[FILE]",
@@ -154,6 +155,7 @@ output_options = option_group(
         ),
         click.option(
             "--csv",
+            type=click.Path(readable=False, allow_dash=True),
             is_flag=False,
             flag_value=_STANDARD,
             metavar="[FILE]",

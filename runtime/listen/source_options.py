@@ -99,6 +99,7 @@ source_options = option_group(
     (
         click.option(
             "--input",
+            type=click.Path(readable=False, allow_dash=True),
             metavar="FILE|-",
             help="An audio file (WAV, FLAC, Ogg, MP3, AIFF ...), or - for standard input: raw "
             "samples, or WAV.  [default: the microphone]",

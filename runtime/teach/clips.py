@@ -69,9 +69,12 @@ def find_clips(place: Path, may_be_empty: bool = False) -> list[LabelledFile]:
         raise SernetError(f"{place} does not exist", "name the folder or the table of the clips")
     clips = list(_of_folder(place) if place.is_dir() else _of_table(place))
     if not clips and not may_be_empty:
-        raise SernetError(
-            f"{place} holds no clip", "put audio files in folders named after their emotions"
+        hint = (
+            "put audio files in folders named after their emotions"
+            if place.is_dir()
+            else "write the path and the label of each clip in a line of its own"
         )
+        raise SernetError(f"{place} holds no clip", hint)
     return clips
 
 

@@ -56,6 +56,12 @@ def test_completion_knows_options(line: str, answer: str) -> None:
     assert "tensorflow" not in loaded
 
 
+@pytest.mark.parametrize("option", ["--input", "--json", "--csv", "--model", "--config"])
+def test_names_of_files_are_left_to_the_shell(option: str) -> None:
+    # click gives the word back as it is, as a file's.
+    assert _completed(f"sernet-edge listen {option} sp")[0] == ["sp"]
+
+
 def test_bash_accepts_the_printed_script(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("sernet-edge")
     script = subprocess.run(

@@ -88,7 +88,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "no labels": ({"python_speech_features": {}}, "has no labels"),
     "other features": (
         {**SETTINGS, "python_speech_features": {}},
-        "13 features a frame, the model's input has 10 (set mfcc_count to 10",
+        "10 (set mfcc_count, or numcep of python_speech_features, to 10, if the model was",
     ),
     "other frames": ({**SETTINGS, "window_frames": 50}, "window_frames is 50"),
     "a misspelt field": ({**SETTINGS, "smothing": 0.5}, "did you mean 'smoothing'?"),

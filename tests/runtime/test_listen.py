@@ -471,7 +471,7 @@ def test_standard_input_that_ends_within_a_sample_is_reported(
         (["--threads", "0"], "--threads"),
         (["--threads", "99999999999999"], "--threads"),
         (["--input", "-", "--rate", "7"], "--rate"),
-        (["a.wav"], "unexpected extra argument"),
+        (["a.wav"], "A recording is given with --input: --input a.wav"),
     ],
 )
 def test_wrong_usage_is_reported_and_exits_with_2(
