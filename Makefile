@@ -275,6 +275,8 @@ docs: .venv/dev ## Remake every generated page, mostly from saved runs
 		--out $(EVIDENCE)/other-models.md
 	$(BIN)/python benchmarks/corpus_bias_page.py benchmarks/corpus-bias.json \
 		--out $(EVIDENCE)/corpus-bias.md
+	$(BIN)/python benchmarks/drift_measures_page.py benchmarks/drift-measures.json \
+		--out $(EVIDENCE)/drift-measures.md
 	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
 	$(BIN)/python tools/dependencies.py --out $(DESIGN)/dependencies.md
 	$(BIN)/python benchmarks/strangers.py benchmarks/strangers --out $(EVIDENCE)/strangers.md

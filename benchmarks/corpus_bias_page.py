@@ -32,7 +32,7 @@ against that, each by itself:
 
 Each corpus is tested by networks of half width that were trained on the two others. `voices` is
 tested on the same three corpora, so whoever chooses a method by this table chooses it on the test
-data: no fourth corpus was there to choose on. The recipe is `voices` with {figures.epochs} epochs
+data: no fourth corpus was there to choose on. The recipe is `voices` with {epochs} epochs
 of {steps} steps; float; whole utterances; four emotions, and any other answer is wrong.
 
 UAR in percent, the mean of {figures.seeds} seeds and their range:
@@ -50,7 +50,10 @@ def main(saved: Path, out: Path) -> None:
     """Write the page about corpus bias from the figures in SAVED."""
     figures = Figures.read(saved, tuple(SYSTEMS), (AS_RECORDED,))
     page = _PAGE.format(
-        figures=figures, steps=RECIPES["voices"].steps, by_corpus=figures.by_corpus("training")
+        figures=figures,
+        epochs=figures.settings["epochs"],
+        steps=RECIPES["voices"].steps,
+        by_corpus=figures.by_corpus("training"),
     )
     write_text(out, page)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,23 +19,28 @@ class Figures:
 
     Attributes:
         name: The file's name, for the page.
-        epochs: Epochs of each training.
+        settings: The other numbers of the file, such as the epochs of each training.
         systems: The compared systems.
         corpora: The tested corpora, sorted by name.
         conditions: The conditions of the test.
-        values: UAR in percent, float64 (systems, seeds, corpora, conditions).
+        values: In percent, float64 (systems, seeds, corpora, conditions).
     """
 
     name: str
-    epochs: int
+    settings: Mapping[str, int]
     systems: Sequence[str]
     corpora: Sequence[str]
     conditions: Sequence[str]
     values: NDArray[np.float64]
 
     @staticmethod
-    def read(path: Path, systems: Sequence[str], conditions: Sequence[str]) -> Figures:
-        """Read the figures of `systems`.
+    def read(
+        path: Path,
+        systems: Sequence[str],
+        conditions: Sequence[str],
+        settings: Sequence[str] = ("epochs",),
+    ) -> Figures:
+        """Read the figures of `systems`, and the numbers of these `settings`.
 
         Raises:
             SernetError: The file holds something else, or lacks figures.
@@ -52,13 +57,13 @@ class Figures:
                 ]
                 for s in systems
             ]
-            epochs = document["epochs"]
+            numbers = {setting: int(document[setting]) for setting in settings}
         except (ValueError, KeyError, TypeError, IndexError) as error:
             raise SernetError(
                 f"{path} holds no figures of these systems, or not all of them: {error}"
             ) from error
         name = f"benchmarks/{path.name}"
-        return Figures(name, epochs, systems, corpora, conditions, np.array(values))
+        return Figures(name, numbers, systems, corpora, conditions, np.array(values))
 
     @property
     def tested(self) -> str:

@@ -34,7 +34,7 @@ keep to this are compared with each other and with whole windows.
 
 Each corpus is tested by networks of half width that were trained on the others. Training knows
 {trained} and none. Tested are {tested}, and any
-other answer is wrong. The recipe is `voices` with {figures.epochs} epochs of {steps} steps; float;
+other answer is wrong. The recipe is `voices` with {epochs} epochs of {steps} steps; float;
 whole utterances.
 
 UAR in percent, the mean over {figures.tested}; the mean of {figures.seeds} seeds and their range:
@@ -60,6 +60,7 @@ def main(saved: Path, out: Path) -> None:
     figures = Figures.read(saved, tuple(SYSTEMS), tuple(CONDITIONS))
     page = _PAGE.format(
         figures=figures,
+        epochs=figures.settings["epochs"],
         trained=", ".join(TRAINED),
         tested=", ".join(TESTED),
         steps=RECIPES["voices"].steps,

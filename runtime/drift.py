@@ -21,7 +21,8 @@ def drift(standardised: Float64) -> float:
     deviations, and the logarithm of the spread. Noise and silence have too little spread; a tone,
     or a sample rate higher than stated, moves the means. Drift does not notice speech at half the
     stated rate, which sounds like another, faster speaker, nor a gain, until the sound drowns in
-    the energy floor or clips.
+    the energy floor or clips. Nor does it notice voices that the training did not hear;
+    docs/evidence/drift-measures.md compares it with other measures.
 
     Training fits `Contract.drift_limit` to the drift of its own windows with this function.
 
