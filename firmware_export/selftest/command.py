@@ -288,13 +288,12 @@ def _audio(path: Path | None, contract: Contract) -> tuple[NDArray[np.int16], st
 
 def _check_base(hello: Hello, model: Model, port: str) -> None:
     """Refuse a board that does not run the model from which `model` was taught."""
-    taught = model.contract.provenance.get("taught", {})
-    if "base_contract" not in taught:
+    base = _base(model)
+    if base is None:
         raise SernetError(
             f"{model.name} was not taught, so there is nothing to send",
             "name a file of `sernet-edge teach`, or leave out --teach",
         )
-    base = (taught["base_contract"], int(taught["base_sha256"][:16], 16))
     if (hello.contract_id, hello.model_checksum) != base:
         raise SernetError(
             f"the board at {port} ({hello.board}) does not run the model that {model.name} was "
@@ -302,6 +301,14 @@ def _check_base(hello: Hello, model: Model, port: str) -> None:
             "teach the model that the board runs",
         )
     _check_sizes(hello, model, port)
+
+
+def _base(model: Model) -> tuple[str, int] | None:
+    """Return contract and checksum of the model from which `model` was taught, if it was."""
+    taught = model.contract.provenance.get("taught", {})
+    if "base_contract" not in taught:
+        return None
+    return taught["base_contract"], int(taught["base_sha256"][:16], 16)
 
 
 def _check_same_model(hello: Hello, model: Model, port: str) -> None:
@@ -314,11 +321,16 @@ def _check_same_model(hello: Hello, model: Model, port: str) -> None:
                 f"the contract is the same, but its weights' checksum is "
                 f"{hello.model_checksum:016x}, the file's {checksum:016x}"
             )
+        hint = (
+            "send its head to the board first: add --teach"
+            if (hello.contract_id, hello.model_checksum) == _base(model)
+            else f"flash what `sernet-edge export {model.name} --out DIR` writes, or give the "
+            "model that the board was made from"
+        )
         raise SernetError(
             f"the board at {port} ({hello.board}) runs another model than {model.name}: "
             + difference,
-            f"flash what `sernet-edge export {model.name} --out DIR` writes, or give the model "
-            "that the board was made from",
+            hint,
         )
     _check_sizes(hello, model, port)
 

@@ -326,6 +326,21 @@ def test_a_board_that_runs_another_model_is_refused(talk: Talk, shipped_model: P
         assert "sernet-edge export" in said
 
 
+def test_a_board_that_runs_the_model_before_it_was_taught_needs_its_head(
+    shipped_model: Path, tmp_path: Path
+) -> None:
+    file = ModelFile.read(shipped_model)
+    contract, checksum = file.require_contract(), model_checksum(file)
+    base = {"base_contract": contract.id, "base_sha256": f"{checksum:016x}"}
+    provenance = {**contract.provenance, "taught": base}
+    other = contract.replace(unsure_below=0.9, provenance=provenance)
+    taught = tmp_path / "taught.tflite"
+    taught.write_bytes(file.with_contract(other).data)
+    answer = frame(b"h", 1, hello(int(contract.id, 16), checksum))
+    with answering(lambda _: answer) as port, pytest.raises(SernetError, match="add --teach"):
+        selftest.main([str(taught), "--port", str(port)], "", None, False)
+
+
 def test_firmware_with_another_protocol_is_refused(talk: Talk) -> None:
     with answering(lambda data: frame(b"h", 1, hello(1, 2, version=2))) as port:
         said = refusal(talk, port)
