@@ -1,7 +1,7 @@
-"""Speech as log mel energies that was changed once, to train many networks on and to test them.
+"""Speech as log mel energies, changed at random once, for training and testing many networks.
 
-A network of half width then trains in a minute or two. What networks differ in, such as the level,
-comes on top of the energies.
+A network of half width then trains in a minute or two. Differences between networks, such as the
+level, are computed from the energies.
 """
 
 from __future__ import annotations
@@ -55,41 +55,41 @@ CONDITIONS = {
     AFTER_NOISE: "3 s of noise as loud as the recording come before it",
     "other microphone": "little below 300 Hz, 8 dB more around 3.5 kHz",
 }
-"""Conditions by name, with what the name does not say."""
+"""Conditions by name, with further explanation."""
 
 _GAINS_DB = {AS_RECORDED: 0.0, "20 dB quieter": -20.0, "20 dB louder": 20.0}
 _NOISE_S = 3.0
 
-# Changed windows of each recording, and windows in which nobody speaks.
+# Number of changed windows of each recording, and of windows without speech.
 _COPIES = 8
 _NONE_WINDOWS = 3000
 
 
 def shorter(recipe: Recipe, epochs: int) -> Recipe:
-    """Return a recipe of `epochs`, which averages the same share of them."""
+    """Return a recipe with this number of epochs, which averages the same share of them."""
     average = max(1, round(recipe.average_epochs * epochs / recipe.epochs))
     return replace(recipe, epochs=epochs, average_epochs=average)
 
 
 def cepstrum(logs: Float64, contract: Contract) -> Float64:
-    """Return MFCCs (frames, features) of log mel energies (frames, bands)."""
+    """Convert log mel energies (frames, bands) to MFCCs (frames, features)."""
     cepstrum: Float64 = logs @ dct_matrix(contract).T
     return cepstrum
 
 
 @dataclass(frozen=True)
 class Speech:
-    """Recordings as log mel energies, float32 (frames, bands), so that any level fits on top.
+    """Recordings as log mel energies, float32 (frames, bands), to which any level can be applied.
 
     Attributes:
-        corpora: What was read.
-        recipe: What the windows were changed by.
-        recordings: All of them.
-        changed: For each recording the windows to train on.
-        nobody: Windows in which nobody speaks.
-        heard: By condition, each whole recording; where something comes before it, that, too.
-        before: Frames that come before the recordings in the condition `AFTER_NOISE`.
-        noise: What the windows were changed with.
+        corpora: The corpora.
+        recipe: The recipe of the changes.
+        recordings: All recordings.
+        changed: The training windows of each recording.
+        nobody: Windows without speech.
+        heard: By condition, each whole recording, with the noise before it if there is any.
+        before: Frames before the recordings in the condition `AFTER_NOISE`.
+        noise: The noise of the changes.
     """
 
     corpora: CorpusChoice
@@ -114,7 +114,7 @@ class Speech:
         contract = settings.new_contract(TRAINED)
         recordings = read_corpus(corpora.utterances(), contract, progress=progress).recordings
         noise = Noise.read(noise_folder, contract.sample_rate_hz)
-        # The mel energies as they are, neither standardised nor limited.
+        # Mel energies, neither standardised nor clipped.
         bands = contract.replace(
             features="mel", mean=(0.0,), std=(1.0,), clip=100.0, labels=(*TRAINED, NONE)
         )
@@ -148,7 +148,7 @@ def _heard(
     index: int,
     contract: Contract,
 ) -> Int16:
-    """Return a recording under a condition, with silence after it up to a window's length."""
+    """Return a recording under a condition, padded with silence to a window's length."""
     silence = max(0, contract.window_samples - len(samples))
     if condition in _GAINS_DB:
         heard = to_int16(samples * 10 ** (_GAINS_DB[condition] / 20))
@@ -167,10 +167,10 @@ def _heard(
 
 
 class BankWindows(TrainingWindows):
-    """Draws windows to train on from those that were changed before.
+    """Draws training windows from those that were changed before.
 
     Attributes:
-        training: The recordings that are trained on.
+        training: The training recordings.
     """
 
     def __init__(
@@ -193,12 +193,12 @@ class BankWindows(TrainingWindows):
         return self._drawn_window(self._speech.changed[self._place[id(recording)]], rng)
 
     def none_window(self, rng: np.random.Generator) -> Float32:
-        """Return a window in which nobody speaks; see `TrainingWindows`."""
+        """Return a window without speech; see `TrainingWindows`."""
         return self._drawn_window(self._speech.nobody, rng)
 
     def _drawn_window(self, windows: Sequence[Float32], rng: np.random.Generator) -> Float32:
         """Return one of `windows` as the network's input, (frames, features)."""
-        # The level hears the whole window, as it hears what came before in a stream.
+        # The level is computed over the whole window, like earlier audio in a stream.
         rows = self._rows(windows[rng.integers(len(windows))].astype(np.float64), self.contract)
         frames = self.training_contract.window_frames
         start = int(rng.integers(len(rows) - frames + 1))
@@ -207,14 +207,14 @@ class BankWindows(TrainingWindows):
 
 @dataclass(frozen=True)
 class System:
-    """One of the ways to train a network that are compared.
+    """One of the compared ways to train a network.
 
     Attributes:
-        rows: From log mel energies, float64 (frames, bands), to MFCCs (frames, features).
+        rows: Converts log mel energies, float64 (frames, bands), to MFCCs (frames, features).
         architecture: Its name.
-        changes: Settings of the recipe that differ.
-        windows: What draws the windows to train on.
-        is_adversarial: Whether the embedding learns to hide the corpus; see `gradient_reversal`.
+        changes: Changed settings of the recipe.
+        windows: Draws the training windows.
+        is_adversarial: Whether the embedding must hide the corpus; see `gradient_reversal`.
     """
 
     rows: Rows = cepstrum
@@ -224,7 +224,7 @@ class System:
     is_adversarial: bool = False
 
     def uar(self, speech: Speech, seed: int, tested: str) -> dict[str, float]:
-        """Train on all corpora but `tested`; return its mean recall in percent by condition."""
+        """Train on all corpora except `tested`; return its mean recall in percent by condition."""
         with quietly():
             import keras
         from sernet_edge.train.fit import Fit
@@ -293,12 +293,12 @@ class System:
 def comparison(
     systems: Mapping[str, System], conditions: Sequence[str], seeds: int, about: str
 ) -> click.Command:
-    """Return the command that compares systems on corpora that training did not hear.
+    """Return the command that compares systems on corpora that are not used in training.
 
     Args:
-        systems: What to compare, by name.
-        conditions: Of `CONDITIONS`, those to test under.
-        seeds: How many of each system by default.
+        systems: The systems to compare, by name.
+        conditions: The conditions of the test, from `CONDITIONS`.
+        seeds: The default number of seeds of each system.
         about: The help text.
     """
 
@@ -336,15 +336,15 @@ def measure(
     corpora: Sequence[str],
     progress: Progress,
 ) -> None:
-    """Write the figures of `systems` to `out`, those that are missing there.
+    """Write the figures of `systems` that `out` lacks to `out`.
 
     Args:
-        systems: What to compare, by name.
-        seeds: How many of each.
+        systems: The systems to compare, by name.
+        seeds: Number of seeds of each.
         out: A JSON file: the recipe's epochs, and figures by "SYSTEM, seed SEED, CORPUS".
-        read: Called where a figure is missing.
-        corpora: Each is tested once with each system and seed.
-        progress: Receives remarks.
+        read: Called if a figure is missing.
+        corpora: Each is the test corpus once with each system and seed.
+        progress: Receives messages.
     """
     figures = json.loads(out.read_text())["figures"] if out.exists() else {}
     missing = [

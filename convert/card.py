@@ -2,8 +2,8 @@
 
     python -m sernet_edge.convert.card model.tflite
 
-The card lies beside the model, with the suffix .md. A file NOISE.md beside them credits the noise
-that the model was trained with (see train/noise_credits.py).
+The card is beside the model, with the suffix .md. A file NOISE.md beside them credits the noise of
+the training (see train/noise_credits.py).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Removes a microphone's offset and mains hum, which lie below the pitch of any voice.
+"""Removes a microphone's offset and mains hum, which are below the pitch of any voice.
 
 Only the level meter and the voice gate use it. Features begin at `Contract.mel_low_hz` and need no
 such filter; with it, training and firmware would have to filter in the same way.

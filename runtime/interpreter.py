@@ -1,4 +1,4 @@
-"""The one place that chooses a TFLite interpreter and runs a model with it."""
+"""The only module that chooses a TFLite interpreter and runs a model with it."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.shared_rows import SharedRows
 
 INTERPRETERS = ("tflite_runtime", "ai_edge_litert")
-"""Packages that can run a `.tflite`, in the order they are tried."""
+"""Packages that can run a `.tflite`, in the order of preference."""
 
 
 def interpreter_module() -> Any:
-    """Return the `interpreter` module of the first package installed.
+    """Return the `interpreter` module of the first installed package.
 
-    The environment variable SERNET_EDGE_INTERPRETER names one package to use instead.
+    The environment variable SERNET_EDGE_INTERPRETER selects one package instead.
 
     Raises:
-        ModelError: None is installed, or the variable names none of `INTERPRETERS`.
+        ModelError: None is installed, or the variable is not one of `INTERPRETERS`.
     """
     wanted = os.environ.get("SERNET_EDGE_INTERPRETER")
     if wanted and wanted not in INTERPRETERS:
@@ -59,11 +59,11 @@ class Model:
     Attributes:
         file: The model's file.
         name: The file's name, for messages.
-        contract: What the model was trained with.
-        input_scale: Quantisation of the input; 0.0 for a float model.
-        input_zero_point: Likewise.
-        output_scale: Quantisation of the output; 0.0 for a float model.
-        output_zero_point: Likewise.
+        contract: The model's contract.
+        input_scale: Scale of the int8 input; 0.0 for a float model.
+        input_zero_point: Zero point of the int8 input; 0 for a float model.
+        output_scale: Scale of the int8 output; 0.0 for a float model.
+        output_zero_point: Zero point of the int8 output; 0 for a float model.
     """
 
     def __init__(
@@ -77,25 +77,25 @@ class Model:
 
         Args:
             file: A `.tflite` with its contract.
-            threads: Threads that the interpreter may use.
-            keep_tensors: Whether what is computed inside stays for `tensor`; takes more memory.
-            share_rows: Whether `run` keeps what the next window of a stream needs again, where
-                the contract says that windows share rows. The scores are the same.
+            threads: Number of threads for the interpreter.
+            keep_tensors: Whether `tensor` can read inner tensors; takes more memory.
+            share_rows: Whether `run` keeps rows for the next window of a stream, if the contract
+                says that windows share rows. The scores are the same.
 
         Raises:
-            ModelError: Not a TFLite model, or a damaged one.
-            ContractError: No contract, or one that does not fit the model's tensors.
+            ModelError: The file is not a TFLite model, or is damaged.
+            ContractError: There is no contract, or it does not fit the model's tensors.
         """
         self.file, self.name = file, file.name
         module = interpreter_module()
         file.require_flatbuffer()
-        # First, since it also checks that the bytes are whole: interpreters crash where not.
+        # First, since it also checks that the bytes are whole: interpreters crash on damaged ones.
         self.contract = file.require_contract()
 
         def interpreter(data: bytes) -> Any:
-            # Without the default delegate the optimised kernels run, which on processors with
-            # AVX or Arm's NEON give the bits of the reference kernels and of TensorFlow Lite
-            # Micro; elsewhere they are up to 2 off. XNNPACK, the delegate, rounds differently.
+            # Without a delegate the optimised kernels run. On processors with AVX or Arm's NEON
+            # they give the bits of the reference kernels and of TensorFlow Lite Micro; on others
+            # they differ by up to 2. XNNPACK, the default delegate, rounds differently.
             return module.Interpreter(
                 model_content=data,
                 num_threads=threads,
@@ -120,13 +120,13 @@ class Model:
         self.output_scale, self.output_zero_point = self._output["quantization"]
         self._shared: SharedRows | None = None
         if share_rows and self.contract.stride_frames and self.is_int8:
-            # Where the model cannot be cut, windows are computed whole.
+            # If the model cannot be cut, windows are computed whole.
             with suppress(ValueError, RuntimeError):
                 self._shared = SharedRows(file.flatbuffer, interpreter, self.contract.stride_frames)
 
     @property
     def shares_rows(self) -> bool:
-        """Whether `run` computes each row once for all the windows of a stream that hold it."""
+        """Whether `run` computes rows that a stream's windows share only once."""
         return self._shared is not None
 
     def _check_tensors(self, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> None:
@@ -151,13 +151,13 @@ class Model:
 
     @property
     def is_int8(self) -> bool:
-        """Whether the model takes and gives int8."""
+        """Whether input and output are int8."""
         return self._input["dtype"] is np.int8 and self._output["dtype"] is np.int8
 
     def quantise(self, features: Float32) -> NDArray[np.int8]:
-        """Return features as the model's int8 input: round half to even, saturate.
+        """Convert features to the model's int8 input: round half to even, saturate.
 
-        The arithmetic is float32: it is the device's.
+        It computes in float32, as a device does.
         """
         scaled = np.rint(features / np.float32(self.input_scale)) + self.input_zero_point
         return np.clip(scaled, -128, 127).astype(np.int8)
@@ -183,7 +183,7 @@ class Model:
         )
 
     def real_scores(self, scores: NDArray[np.int8]) -> Float32:
-        """Return the scores, float32, that an int8 model's stand for."""
+        """Convert an int8 model's scores to real scores, float32."""
         shifted = scores.astype(np.float32) - self.output_zero_point
         return shifted * np.float32(self.output_scale)
 
@@ -191,7 +191,7 @@ class Model:
         return self.real_scores(scores) if scores.dtype == np.int8 else scores
 
     def tensor(self, index: int) -> NDArray[Any]:
-        """Return a tensor of the last run by its number; only where the model keeps them."""
+        """Return a tensor of the last run, by its number; the model must keep tensors."""
         values: NDArray[Any] = self._interpreter.get_tensor(index)
         return values
 
@@ -203,11 +203,11 @@ class Model:
 
 
 def _holds(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Return whether a tensor has the wanted values in the same order: flat, or with other ones."""
+    """Return whether a tensor has the wanted shape, apart from dimensions of 1 or flattening."""
     sizes, others = (tuple(n for n in each if n != 1) for each in (shape, wanted))
     return shape[:1] == (1,) and sizes in (others, (math.prod(others),))
 
 
 def load(path: str | os.PathLike[str], threads: int = 1) -> Model:
-    """Load a `.tflite` file, to be run on a stream's windows; see `Model` for what it raises."""
+    """Load a `.tflite` file, for the windows of a stream; see `Model` for the errors."""
     return Model(ModelFile.read(path), threads, share_rows=True)

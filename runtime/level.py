@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sernet_edge.runtime.records import MIN_DBFS
 
-# Samples that differ by no more than this are silence with dither, or a dead microphone.
+# Samples within this range are silence with dither, or a dead microphone.
 _STILL = 2
 
 
@@ -20,9 +20,9 @@ class Level:
 
     Attributes:
         dbfs: Its level; see `records.Result.level_dbfs`.
-        clipped: Samples at full scale.
-        clipped_share: Their share.
-        still: Whether nothing moved: digital silence, whatever its offset.
+        clipped: Number of samples at full scale.
+        clipped_share: Share of samples at full scale.
+        still: Whether the samples are constant: digital silence, with any offset.
     """
 
     dbfs: float
@@ -32,7 +32,7 @@ class Level:
 
 
 class LevelMeter:
-    """Measures a stretch of audio, however it is cut into chunks."""
+    """Measures stretches of audio; the result does not depend on the chunks."""
 
     def __init__(self) -> None:
         """Begin a stretch."""
@@ -44,17 +44,18 @@ class LevelMeter:
         self._low, self._high = 32767, -32768
 
     def add(self, samples: NDArray[np.int16], audible: NDArray[np.float64] | None = None) -> None:
-        """Take the next samples (n,) of the stretch.
+        """Add the next samples (n,) of the stretch.
 
         Args:
-            samples: As they were recorded.
-            audible: The same from `HighPass`, without an offset and the mains' hum; None: samples.
+            samples: The recorded samples.
+            audible: The same samples from `HighPass`, without offset and mains hum; None:
+                `samples`.
         """
         if not len(samples):
             return
         wide = samples.astype(np.int64)
         self._count += len(wide)
-        # Whole numbers: their sums do not depend on the chunks.
+        # Whole numbers, so that the sums do not depend on the chunks.
         self._sum += int(wide.sum())
         squares = int((wide * wide).sum())
         self._squares += squares
@@ -65,10 +66,10 @@ class LevelMeter:
             self._clipped += int(np.count_nonzero((samples == -32768) | (samples == 32767)))
 
     def read(self) -> Level:
-        """Return the level of the stretch, and begin another."""
+        """Return the level of the stretch, and begin the next one."""
         count = max(1, self._count)
-        # Without its mean: a microphone's offset is not sound. Nor is what a filter makes of the
-        # end of a louder stretch, which adds to this one.
+        # The mean is subtracted, since a microphone's offset is not sound. The smaller of both
+        # powers counts: after a louder stretch, the filter's decay would add to this one.
         power = min(self._squares / count - (self._sum / count) ** 2, self._audible / count)
         power = 0.0 if self._low >= self._high else power
         full_scale_sine = 32768**2 / 2

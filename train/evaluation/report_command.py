@@ -20,9 +20,8 @@ from sernet_edge.runtime.files import make_folder, write_bytes, write_text
 def report_command(runs: tuple[Path, ...], out: Path) -> None:
     """Write a page with the figures and pictures of cross-validation runs.
 
-    A RUN is a folder that `sernet-edge cross-validate` wrote. Writes OUT/index.html, which holds
-    its pictures, and each picture as OUT/*.png. All figures are computed from the predictions in
-    the runs.
+    A RUN is a folder of `sernet-edge cross-validate`. Writes OUT/index.html with its pictures
+    inside, and each picture as OUT/*.png. All figures come from the predictions in the runs.
     """
     if out.exists() and not out.is_dir():
         raise click.BadParameter(f"{out} is not a folder", param_hint="--out")
