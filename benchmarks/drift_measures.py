@@ -6,9 +6,9 @@ python benchmarks/drift_measures_page.py benchmarks/drift-measures.json \
     --out docs/evidence/drift-measures.md
 
 RUN is a run of `cross-validate --split corpora --keep-models`. Each corpus in turn is unfamiliar:
-the fold's model has not heard it. Each measure is fitted to two speakers of three of the other
-corpora; the remaining speakers of those are familiar. Three splits of the speakers give three
-figures. A fold that is in OUT is not measured again.
+the fold's model was not trained on it. Each measure is fitted to two of three speakers of the other
+corpora; their remaining speakers are familiar. Three splits of the speakers give three figures. A
+fold that OUT already contains is not measured again.
 """
 
 from __future__ import annotations
@@ -47,18 +47,18 @@ SPLITS = 3
 COMPONENTS = 8
 
 AREAS = ("unfamiliar voices", "familiar voices, changed", "noise", "wrong results")
-"""Areas under the ROC curve: of the first three against familiar voices as recorded, of wrong
-results against right ones, both for unfamiliar voices."""
+"""Areas under the ROC curve: the first three relative to familiar voices as recorded, the last of
+wrong results relative to right ones, for unfamiliar voices."""
 
 ABOVE = ("familiar voices above", "unfamiliar voices above", "noise above")
-"""Shares of windows that lie above the limit."""
+"""Shares of windows above the limit."""
 
 FIGURES = (*AREAS, *ABOVE)
 
 FITS = ("as the training hears them", "as recorded")
 """The windows that measures are fitted to."""
 
-# No feature is limited before it is standardised.
+# No feature is clipped.
 _NO_CLIP = 1e4
 
 _SEED = 1
@@ -66,7 +66,7 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class Heard:
-    """Windows as the measures see them.
+    """The values of windows that the measures use.
 
     Attributes:
         statistics: float64 (windows, 2 features): each standardised feature's mean over the
@@ -89,7 +89,7 @@ class Heard:
 
 
 Measure = Callable[[Heard], Float64]
-"""From windows to how unlike those that it was fitted to each is, float64 (windows,)."""
+"""A function from windows to their distances from its own training windows, float64 (windows,)."""
 
 
 def _today(fitted: Heard) -> Measure:
@@ -108,7 +108,7 @@ def _by_covariance(fitted: Heard) -> Measure:
 
 
 def _by_components(fitted: Heard) -> Measure:
-    """Return the distance within the space of a few components, and from it.
+    """Return the distance within the space of a few components, and from that space.
 
     It is that of probabilistic principal component analysis: Tipping and Bishop (1999).
     """
@@ -127,10 +127,10 @@ def _by_components(fitted: Heard) -> Measure:
 
 
 def _to_nearest_label(weights: Callable[[Float64], Float64]) -> Callable[[Heard], Measure]:
-    """Return a function that fits the distance from the nearest label's mean embedding.
+    """Return a function that fits the distance to the nearest label's mean embedding.
 
     Args:
-        weights: From embeddings less their labels' means, to the matrix that weights squares.
+        weights: Computes the matrix that weights squares from embeddings minus their labels' means.
     """
 
     def fit(fitted: Heard) -> Measure:
@@ -175,11 +175,11 @@ def area(more: Float64, less: Float64) -> float:
 
 
 def held_back(utterances: Sequence[Utterance], split: int) -> NDArray[np.bool_]:
-    """Return which utterances no measure is fitted to, bool: one speaker of three of each corpus.
+    """Return a mask, bool, of the utterances of every third speaker: no measure is fitted to them.
 
     Args:
-        utterances: Of all corpora.
-        split: 0 to 2: each speaker is held back in one of them.
+        utterances: Utterances of all corpora.
+        split: 0 to 2; each speaker is held back in one of the three splits.
     """
     speakers: dict[str, set[str]] = {}
     for utterance in utterances:
@@ -194,9 +194,9 @@ class Sounds:
 
     Attributes:
         utterances: The utterance of each recording.
-        recorded: The first window of each recording, as `listen` hears it.
-        changed: One window of each, as the training hears it: in noise, in a room, over a line.
-        noise: The first window of each clip that no training hears.
+        recorded: The first window of each recording, as in `listen`.
+        changed: One window of each recording, as in training: in noise, in a room, over a line.
+        noise: The first window of each clip that is not used in training.
     """
 
     utterances: Sequence[Utterance]
@@ -208,7 +208,7 @@ class Sounds:
     def read(
         choice: CorpusChoice, most: int, contract: Contract, noise: Noise, progress: Progress
     ) -> Sounds:
-        """Read at most so many recordings of each corpus, spread over it evenly."""
+        """Read at most this many recordings of each corpus, spread over it evenly."""
         contract = contract.replace(mean=(0.0,), std=(1.0,), clip=_NO_CLIP)
         recordings = read_corpus(_some(choice, most), contract, progress=progress).recordings
         recipe = replace(RECIPES["voices"], training_frames=0)
@@ -242,14 +242,14 @@ def _some(choice: CorpusChoice, most: int) -> list[Utterance]:
 
 @dataclass(frozen=True)
 class Fold:
-    """All sounds as heard by a model that has not heard one corpus.
+    """The values of all sounds in a model that was not trained on one corpus.
 
     Attributes:
         utterances: The utterance of each recording.
-        unheard: The corpus.
-        labels: The model's.
+        unheard: The corpus that the model was not trained on.
+        labels: The model's labels.
         recorded: Each recording's first window.
-        changed: Each recording as the training hears it.
+        changed: Each recording changed as in training.
         noise: Each noise clip's first window.
     """
 
@@ -262,7 +262,7 @@ class Fold:
 
     @staticmethod
     def of(model: ModelFile, unheard: str, sounds: Sounds) -> Fold:
-        """Listen to all sounds with a model."""
+        """Compute the values of all sounds with a model."""
         embedder = Embedder(model)
         said = [utterance.label for utterance in sounds.utterances]
         return Fold(
@@ -307,7 +307,7 @@ class Fold:
 
 
 def _heard(embedder: Embedder, windows: Sequence[Float64], labels: Sequence[str]) -> Heard:
-    """Return the measured values of windows of rows, each (window_frames, features)."""
+    """Return the values of windows of rows, each (window_frames, features)."""
     statistics, embeddings, scores = [], [], []
     for rows in windows:
         window = embedder.front_end.standardise(rows)
@@ -334,7 +334,7 @@ def main(
     most: int,
     out: Path,
 ) -> None:
-    """Compare measures of drift on at MOST so many recordings of each corpus, in minutes."""
+    """Compare measures of drift on at most MOST recordings of each corpus, in minutes."""
     progress, sounds = TerminalProgress(), None
     choice = CorpusChoice(corpora, TRAINED, mapping)
     figures = json.loads(out.read_text())["figures"] if out.exists() else {}
