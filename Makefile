@@ -155,9 +155,10 @@ listen-bench: .venv/dev ## Measure listening: time, memory, start
 	$(BIN)/python benchmarks/listen.py
 
 .PHONY: soak
-soak: .venv/dev ## Run `listen` on ten hours of audio and watch its memory
+soak: .venv/dev ## Run `listen` on ten hours of audio, and on one in real time, and watch its memory
 	@$(call packages,mosquitto)
-	$(BIN)/python benchmarks/soak.py
+	$(BIN)/python benchmarks/soak.py --out benchmarks/soak/ten-hours.json
+	$(BIN)/python benchmarks/soak.py --hours 1 --paced --out benchmarks/soak/paced-hour.json
 
 .PHONY: test-packages
 test-packages:
@@ -277,6 +278,7 @@ docs: .venv/dev ## Remake every generated page, mostly from saved runs
 		--out $(EVIDENCE)/corpus-bias.md
 	$(BIN)/python benchmarks/drift_measures_page.py benchmarks/drift-measures.json \
 		--out $(EVIDENCE)/drift-measures.md
+	$(BIN)/python benchmarks/soak_page.py benchmarks/soak/*.json --out $(EVIDENCE)/soak.md
 	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
 	$(BIN)/python tools/dependencies.py --out $(DESIGN)/dependencies.md
 	$(BIN)/python benchmarks/strangers.py benchmarks/strangers --out $(EVIDENCE)/strangers.md

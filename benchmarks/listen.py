@@ -1,7 +1,7 @@
 """Measures the cost of `sernet-edge listen` on this machine: time, memory, start and size.
 
 Times that are compared are processor times of alternating runs; each ratio is the median over the
-runs. `--out` writes the page in docs; `--soak` adds the figures of benchmarks/soak.py.
+runs. `--out` writes the page in docs.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ def main() -> None:
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--out", type=Path, help="file for the figures, as Markdown")
-    parser.add_argument("--soak", type=Path, nargs="*", default=[], help="figures of soak.py")
     parser.add_argument(
         "--install",
         nargs="*",
@@ -71,7 +70,6 @@ def main() -> None:
             for gate in ("off", "on")
         },
         "install_mb": dict(map(_install_mb, arguments.install)),
-        "soak": [json.loads(path.read_text()) for path in arguments.soak],
     }
     print(json.dumps(figures, indent=1) if arguments.json else _text(figures))
     if arguments.out is not None:
@@ -309,7 +307,6 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
 def _text(figures: dict[str, Any]) -> str:
     lines = [f"{figures['machine']}, Python {figures['python']}, NumPy {figures['numpy']}"]
     lines += [f"{what:66} {figure:>10}  {aim}" for what, figure, aim in _rows(figures)]
-    lines += [f"soak: {_soak_sentence(soak)}" for soak in figures["soak"]]
     return "\n".join(lines)
 
 
@@ -333,29 +330,7 @@ def _page(figures: dict[str, Any]) -> str:
         "The gate is a network of its own: it is there so that silence and noise get no emotion, "
         "and to leave the model out while nobody speaks.",
     ]
-    if figures["soak"]:
-        lines += ["", "## Soak", ""]
-        lines += [
-            "`make soak` pipes hours of audio, loud and soft speech with pauses, into "
-            "`sernet-edge listen --input - --json` with the gate, recordings, MQTT and the page, "
-            "as fast as it takes them, and checks that each result is there, once and in its "
-            "place. Memory is read from outside.",
-            "",
-            *(f"- {_soak_sentence(soak)}" for soak in figures["soak"]),
-        ]
     return "\n".join(lines) + "\n"
-
-
-def _soak_sentence(soak: dict[str, Any]) -> str:
-    return (
-        f"{soak['hours']:g} h at a hop of {soak['hop_s']} s with {soak['interpreter']}, "
-        f"{', '.join(soak['outputs']) or 'no outputs'}: "
-        f"{soak['results']:,} results of {soak['results_expected']:,}, "
-        f"{soak['times_real_time']} times faster than real time; resident "
-        f"{soak['resident_after_10_minutes_mb']:.1f} MB after 10 minutes, "
-        f"{soak['resident_at_the_end_mb']:.1f} MB at the end "
-        f"({soak['growth_mb']:+.2f} MB), {'passed' if soak['passed'] else 'FAILED'}."
-    )
 
 
 if __name__ == "__main__":

@@ -37,8 +37,8 @@ from sernet_edge.runtime.models import DEFAULT_MODEL
 _SPEECH = Path(__file__).parents[1] / "docs" / "demo" / "two_moods.wav"
 
 # Memory at the end is compared with memory after this much audio.
-_SETTLED_S = 600.0
-_MOST_GROWTH_MB = 2.0
+SETTLED_S = 600.0
+MOST_GROWTH_MB = 2.0
 # Memory is read after each such stretch of audio.
 _READ_EVERY_S = 60.0
 # How long a reader of the web page stays before the next one comes.
@@ -95,7 +95,7 @@ def soak(hours: float, hop_s: float | None, alone: bool, paced: bool) -> dict[st
         and not reader.complaint
         and reader.count == reader.expected
         and all(counts.values())
-        and growth_mb <= _MOST_GROWTH_MB,
+        and growth_mb <= MOST_GROWTH_MB,
         "complaint": reader.complaint,
         "hours": hours,
         "paced": paced,
@@ -281,7 +281,7 @@ class _Reader(threading.Thread):
             if record["time_s"] >= read_at_s:
                 read_at_s += _READ_EVERY_S
                 self.readings_mb.append(self._resident_mb())
-                if not self.settled_mb and record["time_s"] >= _SETTLED_S:
+                if not self.settled_mb and record["time_s"] >= SETTLED_S:
                     self.settled_mb = self.readings_mb[-1]
             if self.count == self.expected:
                 self.end_mb = self._resident_mb()
