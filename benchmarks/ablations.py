@@ -35,16 +35,18 @@ _HEAD = """\
 
 <!-- Made by python benchmarks/ablations.py benchmarks/runs --base {base}; do not edit. -->
 
-{count} configurations, each trained with one speaker of EMO-DB left out at a time; figures are of
-the speakers {speakers} alone: {utterances} utterances, strict, pooled. {stopped} of
-them were stopped before all these speakers were tested and have no figures. The speakers 12 to 16
-had no part in the search. One utterance is {step:.2f} points of WA, and the base's own
-UAR has a 95 % interval over speakers of {low:.1f} to {high:.1f}: small differences say little, and
-the best of so many is better here than it will be elsewhere. A configuration that was run with
-several seeds has their means, and the range of int8. A configuration that was never converted is
-compared in float. [levels.md](levels.md) compares three levels on the same speakers.
+This page compares {count} configurations. Each one is trained several times, each time without one
+speaker of EMO-DB. The figures use only the speakers {speakers}: {utterances} utterances,
+strict, pooled. {stopped} configurations were stopped before they had tested all these speakers, and
+have no figures. The search did not use the speakers 12 to 16.
 
-"Changed" is against the base, `{base}`:
+Small differences say little: one utterance is {step:.2f} points of WA, and the 95 % interval over
+speakers of the base's UAR is {low:.1f} to {high:.1f}. The best of so many configurations looks
+better here than it will be elsewhere. For a configuration with several seeds, the table shows the
+mean, and the range of int8. A configuration without an int8 model is compared in float.
+[levels.md](levels.md) compares three levels on the same speakers.
+
+The column "changed" lists the differences from the base, `{base}`:
 {settings}.
 
 | changed | epochs | seeds | UAR float | UAR int8 | difference | WA | runs |

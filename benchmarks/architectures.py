@@ -38,90 +38,97 @@ _HEAD = """\
 
 <!-- Made by python benchmarks/architectures.py; do not edit. -->
 
-`--architecture NAME` of `sernet-edge train` and `cross-validate` chooses one. What is chosen, its
-losses and what it started from are in the contract's provenance and in `run.json`.
+`--architecture NAME` of `sernet-edge train` and `cross-validate` chooses one. The contract's
+provenance and `run.json` record the choice, its losses and the model that training started from.
 
-Seven labels; int8 throughout; random weights, since size and cost do not depend on what a model
-learnt. A frame is 16 ms: 184 of them are 3 s, 434 are 7 s. MACs are the multiply-accumulates of
-one window, those with padding included. Flash is the `.tflite` without its contract. The arena of
-TensorFlow Lite Micro (TFLM) is measured in its interpreter on a PC; the native engine's RAM is
-its rings and working memory as planned, without stack. PC - TFLM is the largest difference of a
-score, in steps of 1/256, between the interpreter that `listen` uses and TFLM, over {windows}
-windows of noise.
+The table is for seven labels, int8 and random weights: size and cost do not depend on the weights.
+A frame is 16 ms, so 184 frames are 3 s and 434 are 7 s. MACs are the multiply-accumulates of one
+window, including those with padding. Flash is the `.tflite` without its contract. The arena of
+TensorFlow Lite Micro (TFLM) is measured in its interpreter on a PC. The native engine's RAM is its
+planned rings and working memory, without stack. PC - TFLM is the largest difference of a score
+between the interpreter of `listen` and TFLM, in steps of 1/256, over {windows} windows of noise.
 
 | architecture | input | parameters | MACs | flash | TFLM arena | native engine | PC - TFLM |
 |---|---|---|---|---|---|---|---|
 """
 
 _TAIL = """
-How well those hear that were cross-validated is in [results.md](results.md).
+[results.md](results.md) has the accuracy of the cross-validated architectures.
 
 ## LIGHT-SERNET and its relatives
 
-`light-sernet` has the layers of its authors' code. The relatives are ours: `-half` and `-quarter`
-have that share of the channels in every convolution, `-ds` splits the four 3 x 3 convolutions after
-the paths into one for each channel and a 1 x 1 that mixes channels (MobileNet's
-depthwise-separable ones), `-1path` keeps the 3 x 3 path at the input and leaves out the two
-others. All run in the native engine. Any of them takes `--features mfcc`, `mel` or `spectrogram`
-and, but for `-stream`, any `--window-frames`.
+`light-sernet` has the layers of its authors' code. The variants are ours:
 
-`-stream` and its relatives pad nothing in time and take no level out of a window. So a row of a
-feature map depends on its own frames alone, and windows that start a multiple of 32 frames
-(0.512 s) apart share their rows: only the mean over time differs. The paths, whose kernels differ
-in height, are aligned on their newest rows. A window is 102 frames, or longer by a multiple of 32;
-the hop is a multiple of 32, or divides it. Such a network is trained with gains of up to 15 dB
-either way. [engine.md](../design/engine.md#streams) says what sharing rows saves.
+- `-half` and `-quarter` have this share of the channels in every convolution.
+- `-ds` replaces each of the four 3 x 3 convolutions after the paths with a depthwise one and a
+  1 x 1 one that mixes channels, like MobileNet.
+- `-1path` keeps only the 3 x 3 path at the input.
+- `-stream` is for windows that share rows.
+
+All run in the native engine. All accept `--features mfcc`, `mel` or `spectrogram`, and all but
+`-stream` any `--window-frames`.
+
+The `-stream` variants do not pad in time and do not subtract a window's level. A row of a feature
+map therefore depends only on its own frames. Windows that start a multiple of 32 frames (0.512 s)
+apart share their rows; only the mean over time differs. The kernels of the paths differ in height,
+so the paths are aligned on their newest rows. A window has 102 frames plus any multiple of 32. The
+hop is a multiple or a divisor of 32. Training changes the gain by up to 15 dB in both directions.
+[engine.md](../design/engine.md#streams) says how much work shared rows save.
 
 ## attention-fcn
 
-After Zhang et al. 2018, [arXiv 1806.01506](https://arxiv.org/abs/1806.01506). The paper's abstract
-says: fully convolutional, for speech of any length; attention to time-frequency regions of a
-spectrogram; a start from a network trained on images.
+This follows Zhang et al. 2018, [arXiv 1806.01506](https://arxiv.org/abs/1806.01506). The paper's
+abstract describes a fully convolutional network for speech of any length, with attention to
+time-frequency regions of a spectrogram. Its training starts from a network for images.
 
-Not confirmed by the abstract: the convolutions in AlexNet's style, and the attention as it is
-reported of the paper, e = u . tanh(W a + b) at each of the T x F positions, softmax of 0.3 e over
-all of them, and their weighted sum. Ours: kernels, strides and channels, which are AlexNet's own
-without its groups; "same" padding; batch normalisation in the place of local response
-normalisation, which has no int8 form; the attention as wide as the channels; dropout 0.3; the
-spectrogram, which is the contract's, and training on windows of one length.
-`attention-fcn-small` is scaled down for a microcontroller: a quarter of the channels in every
+Some parts come from other reports about the paper, and its abstract does not confirm them: the
+convolutions in AlexNet's style, and the attention. The attention computes e = u . tanh(W a + b) at
+each of the T x F positions, a softmax of 0.3 e over all of them, and their weighted sum.
+
+Other parts are our choice: AlexNet's kernels, strides and channels without its groups; "same"
+padding; batch normalisation, because local response normalisation has no int8 form; an attention as
+wide as the channels; dropout 0.3; the contract's spectrogram; and training on windows of one
+length. `attention-fcn-small` is for microcontrollers: it has a quarter of the channels in every
 layer.
 
-The Keras model takes any number of frames; conversion fixes it to the contract's window. The
-softmax over all positions is computed in two steps, over the frequencies of each time and over the
-times by their log-sum-exp, which is the same function: int8 softmax has steps of 1/256, and
-over many positions at once most weights would be one or two of them.
+The Keras model accepts any number of frames; conversion fixes the number to the contract's window.
+The softmax over all positions has two steps: over the frequencies of each time, and then over the
+times by their log-sum-exp. This is the same function. One softmax over many positions would not
+work in int8: its steps are 1/256, so most weights would be only one or two steps.
 
-The native engine keeps a few rows of each map, and of each time its weighted sum: what the softmax
-over the times weighs is all that it needs at once. Its bits are those of TensorFlow Lite's
-reference kernels (tested). The optimised LOG_SOFTMAX on a PC can round otherwise; the last column
-of the table has what was measured.
+The native engine keeps a few rows of each map, and the weighted sum of each time. It needs nothing
+else at once for the softmax over the times. Its output has the same bits as TensorFlow Lite's
+reference kernels (tested). The optimised LOG_SOFTMAX on a PC can round differently; the table's
+last column shows the measured difference.
 
 ## multitask-cnn
 
-In the manner of Tripathi et al. 2019, [arXiv 1906.08873](https://arxiv.org/abs/1906.08873):
-softmax and center loss together, and a decoder that reconstructs the input features from the
-embedding as a regulariser. We could not see the paper's layers; these are ours, so this is not a
-reproduction. Centers and decoder are part of training alone and never of the model that is saved.
+This is similar to Tripathi et al. 2019, [arXiv 1906.08873](https://arxiv.org/abs/1906.08873): it
+uses softmax and center loss together, and as a regulariser a decoder that reconstructs the input
+features from the embedding. The paper's layers were not available to us, so the layers are our own
+and this is not a reproduction. Centers and decoder exist only in training, not in the saved model.
 
-Its weights of the two losses are its defaults; `--center-loss` and `--reconstruction` set them,
-and switch both losses on for every other architecture. Center loss is Wen et al.'s (ECCV 2016):
-half the squared distance of a window's embedding to its label's center, averaged over the batch;
-centers move towards the embeddings of their label by 0.5 times the sum of the differences over
-1 + their number. The reconstruction is judged by its mean squared error in standardised features.
+This architecture has default weights for the two losses. `--center-loss` and `--reconstruction`
+change them, and add these losses to any other architecture. The center loss is from Wen et al.
+(ECCV 2016): half the squared distance between a window's embedding and its label's center, averaged
+over the batch. A center moves towards the embeddings of its label, by 0.5 times the sum of the
+differences divided by (1 + their number). The loss of the reconstruction is the mean squared error
+of the standardised features.
 
 ## Starting from another model
 
-`--init MODEL.keras` starts from another model's weights: of each layer that has the same name and
-shapes in both, its last one only when the labels are the same. So a model of another corpus or
-label set, of another window length, or of a related architecture can be the start; `train` says
-which layers were taken and which not. `cross-validate` refuses a model that heard a speaker who
-is to be tested, at first or at second hand, and `evaluate` and the model card count such speakers
-as heard. They go by the corpora's names: the parts of IEMOCAP are one corpus, but a `csv` or a
-`folder` that holds EMO-DB's recordings is none of EMO-DB's.
+`--init MODEL.keras` starts from another model's weights. It copies each layer that has the same
+name and shapes in both models; it copies the last layer only if the labels are equal, too. You can
+therefore start from a model for another corpus, other labels, another window length or a related
+architecture. `train` prints which layers it copied.
 
-The attention paper started from AlexNet's weights of ImageNet. This project does not include them;
-any model of yours can take their place.
+`cross-validate` refuses a model that was trained on a test speaker, or that started from such a
+model. `evaluate` and the model card count these speakers as training speakers, too. All of them
+identify speakers by the corpus's name. The parts of IEMOCAP count as one corpus, but a `csv` or
+`folder` corpus with EMO-DB's recordings does not count as EMO-DB.
+
+The attention paper started from AlexNet's ImageNet weights. This project does not include them; you
+can use any model of your own instead.
 """
 
 

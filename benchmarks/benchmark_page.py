@@ -23,23 +23,23 @@ _HEAD = """\
 
 <!-- Made by python benchmarks/benchmark_page.py from {run}; do not edit. -->
 
-`sernet-edge bench MODEL...` measures what a model takes and gives, and says so where a figure is an
-estimate, comes from a saved run or could not be had. `--zoo` adds the other precisions of a Keras
-model and its small relatives, `--board NAME` says what would make a model fit,
-`--compare RUN.json` exits with 1 when a figure got worse, for your CI. `make bench` measures the
-model that ships.
+`sernet-edge bench MODEL...` measures a model's size, RAM, accuracy and speed. It says which figures
+are estimates, come from a saved run, or are missing and why. `--zoo` adds the other precisions of a
+Keras model and smaller versions of it. `--board NAME` suggests changes that make a model fit.
+`--compare RUN.json` exits with 1 if a figure got worse, for your CI. `make bench` measures the
+shipped models.
 
 ## Method
 
-* **Counted**: instructions, under QEMU, from linked firmware for each core; the same model gives
-  the same count. {cores}. An instruction is not a cycle.
-* **Measured**: flash from the sections of the linked ELF; RAM as `.data`, `.bss` and the most
-  stack that was in use; TensorFlow Lite Micro's arena with its own interpreter; latency {latency}.
-* **Estimated**: the clock that a board needs, from counted instructions and an assumed number of
-  cycles per instruction, with its range. `sernet-edge selftest --port` measures cycles on your
-  board and `--board-run` puts them in the estimate's place.
+* **Counted**: the instructions of linked firmware under QEMU, for each core. The same model always
+  gives the same count. {cores}. An instruction is not a cycle.
+* **Measured**: flash from the sections of the linked ELF; RAM as `.data`, `.bss` and the highest
+  use of stack; the arena by TensorFlow Lite Micro's own interpreter; latency {latency}.
+* **Estimated**: the clock that a board needs, from counted instructions and an assumed range of
+  cycles per instruction. `sernet-edge selftest --port` measures cycles on your board, and
+  `--board-run` uses them instead of the estimate.
 
-Measured by {made_with} on {machine}.
+{made_with} measured this on {machine}.
 {warnings}
 """
 
@@ -60,7 +60,9 @@ def page(document: Section, run: str, pictures: list[str]) -> str:
         latency=_latency(method),
         made_with=document["made_with"],
         machine=machine_line(document),
-        warnings="\nThe run warned:\n\n" + "\n".join(f"* {w}" for w in warnings) + "\n"
+        warnings="\nThe run printed these warnings:\n\n"
+        + "\n".join(f"* {w}" for w in warnings)
+        + "\n"
         if warnings
         else "",
     )

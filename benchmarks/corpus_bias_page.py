@@ -21,24 +21,24 @@ _PAGE = """\
 
 <!-- Made by python benchmarks/corpus_bias_page.py {figures.name}; do not edit. -->
 
-A network learns how a corpus sounds along with how emotions do. Two methods of the literature
-against that, each by itself:
+A network learns the sound of a corpus together with the sound of emotions. The literature has
+methods against this. This page tests two of them, each alone:
 
-- **statistics mixed** (MixStyle, Zhou et al., ICLR 2021): half of the windows get the mean and
-  spread of each feature mixed with those of another recording.
+- **statistics mixed** (MixStyle, Zhou et al., ICLR 2021): half of the windows get a mixture of
+  their own mean and spread of each feature and those of another recording.
 - **gradient reversed** (Ganin and Lempitsky, ICML 2015): a classifier learns the corpus from the
-  embedding, and the embedding learns to hide it. A window mixed of two has no corpus, so the recipe
-  without mixup stands beside it.
+  embedding, and the embedding learns to hide it. This excludes mixup, because a mixture of two
+  windows has no corpus. The table therefore also shows the recipe without mixup.
 
-Each corpus is tested by networks of half width that were trained on the two others. `voices` is
-tested on the same three corpora, so whoever chooses a method by this table chooses it on the test
-data: no fourth corpus was there to choose on. The recipe is `voices` with {epochs} epochs
-of {steps} steps; float; whole utterances; four emotions, and any other answer is wrong.
+For each corpus, the tested networks have half width and were trained on the two others. `voices` is
+tested on the same three corpora. If you choose a method by this table, you therefore choose it on
+the test data; no fourth corpus was available. The recipe is `voices` with {epochs} epochs
+of {steps} steps; float; whole utterances; four emotions. Any other answer is wrong.
 
-UAR in percent, the mean of {figures.seeds} seeds and their range:
+The table shows UAR in percent, the mean of {figures.seeds} seeds and their range:
 
 {by_corpus}
-From seed to seed the mean over corpora moves by up to {figures.spread:.1f} points. Smaller
+The mean over corpora differs between seeds by up to {figures.spread:.1f} points. Smaller
 differences say nothing.
 """
 

@@ -132,12 +132,12 @@ def _document(figures: dict[tuple[str, str], Any], epochs: int, seed: int, keras
     splits = " and ".join(", ".join(split) for split in SPLITS)
     return "\n".join(
         [
-            "# Taking loudness out of the features",
+            "# Removing loudness from the features",
             "",
             "<!-- Made by python benchmarks/levels.py; do not edit. -->",
             "",
-            "A microphone's gain shifts c0 and nothing else. Three causal ways to deal with that",
-            "(`level` in the contract), UAR / WA on EMO-DB speakers that took no part in training:",
+            "A microphone's gain changes only c0. The table compares three causal ways to remove",
+            "it (`level` in the contract): UAR / WA on EMO-DB speakers who were not in training.",
             "",
             "| level | " + " | ".join(CONDITIONS) + " |",
             "|---|" + "---|" * len(CONDITIONS),
@@ -146,8 +146,8 @@ def _document(figures: dict[tuple[str, str], Any], epochs: int, seed: int, keras
             f"LIGHT-SERNET, default recipe, {epochs} epochs, seed {seed}; two splits that hold out",
             f"{splits}, {count} utterances pooled; float, whole utterances;",
             f"sernet-edge {__version__}, Keras {keras.__version__} on {keras.backend.backend()}.",
-            "One utterance is 0.4 points of WA, and one run differs from the next by a few points:",
-            "differences below that say nothing.",
+            "One utterance is 0.4 points of WA, and runs differ by a few points: smaller",
+            "differences say nothing.",
             "",
         ]
     )

@@ -276,20 +276,20 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return the rows of the table: quantity, figure, target."""
     front = figures["front_end"]
     rows = [
-        ("features of a hop, computed as the audio comes", f"{front['hop_ms']:.2f} ms", ""),
+        ("features of a hop, computed as the audio arrives", f"{front['hop_ms']:.2f} ms", ""),
         (
-            "features of a window, computed anew by python_speech_features",
+            "features of a whole window by python_speech_features",
             f"{front['python_speech_features_window_ms']:.2f} ms",
             "",
         ),
-        ("the latter over the former", f"{front['times']:.1f}", "at least 5"),
+        ("ratio of window to hop", f"{front['times']:.1f}", "at least 5"),
     ]
     for name, hop in figures["hop"].items():
         aim = "below 25 %" if name == "tflite_runtime" else ""
         rows += [
             (f"{name}: the interpreter, per hop", f"{hop['interpreter_ms']:.2f} ms", ""),
-            (f"{name}: everything around it", f"{hop['around_ms']:.2f} ms", ""),
-            (f"{name}: the latter's share of the former", f"{hop['share']:.0%}", aim),
+            (f"{name}: everything else, per hop", f"{hop['around_ms']:.2f} ms", ""),
+            (f"{name}: everything else relative to the interpreter", f"{hop['share']:.0%}", aim),
         ]
         if "silence_with_gate_ms" in hop:
             silence = f"{hop['silence_with_gate_ms']:.2f} ms"
@@ -316,19 +316,19 @@ def _page(figures: dict[str, Any]) -> str:
         "",
         "Made by `python benchmarks/listen.py`; not edited by hand. Measured on "
         f"{figures['machine']}, with Python {figures['python']} and NumPy {figures['numpy']}, "
-        "beside other work on the machine: times of a hop are processor times, ratios were taken "
-        "in turn; the start is by the clock on the wall, and suffers from the other work. "
-        "A hop is 0.496 s of audio, in blocks of 50 ms as a microphone gives them, "
-        "a window 2.992 s. Both interpreters run on one thread and without XNNPACK; the "
-        "quantisation and the line of JSON count as around them. Memory is resident memory, "
-        "megabytes are 10^6 bytes.",
+        "while other programs ran, too. Times of a hop are processor times, and the two sides of "
+        "each ratio ran in turn. The start is measured in real time, so the other programs make it "
+        "longer. A hop is 0.496 s of audio in blocks of 50 ms, like those of a microphone; a "
+        'window is 2.992 s. Both interpreters use one thread and no XNNPACK. "Everything else" '
+        "includes the quantisation and the line of JSON. Memory is resident memory; a megabyte is "
+        "10^6 bytes.",
         "",
         "| what | figure | aim |",
         "|---|---|---|",
         *(f"| {what} | {figure} | {aim} |" for what, figure, aim in _rows(figures)),
         "",
-        "The gate is a network of its own: it is there so that silence and noise get no emotion, "
-        "and to leave the model out while nobody speaks.",
+        "The gate is a separate network. With it, silence and noise get no emotion, and the model "
+        "does not run while nobody speaks.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -40,11 +40,12 @@ _PAGE = """\
 
 <!-- Made by python benchmarks/other_models.py {saved}; do not edit. -->
 
-Public int8 networks in the row engine, and in TensorFlow Lite Micro with CMSIS-NN beside it:
-tflite-micro at commit 90b983c, CMSIS-NN at 4ab83cc, the flags of the saved runs in
-[benchmarks.md](benchmarks.md). Figures are of one inference of the network alone, under QEMU. RAM
-includes the stack. The ratio is ours to TensorFlow Lite Micro's: below 1, ours takes less. None of
-the files is part of this project; the command takes yours:
+This page compares the native engine with TensorFlow Lite Micro and CMSIS-NN on public int8
+networks. The versions are tflite-micro at commit 90b983c and CMSIS-NN at 4ab83cc, with the flags of
+the saved runs in [benchmarks.md](benchmarks.md). The figures count one inference of the network
+alone, under QEMU. RAM includes the stack. The ratio is our figure divided by TensorFlow Lite
+Micro's: below 1, ours is smaller. The models are not part of this project. Measure your own files
+with:
 
 ```sh
 python -m sernet_edge.bench.others FOLDER --tflm-include ... --tflm-library FILE.a --json
@@ -95,8 +96,8 @@ def _summary(rows: Sequence[tuple[str, dict[str, Any]]]) -> str:
         slower = [name for name, row in rows if _ratio(row, core, "instructions") > 1]
         larger = [name for name, row in rows if _ratio(row, core, "ram_bytes") > 0.5]
         lines.append(
-            f"{title}: slower than TensorFlow Lite Micro: {'; '.join(slower) or 'none'}. More "
-            f"than half of its RAM: {'; '.join(larger) or 'none'}."
+            f"{title}: slower than TensorFlow Lite Micro: {'; '.join(slower) or 'none'}. Needs "
+            f"more than half of its RAM: {'; '.join(larger) or 'none'}."
         )
     return "\n\n".join(lines)
 

@@ -35,7 +35,7 @@ from sernet_edge.train.evaluation.saved_runs import (
 )
 from sernet_edge.train.recipe import Recipe
 
-_RERUN = "a later re-run, which calls its folds speakers; see below"
+_RERUN = "a later re-run that calls its folds speakers; see below"
 
 # system, UAR, WA, macro F1, source; on EMO-DB, 7 classes, all of them `published`.
 ELSEWHERE = (
@@ -48,15 +48,18 @@ ELSEWHERE = (
 _ELSEWHERE_NOTE = """
 ## Test data of the published figures
 
-LIGHT-SERNET's authors make folds from the speaker's number at the start of each file name. Their
-code (github.com/AryaAftab/LIGHT-SERNET, commit 95022a0) changes these names first: after cutting
-the recordings, `cleaning_directory_filename` in `utils/segment/utils.py` shuffles the names among
-the recordings of each emotion, so few keep a name of their own speaker. Each fold has the size of
-one speaker and the voices of all ten. It is a random split, and its best epoch was chosen on the
-test data. A later re-run with that code calls its folds speakers; they are random, too. Compare
-these rows with the protocol `published`; our `test-epoch` rows test speakers who were left out. The
-training differs as well: the authors train for 300 epochs on features of another front end
-([training.md](../guides/training.md) lists the differences), and `published` here names its recipe.
+LIGHT-SERNET's authors make folds from the speaker's number at the start of each file name. But
+their code (github.com/AryaAftab/LIGHT-SERNET, commit 95022a0) changes these names first: after
+cutting the recordings, `cleaning_directory_filename` in `utils/segment/utils.py` shuffles the names
+among the recordings of each emotion. Few recordings keep a name of their own speaker, so each fold
+has the size of one speaker but the voices of all ten. This is a random split. The authors also
+chose the best epoch on the test data. A later re-run with this code calls its folds speakers, but
+they are random, too.
+
+Compare these rows with the protocol `published`. Our `test-epoch` rows test speakers who were left
+out of training. The training differs, too: the authors train for 300 epochs on the features of
+another front end ([training.md](../guides/training.md) lists the differences). The rows `published`
+on this page name their recipe.
 """
 
 SEARCH = ("03", "08", "09", "10", "11")
@@ -75,14 +78,17 @@ _HEAD = """\
 
 <!-- Made by python benchmarks/results.py benchmarks/runs; do not edit. -->
 
-Seven emotions, whole utterances, predictions pooled over all folds. Under `strict` each speaker is
-tested by a model that was trained on the other nine for a fixed number of epochs: this is the
-figure to expect of a new speaker. Every choice was made on the speakers 03, 08, 09, 10 and 11. The
-speakers 12 to 16 had no part in any choice; compare a network with the baseline by their rows. (The
-temperature and the threshold of the model that ships are fitted on all ten speakers, which changes
-no label.) A row is one seed. Another seed moves it by points; the intervals (95 %, bootstrapped
-over speakers) do not include that. Optimistic figures say why, and stand here for comparison only.
-Float and int8 are the same weights before and after conversion.
+The figures cover seven emotions and whole utterances, with predictions pooled over all folds. Under
+`strict`, the model that tests a speaker was trained on the other nine for a fixed number of epochs.
+Expect this figure for a new speaker.
+
+All choices used only the speakers 03, 08, 09, 10 and 11, and never the speakers 12 to 16. To
+compare a network with the baseline, use the rows of 12 to 16. (The temperature and threshold of the
+shipped model `emodb` were fitted on all ten speakers, but they change no label.)
+
+Each row is one seed. Another seed changes a figure by several points; the intervals (95 %,
+bootstrapped over speakers) do not include this. Optimistic figures are here only for comparison,
+and say why they are optimistic. Float and int8 are the same weights before and after conversion.
 
 | system | protocol | precision | UAR (interval) | WA | macro F1 | | source |
 |---|---|---|---|---|---|---|---|
@@ -231,8 +237,7 @@ def _seeds(
         "",
         "## From seed to seed",
         "",
-        "Runs that differ in their seed alone: strict, int8, the mean and the range of their "
-        "figures.",
+        "Runs that differ only in their seed: strict, int8, mean and range.",
         "",
         "| system | seeds | UAR | UAR, speakers 12 to 16 | WA |",
         "|---|---|---|---|---|",
@@ -250,8 +255,8 @@ def _curve(points: list[dict[str, Any]]) -> list[str]:
         "",
         "## Accuracy against size",
         "",
-        "Strict, int8, the default recipe. Flash is the `.tflite` without its contract, RAM that "
-        "of the network in the native engine, MACs those of one window.",
+        "Strict, int8, the default recipe. Flash is the `.tflite` without its contract, RAM the "
+        "network's in the native engine. MACs are per window.",
         "",
         "| run | UAR | flash, bytes | RAM, bytes | MACs |",
         "|---|---|---|---|---|",
@@ -279,9 +284,8 @@ def _cost_of_int8(folders: Mapping[str, Path]) -> list[str]:
         "",
         "## Cost of int8",
         "",
-        "The utterances of the strict runs, before and after conversion of the same weights: how "
-        "many get another label, how many of these were right before only (lost) or are right "
-        "after only (won).",
+        "The strict runs before and after conversion of the same weights: how many utterances get "
+        "another label, and how many were right only before (lost) or only after it (won).",
         "",
         "| run | utterances | other label | lost | won | WA, points |",
         "|---|---|---|---|---|---|",

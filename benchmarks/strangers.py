@@ -28,39 +28,42 @@ _HEAD = """\
 
 <!-- Made by python benchmarks/strangers.py benchmarks/strangers; do not edit. -->
 
-Each corpus is tested by a model that was trained on the others: other speakers, another language,
-other rooms and microphones (protocol `cross-corpus`). The figures are of four emotions that all
-corpora have, anger, happiness, neutral and sadness, over whole utterances. The models have more
-outputs, and any other answer is wrong. A model of four outputs that guesses has 25 %. UAR is the
-mean recall, WA the share of right answers, arousal the balanced accuracy of agitated (anger,
-happiness) against calm (neutral, sadness). RAVDESS's calm counts as neutral. nEMO is the 1,904 of
-its 4,481 recordings that lay at hand. The settings of the training were chosen among eight
-configurations by single runs on these same folds, so a new corpus may fare a little worse.
+The model that tests a corpus was trained on the other corpora, with other speakers, another
+language, other rooms and microphones (protocol `cross-corpus`). The test uses whole utterances of
+the four emotions that all corpora have: anger, happiness, neutral and sadness. The models have more
+outputs, and any other answer is wrong. A guess among four outputs would reach 25 %.
+
+UAR is the mean recall, WA the share of right answers. Arousal is the balanced accuracy of agitated
+(anger, happiness) against calm (neutral, sadness). RAVDESS's calm counts as neutral. Of nEMO's
+4,481 recordings, only 1,904 were available. The training's settings were chosen among eight
+configurations, by single runs on these same folds. A new corpus may therefore get slightly worse
+figures.
 
 """
 
 _SURE = """
 ## Sure results
 
-A result is sure from a score on. Score and temperature of each corpus are fitted on the predictions
-for the two others, to reach the wanted share of right ones there. The models of those predictions
-had heard the tested corpus. A dash: no score reaches the wanted share, so nothing is sure.
+A result is sure if its score reaches a threshold. For each corpus, threshold and temperature are
+fitted on the predictions for the two other corpora, so that the wanted share of sure results is
+right there. The models that made those predictions were trained on the tested corpus, too. A dash
+means that no threshold reaches the wanted share, so no result is sure.
 
 """
 
 _CONDITIONS = """
-## What noise, rooms and lines cost
+## Cost of noise, rooms and telephone lines
 
-The points of UAR that each condition takes from a model that has never heard the corpus, of int8
-models; negative: a gain. See `sernet-edge evaluate --condition`.
+The table shows the points of UAR that each condition costs an int8 model that was not trained on
+the corpus; negative points are a gain. `sernet-edge evaluate --condition` measures this.
 
 """
 
 _NOISE = """
 ## Noise
 
-A listener without a voice gate hears clips that no training has heard, in which nobody speaks. "In
-C" is the exported model on a computer, which decides and measures drift itself.
+Here `listen` runs without a voice gate on clips without speech, which were not used for training.
+"In C" is the exported model on a computer, with its own decisions and drift.
 
 | model | hours | windows that are sure of an emotion | events | events an hour |
 |---|---|---|---|---|

@@ -22,33 +22,34 @@ _PAGE = """\
 
 <!-- Made by python benchmarks/streaming_levels_page.py {figures.name}; do not edit. -->
 
-A network whose windows share their rows can't take a window's level out of the features: a row
-would then belong to one window alone. Its features may depend on earlier frames. Three ways that
-keep to this are compared with each other and with whole windows.
+If windows share rows, the front end cannot subtract a window's level from the features: each row
+would then belong to one window only. The features may only depend on earlier frames. This page
+compares three such methods with each other and with whole windows.
 
-- **none**: the level stays in; training changes the gain at random.
-- **PCEN**: per-channel energy normalisation in place of the logarithm.
-- **decaying maximum**: c0 is how far a frame lies below the loudest one of late.
-- **window (whole windows)**: the window's mean is taken out of c0, and the network pads with zeros
-  at both ends of a window, so no row is shared.
+- **none**: the features keep the level; training changes the gain at random.
+- **PCEN**: per-channel energy normalisation instead of the logarithm.
+- **decaying maximum**: c0 is the distance of a frame below the loudest recent frame.
+- **window (whole windows)**: c0 minus its mean over the window. The network pads both ends of a
+  window with zeros, so windows share no rows.
 
-Each corpus is tested by networks of half width that were trained on the others. Training knows
-{trained} and none. Tested are {tested}, and any
-other answer is wrong. The recipe is `voices` with {epochs} epochs of {steps} steps; float;
-whole utterances.
+For each corpus, the tested networks have half width and were trained on the other corpora. Their
+labels are {trained} and none. The test uses {tested};
+any other answer is wrong. The recipe is `voices` with {epochs} epochs of {steps} steps;
+float; whole utterances.
 
-UAR in percent, the mean over {figures.tested}; the mean of {figures.seeds} seeds and their range:
+The table shows UAR in percent, as the mean over {figures.tested}. Each cell has the mean of
+{figures.seeds} seeds and their range:
 
 {by_condition}
 {notes}
 
 ## By corpus
 
-As recorded, the mean of the seeds and their range:
+Without added conditions, the mean of the seeds and their range:
 
 {by_corpus}
-From seed to seed the mean over corpora, as recorded, moves by up to {figures.spread:.1f} points.
-Smaller differences say nothing.
+The mean over corpora differs between seeds by up to {figures.spread:.1f} points. Smaller
+differences say nothing.
 """
 
 

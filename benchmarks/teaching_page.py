@@ -30,38 +30,40 @@ _HEAD = """\
 <!-- Made by python benchmarks/teaching_page.py from {saved} and
      teaching-strict; do not edit. -->
 
-`sernet-edge teach` adapts a model to one person. Here each speaker of a corpus is taught with K
-clips of each emotion, or as many as there are. A draw halves the speaker's sentences at random:
-the clips come from one half, and the recordings of the other half are tested. The figures are
-UAR in percent over the emotions named, though the model may answer with any of its own: the mean
-over speakers and {draws} draws, and the range of the draws' means.
+`sernet-edge teach` adapts a model to one person. In this test, each speaker of a corpus teaches a
+model with K clips of each emotion, or fewer if the corpus has fewer. A draw divides the speaker's
+sentences into two random halves: the clips come from one half, and the test uses the recordings of
+the other half. The figures are UAR in percent over the named emotions. The model may also answer
+with its other emotions. Each cell has the mean over speakers and {draws} draws, and the range of
+the draws' means.
 
-The program is `benchmarks/teaching.py`, which takes any model and corpus. A constant of the method
-was chosen by figures of these speakers, so others may gain a little less.
+`benchmarks/teaching.py` measures this for any model and corpus. One constant of the method was
+chosen with these speakers, so other speakers may gain a little less.
 
-With clips of some of a model's emotions, `teach` holds back, for the sake of the others: fitting
-the last layer without regard to these is better where they never occur, as here, and worse where
-they do. The rows "only" show how far that goes.
+If the clips cover only some of the model's emotions, `teach` changes the model less, to protect the
+other emotions. A fit of the last layer without this protection is better if the other emotions
+never occur, as in this test, and worse if they do. The rows "only" show the limits of the
+protection.
 """
 
 _MISUSE = """
 ### When teaching goes wrong
 
-`teach` as above, in other conditions. "Wrong labels": each clip has a label drawn at random with a
-probability of {wrong:.0%}. "Other people": the other speakers of the corpus. "Only": no clips but
-those of one emotion.{microphone}
+`teach` as above, under other conditions. "Wrong labels": each clip gets a random label with a
+probability of {wrong:.0%}. "Other people": the test uses the corpus's other speakers. "Only": all
+clips have the same emotion.{microphone}
 """
 
-_MICROPHONE = """ "Other microphone": the tested recordings have lost what lies below 300 Hz and
-above 3 kHz, and half their loudness; the clips have not."""
+_MICROPHONE = """ "Other microphone": the tested recordings lack sound below 300 Hz and above
+3 kHz, and have half the loudness; the clips are unchanged."""
 
 _UNLABELLED = """
 ### Without labels
 
-Streams of a speaker's recordings, in which an untaught head adapts by matching its mean scores to
-stated shares of the emotions: equal ones, or those that the stream was made with. The shares name
-only emotions that occur, which a device could not know. UAR of a stream's second half. It is an
-experiment; no command does it.
+This is an experiment; no command offers it. In a stream of a speaker's recordings, an untaught head
+adapts until its mean scores match given shares of the emotions. The shares are equal, or those of
+the stream itself. They include only emotions that occur in the stream, which a device could not
+know. The figures are the UAR of the stream's second half.
 """
 
 _WAYS = ("as it is", "equal shares", "its own shares")
@@ -77,8 +79,8 @@ _CONDITIONS = {
 
 
 _STRICT = """\
-Each speaker is tested by a model that was trained on the others, and is then taught: {labels}. \
-The network is {architecture}{start}. `benchmarks/emodb_after_others.sh` measures it.
+Each speaker teaches and tests a model that was trained on the other speakers. The labels are \
+{labels}. The network is {architecture}{start}. `benchmarks/emodb_after_others.sh` measures it.
 """
 
 
@@ -124,8 +126,8 @@ def _heard(corpora: str, tested: str) -> str:
     trained = names_in(corpora)
     names = " and ".join(trained)
     if tested in trained:
-        return f"{names}. It may have heard these speakers: the figures are not of strangers"
-    return f"{names}; it has heard nothing of this corpus"
+        return f"{names}. Its training may include these speakers, so they may not be new to it"
+    return f"{names}, but not on this corpus"
 
 
 def _section(result: dict[str, Any], wrong: float) -> str:

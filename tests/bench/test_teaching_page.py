@@ -88,8 +88,8 @@ def test_the_page_has_means_and_ranges() -> None:
 @pytest.mark.parametrize(
     ("trained", "words"),
     [
-        ("nemo", "trained on nemo; it has heard nothing of this corpus"),
-        ("nemo+ravdess", "trained on nemo and ravdess; it has heard nothing of this corpus"),
+        ("nemo", "trained on nemo, but not on this corpus"),
+        ("nemo+ravdess", "trained on nemo and ravdess, but not on this corpus"),
         ("emodb+ravdess", "It may have heard these speakers"),
     ],
 )

@@ -13,7 +13,7 @@ from sernet_edge.runtime.errors import SernetError
 
 _COUNTED = "Counted under QEMU, not timed: instructions are not cycles."
 _ESTIMATED = (
-    "Flash and RAM are measured, the clock needed is estimated: instructions a second of audio "
+    "Flash and RAM are measured. The needed clock is an estimate: instructions per second of audio "
     "times assumed cycles per instruction"
 )
 
@@ -150,10 +150,10 @@ def _memory(models: Sequence[Section]) -> Table:
             ]
         )
     table.notes.append(
-        "The engine's is its state for the network alone, without stack. The arena is what the "
-        "interpreter of the package tflite-micro takes on this computer: feature maps (head) and "
-        "data of tensors and operators (tail). Its bits are compared with those of TensorFlow "
-        "Lite's reference kernels, which the engine has, too."
+        "The engine's RAM is its state for the network only, without stack. The arena is that of "
+        "the interpreter in the package tflite-micro, on this computer: feature maps (head), and "
+        "data of tensors and operators (tail). TFLM's bits are compared with TensorFlow Lite's "
+        "reference kernels; the engine gives the same bits as these."
     )
     return table
 
@@ -170,15 +170,15 @@ def _traffic(models: Sequence[Section]) -> list[str]:
         if read:
             each = ", ".join(f"{core} {_short(count / 1e6)}" for core, count in read.items())
             timed = any(found.get("weights_read_second") for found in model["cores"].values())
-            span = "a second of audio" if timed else "a window"
-            notes.append(f"{model['name']}: MB of weights read for {span}: {each}.")
+            span = "second of audio" if timed else "window"
+            notes.append(f"{model['name']}: MB of weights read per {span}: {each}.")
     return notes
 
 
 def _cores(models: Sequence[Section]) -> Table:
     header = [
-        "model", "core", "instructions, M", "M a second of audio", "flash, B", "RAM, B",
-        "of it stack", "TFLM's instructions, M", "TFLM's flash, B", "TFLM's RAM, B",
+        "model", "core", "instructions, M", "M per second of audio", "flash, B", "RAM, B",
+        "stack in RAM, B", "TFLM's instructions, M", "TFLM's flash, B", "TFLM's RAM, B",
         "TFLM : engine",
     ]  # fmt: skip
     table = Table(
@@ -221,9 +221,9 @@ def _cores(models: Sequence[Section]) -> Table:
     table.notes += [
         *_traffic(models),
         _COUNTED,
-        "The engine's flash and RAM are the whole firmware's: front end, window of features, "
-        "network and stack (without contract, the network's). TFLM's are the network's alone, "
-        "with its stack.",
+        "The engine's flash and RAM are for the whole firmware: front end, window of features, "
+        "network and stack (for a model without contract, only the network and stack). TFLM's are "
+        "for the network and its stack only.",
         *origins,
     ]
     return table
@@ -231,7 +231,7 @@ def _cores(models: Sequence[Section]) -> Table:
 
 def _ways(models: Sequence[Section]) -> Table:
     """Return whole windows beside rows that are computed once."""
-    header = ["model", "core", "network computes", "M a second of audio", "most in one call, M",
+    header = ["model", "core", "network computes", "M per second of audio", "most in one call, M",
               "after the last sample, M", "RAM, B"]  # fmt: skip
     table = Table(
         "Whole windows and shared rows: the firmware's instructions", header, left=3, by_model=True
@@ -258,16 +258,16 @@ def _ways(models: Sequence[Section]) -> Table:
                 f"{model['name']}: each row once is not possible: {engine['reason']}."
             )
     table.notes.append(
-        f"{_COUNTED} At each model's own hop. A call is one of sernet_work, or of sernet_poll when "
-        "no work is left. After the last sample: from a window's end to its result."
+        f"{_COUNTED} Each model uses its own hop. A call is one call of sernet_work, or of "
+        "sernet_poll if no work is left. After the last sample: from a window's end to its result."
     )
     return table
 
 
 def _hops(models: Sequence[Section]) -> Table:
     """Return what the network takes at its hop and at closer ones; none of runs that lack it."""
-    header = ["model", "hop, s", "each row once, M MACs a second", "RAM, B",
-              "each window whole, M MACs a second", "RAM, B"]  # fmt: skip
+    header = ["model", "hop, s", "each row once, M MACs per second", "RAM, B",
+              "each window whole, M MACs per second", "RAM, B"]  # fmt: skip
     table = Table("Hops: the network in the engine", header, by_model=True)
     for model in models:
         for cost in model["engine"].get("hops", ()):
@@ -276,8 +276,8 @@ def _hops(models: Sequence[Section]) -> Table:
                 row += [_short(its["macs"] / 1e6), f"{its['state_bytes']:,}"] if its else ["-", "-"]
             table.rows.append(row)
     table.notes.append(
-        "MACs for a second of audio. RAM is the network's state. Where windows share rows, a hop "
-        "that divides their stride takes `sernet-edge export --hop`."
+        "MACs per second of audio. RAM is the network's state. If windows share rows, "
+        "`sernet-edge export --hop` accepts any divisor of their stride."
     )
     return table
 
@@ -306,10 +306,10 @@ def _latency(models: Sequence[Section], kind: str) -> Table:
                 row += ["-"] * 5
             table.rows.append(row)
     table.notes.append(
-        "Median and 95th percentile over the repetitions of several fresh processes in "
-        "interleaved order; spread is the interquartile range, between processes the range of "
-        "their medians, both relative to the median. The real-time factor is the share of the "
-        "time between two results."
+        "Median and 95th percentile are over the repetitions of several fresh processes in "
+        'interleaved order. Spread is the interquartile range, and "between processes" is the '
+        "range of their medians, both divided by the median. The real-time factor is the share of "
+        "the time between two results."
     )
     return table
 
@@ -355,8 +355,8 @@ def _boards(document: Section) -> Table:
             if core in used
         )
         + ".",
-        "Fits: with the least favourable assumption, too. Likely: with the middle one. Unlikely: "
-        "with the most favourable one alone. The rest of a program comes on top.",
+        "Fits: even with the worst assumption. Likely: with the middle one. Unlikely: only with "
+        "the best one. The figures do not include the rest of your program.",
         *document["changes"],
     ]
     return table
@@ -392,13 +392,13 @@ def _in_use(models: Sequence[Section]) -> Table:
             )
     if currents:
         table.notes += [
-            "With the middle assumption on cycles. Latency is from the end of a sound to the "
-            "result of the first window that holds all of it, on average: half a hop until that "
-            "window ends, and the work that is left then at full clock.",
-            "The day's charge and energy are those of the cycles that are needed. A sleeping core, "
-            "the microphone and the rest of the board come on top.",
-            f"Current of the running chip in microamperes a MHz: {'; '.join(currents.values())}. "
-            "--current and --supply give others.",
+            "These estimates use the middle assumption on cycles. Latency is the average time from "
+            "the end of a sound to the result of the first window that holds all of it: half a hop "
+            "until that window ends, plus the remaining work at full clock.",
+            "Charge and energy per day cover only the needed cycles, not a sleeping core, the "
+            "microphone and the rest of the board.",
+            f"Current of the running chip in microamperes per MHz: {'; '.join(currents.values())}. "
+            "--current and --supply set other values.",
         ]
     return table
 
@@ -444,9 +444,9 @@ def _layers(model: Section) -> Table:
     ]  # fmt: skip
     table.rows.append(total)
     table.notes.append(
-        "RAM is the rows kept of a layer's output and its working memory; layers share it over "
-        "time, so the network takes less than their sum. Its instructions are more than the "
-        "layers': the rest decides which layer is next."
+        "RAM is the kept rows of a layer's output plus its working memory. Layers use the same RAM "
+        "at different times, so the network needs less than their sum. The network needs more "
+        "instructions than its layers: the rest chooses the next layer."
     )
     return table
 
@@ -477,7 +477,7 @@ def _sections(models: Sequence[Section]) -> Table:
             else:
                 row += [table.cell(found, str), *["-"] * len(names)]
             table.rows.append(row)
-    table.notes.append("Flash is all of them but .bss.")
+    table.notes.append("Flash is the sum of all sections but .bss.")
     return table
 
 
