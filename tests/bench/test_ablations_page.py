@@ -37,7 +37,7 @@ def test_ablations_are_compared_with_a_base_only_on_the_searchs_speakers(
     ablations.main(arguments, standalone_mode=False)
     text = page.read_text()
     assert text.startswith("# Ablations")
-    assert "\n5 configurations, each" in text
+    assert "\nThis page compares 5 configurations." in text
     # By hand: the base is all right; the other has 2 of a's 3 right in one of its two runs.
     lost = 100 * (1 / 3) / 3 / 2
     assert "| nothing: the base | 2 | 1 | 44.44 | 100.00 | +0.00 | 100.00 | base |" in text

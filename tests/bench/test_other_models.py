@@ -32,7 +32,7 @@ def test_the_page_names_each_network_that_is_slower_or_needs_more_than_half_the_
     page = (tmp_path / "page.md").read_text()
     assert "Cortex-M4: slower than TensorFlow Lite Micro: none." in page
     assert f"Cortex-M55: slower than TensorFlow Lite Micro: {_MODELS['vww']}." in page
-    assert page.count(f"More than half of its RAM: {_MODELS['toycar']}.") == 2
+    assert page.count(f"Needs more than half of its RAM: {_MODELS['toycar']}.") == 2
 
 
 def test_a_file_without_a_model_gives_an_error_of_one_line(tmp_path: Path) -> None:
