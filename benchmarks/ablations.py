@@ -37,8 +37,8 @@ _HEAD = """\
 
 This page compares {count} configurations. Each one is trained several times, each time without one
 speaker of EMO-DB. The figures use only the speakers {speakers}: {utterances} utterances,
-strict, pooled. {stopped} configurations were stopped before they had tested all these speakers, and
-have no figures. The search did not use the speakers 12 to 16.
+strict, pooled. {stopped} of the configurations were stopped before they had tested all these
+speakers, and have no figures. The search did not use the speakers 12 to 16.
 
 Small differences say little: one utterance is {step:.2f} points of WA, and the 95 % interval over
 speakers of the base's UAR is {low:.1f} to {high:.1f}. The best of so many configurations looks

@@ -47,6 +47,6 @@ def test_ablations_are_compared_with_a_base_only_on_the_searchs_speakers(
     # Compared with the float base, from the same predictions.
     assert "| 4 | 1 | 44.44 | not converted | +0.00 | 57.14 | unconverted |" in text
     assert "no result: finished folds 1 | | | | failed |" in text
-    assert "1 of\nthem were stopped before" in text
+    assert "1 of the configurations were stopped before" in text
     with pytest.raises(SernetError, match="no run 'none'"):
         ablations.main([*arguments[:2], "none", *arguments[3:]], standalone_mode=False)
