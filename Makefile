@@ -134,7 +134,7 @@ size: test-packages .venv/dev ## Measure RAM, code and instructions on each core
 		$(BIN)/python -m sernet_edge.firmware_export.measure.size \
 		build/untrained/$$name.tflite $(SHARED) || exit 1; done
 
-SIZE = -m sernet_edge.firmware_export.measure.size runtime/models/emodb_light_sernet_int8.tflite
+SIZE = -m sernet_edge.firmware_export.measure.size runtime/models/emodb.tflite
 
 # Python that starts in a clone uses the clone's packages, even if others are installed.
 .PHONY: size-change
@@ -147,8 +147,8 @@ size-change: test-packages .venv/dev ## Write the last commit's change of the si
 		echo '```'; } > build/size-change.md; cat build/size-change.md
 
 .PHONY: bench
-bench: test-packages .venv/dev ## Benchmark the shipped model: size, RAM, accuracy, speed, boards
-	$(BIN)/sernet-edge bench voices emodb --runs benchmarks/runs
+bench: test-packages .venv/dev ## Benchmark the shipped models: size, RAM, accuracy, speed, boards
+	$(BIN)/sernet-edge bench voices voices-full emodb emodb-half --runs benchmarks/runs
 
 .PHONY: listen-bench
 listen-bench: .venv/dev ## Measure listening: time, memory, start
@@ -193,7 +193,7 @@ FUZZ_C = api serial head
 .PHONY: fuzz
 fuzz: .venv-fuzz/done ## Fuzz readers and C interfaces, FUZZ_S seconds each (3600)
 	@$(call packages,clang libclang-rt-dev)
-	.venv-fuzz/bin/python tests/fuzz/c_targets.py runtime/models/emodb_light_sernet_int8.tflite build/fuzz/c
+	.venv-fuzz/bin/python tests/fuzz/c_targets.py runtime/models/emodb.tflite build/fuzz/c
 	@mkdir -p $(FUZZ_READERS:%=build/fuzz/found/%) $(FUZZ_C:%=build/fuzz/found/%)
 	@for target in $(FUZZ_C); do echo "fuzz $$target"; \
 		build/fuzz/c/$$target -max_len=8192 -max_total_time=$(FUZZ_S) -verbosity=0 \
@@ -223,7 +223,7 @@ VOICES = --recipe voices --labels anger,fear,happiness,neutral,sadness --noise "
 VOICES_HERE = $(VOICES) --corpus nemo "$$SERNET_NEMO" --corpus ravdess "$$SERNET_RAVDESS" \
 	--map calm=neutral
 EMODB = --corpus emodb "$$SERNET_EMODB" --noise "$$SERNET_NOISE" --set none_share=0.08 \
-	--set noise_share=0.35 --set precision=bfloat16
+	--set precision=bfloat16
 MAKE_MODEL = benchmarks/make_model.sh
 
 # Takes four hours on one core. A stopped run continues.
@@ -252,7 +252,7 @@ model-open: .venv/dev ## Train voices on corpora of open licences (SERNET_EMODB,
 # Uses the folds that `make models` wrote to runs/.
 .PHONY: strangers
 strangers: .venv/dev ## Measure the results of make models in noise, rooms and over a telephone
-	$(call given,$(CORPORA) SERNET_NOISE)
+	$(call given,$(FOLDERS))
 	benchmarks/measure_voices.sh benchmarks/strangers "$$SERNET_NOISE" \
 		emodb "$$SERNET_EMODB" nemo "$$SERNET_NEMO" ravdess "$$SERNET_RAVDESS"
 
@@ -279,10 +279,10 @@ docs: .venv/dev ## Remake every generated page, mostly from saved runs
 	$(BIN)/python benchmarks/drift_measures_page.py benchmarks/drift-measures.json \
 		--out $(EVIDENCE)/drift-measures.md
 	$(BIN)/python benchmarks/soak_page.py benchmarks/soak/*.json --out $(EVIDENCE)/soak.md
-	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/emodb_light_sernet_int8.tflite
 	$(BIN)/python tools/dependencies.py --out $(DESIGN)/dependencies.md
 	$(BIN)/python benchmarks/strangers.py benchmarks/strangers --out $(EVIDENCE)/strangers.md
-	$(BIN)/python -m sernet_edge.convert.card $(MODELS)/voices.tflite
+	for model in $(MODELS)/*.tflite; do \
+		$(BIN)/python -m sernet_edge.convert.card $$model || exit 1; done
 	@echo "Not remade: levels.md trains six models (benchmarks/levels.py), and"
 	@echo "listen-benchmarks.md times a computer at rest (make listen-bench)."
 

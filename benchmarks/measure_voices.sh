@@ -1,6 +1,6 @@
 #!/bin/sh
-# Measures the models of `make models` where nobody speaks, in noise, in a room and over a telephone,
-# and keeps what docs/evidence/strangers.md is made from.
+# Measures the models of `make models` where nobody speaks, and `voices` and `voices-full` in noise, in
+# a room and over a telephone, too. OUT is what docs/evidence/strangers.md is made from.
 #
 #     benchmarks/measure_voices.sh OUT NOISE CORPUS DIR [CORPUS DIR ...]
 #
@@ -24,19 +24,24 @@ copied() {
     cp "$1"/run.json "$1"/fold-*.json "$2/${1##*/}"
 }
 
-# The first run is the one that the model's card quotes; the others go into the archive.
+# The runs that cards quote; the others go into the archive.
 copied "$runs/voices-seed1" "$out"
+copied "$runs/voices-full-seed1" "$out"
 others=$(mktemp -d)
 trap 'rm -rf "$others"' EXIT
 for run in "$runs"/voices-seed[!1]*; do
     copied "$run" "$others"
 done
 "$bin/python" "$(dirname "$0")/runs_archive.py" pack "$out" "$others"
-kept "$out/noise-voices.json" sernet-edge evaluate "$runs/voices.tflite" --noise "$noise" --json
-kept "$out/noise-voices-in-c.json" python "$(dirname "$0")/noise_in_c.py" "$runs/voices.tflite" "$noise"
+for model in voices voices-full emodb emodb-half; do
+    kept "$out/noise-$model.json" sernet-edge evaluate "$runs/$model.tflite" --noise "$noise" --json
+    kept "$out/noise-$model-in-c.json" python "$(dirname "$0")/noise_in_c.py" "$runs/$model.tflite" "$noise"
+done
 while [ $# -gt 0 ]; do
-    kept "$out/voices-seed1/conditions-$1.json" sernet-edge evaluate "$runs/voices-seed1/fold-$1.tflite" \
-        --corpus "$1" "$2" --labels anger,fear,happiness,neutral,sadness \
-        $([ "$1" != ravdess ] || echo --map calm=neutral) --condition all --noise "$noise" --json
+    for run in voices-seed1 voices-full-seed1; do
+        kept "$out/$run/conditions-$1.json" sernet-edge evaluate "$runs/$run/fold-$1.tflite" \
+            --corpus "$1" "$2" --labels anger,fear,happiness,neutral,sadness \
+            $([ "$1" != ravdess ] || echo --map calm=neutral) --condition all --noise "$noise" --json
+    done
     shift 2
 done

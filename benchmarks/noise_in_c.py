@@ -33,7 +33,7 @@ from sernet_edge.train.progress import TerminalProgress
 _OPTIONS = "-DSERNET_DECIDE -DSERNET_MEASURE_DRIFT"
 
 _RESULT = re.compile(r"^ *[0-9.]+ s  (\S+) +(sure|unsure) ", re.MULTILINE)
-_EVENT = re.compile(r"^event \d+, (\S+): begins", re.MULTILINE)
+_EVENT = re.compile(r"^event \d+, (\S+): starts", re.MULTILINE)
 
 
 @click.command()

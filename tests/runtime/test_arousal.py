@@ -35,7 +35,7 @@ def test_disgust_counts_on_neither_side() -> None:
     sides = dict(zip(shipped.labels, shipped.arousal_sides or (), strict=True))
     assert sides == {
         "anger": 1, "boredom": -1, "disgust": 0, "fear": 1, "happiness": 1, "neutral": -1,
-        "sadness": -1,
+        "sadness": -1, "none": 0,
     }  # fmt: skip
 
 

@@ -77,7 +77,7 @@ def test_a_clip_is_spoken_heard_and_kept_and_the_next_session_goes_on(
 ) -> None:
     clips = tmp_path / "clips"
     terminal = Terminal(server.environment, "teach", "--guided", clips, "--model", shipped_model)
-    terminal.wait_for("clip 1 of 28: anger")
+    terminal.wait_for("clip 1 of 32: anger")
     terminal.wait_for("[Enter: record")
     terminal.type("")
     terminal.wait_for("stop recording")
@@ -88,7 +88,7 @@ def test_a_clip_is_spoken_heard_and_kept_and_the_next_session_goes_on(
     terminal.wait_for("stop playing")
     terminal.wait_for("[Enter: keep it, r: record again, p: play, q: end]")
     terminal.type("")
-    terminal.wait_for("clip 2 of 28: boredom")
+    terminal.wait_for("clip 2 of 32: boredom")
     terminal.type("q")
     assert terminal.end() == 0
     assert "anger 1, boredom 0" in terminal.text and "goes on where you were" in terminal.text
@@ -98,7 +98,7 @@ def test_a_clip_is_spoken_heard_and_kept_and_the_next_session_goes_on(
     assert 1.0 < len(samples) / 16_000 < 10 and samples.std() > 300
 
     again = Terminal(server.environment, "teach", "--guided", clips, "--model", shipped_model)
-    again.wait_for("clip 2 of 28: boredom")
+    again.wait_for("clip 2 of 32: boredom")
     again.wait_for("[Enter: record")
     again.interrupt()
     assert again.end() == 130

@@ -55,7 +55,8 @@ def test_interpreters_compute_the_logits_of_another_head(
     embedder = Embedder(file)
     embeddings = embedder.of_clip(speech[:64_000])
     place, rng = embedder.place, np.random.default_rng(3)
-    other = Head(rng.normal(0, 0.2, place.head.weights.shape), rng.normal(0, 1, 7))
+    shape = place.head.weights.shape
+    other = Head(rng.normal(0, 0.2, shape), rng.normal(0, 1, shape[0]))
     fitted = place.quantise(other, embeddings)
     changed = place.replaced(fitted).with_contract(file.require_contract())
     logits_index = find_dense(changed.flatbuffer, changed.name).logits.index

@@ -63,7 +63,8 @@ int main(int argc, char **argv) {
     if (sernet_serial_init(&serial, &port, state, sizeof state) < 0) return 1;
     while (!ended) {
         sernet_serial_step(&serial);
-        if (strcmp(fault, "features") == 0) s->rows[7][5] = s->rows[7][5] < 0 ? 100 : -100;
+        /* The same value each time: the network must compute with what the report says. */
+        if (strcmp(fault, "features") == 0) s->rows[7][5] = 100;
     }
     return 0;
 }
