@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from sernet_edge.runtime.models import BOX
 
@@ -20,7 +21,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class _ModelPath(click.Path):
-    """The path of a model, or the name of one in the box; a file with that name has precedence."""
+    """The path of a model, or the name of a shipped one; a file with that name has precedence."""
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
@@ -28,11 +29,19 @@ class _ModelPath(click.Path):
         path = Path(os.fsdecode(super().convert(value, parameter, context)))
         return path if path.exists() else BOX.get(str(path), path)
 
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Complete the first letters of a shipped model's name; leave the rest to the shell."""
+        names = [name for name in BOX if incomplete and name.startswith(incomplete)]
+        completed = [CompletionItem(name) for name in names]
+        return completed or super().shell_complete(context, parameter, incomplete)
+
 
 MODEL_PATH = _ModelPath(path_type=Path)
 """The type of options and arguments that name a `.tflite`."""
 
-IN_THE_BOX = f"one in the box: {', '.join(BOX)}"
+SHIPPED = f"a shipped one: {', '.join(BOX)}"
 """A phrase for help texts."""
 
 

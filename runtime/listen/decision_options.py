@@ -14,7 +14,7 @@ from sernet_edge.runtime.events import EVIDENCE_S, REFRACTORY_S, EventTracker
 from sernet_edge.runtime.gate import SpeechGate, is_available, why_not_available
 from sernet_edge.runtime.listen.recorder import EventRecorder
 from sernet_edge.runtime.models import DEFAULT_MODEL
-from sernet_edge.runtime.options import IN_THE_BOX, MODEL_PATH, finite, option_group
+from sernet_edge.runtime.options import MODEL_PATH, SHIPPED, finite, option_group
 from sernet_edge.runtime.stream import Listener
 
 
@@ -120,7 +120,7 @@ decision_options = option_group(
             type=MODEL_PATH,
             default=DEFAULT_MODEL,
             metavar="MODEL",
-            help=f"A .tflite with its contract, or {IN_THE_BOX}.  [default: voices]",
+            help=f"A .tflite with its contract, or {SHIPPED}.  [default: voices]",
         ),
         click.option(
             "--hop",

@@ -1,4 +1,4 @@
-"""The models in the box, by name; each has its card beside it."""
+"""The shipped models, by name; each has its card beside it."""
 
 from pathlib import Path
 

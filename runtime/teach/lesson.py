@@ -24,8 +24,8 @@ _FORMAT = DocumentFormat(
     "sernet-edge-lesson", 1, "a lesson of `sernet-edge teach`", "teach with the clips again"
 )
 
-# The lesson names a model in the box by its name: an upgrade may rename its file.
-_IN_THE_BOX = {path: name for name, path in BOX.items()}
+# The lesson names a shipped model by its name: an upgrade may rename its file.
+_SHIPPED = {path: name for name, path in BOX.items()}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Lesson:
             SernetError: It cannot be written.
         """
         content = {
-            "base": _IN_THE_BOX.get(self.base, _text(self.base)) if self.base else None,
+            "base": _SHIPPED.get(self.base, _text(self.base)) if self.base else None,
             "clips": [_text(path) for path in self.clips],
             "marks": [_text(path) for path in self.marks],
             "head": _text(self.head),

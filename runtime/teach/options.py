@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sernet_edge.runtime.errors import SettingError
-from sernet_edge.runtime.options import IN_THE_BOX, MODEL_PATH, option_group
+from sernet_edge.runtime.options import MODEL_PATH, SHIPPED, option_group
 from sernet_edge.runtime.outputs.web_access import DEFAULT_ADDRESS, Address
 from sernet_edge.runtime.teach.lesson import Lesson
 
@@ -118,7 +118,7 @@ lesson_options = option_group(
             "--model",
             type=MODEL_PATH,
             metavar="MODEL",
-            help=f"The model to teach, *.tflite, or {IN_THE_BOX}.  [default: voices]",
+            help=f"The model to teach, *.tflite, or {SHIPPED}.  [default: voices]",
         ),
         click.option("--out", type=_FILE, help="The taught model to write, *.tflite."),
         click.option(

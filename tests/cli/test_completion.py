@@ -56,6 +56,11 @@ def test_completion_knows_options(line: str, answer: str) -> None:
     assert "tensorflow" not in loaded
 
 
+def test_the_names_of_shipped_models_are_completed() -> None:
+    answers, _ = _completed("sernet-edge listen --model emo")
+    assert answers == ["emodb", "emodb-half"]
+
+
 @pytest.mark.parametrize("option", ["--input", "--json", "--csv", "--model", "--config"])
 def test_names_of_files_are_left_to_the_shell(option: str) -> None:
     # click gives the word back as it is, as a file's.
