@@ -179,7 +179,9 @@ def test_a_read_only_card_refuses_marks_but_its_recordings_can_be_read(
 
 def test_listening_continues_on_a_full_disk(small_disk: Path) -> None:
     rows, kept, filler = small_disk / "a.csv", small_disk / "kept", small_disk / "filler"
+    # Every label makes an event.
     command = [sys.executable, "-m", "sernet_edge", "listen", "--input", "-"]
+    command += ["--unsure-below", "0", "--evidence", "0"]
     with wave.open(str(SAMPLE)) as file:
         sound = file.readframes(file.getnframes())
     listening = subprocess.Popen(

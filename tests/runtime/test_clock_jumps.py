@@ -36,6 +36,8 @@ def listened(program: str, folder: Path) -> list[dict[str, Any]]:
     """Listen to the sample with every output that writes dates; return the JSON records."""
     folder.mkdir()
     outputs = ["--csv", folder / "a.csv", "--record", folder / "kept", "--json", "--web", "0"]
+    # Every label makes an event.
+    outputs += ["--unsure-below", "0", "--evidence", "0"]
     command = [sys.executable, "-c", program, "listen", "--input", SAMPLE, *outputs]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from output_cases import CONTRACT, END, LABELS, LOST, START, Told, result
+from output_cases import END, LABELS, LOST, START, Told, result
 from support import Run
 
 from sernet_edge.commands import cli
+from sernet_edge.runtime.contract import NONE
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.outputs.csv_rows import CsvRows
 from sernet_edge.runtime.outputs.fan_out import Outputs
@@ -185,7 +186,7 @@ def test_csv_on_standard_output_has_only_rows(in_process: Run) -> None:
     rows = list(csv.reader(runs[0].stdout.splitlines()))
     assert len({len(row) for row in rows}) == 1
     assert rows[0][:2] == ["time_s", "label"]
-    assert rows[0][-len(LABELS) :] == [f"score_{label}" for label in CONTRACT.labels]
+    assert rows[0][-len(LABELS) - 1 :] == [f"score_{label}" for label in (*LABELS, NONE)]
 
 
 def test_quiet_leaves_standard_output_empty(in_process: Run) -> None:
