@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -157,7 +158,8 @@ def _of_row(table: Path, line: int, row: dict[str, str | None]) -> LabelledFile:
     if not name or not label:
         raise SernetError(f"{table}, line {line}: the path or the label is empty")
     path = table.parent / name
-    if not path.is_file():
+    # Unlike Path.is_file, os.path.isfile is False for a name that is too long.
+    if not os.path.isfile(path):
         raise SernetError(f"{table}, line {line}: {path} does not exist")
     return LabelledFile(path, label)
 

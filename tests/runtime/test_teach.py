@@ -252,6 +252,7 @@ def test_a_table_names_clips(tmp_path: Path) -> None:
     [
         ("path\na.wav\n", "no column label"),
         ("path,label\nb.wav,fear\n", "line 2: .*b.wav does not exist"),
+        (f"path,label\n{'b' * 300}.wav,fear\n", "line 2: .*b.wav does not exist"),
         ("path,label\na.wav,\n", "line 2: the path or the label is empty"),
         ("path,label\na.wav\n", "line 2: the path or the label is empty"),
         ("path,label\n", "holds no clip .write the path and the label of each"),

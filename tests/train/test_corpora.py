@@ -221,6 +221,7 @@ def test_a_table_with_a_single_meaning_is_read(data: bytes, tmp_path: Path) -> N
         ("path,label\n,x\n", "line 2: the path is empty"),
         ("path,label\naudio/a.wav,x\u200b\n", "line 2: the label .* unprintable"),
         ("path,label\naudio/a.wav,x\naudio/c.wav,x\n", r"line 3: .*c\.wav does not exist"),
+        (f"path,label\n{'c' * 300}.wav,x\n", r"line 2: .*c\.wav does not exist"),
         ("path,label\naudio,x\n", "line 2: .*audio is not a file"),
         (
             "path,label,speaker\n\naudio/a.wav,anger,angry,03\n",

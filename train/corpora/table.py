@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -165,9 +166,10 @@ def _check_row(where: str, values: list[str], header: list[str]) -> None:
 def _recording(where: str, folder: Path, name: str) -> Path:
     """Return the path of an existing recording; Windows may have written its name."""
     path = folder / name
-    if not path.exists() and "\\" in name and (folder / name.replace("\\", "/")).exists():
+    # Unlike Path.exists, os.path.exists is False for a name that is too long.
+    if not os.path.exists(path) and os.path.exists(folder / name.replace("\\", "/")):
         path = folder / name.replace("\\", "/")
-    if not path.exists():
+    if not os.path.exists(path):
         raise SernetError(f"{where}: {path} does not exist")
     if not path.is_file():
         raise SernetError(f"{where}: {path} is not a file")
