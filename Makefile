@@ -226,7 +226,7 @@ EMODB = --corpus emodb "$$SERNET_EMODB" --noise "$$SERNET_NOISE" --set none_shar
 	--set precision=bfloat16
 MAKE_MODEL = benchmarks/make_model.sh
 
-# Takes four hours on one core. A stopped run continues.
+# Takes two to three hours on one core. A stopped run continues.
 .PHONY: models
 models: .venv/dev ## Rebuild the shipped models (SERNET_EMODB, SERNET_NEMO, SERNET_RAVDESS, SERNET_NOISE)
 	$(call given,$(FOLDERS))

@@ -28,11 +28,11 @@ Drift, as `listen` and the firmware compute it, rises for noise, but not for voi
 training did not hear. This page compares it with other measures. None of them was built, for three
 reasons:
 
-- Fitted to speech as a robust training hears it, in noise, in rooms and over the telephone, no
-  measure rises for unfamiliar voices much more than drift does.
-- Fitted to recordings as they are, both covariances rise for unfamiliar voices and are no worse at
-  noise. They rise more for familiar voices in other noise and rooms, which the model is trained to
-  judge. Many familiar voices lie above their limits, too.
+- A robust training adds noise, rooms and telephone lines to the speech. When the measures are
+  fitted to this speech, none rises for unfamiliar voices much more than drift does.
+- When the measures are fitted to unchanged recordings, both covariances rise for unfamiliar voices
+  and are no worse at noise. But they rise more for familiar voices in other noise and rooms, which
+  the model is trained to judge. Many familiar voices are above their limits, too.
 - No measure is clearly higher for wrong results than for right ones. The score does differ, and it
   decides whether a result is sure.
 

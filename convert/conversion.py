@@ -252,8 +252,8 @@ def _verifying_recordings(
 ) -> tuple[list[Recording], str]:
     """Return the recordings to verify on.
 
-    They are those of the held-out speakers; if there are no such speakers, those that did not
-    calibrate the quantisation.
+    These are the recordings of the held-out speakers. If no speaker was held out, they are the
+    recordings that did not calibrate the quantisation.
 
     Args:
         recordings: Recordings of the whole corpora.

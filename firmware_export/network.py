@@ -1,4 +1,4 @@
-"""The network as the engine runs it: a list of layers, each of which makes one tensor of rows."""
+"""The network as the engine runs it: a list of layers. Each layer makes one tensor of rows."""
 
 from __future__ import annotations
 

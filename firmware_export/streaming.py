@@ -425,8 +425,8 @@ def _repeating(
         row_bytes: Bytes of a row of each ring.
 
     Returns:
-        The heights with the least memory; of equal ones those with the shortest period. None: there
-        are no such heights.
+        The heights with the least memory; of equal ones those with the shortest period. None if no
+        heights fulfil this.
     """
     best: tuple[int, list[int]] | None = None
     for strides in range(1, _MAX_PERIOD_ROWS // max(per_stride) + 1):
