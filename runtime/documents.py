@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sernet_edge.runtime.errors import SernetError
@@ -30,7 +30,7 @@ class DocumentFormat:
         """Return the file's first entries: "format" and "version"."""
         return {"format": self.name, "version": self.version}
 
-    def read(self, path: Path) -> dict[str, Any]:
+    def read(self, path: str | os.PathLike[str]) -> dict[str, Any]:
         """Read a file of this format; return all of its entries.
 
         Raises:
@@ -38,7 +38,8 @@ class DocumentFormat:
                 version.
         """
         try:
-            data = path.read_bytes()
+            with open(path, "rb") as file:
+                data = file.read()
         except OSError as error:
             raise SernetError(f"cannot read {path}: {error.strerror}") from error
         if not data.strip():

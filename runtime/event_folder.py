@@ -1,13 +1,19 @@
 """The folder of `listen --record`: recordings of events, and people's marks.
 
 A recording is a WAV file and a JSON file of the same name; its mark is a file NAME.mark.json.
+
+The page asks for the list several times a second, for weeks. So paths are strings here: from Python
+3.12 on, pathlib interns the parts of every path, and the interpreter's table of interned strings
+grows with each new name.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -28,6 +34,9 @@ _OWN_FILE = re.compile(rf"{_NAME}(\.mark)?\.(wav|json)")
 
 # Temporary files of `files.replacing` that remain when the program is killed.
 _UNFINISHED = re.compile(rf"\.{_NAME}(\.mark)?-\w+\.(wav|json)")
+
+_AUDIO = ".wav"
+_MARK_FILE = ".mark.json"
 
 _MARK = DocumentFormat("sernet-edge-mark", 1, "a mark of a recording", "mark the recording again")
 
@@ -73,7 +82,7 @@ class Recording:
     """A recording of an event.
 
     Attributes:
-        path: The audio file.
+        audio: The path of the audio file.
         label: The event's label.
         began: Time of the audio's first sample, ISO 8601.
         onset_s: The event's start, in seconds from the start of the audio.
@@ -81,7 +90,7 @@ class Recording:
         peak: The event's highest smoothed score, 0..1.
     """
 
-    path: Path
+    audio: str
     label: str
     began: str
     onset_s: float
@@ -89,9 +98,14 @@ class Recording:
     peak: float
 
     @property
+    def path(self) -> Path:
+        """The audio file."""
+        return Path(self.audio)
+
+    @property
     def name(self) -> str:
         """The name of its files, without a suffix."""
-        return self.path.stem
+        return os.path.basename(self.audio).removesuffix(_AUDIO)
 
     def mark(self) -> Mark | None:
         """Return the recording's mark; None if it has none.
@@ -100,7 +114,7 @@ class Recording:
             SernetError: The mark's file cannot be read.
         """
         path = self._mark_path
-        if not path.exists():
+        if not os.path.exists(path):
             return None
         document = _MARK.read(path)
         verdict, label = document.get("verdict"), document.get("label")
@@ -116,17 +130,18 @@ class Recording:
         """
         if mark is None:
             try:
-                self._mark_path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(self._mark_path)
             except OSError as error:
                 raise SernetError(f"cannot remove {self._mark_path}: {error.strerror}") from error
             return
-        about = {"recording": self.path.name, "verdict": mark.verdict, "label": mark.label}
+        about = {"recording": f"{self.name}{_AUDIO}", "verdict": mark.verdict, "label": mark.label}
         text = json.dumps(_MARK.head() | about, ensure_ascii=False, indent=1)
         write_text(self._mark_path, f"{text}\n")
 
     @property
-    def _mark_path(self) -> Path:
-        return self.path.with_suffix(".mark.json")
+    def _mark_path(self) -> str:
+        return self.audio.removesuffix(_AUDIO) + _MARK_FILE
 
 
 class EventFolder:
@@ -136,25 +151,26 @@ class EventFolder:
         """Choose the folder, which need not exist yet."""
         self.path = path
 
-    def files(self) -> list[tuple[int, Path]]:
-        """Return the files of recordings and marks with their numbers, the oldest first.
+    def files(self) -> list[tuple[int, str]]:
+        """Return the paths of recordings and marks with their numbers, the oldest first.
 
         Raises:
             OSError: The folder cannot be read.
         """
         return self._named(_OWN_FILE)
 
-    def unfinished(self) -> list[tuple[int, Path]]:
-        """Return temporary files of recordings with their numbers, the oldest first.
+    def unfinished(self) -> list[tuple[int, str]]:
+        """Return the paths of recordings' temporary files with their numbers, the oldest first.
 
         Raises:
             OSError: The folder cannot be read.
         """
         return self._named(_UNFINISHED)
 
-    def _named(self, pattern: re.Pattern[str]) -> list[tuple[int, Path]]:
-        names = [(pattern.fullmatch(path.name), path) for path in self.path.iterdir()]
-        return sorted((int(name[1]), path) for name, path in names if name)
+    def _named(self, pattern: re.Pattern[str]) -> list[tuple[int, str]]:
+        folder = str(self.path)
+        names = [pattern.fullmatch(name) for name in os.listdir(folder)]
+        return sorted((int(name[1]), os.path.join(folder, name[0])) for name in names if name)
 
     def recordings(self) -> Iterator[Recording]:
         """Yield the finished recordings, the newest first.
@@ -167,12 +183,13 @@ class EventFolder:
         except OSError as error:
             raise SernetError(f"cannot read {self.path}: {error.strerror}") from error
         for _, path in reversed(files):
-            if path.suffix == ".wav" and (recording := _read(path)) is not None:
+            if path.endswith(_AUDIO) and (recording := _read(path)) is not None:
                 yield recording
 
     def find(self, name: str) -> Recording | None:
         """Return the recording with this name; None if there is none."""
-        return _read(self.path / f"{name}.wav") if _RECORDING.fullmatch(name) else None
+        audio = os.path.join(self.path, f"{name}{_AUDIO}")
+        return _read(audio) if _RECORDING.fullmatch(name) else None
 
     def forget(self) -> tuple[int, int]:
         """Delete all recordings and marks; return how many of each there were.
@@ -180,34 +197,36 @@ class EventFolder:
         Raises:
             SernetError: The folder cannot be read, or a file cannot be deleted.
         """
-        recordings = marks = 0
         try:
-            for _, path in self.files():
-                path.unlink(missing_ok=True)
-                recordings += path.suffix == ".wav"
-                marks += path.name.endswith(".mark.json")
-            for _, path in self.unfinished():
-                path.unlink(missing_ok=True)
+            files = self.files()
+            for _, path in files + self.unfinished():
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
         except OSError as error:
             where = error.filename or self.path
             raise SernetError(f"cannot delete {where}: {error.strerror}") from error
-        return recordings, marks
+        deleted = [path for _, path in files]
+        return (
+            sum(path.endswith(_AUDIO) for path in deleted),
+            sum(path.endswith(_MARK_FILE) for path in deleted),
+        )
 
 
-def _read(path: Path) -> Recording | None:
-    """Return the recording whose audio is at `path`; None where it is not whole."""
+def _read(audio: str) -> Recording | None:
+    """Return the recording whose audio is at the path `audio`; None where it is not whole."""
     try:
-        about = json.loads(path.with_suffix(".json").read_bytes())
-        return _recording(path, about) if path.is_file() else None
+        with open(audio.removesuffix(_AUDIO) + ".json", "rb") as file:
+            about = json.loads(file.read())
+        return _recording(audio, about) if os.path.isfile(audio) else None
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None
 
 
-def _recording(path: Path, about: dict[str, Any]) -> Recording:
+def _recording(audio: str, about: dict[str, Any]) -> Recording:
     event, from_s = about["event"], float(about["from_s"])
     end_s = event["end_s"]
     return Recording(
-        path=path,
+        audio=audio,
         label=str(event["label"]),
         began=str(about["began"]),
         onset_s=float(event["start_s"]) - from_s,

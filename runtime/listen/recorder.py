@@ -8,11 +8,13 @@ back.
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 import time
 import wave
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,22 +215,24 @@ class EventRecorder:
         """
         try:
             files = [path for _, path in sorted(self.folder.files() + self.folder.unfinished())]
-            marked = {path.name.partition(".")[0] for path in files if ".mark." in path.name}
-            files.sort(key=lambda path: path.name.partition(".")[0] in marked)
+            names = {path: os.path.basename(path).partition(".") for path in files}
+            marked = {name for name, _, kind in names.values() if kind.startswith("mark.")}
+            files.sort(key=lambda path: names[path][0] in marked)
             sizes = {path: _size_bytes(path) for path in files}
             total = sum(sizes.values())
             for path, size in sizes.items():
                 if total + size_bytes <= self._limit_bytes:
                     break
-                path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
                 total -= size
         except OSError as error:
             raise SernetError(f"cannot tidy {self.folder.path}: {error.strerror}") from error
 
 
-def _size_bytes(path: Path) -> int:
+def _size_bytes(path: str) -> int:
     """Return a file's size; 0 if another process has removed it."""
     try:
-        return path.stat().st_size
+        return os.stat(path).st_size
     except FileNotFoundError:
         return 0

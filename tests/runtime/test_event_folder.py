@@ -45,9 +45,6 @@ def test_recordings_give_the_position_of_their_event(tmp_path: Path) -> None:
         assert file.getnframes() == 6 * 16_000
 
 
-@pytest.mark.skipif(
-    sys.version_info >= (3, 12), reason="pathlib interns the parts of all paths from Python 3.12 on"
-)
 def test_listing_the_recordings_fills_no_table_of_the_interpreter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
