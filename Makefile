@@ -155,9 +155,10 @@ listen-bench: .venv/dev ## Measure listening: time, memory, start
 	$(BIN)/python benchmarks/listen.py
 
 .PHONY: soak
-soak: .venv/dev ## Run `listen` on ten hours of audio, and on one in real time, and watch its memory
+soak: .venv/dev .venv-other/test ## Run `listen` on ten hours of audio with each interpreter, and on one in real time, and watch its memory
 	@$(call packages,mosquitto)
 	$(BIN)/python benchmarks/soak.py --out benchmarks/soak/ten-hours.json
+	.venv-other/bin/python benchmarks/soak.py --out benchmarks/soak/ten-hours-other-python.json
 	$(BIN)/python benchmarks/soak.py --hours 1 --paced --out benchmarks/soak/paced-hour.json
 
 .PHONY: test-packages

@@ -150,6 +150,7 @@ class EventFolder:
     def __init__(self, path: Path) -> None:
         """Choose the folder, which need not exist yet."""
         self.path = path
+        self._listed: dict[str, Recording] = {}  # those of the last list, by path
 
     def files(self) -> list[tuple[int, str]]:
         """Return the paths of recordings and marks with their numbers, the oldest first.
@@ -175,6 +176,8 @@ class EventFolder:
     def recordings(self) -> Iterator[Recording]:
         """Yield the finished recordings, the newest first.
 
+        Those of the last list are not read again: a finished recording never changes.
+
         Raises:
             SernetError: The folder cannot be read.
         """
@@ -182,8 +185,10 @@ class EventFolder:
             files = self.files()
         except OSError as error:
             raise SernetError(f"cannot read {self.path}: {error.strerror}") from error
+        known, self._listed = self._listed, {}
         for _, path in reversed(files):
-            if path.endswith(_AUDIO) and (recording := _read(path)) is not None:
+            if path.endswith(_AUDIO) and (recording := known.get(path) or _read(path)) is not None:
+                self._listed[path] = recording
                 yield recording
 
     def find(self, name: str) -> Recording | None:

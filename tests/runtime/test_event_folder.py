@@ -104,11 +104,23 @@ def test_a_name_cannot_point_outside_the_folder(tmp_path: Path) -> None:
 
 def test_incomplete_recordings_are_not_listed(tmp_path: Path) -> None:
     folder = record(tmp_path, 2)
-    about = newest(folder).path.with_suffix(".json")
-    about.write_text(about.read_text()[:50])
+    about = newest(EventFolder(tmp_path)).path.with_suffix(".json")
+    whole = about.read_text()
+    about.write_text(whole[:50])
     assert len(list(folder.recordings())) == 1
     about.unlink()
     assert len(list(folder.recordings())) == 1
+    about.write_text(whole)
+    assert len(list(folder.recordings())) == 2
+
+
+def test_a_listed_recording_is_not_read_again_and_goes_with_its_audio(tmp_path: Path) -> None:
+    folder = record(tmp_path, 2)
+    first, second = folder.recordings()
+    first.path.with_suffix(".json").write_text("not read")
+    assert list(folder.recordings()) == [first, second]
+    first.path.unlink()
+    assert list(folder.recordings()) == [second]
 
 
 def test_marked_recordings_are_deleted_last(tmp_path: Path) -> None:
