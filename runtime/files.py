@@ -7,7 +7,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sernet_edge.runtime.errors import SernetError
@@ -45,7 +45,7 @@ def make_folder(path: Path) -> None:
 
 
 @contextmanager
-def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     """Yield a temporary path to write to; rename it to `path` when the block succeeds.
 
     The temporary file is in the same folder, since a rename is atomic only within one file
@@ -57,21 +57,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         SernetError: `path` exists and is not a regular file (a rename would replace a device by a
             file), its folder does not exist, or the file cannot be written; names `path`.
     """
-    target = Path(os.path.realpath(path))
-    temporary: Path | None = None
+    # Strings: from Python 3.12 on, pathlib interns the parts of every path, and a program that
+    # writes new names for weeks would grow.
+    target = os.path.realpath(path)
+    temporary: str | None = None
     try:
-        if os.path.lexists(target) and not stat.S_ISREG(target.lstat().st_mode):
-            kind = "a directory" if target.is_dir() else "not a regular file"
+        if os.path.lexists(target) and not stat.S_ISREG(os.lstat(target).st_mode):
+            kind = "a directory" if os.path.isdir(target) else "not a regular file"
             raise SernetError(f"cannot write {path}: it is {kind}", "name another file")
-        handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.stem}-", suffix=target.suffix
+        stem, suffix = os.path.splitext(os.path.basename(target))
+        handle, temporary = tempfile.mkstemp(
+            dir=os.path.dirname(target), prefix=f".{stem}-", suffix=suffix
         )
         os.close(handle)
-        temporary = Path(name)
         # mkstemp makes files that only their owner can read; outputs follow the umask instead.
         umask = os.umask(0)
         os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
+        os.chmod(temporary, 0o666 & ~umask)
         yield temporary
         os.replace(temporary, target)
     except OSError as error:
@@ -81,13 +83,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         ) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(data)
+    with replacing(path) as temporary, open(temporary, "wb") as file:
+        file.write(data)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

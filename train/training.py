@@ -312,7 +312,8 @@ def _write(
 
     with replacing(settings.out) as temporary:
         model.save(temporary)
-        temporary.write_bytes(ModelFile.read(temporary).with_contract(contract).data)
+        whole = ModelFile.read(temporary).with_contract(contract).data
+        Path(temporary).write_bytes(whole)
     write_text(settings.metrics_path, json.dumps(report, indent=1) + "\n")
     if matrix is None:
         return settings.out, settings.metrics_path

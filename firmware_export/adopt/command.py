@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sernet_edge.runtime.files import check_outputs, replacing
+from sernet_edge.runtime.files import check_outputs, write_bytes
 from sernet_edge.runtime.modelfile import ModelFile
 
 
@@ -39,8 +39,7 @@ def adopt(model: Path, contract: Path, out: Path, force: bool) -> None:
         raise click.BadParameter(f"{out} must end in .tflite", param_hint="--out")
     check_outputs([out], force)
     adopted = adoption.adopt(ModelFile.read(model), contract)
-    with replacing(out) as path:
-        path.write_bytes(adopted.data)
+    write_bytes(out, adopted.data)
     made = adopted.require_contract()
     click.echo(f"wrote {out} with the contract {made.id}")
     click.echo(

@@ -178,18 +178,20 @@ class EventRecorder:
         self._make_room(2 * len(samples) + 2 * len(json.dumps(about).encode()) + 1024)
         audio = self._claim(rest)
         try:
-            with replacing(audio) as path, wave.open(str(path), "wb") as file:
+            with replacing(audio) as path, wave.open(path, "wb") as file:
                 file.setparams((1, 2, self._rate_hz, 0, "NONE", ""))
                 # Without a copy: the allocator would keep the megabytes of the longest event.
                 file.writeframes(samples.data)
-            text = json.dumps({"audio": audio.name, **about}, ensure_ascii=False, indent=1)
-            write_text(audio.with_suffix(".json"), f"{text}\n")
+            named = {"audio": os.path.basename(audio), **about}
+            text = json.dumps(named, ensure_ascii=False, indent=1)
+            write_text(f"{audio.removesuffix('.wav')}.json", f"{text}\n")
         except BaseException:
-            audio.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(audio)
             raise
 
-    def _claim(self, rest: str) -> Path:
-        """Return a new name for the audio, reserved by an empty file.
+    def _claim(self, rest: str) -> str:
+        """Return a new path for the audio, reserved by an empty file.
 
         Raises:
             SernetError: The folder cannot be read or written to.
@@ -197,9 +199,9 @@ class EventRecorder:
         try:
             number = 1 + max((number for number, _ in self.folder.files()), default=0)
             while True:
-                audio = self.folder.path / f"{number:08}-{rest}.wav"
+                audio = os.path.join(self.folder.path, f"{number:08}-{rest}.wav")
                 try:
-                    audio.open("xb").close()
+                    open(audio, "xb").close()
                 except FileExistsError:  # another process was faster
                     number += 1
                 else:

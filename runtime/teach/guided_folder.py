@@ -73,7 +73,7 @@ class GuidedFolder:
             raise SernetError(f"cannot write to {folder}: {error.strerror}") from error
         number = 1 + max((int(name[1]) for name in names if name), default=0)
         path = folder / f"guided-{number:02}.wav"
-        with replacing(path) as temporary, wave.open(str(temporary), "wb") as file:
+        with replacing(path) as temporary, wave.open(temporary, "wb") as file:
             file.setparams((1, 2, self._contract.sample_rate_hz, 0, "NONE", ""))
             file.writeframes(samples.astype("<i2").tobytes())
         return path

@@ -28,7 +28,7 @@ def test_a_failure_leaves_the_earlier_file_and_nothing_else(tmp_path: Path) -> N
     out = tmp_path / "a.bin"
     write_bytes(out, b"precious")
     with pytest.raises(RuntimeError), replacing(out) as temporary:
-        temporary.write_bytes(b"half of the n")
+        Path(temporary).write_bytes(b"half of the n")
         raise RuntimeError
     assert out.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [out]
