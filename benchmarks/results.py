@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from page_command import run_page_command
 from runs_archive import all_runs
 
+from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_bytes, write_text
 from sernet_edge.train.corpora import CORPORA
@@ -33,6 +34,7 @@ from sernet_edge.train.evaluation.saved_runs import (
     pooled_figures,
     precisions,
 )
+from sernet_edge.train.models import ARCHITECTURES
 from sernet_edge.train.recipe import Recipe
 
 _RERUN = "a later re-run that calls its folds speakers; see below"
@@ -167,6 +169,10 @@ def _trained(run: Mapping[str, Any]) -> str:
     parts = [run["architecture"], recipe.get("loss")]
     parts += [f"{recipe['epochs']} epochs"] if "epochs" in recipe else []
     parts += ["tested on middles alone"] if recipe.get("test_segments") == "middle" else []
+    if (seconds := _unusual_window_s(run)) is not None:
+        parts += [f"windows of {seconds:.1f} s"]
+    if recipe.get("segments") == "random" and not recipe["mixup"]:
+        parts += ["without mixup"]
     parts += [recipe["precision"]] if recipe.get("precision", "float32") != "float32" else []
     parts += ["with none"] if recipe.get("none_share") else []
     parts += ["in noise"] if recipe.get("noise_share") else []
@@ -174,6 +180,16 @@ def _trained(run: Mapping[str, Any]) -> str:
     parts += [f"after {' and '.join(names_in(initial['corpus']))}"] if initial else []
     parts += [f"{len(run['folds'])} of {_SPEAKERS} speakers"] if _is_part(run) else []
     return ", ".join(filter(None, parts))
+
+
+def _unusual_window_s(run: Mapping[str, Any]) -> float | None:
+    """Return the length of a run's windows; None if it is the architecture's own."""
+    architecture = ARCHITECTURES.get(run.get("architecture", ""))
+    frames = run.get("window_frames")
+    if architecture is None or frames in (None, architecture.window_frames):
+        return None
+    contract = Contract(labels=("a", "b"), mean=(0.0,) * 40, std=(1.0,) * 40, window_frames=frames)
+    return contract.window_s
 
 
 def _is_part(run: Mapping[str, Any]) -> bool:
