@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from sernet_edge.runtime.audio.sources import mono
 from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.errors import AudioError, SernetError
 from sernet_edge.runtime.gate import SILENT_DBFS, SpeechGate, is_available
+from sernet_edge.runtime.tables import read_rows, recording
 
 SHORTEST_S = 0.5
 LONGEST_S = 60.0
@@ -59,8 +58,8 @@ def find_clips(place: Path, may_be_empty: bool = False) -> list[LabelledFile]:
     """List the clips of a folder with files LABEL/x.wav, or of a table with path and label.
 
     Args:
-        place: The folder; or a CSV file with the columns path and label, whose paths are relative
-            to the CSV file's folder.
+        place: The folder; or a table with the columns path and label (see `tables`), whose paths
+            are relative to the table's folder.
         may_be_empty: Whether to accept a place without clips.
 
     Raises:
@@ -136,32 +135,8 @@ def _of_folder(folder: Path) -> Iterator[LabelledFile]:
 
 
 def _of_table(table: Path) -> Iterator[LabelledFile]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            names = [name.strip().lower() for name in rows.fieldnames or ()]
-            rows.fieldnames = names
-            if missing := {"path", "label"} - set(names):
-                raise SernetError(
-                    f"{table} has no column {' and no column '.join(sorted(missing))}",
-                    "its first line must be path,label",
-                )
-            for row in rows:
-                yield _of_row(table, rows.line_num, row)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SernetError(f"cannot read the table {table}: {reason}") from error
-
-
-def _of_row(table: Path, line: int, row: dict[str, str | None]) -> LabelledFile:
-    name, label = ((row[column] or "").strip() for column in ("path", "label"))
-    if not name or not label:
-        raise SernetError(f"{table}, line {line}: the path or the label is empty")
-    path = table.parent / name
-    # Unlike Path.is_file, os.path.isfile is False for a name that is too long.
-    if not os.path.isfile(path):
-        raise SernetError(f"{table}, line {line}: {path} does not exist")
-    return LabelledFile(path, label)
+    for where, row in read_rows(table, ("path", "label")):
+        yield LabelledFile(recording(where, table.parent, row["path"]), row["label"])
 
 
 def _read(file: LabelledFile, contract: Contract) -> tuple[NDArray[np.int16], list[str]]:

@@ -247,16 +247,23 @@ def test_a_table_names_clips(tmp_path: Path) -> None:
     assert (clip.path, clip.label) == (tmp_path / "a.wav", "fear")
 
 
+def test_a_table_may_be_as_a_german_spreadsheet_writes_it(tmp_path: Path) -> None:
+    write_wav(tmp_path / "ä.wav", np.zeros(10, np.int16))
+    (tmp_path / "clips.csv").write_text("path;label\r\nä.wav;fear\r\n", encoding="utf-16")
+    (clip,) = find_clips(tmp_path / "clips.csv")
+    assert (clip.path, clip.label) == (tmp_path / "ä.wav", "fear")
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         ("path\na.wav\n", "no column label"),
         ("path,label\nb.wav,fear\n", "line 2: .*b.wav does not exist"),
         (f"path,label\n{'b' * 300}.wav,fear\n", "line 2: .*b.wav does not exist"),
-        ("path,label\na.wav,\n", "line 2: the path or the label is empty"),
-        ("path,label\na.wav\n", "line 2: the path or the label is empty"),
+        ("path,label\na.wav,\n", "line 2: the label is empty"),
+        ("path,label\na.wav\n", "line 2: 1 value under 2 columns"),
         ("path,label\n", "holds no clip .write the path and the label of each"),
-        ("", "no column label and no column path"),
+        ("", "no column path and no column label"),
     ],
 )
 def test_a_wrong_table_is_refused_with_its_line(tmp_path: Path, table: str, message: str) -> None:
