@@ -8,6 +8,7 @@ Each folder there is a run of `cross-validate --split corpora`. `make models` tr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ _HEAD = """\
 
 The model that tests a corpus was trained on the other corpora, with other speakers, another
 language, other rooms and microphones (protocol `cross-corpus`). The test uses whole utterances of
-the four emotions that all corpora have: anger, happiness, neutral and sadness. The models have more
-outputs, and any other answer is wrong. A guess among four outputs would reach 25 %.
+anger, happiness, neutral and sadness. Recordings of fear are left out, so these figures say nothing
+about fear. The models have more outputs, and any other answer is wrong. A guess among four outputs
+would reach 25 %; a guess of the arousal, 50 %.
 
 UAR is the mean recall, WA the share of right answers. Arousal is the balanced accuracy of agitated
 (anger, happiness) against calm (neutral, sadness). RAVDESS's calm counts as neutral. Of nEMO's
@@ -63,7 +65,9 @@ _NOISE = """
 ## Noise
 
 Here `listen` runs without a voice gate on clips without speech, which were not used for training.
-"In C" is the exported model on a computer, with its own decisions and drift.
+"In C" is the exported model on a computer, with its own decisions and drift. The clips last
+{minutes:.0f} minutes, which cannot show a rare event: a model without an event there may still
+start up to {most:.0f} events an hour (95 % confidence, as if events were random).
 
 | model | hours | windows that are sure of an emotion | events | events an hour |
 |---|---|---|---|---|
@@ -85,7 +89,10 @@ def page(folder: Path) -> str:
         sections += [_CONDITIONS, conditions]
     heard = sorted(folder.glob("noise-*.json"), key=lambda path: path.stem)
     if heard:
-        sections += [_NOISE, *map(_noise, heard)]
+        hours = min(read_json(path)["noise"]["hours"] for path in heard)
+        # No event in this time has a probability of 5 % at a rate of -ln(0.05) events in it.
+        sections.append(_NOISE.format(minutes=60 * hours, most=-math.log(0.05) / hours))
+        sections += map(_noise, heard)
     return "".join(sections)
 
 

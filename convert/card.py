@@ -9,15 +9,18 @@ the training (see train/noise_credits.py).
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sernet_edge.runtime.contract import Contract
+from sernet_edge.firmware_export.licence import address, terms
+from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.trust import INTENDED_USE, trust
 from sernet_edge.train.corpora import corpus_named
 from sernet_edge.train.corpora.choice import names_in
+from sernet_edge.train.evaluation.cross_corpus import FOUR
 from sernet_edge.train.evaluation.seen_speakers import seen_speakers
 
 _CARD = """\
@@ -54,15 +57,22 @@ same label in {label_agreement:.1%}; scores differ by {mean_score_difference:.4f
 
 ## Data and licence
 
-{citation}. Licence of the data: {licence}. {noise}{model_licence}
+{sources}
+
+Changes: the recordings were resampled, cut into windows, varied and turned into features; the model
+is what a training made of them. It contains no recording.{noise}
+
+{model_licence}
 
 ## Intended use and limits
 
 Use it to try out speech emotion recognition on a small device, and as a start for your own model.
 {nature}The figures above do not hold for spontaneous speech, other languages, children, noise or
 distance. {silence}
-Do not use it to judge people, or where a wrong result does harm. The European Union prohibits
-emotion recognition at work and in education (Regulation 2024/1689, Article 5).
+Do not use it to judge people, or where a wrong result does harm. In the European Union, Regulation
+(EU) 2024/1689 prohibits emotion recognition at work and in education, except for medical or safety
+reasons (Article 5(1)(f)), and demands that those who are heard know of it (Article 50(3)); other
+duties may apply. This is not legal advice.
 """
 
 _HAS_NONE = 'Its label "none" is for silence and noise.'
@@ -78,7 +88,7 @@ figures by several points.
 | float (Keras) | {float_uar:.1%} | {float_wa:.1%} |
 | {precision} (TFLite, as shipped) | {uar:.1%} | {wa:.1%} |
 
-Whole utterances, the mean of the scores of their windows."""
+{method}"""
 
 _STRICT = """\
 {whose} Cross-validation of the same system, each speaker tested by a model that was trained on the
@@ -88,18 +98,23 @@ others for a fixed number of epochs (`strict`; run {run}, folds {folds}):
 |---|---|---|---|
 {rows}
 
-Whole utterances, the mean of the scores of their windows."""
+{method}"""
 
 _CROSS_CORPUS = """\
 Each corpus tested by a model of the same system that never heard it: another language, other rooms
 and microphones, other people (`cross-corpus`; run {run}). Of anger, happiness, neutral and sadness,
-where any other answer counts as wrong:
+where any other answer counts as wrong{others}:
 
 | unheard corpus | | UAR (95 % interval over speakers) | WA | arousal, balanced accuracy |
 |---|---|---|---|---|
 {rows}
 
-Whole utterances, the mean of the scores of their windows."""
+{method} Guessing reaches 25% (arousal: 50%).
+{sure}"""
+
+_METHOD = """\
+UAR is the mean recall of the emotions, WA the share of right answers. A recording's answer is that
+of the mean scores of its windows. Another seed changes the figures by up to a few points."""
 
 _UNKNOWN = """\
 It was trained on all speakers, so no speaker is left to test it on. The conversion named no
@@ -111,7 +126,8 @@ fitted on the cross-validation's scores of {utterances} utterances by speakers t
 trained on{apart}.
 The expected calibration error over utterances changes from {ece_before:.1%} to {ece_after:.1%},
 each {group}'s with the temperature of the others. A result counts as sure from a top score of
-{unsure_below} on: {sure_share:.1%} of those utterances, {sure_precision:.0%} of them right."""
+{unsure_below} on: {sure_share:.1%} of those utterances, {sure_precision:.0%} of them right.
+This score was chosen on these same utterances, so expect fewer right ones on other speech."""
 
 _UNCALIBRATED = (
     "They are not calibrated as probabilities: a higher score only means a likelier label."
@@ -153,23 +169,30 @@ def model_card(file: ModelFile, credits: str = "") -> str:
         contract_id=contract.id,
         corpus=", ".join(names),
         speakers=_speakers(provenance["holdout_speakers"]),
-        reaches=_reaches(provenance),
+        reaches=_reaches(provenance, contract.labels),
         scores=_scores(contract),
-        citation="; ".join(corpus_named(name).citation for name in names),
-        licence=_data_licence(names),
+        sources="\n".join(f"- {name}: {_source(name)}." for name in names),
         noise=_noise(provenance, credits),
-        model_licence=_licence(provenance),
+        model_licence=_licence(Path(file.name).stem, provenance),
         silence=_HAS_NONE if contract.none_index is not None else _HAS_NO_NONE,
         nature=_nature(names),
     )
 
 
-def _data_licence(names: list[str]) -> str:
-    """Return the licence of each corpus; of a single one without its name."""
-    licences = [corpus_named(name).licence for name in names]
-    if len(names) == 1:
-        return licences[0]
-    return "; ".join(f"{name} {licence}" for name, licence in zip(names, licences, strict=True))
+def _source(name: str) -> str:
+    """Return the citation, the source and the licence of a corpus."""
+    corpus = corpus_named(name)
+    source = f" Source: {_links(corpus.source)}." if corpus.source else ""
+    return f"{corpus.citation}.{source} Licence: {_named(corpus.licence)}"
+
+
+def _links(addresses: str) -> str:
+    return ", ".join(f"<{address}>" for address in addresses.split("; "))
+
+
+def _named(licence: str) -> str:
+    """Return a licence with the address of its text, if that is known."""
+    return f"[{licence}]({where})" if (where := address(licence)) else licence
 
 
 def _noise(provenance: dict[str, Any], credits: str) -> str:
@@ -178,7 +201,7 @@ def _noise(provenance: dict[str, Any], credits: str) -> str:
     if not noise:
         return ""
     where = f", credited in [{credits}]({credits})" if credits else ""
-    return f"Noise: {noise['clips']} clips{where}. "
+    return f"\nNoise: {noise['clips']} clips{where}."
 
 
 def _nature(names: list[str]) -> str:
@@ -191,18 +214,28 @@ def _nature(names: list[str]) -> str:
     return f"The corpora: {'; '.join(known)}.\n" if known else ""
 
 
-def _licence(provenance: dict[str, Any]) -> str:
+def _licence(name: str, provenance: dict[str, Any]) -> str:
+    """Return the model's licence, what it demands, and how to name the model, in words."""
     licence = provenance.get("licence")
     if not licence:
         return "The model's own licence is not stated."
-    return f"The model is published under {licence}."
+    published = f"The model is published under {_named(licence)}."
+    demands = "".join(f"\n- {sentence}" for sentence in terms(licence))
+    if not demands:
+        return published
+    return f"""\
+{published} In short (its text decides):
+{demands}
+
+Name it as "{name}, made with sernet-edge, {licence} <{address(licence)}>, trained on the speech and
+the noise listed above, changed by this training"."""
 
 
 def _speakers(held_out: list[str]) -> str:
     return f"all speakers but {', '.join(held_out)}" if held_out else "all speakers"
 
 
-def _reaches(provenance: dict[str, Any]) -> str:
+def _reaches(provenance: dict[str, Any], labels: Sequence[str]) -> str:
     """Return the accuracy on speakers that the model was not trained on, in words."""
     conversion = provenance["conversion"]
     parts = []
@@ -217,11 +250,12 @@ def _reaches(provenance: dict[str, Any]) -> str:
                 float_wa=conversion["float"]["wa"],
                 uar=conversion["converted"]["uar"],
                 wa=conversion["converted"]["wa"],
+                method=_METHOD,
             )
         )
     fitted = conversion.get("calibration", {})
     if "cross-corpus" in fitted:
-        parts.append(_cross_corpus(fitted))
+        parts.append(_cross_corpus(fitted, labels))
     if "strict" in fitted:
         rows = [
             f"| {precision} | {f['uar']:.1%} ({f['uar_interval'][0]:.1%} to "
@@ -237,13 +271,16 @@ def _reaches(provenance: dict[str, Any]) -> str:
                 run=fitted["run"],
                 folds=", ".join(fitted["folds"]),
                 rows="\n".join(rows),
+                method=_METHOD,
             ).strip()
         )
     return "\n\n".join(parts) or _UNKNOWN
 
 
-def _cross_corpus(fitted: dict[str, Any]) -> str:
+def _cross_corpus(fitted: dict[str, Any], labels: Sequence[str]) -> str:
     """Return the accuracy on corpora that the models of a cross-validation were not trained on."""
+    untested = [label for label in labels if label not in (*FOUR, NONE)]
+    others = f"; recordings of {', '.join(untested)} are left out" if untested else ""
 
     def share(figures: dict[str, Any], name: str) -> str:
         if figures[name] is None:
@@ -251,23 +288,30 @@ def _cross_corpus(fitted: dict[str, Any]) -> str:
         low, high = figures[f"{name}_interval"]
         return f"{figures[name]:.1%} ({low:.1%} to {high:.1%})"
 
+    def called(name: str, figures: dict[str, Any]) -> str:
+        count = figures.get("utterances")
+        return name if count is None else f"{name}, {count:,} recordings"
+
     rows = [
-        f"| {name} | {precision} | "
+        f"| {called(name, figures)} | {precision} | "
         + " | ".join(share(figures, key) for key in ("uar", "wa", "arousal"))
         + " |"
         for precision, found in fitted["cross-corpus"].items()
         for name, figures in {**found["four"]["corpora"], "mean": found["four"]["mean"]}.items()
     ]
     sure = [
-        f"{name} {found['right']:.0%} of {found['share']:.0%}"
+        f"{name} none sure"
+        if found["right"] is None
+        else f"{name} {found['right']:.0%} of {found['share']:.0%}"
         for name, found in fitted["sure_by_corpus"].items()
-        if found["right"] is not None
     ]
-    return _CROSS_CORPUS.format(run=fitted["run"], rows="\n".join(rows)) + (
-        f" Right among the results that count as sure, with a threshold chosen on the other "
-        f"corpora: {'; '.join(sure)}."
-        if sure
-        else " No threshold chosen on the other corpora makes a result sure."
+    return _CROSS_CORPUS.format(
+        run=fitted["run"],
+        others=others,
+        rows="\n".join(rows),
+        method=_METHOD,
+        sure="Right among the results that count as sure, with a threshold chosen on the other "
+        f"corpora: {'; '.join(sure)}.",
     )
 
 

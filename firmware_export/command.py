@@ -130,18 +130,20 @@ def export(
             texts, shared, remarks = _native_files(file, layout or "plain", external, hop)
         if name is not None:
             texts = naming.named(texts, name, shared)
-        bundle.write_files(licence.licensed(texts, file.contract), out, force)
+        card = licence.card_files(model, file.contract)
+        bundle.write_files(licence.licensed(texts, file.contract, card), out, force)
         what = (
             "" if file.contract is not None else " of the network alone, since it has no contract"
         )
         click.echo(f"wrote {out}{what}; {out}/README.md says how to build it")
-        for remark in remarks:
+        for remark in [*remarks, licence.remark(file.contract)]:
             click.echo(remark)
     if header is not None:
         if header.exists() and not force:
             raise SernetError(f"{header} exists already", hint="choose another name or add --force")
         write_text(header, _header(file, name))
         click.echo(f"wrote {header}")
+        click.echo(licence.remark(file.contract))
 
 
 def _header(file: ModelFile, name: str | None) -> str:

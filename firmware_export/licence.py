@@ -1,14 +1,19 @@
-"""Adds the licence to an export: an SPDX line in every file, and the licence's text once."""
+"""Adds to an export what its user must know of its licences and its model.
+
+Every file gets an SPDX line, the folder the text of the code's licence, the README the terms of the
+model's licence and how far to trust the model.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from importlib import resources
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError
+from sernet_edge.runtime.trust import INTENDED_USE, card_of, trust
 
 CODE = "Apache-2.0"
 """SPDX identifier of the exported code."""
@@ -28,23 +33,81 @@ _COMMENTS = {
     ".md": ("<!-- ", " -->"),
 }
 
+CARD = "MODEL.md"
+"""Name of the model's card in an export."""
+
+_CREDITS = "NOISE.md"
+
+# Manifests with a field for the licence of the whole export.
+_MANIFESTS = {"library.json", "idf_component.yml"}
+
+_TRUST = """
+## The model
+
+How far to trust it: {trust}.
+Its use: {intended_use}.
+"""
 _README = """
 ## Licence
 
-{CODE} ([LICENSE](LICENSE)). Files whose first lines say "{GENERATED}" hold the
-model's data, whose licence is {model}.
+The code is {CODE} ([LICENSE](LICENSE)). Files whose first lines say "{GENERATED}" hold
+the model's data. """
+_KNOWN = """Their licence is {model}{address}.{terms}
 """
-_README_UNKNOWN = """
-## Licence
+_UNKNOWN = """The model names no licence, so ask its makers; {model} stands
+for the licence.
+"""
+_SEE_CARD = """
+[{card}]({card}) is the model's card: its makers, the sources of its data, its accuracy and limits.
+"""
 
-{CODE} ([LICENSE](LICENSE)). Files whose first lines say "{GENERATED}" hold the
-model's data. The model names no licence, so ask its makers; {model} stands for the licence.
-"""
+# Licence -> address of its text, apart from those of Creative Commons.
+_ADDRESSES = {
+    "Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
+    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
+    "ODbL-1.0": "https://opendatacommons.org/licenses/odbl/1-0/",
+}
+_CREATIVE_COMMONS = re.compile(r"CC[- ](BY(?:-[A-Z]{2})*)[- ](\d\.\d)")
+
+# Part of the name of a Creative Commons licence -> what it demands.
+_TERMS = {
+    "NC": "It allows no commercial use, neither of the model nor of firmware that contains it.",
+    "BY": "Whoever passes the model on names its makers and the sources of its data, keeps this "
+    "notice, links to the licence and says what was changed.",
+    "SA": "What is made from the model, such as a taught model, keeps the licence.",
+    "ND": "A changed model must not be passed on.",
+}
 
 
 def is_licence(text: str) -> bool:
     """Return whether a text has the form of an SPDX expression; its names are not checked."""
     return re.fullmatch(r"[A-Za-z0-9(][A-Za-z0-9.+:() -]*", text) is not None
+
+
+def address(licence: str) -> str:
+    """Return the address of a licence's text, such as that of "CC BY-NC-SA 4.0"; "" if unknown."""
+    if match := _CREATIVE_COMMONS.fullmatch(licence):
+        return f"https://creativecommons.org/licenses/{match[1].lower()}/{match[2]}/"
+    return _ADDRESSES.get(licence, "")
+
+
+def terms(licence: str) -> list[str]:
+    """Return what a Creative Commons licence demands, in sentences; empty for other licences.
+
+    They are a summary; the licence decides.
+    """
+    match = _CREATIVE_COMMONS.fullmatch(licence)
+    parts = match[1].split("-") if match else []
+    return [sentence for part, sentence in _TERMS.items() if part in parts]
+
+
+def remark(contract: Contract | None) -> str:
+    """Return a line that names the licence of an exported model."""
+    licence = model_licence(contract)
+    if licence == UNKNOWN:
+        return "the model names no licence: ask its makers before you pass the files on"
+    limit = ", which allows no commercial use" if _TERMS["NC"] in terms(licence) else ""
+    return f"licence of the model in these files: {licence}{limit}"
 
 
 def model_licence(contract: Contract | None) -> str:
@@ -65,25 +128,80 @@ def model_licence(contract: Contract | None) -> str:
     return licence
 
 
-def licensed(texts: Mapping[str, str], contract: Contract | None) -> dict[str, str]:
-    """Return the files of a bundle with a licence line in each, and the file LICENSE.
+def licensed(
+    texts: Mapping[str, str], contract: Contract | None, card: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return the files of a bundle with a licence line in each, the file LICENSE, and the card.
 
-    JSON has no comments, so a JSON manifest names the licence in a field instead.
+    JSON has no comments, so a JSON manifest names the licence in a field instead. The manifests
+    that other programs read name the licences of both code and model.
 
     Args:
         texts: Text by path in the bundle.
         contract: The model's contract; None if it has no contract.
+        card: The model's card and what it refers to, text by path; see `card_files`.
     """
     model = model_licence(contract)
-    readme = (_README_UNKNOWN if model == UNKNOWN else _README).format(
-        CODE=CODE, GENERATED=GENERATED, model=model
-    )
+    readme = _about(contract, model, CARD in (card or {}))
     marked = {
         path: with_line(path, text + (readme if path == "README.md" else ""), model)
-        for path, text in texts.items()
+        for path, text in {**texts, **(card or {})}.items()
     }
+    for path in _MANIFESTS & marked.keys():
+        marked[path] = marked[path].replace(f'"{CODE}"', f'"{_both(model)}"')
     text = (resources.files(__package__) / "LICENSE").read_text(encoding="utf-8")
     return marked | {"LICENSE": text}
+
+
+def card_files(model: Path, contract: Contract | None) -> dict[str, str]:
+    """Return the card beside a model and the credits that it refers to, text by path.
+
+    Args:
+        model: The model's file.
+        contract: Its contract; a card that does not name it belongs to another model.
+    """
+    path = card_of(model)
+    if path is None or contract is None:
+        return {}
+    found = _text(path)
+    if f"| {contract.id} |" not in found:
+        return {}
+    files = {CARD: found}
+    if f"({_CREDITS})" in found and (credits := _text(path.with_name(_CREDITS))):
+        files[_CREDITS] = credits
+    return files
+
+
+def _text(path: Path) -> str:
+    """Return a text file's content; "" if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _about(contract: Contract | None, model: str, has_card: bool) -> str:
+    """Return the README's sections on the model and on the licences."""
+    text = ""
+    if contract is not None:
+        text += _TRUST.format(trust=trust(contract), intended_use=INTENDED_USE)
+    text += _README.format(CODE=CODE, GENERATED=GENERATED)
+    if model == UNKNOWN:
+        text += _UNKNOWN.format(model=model)
+    else:
+        where = f" ({found})" if (found := address(model)) else ""
+        demands = "".join(f"\n- {sentence}" for sentence in terms(model))
+        demands = f" In short (its text decides):\n{demands}" if demands else ""
+        text += _KNOWN.format(model=model, address=where, terms=demands)
+    return text + (_SEE_CARD.format(card=CARD) if has_card else "")
+
+
+def _both(model: str) -> str:
+    """Return the SPDX expression of code and model together."""
+    # A registry that checks licences refuses the placeholder.
+    if model in (CODE, UNKNOWN):
+        return CODE
+    return f"{CODE} AND {f'({model})' if ' ' in model else model}"
 
 
 def with_line(path: str, text: str, model: str) -> str:

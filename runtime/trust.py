@@ -24,9 +24,10 @@ _PRECISIONS = ("int8", "float")
 def trust(contract: Contract) -> str:
     """Return what the model was trained on, and how often it is right on unknown speakers.
 
-    It is the share of right recordings: on corpora that the models of its cross-validation were
-    not trained on; if that was not measured, on other speakers of its own corpora; else on the
-    speakers that its training held out.
+    It is the share of right recordings, as a whole: on corpora that the models of its
+    cross-validation were not trained on (the mean over the corpora, then the worst and the best);
+    if that was not measured, on other speakers of its own corpora; else on the speakers that its
+    training held out.
     """
     made = contract.provenance
     corpora = made.get("corpus")
@@ -54,23 +55,41 @@ def card_of(model: Path) -> Path | None:
 def _reach(made: Mapping[str, Any]) -> str:
     calibration = ("conversion", "calibration")
     for precision in _PRECISIONS:
-        share = _number(made, *calibration, "cross-corpus", precision, "four", "mean", "wa")
+        four = (*calibration, "cross-corpus", precision, "four")
+        share = _number(made, *four, "mean", "wa")
         if share is not None:
-            return f"right {share:.0%} of the time on corpora not used in training (four emotions)"
+            return (
+                f"right on {share:.0%} of the recordings of four emotions in corpora not used in "
+                f"training ({_range(made, *four, 'corpora')}guessing: 25%)"
+            )
     for precision in _PRECISIONS:
         share = _number(made, *calibration, "strict", precision, "wa")
         if share is not None:
-            return f"right {share:.0%} of the time on {_SAME_CORPUS}"
+            return f"right on {share:.0%} of the recordings of {_SAME_CORPUS}"
     share = _number(made, "metrics", "wa")
     if share is not None:
-        return f"right {share:.0%} of the time on a few {_SAME_CORPUS}"
+        return f"right on {share:.0%} of the recordings of a few {_SAME_CORPUS}"
     return "not measured on other speakers"
+
+
+def _range(made: Mapping[str, Any], *names: str) -> str:
+    """Return the worst and the best corpus's share in words; "" without two known shares."""
+    corpora = _at(made, *names)
+    listed = list(corpora) if isinstance(corpora, Mapping) else []
+    shares = [share for name in listed if (share := _number(corpora, name, "wa")) is not None]
+    return f"{min(shares):.0%} to {max(shares):.0%} by corpus; " if len(shares) > 1 else ""
 
 
 def _number(found: Any, *names: str) -> float | None:
     """Return the share 0..1 at a path of names in nested objects; None if there is none."""
+    found = _at(found, *names)
+    return float(found) if type(found) in (int, float) and 0 <= found <= 1 else None
+
+
+def _at(found: Any, *names: str) -> Any:
+    """Return what is at a path of names in nested objects; None if there is nothing."""
     for name in names:
         if not isinstance(found, Mapping) or name not in found:
             return None
         found = found[name]
-    return float(found) if type(found) in (int, float) and 0 <= found <= 1 else None
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -25,9 +26,27 @@ _PAGE = """\
 
 The models with a label "none" were trained with {count} clips of noise. Each was resampled to
 16 kHz and mixed at random with speech or with silence. Licences such as CC BY ask for the names of
-the sources; all {count} clips are listed, those in the public domain, too. ESC-10's clips come from
-freesound.org: 1-17150-A is an excerpt of freesound.org/s/17150.
+the sources; all {count} clips are listed, those in the public domain, too.
 """
+
+# Beginning of a source -> who published it, and where its authors are named.
+_PUBLISHERS = {
+    "ESC-10": "ESC-10: by Karol J. Piczak, <https://github.com/karolpiczak/ESC-50>, whose file "
+    "LICENSE names the author of each clip. The clips come from freesound.org: 1-17150-A is an "
+    "excerpt of <https://freesound.org/s/17150>.",
+    "blanket_ambient": "blanket_ambient: from Blanket by Rafael Mardojai CM, "
+    "<https://github.com/rafaelmardojai/blanket>, whose file SOUNDS_LICENSING.md names the author "
+    "of each sound: rain is by alex36917, storm by Digifish music, train by SDLx.",
+    "speech_commands_noise": "speech_commands_noise: from Speech Commands by Pete Warden, "
+    "<https://arxiv.org/abs/1804.03209>.",
+}
+
+# Licence that names no address -> address of its text.
+_TEXTS = {
+    "CC BY 3.0": "https://creativecommons.org/licenses/by/3.0/",
+    "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",
+    "CC0": "https://creativecommons.org/publicdomain/zero/1.0/",
+}
 
 
 def noise_credits(folder: Path) -> str:
@@ -52,11 +71,19 @@ def noise_credits(folder: Path) -> str:
     for name in names:
         where, _, clip = known[name]["source"].rpartition("/")
         sources[known[name]["licence"]][where].append(Path(clip).stem)
-    parts = [_PAGE.format(count=len(names))]
+    parts = [_PAGE.format(count=len(names)), *_publishers(sources)]
     for licence in sorted(sources):
-        parts.append(f"\n## {licence}\n\n")
+        parts.append(f"\n## {' '.join(filter(None, (licence, _TEXTS.get(licence))))}\n\n")
         parts += [f"- {where}: {', '.join(clips)}\n" for where, clips in sources[licence].items()]
     return "".join(parts)
+
+
+def _publishers(sources: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+    """Return who published the sources, Markdown; nothing of unknown publishers."""
+    known = {where.partition("/")[0] for folders in sources.values() for where in folders}
+    return ["\n"] * bool(known & _PUBLISHERS.keys()) + [
+        f"- {text}\n" for name, text in _PUBLISHERS.items() if name in known
+    ]
 
 
 @click.command()

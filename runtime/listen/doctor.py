@@ -95,10 +95,11 @@ def findings(listen_options: list[str]) -> Iterator[Finding]:
         f"{model.name}, contract {contract.id}: {', '.join(contract.labels)}; "
         f"{contract.window_s:.3g} s at {contract.sample_rate_hz} Hz",
     )
-    from sernet_edge.runtime.trust import INTENDED_USE, trust
+    from sernet_edge.runtime.trust import INTENDED_USE, licence, trust
 
     yield Finding("trust", "ok", trust(contract))
     yield Finding("use", "ok", INTENDED_USE)
+    yield Finding("licence", "ok", licence(contract) or "the model names none: ask its makers")
     yield from _taught(decisions.model)
     yield _headroom(decisions, model, source.is_live)
     if source.input is None:

@@ -16,9 +16,12 @@ from support import Run, killed_at_the_rename, write_wav
 from sernet_edge.convert.card import model_card
 from sernet_edge.convert.conversion import ConversionSettings, convert
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
+from sernet_edge.firmware_export.licence import address, terms
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.interpreter import load
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.models import BOX
+from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.choice import CorpusFolder
 from sernet_edge.train.evaluation.calibration import softmax
 from sernet_edge.train.noise import Noise
@@ -390,6 +393,27 @@ def test_the_card_quotes_the_contract(shipped_model: Path) -> None:
     assert "| int8 | 81.1% (75.0% to 86.0%) | 82.2% | 83.3% |" in text
     assert "from 9.1% to 3.6%" in text
     assert "from a top score of 0.6 on: 66.0%" in " ".join(text.split())
+
+
+def test_the_card_names_each_corpus_with_its_makers_address_and_licence() -> None:
+    model = BOX["voices"]
+    contract = ModelFile.read(model).require_contract()
+    text = " ".join(model_card(ModelFile.read(model)).split())
+    for name in ("emodb", "nemo", "ravdess"):
+        corpus = CORPORA[name]
+        assert f"- {name}: {corpus.citation}." in text
+        assert all(f"<{source}>" in text for source in corpus.source.split("; "))
+        assert f"Licence: [{corpus.licence}]({address(corpus.licence)})" in text
+    assert "the recordings were resampled, cut" in text
+    assert all(sentence in text for sentence in terms("CC-BY-NC-SA-4.0"))
+    # The accuracy is of four emotions, and says on how many recordings, and for which no result
+    # is sure.
+    fitted: Any = contract.provenance["conversion"]
+    int8 = fitted["calibration"]["cross-corpus"]["int8"]["four"]["corpora"]
+    assert all(f"| {name}, {its['utterances']:,} recordings | int8" in text
+               for name, its in int8.items())  # fmt: skip
+    assert "recordings of fear are left out" in text
+    assert "emodb none sure; nemo none sure; ravdess 43% of 19%" in text
 
 
 @pytest.mark.filterwarnings("ignore")  # the command line hides the converter's warnings

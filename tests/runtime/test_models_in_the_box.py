@@ -35,6 +35,19 @@ def test_each_model_has_a_contract_a_card_a_licence_and_a_trust_line(name: str) 
     assert "right" in trust(contract)
 
 
+def test_the_page_of_licences_names_each_model_its_licence_and_its_corpora() -> None:
+    page = BOX["voices"].with_name("LICENSES.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for name, path in BOX.items():
+        (row,) = [row for row in rows if f"`{path.name}`" in row]
+        said = licence(ModelFile.read(BOX[name]).require_contract())
+        assert f"[{said}](" in row
+        assert ("not for commercial use" in row) == ("-NC-" in said)
+    for address in ("http://emodb.bilderbar.info", "huggingface.co/datasets/amu-cai/nEMO",
+                    "zenodo.org/records/1188976", "licenses/by-nc-sa/4.0/"):  # fmt: skip
+        assert address in page
+
+
 @pytest.mark.parametrize("name", BOX)
 def test_a_name_is_a_model_in_the_box_unless_a_file_has_that_name(name: str) -> None:
     assert path_of(name) == BOX[name]

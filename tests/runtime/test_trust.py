@@ -24,6 +24,8 @@ def calibrated(**protocols: Any) -> dict[str, Any]:
 
 STRICT = {"int8": {"wa": 0.804, "uar": 0.785}, "float": {"wa": 0.811}}
 CROSS = {"cross-corpus": {"int8": {"four": {"mean": {"wa": 0.52}}}}}
+BY_CORPUS = {"emodb": {"wa": 0.72}, "nemo": {"wa": 0.41}, "ravdess": {"wa": 0.43}, "odd": {}}
+RANGED = {"cross-corpus": {"int8": {"four": {"mean": {"wa": 0.52}, "corpora": BY_CORPUS}}}}
 
 
 @pytest.mark.parametrize(
@@ -31,18 +33,23 @@ CROSS = {"cross-corpus": {"int8": {"four": {"mean": {"wa": 0.52}}}}}
     [
         (
             {"corpus": "emodb+nemo", "conversion": calibrated(strict=STRICT, **CROSS)},
-            "trained on emodb, nemo; right 52% of the time on corpora not used in training "
-            "(four emotions)",
+            "trained on emodb, nemo; right on 52% of the recordings of four emotions in corpora "
+            "not used in training (guessing: 25%)",
+        ),
+        (
+            {"corpus": "emodb+nemo", "conversion": calibrated(**RANGED)},
+            "trained on emodb, nemo; right on 52% of the recordings of four emotions in corpora "
+            "not used in training (41% to 72% by corpus; guessing: 25%)",
         ),
         (
             {"corpus": "emodb", "conversion": calibrated(strict=STRICT)},
-            "trained on emodb; right 80% of the time on other speakers of the same corpus; not "
-            "measured on other corpora",
+            "trained on emodb; right on 80% of the recordings of other speakers of the same "
+            "corpus; not measured on other corpora",
         ),
         (
             {"corpus": "emodb", "metrics": {"wa": 0.7}, "conversion": {}},
-            "trained on emodb; right 70% of the time on a few other speakers of the same corpus; "
-            "not measured on other corpora",
+            "trained on emodb; right on 70% of the recordings of a few other speakers of the same "
+            "corpus; not measured on other corpora",
         ),
         ({"corpus": "csv", "metrics": {}}, "trained on csv; not measured on other speakers"),
         ({}, "trained on an unknown corpus; not measured on other speakers"),
@@ -82,7 +89,8 @@ def test_the_shipped_model_s_line_is_in_its_card_and_in_listen(
     assert f"licence {licence(shipped)}" in result.stderr
     findings = sernet_edge("doctor", "--json", "--input", sample)
     said = [json.loads(text) for text in findings.stdout.splitlines()]
-    assert [f["text"] for f in said if f["check"] in ("trust", "use")] == [line, INTENDED_USE]
+    found = [f["text"] for f in said if f["check"] in ("trust", "use", "licence")]
+    assert found == [line, INTENDED_USE, licence(shipped)]
 
 
 def test_a_model_without_a_card_file_has_no_card(tmp_path: Path) -> None:

@@ -444,10 +444,11 @@ def test_meld_without_sound_or_tables_is_refused_with_the_command_that_extracts_
         CORPORA["meld"].read(tmp_path)
 
 
-def test_every_published_corpus_has_a_licence_a_citation_and_a_description() -> None:
+def test_every_published_corpus_has_a_licence_a_citation_and_an_address() -> None:
     for name, corpus in CORPORA.items():
         assert corpus.licence and corpus.citation, name
         assert (corpus.published > 0) == bool(corpus.labels), name
+        assert (corpus.published > 0) == corpus.source.startswith("http"), name
         assert len(set(corpus.labels)) == len(corpus.labels), name
 
 

@@ -40,6 +40,14 @@ def test_each_clip_of_the_training_is_listed_under_its_licence(tmp_path: Path) -
         assert listed and listed[1].split(", ") == wanted
 
 
+def test_known_sources_have_their_publisher_and_licences_their_address(tmp_path: Path) -> None:
+    table = _TABLE + "0.wav,CC BY 4.0,ESC-10/001 - Dog bark/0.wav\n"
+    page = noise_credits(_folder(tmp_path, ["0.wav"], table))
+    assert "ESC-10: by Karol J. Piczak, <https://github.com/karolpiczak/ESC-50>" in page
+    assert "Blanket" not in page
+    assert "\n## CC BY 4.0 https://creativecommons.org/licenses/by/4.0/\n" in page
+
+
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [

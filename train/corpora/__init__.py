@@ -37,6 +37,8 @@ class Corpus:
         published: Number of its utterances; 0 if unknown.
         speakers: Its speakers; empty if unknown.
         voices: Corpora with the same `voices` have the same speakers under the same names.
+        source: Where its authors publish it, as an address; several are separated by "; ". Empty
+            if unknown.
     """
 
     labels: tuple[str, ...]
@@ -47,6 +49,7 @@ class Corpus:
     nature: str = ""
     published: int = 0
     speakers: tuple[str, ...] = ()
+    source: str = ""
 
 
 _IEMOCAP = Corpus(
@@ -58,6 +61,7 @@ _IEMOCAP = Corpus(
     "acted and improvised, English, by ten adults in a laboratory",
     sum(iemocap.PUBLISHED.values()),
     iemocap.SPEAKERS,
+    iemocap.SOURCE,
 )
 
 CORPORA = {
@@ -70,6 +74,7 @@ CORPORA = {
         "acted, German, read by ten adults in a quiet studio",
         emodb.PUBLISHED,
         emodb.SPEAKERS,
+        emodb.SOURCE,
     ),
     "ravdess": Corpus(
         ravdess.LABELS,
@@ -80,6 +85,7 @@ CORPORA = {
         "acted, English, two sentences read by 24 adults in a quiet studio",
         ravdess.PUBLISHED,
         ravdess.SPEAKERS,
+        ravdess.SOURCE,
     ),
     "iemocap": _IEMOCAP,
     **{
@@ -96,6 +102,7 @@ CORPORA = {
         "nemo",
         "acted, Polish, read by nine adults",
         nemo.PUBLISHED,
+        source=nemo.SOURCE,
     ),
     "crema-d": Corpus(
         crema_d.LABELS,
@@ -106,6 +113,7 @@ CORPORA = {
         "acted, English, twelve sentences spoken by 91 adults",
         crema_d.PUBLISHED,
         crema_d.SPEAKERS,
+        crema_d.SOURCE,
     ),
     "tess": Corpus(
         tess.LABELS,
@@ -116,6 +124,7 @@ CORPORA = {
         "acted, English, one word in a fixed phrase, read by two women in a quiet studio",
         tess.PUBLISHED,
         tess.SPEAKERS,
+        tess.SOURCE,
     ),
     "savee": Corpus(
         savee.LABELS,
@@ -126,6 +135,7 @@ CORPORA = {
         "acted, English, read by four men in a laboratory",
         savee.PUBLISHED,
         savee.SPEAKERS,
+        savee.SOURCE,
     ),
     "meld": Corpus(
         meld.LABELS,
@@ -135,6 +145,7 @@ CORPORA = {
         "meld",
         "acted, English, dialogues of a television series with music and laughter",
         meld.PUBLISHED,
+        source=meld.SOURCE,
     ),
     "folder": Corpus((), folders.read, "its owner's", "none given", "folder"),
     "csv": Corpus((), table.read, "its owner's", "none given", "csv"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from sernet_edge.train.corpora.utterance import Utterance, named_recordings
 
 LICENCE = "ODbL-1.0"
+SOURCE = "https://github.com/CheyneyComputerScience/CREMA-D"
 CITATION = (
     "H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova, R. Verma: CREMA-D: "
     "Crowd-sourced Emotional Multimodal Actors Dataset. IEEE Trans. Affective Computing 5(4), 2014"

@@ -12,6 +12,7 @@ from pathlib import Path
 from sernet_edge.train.corpora.utterance import Utterance, named_recordings
 
 LICENCE = "CC0-1.0"
+SOURCE = "http://emodb.bilderbar.info; https://audeering.github.io/datasets/datasets/emodb.html"
 CITATION = (
     "F. Burkhardt, A. Paeschke, M. Rolfes, W. Sendlmeier, B. Weiss: "
     "A Database of German Emotional Speech. Interspeech 2005"

@@ -15,6 +15,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora.utterance import Utterance
 
 LICENCE = "by agreement with its authors, for research"
+SOURCE = "https://sail.usc.edu/iemocap/"
 CITATION = (
     "C. Busso et al.: IEMOCAP: Interactive emotional dyadic motion capture database. "
     "Language Resources and Evaluation 42(4), 2008"

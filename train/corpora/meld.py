@@ -21,6 +21,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora.utterance import Utterance
 
 LICENCE = "GPL-3.0 for the annotations; the sound belongs to the series' owners"
+SOURCE = "https://github.com/declare-lab/MELD"
 CITATION = (
     "S. Poria, D. Hazarika, N. Majumder, G. Naik, E. Cambria, R. Mihalcea: MELD: A Multimodal "
     "Multi-Party Dataset for Emotion Recognition in Conversations. ACL 2019"

@@ -12,6 +12,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora.utterance import Utterance
 
 LICENCE = "CC BY-NC-SA 4.0"
+SOURCE = "https://huggingface.co/datasets/amu-cai/nEMO"
 CITATION = "I. Christop: nEMO: Dataset of Emotional Speech in Polish. LREC-COLING 2024"
 
 _NAMES = {

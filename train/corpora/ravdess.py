@@ -13,6 +13,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora.utterance import Utterance, named_recordings
 
 LICENCE = "CC BY-NC-SA 4.0"
+SOURCE = "https://zenodo.org/records/1188976"
 CITATION = (
     "S. R. Livingstone, F. A. Russo: The Ryerson Audio-Visual Database of Emotional Speech and "
     "Song (RAVDESS). PLoS ONE 13(5), 2018"

@@ -13,6 +13,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.train.corpora.utterance import Utterance, named_recordings
 
 LICENCE = "for research, on registration"
+SOURCE = "http://kahlan.eps.surrey.ac.uk/savee/"
 CITATION = (
     "S. Haq, P. J. B. Jackson: Multimodal Emotion Recognition. In: Machine Audition, "
     "IGI Global, 2010"

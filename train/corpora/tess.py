@@ -13,6 +13,7 @@ from pathlib import Path
 from sernet_edge.train.corpora.utterance import Utterance, named_recordings
 
 LICENCE = "CC BY-NC-ND 4.0"
+SOURCE = "https://doi.org/10.5683/SP2/E8H2MF"
 CITATION = (
     "M. K. Pichora-Fuller, K. Dupuis: Toronto emotional speech set (TESS). "
     "University of Toronto, 2010"
