@@ -24,7 +24,7 @@ _PRECISIONS = ("int8", "float")
 def trust(contract: Contract) -> str:
     """Return what the model was trained on, and how often it is right on unknown speakers.
 
-    It is the share of right recordings, as a whole: on corpora that the models of its
+    It is the share of right recordings: on corpora that the models of its
     cross-validation were not trained on (the mean over the corpora, then the worst and the best);
     if that was not measured, on other speakers of its own corpora; else on the speakers that its
     training held out.
@@ -59,8 +59,8 @@ def _reach(made: Mapping[str, Any]) -> str:
         share = _number(made, *four, "mean", "wa")
         if share is not None:
             return (
-                f"right on {share:.0%} of the recordings of four emotions in corpora not used in "
-                f"training ({_range(made, *four, 'corpora')}guessing: 25%)"
+                f"right on {share:.0%} of four emotions in other corpora "
+                f"({_range(made, *four, 'corpora')}guessing: 25%)"
             )
     for precision in _PRECISIONS:
         share = _number(made, *calibration, "strict", precision, "wa")

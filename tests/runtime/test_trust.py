@@ -33,13 +33,13 @@ RANGED = {"cross-corpus": {"int8": {"four": {"mean": {"wa": 0.52}, "corpora": BY
     [
         (
             {"corpus": "emodb+nemo", "conversion": calibrated(strict=STRICT, **CROSS)},
-            "trained on emodb, nemo; right on 52% of the recordings of four emotions in corpora "
-            "not used in training (guessing: 25%)",
+            "trained on emodb, nemo; right on 52% of four emotions in other corpora "
+            "(guessing: 25%)",
         ),
         (
             {"corpus": "emodb+nemo", "conversion": calibrated(**RANGED)},
-            "trained on emodb, nemo; right on 52% of the recordings of four emotions in corpora "
-            "not used in training (41% to 72% by corpus; guessing: 25%)",
+            "trained on emodb, nemo; right on 52% of four emotions in other corpora "
+            "(41% to 72% by corpus; guessing: 25%)",
         ),
         (
             {"corpus": "emodb", "conversion": calibrated(strict=STRICT)},
