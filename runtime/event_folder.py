@@ -2,7 +2,7 @@
 
 A recording is a WAV file and a JSON file of the same name; its mark is a file NAME.mark.json.
 
-The page asks for the list several times a second, for weeks. So paths are strings here: from Python
+The page asks for the list again and again, for weeks. So paths are strings here: from Python
 3.12 on, pathlib interns the parts of every path, and the interpreter's table of interned strings
 grows with each new name.
 """
