@@ -61,5 +61,5 @@ def test_a_model_is_trained_measured_on_unheard_corpora_and_converted(tmp_path: 
     contract = load(model).contract
     assert contract.labels == ("anger", "fear", "happiness", "neutral", "sadness", "none")
     assert licence(contract) == "ODbL-1.0"
-    assert "corpora not used in training" in trust(contract)
+    assert "of four emotions in other corpora" in trust(contract)
     assert model.with_suffix(".md").exists()
