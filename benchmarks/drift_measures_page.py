@@ -31,8 +31,9 @@ reasons:
 - A robust training adds noise, rooms and telephone lines to the speech. When the measures are
   fitted to this speech, none rises for unfamiliar voices much more than drift does.
 - When the measures are fitted to unchanged recordings, both covariances rise for unfamiliar voices
-  and are no worse at noise. But they rise more for familiar voices in other noise and rooms, which
-  the model is trained to judge. Many familiar voices are above their limits, too.
+  and detect noise as well as drift does. However, familiar voices in other noise and rooms raise
+  them more than unfamiliar voices do, and the model is trained to judge such sound. Many
+  familiar voices are above their limits, too.
 - No measure is clearly higher for wrong results than for right ones. The score does differ, and it
   decides whether a result is sure.
 

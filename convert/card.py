@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sernet_edge.firmware_export.licence import address, terms
 from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.licences import address, terms
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.trust import INTENDED_USE, trust
 from sernet_edge.train.corpora import corpus_named

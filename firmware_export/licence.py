@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import ContractError
+from sernet_edge.runtime.licences import address, forbids_commerce, terms
 from sernet_edge.runtime.trust import INTENDED_USE, card_of, trust
 
 CODE = "Apache-2.0"
@@ -61,44 +62,10 @@ _SEE_CARD = """
 [{card}]({card}) is the model's card: its makers, the sources of its data, its accuracy and limits.
 """
 
-# Licence -> address of its text, apart from those of Creative Commons.
-_ADDRESSES = {
-    "Apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
-    "CC0-1.0": "https://creativecommons.org/publicdomain/zero/1.0/",
-    "ODbL-1.0": "https://opendatacommons.org/licenses/odbl/1-0/",
-}
-_CREATIVE_COMMONS = re.compile(r"CC[- ](BY(?:-[A-Z]{2})*)[- ](\d\.\d)")
-
-# Part of the name of a Creative Commons licence -> what it demands.
-_TERMS = {
-    "NC": "It allows no commercial use, neither of the model nor of firmware that contains it.",
-    "BY": "Whoever passes the model on names its makers and the sources of its data, keeps this "
-    "notice, links to the licence and says what was changed.",
-    "SA": "What is made from the model, such as a taught model, keeps the licence.",
-    "ND": "A changed model must not be passed on.",
-}
-
 
 def is_licence(text: str) -> bool:
     """Return whether a text has the form of an SPDX expression; its names are not checked."""
     return re.fullmatch(r"[A-Za-z0-9(][A-Za-z0-9.+:() -]*", text) is not None
-
-
-def address(licence: str) -> str:
-    """Return the address of a licence's text, such as that of "CC BY-NC-SA 4.0"; "" if unknown."""
-    if match := _CREATIVE_COMMONS.fullmatch(licence):
-        return f"https://creativecommons.org/licenses/{match[1].lower()}/{match[2]}/"
-    return _ADDRESSES.get(licence, "")
-
-
-def terms(licence: str) -> list[str]:
-    """Return what a Creative Commons licence demands, in sentences; empty for other licences.
-
-    They are a summary; the licence decides.
-    """
-    match = _CREATIVE_COMMONS.fullmatch(licence)
-    parts = match[1].split("-") if match else []
-    return [sentence for part, sentence in _TERMS.items() if part in parts]
 
 
 def remark(contract: Contract | None) -> str:
@@ -106,7 +73,7 @@ def remark(contract: Contract | None) -> str:
     licence = model_licence(contract)
     if licence == UNKNOWN:
         return "the model names no licence: ask its makers before you pass the files on"
-    limit = ", which allows no commercial use" if _TERMS["NC"] in terms(licence) else ""
+    limit = ", which allows no commercial use" if forbids_commerce(licence) else ""
     return f"licence of the model in these files: {licence}{limit}"
 
 

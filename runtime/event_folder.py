@@ -13,7 +13,6 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -21,7 +20,7 @@ from typing import Any, Literal, get_args
 from sernet_edge.runtime.contract import NONE
 from sernet_edge.runtime.documents import DocumentFormat
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.files import remove, write_text
 
 Verdict = Literal["right", "wrong", "nobody"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -130,8 +129,7 @@ class Recording:
         """
         if mark is None:
             try:
-                with suppress(FileNotFoundError):
-                    os.unlink(self._mark_path)
+                remove(self._mark_path)
             except OSError as error:
                 raise SernetError(f"cannot remove {self._mark_path}: {error.strerror}") from error
             return
@@ -205,8 +203,7 @@ class EventFolder:
         try:
             files = self.files()
             for _, path in files + self.unfinished():
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
+                remove(path)
         except OSError as error:
             where = error.filename or self.path
             raise SernetError(f"cannot delete {where}: {error.strerror}") from error

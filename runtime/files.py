@@ -83,8 +83,17 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
         ) from error
     finally:
         if temporary is not None:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
+            remove(temporary)
+
+
+def remove(path: str) -> None:
+    """Remove a file, unless it is gone already.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:

@@ -24,10 +24,9 @@ _PRECISIONS = ("int8", "float")
 def trust(contract: Contract) -> str:
     """Return what the model was trained on, and how often it is right on unknown speakers.
 
-    It is the share of right recordings: on corpora that the models of its
-    cross-validation were not trained on (the mean over the corpora, then the worst and the best);
-    if that was not measured, on other speakers of its own corpora; else on the speakers that its
-    training held out.
+    It is the share of right recordings: on corpora that the models of its cross-validation were
+    not trained on (the mean over the corpora, then the worst and the best); if that was not
+    measured, on other speakers of its own corpora; else on the speakers that its training held out.
     """
     made = contract.provenance
     corpora = made.get("corpus")

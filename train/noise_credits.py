@@ -17,6 +17,7 @@ import click
 
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.files import write_text
+from sernet_edge.runtime.licences import address
 from sernet_edge.train.noise import is_test_clip, noise_files
 
 _PAGE = """\
@@ -39,13 +40,6 @@ _PUBLISHERS = {
     "of each sound: rain is by alex36917, storm by Digifish music, train by SDLx.",
     "speech_commands_noise": "speech_commands_noise: from Speech Commands by Pete Warden, "
     "<https://arxiv.org/abs/1804.03209>.",
-}
-
-# Licence that names no address -> address of its text.
-_TEXTS = {
-    "CC BY 3.0": "https://creativecommons.org/licenses/by/3.0/",
-    "CC BY 4.0": "https://creativecommons.org/licenses/by/4.0/",
-    "CC0": "https://creativecommons.org/publicdomain/zero/1.0/",
 }
 
 
@@ -73,7 +67,7 @@ def noise_credits(folder: Path) -> str:
         sources[known[name]["licence"]][where].append(Path(clip).stem)
     parts = [_PAGE.format(count=len(names)), *_publishers(sources)]
     for licence in sorted(sources):
-        parts.append(f"\n## {' '.join(filter(None, (licence, _TEXTS.get(licence))))}\n\n")
+        parts.append(f"\n## {' '.join(filter(None, (licence, address(licence))))}\n\n")
         parts += [f"- {where}: {', '.join(clips)}\n" for where, clips in sources[licence].items()]
     return "".join(parts)
 

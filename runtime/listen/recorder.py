@@ -14,7 +14,6 @@ import tempfile
 import time
 import wave
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,7 +26,7 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.episode import Lasting
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.event_folder import EventFolder
-from sernet_edge.runtime.files import replacing, write_text
+from sernet_edge.runtime.files import remove, replacing, write_text
 from sernet_edge.runtime.records import Event, Notice, Record, Result
 from sernet_edge.runtime.ring import Ring
 
@@ -186,8 +185,7 @@ class EventRecorder:
             text = json.dumps(named, ensure_ascii=False, indent=1)
             write_text(f"{audio.removesuffix('.wav')}.json", f"{text}\n")
         except BaseException:
-            with suppress(FileNotFoundError):
-                os.unlink(audio)
+            remove(audio)
             raise
 
     def _claim(self, rest: str) -> str:
@@ -225,8 +223,7 @@ class EventRecorder:
             for path, size in sizes.items():
                 if total + size_bytes <= self._limit_bytes:
                     break
-                with suppress(FileNotFoundError):
-                    os.unlink(path)
+                remove(path)
                 total -= size
         except OSError as error:
             raise SernetError(f"cannot tidy {self.folder.path}: {error.strerror}") from error

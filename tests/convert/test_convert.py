@@ -16,9 +16,9 @@ from support import Run, killed_at_the_rename, write_wav
 from sernet_edge.convert.card import model_card
 from sernet_edge.convert.conversion import ConversionSettings, convert
 from sernet_edge.convert.temperature import fold_temperature, temperature_from
-from sernet_edge.firmware_export.licence import address, terms
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.interpreter import load
+from sernet_edge.runtime.licences import address, terms
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.models import BOX
 from sernet_edge.train.corpora import CORPORA

@@ -11,7 +11,7 @@ from bundle_cases import small_model
 from support import Run, quickly
 
 from sernet_edge.firmware_export.layout import LAYOUTS
-from sernet_edge.firmware_export.licence import address, terms
+from sernet_edge.runtime.licences import address, terms
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.runtime.models import BOX
 from sernet_edge.runtime.trust import INTENDED_USE, trust
