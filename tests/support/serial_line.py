@@ -53,10 +53,9 @@ def line(
     finally:
         os.write(ended, b".")
         thread.join()
-        program.stdin.close()
-        program.stdout.close()
-        # The program ends when its input ends.
-        assert program.wait(timeout=30) == 0
+        # The program ends when its input ends, and may still write until then.
+        program.communicate(timeout=30)
+        assert program.returncode == 0
         for handle in (master, slave, ending, ended):
             os.close(handle)
 
