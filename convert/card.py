@@ -21,7 +21,7 @@ from sernet_edge.runtime.trust import INTENDED_USE, trust
 from sernet_edge.train.corpora import corpus_named
 from sernet_edge.train.corpora.choice import names_in
 from sernet_edge.train.evaluation.cross_corpus import FOUR
-from sernet_edge.train.evaluation.seen_speakers import seen_speakers
+from sernet_edge.train.evaluation.seen_speakers import corpora_heard, seen_speakers
 
 _CARD = """\
 # {name}
@@ -38,7 +38,7 @@ Its use: {intended_use}.
 | architecture | {architecture}, input {frames} frames x {features} |
 | size | {bytes:,} bytes |
 | contract | {contract_id} |
-| trained on | {corpus}, {speakers}; seed {seed} |
+| trained on | {corpus}, {speakers}; seed {seed} |{start}
 | with | {trained_with} |
 | converted with | {converted_with} |
 | calibrated on | {calibration_windows} windows of the training speakers |
@@ -154,7 +154,7 @@ def model_card(file: ModelFile, credits: str = "") -> str:
     contract = file.require_contract()
     provenance: dict[str, Any] = dict(contract.provenance)
     conversion = provenance["conversion"]
-    names = names_in(provenance["corpus"])
+    names, heard = names_in(provenance["corpus"]), corpora_heard(provenance)
     return _CARD.format(
         **{k: v for k, v in provenance.items() if k in ("architecture", "seed", "trained_with")},
         **{k: v for k, v in conversion.items() if k not in ("float", "converted", "bytes")},
@@ -169,14 +169,23 @@ def model_card(file: ModelFile, credits: str = "") -> str:
         contract_id=contract.id,
         corpus=", ".join(names),
         speakers=_speakers(provenance["holdout_speakers"]),
+        start=_start(provenance),
         reaches=_reaches(provenance, contract.labels),
         scores=_scores(contract),
-        sources="\n".join(f"- {name}: {_source(name)}." for name in names),
+        sources="\n".join(f"- {name}: {_source(name)}." for name in heard),
         noise=_noise(provenance, credits),
         model_licence=_licence(Path(file.name).stem, provenance),
         silence=_HAS_NONE if contract.none_index is not None else _HAS_NO_NONE,
-        nature=_nature(names),
+        nature=_nature(heard),
     )
+
+
+def _start(provenance: dict[str, Any]) -> str:
+    """Return the table's row of the model that the weights started from; empty without one."""
+    start = provenance.get("initial")
+    if not start:
+        return ""
+    return f"\n| started from | {start['model']}, trained on {', '.join(corpora_heard(start))} |"
 
 
 def _source(name: str) -> str:

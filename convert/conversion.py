@@ -16,8 +16,11 @@ from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError, SettingError
 from sernet_edge.runtime.files import check_outputs, write_bytes, write_text
 from sernet_edge.runtime.interpreter import Model
+from sernet_edge.runtime.licences import forbids_commerce
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.train.corpora import corpus_named
 from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder, names_in
+from sernet_edge.train.evaluation.seen_speakers import corpora_heard
 from sernet_edge.train.models.saved import load_saved
 from sernet_edge.train.noise import Noise
 from sernet_edge.train.progress import QUIET, Progress
@@ -111,6 +114,8 @@ def convert(settings: ConversionSettings, progress: Progress = QUIET) -> Convert
     check_outputs(settings.paths, settings.force)
     contract = ModelFile.read(settings.model).require_contract()
     corpora = _training_corpora(settings, contract)
+    if freer := _freer_than(settings.licence, contract):
+        progress.say(f"warning: {freer}")
     utterances = [u for u in corpora.utterances(progress) if u.label in contract.labels]
     fitted = _fitted(settings, contract)
     noise = _training_noise(settings, contract, progress)
@@ -191,6 +196,23 @@ def _training_corpora(settings: ConversionSettings, contract: Contract) -> Corpu
         )
     mapping: Any = contract.provenance.get("map", {})
     return CorpusChoice(settings.corpora, mapping=mapping)
+
+
+def _freer_than(licence: str | None, contract: Contract) -> str:
+    """Return which corpora allow no commercial use although `licence` does, in words; else ""."""
+    if licence is None or forbids_commerce(licence):
+        return ""
+    closed = [
+        f"{name} ({corpus_named(name).licence})"
+        for name in corpora_heard(contract.provenance)
+        if forbids_commerce(corpus_named(name).licence)
+    ]
+    if not closed:
+        return ""
+    return (
+        f"{licence} may allow commercial use, but the model was trained on {' and '.join(closed)}, "
+        "whose licence does not: ask a lawyer, or choose another licence"
+    )
 
 
 def _training_noise(

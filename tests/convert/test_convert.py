@@ -362,6 +362,34 @@ def test_a_model_is_converted_with_the_noise_that_it_was_trained_with(
             convert(dataclasses.replace(settings, model=model, noise=noise))
 
 
+@pytest.mark.filterwarnings("ignore")  # the command line hides the converter's warnings
+@pytest.mark.slow
+def test_a_model_owes_what_the_corpora_of_its_initial_weights_demand(
+    small_keras: Path, small_corpus: Path, tmp_path: Path, in_process: Run
+) -> None:
+    contract = ModelFile.read(small_keras).require_contract()
+    start = {"model": "others.keras", "corpus": "nemo+ravdess", "initial": {"corpus": "tess"}}
+    model = keras_file(tmp_path / "later.keras", 184, small_keras, contract=False)
+    later = contract.replace(provenance={**contract.provenance, "initial": start})
+    model.write_bytes(ModelFile.read(model).with_contract(later).data)
+    warned = {}
+    for licence in ("Apache-2.0", "CC-BY-NC-SA-4.0"):
+        out = tmp_path / f"{licence}.tflite"
+        result = in_process(
+            "convert", model, "--corpus", "emodb", small_corpus, "--out", out, "--licence", licence
+        )
+        assert result.returncode == 0, result.stderr
+        warned[licence] = "Apache-2.0 may allow commercial use" in result.stderr
+        if warned[licence]:
+            assert "nemo (CC BY-NC-SA 4.0) and ravdess" in result.stderr
+            assert "tess (CC BY-NC-ND 4.0)" in result.stderr and "emodb (" not in result.stderr
+    assert warned == {"Apache-2.0": True, "CC-BY-NC-SA-4.0": False}
+
+    card = model_card(ModelFile.read(out))
+    assert "| started from | others.keras, trained on nemo, ravdess, tess |" in card
+    assert all(f"- {name}: {CORPORA[name].citation}." in card for name in ("emodb", "nemo", "tess"))
+
+
 def test_the_card_quotes_the_contract(shipped_model: Path) -> None:
     file = ModelFile.read(shipped_model)
     contract = file.require_contract().replace(unsure_below=0.6)
@@ -380,7 +408,7 @@ def test_the_card_quotes_the_contract(shipped_model: Path) -> None:
     assert "not calibrated as probabilities" in held_out
     assert "held-out speakers took no part in training" in held_out
     # The card says if the initial model was trained on one of them.
-    start = {"corpus": "emodb", "holdout_speakers": ["16"], "initial": None}
+    start = {"model": "a.keras", "corpus": "emodb", "holdout_speakers": ["16"], "initial": None}
     assert "it started from was trained on 15: these figures are optimistic" in card(initial=start)
     assert "named no\ncross-validation of its recipe" in card(holdout_speakers=[])
     strict = {"uar": 0.811, "uar_interval": [0.75, 0.86], "wa": 0.822, "macro_f1": 0.833}

@@ -1,4 +1,4 @@
-"""Finds the speakers that a model, or the model of its initial weights, was trained on.
+"""Finds the corpora and speakers that a model, or the model of its initial weights, was trained on.
 
 A model's provenance names its corpora and the speakers that were held out. Under `initial` it has
 the provenance of the model whose weights it started from.
@@ -39,6 +39,15 @@ def heard_voices(provenance: Mapping[str, Any]) -> set[str]:
     """Return the `Corpus.voices` of all corpora that a model was trained on, in whole or part."""
     trainings = _trainings(provenance)
     return {voices_of(name) for model in trainings for name in names_in(model["corpus"])}
+
+
+def corpora_heard(provenance: Mapping[str, Any]) -> list[str]:
+    """Return the names of a model's corpora, then of those of the models that it started from."""
+    return list(
+        dict.fromkeys(
+            name for model in _trainings(provenance) for name in names_in(model["corpus"])
+        )
+    )
 
 
 def _trainings(provenance: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
