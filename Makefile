@@ -290,15 +290,16 @@ docs: .venv/dev ## Remake every generated page, mostly from saved runs
 # This compares no pictures, since matplotlib's versions draw them differently. The pages also hold
 # the pictures' figures.
 .PHONY: docs-check
-docs-check: .venv/dev ## Remake the generated pages in another folder, and fail if one differs
+docs-check: .venv/dev ## Remake the generated pages in another folder, and name those that differ
 	@rm -rf build/docs && mkdir -p build/docs && cp runtime/models/*.tflite \
 		runtime/models/NOISE.md build/docs
 	@$(MAKE) --no-print-directory docs EVIDENCE=build/docs DESIGN=build/docs MODELS=build/docs
-	@for page in build/docs/*.md; do \
+	@stale=; for page in build/docs/*.md; do \
 		kept=$$(ls docs/evidence/$${page##*/} docs/design/$${page##*/} \
 		runtime/models/$${page##*/} 2>/dev/null); \
-		diff -u $$kept $$page || \
-		{ echo "$$kept differs from what its command writes: run make docs"; exit 1; }; done
+		diff -u $$kept $$page || stale="$$stale $$kept"; done; \
+	[ -z "$$stale" ] || \
+		{ echo "Different from what their commands write:$$stale; run make docs"; exit 1; }
 
 .PHONY: demo-audio
 demo-audio: ## Remake the demo's speech sample (needs espeak-ng and sox)
@@ -382,6 +383,8 @@ clean: ## Remove environments, build results and caches
 	@touch $@ .venv/base .venv/firmware
 
 .venv-other/test: .venv/dev
+	@[ -n '$(OTHER_PYTHON)' ] || { echo "This takes Python 3.11 and one of 3.12 and 3.13; only" \
+		"$$($(BIN)/python --version) was found. Install another, with pyenv for example."; exit 1; }
 	rm -rf .venv-other
 	$(OTHER_PYTHON) -m venv .venv-other
 	.venv-other/bin/pip install --quiet --editable '.[test-runtime]'
