@@ -15,7 +15,7 @@ _SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
-    # On processors without AVX-512, TensorFlow turns these faster kernels off unless told otherwise.
+    # TensorFlow turns these faster kernels on by itself only on processors with AVX-512.
     "TF_ENABLE_ONEDNN_OPTS": "1",
 }
 
