@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import math
 import os
@@ -27,7 +28,18 @@ class _ModelPath(click.Path):
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> Any:
         path = Path(os.fsdecode(super().convert(value, parameter, context)))
-        return path if path.exists() else BOX.get(str(path), path)
+        if path.exists():
+            return path
+        if str(path) == path.stem and str(path) not in BOX:
+            close = difflib.get_close_matches(str(path), BOX, 1)
+            guess = f" Did you mean {close[0]}?" if close else ""
+            self.fail(
+                f"there is no file {str(path)!r}, and no shipped model has this name "
+                f"(they are {', '.join(BOX)}).{guess}",
+                parameter,
+                context,
+            )
+        return BOX.get(str(path), path)
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str

@@ -16,6 +16,7 @@ from sernet_edge.runtime.arousal import arousal
 from sernet_edge.runtime.contract import NONE, Contract
 from sernet_edge.runtime.drift import drift
 from sernet_edge.runtime.episode import Lasting
+from sernet_edge.runtime.errors import AudioError
 from sernet_edge.runtime.events import EventTracker
 from sernet_edge.runtime.frontend import FeatureStream, Float32, Float64, FrontEnd
 from sernet_edge.runtime.gate import SpeechGate
@@ -141,7 +142,16 @@ class Listener:
             overflows: How often the source has lost audio so far, for the results.
             lag_s: How long ago the samples came; 0 for a source that can wait, such as a file. If
                 it exceeds a hop, the next hop's samples have come, too: this hop is skipped.
+
+        Raises:
+            AudioError: The samples have another type or shape, such as floats or two channels.
         """
+        samples = np.asarray(samples)
+        if samples.dtype != np.int16 or samples.ndim != 1:
+            raise AudioError(
+                f"samples are {samples.dtype} {samples.shape}, but must be int16 (n,)",
+                "mix the channels, and scale floats: (x * 32767).astype(np.int16)",
+            )
         self.samples += len(samples)
         records: list[Record] = []
         while len(samples):

@@ -20,6 +20,7 @@ import click
 from click.core import ParameterSource
 
 from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.models import BOX
 
 SYSTEM_FILE = Path("/etc/sernet-edge/config.toml")
 """The file that a service reads; a user's own file has precedence."""
@@ -28,6 +29,8 @@ SYSTEM_FILE = Path("/etc/sernet-edge/config.toml")
 _FILE = "sernet_edge.runtime.listen.config.file"
 
 # Options that are not settings, and so are not allowed in a file.
+_SHIPPED = {path: name for name, path in BOX.items()}
+_QUOTE = "text stands in quotes; a switch is true or false"
 _NO_SETTING = {"config", "show_config", "list_devices", "help"}
 
 # Values of options with these endings are never shown, nor is an address with a login.
@@ -120,7 +123,8 @@ class ConfiguredCommand(click.Command):
         except OSError as error:
             raise SernetError(f"cannot read the configuration {path}: {error.strerror}") from error
         except ValueError as error:  # includes tomllib's own error
-            raise SernetError(f"the configuration {path} is not TOML: {error}") from None
+            hint = _QUOTE if str(error).startswith("Invalid value") else ""
+            raise SernetError(f"the configuration {path} is not TOML: {error}", hint) from None
         table = content.pop(str(self.name), {})
         if content or not isinstance(table, dict):
             raise SernetError(
@@ -158,6 +162,10 @@ class ConfiguredCommand(click.Command):
                 ParameterSource.ENVIRONMENT: _variable(ctx, param),
                 ParameterSource.DEFAULT_MAP: str(ctx.meta.get(_FILE)),
             }.get(origin or ParameterSource.DEFAULT, "default")
+            if (
+                name == "model"
+            ):  # a shipped one's path changes with Python's version; its name stays
+                value = _SHIPPED.get(value, value)
             shown = f"{key} = {_toml(value)}"
             if _is_secret(key, value):
                 shown = f"# {key} is set, and not shown"

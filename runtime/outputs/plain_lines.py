@@ -7,6 +7,7 @@ from sernet_edge.runtime.outputs.wording import (
     Summary,
     arousal_text,
     clock,
+    counted,
     notice_text,
     percent,
     percentages,
@@ -58,7 +59,7 @@ class PlainLines:
             parts.append(arousal_text(result.arousal))
         parts.append(f"{result.level_dbfs:.0f} dBFS")
         if result.clipped:
-            parts.append(f"{result.clipped} samples clipped")
+            parts.append(f"{counted(result.clipped, 'sample')} clipped")
         return parts + remarks(result, self._timing)
 
     def _line(self, time_s: float, text: str) -> None:

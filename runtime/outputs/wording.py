@@ -68,10 +68,10 @@ def remarks(result: Result, timing: bool) -> list[str]:
         parts.append(f"features {result.feature_ms:.1f} ms, model {result.inference_ms:.1f} ms")
     if result.overflows:
         parts.append(
-            f"audio lost {'once' if result.overflows == 1 else f'{result.overflows} times'}"
+            f"audio lost {'once' if result.overflows == 1 else f'{result.overflows} times'} so far"
         )
     if result.skipped:
-        parts.append(f"{_count(result.skipped, 'result')} skipped")
+        parts.append(f"{counted(result.skipped, 'result')} skipped so far")
     if result.padded:
         parts.append("padded with silence")
     return parts
@@ -107,11 +107,12 @@ class Summary:
             highest = sorted(percentages(self._sums).items(), key=lambda item: -item[1])[:2]
             means = ", ".join(f"{label} {share} %" for label, share in highest)
             parts = [f"{leader} leads in {times}", f"mean {means}"]
-        windows = _count(self._total, "window")
+        windows = counted(self._total, "window")
         if self._unlabelled:
             windows += f" ({self._unlabelled} no speech)"
         return ": ".join(filter(None, [windows, "; ".join(parts)]))
 
 
-def _count(number: int, name: str) -> str:
+def counted(number: int, name: str) -> str:
+    """Return a number and a noun, which gets an `s` except for 1."""
     return f"{number} {name}" if number == 1 else f"{number} {name}s"

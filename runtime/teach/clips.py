@@ -63,10 +63,16 @@ def find_clips(place: Path, may_be_empty: bool = False) -> list[LabelledFile]:
         may_be_empty: Whether to accept a place without clips.
 
     Raises:
-        SernetError: The place does not exist or has no clips, or a row of the table is wrong.
+        SernetError: The place does not exist, is a recording or has no clips, or a row of the table
+            is wrong.
     """
     if not place.exists():
         raise SernetError(f"{place} does not exist", "name the folder or the table of the clips")
+    if place.is_file() and place.suffix.lower() in AUDIO_SUFFIXES:
+        raise SernetError(
+            f"{place} is one recording",
+            "name the folder that holds a folder of recordings for each emotion, or a table",
+        )
     clips = list(_of_folder(place) if place.is_dir() else _of_table(place))
     if not clips and not may_be_empty:
         hint = (

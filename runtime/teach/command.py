@@ -90,7 +90,7 @@ def _teach(lesson: Lesson, base: ModelFile, even_if_worse: bool, as_json: bool) 
         raise SernetError(
             f"the taught model would be worse on the clips: UAR {figures['uar']:.0%} where the "
             f"old one has {figures['uar_before']:.0%}; nothing was written",
-            "check the clips that are warned of, record more, or add --even-if-worse",
+            "check the clips and their labels, record more, or add --even-if-worse",
         )
     if lesson.head is not None:
         write_bytes(lesson.head, head_block(taught.file))

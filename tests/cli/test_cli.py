@@ -31,6 +31,12 @@ def test_wrong_usage_exits_with_2(arguments: list[str], in_process: Run) -> None
     assert "Usage:" in result.stderr
 
 
+def test_a_mistyped_command_is_guessed(in_process: Run) -> None:
+    result = in_process("lisen", "--input", "a.wav")
+    assert result.returncode == 2
+    assert "No such command 'lisen'. Did you mean listen?" in result.stderr
+
+
 def _in_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 

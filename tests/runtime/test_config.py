@@ -132,6 +132,21 @@ def test_a_damaged_file_is_named(content: bytes, tmp_path: Path) -> None:
         listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
 
 
+@pytest.mark.parametrize("value", ["emodb", "yes", "on"])
+def test_text_without_quotes_is_refused_with_what_to_do(value: str, tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text(f"[listen]\nmodel = {value}\n")
+    with pytest.raises(SernetError, match=r"not TOML: .*line 2.*\(text stands in quotes; a switch"):
+        listen.make_context("listen", ["--config", str(tmp_path / "a.toml")])
+
+
+@pytest.mark.parametrize(("options", "name"), [([], "voices"), (["--model", "emodb"], "emodb")])
+def test_show_config_calls_a_shipped_model_by_its_name(
+    options: list[str], name: str, in_process: Run
+) -> None:
+    shown = in_process("listen", *options, "--show-config", env=environment()).stdout
+    assert f'\nmodel = "{name}"  # ' in shown
+
+
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbf[listen]\r\nhop = 0.5\r\n")
     with listen.make_context("listen", ["--config", str(tmp_path / "a.toml")]) as context:

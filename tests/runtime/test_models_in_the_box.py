@@ -55,6 +55,21 @@ def test_a_name_is_a_model_in_the_box_unless_a_file_has_that_name(name: str) -> 
     assert path_of(name) == Path(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [("emod", " Did you mean emodb?"), ("voice", " Did you mean voices?"), ("x", "")],
+)
+def test_a_bare_name_without_a_file_is_refused_with_the_shipped_names(
+    name: str, guess: str, in_process: Run
+) -> None:
+    done = in_process("listen", "--model", name, "--input", "a.wav")
+    assert done.returncode == 2
+    assert (
+        f"there is no file '{name}', and no shipped model has this name "
+        f"(they are voices, voices-full, emodb, emodb-half).{guess}\n" in done.stderr
+    )
+
+
 def test_any_other_path_is_unchanged() -> None:
     assert path_of("other.tflite") == Path("other.tflite")
 

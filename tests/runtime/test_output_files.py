@@ -198,18 +198,21 @@ def test_plain_lines_show_silence_unsure_results_events_and_notices() -> None:
     file = io.StringIO()
     output = PlainLines(Standard(file), timing=False)
     doubt, silence = result(4, sure=False, clipped=9), result(8, None)
-    for record in (result(), result(3.5, None), doubt, START, silence, END, LOST):
+    late = result(4.5, clipped=1, overflows=1, skipped=2)
+    for record in (result(), result(3.5, None), doubt, late, START, silence, END, LOST):
         output.write(record)
     output.finish()
     assert file.getvalue().splitlines() == [
         "   3.00 s  anger 64 %  boredom 6 %  disgust 6 %  -24 dBFS",
         "   3.50 s  no speech  -24 dBFS",
         "   4.00 s  anger 64 %  boredom 6 %  disgust 6 %  unsure  -24 dBFS  9 samples clipped",
-        "   4.00 s  event: anger began at 2.50 s",
+        "   4.50 s  anger 64 %  boredom 6 %  disgust 6 %  -24 dBFS  1 sample clipped"
+        "  audio lost once so far  2 results skipped so far",
+        "   4.50 s  event: anger began at 2.50 s",
         "   8.00 s  no speech  -24 dBFS",
         "   8.00 s  event: anger ended at 6.00 s after 3.5 s, peak 90 %",
         "   8.00 s  warning: the microphone is gone: plug it in again",
-        "4 windows (2 no speech): anger leads in 2; mean anger 64 %, boredom 6 %",
+        "5 windows (2 no speech): anger leads in 3; mean anger 64 %, boredom 6 %",
     ]
 
 

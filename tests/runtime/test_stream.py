@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,6 +54,24 @@ def results_of(records: list[Record]) -> list[Result]:
 
 def notices_of(records: list[Record]) -> list[Notice]:
     return [record for record in records if isinstance(record, Notice)]
+
+
+@pytest.mark.parametrize(
+    ("samples", "what"),
+    [
+        (AUDIO / 32768, "float64 (16000,)"),
+        ((AUDIO / 32768).astype(np.float32), "float32 (16000,)"),
+        (AUDIO.reshape(-1, 2), "int16 (8000, 2)"),
+        (AUDIO.astype(np.int32), "int32 (16000,)"),
+        (AUDIO[:5].tolist(), "int64 (5,)"),
+    ],
+)
+def test_samples_of_another_type_or_shape_are_refused(samples: Any, what: str) -> None:
+    listener = Listener(Recorder())
+    with pytest.raises(SernetError, match=re.escape(f"samples are {what}, but must be int16 (n,)")):
+        listener.push(samples)
+    assert (listener.samples, listener.time_s) == (0, 0)
+    assert len(results_of(listener.push(AUDIO))) > 0
 
 
 def facts(results: list[Record]) -> list[dict[str, object]]:

@@ -287,6 +287,7 @@ def test_wrong_usage_says_what_to_do(
         ((clips, "--out", "old.tflite"), 1, "exists already"),
         (("nowhere", "--out", "x.tflite"), 1, "nowhere does not exist"),
         (("empty", "--out", "x.tflite"), 1, "empty holds no clip"),
+        (("flat/x.wav", "--out", "x.tflite"), 1, "flat/x.wav is one recording (name the folder"),
         (("flat", "--out", "x.tflite"), 1, "folder named after its emotion"),
         (("odd", "--out", "x.tflite"), 1, "'joy', which the model does not tell apart"),
         ((clips, "--out", "x.tflite", "--model", SAMPLE), 1, "has no contract"),
@@ -314,6 +315,7 @@ def test_a_worse_model_is_not_written_without_the_option(
     arguments = ("teach", "clips", "--model", taught, "--out", out, "--force")
     done = sernet_edge(*arguments)
     assert done.returncode == 1 and "would be worse on the clips" in done.stderr
+    assert "(check the clips and their labels, record more, or add --even-if-worse)" in done.stderr
     assert out.read_bytes() == b"old"
     assert sernet_edge(*arguments, "--even-if-worse").returncode == 0
 
