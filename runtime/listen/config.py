@@ -28,9 +28,12 @@ SYSTEM_FILE = Path("/etc/sernet-edge/config.toml")
 # Key of a click context under which the file's path is stored.
 _FILE = "sernet_edge.runtime.listen.config.file"
 
-# Options that are not settings, and so are not allowed in a file.
+# The path of a shipped model depends on Python's version; its name does not.
 _SHIPPED = {path: name for name, path in BOX.items()}
+
 _QUOTE = "text stands in quotes; a switch is true or false"
+
+# Options that are not settings, and so are not allowed in a file.
 _NO_SETTING = {"config", "show_config", "list_devices", "help"}
 
 # Values of options with these endings are never shown, nor is an address with a login.
@@ -162,9 +165,7 @@ class ConfiguredCommand(click.Command):
                 ParameterSource.ENVIRONMENT: _variable(ctx, param),
                 ParameterSource.DEFAULT_MAP: str(ctx.meta.get(_FILE)),
             }.get(origin or ParameterSource.DEFAULT, "default")
-            if (
-                name == "model"
-            ):  # a shipped one's path changes with Python's version; its name stays
+            if name == "model":
                 value = _SHIPPED.get(value, value)
             shown = f"{key} = {_toml(value)}"
             if _is_secret(key, value):

@@ -28,6 +28,7 @@ from sernet_edge.firmware_export.selftest.command import selftest
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.models import BOX
 from sernet_edge.runtime.teach.head import Head, HeadPlace
 from sernet_edge.runtime.teach.head_block import head_block, model_id
 from sernet_edge.runtime.teach.teaching import head_digest
@@ -144,6 +145,12 @@ def test_the_block_holds_the_numbers_of_an_export(shipped_model: Path) -> None:
     assert np.array_equal(np.frombuffer(block, "<i4", labels, 52), tables.bias)
     weights = np.frombuffer(block, np.int8, dense.weights.size, 52 + 4 * labels)
     assert np.array_equal(weights, dense.weights.ravel())
+
+
+def test_the_guide_states_the_size_of_the_block() -> None:
+    guide = Path(__file__).parents[2] / "docs/guides/teaching.md"
+    size = len(head_block(ModelFile.read(BOX["emodb"])))
+    assert f"{size:,} bytes for the model `emodb`" in " ".join(guide.read_text().split())
 
 
 def test_models_that_differ_only_in_their_heads_have_the_same_id(shipped_model: Path) -> None:
