@@ -77,7 +77,8 @@ def test_every_layout_has_all_sources_and_no_unfilled_placeholder(layout: str, l
             assert not re.search(r"@[A-Z]+@", path.read_text()), path
     readme = (folder / "README.md").read_text()
     assert "## Use it in firmware" in readme
-    assert ("make check" in readme) == (layout == "plain")
+    assert (folder / "Makefile").exists() == (layout == "plain")
+    assert bool(re.search(r"^ *make |`make ", readme, re.M)) == (layout == "plain")
 
 
 @pytest.mark.parametrize("layout", ["arduino", "platformio", "esp-idf", "zephyr"])
