@@ -13,7 +13,7 @@ from sernet_edge.convert import conversion
 from sernet_edge.convert.conversion import ConversionSettings
 from sernet_edge.convert.precision import Precision
 from sernet_edge.firmware_export.licence import is_licence
-from sernet_edge.runtime.options import finite, option_group
+from sernet_edge.runtime.options import Integer, Number, finite, option_group
 from sernet_edge.train.options import corpus_option, skip_bad_option
 from sernet_edge.train.progress import TerminalProgress
 
@@ -51,14 +51,14 @@ _conversion_options = option_group(
         ),
         click.option(
             "--windows",
-            type=click.IntRange(1),
+            type=Integer(1),
             default=ConversionSettings.windows,
             show_default=True,
             help="Number of windows of speech that calibrate the quantisation.",
         ),
         click.option(
             "--seed",
-            type=click.IntRange(0),
+            type=Integer(0),
             default=ConversionSettings.seed,
             show_default=True,
             help="Seed of the choice of those windows.",
@@ -73,7 +73,7 @@ _conversion_options = option_group(
         ),
         click.option(
             "--sure-precision",
-            type=click.FloatRange(0, 1, min_open=True),
+            type=Number(0, 1, min_open=True),
             default=ConversionSettings.sure_precision,
             show_default=True,
             callback=finite,

@@ -13,7 +13,7 @@ from sernet_edge.firmware_export.layout import LAYOUTS, arrange
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.options import MODEL_PATH, finite
+from sernet_edge.runtime.options import MODEL_PATH, Integer, Number, finite
 
 if TYPE_CHECKING:
     from sernet_edge.firmware_export.plan import External
@@ -70,13 +70,13 @@ def _checked_name(
 )
 @click.option(
     "--ram",
-    type=click.IntRange(1),
+    type=Integer(1),
     metavar="BYTES",
     help="With --weights external: limit of the network's state.  [default: no limit]",
 )
 @click.option(
     "--hop",
-    type=click.FloatRange(0, 3600, min_open=True),
+    type=Number(0, 3600, min_open=True),
     callback=finite,
     metavar="SECONDS",
     help="Time between results, rounded to whole frames. For a model with shared rows, a hop below "

@@ -53,6 +53,19 @@ class _ModelPath(click.Path):
 MODEL_PATH = _ModelPath(path_type=Path)
 """The type of options and arguments that name a `.tflite`."""
 
+
+class Number(click.FloatRange):
+    """click's range of floats, which calls itself a number in messages and in the help."""
+
+    name = "number"
+
+
+class Integer(click.IntRange):
+    """click's range of integers, which calls itself an integer in messages and in the help."""
+
+    name = "integer"
+
+
 SHIPPED = f"a shipped one: {', '.join(BOX)}"
 """A phrase for help texts."""
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from sernet_edge.runtime.contract import Features, Level
-from sernet_edge.runtime.options import Decorator, finite, option_group
+from sernet_edge.runtime.options import Decorator, Integer, Number, finite, option_group
 from sernet_edge.train.corpora import CORPORA
 from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder
 from sernet_edge.train.models import ARCHITECTURES, DEFAULT_ARCHITECTURE
@@ -122,7 +122,7 @@ def _recipe_changes(
     return changes
 
 
-_weight = click.FloatRange(0)
+_weight = Number(0)
 
 _TRAINING_OPTIONS = (
     corpus_option(
@@ -172,12 +172,10 @@ _TRAINING_OPTIONS = (
         metavar="DIR",
         help="Folder of sounds without speech, which the recipe robust adds to windows.",
     ),
-    click.option(
-        "--epochs", type=click.IntRange(1), help="Number of epochs.  [default: the recipe's]"
-    ),
+    click.option("--epochs", type=Integer(1), help="Number of epochs.  [default: the recipe's]"),
     click.option(
         "--learning-rate",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         callback=finite,
         help="Highest learning rate.  [default: the recipe's]",
     ),
@@ -188,7 +186,7 @@ _TRAINING_OPTIONS = (
     ),
     click.option(
         "--focal-gamma",
-        type=click.FloatRange(0),
+        type=Number(0),
         callback=finite,
         help="Gamma of the focal loss.  [default: the recipe's]",
     ),
@@ -223,13 +221,13 @@ _TRAINING_OPTIONS = (
     ),
     click.option(
         "--window-frames",
-        type=click.IntRange(16),
+        type=Integer(16),
         help="Frames in the model's window; 184 are 3 s, 434 are 7 s.  "
         "[default: the architecture's]",
     ),
     click.option(
         "--seed",
-        type=click.IntRange(0, 2**32 - 1),
+        type=Integer(0, 2**32 - 1),
         default=1,
         show_default=True,
         help="Seed of every random choice.",

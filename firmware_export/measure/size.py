@@ -28,7 +28,7 @@ from sernet_edge.firmware_export.planned import PlannedModel
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.options import MODEL_PATH
+from sernet_edge.runtime.options import MODEL_PATH, Number
 
 
 def _line(core: str, *cells: str) -> str:
@@ -80,7 +80,7 @@ def _frames(contract: Contract | None, hops_s: tuple[float, ...]) -> list[int]:
 @click.option(
     "--hop",
     "hops_s",
-    type=click.FloatRange(0, 3600, min_open=True, max_open=True),
+    type=Number(0, 3600, min_open=True, max_open=True),
     multiple=True,
     metavar="SECONDS",
     help="Measure the firmware at this hop, too; may be repeated.",

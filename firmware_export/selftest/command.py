@@ -26,7 +26,7 @@ from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.frontend import FeatureStream, FrontEnd
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.options import MODEL_PATH, finite
+from sernet_edge.runtime.options import MODEL_PATH, Integer, Number, finite
 from sernet_edge.runtime.teach.head_block import head_block
 
 # A feature that rounds differently moves scores by up to 0.007 (docs/design/frontend.md), so the
@@ -46,7 +46,7 @@ _TIE = 0.01
 )
 @click.option(
     "--baud",
-    type=click.IntRange(300, 12_000_000),
+    type=Integer(300, 12_000_000),
     default=115_200,
     show_default=True,
     metavar="BITS",
@@ -55,7 +55,7 @@ _TIE = 0.01
 @click.option(
     "--timeout",
     "patience_s",
-    type=click.FloatRange(0, 3600, min_open=True),
+    type=Number(0, 3600, min_open=True),
     callback=finite,
     default=10.0,
     show_default=True,

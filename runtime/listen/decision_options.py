@@ -14,7 +14,14 @@ from sernet_edge.runtime.events import EVIDENCE_S, REFRACTORY_S, EventTracker
 from sernet_edge.runtime.gate import SpeechGate, is_available, why_not_available
 from sernet_edge.runtime.listen.recorder import EventRecorder
 from sernet_edge.runtime.models import DEFAULT_MODEL
-from sernet_edge.runtime.options import MODEL_PATH, SHIPPED, finite, option_group
+from sernet_edge.runtime.options import (
+    MODEL_PATH,
+    SHIPPED,
+    Integer,
+    Number,
+    finite,
+    option_group,
+)
 from sernet_edge.runtime.stream import Listener
 
 
@@ -124,14 +131,14 @@ decision_options = option_group(
         ),
         click.option(
             "--hop",
-            type=click.FloatRange(0, 3600, min_open=True),
+            type=Number(0, 3600, min_open=True),
             callback=finite,
             metavar="SECONDS",
             help="Time between results, rounded to whole frames.  [default: the model's]",
         ),
         click.option(
             "--smoothing",
-            type=click.FloatRange(0, 1, max_open=True),
+            type=Number(0, 1, max_open=True),
             callback=finite,
             metavar="WEIGHT",
             help="Weight of the earlier scores against the new ones, 0 (off) to below 1.  "
@@ -139,7 +146,7 @@ decision_options = option_group(
         ),
         click.option(
             "--unsure-below",
-            type=click.FloatRange(0, 1),
+            type=Number(0, 1),
             callback=finite,
             metavar="SCORE",
             help="Top score below which a result is unsure; 0 is off.  [default: the model's]",
@@ -154,7 +161,7 @@ decision_options = option_group(
         ),
         click.option(
             "--evidence",
-            type=click.FloatRange(0, 3600),
+            type=Number(0, 3600),
             callback=finite,
             default=EVIDENCE_S,
             show_default=True,
@@ -163,7 +170,7 @@ decision_options = option_group(
         ),
         click.option(
             "--refractory",
-            type=click.FloatRange(0, 86_400),
+            type=Number(0, 86_400),
             callback=finite,
             default=REFRACTORY_S,
             show_default=True,
@@ -172,7 +179,7 @@ decision_options = option_group(
         ),
         click.option(
             "--threads",
-            type=click.IntRange(1, 64),
+            type=Integer(1, 64),
             default=1,
             show_default=True,
             metavar="N",
@@ -186,7 +193,7 @@ decision_options = option_group(
         ),
         click.option(
             "--record-limit",
-            type=click.IntRange(10, 1_000_000),
+            type=Integer(10, 1_000_000),
             default=500,
             show_default=True,
             metavar="MB",

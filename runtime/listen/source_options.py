@@ -13,7 +13,7 @@ from sernet_edge.runtime.audio.pcm import RAW_FORMATS
 from sernet_edge.runtime.audio.recordings import open_recording, open_stream
 from sernet_edge.runtime.audio.sources import MAX_RATE_HZ, MIN_RATE_HZ, Source, check_channel
 from sernet_edge.runtime.errors import AudioError
-from sernet_edge.runtime.options import is_flag_given, option_group
+from sernet_edge.runtime.options import Integer, is_flag_given, option_group
 
 
 @dataclass(frozen=True)
@@ -111,19 +111,19 @@ source_options = option_group(
         ),
         click.option(
             "--rate",
-            type=click.IntRange(MIN_RATE_HZ, MAX_RATE_HZ),
+            type=Integer(MIN_RATE_HZ, MAX_RATE_HZ),
             metavar="HZ",
             help="With --input -: sample rate.  [default: the model's]",
         ),
         click.option(
             "--channels",
-            type=click.IntRange(1, 64),
+            type=Integer(1, 64),
             metavar="N",
             help="With --input -: interleaved channels.  [default: 1]",
         ),
         click.option(
             "--channel",
-            type=click.IntRange(0, 1023),
+            type=Integer(0, 1023),
             metavar="N",
             help="The channel to listen to, counted from 0.  [default: the mean of all]",
         ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from sernet_edge.runtime.errors import SettingError
-from sernet_edge.runtime.options import MODEL_PATH, SHIPPED, option_group
+from sernet_edge.runtime.options import MODEL_PATH, SHIPPED, Integer, option_group
 from sernet_edge.runtime.outputs.web_access import DEFAULT_ADDRESS, Address
 from sernet_edge.runtime.teach.lesson import Lesson
 
@@ -102,7 +102,7 @@ lesson_options = option_group(
         click.option("--device", metavar="NAME|INDEX", help="With --guided: the microphone."),
         click.option(
             "--channel",
-            type=click.IntRange(0, 1023),
+            type=Integer(0, 1023),
             metavar="N",
             help="With --guided: the channel to record, from 0.  [default: the mean of all]",
         ),

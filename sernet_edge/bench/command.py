@@ -21,6 +21,7 @@ from sernet_edge.firmware_export.selftest.board_run import read_board_run
 from sernet_edge.runtime.errors import ContractError, SernetError
 from sernet_edge.runtime.files import check_outputs, write_text
 from sernet_edge.runtime.modelfile import ModelFile
+from sernet_edge.runtime.options import Number
 from sernet_edge.train.corpora.choice import CorpusChoice
 from sernet_edge.train.progress import TerminalProgress
 from sernet_edge.train.recordings import read_corpus
@@ -45,7 +46,7 @@ from sernet_edge.train.recordings import read_corpus
 )
 @click.option(
     "--max-regression",
-    type=click.FloatRange(0),
+    type=Number(0),
     default=10.0,
     show_default=True,
     metavar="PERCENT",

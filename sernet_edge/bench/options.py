@@ -10,7 +10,7 @@ import click
 
 from sernet_edge.bench.measure import boards, cores
 from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.options import MODEL_PATH, option_group
+from sernet_edge.runtime.options import MODEL_PATH, Integer, Number, option_group
 from sernet_edge.train.corpora.choice import CorpusFolder
 from sernet_edge.train.options import corpus_option, labels_option, map_option, skip_bad_option
 
@@ -77,7 +77,7 @@ _OPTIONS = (
     click.option(
         "--current",
         "current_ua_mhz",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="UA_PER_MHZ",
         help="Current of the running chip in microamperes a MHz, for the energy of a day.  "
         "[default: each board's own, listed below its table]",
@@ -85,7 +85,7 @@ _OPTIONS = (
     click.option(
         "--supply",
         "supply_v",
-        type=click.FloatRange(0, min_open=True),
+        type=Number(0, min_open=True),
         metavar="VOLTS",
         help="Voltage at that current.  [default: each board's own]",
     ),
@@ -99,14 +99,14 @@ _OPTIONS = (
     ),
     click.option(
         "--processes",
-        type=click.IntRange(0),
+        type=Integer(0),
         default=3,
         show_default=True,
         help="Fresh processes for each latency; 0 measures none.",
     ),
     click.option(
         "--repetitions",
-        type=click.IntRange(5),
+        type=Integer(5),
         default=30,
         show_default=True,
         help="The most in a process.",

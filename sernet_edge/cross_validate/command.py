@@ -11,6 +11,7 @@ import click
 
 from sernet_edge.cross_validate import cross_validation
 from sernet_edge.cross_validate.cross_validation import CrossValidationSettings
+from sernet_edge.runtime.options import Integer
 from sernet_edge.train.evaluation.protocols import Split
 from sernet_edge.train.evaluation.saved_runs import as_text
 from sernet_edge.train.options import TrainingOptions, names, skip_bad_option, training_options
@@ -54,7 +55,7 @@ from sernet_edge.train.progress import TerminalProgress
 @skip_bad_option
 @click.option(
     "--jobs",
-    type=click.IntRange(1),
+    type=Integer(1),
     default=CrossValidationSettings.jobs,
     show_default=True,
     help="Folds to train at a time on this computer.",
@@ -70,7 +71,7 @@ from sernet_edge.train.progress import TerminalProgress
 )
 @click.option(
     "--teach",
-    type=click.IntRange(1),
+    type=Integer(1),
     metavar="K",
     help="Also teach each fold's model with K clips of each emotion by the test speaker, and test "
     "it on other sentences, in five draws. The models are kept.",

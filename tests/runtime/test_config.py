@@ -147,6 +147,17 @@ def test_show_config_calls_a_shipped_model_by_its_name(
     assert f'\nmodel = "{name}"  # ' in shown
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "kind"), [("--hop", "0,5", "number"), ("--channel", "left", "integer")]
+)
+def test_a_flag_s_wrong_number_is_refused_in_plain_words(
+    option: str, value: str, kind: str, in_process: Run
+) -> None:
+    done = in_process("listen", option, value)
+    assert done.returncode == 2
+    assert f"Invalid value for '{option}': '{value}' is not a valid {kind}.\n" in done.stderr
+
+
 def test_a_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_bytes(b"\xef\xbb\xbf[listen]\r\nhop = 0.5\r\n")
     with listen.make_context("listen", ["--config", str(tmp_path / "a.toml")]) as context:

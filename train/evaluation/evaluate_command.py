@@ -11,7 +11,7 @@ import click
 
 from sernet_edge.runtime.errors import SettingError
 from sernet_edge.runtime.files import check_outputs, write_text
-from sernet_edge.runtime.options import MODEL_PATH, option_group
+from sernet_edge.runtime.options import MODEL_PATH, Integer, option_group
 from sernet_edge.train.corpora.choice import CorpusChoice, CorpusFolder, in_words
 from sernet_edge.train.evaluation import evaluate
 from sernet_edge.train.evaluation.conditions import CONDITIONS
@@ -80,7 +80,7 @@ _TESTED_OPTIONS = [
     ),
     click.option(
         "--seed",
-        type=click.IntRange(0, 2**32 - 1),
+        type=Integer(0, 2**32 - 1),
         default=evaluate.EvaluationSettings.seed,
         show_default=True,
         help="Seed of the noise that a condition adds.",
