@@ -176,7 +176,8 @@ class TensorReader:
             raise self.refusal(
                 f"tensor {short_name(tensor)!r} is {tensor.type.upper()}, not {wanted.upper()}: "
                 "the engine runs only models in which every tensor is int8",
-                "quantise it with `sernet-edge convert`, which makes full-int8 models",
+                "convert the model again, with all tensors in int8, its input and output included; "
+                "`sernet-edge convert` does so with a .keras of `train`",
             )
 
 

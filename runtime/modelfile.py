@@ -156,7 +156,8 @@ class ModelFile:
         return ContractError(
             f"{self.name}: the model has no contract, which names its features; the file is "
             "truncated, or was not made by sernet-edge",
-            "get the file again, or make it with `sernet-edge train` or `sernet-edge convert`",
+            "get the file again, make it with `sernet-edge train` or `sernet-edge convert`, or "
+            "give another project's int8 model a contract with `sernet-edge adopt`",
         )
 
 

@@ -15,6 +15,7 @@ from sernet_edge.runtime.frontend import FrontEnd
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.runtime.modelfile import ModelFile
 
+_QUANTISE = "convert the model again, with all tensors in int8, its input and output included"
 _ALONE = "`sernet-edge export` without a contract writes the network alone; you supply its rows"
 
 
@@ -77,7 +78,7 @@ def _ends(file: ModelFile) -> Ends:
             raise ModelError(
                 f"{file.name}: the {what} {short_name(tensor)!r} is {tensor.type}; a model with a "
                 "contract needs an int8 input and an int8 output",
-                _ALONE,
+                _ALONE if tensor.type == "uint8" else _QUANTISE,  # no engine runs other types
             )
     if (np.float32(result.scales[0]), result.zero_points[0]) != (np.float32(1 / 256), -128):
         raise ModelError(

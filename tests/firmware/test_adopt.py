@@ -12,6 +12,7 @@ import pytest
 from adopt_cases import adopt, check_refused
 from engine_cases import tflm_outputs
 from graphs import SAME, RandomGraph
+from odd_graphs import of_type
 from python_speech_features import mfcc
 from state_graphs import RandomStates
 from support import Run, quickly, write_wav
@@ -133,6 +134,17 @@ def test_models_that_cannot_listen_are_refused(
 ) -> None:
     result = adopt(sernet_edge, tmp_path, data, SETTINGS)
     assert result.returncode == 1 and message in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint"), [("FLOAT32", "all tensors in int8"), ("UINT8", "writes the network alone")]
+)
+def test_a_refused_type_comes_with_a_hint_that_helps(
+    kind: str, hint: str, sernet_edge: Run, tmp_path: Path
+) -> None:
+    result = adopt(sernet_edge, tmp_path, of_type(kind), SETTINGS)
+    assert result.returncode == 1 and f"is {kind.lower()}" in result.stderr
+    assert hint in result.stderr and len(result.stderr.splitlines()) == 1
 
 
 def test_rows_of_features_instead_of_frames_are_refused(sernet_edge: Run, tmp_path: Path) -> None:

@@ -259,4 +259,5 @@ def test_a_float_model_is_refused_by_both_engines(in_process: Run, tmp_path: Pat
             "export", tmp_path / "float.tflite", "--out", tmp_path / "out", *options
         )
         assert result.returncode == 1 and "FLOAT32" in result.stderr
+        assert "convert the model again, with all tensors in int8" in result.stderr
         assert len(result.stderr.splitlines()) == 1 and not (tmp_path / "out").exists()

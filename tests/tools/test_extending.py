@@ -82,6 +82,9 @@ def test_the_corpus_lists_its_recordings(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     utterances = CorpusFolder("emovo", tmp_path).utterances()
     assert {(u.label, u.speaker) for u in utterances} == {("happiness", "f1"), ("sadness", "m2")}
+    # What tests/train/test_corpora.py asks of every corpus.
+    emovo = corpora.CORPORA["emovo"]
+    assert emovo.licence and emovo.citation and emovo.source.startswith("http")
 
 
 @pytest.mark.slow
