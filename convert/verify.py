@@ -10,7 +10,6 @@ import numpy as np
 from sernet_edge.runtime.interpreter import Model
 from sernet_edge.train.evaluation import metrics
 from sernet_edge.train.recordings import Recording
-from sernet_edge.train.windows import Windows, mean_by_recording
 
 AGREEMENT = ("windows", "label_agreement", "largest_score_difference", "mean_score_difference")
 """The report of `verify` on the differences between two models."""
@@ -33,6 +32,9 @@ def verify(parent: Any, converted: Model, recordings: Sequence[Recording]) -> di
         `largest_score_difference`, `mean_score_difference`, and the metrics of whole recordings for
         each model, `float` (Keras) and `converted`; without a parent only `converted`.
     """
+    # Here, since `bench` without a corpus must not need SciPy.
+    from sernet_edge.train.windows import Windows, mean_by_recording
+
     windows = Windows(converted.contract)
     cut = [windows.test_windows(recording) for recording in recordings]
     stacked = np.concatenate(cut)

@@ -155,6 +155,8 @@ def _missing_package(command: str, error: ModuleNotFoundError) -> Exception:
     """Return what to raise: how to get the package, or the error itself where it is our defect."""
     package = (error.name or "").partition(".")[0]
     extra = _COMMANDS[command][3] if command in _COMMANDS else ""
+    if command == "bench" and package == "scipy":
+        extra = "train"  # It reads a corpus.
     if not extra or package in ("", "sernet_edge"):
         return error
     return SernetError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -12,9 +13,12 @@ import pytest
 from support import Run
 
 from sernet_edge import __version__
+from sernet_edge.commands import _missing_package
 from sernet_edge.runtime.contract import Contract
 from sernet_edge.runtime.modelfile import ModelFile
 from sernet_edge.train.corpora import CORPORA
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_help_lists_every_command(sernet_edge: Run) -> None:
@@ -55,6 +59,26 @@ def test_ctrl_c_during_loading_shows_no_traceback(module: str) -> None:
     )
     assert result.returncode == 130
     assert result.stderr.strip() == "interrupted"
+
+
+def test_bench_measures_without_a_corpus_where_scipy_is_missing() -> None:
+    result = _in_python(
+        "import sys; sys.modules['scipy'] = None\n"
+        "import sernet_edge.bench.command\n"
+        "from sernet_edge.bench.measure import accuracy, run, tflm_cores"
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_the_hint_for_a_corpus_in_bench_names_an_extra_that_has_scipy() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
+    assert any(line.startswith("scipy") for line in extras["oracle"])
+    assert "sernet-edge[oracle]" in extras["train"]
+    assert any(line.startswith("scipy") for line in extras["convert"])
+    error = _missing_package("bench", ModuleNotFoundError(name="scipy"))
+    assert "pip install 'sernet-edge[train]'" in str(error)
 
 
 def test_a_closed_standard_output_gives_one_line(sernet_edge: Run) -> None:
