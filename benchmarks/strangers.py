@@ -165,7 +165,11 @@ def _sure(runs: Iterable[Path]) -> str:
 def _sure_cell(found: dict[str, float | None] | None) -> str:
     if not found or found["right"] is None or found["share"] is None:
         return "–"
-    return f"{100 * found['right']:.0f} % ({100 * found['share']:.0f} %)"
+    return _two_shares(found["right"], found["share"])
+
+
+def _two_shares(first: float, second: float) -> str:
+    return f"{100 * first:.0f} % ({100 * second:.0f} %)"
 
 
 def _surest(runs: Iterable[Path]) -> str:
@@ -176,9 +180,9 @@ def _surest(runs: Iterable[Path]) -> str:
     corpora = sorted({name for by_corpus in shares.values() for name in by_corpus})
     rows = []
     for run_name, by_corpus in shares.items():
-        mean = tuple(np.mean(list(by_corpus.values()), axis=0)) if len(by_corpus) > 1 else None
+        mean = np.mean(list(by_corpus.values()), axis=0) if len(by_corpus) > 1 else None
         cells = [*(by_corpus.get(name) for name in corpora), mean]
-        rows.append([run_name, *map(_surest_cell, cells)])
+        rows.append([run_name, *("–" if cell is None else _two_shares(*cell) for cell in cells)])
     return _table(["run", *corpora, "mean"], rows)
 
 
@@ -197,13 +201,6 @@ def _right_among_surest(fold: dict[str, Any]) -> tuple[float, ...]:
 
 
 _SUREST_SHARES = (0.2, 0.1)
-
-
-def _surest_cell(right: tuple[float, ...] | None) -> str:
-    if right is None:
-        return "–"
-    fifth, tenth = right
-    return f"{100 * fifth:.0f} % ({100 * tenth:.0f} %)"
 
 
 def _conditions(runs: Iterable[Path]) -> str:

@@ -202,11 +202,8 @@ def _freer_than(licence: str | None, contract: Contract) -> str:
     """Return which corpora allow no commercial use although `licence` does, in words; else ""."""
     if licence is None or forbids_commerce(licence):
         return ""
-    closed = [
-        f"{name} ({corpus_named(name).licence})"
-        for name in corpora_heard(contract.provenance)
-        if forbids_commerce(corpus_named(name).licence)
-    ]
+    licences = {name: corpus_named(name).licence for name in corpora_heard(contract.provenance)}
+    closed = [f"{name} ({its})" for name, its in licences.items() if forbids_commerce(its)]
     if not closed:
         return ""
     return (

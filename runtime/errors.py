@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _LOGIN = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*://(?!USER@HOST).*@[^\s'\")\]]*")
 
@@ -14,6 +15,14 @@ def without_logins(text: str) -> str:
     address is hidden. (`USER@HOST`, as in a hint, stays.)
     """
     return _LOGIN.sub("(an address with @, not shown)", text)
+
+
+def guess(name: str, known: Iterable[str]) -> str:
+    """Return " Did you mean X?" with the known name that is most like `name`; "" if none is."""
+    import difflib  # Only errors need it, so no command loads it at its start.
+
+    close = difflib.get_close_matches(name, known, 1)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 class SernetError(Exception):

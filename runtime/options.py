@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 import os
@@ -15,6 +14,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from sernet_edge.runtime.errors import guess
 from sernet_edge.runtime.models import BOX
 
 T = TypeVar("T")
@@ -30,16 +30,16 @@ class _ModelPath(click.Path):
         path = Path(os.fsdecode(super().convert(value, parameter, context)))
         if path.exists():
             return path
-        if str(path) == path.stem and str(path) not in BOX:
-            close = difflib.get_close_matches(str(path), BOX, 1)
-            guess = f" Did you mean {close[0]}?" if close else ""
+        if (shipped := BOX.get(str(path))) is not None:
+            return shipped
+        if str(path) == path.stem:
             self.fail(
                 f"there is no file {str(path)!r}, and no shipped model has this name "
-                f"(they are {', '.join(BOX)}).{guess}",
+                f"(they are {', '.join(BOX)}).{guess(str(path), BOX)}",
                 parameter,
                 context,
             )
-        return BOX.get(str(path), path)
+        return path
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import signal
 from typing import Any, cast
@@ -11,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from sernet_edge import __version__
-from sernet_edge.runtime.errors import SernetError
+from sernet_edge.runtime.errors import SernetError, guess
 
 # Command name -> (module, attribute, one-line help, extra that brings what it needs).
 # The help stands here so that `sernet-edge --help` loads no stage.
@@ -125,9 +124,9 @@ class _LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        close = difflib.get_close_matches(args[0], _COMMANDS, 1)
-        if close and args[0] not in _COMMANDS and not ctx.resilient_parsing:
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]}?")
+        is_unknown = args[0] not in _COMMANDS and not ctx.resilient_parsing
+        if is_unknown and (meant := guess(args[0], _COMMANDS)):
+            ctx.fail(f"No such command {args[0]!r}.{meant}")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:

@@ -8,28 +8,23 @@ users' page is docs/guides/configuration.md.
 from __future__ import annotations
 
 import codecs
-import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from sernet_edge.runtime.errors import SernetError
-from sernet_edge.runtime.models import BOX
+from sernet_edge.runtime.errors import SernetError, guess
+from sernet_edge.runtime.models import NAMES
 
 SYSTEM_FILE = Path("/etc/sernet-edge/config.toml")
 """The file that a service reads; a user's own file has precedence."""
 
 # Key of a click context under which the file's path is stored.
 _FILE = "sernet_edge.runtime.listen.config.file"
-
-# The path of a shipped model depends on Python's version; its name does not.
-_SHIPPED = {path: name for name, path in BOX.items()}
 
 _QUOTE = "text stands in quotes; a switch is true or false"
 
@@ -102,7 +97,7 @@ class ConfiguredCommand(click.Command):
         for name in os.environ:
             if name.startswith(f"{ctx.auto_envvar_prefix}_") and name not in known:
                 raise click.UsageError(
-                    f"No option belongs to the environment variable {name}.{_guess(name, known)}",
+                    f"No option belongs to the environment variable {name}.{guess(name, known)}",
                     ctx,
                 )
 
@@ -138,7 +133,7 @@ class ConfiguredCommand(click.Command):
         values: dict[str, Any] = {}
         for key, value in table.items():
             if key not in settings:
-                raise SernetError(f"{path}: unknown key {key!r}.{_guess(key, settings)}")
+                raise SernetError(f"{path}: unknown key {key!r}.{guess(key, settings)}")
             param = settings[key]
             several = param.multiple and isinstance(value, list)
             for item in value if several else [value]:
@@ -166,7 +161,8 @@ class ConfiguredCommand(click.Command):
                 ParameterSource.DEFAULT_MAP: str(ctx.meta.get(_FILE)),
             }.get(origin or ParameterSource.DEFAULT, "default")
             if name == "model":
-                value = _SHIPPED.get(value, value)
+                # The path of a shipped model depends on Python's version; its name does not.
+                value = NAMES.get(value, value)
             shown = f"{key} = {_toml(value)}"
             if _is_secret(key, value):
                 shown = f"# {key} is set, and not shown"
@@ -211,11 +207,6 @@ def _key(param: click.Parameter | None) -> str:
 
 def _variable(ctx: click.Context, param: click.Parameter | None) -> str:
     return f"{ctx.auto_envvar_prefix}_{param.name}".upper() if param else ""
-
-
-def _guess(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def _value_alone(param: click.Parameter) -> str | None:

@@ -16,16 +16,13 @@ from sernet_edge.runtime.documents import DocumentFormat
 from sernet_edge.runtime.errors import SernetError
 from sernet_edge.runtime.files import write_text
 from sernet_edge.runtime.modelfile import ModelFile
-from sernet_edge.runtime.models import BOX, DEFAULT_MODEL
+from sernet_edge.runtime.models import BOX, DEFAULT_MODEL, NAMES
 from sernet_edge.runtime.teach.clips import LabelledFile, check_labels, find_clips
 from sernet_edge.runtime.teach.marks import marked_clips
 
 _FORMAT = DocumentFormat(
     "sernet-edge-lesson", 1, "a lesson of `sernet-edge teach`", "teach with the clips again"
 )
-
-# The lesson names a shipped model by its name: an upgrade may rename its file.
-_SHIPPED = {path: name for name, path in BOX.items()}
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,8 @@ class Lesson:
             SernetError: It cannot be written.
         """
         content = {
-            "base": _SHIPPED.get(self.base, _text(self.base)) if self.base else None,
+            # A shipped model's name, since an upgrade may rename its file.
+            "base": NAMES.get(self.base, _text(self.base)) if self.base else None,
             "clips": [_text(path) for path in self.clips],
             "marks": [_text(path) for path in self.marks],
             "head": _text(self.head),

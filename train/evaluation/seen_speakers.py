@@ -37,8 +37,7 @@ def seen_speakers(provenance: Mapping[str, Any], corpus: str, speakers: Iterable
 
 def heard_voices(provenance: Mapping[str, Any]) -> set[str]:
     """Return the `Corpus.voices` of all corpora that a model was trained on, in whole or part."""
-    trainings = _trainings(provenance)
-    return {voices_of(name) for model in trainings for name in names_in(model["corpus"])}
+    return {voices_of(name) for name in corpora_heard(provenance)}
 
 
 def corpora_heard(provenance: Mapping[str, Any]) -> list[str]:
